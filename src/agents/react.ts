@@ -1,0 +1,92 @@
+/**
+ * ReAct (Yao et al. 2023, "ReAct: synergizing reasoning and acting in language models"): the model thinks and asks for
+ * tools, the tools answer, until the model answers without asking for one.
+ *
+ *     const clerk = defineAgent({ name: 'clerk', instructions: 'Pay what is due.', tools: [transfer] })
+ *
+ * A failed tool call is an observation, not the end of the run; its error goes to the model. When `stepsMax` is reached,
+ * the model is asked once more without tools, so a run ends with an answer and not in the middle.
+ */
+import type { Context } from '../kernel/context.ts'
+import { openContext } from '../kernel/context.ts'
+import { PolityError, toErrorData } from '../kernel/errors.ts'
+import { defineProgram } from '../kernel/program.ts'
+import type { Json, Message, ModelChoice, Program, Sys, Tool, ToolCall } from '../kernel/types.ts'
+
+export interface LoopOptions {
+  /** Names of held tools. @default all held */
+  readonly tools?: readonly string[]
+  /** Model calls before the model has to answer without tools. Minimum 1. @default 20 */
+  readonly stepsMax?: number
+  readonly temperature?: number
+}
+
+/** The loop itself, for programs that need it inside: goes on in the given context until the model answers; returns its text. */
+export async function toolLoop(sys: Sys, context: Context, { tools = sys.tools.map((tool) => tool.name), stepsMax = 20, temperature }: LoopOptions = {}): Promise<string> {
+  for (let step = 1; ; step++) {
+    const mayCall = step < stepsMax && tools.length > 0
+    const answer = await sys.generate({
+      messages: context.messages,
+      ...(tools.length > 0 ? { tools } : {}),
+      ...(mayCall || tools.length === 0 ? {} : { toolChoice: { type: 'none' } as const }),
+      ...(temperature === undefined ? {} : { temperature }),
+    })
+    context.append(answer.message)
+    if (answer.toolCalls.length === 0 || !mayCall) return answer.text
+    context.append(await observe(sys, answer.toolCalls))
+  }
+}
+
+/** Runs tool calls side by side and makes one message of what came back, in the order in which they were asked. */
+export async function observe(sys: Sys, calls: readonly ToolCall[]): Promise<Message> {
+  const outputs = await Promise.all(
+    calls.map(async ({ name, input }) => {
+      try {
+        return { type: 'json' as const, value: await sys.call(name, input) }
+      } catch (error) {
+        // The end of the process is not an observation of it.
+        if (PolityError.isInstance(error) && error.code === 'KILLED') throw error
+        const { code, message } = toErrorData(error)
+        return { type: 'error-text' as const, value: `${code}: ${message}` }
+      }
+    }),
+  )
+  const content = calls.map(({ id, name }, i) => ({ type: 'tool-result' as const, toolCallId: id, toolName: name, output: outputs[i] }))
+  return { role: 'tool', content } as unknown as Message
+}
+
+export interface ReactInput extends LoopOptions {
+  readonly question: string
+  readonly instructions?: string
+  /** Size of the context window, tokens. @default 100,000 */
+  readonly contextTokens?: number
+}
+
+export const react = defineProgram('react', async (sys, { question, instructions, contextTokens, ...loop }: ReactInput) => {
+  const context = openContext({
+    ...(instructions === undefined ? {} : { instructions }),
+    ...(contextTokens === undefined ? {} : { tokensMax: contextTokens }),
+  })
+  context.append({ role: 'user', content: question })
+  return toolLoop(sys, context, loop)
+})
+
+export interface AgentDefinition extends LoopOptions {
+  readonly name: string
+  readonly version?: string
+  readonly instructions: string
+  readonly model?: ModelChoice
+}
+
+/** An agent: ReAct with its own instructions, tools and model. Its input is a text or any JSON; its output is a text. */
+export function defineAgent({ name, version, instructions, tools, model, ...loop }: Omit<AgentDefinition, 'tools'> & { readonly tools?: readonly Tool<never, unknown>[] }): Program<Json, string> {
+  return defineProgram(
+    name,
+    async (sys, input: Json) => {
+      const context = openContext({ instructions })
+      context.append({ role: 'user', content: typeof input === 'string' ? input : JSON.stringify(input) })
+      return toolLoop(sys, context, loop)
+    },
+    { ...(version === undefined ? {} : { version }), ...(tools === undefined ? {} : { tools }), ...(model === undefined ? {} : { model }) },
+  )
+}

@@ -1,0 +1,86 @@
+/**
+ * Booting: a kernel from what a person writes down. Reads strings into parts (a store's path, `provider/model`, a law's
+ * file), loads only the drivers that are used, and asserts the version of Node.
+ */
+import { readFileSync } from 'node:fs'
+import type { LanguageModel, Store } from './kernel/drivers.ts'
+import { PolityError, messageOf } from './kernel/errors.ts'
+import type { Kernel, KernelOptions, ModelOptions } from './kernel/kernel.ts'
+import { createKernel } from './kernel/kernel.ts'
+import type { ModelChoice } from './kernel/types.ts'
+import type { Law } from './policy/law.ts'
+import { parseLaw } from './policy/law.ts'
+
+export interface BootOptions extends Omit<KernelOptions, 'store' | 'law' | 'models' | 'model'> {
+  /** Path of an SQLite file, or a store. @default in memory: nothing outlives the process */
+  readonly store?: string | Store
+  /** For a path: what a commit survives. `relaxed` the death of the process, `strict` also the loss of power. @default 'relaxed' */
+  readonly durability?: 'relaxed' | 'strict'
+  /** Path of a JSON file, or a law. */
+  readonly law?: string | Law
+  /** Models by name, or names of models to load. @default offline/reader */
+  readonly models?: KernelOptions['models'] | readonly string[]
+  /** Model of calls that name none: a name, or a model object. @default the first of `models` */
+  readonly model?: ModelChoice | LanguageModel
+}
+
+/** Oldest Node that runs us: `.ts` sources and `node:sqlite` without flags. */
+const NODE_MAJOR_MIN = 24
+
+export async function boot(options: BootOptions = {}): Promise<Kernel> {
+  const major = Number(process.versions.node.split('.')[0])
+  if (major < NODE_MAJOR_MIN) throw new PolityError('CONFIG_INVALID', `Polity needs Node ${NODE_MAJOR_MIN} or later; this is ${process.versions.node}`)
+  const { store: givenStore, durability, law: givenLaw, models: givenModels, model: givenModel, ...rest } = options
+  const models = await loadModels(givenModels, givenModel)
+  const law = givenLaw === undefined ? undefined : readLaw(givenLaw)
+  // Last: it takes ownership of the file, and whatever can fail has not.
+  const store = await openStore(givenStore, durability)
+  try {
+    return createKernel({ ...rest, store, models: models.cores, ...(models.choice === undefined ? {} : { model: models.choice }), ...(law === undefined ? {} : { law }) })
+  } catch (error) {
+    store.close()
+    throw error
+  }
+}
+
+async function openStore(given: string | Store | undefined, durability: 'relaxed' | 'strict' = 'relaxed'): Promise<Store> {
+  if (given === undefined) return (await import('./drivers/store/memory.ts')).memoryStore()
+  if (typeof given !== 'string') return given
+  if (durability !== 'relaxed' && durability !== 'strict') throw new PolityError('CONFIG_INVALID', `durability takes "relaxed" or "strict", not ${JSON.stringify(durability)}`)
+  return (await import('./drivers/store/sqlite.ts')).openSqliteStore(given, { durability })
+}
+
+async function loadModels(given: BootOptions['models'], choice: BootOptions['model']): Promise<{ cores: Record<string, LanguageModel | ModelOptions>; choice: ModelChoice | undefined }> {
+  const cores: Record<string, LanguageModel | ModelOptions> = {}
+  let names: string[] = []
+  if (Array.isArray(given)) names = [...(given as readonly string[])]
+  else Object.assign(cores, given)
+  let chosen: ModelChoice | undefined
+  if (typeof choice === 'string' || Array.isArray(choice)) {
+    chosen = choice as ModelChoice
+    names.push(...(typeof choice === 'string' ? [choice] : (choice as readonly string[])))
+  } else if (choice !== undefined) {
+    const model = choice as LanguageModel
+    chosen = `${model.provider}/${model.modelId}`
+    cores[chosen] = model
+  } else if (given === undefined) names.push('offline/reader')
+  for (const name of names) cores[name] ??= await loadModel(name)
+  return { cores, choice: chosen ?? names[0] }
+}
+
+/** A model by `provider/model`; `offline/reader` is ours, others come from the user's installed provider package. */
+export async function loadModel(name: string): Promise<LanguageModel> {
+  if (name === 'offline/reader') return (await import('./drivers/llm/reader.ts')).reader()
+  return (await import('./drivers/llm/provider.ts')).loadModel(name)
+}
+
+function readLaw(given: string | Law): Law {
+  let from = 'the law'
+  try {
+    if (typeof given !== 'string') return parseLaw(given)
+    from = given
+    return parseLaw(JSON.parse(readFileSync(given, 'utf8')))
+  } catch (error) {
+    throw new PolityError('CONFIG_INVALID', `${from}: ${messageOf(error)}`, { cause: error })
+  }
+}

@@ -1,0 +1,105 @@
+/**
+ * The ports: the small interfaces behind which vendors and machines stand. Types only.
+ *
+ * A language model is any `LanguageModelV4` object of the AI SDK, as it is. What ours can do beyond it, they say in
+ * `capabilities`. Each port has a conformance suite in `polity/testing` that outsiders run on theirs.
+ */
+import type { LanguageModelV4 } from '@ai-sdk/provider'
+import type { JournalEvent, Pid, ProcessEnd, ProcessStart } from './types.ts'
+
+// ------------------------------------------------------------------------------------------------------------ models
+
+/** What a model driver may say of itself, beyond the AI SDK's interface. All optional. */
+export interface ModelCapabilities {
+  /** Concurrent calls it takes; more would be refused. @default learned */
+  readonly slots?: number
+  /** Requests a minute. @default learned */
+  readonly requestsPerMinute?: number
+  /** Input and output tokens a minute. @default learned */
+  readonly tokensPerMinute?: number
+  /** Input and output tokens of one call. @default 128,000 */
+  readonly contextTokens?: number
+  /** Whether a generation can be stopped and taken up again, and how exactly. @default 'none' */
+  readonly preempt?: 'none' | 'prefix' | 'exact'
+}
+
+export type LanguageModel = LanguageModelV4 & { readonly capabilities?: ModelCapabilities }
+
+export interface Embedder {
+  readonly name: string
+  /** One vector per text, all of one length. */
+  embed(texts: readonly string[], options: { signal: AbortSignal }): Promise<readonly (readonly number[])[]>
+}
+
+// ------------------------------------------------------------------------------------------------------------- store
+
+/**
+ * What a commit that has returned survives:
+ * `memory` nothing; `relaxed` the death of the process; `strict` also the loss of power.
+ */
+export type Durability = 'memory' | 'relaxed' | 'strict'
+
+/** Tables of the store beside the journal: ordered key-value. */
+export type Table = 'blob' | 'file' | 'note' | 'meta'
+
+export interface Put {
+  readonly table: Table
+  readonly key: string
+  /** null removes the entry. */
+  readonly value: string | Uint8Array | null
+  /** Words under which `search` finds the entry. @default not searchable */
+  readonly text?: string
+}
+
+export interface Batch {
+  readonly events: readonly JournalEvent[]
+  readonly puts: readonly Put[]
+}
+
+export interface ProcessHead {
+  readonly start: ProcessStart
+  /** Absent while the process has not ended. */
+  readonly end?: ProcessEnd
+}
+
+/** A wish of another operating-system process for the kernel that owns the store. */
+export interface Command {
+  readonly command: 'kill' | 'answer' | 'status'
+  readonly pid?: Pid
+  readonly id?: number
+  readonly text?: string
+}
+
+/**
+ * The store: an append-only journal, ordered tables and full text, written together.
+ *
+ * Opening takes ownership; a second opener gets `STORE_LOCKED` at once. Rules that the conformance suite checks:
+ *   K1. A batch is written whole or not at all. If `commit` fails, nothing of the batch is there.
+ *   K2. Committing the same batch again (after an unclear failure) changes nothing: events are known by `seq`.
+ *   K3. What `commit` has returned for is there after the crash that `durability` names.
+ *   K4. Readers see all committed batches, in order of `seq`.
+ */
+export interface Store {
+  readonly durability: Durability
+  /** Returns when the batch is kept. May return at once or a promise; the kernel never overlaps two commits. */
+  commit(batch: Batch): void | Promise<void>
+  /** First and last event of every process, by pid ascending. */
+  processes(): Iterable<ProcessHead>
+  /** All events of one process, in order. */
+  events(pid: Pid): readonly JournalEvent[]
+  /** The largest `seq` ever committed, -1 for none, also after `drop`. */
+  lastSeq(): number
+  get(table: Table, key: string): string | Uint8Array | undefined
+  /** Entries with `from <= key < to`, by key, at most `limit`. Keys compare by UTF-8 bytes. */
+  range(table: Table, from: string, to: string, options?: { limit?: number; reverse?: boolean }): Iterable<readonly [key: string, value: string | Uint8Array]>
+  /** Entries whose key begins with one of `prefixes` and whose text holds any of `words`, best first (BM25). */
+  search(table: Table, prefixes: readonly string[], words: readonly string[], limit: number): readonly { readonly key: string; readonly score: number }[]
+  /** Removes the events of ended processes. */
+  drop(pids: readonly Pid[]): void
+  /** Wishes of other operating-system processes, oldest first; each is returned once. Absent where there can be none. */
+  takeCommands?(): readonly Command[]
+  /** Answers to `status`: shown by `polity top` in another process. */
+  publishStatus?(status: string): void
+  /** Gives the store up. Safe to call twice. */
+  close(): void
+}

@@ -1,0 +1,72 @@
+/**
+ * The inbox: questions that only a person can answer. `ask` calls, approvals that the law wants, effects in doubt.
+ *
+ * Invariants
+ *   Q1. A question ends once: by an answer, by its time limit, or with the call that asked.
+ *   Q2. Silence is never consent: an approval that runs out is a denial, a doubt that runs out stays a doubt.
+ */
+import type { Clock } from './clock.ts'
+import { PolityError } from './errors.ts'
+import type { Limits } from './limits.ts'
+import type { Call } from './process.ts'
+import type { Json, Question } from './types.ts'
+
+export interface Answer {
+  readonly text: string
+  /** For a doubt answered `done`: what the effect returned, if the person knows. */
+  readonly value?: Json
+}
+
+export interface QuestionInput {
+  readonly kind: Question['kind']
+  readonly text: string
+  readonly choices: readonly string[] | null
+  readonly detail: Json
+  readonly timeoutMs: number
+}
+
+export interface Inbox {
+  readonly questions: readonly Question[]
+  /** The answer; undefined when the time ran out. */
+  ask(call: Call, input: QuestionInput): Promise<Answer | undefined>
+  answer(id: number, text: string, value?: Json): void
+}
+
+export function createInbox(clock: Clock, limits: Limits, firstId: number): Inbox {
+  const open = new Map<number, { question: Question; end: (answer: Answer | undefined) => void }>()
+  let lastId = firstId
+
+  function ask(call: Call, { kind, text, choices, detail, timeoutMs }: QuestionInput): Promise<Answer | undefined> {
+    if (open.size >= limits.inboxMax) throw new PolityError('LIMIT_EXCEEDED', `${open.size} questions wait for people; the limit inboxMax is ${limits.inboxMax}`)
+    const id = ++lastId
+    const askedAt = clock.now()
+    return new Promise((resolve) => {
+      const timer = clock.after(timeoutMs, () => end(undefined))
+      function end(answer: Answer | undefined): void {
+        timer.cancel()
+        open.delete(id)
+        resolve(answer)
+      }
+      call.onAbort(() => end(undefined))
+      open.set(id, { question: { id, pid: call.process.pid, kind, text, choices, detail, askedAt, expiresAt: askedAt + timeoutMs }, end })
+    })
+  }
+
+  function answer(id: number, text: string, value?: Json): void {
+    const entry = open.get(id)
+    if (entry === undefined) throw new PolityError('INVALID_ARGUMENT', `no question ${id} waits; waiting: ${[...open.keys()].join(', ') || 'none'}`)
+    const { choices } = entry.question
+    if (typeof text !== 'string' || (choices !== null && !choices.includes(text))) {
+      throw new PolityError('INVALID_ARGUMENT', `question ${id} takes ${choices === null ? 'a text' : choices.join(', ')}, not ${JSON.stringify(text)}`)
+    }
+    entry.end(value === undefined ? { text } : { text, value })
+  }
+
+  return {
+    get questions() {
+      return [...open.values()].map((entry) => entry.question)
+    },
+    ask,
+    answer,
+  }
+}

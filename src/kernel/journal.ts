@@ -1,0 +1,156 @@
+/**
+ * The journal: the one record of what happened, written in groups.
+ *
+ *     const journal = createJournal({ store, clock, limits, onCommit, onHalt })
+ *     const seq = journal.append({ type: 'call-start', … })     // buffered; committed within this turn of the event loop
+ *     journal.whenKept(() => …)                               // runs once everything appended so far is committed
+ *
+ * Durability, recovery, replay, fork, tracing and watching all read this one stream.
+ *
+ * Invariants
+ *   J1. Events are committed in order of `seq`, whole batches, never two commits at once. What is kept is a prefix of
+ *       what was appended.
+ *   J2. Puts (notes, files) are in the batch of the event that reports them: neither is ever kept without the other.
+ *   J3. A failed commit is tried again; when the tries are used up the kernel halts, and nothing after is ever kept.
+ */
+import type { Clock } from './clock.ts'
+import type { Put, Store } from './drivers.ts'
+import { PolityError, messageOf } from './errors.ts'
+import type { Limits } from './limits.ts'
+import type { JournalEvent } from './types.ts'
+
+type Unsequenced<E> = E extends unknown ? Omit<E, 'seq' | 'at'> & { seq?: number; at?: number } : never
+/** An event before the journal gives it its place and time; the object is taken over. */
+export type NewEvent = Unsequenced<JournalEvent>
+
+export interface Journal {
+  append(event: NewEvent): JournalEvent
+  /** Adds to the batch of the next event; call it just before that event's `append`. */
+  put(put: Put): void
+  /** Calls back once everything appended so far is kept; with an error if that will never be. */
+  whenKept(fn: (error?: PolityError) => void): void
+  /** Commits what is buffered. */
+  flush(): Promise<void>
+  readonly lastSeq: number
+  readonly halted: PolityError | undefined
+}
+
+export interface JournalOptions {
+  readonly store: Store
+  readonly clock: Clock
+  readonly limits: Limits
+  readonly onCommit: (events: readonly JournalEvent[]) => void
+  readonly onHalt: (error: PolityError) => void
+}
+
+interface Segment {
+  readonly events: JournalEvent[]
+  readonly puts: Put[]
+  readonly waiters: ((error?: PolityError) => void)[]
+}
+
+export function createJournal({ store, clock, limits, onCommit, onHalt }: JournalOptions): Journal {
+  // The last segment is open; the others are full and wait. A put lies in the segment of the event after it (J2).
+  let segments: Segment[] = [newSegment()]
+  let seq = Math.max(0, store.lastSeq())
+  let scheduled = false
+  let committing = false
+  let halted: PolityError | undefined
+
+  function open(): Segment {
+    return segments[segments.length - 1] as Segment
+  }
+
+  function schedule(): void {
+    if (scheduled || committing || halted) return
+    scheduled = true
+    // Power-loss durability pays for a disk flush, so it gathers a whole turn of the event loop; and a long queue of
+    // segments must not keep timers and sockets waiting. Otherwise one round of deliveries is gathered.
+    if (store.durability === 'strict' || segments.length > 1) clock.yield(commit)
+    else clock.soon(commit)
+  }
+
+  function commit(): void {
+    scheduled = false
+    if (committing || halted) return
+    const segment = segments.shift() as Segment
+    if (segments.length === 0) segments.push(newSegment())
+    committing = true
+    attempt(segment, 1)
+  }
+
+  function attempt(segment: Segment, tries: number): void {
+    let kept: void | Promise<void>
+    try {
+      kept = store.commit(segment)
+    } catch (error) {
+      return failed(segment, tries, error)
+    }
+    if (kept === undefined) return succeeded(segment)
+    kept.then(
+      () => succeeded(segment),
+      (error: unknown) => failed(segment, tries, error),
+    )
+  }
+
+  function succeeded(segment: Segment): void {
+    committing = false
+    onCommit(segment.events)
+    for (const fn of segment.waiters) fn()
+    const next = segments[0] as Segment
+    if (next.events.length > 0 || next.puts.length > 0 || next.waiters.length > 0) schedule()
+  }
+
+  function failed(segment: Segment, tries: number, error: unknown): void {
+    if (tries < limits.commitTriesMax) {
+      clock.after(limits.commitRetryMs, () => attempt(segment, tries + 1))
+      return
+    }
+    committing = false
+    halted = new PolityError('STORE_FAILED', `the journal could not be written: ${messageOf(error)}`, { cause: error })
+    const waiters = [segment, ...segments].flatMap((one) => one.waiters)
+    segments = [newSegment()]
+    onHalt(halted)
+    for (const fn of waiters) fn(halted)
+  }
+
+  function whenKept(fn: (error?: PolityError) => void): void {
+    if (halted) return fn(halted)
+    const segment = open()
+    if (!committing && segments.length === 1 && segment.events.length === 0 && segment.puts.length === 0) return fn()
+    segment.waiters.push(fn)
+    schedule()
+  }
+
+  return {
+    append(event) {
+      const placed = event as JournalEvent & { seq: number; at: number }
+      placed.seq = ++seq
+      placed.at = clock.now()
+      if (halted) return placed
+      // Only the start of a call opens a new segment: what belongs together (a write and its end, a child and the end of
+      // its spawn) is appended in one go and always shares one.
+      if (placed.type === 'call-start' && open().events.length >= limits.commitEventsMax) segments.push(newSegment())
+      open().events.push(placed)
+      schedule()
+      return placed
+    },
+    put(put) {
+      if (halted) return
+      open().puts.push(put)
+      schedule()
+    },
+    whenKept,
+    flush: () => new Promise((resolve, reject) => whenKept((error) => (error ? reject(error) : resolve()))),
+    get lastSeq() {
+      return seq
+    },
+    get halted() {
+      return halted
+    },
+  }
+}
+
+function newSegment(): Segment {
+  return { events: [], puts: [], waiters: [] }
+}

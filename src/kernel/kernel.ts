@@ -1,0 +1,869 @@
+/**
+ * The kernel: puts the mechanisms together, keeps the process table, and is what doors hold.
+ *
+ *     const kernel = createKernel({ store: memoryStore(), models: { 'offline/reader': reader() } })
+ *     const run = kernel.spawn(program, input, { budget: { usd: 0.5 } })
+ *     for await (const event of run.events) …
+ *     await run.result
+ *     await kernel.close()
+ *
+ * Users boot through `boot` of the front door, which also reads strings (a store's path, `provider/model`, a law's file).
+ *
+ * Invariants
+ *   R1. What a caller is told (a result, an event) is kept by the store first.
+ *   R2. Opening a store finds every process where its journal ends; nothing runs before `resume`.
+ */
+import type { Law } from '../policy/law.ts'
+import { createAccess } from './access.ts'
+import type { Clock } from './clock.ts'
+import { randomAt, realClock } from './clock.ts'
+import type { DisciplineName, DisciplineOptions } from './disciplines.ts'
+import { createDiscipline, disciplineNames } from './disciplines.ts'
+import { createDispatcher } from './dispatcher.ts'
+import type { Command, Embedder, LanguageModel, ProcessHead, Store } from './drivers.ts'
+import type { ErrorData } from './errors.ts'
+import { PolityError, fromErrorData, messageOf, toErrorData } from './errors.ts'
+import { createInbox } from './inbox.ts'
+import { createJournal } from './journal.ts'
+import type { Limits } from './limits.ts'
+import { defaultLimits } from './limits.ts'
+import { createLlm } from './llm.ts'
+import { createMailbox } from './mailbox.ts'
+import { createMemory } from './memory.ts'
+import type { Past } from './past.ts'
+import { endsAfter, ownUsage, pastOf } from './past.ts'
+import { toPlain } from './plain.ts'
+import type { Call, Space } from './process.ts'
+import { Process, charge, processInfo, transition } from './process.ts'
+import type { Core } from './scheduler.ts'
+import { createScheduler } from './scheduler.ts'
+import { createStorage } from './storage.ts'
+import type { Gate, Machine } from './syscalls.ts'
+import { checkSpawnOptions, createGate } from './syscalls.ts'
+import { createTools, describeTool } from './tools.ts'
+import type { Budget, JournalEvent, Json, ModelChoice, Pid, Price, ProcessInfo, ProcessStart, Program, Question, RunEvent, SpawnOptions, Sys, Tool, Usage } from './types.ts'
+import type { Watch } from './watch.ts'
+import { createWatch } from './watch.ts'
+
+/** A model with what its owner knows of it beyond what the driver says. */
+export interface ModelOptions {
+  readonly model: LanguageModel
+  readonly slots?: number
+  readonly requestsPerMinute?: number
+  readonly tokensPerMinute?: number
+  readonly contextTokens?: number
+  readonly price?: Price
+}
+
+export interface KernelOptions {
+  readonly store: Store
+  /** Cores by the name under which programs ask for them. */
+  readonly models?: { readonly [name: string]: LanguageModel | ModelOptions }
+  /** Model of calls that name none. @default the first of `models` */
+  readonly model?: ModelChoice
+  readonly embedder?: Embedder
+  readonly programs?: readonly Program[]
+  /** Tools that every root process holds, beside those of its program. */
+  readonly tools?: readonly Tool[]
+  /** @default every process may call the tools it holds */
+  readonly law?: Law
+  readonly clock?: Clock
+  readonly limits?: Partial<Limits>
+  /** Order in which waiting model calls are served. @default 'attained-service' */
+  readonly discipline?: DisciplineName
+  readonly disciplineOptions?: DisciplineOptions
+}
+
+/** One run of a program. */
+export interface Run<Output = Json> {
+  readonly pid: Pid
+  /** The output, once it is kept; rejects with a `PolityError`. */
+  readonly result: Promise<Output>
+  /** Everything that happens to the process and its descendants from now on, until it ends. */
+  readonly events: AsyncIterable<RunEvent>
+  readonly usage: Usage
+  info(): ProcessInfo
+  kill(reason?: string): void
+}
+
+export interface ReplayReport {
+  readonly same: boolean
+  /** Where the program left its journal. */
+  readonly difference?: string
+  /** Calls that were made as the journal has them. */
+  readonly calls: number
+}
+
+/** The kernel as doors hold it. */
+export interface Kernel {
+  readonly limits: Limits
+  spawn<Input, Output>(program: Program<Input, Output> | ((sys: Sys, input: Input) => Promise<Output>) | string, input: Input, options?: SpawnOptions): Run<Output>
+  /** The run of a process that runs, stopped or ended lately; throws `NO_SUCH_PROCESS`. */
+  run(pid: Pid): Run
+  /** Lives the journal of a process again, with its descendants, and goes on. @default every process that was stopped */
+  resume(pid?: Pid): readonly Run[]
+  /** A new process with the past of another up to its call `at`. @default all its past */
+  fork(pid: Pid, options?: { at?: number; budget?: Budget; priority?: number }): Promise<Run>
+  /** Runs an ended process again against its journal, without any effect, and says whether it made the same calls. */
+  replay(pid: Pid): Promise<ReplayReport>
+  kill(pid: Pid, reason?: string): void
+  /** Sends as from outside (`from` is 0). */
+  send(pid: Pid, body: Json): void
+  ps(): readonly ProcessInfo[]
+  info(pid: Pid): ProcessInfo
+  /** Its part of the journal. */
+  events(pid: Pid): Promise<readonly JournalEvent[]>
+  readonly questions: readonly Question[]
+  answer(id: number, text: string, value?: Json): void
+  readonly cores: readonly CoreInfo[]
+  /** Hears every event once it is kept. Returns a function that stops it. */
+  watch(hear: (event: RunEvent) => void): () => void
+  /** Removes the journals of ended processes, the oldest first, until `keep` are left. Returns how many went. */
+  collect(keep: number): number
+  /** Stops all processes where they are (they can be resumed), writes what is left and gives the store up. */
+  close(): Promise<void>
+}
+
+export interface CoreInfo {
+  readonly id: string
+  readonly slots: number
+  readonly inFlight: number
+  readonly waiting: number
+  readonly requestsPerMinute: number | null
+  readonly tokensPerMinute: number | null
+  readonly admitted: number
+  readonly refused: number
+  readonly failed: number
+  readonly open: boolean
+}
+
+export function createKernel(options: KernelOptions): Kernel {
+  const { store } = options
+  const clock = options.clock ?? realClock()
+  const limits = checkLimits(options.limits)
+  const table = new Map<Pid, Process>()
+  const programs = new Map<string, Program>()
+  const journal = createJournal({ store, clock, limits, onCommit, onHalt: halt })
+  const dispatcher = createDispatcher(clock, limits)
+  const scheduler = createScheduler(clock, limits)
+  const inbox = createInbox(clock, limits, journal.lastSeq)
+  const tools = createTools(clock, limits)
+  const memory = createMemory({ store, journal, now: () => clock.now() })
+  const storage = createStorage({ store, journal, limits, now: () => clock.now() })
+  const mailbox = createMailbox({ journal, limits, end: (call, mail) => gate.end(call, mail) })
+  const watch: Watch = createWatch(limits)
+  const cores = createCores()
+  const kernelTools = new Map((options.tools ?? []).map((tool) => [tool.name, tool]))
+  /** Ended processes in RAM and journals in the store, the oldest first. */
+  const ended: Pid[] = []
+  let kept: Pid[] = []
+  const forkOrigins = new Map<Pid, number>()
+  let live = 0
+  let closed: PolityError | undefined
+
+  const llm = createLlm({
+    clock,
+    limits,
+    scheduler,
+    cores,
+    describe: (process, names) => names.map((name) => describeTool(process.tools.get(name) as Tool)),
+    watcher: (process) => watch.textOf(process.root.pid),
+    onWait: (call, core) => watch.tell(call.process.root.pid, { type: 'call-wait', pid: call.process.pid, n: call.n, core }),
+  })
+
+  const machine: Machine = {
+    clock,
+    limits,
+    journal,
+    dispatcher,
+    access: createAccess(options.law),
+    llm,
+    embedder: options.embedder,
+    tools,
+    memory,
+    storage,
+    mailbox,
+    inbox,
+    defaultModel: options.model ?? Object.keys(options.models ?? {})[0],
+    volatile: store.durability === 'memory',
+    program: (given) => findProgram(given),
+    spawn: (parent, call, program, input, spawnOptions) => start({ parent, call, program, input, options: spawnOptions }),
+    fork: forkInside,
+    restore,
+    kill: (process, error) => finish(process, 'killed', undefined, toErrorData(error)),
+    find,
+    named: (process, name) => [...table.values()].filter((one) => one.name === name && one.principal === process.principal && one.state === 'running'),
+    waited(child, waiter) {
+      if (child.parent === waiter && waiter.children?.delete(child) === true) retire(child)
+    },
+    replayed: (process) => replays.get(process)?.({ same: process.past?.end?.state === 'killed', difference: 'the program goes on where the journal has its end', calls: process.made }),
+    mismatch(process, message) {
+      const told = replays.get(process)
+      if (told !== undefined) told({ same: false, difference: message, calls: process.past?.learned ?? 0 })
+      else stop(process, { code: 'REPLAY_MISMATCH', message: `process ${process.pid} (${process.program.name} ${process.program.version}): ${message}` })
+    },
+  }
+  const gate: Gate = createGate(machine)
+  const replays = new Map<Process, (report: ReplayReport) => void>()
+
+  for (const program of options.programs ?? []) findProgram(program)
+  recover()
+  let pollTimer = pollCommands()
+
+  // ------------------------------------------------------------------------------------------------------ processes
+
+  function findProgram(given: Program | ((sys: Sys, input: never) => Promise<unknown>) | string): Program {
+    if (typeof given === 'string') {
+      const [name = '', version] = given.split('@')
+      const found = version === undefined ? [...programs.values()].findLast((one) => one.name === name) : programs.get(given)
+      if (found === undefined) throw new PolityError('NO_SUCH_PROGRAM', `no program "${given}" is registered; there are ${[...programs.keys()].join(', ') || 'none'}`)
+      return found
+    }
+    const program = (typeof given === 'function' ? { name: given.name || 'anonymous', version: '1', tools: [], model: undefined, run: given } : given) as Program
+    if (typeof program !== 'object' || program === null || typeof program.run !== 'function' || typeof program.name !== 'string' || program.name === '') {
+      throw new PolityError('INVALID_ARGUMENT', 'spawn takes a program made by defineProgram or defineAgent, the name of a registered one, or an async function')
+    }
+    const key = `${program.name}@${program.version}`
+    if (programs.get(key) !== program) {
+      programs.delete(key)
+      programs.set(key, program)
+    }
+    return program
+  }
+
+  function heldTools(program: Program, parent: Process | undefined, names: readonly string[] | undefined): ReadonlyMap<string, Tool> {
+    if (parent === undefined && names === undefined && program.tools.length === 0) return kernelTools
+    const declared = new Map(program.tools.map((tool) => [tool.name, tool]))
+    const available = parent?.tools ?? new Map([...kernelTools, ...declared])
+    if (parent !== undefined) {
+      for (const name of declared.keys()) {
+        if (!available.has(name)) throw new PolityError('ACCESS_DENIED', `program ${program.name} declares tool "${name}", which its parent, process ${parent.pid}, does not hold`)
+      }
+    }
+    const wanted = names ?? (parent !== undefined && declared.size > 0 ? [...declared.keys()] : undefined)
+    if (wanted === undefined) return available
+    return new Map(
+      wanted.map((name) => {
+        const tool = available.get(name)
+        if (tool === undefined) throw new PolityError('NO_SUCH_TOOL', `a process of ${program.name} cannot be given tool "${name}"; available are ${[...available.keys()].join(', ') || 'none'}`)
+        return [name, tool]
+      }),
+    )
+  }
+
+  interface Start {
+    readonly program: Program
+    readonly input: Json
+    readonly options: SpawnOptions
+    readonly parent?: Process
+    readonly call?: number
+    readonly fork?: { readonly of: Process | ProcessHead; readonly seq: number; readonly call: number | null }
+  }
+
+  function start({ program, input, options: spawnOptions, parent, call, fork }: Start): Process {
+    if (live >= limits.processesLiveMax) throw new PolityError('LIMIT_EXCEEDED', `${live} processes run; the limit processesLiveMax is ${limits.processesLiveMax}`)
+    if (parent !== undefined && parent.depth + 1 >= limits.processDepthMax) throw new PolityError('LIMIT_EXCEEDED', `process ${parent.pid} is ${parent.depth + 1} deep; the limit processDepthMax is ${limits.processDepthMax}`)
+    const held = heldTools(program, parent, spawnOptions.tools)
+    const pid = journal.lastSeq + 1
+    const event = journal.append({
+      type: 'process-start',
+      pid,
+      parent: parent?.pid ?? null,
+      parentCall: call ?? null,
+      program: program.name,
+      version: program.version,
+      input,
+      name: spawnOptions.name ?? null,
+      principal: parent?.principal ?? spawnOptions.principal ?? 'local',
+      priority: spawnOptions.priority ?? parent?.priority ?? 0,
+      budget: spawnOptions.budget ?? NO_BUDGET,
+      tools: held === kernelTools ? NO_NAMES : [...held.keys()],
+      seed: Math.floor(randomAt(clock.seed, pid, 0) * 2 ** 32),
+      forkOf: fork === undefined ? null : { pid: 'pid' in fork.of ? fork.of.pid : fork.of.start.pid, seq: fork.seq, call: fork.call },
+    }) as ProcessStart
+    if (event.forkOf !== null) forkOrigins.set(event.forkOf.pid, (forkOrigins.get(event.forkOf.pid) ?? 0) + 1)
+    const process = toProcess(event, program, parent, held)
+    if (parent !== undefined) charge(parent, { children: 1 })
+    run(process)
+    return process
+  }
+
+  /** A process as its start event says; in the table, not yet running. */
+  function toProcess(event: ProcessStart, program: Program, parent: Process | undefined, held: ReadonlyMap<string, Tool>): Process {
+    const spaces = spacesOf(event, parent)
+    const process = new Process(
+      {
+        pid: event.pid,
+        parent,
+        parentCall: event.parentCall,
+        program,
+        input: event.input,
+        name: event.name,
+        principal: event.principal,
+        priority: event.priority,
+        budget: event.budget,
+        tools: held,
+        files: spaces.files,
+        notes: spaces.notes,
+        startedAt: event.at,
+        seed: event.seed,
+        forkOf: event.forkOf,
+      },
+      learn,
+    )
+    table.set(process.pid, process)
+    if (parent !== undefined) (parent.children ??= new Set()).add(process)
+    return process
+  }
+
+  function spacesOf(event: ProcessStart, parent: Process | undefined): { files: Space; notes: Space } {
+    if (event.forkOf !== null) {
+      const { pid, seq } = event.forkOf
+      const origin = table.get(pid)
+      const head = origin === undefined ? store.events(pid)[0] : undefined
+      const base = origin ?? (head?.type === 'process-start' ? spacesOf(head, table.get(head.parent ?? 0)) : undefined)
+      const id = `fork ${event.pid}`
+      if (base !== undefined) return { files: { id, base: { space: base.files, before: seq } }, notes: { id, base: { space: base.notes, before: seq } } }
+    }
+    if (parent !== undefined) return { files: parent.files, notes: parent.notes }
+    return { files: { id: `tree ${event.pid}` }, notes: { id: `principal ${event.principal}` } }
+  }
+
+  function run(process: Process): void {
+    live++
+    const { wallMs } = process.budget
+    if (wallMs !== undefined) {
+      process.wallTimer = clock.after(Math.max(0, process.startedAt + wallMs - clock.now()), () => {
+        finish(process, 'killed', undefined, { code: 'BUDGET_EXCEEDED', message: `process ${process.pid} had a budget of ${wallMs} ms`, detail: { pid: process.pid, kind: 'wallMs' } })
+      })
+    }
+    dispatcher.wake(process)
+  }
+
+  function learn(process: Process): boolean {
+    return gate.learn(process, enter)
+  }
+
+  function enter(process: Process): void {
+    const { frame } = process
+    let returned: Promise<unknown>
+    try {
+      returned = process.program.run(gate.sys(process), process.input)
+      if (typeof (returned as Promise<unknown> | undefined)?.then !== 'function') returned = Promise.resolve(returned)
+    } catch (error) {
+      returned = Promise.reject(error)
+    }
+    returned.then(
+      (value) => {
+        if (process.frame === frame) exit(process, value)
+      },
+      (error: unknown) => {
+        if (process.frame === frame) exitWith(process, toErrorData(error))
+      },
+    )
+  }
+
+  function exit(process: Process, returned: unknown): void {
+    let value: Json
+    try {
+      value = toPlain(returned, `the output of ${process.program.name}`, limits.valueBytesMax)
+    } catch (error) {
+      return exitWith(process, toErrorData(error))
+    }
+    const told = replays.get(process)
+    if (told === undefined) return finish(process, 'done', value, undefined)
+    const was = process.past?.end
+    const same = was?.state === 'done' && JSON.stringify(was.value) === JSON.stringify(value)
+    told(same ? { same, calls: process.made } : { same, calls: process.made, difference: `the journal ends with ${was?.state ?? 'nothing'}; the program returns something else` })
+  }
+
+  function exitWith(process: Process, error: ErrorData): void {
+    const told = replays.get(process)
+    if (told === undefined) return finish(process, 'failed', undefined, error)
+    const was = process.past?.end
+    const same = was?.state === 'failed' && was.error?.code === error.code
+    told(same ? { same, calls: process.made } : { same, calls: process.made, difference: `the program throws: ${error.message}` })
+  }
+
+  function finish(process: Process, state: 'done' | 'failed' | 'killed', value: Json | undefined, error: ErrorData | undefined): void {
+    if (process.ended) return
+    if (journal.halted !== undefined) return
+    const wasRunning = process.state === 'running'
+    process.wallTimer?.cancel()
+    gate.cancel(process, error === undefined ? new PolityError('KILLED', 'its process ended') : fromErrorData(error))
+    // Promise: what a parent's end reaches, it reaches first.
+    if (process.children !== undefined) {
+      for (const child of process.children) {
+        if (child.ended) retire(child)
+        else finish(child, 'killed', undefined, { code: 'PARENT_ENDED', message: `its parent, process ${process.pid}, ended` })
+      }
+      process.children = undefined
+    }
+    const used = { ...process.used }
+    const { at } = journal.append(
+      error === undefined ? { type: 'process-end', pid: process.pid, state, value: value ?? null, usage: used } : { type: 'process-end', pid: process.pid, state, error, usage: used },
+    )
+    transition(process, error === undefined ? { type: 'end', state, at, value: value ?? null } : { type: 'end', state, at, error })
+    if (wasRunning) live--
+    const { onEnd, parent } = process
+    process.onEnd = undefined
+    if (onEnd !== undefined) for (const fn of onEnd) fn(process)
+    // A child that its parent may still wait for stays; everything else may be forgotten in its turn.
+    if (parent === undefined || parent.ended || parent.children?.has(process) !== true) retire(process)
+  }
+
+  /** Stops a process where it is: its journal has no end, so it can be resumed. */
+  function stop(process: Process, error: ErrorData): void {
+    if (process.state !== 'running') return
+    process.wallTimer?.cancel()
+    gate.cancel(process, fromErrorData(error))
+    transition(process, { type: 'stop', error })
+    live--
+    const { onEnd } = process
+    process.onEnd = undefined
+    if (onEnd !== undefined) for (const fn of onEnd) fn(process)
+  }
+
+  /** Puts an ended process in line to be forgotten: first from RAM, later from the store. */
+  function retire(process: Process): void {
+    ended.push(process.pid)
+    kept.push(process.pid)
+    if (ended.length < limits.processesEndedMax + RETIRE_STEP) return
+    for (const pid of ended.splice(0, ended.length - limits.processesEndedMax)) table.delete(pid)
+    const keep = store.durability === 'memory' ? limits.processesEndedMax : limits.processesKeptMax
+    if (kept.length >= keep + RETIRE_STEP) collect(keep)
+  }
+
+  function collect(keep: number): number {
+    const over = kept.length - keep
+    if (over <= 0) return 0
+    const gone = kept.slice(0, over)
+    kept = kept.slice(over)
+    const drop = gone.filter((pid) => {
+      if ((forkOrigins.get(pid) ?? 0) === 0) return true
+      kept.push(pid)
+      return false
+    })
+    store.drop(drop)
+    return drop.length
+  }
+
+  // ------------------------------------------------------------------------------------------------- past and future
+
+  /** All events of a process that are kept. */
+  function pastOfProcess(start: ProcessStart): Past {
+    const origin = start.forkOf === null ? undefined : originPast(start.forkOf)
+    return origin === undefined ? pastOf(store.events(start.pid)) : pastOf(store.events(start.pid), { origin })
+  }
+
+  /** The past that a fork shares with its origin, with the `fork` call returning 0 in it. */
+  function originPast({ pid, seq, call }: NonNullable<ProcessStart['forkOf']>): Past {
+    const events = store.events(pid)
+    const head = events[0]
+    if (head?.type !== 'process-start') throw new PolityError('NO_SUCH_PROCESS', `the journal of process ${pid}, from which this one was forked, is gone`)
+    const origin = head.forkOf === null ? undefined : originPast(head.forkOf)
+    const before = events.filter((event) => event.seq < seq)
+    const forking = call === null ? undefined : events.find((event) => event.type === 'call-start' && event.seq === seq)
+    if (forking !== undefined) before.push(forking, { type: 'call-end', seq, at: forking.at, pid, n: call as number, value: 0 })
+    return pastOf(before, origin === undefined ? { seed: head.seed } : { origin, seed: head.seed })
+  }
+
+  function startOf(pid: Pid): ProcessStart {
+    const [start] = store.events(pid)
+    if (start?.type !== 'process-start') throw noSuchProcess(pid)
+    return start
+  }
+
+  /** Gives a fork its past: takes over the ends of calls that were open, and lives the rest again. */
+  function goOn(process: Process, origin: Process | undefined, events: readonly JournalEvent[]): void {
+    const { forkOf } = process
+    if (forkOf === null) return
+    const past = originPast(forkOf)
+    const adopted = endsAfter(events, forkOf.seq + (forkOf.call === null ? 0 : 1), past)
+    for (const one of adopted) {
+      journal.append(one.error === undefined ? { type: 'call-end', pid: process.pid, n: one.n, value: one.value ?? null } : { type: 'call-end', pid: process.pid, n: one.n, error: one.error })
+    }
+    const whole = adopted.length === 0 ? past : { ...past, ends: [...past.ends, ...adopted], ended: new Set([...past.ended, ...adopted.map((one) => one.n)]) }
+    transition(process, { type: 'restart', past: whole })
+    void origin
+  }
+
+  async function forkInside(parent: Process, call: Call): Promise<Pid> {
+    await journal.flush()
+    if (!call.open) return 0
+    const child = start({
+      program: parent.program,
+      input: parent.input,
+      options: { priority: parent.priority, tools: [...parent.tools.keys()], ...(parent.name === null ? {} : { name: parent.name }) },
+      parent,
+      call: call.n,
+      fork: { of: parent, seq: call.startSeq, call: call.n },
+    })
+    goOn(child, parent, store.events(parent.pid))
+    return child.pid
+  }
+
+  async function fork(pid: Pid, { at, budget, priority }: { at?: number; budget?: Budget; priority?: number } = {}): Promise<Run> {
+    checkOpen()
+    await journal.flush()
+    const events = store.events(pid)
+    const [head] = events
+    if (head?.type !== 'process-start') throw noSuchProcess(pid)
+    const past = pastOfProcess(head)
+    if (at !== undefined && (!Number.isInteger(at) || at < 0 || at > past.starts.length)) {
+      throw new PolityError('INVALID_ARGUMENT', `process ${pid} made ${past.starts.length} system calls; fork takes a call from 0 to ${past.starts.length}, not ${at}`)
+    }
+    const cut = at === undefined ? undefined : past.starts[at]
+    const seq = cut?.seq ?? (past.end?.seq ?? journal.lastSeq + 1)
+    if (cut !== undefined && cut.pid !== pid) throw new PolityError('INVALID_ARGUMENT', `call ${at} of process ${pid} was made before it was forked from process ${cut.pid}: fork that one`)
+    const child = start({
+      program: findProgram(`${head.program}@${head.version}`),
+      input: head.input,
+      options: checkSpawnOptions({ principal: head.principal, priority: priority ?? head.priority, budget: budget ?? head.budget, tools: head.tools.length > 0 ? head.tools : undefined, name: head.name ?? undefined }, limits),
+      fork: { of: { start: head }, seq, call: null },
+    })
+    goOn(child, undefined, events)
+    return toRun(child)
+  }
+
+  async function restore(process: Process, id: string): Promise<void> {
+    const [pid, n] = id.split('.').map(Number)
+    const unknown = () => new PolityError('NO_SUCH_SNAPSHOT', `process ${process.pid} has no snapshot "${id}"`)
+    if (n === undefined || pid === undefined || Number.isNaN(n)) throw unknown()
+    await journal.flush()
+    if (process.state !== 'running') return
+    const past = pastOfProcess(startOf(process.pid))
+    const taken = past.starts[n]
+    const before = past.ends.find((end) => end.n === n)
+    if (taken?.call !== 'snapshot' || before === undefined || (before.value as { id?: string } | undefined)?.id !== id) throw unknown()
+    // Files and notes as they were when the snapshot was made, however often it was restored since.
+    const made = store.events(taken.pid).find((event) => event.type === 'call-end' && event.n === n && event.seq > taken.seq)
+    const cut = made?.seq ?? before.seq
+    gate.cancel(process, new PolityError('KILLED', 'its process went back to a snapshot'))
+    if (process.children !== undefined) {
+      for (const child of process.children) {
+        if ((past.starts[child.parentCall ?? -1]?.seq ?? Infinity) > before.seq) finish(child, 'killed', undefined, { code: 'PARENT_ENDED', message: `its parent, process ${process.pid}, went back to before it` })
+      }
+    }
+    storage.rollBack(process.files, cut)
+    memory.rollBack(process.notes, process.root.pid, cut)
+    const restored = ((before.value as { restored?: number }).restored ?? 0) + 1
+    journal.append({ type: 'process-rewind', pid: process.pid, n, value: { id, restored } })
+    await journal.flush()
+    if (process.state !== 'running') return
+    transition(process, { type: 'restart', past: pastOfProcess(startOf(process.pid)) })
+    dispatcher.wake(process)
+  }
+
+  // -------------------------------------------------------------------------------------------------------- recovery
+
+  function recover(): void {
+    const unfinished: ProcessStart[] = []
+    const endedUsage = new Map<Pid, Usage[]>()
+    for (const { start, end } of store.processes()) {
+      if (start.forkOf !== null) forkOrigins.set(start.forkOf.pid, (forkOrigins.get(start.forkOf.pid) ?? 0) + 1)
+      if (end === undefined) unfinished.push(start)
+      else {
+        kept.push(start.pid)
+        if (start.parent !== null) {
+          const list = endedUsage.get(start.parent)
+          if (list === undefined) endedUsage.set(start.parent, [end.usage])
+          else list.push(end.usage)
+        }
+      }
+    }
+    for (const event of unfinished) {
+      const parent = event.parent === null ? undefined : table.get(event.parent)
+      const known = programs.get(`${event.program}@${event.version}`)
+      const program: Program = known ?? { name: event.program, version: event.version, tools: [], model: undefined, run: () => Promise.reject(new Error('not registered')) }
+      let held: ReadonlyMap<string, Tool> = kernelTools
+      try {
+        held = known === undefined ? new Map() : heldTools(known, parent, event.tools.length > 0 ? event.tools : undefined)
+      } catch {
+        // Told by `resume`, which needs them.
+      }
+      const process = toProcess(event, program, parent, held)
+      transition(process, { type: 'stop', error: { code: 'KERNEL_CLOSED', message: 'the kernel that ran it is gone; resume it' } })
+      charge(process, ownUsage(store.events(event.pid)))
+      if (parent !== undefined) charge(parent, { children: 1 })
+      for (const usage of endedUsage.get(event.pid) ?? []) charge(process, { ...usage, children: usage.children + 1 })
+    }
+  }
+
+  function resume(pid?: Pid): readonly Run[] {
+    checkOpen()
+    const stopped = [...table.values()].filter((process) => process.state === 'stopped' && (pid === undefined || isWithin(process, pid)))
+    if (pid !== undefined && stopped.length === 0) {
+      const process = table.get(pid)
+      if (process !== undefined && !process.ended) return [toRun(process)]
+      throw process === undefined && store.events(pid).length === 0
+        ? noSuchProcess(pid)
+        : new PolityError('INVALID_ARGUMENT', `process ${pid} has ended; fork it to go on from one of its calls`)
+    }
+    const resumed: Run[] = []
+    for (const process of stopped) {
+      const [event] = store.events(process.pid)
+      if (event?.type !== 'process-start') continue
+      // Throws what is missing, before anything of it runs.
+      const program = findProgram(`${event.program}@${event.version}`)
+      const held = event.tools.length > 0 ? heldTools(program, undefined, event.tools) : process.parent === undefined ? heldTools(program, undefined, undefined) : (table.get(process.parent.pid)?.tools ?? kernelTools)
+      const again = refit(process, program, held)
+      transition(again, { type: 'restart', past: pastOfProcess(event) })
+      run(again)
+      resumed.push(toRun(again))
+    }
+    return resumed
+  }
+
+  /** The same process with a program and tools that were not known when the kernel booted. */
+  function refit(process: Process, program: Program, held: ReadonlyMap<string, Tool>): Process {
+    Object.assign(process, { program, tools: held })
+    return process
+  }
+
+  function isWithin(process: Process, pid: Pid): boolean {
+    for (let at: Process | undefined = process; at !== undefined; at = at.parent) if (at.pid === pid) return true
+    return false
+  }
+
+  async function replay(pid: Pid): Promise<ReplayReport> {
+    checkOpen()
+    await journal.flush()
+    const event = startOf(pid)
+    const past = pastOfProcess(event)
+    if (past.end === undefined) throw new PolityError('INVALID_ARGUMENT', `process ${pid} has not ended; replay compares whole runs`)
+    const program = findProgram(`${event.program}@${event.version}`)
+    const held = heldTools(program, undefined, event.tools.length > 0 ? event.tools : undefined)
+    const spaces = spacesOf(event, undefined)
+    const shadow = new Process(
+      {
+        ...event,
+        parent: undefined,
+        program,
+        tools: held,
+        files: spaces.files,
+        notes: spaces.notes,
+        startedAt: event.at,
+      },
+      learn,
+    )
+    transition(shadow, { type: 'restart', past })
+    return new Promise((resolve) => {
+      replays.set(shadow, (report) => {
+        replays.delete(shadow)
+        transition(shadow, { type: 'stop', error: { code: 'KILLED', message: 'the replay is over' } })
+        resolve(report.same ? { same: true, calls: report.calls } : report)
+      })
+      dispatcher.wake(shadow)
+    })
+  }
+
+  // ------------------------------------------------------------------------------------------------------------ doors
+
+  function find(process: Process, pid: Pid): Process {
+    const found = table.get(pid) ?? loadEnded(pid)
+    if (found === undefined || found.principal !== process.principal) throw noSuchProcess(pid)
+    return found
+  }
+
+  /** A process that ended so long ago that only the store knows it. */
+  function loadEnded(pid: Pid): Process | undefined {
+    const events = store.events(pid)
+    const [event] = events
+    const last = events[events.length - 1]
+    if (event?.type !== 'process-start' || last?.type !== 'process-end') return undefined
+    const spaces = spacesOf(event, undefined)
+    const program: Program = programs.get(`${event.program}@${event.version}`) ?? { name: event.program, version: event.version, tools: [], model: undefined, run: () => Promise.reject(new Error('not registered')) }
+    const process = new Process({ ...event, parent: undefined, program, tools: kernelTools, files: spaces.files, notes: spaces.notes, startedAt: event.at }, learn)
+    transition(process, last.error === undefined ? { type: 'end', state: last.state, at: last.at, value: last.value ?? null } : { type: 'end', state: last.state, at: last.at, error: last.error })
+    Object.assign(process.used, last.usage)
+    return process
+  }
+
+  function toRun(process: Process): Run<never> {
+    return {
+      pid: process.pid,
+      get result() {
+        return resultOf(process) as Promise<never>
+      },
+      get events() {
+        return watch.events(process, process.ended)
+      },
+      get usage() {
+        return { ...process.used }
+      },
+      info: () => processInfo(process),
+      kill: (reason) => kill(process.pid, reason),
+    }
+  }
+
+  function resultOf(process: Process): Promise<Json> {
+    return new Promise((resolve, reject) => {
+      const tell = (): void => {
+        journal.whenKept((error) => {
+          if (error !== undefined) reject(error)
+          else if (process.state === 'done') resolve(process.value ?? null)
+          else reject(fromErrorData(process.error ?? { code: 'KERNEL_CLOSED', message: 'the kernel is closed' }))
+        })
+      }
+      if (process.state === 'running') (process.onEnd ??= []).push(tell)
+      else tell()
+    })
+  }
+
+  function kill(pid: Pid, reason?: string): void {
+    checkOpen()
+    const process = table.get(pid)
+    if (process === undefined || process.ended) {
+      if (process === undefined && store.events(pid).length === 0) throw noSuchProcess(pid)
+      return
+    }
+    finish(process, 'killed', undefined, { code: 'KILLED', message: reason === undefined ? 'killed from outside' : `killed from outside: ${reason}` })
+  }
+
+  function onCommit(events: readonly JournalEvent[]): void {
+    if (!watch.active) return
+    for (const event of events) watch.tell(table.get(event.pid)?.root.pid ?? event.pid, event)
+  }
+
+  function halt(error: PolityError): void {
+    closed ??= error
+    for (const process of [...table.values()]) stop(process, toErrorData(error))
+    watch.close()
+  }
+
+  function checkOpen(): void {
+    if (closed !== undefined) throw closed
+  }
+
+  async function close(): Promise<void> {
+    if (closed?.code === 'KERNEL_CLOSED') return
+    const error = new PolityError('KERNEL_CLOSED', 'the kernel is closed; its processes can be resumed')
+    if (closed === undefined) {
+      closed = error
+      for (const process of [...table.values()]) stop(process, toErrorData(error))
+      await journal.flush().catch(() => {})
+    }
+    closed = error
+    pollTimer?.cancel()
+    watch.close()
+    store.close()
+  }
+
+  function pollCommands(): { cancel(): void } | undefined {
+    if (store.takeCommands === undefined) return undefined
+    return clock.after(POLL_MS, () => {
+      if (closed !== undefined) return
+      for (const command of store.takeCommands?.() ?? []) obey(command)
+      pollTimer = pollCommands()
+    })
+  }
+
+  function obey({ command, pid, id, text }: Command): void {
+    try {
+      if (command === 'kill' && pid !== undefined) kill(pid, text)
+      else if (command === 'answer' && id !== undefined && text !== undefined) inbox.answer(id, text)
+      else if (command === 'status') store.publishStatus?.(JSON.stringify({ at: clock.now(), processes: ps().slice(-STATUS_MAX), cores: coreInfos(), questions: inbox.questions }))
+    } catch (error) {
+      // A wish from outside that cannot be granted (an ended pid, an answered question) harms nobody here.
+      watch.tell(0, { type: 'text-delta', pid: 0, n: 0, delta: messageOf(error) })
+    }
+  }
+
+  function ps(): readonly ProcessInfo[] {
+    return [...table.values()].map(processInfo)
+  }
+
+  function info(pid: Pid): ProcessInfo {
+    const process = table.get(pid) ?? loadEnded(pid)
+    if (process === undefined) throw noSuchProcess(pid)
+    return processInfo(process)
+  }
+
+  function coreInfos(): readonly CoreInfo[] {
+    return [...cores.values()].map((core) => ({
+      id: core.id,
+      slots: core.slots,
+      inFlight: core.inFlight,
+      waiting: core.waiting,
+      requestsPerMinute: Number.isFinite(core.requestsPerMinute) ? core.requestsPerMinute : null,
+      tokensPerMinute: Number.isFinite(core.tokensPerMinute) ? core.tokensPerMinute : null,
+      ...core.stats,
+      open: core.openUntil > clock.now(),
+    }))
+  }
+
+  function createCores(): Map<string, Core> {
+    const made = new Map<string, Core>()
+    const name = options.discipline ?? 'attained-service'
+    if (!disciplineNames.includes(name)) throw new PolityError('CONFIG_INVALID', `discipline takes ${disciplineNames.join(', ')}, not ${JSON.stringify(name)}`)
+    for (const [id, given] of Object.entries(options.models ?? {})) {
+      const { model, ...more } = 'model' in given ? given : { model: given }
+      if (model?.specificationVersion !== 'v4' || typeof model.doGenerate !== 'function' || typeof model.doStream !== 'function') {
+        throw new PolityError('CONFIG_INVALID', `model "${id}" must be a LanguageModelV4 of the AI SDK 7, not ${model?.specificationVersion ?? typeof model}; update the provider package`)
+      }
+      made.set(id, scheduler.createCore({ id, model, ...more, discipline: createDiscipline(name, options.disciplineOptions) }))
+    }
+    return made
+  }
+
+  return {
+    limits,
+    spawn(program, input, spawnOptions) {
+      checkOpen()
+      return toRun(start({ program: findProgram(program as Program), input: toPlain(input, 'spawn: input', limits.valueBytesMax), options: checkSpawnOptions(spawnOptions, limits) }))
+    },
+    run(pid) {
+      const process = table.get(pid) ?? loadEnded(pid)
+      if (process === undefined) throw noSuchProcess(pid)
+      return toRun(process)
+    },
+    resume,
+    fork,
+    replay,
+    kill,
+    send(pid, body) {
+      checkOpen()
+      const process = table.get(pid)
+      if (process === undefined || process.ended) throw noSuchProcess(pid)
+      mailbox.send({ pid: 0 } as Process, [process], toPlain(body, 'send: body', limits.valueBytesMax))
+    },
+    ps,
+    info,
+    async events(pid) {
+      await journal.flush()
+      return store.events(pid)
+    },
+    get questions() {
+      return inbox.questions
+    },
+    answer: (id, text, value) => inbox.answer(id, text, value),
+    get cores() {
+      return coreInfos()
+    },
+    watch: watch.all,
+    collect,
+    close,
+  }
+}
+
+const NO_BUDGET: Budget = Object.freeze({})
+const NO_NAMES: readonly string[] = Object.freeze([])
+/** Ended processes that wait before the oldest are forgotten together. */
+const RETIRE_STEP = 256
+/** How often wishes of other operating-system processes are looked for, ms. */
+const POLL_MS = 100
+/** Processes in a published status, the youngest. */
+const STATUS_MAX = 200
+
+function noSuchProcess(pid: Pid): PolityError {
+  return new PolityError('NO_SUCH_PROCESS', `there is no process ${pid}`)
+}
+
+function checkLimits(given: Partial<Limits> | undefined): Limits {
+  for (const [key, value] of Object.entries(given ?? {})) {
+    if (!(key in defaultLimits)) throw new PolityError('CONFIG_INVALID', `there is no limit "${key}"; there are ${Object.keys(defaultLimits).join(', ')}`)
+    if (typeof value !== 'number' || !(value > 0)) throw new PolityError('CONFIG_INVALID', `limit ${key} takes a number above 0, not ${JSON.stringify(value)}`)
+  }
+  return { ...defaultLimits, ...given }
+}

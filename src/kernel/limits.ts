@@ -1,0 +1,115 @@
+/**
+ * Every limit of the machine, in one place, with its unit in its name.
+ *
+ * `boot({ limits: { … } })` replaces single values. A limit is never reached in silence: each has an error of the table
+ * (errors.ts) or a documented drop rule, named beside it.
+ */
+export interface Limits {
+  /** Processes that have not ended, in all. Beyond: `LIMIT_EXCEEDED`. */
+  readonly processesLiveMax: number
+  /** Ended processes that stay in RAM; in the memory store, also their journals. The oldest go first. */
+  readonly processesEndedMax: number
+  /** Ended processes whose journals stay in the store. The oldest go first. */
+  readonly processesKeptMax: number
+  /** Depth of the process tree. Beyond: `LIMIT_EXCEEDED`. */
+  readonly processDepthMax: number
+  /** System calls of one process. Beyond: `LIMIT_EXCEEDED`, and the process ends. */
+  readonly callsPerProcessMax: number
+  /** Calls of one process that have not ended yet. Beyond: `LIMIT_EXCEEDED`. */
+  readonly callsOpenMax: number
+  /** Messages that wait in one mailbox. Beyond: `MAILBOX_FULL` to the sender. */
+  readonly mailboxMessagesMax: number
+  /** Encoded size of the arguments or the value of one call, bytes. Beyond: `TOO_LARGE`. */
+  readonly valueBytesMax: number
+  /** Size of one file, bytes. Beyond: `TOO_LARGE`. */
+  readonly fileBytesMax: number
+  /** Size of one note, bytes. Beyond: `TOO_LARGE`. */
+  readonly noteBytesMax: number
+  /** Notes that one `recall` returns. */
+  readonly recallNotesMax: number
+  /** Paths that one `list` returns. */
+  readonly listPathsMax: number
+  /** Length of a file path, UTF-8 bytes. */
+  readonly pathBytesMax: number
+  /** Calls that wait for one core. Beyond: `OVERLOADED`. */
+  readonly coreQueueMax: number
+  /** Concurrency at which an undeclared core starts; it doubles while calls succeed. */
+  readonly coreSlotsInitial: number
+  /** How long after a refusal (429) an undeclared core tries one slot more, ms. */
+  readonly coreProbeMs: number
+  /** Failures in a row that open a core's circuit breaker. */
+  readonly breakerFailuresMax: number
+  /** How long an open breaker refuses before it lets one call try, ms. */
+  readonly breakerOpenMs: number
+  /** Tries of one model call on one core after retryable failures (refusals by 429 do not count). */
+  readonly generateTriesMax: number
+  /** First pause between those tries, ms; doubles, with jitter. */
+  readonly generateBackoffMs: number
+  /** Longest stay of one model call with its driver, ms. Beyond: `DRIVER_TIMEOUT`. */
+  readonly generateMs: number
+  /** Longest stay of one call in a core's queue, ms. Beyond: `OVERLOADED`. */
+  readonly coreWaitMs: number
+  /** Output tokens reserved when a request names no maximum. */
+  readonly outputTokensDefault: number
+  /** Parts of one streamed answer. Beyond: `DRIVER_INVALID`. */
+  readonly streamPartsMax: number
+  /** Longest run of one tool call, ms, when its manifest names none. Beyond: `TOOL_TIMEOUT`. */
+  readonly toolMs: number
+  /** How long a question to a person stays open, ms, when it names no limit. Then: its default, else `NO_ANSWER`. */
+  readonly askMs: number
+  /** Longest `sleep`, `receive` or `wait`, ms. */
+  readonly waitMs: number
+  /** Questions that wait for people. Beyond: `LIMIT_EXCEEDED`. */
+  readonly inboxMax: number
+  /** Time the dispatcher runs before it lets timers and I/O have a turn, ms. */
+  readonly sliceMs: number
+  /** Deliveries between two looks at the time. */
+  readonly roundDeliveriesMax: number
+  /** Events that wait in one `run.events` stream; older text deltas are merged, then dropped. */
+  readonly watchEventsMax: number
+  /** Tries of a failed commit before the kernel halts (`STORE_FAILED`). */
+  readonly commitTriesMax: number
+  /** Pause between those tries, ms. */
+  readonly commitRetryMs: number
+  /** Events in one commit. */
+  readonly commitEventsMax: number
+}
+
+const HOUR_MS = 3_600_000
+
+export const defaultLimits: Limits = {
+  processesLiveMax: 1_000_000,
+  processesEndedMax: 1_000,
+  processesKeptMax: 100_000,
+  processDepthMax: 64,
+  callsPerProcessMax: 1_000_000,
+  callsOpenMax: 100_000,
+  mailboxMessagesMax: 1_000,
+  valueBytesMax: 1_048_576,
+  fileBytesMax: 16_777_216,
+  noteBytesMax: 65_536,
+  recallNotesMax: 100,
+  listPathsMax: 10_000,
+  pathBytesMax: 1_024,
+  coreQueueMax: 1_000_000,
+  coreSlotsInitial: 64,
+  coreProbeMs: 60_000,
+  breakerFailuresMax: 5,
+  breakerOpenMs: 10_000,
+  generateTriesMax: 3,
+  generateBackoffMs: 250,
+  generateMs: 600_000,
+  coreWaitMs: HOUR_MS,
+  outputTokensDefault: 4_096,
+  streamPartsMax: 1_000_000,
+  toolMs: 120_000,
+  askMs: 24 * HOUR_MS,
+  waitMs: 365 * 24 * HOUR_MS,
+  inboxMax: 10_000,
+  sliceMs: 5,
+  roundDeliveriesMax: 128,
+  watchEventsMax: 1_024,
+  commitTriesMax: 5,
+  commitRetryMs: 50,
+  commitEventsMax: 4_096,
+}

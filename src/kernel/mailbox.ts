@@ -1,0 +1,65 @@
+/**
+ * Mailboxes: bounded queues of messages, one a process, addressed by pid or by name.
+ *
+ * Invariants
+ *   B1. A message that was accepted is received at most once and is not lost: it is in the journal with the sender's end.
+ *   B2. One sender's messages to one receiver are received in the order in which they were sent.
+ */
+import { PolityError } from './errors.ts'
+import type { Journal } from './journal.ts'
+import type { Limits } from './limits.ts'
+import type { Call, Process } from './process.ts'
+import type { Json, Mail } from './types.ts'
+
+export interface Mailbox {
+  /** Delivers to all, or to none if one of them is full. Returns to how many. */
+  send(from: Process, receivers: readonly Process[], body: Json): number
+  /** The oldest matching message; undefined if the call has to wait (it then stands among the receivers). */
+  receive(call: Call, from: number | undefined): Mail | undefined
+}
+
+export interface MailboxOptions {
+  readonly journal: Journal
+  readonly limits: Limits
+  /** Ends a `receive` that waited. */
+  readonly end: (call: Call, mail: Mail) => void
+}
+
+export function createMailbox({ journal, limits, end }: MailboxOptions): Mailbox {
+  function send(from: Process, receivers: readonly Process[], body: Json): number {
+    for (const receiver of receivers) {
+      if ((receiver.mail?.length ?? 0) >= limits.mailboxMessagesMax) {
+        throw new PolityError('MAILBOX_FULL', `the mailbox of process ${receiver.pid} holds ${limits.mailboxMessagesMax} messages, its limit`)
+      }
+    }
+    for (const receiver of receivers) {
+      const mail: Mail = Object.freeze({ id: journal.lastSeq + 1, from: from.pid, body })
+      journal.append({ type: 'mail-sent', pid: receiver.pid, mail })
+      const at = receiver.receivers?.findIndex((call) => wants(call, mail)) ?? -1
+      if (at >= 0) {
+        const [call] = receiver.receivers?.splice(at, 1) ?? []
+        if (call !== undefined) end(call, mail)
+      } else (receiver.mail ??= []).push(mail)
+    }
+    return receivers.length
+  }
+
+  function receive(call: Call, from: number | undefined): Mail | undefined {
+    const { process } = call
+    const at = process.mail?.findIndex((mail) => from === undefined || mail.from === from) ?? -1
+    if (at >= 0) return process.mail?.splice(at, 1)[0]
+    ;(process.receivers ??= []).push(call)
+    call.onAbort(() => {
+      const index = process.receivers?.indexOf(call) ?? -1
+      if (index >= 0) process.receivers?.splice(index, 1)
+    })
+    return undefined
+  }
+
+  return { send, receive }
+}
+
+function wants(call: Call, mail: Mail): boolean {
+  const { from } = call.args as { readonly from?: number }
+  return from === undefined || from === mail.from
+}

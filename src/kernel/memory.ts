@@ -1,0 +1,140 @@
+/**
+ * Memory: what a principal's processes learned and keep, found again by its words.
+ *
+ * A note belongs to the space of its principal and outlives process and kernel; a fork sees its origin's notes as they
+ * were and adds its own. Recall is lexical: full text with stemming, ranked by BM25 (the store's).
+ *
+ * Invariants
+ *   N1. Nobody recalls, or forgets, a note of another principal.
+ *   N2. A note's `seq` is that of the event that reported it (so `before` names one state of memory).
+ */
+import type { Store } from './drivers.ts'
+import { PolityError } from './errors.ts'
+import type { Journal } from './journal.ts'
+import type { Limits } from './limits.ts'
+import type { Process, Space } from './process.ts'
+import type { NoteInput, RecalledNote } from './types.ts'
+
+interface StoredNote {
+  readonly text: string
+  readonly tags: readonly string[]
+  readonly source: string | null
+  readonly pid: number
+  /** Root of the tree that wrote it: a restore undoes what its own tree did, not what others did. */
+  readonly root: number
+  readonly at: number
+  readonly seq: number
+  /** Set when it was forgotten. */
+  readonly forgottenSeq?: number
+}
+
+export interface Memory {
+  remember(process: Process, note: CheckedNote): string
+  recall(process: Process, query: string, limit: number, tag: string | undefined): readonly RecalledNote[]
+  forget(process: Process, id: string): null
+  /** Undoes what the tree of `root` remembered and forgot from that event on. */
+  rollBack(space: Space, root: number, before: number): void
+}
+
+export interface CheckedNote {
+  readonly text: string
+  readonly tags: readonly string[]
+  readonly source: string | null
+}
+
+export interface MemoryOptions {
+  readonly store: Store
+  readonly journal: Journal
+  readonly now: () => number
+}
+
+export function createMemory({ store, journal, now }: MemoryOptions): Memory {
+  function put(key: string, note: StoredNote): void {
+    journal.put({ table: 'note', key, value: JSON.stringify(note), text: [note.text, ...note.tags].join('\n') })
+  }
+
+  function remember(process: Process, { text, tags, source }: CheckedNote): string {
+    const seq = journal.lastSeq + 1
+    const id = `n${seq}`
+    put(`${process.notes.id}\0${id}`, { text, tags, source, pid: process.pid, root: process.root.pid, at: now(), seq })
+    return id
+  }
+
+  /** The note as the space sees it: its own branch, then what was there before it branched off. */
+  function visible(space: Space, id: string, before: number): { key: string; note: StoredNote } | undefined {
+    const key = `${space.id}\0${id}`
+    const value = store.get('note', key)
+    if (value !== undefined) {
+      const note = JSON.parse(value as string) as StoredNote
+      const gone = note.seq >= before || (note.forgottenSeq !== undefined && note.forgottenSeq < before)
+      return gone ? undefined : { key, note }
+    }
+    return space.base === undefined ? undefined : visible(space.base.space, id, Math.min(before, space.base.before))
+  }
+
+  function recall(process: Process, query: string, limit: number, tag: string | undefined): readonly RecalledNote[] {
+    const words = wordsOf(query)
+    if (words.length === 0) return []
+    const prefixes: string[] = []
+    for (let space: Space | undefined = process.notes; space !== undefined; space = space.base?.space) prefixes.push(`${space.id}\0`)
+    const found: RecalledNote[] = []
+    const seen = new Set<string>()
+    // Forgotten notes and other branches' are filtered after the search, so it asks for more than it needs.
+    for (const { key, score } of store.search('note', prefixes, words, limit * SEARCH_WIDTH + SEARCH_WIDTH)) {
+      const id = key.slice(key.indexOf('\0') + 1)
+      if (seen.has(id)) continue
+      seen.add(id)
+      const note = visible(process.notes, id, Number.MAX_SAFE_INTEGER)?.note
+      if (note === undefined || (tag !== undefined && !note.tags.includes(tag))) continue
+      found.push({ id, text: note.text, tags: note.tags, source: note.source, pid: note.pid, at: note.at, score })
+      if (found.length === limit) break
+    }
+    return found
+  }
+
+  function forget(process: Process, id: string): null {
+    const found = visible(process.notes, id, Number.MAX_SAFE_INTEGER)
+    if (found === undefined) throw new PolityError('NO_SUCH_NOTE', `there is no note "${id}" in this memory`)
+    // In a branch the origin's note stays as it is; the branch gets a forgotten copy in front of it.
+    put(`${process.notes.id}\0${id}`, { ...found.note, root: process.root.pid, forgottenSeq: journal.lastSeq + 1 })
+    return null
+  }
+
+  function rollBack(space: Space, root: number, before: number): void {
+    for (const [key, value] of store.range('note', `${space.id}\0`, `${space.id}\u0001`)) {
+      const note = JSON.parse(value as string) as StoredNote
+      if (note.root !== root) continue
+      if (note.forgottenSeq !== undefined && note.forgottenSeq >= before) {
+        const { forgottenSeq: _, ...kept } = note
+        if (note.seq < before) put(key, kept)
+      } else if (note.seq >= before && note.forgottenSeq === undefined) put(key, { ...note, forgottenSeq: journal.lastSeq + 1 })
+    }
+  }
+
+  return { remember, recall, forget, rollBack }
+}
+
+/** How many more entries a search asks for than a recall returns. */
+const SEARCH_WIDTH = 4
+/** Words of a query beyond this add nothing to its meaning. */
+const QUERY_WORDS_MAX = 64
+
+/** The words of a query, lower case, without repetition. */
+function wordsOf(query: string): string[] {
+  const words = new Set<string>()
+  for (const [word] of query.normalize('NFKC').toLowerCase().matchAll(/[\p{L}\p{N}]+/gu)) {
+    words.add(word)
+    if (words.size === QUERY_WORDS_MAX) break
+  }
+  return [...words]
+}
+
+export function checkNote(note: unknown, limits: Limits): CheckedNote {
+  const { text, tags = [], source = null } = (typeof note === 'string' ? { text: note } : (note ?? {})) as Partial<NoteInput>
+  if (typeof text !== 'string' || text.trim() === '') throw new PolityError('INVALID_ARGUMENT', 'a note takes a text that is not empty')
+  if (!Array.isArray(tags) || tags.some((tag) => typeof tag !== 'string')) throw new PolityError('INVALID_ARGUMENT', 'a note’s tags are a list of texts')
+  if (source !== null && typeof source !== 'string') throw new PolityError('INVALID_ARGUMENT', 'a note’s source is a text')
+  const bytes = Buffer.byteLength(text)
+  if (bytes > limits.noteBytesMax) throw new PolityError('TOO_LARGE', `the note has ${bytes} bytes; the limit noteBytesMax is ${limits.noteBytesMax}`)
+  return { text, tags: [...tags], source }
+}

@@ -1,0 +1,144 @@
+/**
+ * The past of a process: its part of the journal, folded so that it can be lived again.
+ *
+ *     pastOf(events)                       everything that is known: to resume, to replay
+ *     pastOf(events, { before })           what was known before that event: to fork
+ *     pastOf(events, { origin })           of a fork: the past of the process it came from, then its own
+ *
+ * Invariants
+ *   H1. `ends` stand in the order in which the process learned them.
+ *   H2. What a rewind undid is not in the past; what it kept is as if it had never been followed by anything else.
+ *   H3. A fork's own end of a call goes before an origin's: whatever the origin learns later is not the fork's.
+ */
+import type { Call } from './process.ts'
+import type { CallEnd, CallStart, JournalEvent, Json, Mail, ProcessEnd, Usage } from './types.ts'
+
+export interface Past {
+  /** By the number of the call. */
+  readonly starts: readonly CallStart[]
+  readonly ends: readonly CallEnd[]
+  /** Messages that were sent to the process and not received. */
+  readonly mail: readonly Mail[]
+  readonly end: ProcessEnd | undefined
+  /** Where the pasts of the processes it was forked from end, and their streams of random numbers; the oldest first. */
+  readonly origins: readonly Origin[]
+  /** Numbers of the calls whose end is known. */
+  readonly ended: ReadonlySet<number>
+  /** Of `ends`, how many the program has learned again. */
+  learned: number
+  /** Calls that the program made again and that wait for their end. */
+  readonly made: Map<number, Call>
+}
+
+export interface Origin {
+  readonly starts: number
+  readonly ends: number
+  readonly seed: number
+}
+
+export interface PastOptions {
+  /** Only what stands before this event. @default everything */
+  readonly before?: number
+  readonly origin?: Past
+  /** Stream of random numbers of the process that forks, when `before` cuts its past for the fork. */
+  readonly seed?: number
+}
+
+export function pastOf(events: readonly JournalEvent[], { before = Infinity, origin, seed }: PastOptions = {}): Past {
+  let starts: CallStart[] = origin === undefined ? [] : [...origin.starts]
+  let ends: CallEnd[] = origin === undefined ? [] : [...origin.ends]
+  const mails: Mail[] = origin === undefined ? [] : [...origin.mail]
+  let end: ProcessEnd | undefined
+  for (const event of events) {
+    if (event.seq >= before) break
+    switch (event.type) {
+      case 'call-start':
+        starts[event.n] = event
+        break
+      case 'call-end':
+        ends.push(event)
+        break
+      case 'mail-sent':
+        mails.push(event.mail)
+        break
+      case 'process-end':
+        end = event
+        break
+      case 'process-rewind': {
+        const cut = ends.findIndex((one) => one.n === event.n)
+        const cutSeq = (ends[cut] as CallEnd).seq
+        const undone = ends.slice(cut + 1)
+        starts = starts.filter((one) => one.seq < cutSeq)
+        ends = ends.slice(0, cut)
+        ends.push({ type: 'call-end', seq: event.seq, at: event.at, pid: event.pid, n: event.n, value: event.value })
+        for (const one of undone) if (starts[one.n] !== undefined) ends.push(one)
+      }
+    }
+  }
+  const received = new Set<number>()
+  const ended = new Set<number>()
+  for (const one of ends) {
+    ended.add(one.n)
+    if (starts[one.n]?.call === 'receive' && one.value !== undefined) received.add((one.value as unknown as Mail).id)
+  }
+  const origins = origin?.origins ?? []
+  return {
+    starts,
+    ends,
+    mail: mails.filter((mail) => !received.has(mail.id)),
+    end,
+    origins: seed === undefined ? origins : [...origins, { starts: starts.length, ends: ends.length, seed }],
+    ended,
+    learned: 0,
+    made: new Map(),
+  }
+}
+
+/** Ends of calls that were open before that event and ended after it: a fork takes them over, so their effect is not done again. */
+export function endsAfter(events: readonly JournalEvent[], before: number, past: Past): CallEnd[] {
+  const ends: CallEnd[] = []
+  for (const event of events) {
+    if (event.seq < before) continue
+    if (event.type === 'process-rewind') break
+    if (event.type === 'call-end' && past.starts[event.n] !== undefined && !past.ended.has(event.n)) ends.push(event)
+  }
+  return ends
+}
+
+/** What the process itself was charged, without its descendants. Calls in doubt count as they were reserved. */
+export function ownUsage(events: readonly JournalEvent[]): { -readonly [K in keyof Usage]: Usage[K] } {
+  const used = { inputTokens: 0, cachedTokens: 0, outputTokens: 0, usd: 0, steps: 0, calls: 0, children: 0 }
+  const open = new Map<number, CallStart>()
+  for (const event of events) {
+    if (event.type === 'call-start') {
+      used.calls++
+      if (event.call === 'generate') used.steps++
+      if (event.reserved !== undefined) open.set(event.n, event)
+    } else if (event.type === 'call-end') {
+      open.delete(event.n)
+      if (event.usage !== undefined) {
+        used.inputTokens += event.usage.inputTokens
+        used.cachedTokens += event.usage.cachedTokens
+        used.outputTokens += event.usage.outputTokens
+        used.usd += event.usage.usd
+      }
+    }
+  }
+  for (const start of open.values()) {
+    used.outputTokens += start.reserved?.tokens ?? 0
+    used.usd += start.reserved?.usd ?? 0
+  }
+  return used
+}
+
+/** How the call that the program makes differs from the one in the journal; undefined if it is the same. */
+export function differs(recorded: CallStart, name: string, args: Json): string | undefined {
+  if (recorded.call !== name) return `the journal has ${recorded.call} there`
+  const was = JSON.stringify(recorded.args)
+  const is = JSON.stringify(args)
+  if (was === is) return undefined
+  let at = 0
+  while (at < was.length && was[at] === is[at]) at++
+  const from = Math.max(0, at - 20)
+  return `its arguments differ: the journal has …${was.slice(from, at + 40)}…, the program says …${is.slice(from, at + 40)}…`
+}

@@ -1,0 +1,361 @@
+/**
+ * A process: a record, its open calls, its budget. State changes by named actions in one function, `transition`.
+ *
+ * States: `running` (it has a program frame), `stopped` (its journal is all there is; it can be resumed), and the three
+ * ends `done`, `failed`, `killed`.
+ *
+ * Invariants
+ *   P1. An ended process never changes again and has no open call.
+ *   P2. A child ends no later than its parent.
+ *   P3. Along every path from a process to its root: used + reserved <= budget at the moment a call is let through.
+ */
+import type { Timer } from './clock.ts'
+import type { Dispatchable } from './dispatcher.ts'
+import type { ErrorData } from './errors.ts'
+import { PolityError } from './errors.ts'
+import type { Past } from './past.ts'
+import type { Budget, CallName, CallUsage, Json, Mail, Pid, ProcessInfo, ProcessState, Program, Reservation, Tool, Usage } from './types.ts'
+
+/** A system call that has not ended: what its mechanism may know and do. */
+export class Call {
+  readonly process: Process
+  readonly n: number
+  readonly name: CallName
+  args: Json = null
+  /** False once the call has its end; whatever a driver says later is not heard. */
+  open = true
+  startedAt = 0
+  /** Place of its start in the journal: the same for every try, in every frame. */
+  startSeq = 0
+  /** Whether its process may learn its end: false while the journal is still being kept. */
+  ready = false
+  /** Time in a core's queue, ms. */
+  waitedMs = 0
+  /** Core it waits for or runs on, for `ps`. */
+  core: string | undefined = undefined
+  inQueue = false
+  reserved: Reservation | undefined = undefined
+  usage: CallUsage | undefined = undefined
+  value: Json | undefined = undefined
+  error: ErrorData | undefined = undefined
+  endedAt = 0
+  timer: Timer | undefined = undefined
+  resolve: (value: unknown) => void = ignore
+  reject: (error: unknown) => void = ignore
+  #controller: AbortController | undefined = undefined
+  #aborted: PolityError | undefined = undefined
+  #onAbort: ((error: PolityError) => void)[] | undefined = undefined
+
+  constructor(process: Process, n: number, name: CallName) {
+    this.process = process
+    this.n = n
+    this.name = name
+  }
+
+  /** Made when first asked for: most calls never need one. */
+  get signal(): AbortSignal {
+    if (this.#controller === undefined) {
+      this.#controller = new AbortController()
+      if (this.#aborted !== undefined) this.#controller.abort(this.#aborted)
+    }
+    return this.#controller.signal
+  }
+
+  /** Runs `fn` when the call is cancelled; at once if it already is. */
+  onAbort(fn: (error: PolityError) => void): void {
+    if (this.#aborted !== undefined) fn(this.#aborted)
+    else if (this.#onAbort === undefined) this.#onAbort = [fn]
+    else this.#onAbort.push(fn)
+  }
+
+  /** Tells driver and mechanism to stop. */
+  abort(error: PolityError): void {
+    if (this.#aborted !== undefined) return
+    this.#aborted = error
+    this.#controller?.abort(error)
+    if (this.#onAbort !== undefined) for (const fn of this.#onAbort.splice(0)) fn(error)
+  }
+
+  /** `promise`, or the cancellation if that comes first. Whatever a driver does, its caller goes on. */
+  race<T>(promise: PromiseLike<T>): Promise<T> {
+    return new Promise((resolve, reject) => {
+      this.onAbort(reject)
+      promise.then(resolve, reject)
+    })
+  }
+}
+
+function ignore(): void {}
+
+/** A branch of versioned things: what was before `base.before` in another branch, and what was done here since. */
+export interface Space {
+  readonly id: string
+  readonly base?: { readonly space: Space; readonly before: number }
+}
+
+export interface ProcessSpec {
+  readonly pid: Pid
+  readonly parent: Process | undefined
+  readonly parentCall: number | null
+  readonly program: Program
+  readonly input: Json
+  readonly name: string | null
+  readonly principal: string
+  readonly priority: number
+  readonly budget: Budget
+  readonly tools: ReadonlyMap<string, Tool>
+  /** Files: one space a process tree, a branch for a fork. */
+  readonly files: Space
+  /** Notes: one space a principal, a branch for a fork. */
+  readonly notes: Space
+  readonly startedAt: number
+  readonly seed: number
+  readonly forkOf: { readonly pid: Pid; readonly seq: number; readonly call: number | null } | null
+}
+
+export class Process implements Dispatchable {
+  readonly pid: Pid
+  readonly parent: Process | undefined
+  readonly parentCall: number | null
+  readonly program: Program
+  readonly input: Json
+  readonly name: string | null
+  readonly principal: string
+  readonly priority: number
+  readonly budget: Budget
+  readonly tools: ReadonlyMap<string, Tool>
+  readonly files: Space
+  readonly notes: Space
+  readonly startedAt: number
+  readonly forkOf: ProcessSpec['forkOf']
+  readonly root: Process
+  readonly depth: number
+
+  state: ProcessState = 'running'
+  value: Json | undefined = undefined
+  error: ErrorData | undefined = undefined
+  endedAt = 0
+  /** Descendants of the first degree that run, and those that ended and were not waited for. */
+  children: Set<Process> | undefined = undefined
+  /** Stream of its random numbers. */
+  readonly seed: number
+
+  /** Counts restarts of the program frame (resume, restore): what an old frame still does is not heard. */
+  frame = 0
+  /** The program has been called in this frame. */
+  entered = false
+  /** System calls made in this frame. */
+  made = 0
+  /** Random numbers drawn in this frame. */
+  drawn = 0
+  /** Time of the last thing learned, ms. */
+  learnedAt: number
+  open: Call[] = []
+  /** Ended calls whose end the program has not learned yet. */
+  ends: Call[] = []
+  /** The journal's part of this process while it is being replayed. */
+  past: Past | undefined = undefined
+  mail: Mail[] | undefined = undefined
+  /** Its open `receive` calls, oldest first. */
+  receivers: Call[] | undefined = undefined
+  /** `wait` calls of others for this process, and whoever else wants to know of its end. */
+  onEnd: ((process: Process) => void)[] | undefined = undefined
+  /** Messages of the last `generate`, to journal only what is new. */
+  lastPrompt: { readonly n: number; readonly messages: readonly object[] } | undefined = undefined
+  wallTimer: Timer | undefined = undefined
+
+  used: { -readonly [K in keyof Usage]: Usage[K] } = { inputTokens: 0, cachedTokens: 0, outputTokens: 0, usd: 0, steps: 0, calls: 0, children: 0 }
+  reservedTokens = 0
+  reservedUsd = 0
+
+  queued = false
+  readonly #learn: (process: Process) => boolean
+
+  constructor(spec: ProcessSpec, learn: (process: Process) => boolean) {
+    this.pid = spec.pid
+    this.parent = spec.parent
+    this.parentCall = spec.parentCall
+    this.program = spec.program
+    this.input = spec.input
+    this.name = spec.name
+    this.principal = spec.principal
+    this.priority = spec.priority
+    this.budget = spec.budget
+    this.tools = spec.tools
+    this.files = spec.files
+    this.notes = spec.notes
+    this.startedAt = spec.startedAt
+    this.seed = spec.seed
+    this.learnedAt = spec.startedAt
+    this.forkOf = spec.forkOf
+    this.root = spec.parent?.root ?? this
+    this.depth = spec.parent === undefined ? 0 : spec.parent.depth + 1
+    this.#learn = learn
+  }
+
+  learn(): boolean {
+    return this.#learn(this)
+  }
+
+  get ended(): boolean {
+    return this.state !== 'running' && this.state !== 'stopped'
+  }
+}
+
+export type Action =
+  | { readonly type: 'end'; readonly state: 'done' | 'failed' | 'killed'; readonly at: number; readonly value?: Json; readonly error?: ErrorData }
+  | { readonly type: 'stop'; readonly error: ErrorData }
+  | { readonly type: 'restart'; readonly past: Past | undefined }
+
+/** The only place where the state of a process changes. */
+export function transition(process: Process, action: Action): void {
+  if (process.ended) throw new Error(`process ${process.pid} has ended and cannot ${action.type}`)
+  process.frame++
+  process.ends = []
+  process.receivers = undefined
+  switch (action.type) {
+    case 'end':
+      process.state = action.state
+      process.value = action.value
+      process.error = action.error
+      process.endedAt = action.at
+      process.past = undefined
+      process.mail = undefined
+      process.lastPrompt = undefined
+      return
+    case 'stop':
+      process.state = 'stopped'
+      process.error = action.error
+      process.past = undefined
+      return
+    case 'restart':
+      process.state = 'running'
+      process.error = undefined
+      process.entered = false
+      process.made = 0
+      process.drawn = 0
+      process.learnedAt = process.startedAt
+      process.lastPrompt = undefined
+      process.past = action.past
+      process.mail = action.past === undefined || action.past.mail.length === 0 ? undefined : [...action.past.mail]
+  }
+}
+
+// ----------------------------------------------------------------------------------------------------------- budgets
+
+export interface Charge {
+  readonly tokens?: number
+  readonly usd?: number
+  readonly steps?: number
+  readonly children?: number
+}
+
+/** The first ceiling on the way to the root that the charge would break, as an error; undefined if there is none. */
+export function overBudget(process: Process, charge: Charge): PolityError | undefined {
+  for (let at: Process | undefined = process; at !== undefined; at = at.parent) {
+    const { budget, used } = at
+    if (charge.steps !== undefined && budget.steps !== undefined && used.steps + charge.steps > budget.steps) {
+      return exceeded(at, 'steps', used.steps, 0, charge.steps, budget.steps)
+    }
+    if (charge.children !== undefined && budget.children !== undefined && used.children + charge.children > budget.children) {
+      return exceeded(at, 'children', used.children, 0, charge.children, budget.children)
+    }
+    if (charge.tokens !== undefined && budget.tokens !== undefined) {
+      const spent = used.inputTokens + used.outputTokens
+      if (spent + at.reservedTokens + charge.tokens > budget.tokens) return exceeded(at, 'tokens', spent, at.reservedTokens, charge.tokens, budget.tokens)
+    }
+    if (charge.usd !== undefined && budget.usd !== undefined && used.usd + at.reservedUsd + charge.usd > budget.usd) {
+      return exceeded(at, 'usd', used.usd, at.reservedUsd, charge.usd, budget.usd)
+    }
+  }
+  return undefined
+}
+
+function exceeded(process: Process, kind: keyof Budget, used: number, reserved: number, wanted: number, budget: number): PolityError {
+  const held = reserved === 0 ? '' : ` and ${round(reserved)} reserved`
+  return new PolityError('BUDGET_EXCEEDED', `process ${process.pid} has a budget of ${budget} ${kind}: ${round(used)} used${held}, ${round(wanted)} more needed`, {
+    detail: { pid: process.pid, kind, used, reserved, wanted, budget },
+  })
+}
+
+function round(value: number): number {
+  return Math.round(value * 1e6) / 1e6
+}
+
+/** Tokens that the tightest budget on the way to the root leaves; Infinity without one. */
+export function tokensLeft(process: Process): number {
+  let left = Infinity
+  for (let at: Process | undefined = process; at !== undefined; at = at.parent) {
+    if (at.budget.tokens !== undefined) left = Math.min(left, at.budget.tokens - at.used.inputTokens - at.used.outputTokens - at.reservedTokens)
+  }
+  return left
+}
+
+/** US dollars that the tightest budget leaves; Infinity without one. */
+export function usdLeft(process: Process): number {
+  let left = Infinity
+  for (let at: Process | undefined = process; at !== undefined; at = at.parent) {
+    if (at.budget.usd !== undefined) left = Math.min(left, at.budget.usd - at.used.usd - at.reservedUsd)
+  }
+  return left
+}
+
+export function reserve(process: Process, { tokens, usd }: Reservation): void {
+  for (let at: Process | undefined = process; at !== undefined; at = at.parent) {
+    at.reservedTokens += tokens
+    at.reservedUsd += usd
+  }
+}
+
+export function unreserve(process: Process, { tokens, usd }: Reservation): void {
+  for (let at: Process | undefined = process; at !== undefined; at = at.parent) {
+    at.reservedTokens -= tokens
+    at.reservedUsd = at.reservedTokens === 0 ? 0 : at.reservedUsd - usd
+  }
+}
+
+/** Adds to what the process and its ancestors used. */
+export function charge(process: Process, more: Partial<Usage>): void {
+  for (let at: Process | undefined = process; at !== undefined; at = at.parent) {
+    const { used } = at
+    if (more.inputTokens !== undefined) used.inputTokens += more.inputTokens
+    if (more.cachedTokens !== undefined) used.cachedTokens += more.cachedTokens
+    if (more.outputTokens !== undefined) used.outputTokens += more.outputTokens
+    if (more.usd !== undefined) used.usd += more.usd
+    if (more.steps !== undefined) used.steps += more.steps
+    if (more.calls !== undefined) used.calls += more.calls
+    if (more.children !== undefined) used.children += more.children
+  }
+}
+
+// ------------------------------------------------------------------------------------------------------------- views
+
+export function processInfo(process: Process): ProcessInfo {
+  const call = process.open[0]
+  return {
+    pid: process.pid,
+    parent: process.parent?.pid ?? null,
+    forkOf: process.forkOf?.pid ?? null,
+    program: process.program.name,
+    version: process.program.version,
+    name: process.name,
+    principal: process.principal,
+    priority: process.priority,
+    state: process.state,
+    waiting: call === undefined || process.state !== 'running' ? null : waitingFor(call, process.open.length),
+    core: call?.core ?? null,
+    queued: call?.inQueue ?? false,
+    startedAt: process.startedAt,
+    endedAt: process.ended ? process.endedAt : null,
+    usage: { ...process.used },
+    budget: process.budget,
+    error: process.error ?? null,
+  }
+}
+
+function waitingFor(call: Call, open: number): string {
+  const more = open > 1 ? ` +${open - 1}` : ''
+  const args = call.args as { readonly tool?: string; readonly pid?: number } | null
+  const detail = call.name === 'call' ? `(${args?.tool ?? ''})` : call.name === 'wait' ? `(${args?.pid ?? ''})` : ''
+  return `${call.name}${detail}${more}`
+}

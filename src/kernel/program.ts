@@ -1,0 +1,18 @@
+/** How a program is written down: a name, a version and an async function. */
+import { PolityError } from './errors.ts'
+import type { ModelChoice, Program, Sys, Tool } from './types.ts'
+
+export interface ProgramOptions {
+  /** Raise it when the program makes other calls than before: journals of older versions are then not replayed by it. @default '1' */
+  readonly version?: string
+  readonly tools?: readonly Tool<never, unknown>[]
+  /** Model for calls that name none. @default the kernel's */
+  readonly model?: ModelChoice
+}
+
+/** Names a program, so that its journal can find it again. Throws `CONFIG_INVALID` for a name that is not one. */
+export function defineProgram<Input, Output>(name: string, run: (sys: Sys, input: Input) => Promise<Output>, options: ProgramOptions = {}): Program<Input, Output> {
+  if (typeof name !== 'string' || !/^[^\s@]{1,100}$/.test(name)) throw new PolityError('CONFIG_INVALID', `a program’s name is 1 to 100 characters without space or "@", not ${JSON.stringify(name)}`)
+  if (typeof run !== 'function') throw new PolityError('CONFIG_INVALID', `program ${name}: expected an async function (sys, input) => output`)
+  return Object.freeze({ name, version: options.version ?? '1', tools: options.tools ?? [], model: options.model, run })
+}

@@ -1,0 +1,148 @@
+/**
+ * Files: versioned, confined, one space a process tree.
+ *
+ * A write makes a version; nothing is overwritten. A fork reads its origin's files as they were and writes its own.
+ * Contents are kept once by their hash.
+ *
+ * Invariants
+ *   F1. Paths stay inside the space: relative, no `.` or `..`, no NUL, no backslash; they name keys, never the disk.
+ *   F2. A version is the `seq` of the event that reported the write, so `before` names one state of all files at once.
+ *   F3. Nothing reads what was not committed, and a write is reported only when it is (the gate waits; syscalls.ts).
+ */
+import { createHash } from 'node:crypto'
+import type { Store } from './drivers.ts'
+import { PolityError } from './errors.ts'
+import type { Journal } from './journal.ts'
+import type { Limits } from './limits.ts'
+import type { Process, Space } from './process.ts'
+import type { FileEntry } from './types.ts'
+
+interface Version {
+  readonly version: number
+  /** null: removed. */
+  readonly hash: string | null
+  readonly bytes: number
+  readonly at: number
+}
+
+export interface Storage {
+  read(process: Process, path: string, version: number | undefined): string
+  write(process: Process, path: string, content: string): FileEntry
+  list(process: Process, prefix: string): readonly FileEntry[]
+  remove(process: Process, path: string): null
+  /** Writes again what the space held before that event, where it holds something else now. */
+  rollBack(space: Space, before: number): void
+}
+
+export interface StorageOptions {
+  readonly store: Store
+  readonly journal: Journal
+  readonly limits: Limits
+  readonly now: () => number
+}
+
+/** Digits of a version in a key: sorts as it counts, up to 2^53. */
+const VERSION_DIGITS = 16
+
+export function createStorage({ store, journal, limits, now }: StorageOptions): Storage {
+  function key(space: Space, path: string, version: number): string {
+    return `${space.id}\0${path}\0${String(version).padStart(VERSION_DIGITS, '0')}`
+  }
+
+  /** The last version before an event, looking through the branches. */
+  function lastVersion(space: Space, path: string, before: number): Version | undefined {
+    for (const [, value] of store.range('file', key(space, path, 0), key(space, path, before), { limit: 1, reverse: true })) {
+      return JSON.parse(value as string) as Version
+    }
+    return space.base === undefined ? undefined : lastVersion(space.base.space, path, Math.min(before, space.base.before))
+  }
+
+  function put(space: Space, path: string, hash: string | null, bytes: number): Version {
+    const version: Version = { version: journal.lastSeq + 1, hash, bytes, at: now() }
+    journal.put({ table: 'file', key: key(space, path, version.version), value: JSON.stringify(version) })
+    return version
+  }
+
+  function read(process: Process, path: string, version: number | undefined): string {
+    const found = lastVersion(process.files, path, version === undefined ? LATEST : version + 1)
+    if (found === undefined || found.hash === null || (version !== undefined && found.version !== version)) {
+      throw new PolityError('NO_SUCH_FILE', version === undefined ? `there is no file "${path}"` : `"${path}" has no version ${version}`)
+    }
+    const blob = store.get('blob', found.hash)
+    if (blob === undefined) throw new PolityError('STORE_INVALID', `the content of "${path}" (${found.hash}) is missing from the store`)
+    return typeof blob === 'string' ? blob : Buffer.from(blob).toString('utf8')
+  }
+
+  function write(process: Process, path: string, content: string): FileEntry {
+    const bytes = Buffer.byteLength(content)
+    if (bytes > limits.fileBytesMax) throw new PolityError('TOO_LARGE', `"${path}" would have ${bytes} bytes; the limit fileBytesMax is ${limits.fileBytesMax}`)
+    const hash = createHash('sha256').update(content).digest('hex')
+    journal.put({ table: 'blob', key: hash, value: content })
+    const { version, at } = put(process.files, path, hash, bytes)
+    return { path, version, bytes, at }
+  }
+
+  /** Newest versions by path, of one branch after another: the nearer branch wins. */
+  function newest(space: Space, prefix: string, before: number, found = new Map<string, Version>()): Map<string, Version> {
+    const own = new Map<string, Version>()
+    const from = `${space.id}\0${prefix}`
+    for (const [name, value] of store.range('file', from, `${from}\u{10ffff}`)) {
+      const path = name.slice(space.id.length + 1, name.length - VERSION_DIGITS - 1)
+      const version = JSON.parse(value as string) as Version
+      if (version.version < before) own.set(path, version)
+    }
+    for (const [path, version] of own) if (!found.has(path)) found.set(path, version)
+    return space.base === undefined ? found : newest(space.base.space, prefix, Math.min(before, space.base.before), found)
+  }
+
+  function list(process: Process, prefix: string): readonly FileEntry[] {
+    const entries: FileEntry[] = []
+    for (const [path, { hash, version, bytes, at }] of newest(process.files, prefix, LATEST)) {
+      if (hash !== null) entries.push({ path, version, bytes, at })
+    }
+    entries.sort((a, b) => (a.path < b.path ? -1 : 1))
+    if (entries.length > limits.listPathsMax) {
+      throw new PolityError('LIMIT_EXCEEDED', `${entries.length} files begin with "${prefix}"; the limit listPathsMax is ${limits.listPathsMax}: name a longer prefix`)
+    }
+    return entries
+  }
+
+  function remove(process: Process, path: string): null {
+    const found = lastVersion(process.files, path, LATEST)
+    if (found === undefined || found.hash === null) throw new PolityError('NO_SUCH_FILE', `there is no file "${path}"`)
+    put(process.files, path, null, 0)
+    return null
+  }
+
+  function rollBack(space: Space, before: number): void {
+    for (const [path, version] of newest({ id: space.id }, '', LATEST)) {
+      if (version.version < before) continue
+      const was = lastVersion(space, path, before)
+      if ((was?.hash ?? null) !== version.hash) put(space, path, was?.hash ?? null, was?.bytes ?? 0)
+    }
+  }
+
+  return { read, write, list, remove, rollBack }
+}
+
+const LATEST = Number.MAX_SAFE_INTEGER
+
+/** A path as given, checked; throws `INVALID_ARGUMENT`. */
+export function checkPath(path: unknown, limits: Limits): string {
+  if (typeof path !== 'string' || path === '') throw new PolityError('INVALID_ARGUMENT', 'a path is a non-empty text such as "notes/today.md"')
+  const fault = pathFault(path, limits)
+  if (fault !== undefined) throw new PolityError('INVALID_ARGUMENT', `the path ${JSON.stringify(path.slice(0, 120))} ${fault}; expected a relative path such as "notes/today.md"`)
+  return path
+}
+
+function pathFault(path: string, limits: Limits): string | undefined {
+  if (Buffer.byteLength(path) > limits.pathBytesMax) return `is longer than ${limits.pathBytesMax} bytes`
+  // oxlint-disable-next-line no-control-regex -- control characters are what is looked for
+  if (/[\u0000-\u001f\u007f\\]/.test(path)) return 'has a control character or a backslash'
+  if (!path.isWellFormed()) return 'is not well-formed Unicode'
+  if (path.startsWith('/') || /^[A-Za-z]:/.test(path)) return 'is absolute'
+  for (const part of path.split('/')) {
+    if (part === '' || part === '.' || part === '..') return `has the part "${part}"`
+  }
+  return undefined
+}

@@ -1,0 +1,784 @@
+/**
+ * The system calls: one table, one gate.
+ *
+ * Every call of every process passes `begin` → `admit` → `start` → `finish`: is its end in the journal (then it is that) →
+ * does the law allow it → reserve budget → journal the start → run the mechanism → settle the budget → journal the end →
+ * let the process learn it. There is no other way to a mechanism.
+ *
+ * To add a call, add a line to the table (and argue one away): how its arguments are checked, what it costs, whether its
+ * intent must be kept before its effect, and what it does.
+ *
+ * Invariants
+ *   G1. Every call ends once: with a value, an error of the table, or with its process.
+ *   G2. Ends are learned in the order in which the journal has them, one at a time (dispatcher D1).
+ *   G3. What a driver or tool does after its call ended is not heard.
+ *   G4. No outside effect begins before its intent is kept; no end of a write is learned before it is kept.
+ */
+import type { Access } from './access.ts'
+import type { Clock } from './clock.ts'
+import { randomAt } from './clock.ts'
+import type { Dispatcher } from './dispatcher.ts'
+import type { Embedder } from './drivers.ts'
+import type { ErrorCode, ErrorData } from './errors.ts'
+import { PolityError, fromErrorData, messageOf, toErrorData } from './errors.ts'
+import type { Inbox } from './inbox.ts'
+import type { Journal } from './journal.ts'
+import type { Limits } from './limits.ts'
+import type { CheckedRequest, Llm, Plan } from './llm.ts'
+import { checkRequest, toJournal } from './llm.ts'
+import type { Mailbox } from './mailbox.ts'
+import type { CheckedNote, Memory } from './memory.ts'
+import { checkNote } from './memory.ts'
+import { differs } from './past.ts'
+import { toPlain } from './plain.ts'
+import type { Process } from './process.ts'
+import { Call, charge, overBudget, reserve, unreserve } from './process.ts'
+import type { Storage } from './storage.ts'
+import { checkPath } from './storage.ts'
+import type { Checked, Tools } from './tools.ts'
+import { describeTool } from './tools.ts'
+import type { AskOptions, CallName, FileEntry, GenerateRequest, Generation, Json, Mail, ModelChoice, NoteInput, Pid, Program, RecalledNote, Snapshot, SpawnOptions, Sys, ToolDescription } from './types.ts'
+
+/** What the table needs of the rest of the kernel. */
+export interface Machine {
+  readonly clock: Clock
+  readonly limits: Limits
+  readonly journal: Journal
+  readonly dispatcher: Dispatcher
+  readonly access: Access
+  readonly llm: Llm
+  readonly embedder: Embedder | undefined
+  readonly tools: Tools
+  readonly memory: Memory
+  readonly storage: Storage
+  readonly mailbox: Mailbox
+  readonly inbox: Inbox
+  readonly defaultModel: ModelChoice | undefined
+  /** The store forgets with the process: nothing needs to be waited for. */
+  readonly volatile: boolean
+  program(program: Program | string): Program
+  spawn(parent: Process, call: number, program: Program, input: Json, options: SpawnOptions): Process
+  /** A child of `parent` with its past up to its call `n`, in which that call returned 0. */
+  fork(parent: Process, call: Call): Promise<Pid>
+  restore(process: Process, id: string): Promise<void>
+  kill(process: Process, error: PolityError): void
+  /** Another process of the same principal, running or ended; throws `NO_SUCH_PROCESS`. */
+  find(process: Process, pid: Pid): Process
+  named(process: Process, name: string): readonly Process[]
+  /** `waiter` has the end of `child`. */
+  waited(child: Process, waiter: Process): void
+  /** A replay of an ended process has learned all there is, and the program has not returned. */
+  replayed(process: Process): void
+  /** The program no longer makes the calls of its journal. */
+  mismatch(process: Process, message: string): void
+}
+
+/** The mechanism ends the call itself, later. */
+const LATER = Symbol('later')
+
+interface Syscall<Args> {
+  /** The arguments in their checked form, and as journaled. Throws `INVALID_ARGUMENT`. */
+  readonly check: (process: Process, given: readonly unknown[], n: number) => { readonly args: Args; readonly journal: Json }
+  /** Its intent is kept before it runs: it reaches outside the kernel. */
+  readonly intent?: boolean
+  /** Its end is learned only once it is kept: it changed something that outlives the process. */
+  readonly kept?: boolean
+  /** Runs when the law allowed it, before the start is journaled: what it may cost. Throws `BUDGET_EXCEEDED`. */
+  readonly plan?: (call: Call, args: Args) => void
+  readonly run: (call: Call, args: Args) => unknown
+  /** After a crash, for a call that started and may have had its effect. @default run it again */
+  readonly revive?: (call: Call, args: Args) => unknown
+}
+
+export interface Gate {
+  /** The system calls as a program of this process sees them, for its present frame. */
+  sys(process: Process): Sys
+  /** The process learns one thing; returns whether more waits. */
+  learn(process: Process, enter: (process: Process) => void): boolean
+  end(call: Call, value: unknown): void
+  fail(call: Call, error: unknown): void
+  /** Takes all open calls from a process: they end with it. */
+  cancel(process: Process, error: PolityError): void
+}
+
+export function createGate(machine: Machine): Gate {
+  const { limits, journal, dispatcher, access } = machine
+  const table = createTable(machine, { end, fail })
+  const specOf = (call: Call): Syscall<unknown> => table[call.name] as Syscall<unknown>
+
+  function invoke(process: Process, frame: number, name: CallName, given: readonly unknown[]): Promise<unknown> {
+    return new Promise((resolve, reject) => {
+      // A frame that was left behind (the process ended, or went back to a snapshot) waits for ever and is collected.
+      if (process.frame !== frame) return
+      const call = new Call(process, process.made++, name)
+      call.resolve = resolve
+      call.reject = reject
+      begin(call, given)
+    })
+  }
+
+  function begin(call: Call, given: readonly unknown[]): void {
+    const { process } = call
+    let args: unknown
+    let wrong: unknown
+    try {
+      const checked = specOf(call).check(process, given, call.n)
+      args = checked.args
+      call.args = checked.journal
+    } catch (error) {
+      wrong = error
+    }
+    const { past } = process
+    if (past === undefined) return admit(call, args, wrong)
+    const recorded = past.starts[call.n]
+    if (recorded === undefined) {
+      if (past.end !== undefined) return machine.mismatch(process, `the program makes call ${call.n} (${call.name}); the journal ends before it`)
+      return admit(call, args, wrong)
+    }
+    const difference = differs(recorded, call.name, call.args)
+    if (difference !== undefined) return machine.mismatch(process, `call ${call.n} (${call.name}): ${difference}`)
+    call.startedAt = recorded.at
+    call.startSeq = recorded.seq
+    past.made.set(call.n, call)
+    if (past.ended.has(call.n)) return
+    // It started and its end is not known. In a replay of an ended process nobody waits for it.
+    if (past.end !== undefined) return
+    process.open.push(call)
+    if (wrong !== undefined) return fail(call, wrong)
+    revive(call, args)
+  }
+
+  function revive(call: Call, args: unknown): void {
+    const spec = specOf(call)
+    try {
+      spec.plan?.(call, args)
+      if (call.reserved !== undefined) reserve(call.process, call.reserved)
+    } catch (error) {
+      return fail(call, error)
+    }
+    decided(call, args, () => perform(call, args, spec.revive ?? spec.run))
+  }
+
+  function admit(call: Call, args: unknown, wrong: unknown): void {
+    const { process } = call
+    process.open.push(call)
+    if (process.made > limits.callsPerProcessMax) wrong = new PolityError('LIMIT_EXCEEDED', `process ${process.pid} made ${limits.callsPerProcessMax} system calls, its limit`)
+    else if (process.open.length > limits.callsOpenMax) wrong = new PolityError('LIMIT_EXCEEDED', `process ${process.pid} has ${limits.callsOpenMax} open calls, its limit`)
+    if (wrong !== undefined) {
+      start(call)
+      return fail(call, wrong)
+    }
+    decided(call, args, () => {
+      const spec = specOf(call)
+      try {
+        spec.plan?.(call, args)
+      } catch (error) {
+        if (call.startSeq === 0) start(call)
+        return fail(call, error)
+      }
+      if (call.reserved !== undefined) reserve(process, call.reserved)
+      if (call.startSeq === 0) start(call)
+      if (spec.intent === true && !machine.volatile) {
+        journal.whenKept((error) => (error === undefined ? perform(call, args, spec.run) : fail(call, error)))
+      } else perform(call, args, spec.run)
+    })
+  }
+
+  /** Goes on where the law allows it; ends the call where it does not; asks where it says so. */
+  function decided(call: Call, args: unknown, go: () => void): void {
+    const decision = access.decide(call.process, call.name, call.args)
+    if (decision === undefined || decision.effect === 'allow') return go()
+    if (call.startSeq === 0) start(call)
+    const what = call.name === 'call' ? `tool ${(call.args as { tool: string }).tool}` : call.name
+    const deny = (by: string) => fail(call, new PolityError('ACCESS_DENIED', `${what} is denied: ${by}`, { detail: { rule: decision.rule } }))
+    if (decision.effect === 'deny') return deny(decision.reason)
+    let answer: ReturnType<Inbox['ask']>
+    try {
+      answer = machine.inbox.ask(call, { kind: 'approval', text: `Allow ${what}? (${decision.reason})`, choices: ['allow', 'deny'], detail: call.args, timeoutMs: limits.askMs })
+    } catch (error) {
+      return fail(call, error)
+    }
+    void answer.then((said) => {
+      if (!call.open) return
+      if (said?.text === 'allow') go()
+      else deny(said === undefined ? 'nobody approved it in time' : 'a person denied it')
+    })
+    void args
+  }
+
+  function start(call: Call): void {
+    const { process } = call
+    const event = journal.append(
+      call.reserved === undefined
+        ? { type: 'call-start', pid: process.pid, n: call.n, call: call.name, args: call.args }
+        : { type: 'call-start', pid: process.pid, n: call.n, call: call.name, args: call.args, reserved: call.reserved },
+    )
+    call.startedAt = event.at
+    call.startSeq = event.seq
+    charge(process, call.name === 'generate' ? ONE_STEP : ONE_CALL)
+  }
+
+  function perform(call: Call, args: unknown, run: (call: Call, args: unknown) => unknown): void {
+    if (!call.open) return
+    let result: unknown
+    try {
+      result = run(call, args)
+    } catch (error) {
+      return fail(call, error)
+    }
+    if (result === LATER) return
+    if (result instanceof Promise) {
+      result.then(
+        (value) => end(call, value),
+        (error: unknown) => fail(call, error),
+      )
+    } else end(call, result)
+  }
+
+  function end(call: Call, value: unknown): void {
+    if (!call.open) return
+    try {
+      call.value = toPlain(value, call.name, limits.valueBytesMax)
+    } catch (error) {
+      return fail(call, error)
+    }
+    finish(call)
+  }
+
+  function fail(call: Call, error: unknown): void {
+    if (!call.open) return
+    call.value = undefined
+    call.error = toErrorData(error, 'DRIVER_FAILED')
+    finish(call)
+  }
+
+  function close(call: Call): void {
+    call.open = false
+    call.timer?.cancel()
+    const { open } = call.process
+    const at = open.indexOf(call)
+    if (at >= 0) open.splice(at, 1)
+    if (call.reserved !== undefined) unreserve(call.process, call.reserved)
+  }
+
+  function finish(call: Call): void {
+    const { process, usage } = call
+    close(call)
+    if (usage !== undefined) charge(process, usage)
+    const end: { type: 'call-end'; pid: Pid; n: number; value?: Json; error?: ErrorData; usage?: typeof usage; waitedMs?: number } = { type: 'call-end', pid: process.pid, n: call.n }
+    if (call.error === undefined) end.value = call.value ?? null
+    else end.error = call.error
+    if (usage !== undefined) end.usage = usage
+    if (call.waitedMs > 0) end.waitedMs = call.waitedMs
+    const { at } = journal.append(end)
+    if (journal.halted !== undefined) return
+    call.endedAt = at
+    process.ends.push(call)
+    if (specOf(call).kept !== true || call.error !== undefined) {
+      call.ready = true
+      dispatcher.wake(process)
+    } else {
+      journal.whenKept((error) => {
+        if (error !== undefined) return
+        call.ready = true
+        dispatcher.wake(process)
+      })
+    }
+  }
+
+  function cancel(process: Process, error: PolityError): void {
+    for (const call of process.open.splice(0)) {
+      close(call)
+      // Sent and not answered: it may have cost what was set aside for it, so it did (budgets fail closed).
+      if (call.reserved !== undefined && call.core !== undefined && !call.inQueue) {
+        charge(process, { outputTokens: call.reserved.tokens, usd: call.reserved.usd })
+      }
+      call.abort(error)
+    }
+  }
+
+  function learn(process: Process, enter: (process: Process) => void): boolean {
+    if (process.state !== 'running') return false
+    if (!process.entered) {
+      process.entered = true
+      enter(process)
+      return process.past !== undefined
+    }
+    const { past } = process
+    if (past !== undefined) {
+      const next = past.ends[past.learned]
+      if (next !== undefined) {
+        const call = past.made.get(next.n)
+        if (call === undefined) {
+          machine.mismatch(process, `the program does not make call ${next.n} (${past.starts[next.n]?.call}); the journal has its end`)
+          return false
+        }
+        past.learned++
+        past.made.delete(next.n)
+        process.learnedAt = next.at
+        if (next.error === undefined) call.resolve(next.value)
+        else call.reject(fromErrorData(next.error))
+        return true
+      }
+      if (past.starts.length > process.made) {
+        machine.mismatch(process, `the program does not make call ${process.made} (${past.starts[process.made]?.call}), which the journal has`)
+        return false
+      }
+      if (past.end !== undefined) {
+        machine.replayed(process)
+        return false
+      }
+      process.past = undefined
+    }
+    const call = process.ends[0]
+    if (call === undefined || !call.ready) return false
+    process.ends.shift()
+    process.learnedAt = call.endedAt
+    if (call.error === undefined) call.resolve(call.value)
+    else call.reject(fromErrorData(call.error))
+    return process.ends.length > 0
+  }
+
+  return { sys: (process) => new ProcessSys(process, invoke), learn, end, fail, cancel }
+}
+
+const ONE_CALL = Object.freeze({ calls: 1 })
+const ONE_STEP = Object.freeze({ calls: 1, steps: 1 })
+
+type Invoke = (process: Process, frame: number, name: CallName, given: readonly unknown[]) => Promise<unknown>
+
+/** The face of the kernel to one frame of one program. */
+class ProcessSys implements Sys {
+  readonly #process: Process
+  readonly #frame: number
+  readonly #invoke: Invoke
+
+  constructor(process: Process, invoke: Invoke) {
+    this.#process = process
+    this.#frame = process.frame
+    this.#invoke = invoke
+  }
+
+  #call<T>(name: CallName, ...given: readonly unknown[]): Promise<T> {
+    return this.#invoke(this.#process, this.#frame, name, given) as Promise<T>
+  }
+
+  get pid() {
+    return this.#process.pid
+  }
+
+  get principal() {
+    return this.#process.principal
+  }
+
+  get tools(): readonly ToolDescription[] {
+    return [...this.#process.tools.values()].map(describeTool)
+  }
+
+  spawn<Input, Output>(program: Program<Input, Output> | string, input: Input, options?: SpawnOptions): Promise<Pid> {
+    return this.#call('spawn', program, input, options)
+  }
+
+  fork(): Promise<Pid> {
+    return this.#call('fork')
+  }
+
+  wait<Output = Json>(pid: Pid, options?: { timeoutMs?: number }): Promise<Output> {
+    return this.#call('wait', pid, options)
+  }
+
+  kill(pid: Pid, reason?: string): Promise<void> {
+    return this.#call('kill', pid, reason)
+  }
+
+  sleep(ms: number): Promise<void> {
+    return this.#call('sleep', ms)
+  }
+
+  send(to: Pid | string, body: Json): Promise<number> {
+    return this.#call('send', to, body)
+  }
+
+  receive(options?: { from?: Pid; timeoutMs?: number }): Promise<Mail> {
+    return this.#call('receive', options)
+  }
+
+  generate(request: GenerateRequest | string): Promise<Generation> {
+    return this.#call('generate', request)
+  }
+
+  embed(texts: readonly string[], options?: { model?: string }): Promise<readonly (readonly number[])[]> {
+    return this.#call('embed', texts, options)
+  }
+
+  call<Output = Json>(tool: string, input: Json): Promise<Output> {
+    return this.#call('call', tool, input)
+  }
+
+  ask(text: string, options?: AskOptions): Promise<string> {
+    return this.#call('ask', text, options)
+  }
+
+  remember(note: NoteInput | string): Promise<string> {
+    return this.#call('remember', note)
+  }
+
+  recall(query: string, options?: { limit?: number; tag?: string }): Promise<readonly RecalledNote[]> {
+    return this.#call('recall', query, options)
+  }
+
+  forget(id: string): Promise<void> {
+    return this.#call('forget', id)
+  }
+
+  read(path: string, options?: { version?: number }): Promise<string> {
+    return this.#call('read', path, options)
+  }
+
+  write(path: string, content: string): Promise<FileEntry> {
+    return this.#call('write', path, content)
+  }
+
+  list(prefix?: string): Promise<readonly FileEntry[]> {
+    return this.#call('list', prefix)
+  }
+
+  remove(path: string): Promise<void> {
+    return this.#call('remove', path)
+  }
+
+  snapshot(): Promise<Snapshot> {
+    return this.#call('snapshot')
+  }
+
+  restore(id: string): Promise<never> {
+    return this.#call('restore', id)
+  }
+
+  now(): number {
+    return this.#process.learnedAt
+  }
+
+  random(): number {
+    const process = this.#process
+    if (process.frame !== this.#frame) return 0
+    return randomAt(randomSeed(process), process.pid, process.drawn++)
+  }
+}
+
+/** A fork draws what its origin drew as long as it lives the origin's past, and its own numbers after. */
+function randomSeed(process: Process): number {
+  const { past } = process
+  if (past !== undefined) {
+    for (const origin of past.origins) if (process.made < origin.starts || past.learned < origin.ends) return origin.seed
+  }
+  return process.seed
+}
+
+// ------------------------------------------------------------------------------------------------------------- table
+
+type Arguments = { readonly [name: string]: Json | undefined }
+
+function createTable(machine: Machine, { end, fail }: { end: (call: Call, value: unknown) => void; fail: (call: Call, error: unknown) => void }): { readonly [name: string]: Syscall<unknown> } {
+  const { clock, limits, tools, memory, storage, mailbox, inbox, llm } = machine
+
+  function plain<Args extends Arguments>(args: Args): { args: Args; journal: Json } {
+    return { args, journal: args }
+  }
+
+  function timeOutAfter(call: Call, ms: number, code: ErrorCode, message: string): void {
+    call.timer = clock.after(ms, () => fail(call, new PolityError(code, message)))
+  }
+
+  const spawn: Syscall<{ program: Program; input: Json; options: SpawnOptions }> = {
+    check(_process, [given, input, options]) {
+      const program = machine.program(given as Program | string)
+      const args = { program, input: toPlain(input, 'spawn: input', limits.valueBytesMax), options: checkSpawnOptions(options, limits) }
+      return { args, journal: { program: program.name, version: program.version, input: args.input, options: args.options as Json } }
+    },
+    plan(call) {
+      const over = overBudget(call.process, { children: 1 })
+      if (over !== undefined) throw over
+    },
+    run: (call, { program, input, options }) => machine.spawn(call.process, call.n, program, input, options).pid,
+  }
+
+  const fork: Syscall<Arguments> = {
+    check: () => plain({}),
+    plan: spawn.plan as Syscall<Arguments>['plan'],
+    run: (call) => machine.fork(call.process, call),
+  }
+
+  const wait: Syscall<{ pid: Pid; timeoutMs: number }> = {
+    check: (_process, [pid, options]) => plain({ pid: whole('wait: pid', pid), timeoutMs: timeout('wait', options, limits) }),
+    run(call, { pid, timeoutMs }) {
+      const target = machine.find(call.process, pid)
+      const tell = (ended: Process): void => {
+        machine.waited(ended, call.process)
+        if (ended.state === 'done') end(call, ended.value)
+        else fail(call, fromErrorData(ended.error ?? { code: 'KILLED', message: `process ${pid} was killed` }))
+      }
+      if (target === call.process) throw new PolityError('INVALID_ARGUMENT', 'a process cannot wait for its own end')
+      if (target.ended) tell(target)
+      else {
+        ;(target.onEnd ??= []).push(tell)
+        if (timeoutMs < limits.waitMs) timeOutAfter(call, timeoutMs, 'TIMEOUT', `process ${pid} did not end within ${timeoutMs} ms`)
+      }
+      return LATER
+    },
+  }
+
+  const kill: Syscall<{ pid: Pid; reason: string }> = {
+    check: (_process, [pid, reason]) => plain({ pid: whole('kill: pid', pid), reason: reason === undefined ? '' : text('kill: reason', reason) }),
+    run(call, { pid, reason }) {
+      const target = machine.find(call.process, pid)
+      if (target.ended) return null
+      for (let at: Process | undefined = target; at !== call.process; at = at.parent) {
+        if (at === undefined) throw new PolityError('ACCESS_DENIED', `process ${call.process.pid} may kill its own descendants; ${pid} is none`)
+      }
+      machine.kill(target, new PolityError('KILLED', `killed by process ${call.process.pid}${reason === '' ? '' : `: ${reason}`}`))
+      return null
+    },
+  }
+
+  const sleep: Syscall<{ ms: number }> = {
+    check(_process, [ms]) {
+      if (typeof ms !== 'number' || !(ms >= 0) || ms > limits.waitMs) throw wrong('sleep', `0 to ${limits.waitMs} ms`, ms)
+      return plain({ ms })
+    },
+    run(call, { ms }) {
+      // After a restart only the rest of the time is waited.
+      call.timer = clock.after(Math.max(0, call.startedAt + ms - clock.now()), () => end(call, null))
+      return LATER
+    },
+  }
+
+  const send: Syscall<{ to: Pid | string; body: Json }> = {
+    check: (_process, [to, body]) => plain({ to: typeof to === 'string' ? to : whole('send: to', to), body: toPlain(body, 'send: body', limits.valueBytesMax) }),
+    kept: true,
+    run(call, { to, body }) {
+      const receivers = typeof to === 'string' ? machine.named(call.process, to) : [machine.find(call.process, to)]
+      const running = receivers.filter((receiver) => !receiver.ended)
+      if (running.length === 0) throw new PolityError('NO_SUCH_PROCESS', typeof to === 'string' ? `no running process is named "${to}"` : `process ${to} has ended`)
+      return mailbox.send(call.process, running, body)
+    },
+  }
+
+  const receive: Syscall<{ from?: Pid; timeoutMs: number }> = {
+    check(_process, [options]) {
+      const from = (options as { from?: unknown } | undefined)?.from
+      const timeoutMs = timeout('receive', options, limits)
+      return plain(from === undefined ? { timeoutMs } : { from: whole('receive: from', from), timeoutMs })
+    },
+    run(call, { from, timeoutMs }) {
+      const mail = mailbox.receive(call, from)
+      if (mail !== undefined) return mail
+      if (timeoutMs < limits.waitMs) {
+        call.timer = clock.after(timeoutMs, () => {
+          const error = new PolityError('TIMEOUT', `no message came within ${timeoutMs} ms`)
+          call.abort(error)
+          fail(call, error)
+        })
+      }
+      return LATER
+    },
+  }
+
+  const generate: Syscall<{ request: CheckedRequest; plan?: Plan }> = {
+    check(process, [given], n) {
+      const request = checkRequest(given as GenerateRequest | string, process, machine.defaultModel, limits)
+      return { args: { request }, journal: toJournal(request, process, n) }
+    },
+    intent: true,
+    plan(call, args) {
+      args.plan = llm.plan(call.process, args.request)
+      call.reserved = args.plan.reserved
+    },
+    run: (call, { request, plan }) => llm.generate(call, request, plan as Plan),
+  }
+
+  const embed: Syscall<{ texts: readonly string[]; model: string | null }> = {
+    check(_process, [given, options]) {
+      const texts = toPlain(given, 'embed: texts', limits.valueBytesMax)
+      if (!Array.isArray(texts) || texts.some((one) => typeof one !== 'string')) throw wrong('embed', 'a list of texts', given)
+      const model = (options as { model?: unknown } | undefined)?.model
+      return plain({ texts: texts as readonly string[], model: model === undefined ? null : text('embed: model', model) })
+    },
+    intent: true,
+    run(call, { texts }) {
+      const { embedder } = machine
+      if (embedder === undefined) throw new PolityError('NO_SUCH_MODEL', 'the kernel has no embedder; pass one to boot({ embedder })')
+      call.timer = clock.after(limits.generateMs, () => {
+        const error = new PolityError('DRIVER_TIMEOUT', `${embedder.name} did not answer within ${limits.generateMs} ms`)
+        call.abort(error)
+        fail(call, error)
+      })
+      return call.race(embedder.embed(texts, { signal: call.signal })).then((vectors) => {
+        if (!Array.isArray(vectors) || vectors.length !== texts.length) throw new PolityError('DRIVER_INVALID', `${embedder.name} gave ${Array.isArray(vectors) ? vectors.length : 'no'} vectors for ${texts.length} texts`)
+        return vectors.map((vector) => Array.from(vector))
+      })
+    },
+  }
+
+  const call: Syscall<Checked> = {
+    check(process, [name, input]) {
+      const checked = tools.check(process, text('call: tool', name), toPlain(input, 'call: input', limits.valueBytesMax))
+      return { args: checked, journal: { tool: checked.tool.name, input: checked.input } }
+    },
+    intent: true,
+    run: (call, checked) => tools.run(call, checked),
+    async revive(call, checked) {
+      if (checked.tool.effect === 'read' || checked.tool.effect === 'idempotent') return tools.run(call, checked)
+      // Promise 2: whether it happened is not known, so a person looks.
+      const answer = await inbox.ask(call, {
+        kind: 'in-doubt',
+        text: `A crash interrupted tool ${checked.tool.name}, which must happen once. Did it happen?`,
+        choices: ['done', 'retry', 'fail'],
+        detail: { tool: checked.tool.name, input: checked.input, idempotencyKey: `${call.process.pid}-${call.startSeq}` },
+        timeoutMs: limits.askMs,
+      })
+      if (answer?.text === 'retry') return tools.run(call, checked)
+      if (answer?.text === 'done') return answer.value ?? null
+      throw new PolityError('IN_DOUBT', `a crash interrupted tool ${checked.tool.name}; ${answer === undefined ? 'nobody said' : 'it is not known'} whether it happened`)
+    },
+  }
+
+  const ask: Syscall<{ text: string; choices: readonly string[] | null; timeoutMs: number; default: string | null }> = {
+    check(_process, [question, given]) {
+      const options = (given ?? {}) as AskOptions
+      const choices = options.choices === undefined ? null : (toPlain(options.choices, 'ask: choices', limits.valueBytesMax) as readonly string[])
+      if (choices !== null && (!Array.isArray(choices) || choices.length === 0 || choices.some((one) => typeof one !== 'string'))) throw wrong('ask: choices', 'a list of texts', given)
+      const timeoutMs = options.timeoutMs === undefined ? limits.askMs : timeout('ask', options, limits)
+      return plain({ text: text('ask: text', question), choices, timeoutMs, default: options.default === undefined ? null : text('ask: default', options.default) })
+    },
+    async run(call, args) {
+      const timeoutMs = Math.max(0, call.startedAt + args.timeoutMs - clock.now())
+      const answer = await inbox.ask(call, { kind: 'ask', text: args.text, choices: args.choices, detail: null, timeoutMs })
+      if (answer !== undefined) return answer.text
+      if (args.default !== null) return args.default
+      throw new PolityError('NO_ANSWER', `nobody answered within ${args.timeoutMs} ms`)
+    },
+  }
+
+  const remember: Syscall<CheckedNote> = {
+    check(_process, [note]) {
+      const args = checkNote(note, limits)
+      return { args, journal: args as unknown as Json }
+    },
+    kept: true,
+    run: (call, note) => memory.remember(call.process, note),
+  }
+
+  const recall: Syscall<{ query: string; limit: number; tag: string | null }> = {
+    check(_process, [query, given]) {
+      const options = (given ?? {}) as { limit?: unknown; tag?: unknown }
+      const limit = options.limit === undefined ? RECALL_DEFAULT : whole('recall: limit', options.limit)
+      if (limit < 1 || limit > limits.recallNotesMax) throw wrong('recall: limit', `1 to ${limits.recallNotesMax}`, limit)
+      return plain({ query: text('recall: query', query), limit, tag: options.tag === undefined ? null : text('recall: tag', options.tag) })
+    },
+    run: (call, { query, limit, tag }) => memory.recall(call.process, query, limit, tag ?? undefined),
+  }
+
+  const forget: Syscall<{ id: string }> = {
+    check: (_process, [id]) => plain({ id: text('forget: id', id) }),
+    kept: true,
+    run: (call, { id }) => memory.forget(call.process, id),
+  }
+
+  const read: Syscall<{ path: string; version: number | null }> = {
+    check(_process, [path, options]) {
+      const version = (options as { version?: unknown } | undefined)?.version
+      return plain({ path: checkPath(path, limits), version: version === undefined ? null : whole('read: version', version) })
+    },
+    run: (call, { path, version }) => storage.read(call.process, path, version ?? undefined),
+  }
+
+  const write: Syscall<{ path: string; content: string }> = {
+    check(_process, [path, content]) {
+      if (typeof content !== 'string') throw wrong('write: content', 'a text', content)
+      if (content.length > limits.fileBytesMax) throw new PolityError('TOO_LARGE', `write: content is larger than fileBytesMax, ${limits.fileBytesMax} bytes`)
+      return plain({ path: checkPath(path, limits), content })
+    },
+    kept: true,
+    run: (call, { path, content }) => storage.write(call.process, path, content),
+  }
+
+  const list: Syscall<{ prefix: string }> = {
+    check: (_process, [prefix]) => plain({ prefix: prefix === undefined ? '' : text('list: prefix', prefix) }),
+    run: (call, { prefix }) => storage.list(call.process, prefix),
+  }
+
+  const remove: Syscall<{ path: string }> = {
+    check: (_process, [path]) => plain({ path: checkPath(path, limits) }),
+    kept: true,
+    run: (call, { path }) => storage.remove(call.process, path),
+  }
+
+  const snapshot: Syscall<Arguments> = {
+    check: () => plain({}),
+    kept: true,
+    run: (call) => ({ id: `${call.process.pid}.${call.n}`, restored: 0 }),
+  }
+
+  const restore: Syscall<{ id: string }> = {
+    check: (_process, [id]) => plain({ id: text('restore: id', id) }),
+    run(call, { id }) {
+      machine.restore(call.process, id).catch((error: unknown) => fail(call, error))
+      return LATER
+    },
+  }
+
+  const table = { spawn, fork, wait, kill, sleep, send, receive, generate, embed, call, ask, remember, recall, forget, read, write, list, remove, snapshot, restore }
+  return table as unknown as { readonly [name: string]: Syscall<unknown> }
+}
+
+/** Notes that `recall` returns when it names no limit. */
+const RECALL_DEFAULT = 10
+
+function wrong(at: string, expected: string, got: unknown): PolityError {
+  return new PolityError('INVALID_ARGUMENT', `${at} takes ${expected}, not ${messageOf(got).slice(0, 80)}`)
+}
+
+function text(at: string, value: unknown): string {
+  if (typeof value !== 'string') throw wrong(at, 'a text', value)
+  return value
+}
+
+function whole(at: string, value: unknown): number {
+  if (typeof value !== 'number' || !Number.isInteger(value) || value < 0) throw wrong(at, 'a whole number', value)
+  return value
+}
+
+function timeout(at: string, options: unknown, limits: Limits): number {
+  const ms = (options as { timeoutMs?: unknown } | null | undefined)?.timeoutMs
+  if (ms === undefined) return limits.waitMs
+  if (typeof ms !== 'number' || !(ms >= 0) || ms > limits.waitMs) throw wrong(`${at}: timeoutMs`, `0 to ${limits.waitMs} ms`, ms)
+  return ms
+}
+
+const budgetKeys = ['tokens', 'usd', 'wallMs', 'steps', 'children'] as const
+const spawnKeys = new Set(['budget', 'priority', 'principal', 'tools', 'name'])
+
+/** Spawn options, checked and plain. */
+export function checkSpawnOptions(given: unknown, limits: Limits): SpawnOptions {
+  if (given === undefined) return NO_OPTIONS
+  const options = toPlain(given, 'spawn: options', limits.valueBytesMax) as { readonly [key: string]: Json | undefined }
+  if (options === null || typeof options !== 'object' || Array.isArray(options)) throw wrong('spawn: options', 'an object', given)
+  for (const key of Object.keys(options)) if (!spawnKeys.has(key)) throw wrong('spawn: options', `the keys ${[...spawnKeys].join(', ')}`, key)
+  const { budget, priority, principal, tools, name } = options
+  if (budget !== undefined) {
+    if (typeof budget !== 'object' || budget === null || Array.isArray(budget)) throw wrong('spawn: budget', 'an object', budget)
+    for (const [key, value] of Object.entries(budget)) {
+      if (!(budgetKeys as readonly string[]).includes(key)) throw wrong('spawn: budget', `the keys ${budgetKeys.join(', ')}`, key)
+      if (typeof value !== 'number' || !(value >= 0)) throw wrong(`spawn: budget.${key}`, 'a number of at least 0', value)
+    }
+  }
+  if (priority !== undefined && typeof priority !== 'number') throw wrong('spawn: priority', 'a number', priority)
+  if (principal !== undefined && (typeof principal !== 'string' || !PRINCIPAL.test(principal))) throw wrong('spawn: principal', '1 to 200 printable characters', principal)
+  if (tools !== undefined && (!Array.isArray(tools) || tools.some((one) => typeof one !== 'string'))) throw wrong('spawn: tools', 'a list of names of tools', tools)
+  if (name !== undefined && (typeof name !== 'string' || name === '')) throw wrong('spawn: name', 'a text that is not empty', name)
+  return options as SpawnOptions
+}
+
+const NO_OPTIONS: SpawnOptions = Object.freeze({})
+const PRINCIPAL = /^[^\p{Cc}\p{Cs}]{1,200}$/u

@@ -1,0 +1,146 @@
+/**
+ * Tools: definitions that are checked when made, calls whose arguments are checked before the law sees them.
+ *
+ *     const add = defineTool({ name: 'add', description: '…', effect: 'read', inputSchema: z.object({ … }), execute: … })
+ *
+ * Invariants
+ *   T1. The arguments that are executed are the ones that were checked, with defaults applied, and frozen.
+ *   T2. A tool that throws, hangs or returns nonsense ends its call with an error; it is never disabled by it.
+ *   T3. Of the calls that share a lock, one runs at a time.
+ */
+import type { Clock } from './clock.ts'
+import { PolityError, messageOf } from './errors.ts'
+import type { Limits } from './limits.ts'
+import { toPlain } from './plain.ts'
+import type { Call, Process } from './process.ts'
+import type { Json, Tool, ToolDescription, ToolSchema } from './types.ts'
+
+const NAME = /^[A-Za-z0-9_.\-/]{1,64}$/
+
+/** Checks a tool's definition and returns it. Throws `CONFIG_INVALID` that says what was expected. */
+export function defineTool<Input, Output>(tool: Tool<Input, Output>): Tool<Input, Output> {
+  const wrong = (what: string) => new PolityError('CONFIG_INVALID', `tool ${JSON.stringify(tool?.name ?? null)}: ${what}`)
+  if (typeof tool !== 'object' || tool === null) throw wrong('expected an object with name, description, inputSchema and execute')
+  if (typeof tool.name !== 'string' || !NAME.test(tool.name)) throw wrong('name must be 1 to 64 letters, digits, "_", "-", "." or "/"')
+  if (typeof tool.description !== 'string') throw wrong('description must be a text: it is what the model reads')
+  if (typeof tool.inputSchema?.['~standard']?.validate !== 'function') throw wrong('inputSchema must be a Standard Schema, such as z.object({ … }) of zod 4')
+  if (typeof tool.execute !== 'function') throw wrong('execute must be a function')
+  if (tool.effect !== undefined && !['read', 'idempotent', 'once'].includes(tool.effect)) throw wrong('effect must be "read", "idempotent" or "once"')
+  if (tool.timeoutMs !== undefined && !(tool.timeoutMs > 0)) throw wrong('timeoutMs must be a positive number of ms')
+  return Object.freeze({ ...tool })
+}
+
+const descriptions = new WeakMap<object, ToolDescription>()
+
+/** A tool as a model sees it. Made once, so that it is byte for byte the same in every request (promise 7). */
+export function describeTool(tool: Tool): ToolDescription {
+  let description = descriptions.get(tool)
+  if (description === undefined) {
+    const converter = tool.inputSchema['~standard'].jsonSchema
+    if (converter === undefined) {
+      throw new PolityError('CONFIG_INVALID', `tool "${tool.name}": its schema library (${tool.inputSchema['~standard'].vendor}) cannot describe itself as JSON Schema; use one that can, such as zod 4.2 or later`)
+    }
+    const inputSchema = toPlain(converter.input({ target: 'draft-2020-12' }), `tool ${tool.name}: inputSchema`, SCHEMA_BYTES_MAX)
+    description = Object.freeze({ name: tool.name, description: tool.description, inputSchema: inputSchema as ToolDescription['inputSchema'] })
+    descriptions.set(tool, description)
+  }
+  return description
+}
+
+const SCHEMA_BYTES_MAX = 262_144
+
+export interface Tools {
+  /** The arguments as they will be executed. Throws `NO_SUCH_TOOL`, `INVALID_ARGUMENT`. */
+  check(process: Process, name: string, input: Json): Checked
+  run(call: Call, checked: Checked): Promise<Json>
+}
+
+export interface Checked {
+  readonly tool: Tool
+  readonly input: Json
+}
+
+export function createTools(clock: Clock, limits: Limits): Tools {
+  /** Last holder of each lock. */
+  const locks = new Map<string, Promise<void>>()
+
+  function check(process: Process, name: string, input: Json): Checked {
+    const tool = process.tools.get(name)
+    if (tool === undefined) throw new PolityError('NO_SUCH_TOOL', `process ${process.pid} holds no tool "${name}"; it holds ${[...process.tools.keys()].join(', ') || 'none'}`)
+    return { tool, input: toPlain(validate(tool.inputSchema, input, (what) => new PolityError('INVALID_ARGUMENT', `tool ${name}: ${what}`)), `tool ${name}: input`, limits.valueBytesMax) }
+  }
+
+  async function run(call: Call, { tool, input }: Checked): Promise<Json> {
+    if (tool.locks === undefined || tool.locks.length === 0) return execute(call, tool, input)
+    // Sorted, so that two tools with the same two locks never wait for each other.
+    const names = [...new Set(tool.locks)].toSorted()
+    let free = (): void => {}
+    const mine = new Promise<void>((resolve) => (free = resolve))
+    const before = names.map((name) => locks.get(name))
+    for (const name of names) locks.set(name, mine)
+    try {
+      await call.race(Promise.all(before))
+      return await execute(call, tool, input)
+    } finally {
+      // Who queued behind us must still wait for who was before us.
+      void Promise.all(before).then(free)
+      void mine.then(() => {
+        for (const name of names) if (locks.get(name) === mine) locks.delete(name)
+      })
+    }
+  }
+
+  async function execute(call: Call, tool: Tool, input: Json): Promise<Json> {
+    const timeoutMs = tool.timeoutMs ?? limits.toolMs
+    let timeOut: ((error: PolityError) => void) | undefined
+    const timer = clock.after(timeoutMs, () => {
+      const error = new PolityError('TOOL_TIMEOUT', `tool ${tool.name} did not end within ${timeoutMs} ms`)
+      timeOut?.(error)
+      call.abort(error)
+    })
+    try {
+      const { process } = call
+      const output: unknown = await new Promise((resolve, reject) => {
+        timeOut = reject
+        call.onAbort(reject)
+        const context = {
+          get signal() {
+            return call.signal
+          },
+          idempotencyKey: `${process.pid}-${call.startSeq}`,
+          pid: process.pid,
+          principal: process.principal,
+        }
+        Promise.resolve(tool.execute(input as never, context)).then(resolve, reject)
+      })
+      const wrong = (what: string) => new PolityError('TOOL_INVALID', `tool ${tool.name} returned something else than it says: ${what}`)
+      const checked = tool.outputSchema === undefined ? output : validate(tool.outputSchema, output, wrong)
+      try {
+        return toPlain(checked, `tool ${tool.name}: output`, limits.valueBytesMax)
+      } catch (error) {
+        if (PolityError.isInstance(error) && error.code === 'TOO_LARGE') throw error
+        throw wrong(messageOf(error))
+      }
+    } catch (error) {
+      throw PolityError.isInstance(error) ? error : new PolityError('TOOL_FAILED', `tool ${tool.name}: ${messageOf(error)}`, { cause: error })
+    } finally {
+      timer.cancel()
+    }
+  }
+
+  return { check, run }
+}
+
+function validate(schema: ToolSchema<unknown>, value: unknown, wrong: (what: string) => PolityError): unknown {
+  const result = schema['~standard'].validate(value)
+  if (result instanceof Promise) throw wrong('its schema checks asynchronously; a tool’s schema has to answer at once')
+  if (result.issues === undefined) return result.value
+  const issues = result.issues.slice(0, ISSUES_MAX).map(({ message, path }) => {
+    const at = (path ?? []).map((step) => String(typeof step === 'object' ? step.key : step)).join('.')
+    return at === '' ? message : `${at}: ${message}`
+  })
+  throw wrong(issues.join('; '))
+}
+
+/** Issues that an error names; a model corrects them one by one anyway. */
+const ISSUES_MAX = 5

@@ -1,0 +1,439 @@
+/**
+ * The words of the machine: what programs, tools and doors say to the kernel and hear from it. Types only.
+ *
+ * Everything that is journaled is plain JSON (`Json`); live objects never are.
+ */
+import type { LanguageModelV4Content, LanguageModelV4Message, LanguageModelV4ToolChoice } from '@ai-sdk/provider'
+import type { StandardJSONSchemaV1, StandardSchemaV1 } from '@standard-schema/spec'
+import type { ErrorData } from './errors.ts'
+
+export type Json = null | boolean | number | string | readonly Json[] | { readonly [key: string]: Json | undefined }
+export type Pid = number
+
+// ---------------------------------------------------------------------------------------------------------- programs
+
+/** A program: `(sys, input) => Promise<output>`, with a name under which a journal can find it again. */
+export interface Program<Input = unknown, Output = unknown> {
+  readonly name: string
+  /** Part of the identity: a journal made by one version is not replayed by another. @default '1' */
+  readonly version: string
+  /** Tools that a process of this program holds, if its parent holds them. */
+  readonly tools: readonly Tool[]
+  /** Model for calls that name none. */
+  readonly model: ModelChoice | undefined
+  readonly run: (sys: Sys, input: Input) => Promise<Output>
+}
+
+/** A model by name, a driver object, or a chain of either, tried in order. */
+export type ModelChoice = string | readonly string[]
+
+// ------------------------------------------------------------------------------------------------------------- tools
+
+/**
+ * What a tool does to the world, and so what happens when a crash leaves a call in doubt:
+ * `read` is repeated, `idempotent` is repeated with the same key, `once` is asked of a person.
+ */
+export type Effect = 'read' | 'idempotent' | 'once'
+
+/** A schema of any Standard Schema library that can also describe itself as JSON Schema (zod 4, valibot, arktype …). */
+export interface ToolSchema<Value> {
+  readonly '~standard': StandardSchemaV1.Props<unknown, Value> & Partial<StandardJSONSchemaV1.Props<unknown, Value>>
+}
+
+export interface ToolContext {
+  /** Aborts when the call is cancelled, killed or out of time. */
+  readonly signal: AbortSignal
+  /** The same for every try of this call, across crashes; different for any other call. */
+  readonly idempotencyKey: string
+  readonly pid: Pid
+  readonly principal: string
+}
+
+export interface Tool<Input = never, Output = unknown> {
+  /** 1 to 64 letters, digits, `_`, `-`, `.` or `/`. */
+  readonly name: string
+  readonly description: string
+  readonly inputSchema: ToolSchema<Input>
+  readonly outputSchema?: ToolSchema<Output>
+  /** @default 'once', the careful reading of a tool that says nothing */
+  readonly effect?: Effect
+  /** Arguments that steer what the effect hits (recipient, path, amount). Read by the law. */
+  readonly control?: readonly string[]
+  /** Names of things that only one call at a time may hold, in all processes. */
+  readonly locks?: readonly string[]
+  /** @default limits.toolMs */
+  readonly timeoutMs?: number
+  execute(input: Input, context: ToolContext): Output | Promise<Output>
+}
+
+/** A tool as a model sees it. */
+export interface ToolDescription {
+  readonly name: string
+  readonly description: string
+  readonly inputSchema: { readonly [key: string]: Json | undefined }
+}
+
+// ------------------------------------------------------------------------------------------------------------ models
+
+export type Message = LanguageModelV4Message | { readonly role: 'user' | 'assistant'; readonly content: string }
+
+export interface GenerateRequest {
+  /** @default the program's model, else the kernel's */
+  readonly model?: ModelChoice
+  /** What the model is told before everything else. */
+  readonly instructions?: string
+  /** One user message. Give this or `messages`, not both. */
+  readonly prompt?: string
+  readonly messages?: readonly Message[]
+  /** Names of held tools that the model may ask for. @default none */
+  readonly tools?: readonly string[]
+  readonly toolChoice?: LanguageModelV4ToolChoice
+  /** @default limits.outputTokensDefault, less where a budget leaves less */
+  readonly maxOutputTokens?: number
+  readonly temperature?: number
+  readonly topP?: number
+  readonly topK?: number
+  readonly seed?: number
+  readonly stopSequences?: readonly string[]
+  /** A JSON Schema: the answer is JSON that a caller can parse. The kernel does not check it; the program does. */
+  readonly schema?: { readonly [key: string]: Json | undefined }
+  /** Passed to the provider as it is. */
+  readonly providerOptions?: { readonly [provider: string]: { readonly [key: string]: Json | undefined } }
+  /** When the answer is no longer worth having, ms from now. Read by the `deadline` discipline. */
+  readonly deadlineMs?: number
+}
+
+export interface ToolCall {
+  readonly id: string
+  readonly name: string
+  /** The arguments as the model wrote them, parsed; a string if they were not JSON. */
+  readonly input: Json
+}
+
+export type FinishReason = 'stop' | 'length' | 'content-filter' | 'tool-calls' | 'error' | 'interrupted' | 'other'
+
+export interface Generation {
+  readonly text: string
+  readonly toolCalls: readonly ToolCall[]
+  /** Everything the model sent, in its order and the driver's form; append it to the messages to go on. */
+  readonly message: LanguageModelV4Message
+  readonly finishReason: FinishReason
+  readonly usage: CallUsage
+  /** The core that answered. */
+  readonly model: string
+}
+
+export type ModelContent = LanguageModelV4Content
+
+/** What one model call took. Tokens as the provider counted them, or as we estimated where it says nothing. */
+export interface CallUsage {
+  readonly inputTokens: number
+  /** Of the input tokens, those served from the provider's prompt cache. */
+  readonly cachedTokens: number
+  readonly outputTokens: number
+  /** US dollars by the price table; 0 for a core without a price. */
+  readonly usd: number
+  /** True where the provider sent no counts and ours stand in. */
+  readonly estimated: boolean
+}
+
+/** What a process and its descendants took so far. */
+export interface Usage {
+  readonly inputTokens: number
+  readonly cachedTokens: number
+  readonly outputTokens: number
+  readonly usd: number
+  /** Model calls. */
+  readonly steps: number
+  /** System calls. */
+  readonly calls: number
+  /** Descendants spawned or forked. */
+  readonly children: number
+}
+
+/** What a call may cost at most. */
+export interface Reservation {
+  readonly tokens: number
+  readonly usd: number
+}
+
+/** US dollars for a million tokens of one model. */
+export interface Price {
+  readonly input: number
+  readonly output: number
+  /** @default input */
+  readonly cached?: number
+}
+
+// ----------------------------------------------------------------------------------------------------------- budgets
+
+/** Ceilings for a process with all its descendants. A child's may be lower than its parent's, never higher in effect. */
+export interface Budget {
+  /** Input and output tokens together. */
+  readonly tokens?: number
+  readonly usd?: number
+  /** From spawn, by the kernel's clock. */
+  readonly wallMs?: number
+  /** Model calls. */
+  readonly steps?: number
+  /** Descendants. */
+  readonly children?: number
+}
+
+// --------------------------------------------------------------------------------------------------------- processes
+
+export interface SpawnOptions {
+  readonly budget?: Budget
+  /** Higher goes first under the `priority` discipline. @default the parent's, else 0 */
+  readonly priority?: number
+  /** On whose behalf. Only the root chooses; children have their parent's. @default 'local' */
+  readonly principal?: string
+  /** Of the tools that parent and program hold, those that this process holds. @default all of them */
+  readonly tools?: readonly string[]
+  /** Address for `send`, beside the pid. Not unique: a group is several processes of one name. */
+  readonly name?: string
+}
+
+export type ProcessState = 'running' | 'stopped' | 'done' | 'failed' | 'killed'
+
+/** A process as seen from outside: plain data. */
+export interface ProcessInfo {
+  readonly pid: Pid
+  readonly parent: Pid | null
+  /** `fork` makes a process out of another's journal. */
+  readonly forkOf: Pid | null
+  readonly program: string
+  readonly version: string
+  readonly name: string | null
+  readonly principal: string
+  readonly priority: number
+  readonly state: ProcessState
+  /** What it waits for, as `call(detail)`; null when it computes or has ended. */
+  readonly waiting: string | null
+  /** Core of its model call, and whether the call is still in the queue. */
+  readonly core: string | null
+  readonly queued: boolean
+  readonly startedAt: number
+  readonly endedAt: number | null
+  readonly usage: Usage
+  readonly budget: Budget
+  readonly error: ErrorData | null
+}
+
+/** What a message carries from one process to another. */
+export interface Mail {
+  readonly id: number
+  readonly from: Pid
+  readonly body: Json
+}
+
+// ------------------------------------------------------------------------------------------------------------ memory
+
+export interface NoteInput {
+  readonly text: string
+  readonly tags?: readonly string[]
+  /** Where it was learned: a path, a URL, a tool. */
+  readonly source?: string
+}
+
+export interface Note {
+  readonly id: string
+  readonly text: string
+  readonly tags: readonly string[]
+  readonly source: string | null
+  readonly pid: Pid
+  readonly at: number
+}
+
+export interface RecalledNote extends Note {
+  /** Higher is nearer to the query; comparable within one result only. */
+  readonly score: number
+}
+
+// ----------------------------------------------------------------------------------------------------------- storage
+
+export interface FileEntry {
+  readonly path: string
+  /** Grows with every write in the kernel; `read` takes it. */
+  readonly version: number
+  readonly bytes: number
+  readonly at: number
+}
+
+export interface Snapshot {
+  readonly id: string
+  /** How often this snapshot was restored: 0 when it was made. A program branches on it, as on `fork`. */
+  readonly restored: number
+}
+
+// -------------------------------------------------------------------------------------------------------- questions
+
+export interface AskOptions {
+  /** What may be answered. @default anything */
+  readonly choices?: readonly string[]
+  /** @default limits.askMs */
+  readonly timeoutMs?: number
+  /** The answer when nobody answers in time. @default none: `NO_ANSWER` */
+  readonly default?: string
+}
+
+/** A question that waits for a person. */
+export interface Question {
+  readonly id: number
+  readonly pid: Pid
+  readonly kind: 'ask' | 'approval' | 'in-doubt'
+  readonly text: string
+  readonly choices: readonly string[] | null
+  readonly detail: Json
+  readonly askedAt: number
+  readonly expiresAt: number
+}
+
+// ------------------------------------------------------------------------------------------------------ system calls
+
+/** The system calls, as a program sees them. Each returns a promise that ends: value, `PolityError`, or the process does. */
+export interface Sys {
+  readonly pid: Pid
+  readonly principal: string
+  /** The held tools, in a fixed order. */
+  readonly tools: readonly ToolDescription[]
+
+  /** Starts a child. */
+  spawn<Input, Output>(program: Program<Input, Output> | string, input: Input, options?: SpawnOptions): Promise<Pid>
+  /** As in Unix: returns the child's pid in the parent and 0 in the child, which goes on from here with the same past. */
+  fork(): Promise<Pid>
+  /** The value of a process that ends, or its error. */
+  wait<Output = Json>(pid: Pid, options?: { timeoutMs?: number }): Promise<Output>
+  kill(pid: Pid, reason?: string): Promise<void>
+  sleep(ms: number): Promise<void>
+
+  /** To a pid, or to every process of that name of the same principal. Returns how many mailboxes took it. */
+  send(to: Pid | string, body: Json): Promise<number>
+  /** The oldest waiting message, or the next. */
+  receive(options?: { from?: Pid; timeoutMs?: number }): Promise<Mail>
+
+  generate(request: GenerateRequest | string): Promise<Generation>
+  /** One vector per text. */
+  embed(texts: readonly string[], options?: { model?: string }): Promise<readonly (readonly number[])[]>
+
+  /** Calls a held tool. */
+  call<Output = Json>(tool: string, input: Json): Promise<Output>
+  /** Asks a person. */
+  ask(text: string, options?: AskOptions): Promise<string>
+
+  remember(note: NoteInput | string): Promise<string>
+  recall(query: string, options?: { limit?: number; tag?: string }): Promise<readonly RecalledNote[]>
+  forget(id: string): Promise<void>
+
+  read(path: string, options?: { version?: number }): Promise<string>
+  write(path: string, content: string): Promise<FileEntry>
+  list(prefix?: string): Promise<readonly FileEntry[]>
+  remove(path: string): Promise<void>
+  /** One id for the state, the notes and the files of this process. */
+  snapshot(): Promise<Snapshot>
+  /** Goes back to a snapshot of this process: its `snapshot` call returns again. This call never does. */
+  restore(id: string): Promise<never>
+
+  /** Time of the last thing this process learned, ms since 1970. It stands still between calls, so a replay sees the same. */
+  now(): number
+  /** In [0, 1), from the kernel's seed: a replay draws the same. */
+  random(): number
+}
+
+export type CallName = Exclude<keyof Sys, 'pid' | 'principal' | 'tools'>
+
+// ----------------------------------------------------------------------------------------------------------- journal
+
+interface EventBase {
+  /** Place in the journal; grows by one with each event of the kernel. */
+  readonly seq: number
+  /** Time, ms since 1970. */
+  readonly at: number
+  readonly pid: Pid
+}
+
+/** A process began. */
+export interface ProcessStart extends EventBase {
+  readonly type: 'process-start'
+  readonly parent: Pid | null
+  /** The call of the parent that spawned it. */
+  readonly parentCall: number | null
+  readonly program: string
+  readonly version: string
+  readonly input: Json
+  readonly name: string | null
+  readonly principal: string
+  readonly priority: number
+  readonly budget: Budget
+  /** Names of the tools that it holds. */
+  readonly tools: readonly string[]
+  /** Stream of its random numbers. */
+  readonly seed: number
+  /** For a fork: whose journal is its past, and up to which event. */
+  readonly forkOf: { readonly pid: Pid; readonly seq: number; readonly call: number | null } | null
+}
+
+/** A system call was let through; its effect may begin. */
+export interface CallStart extends EventBase {
+  readonly type: 'call-start'
+  /** The n-th call of its process, from 0. */
+  readonly n: number
+  readonly call: CallName
+  /** As checked. Messages that the process sent before are not repeated: see `expandMessages` in llm.ts. */
+  readonly args: Json
+  /** Set aside from the budgets until the call ends; charged in full if a crash leaves the end unknown. */
+  readonly reserved?: Reservation
+}
+
+/** A system call ended, with a value or an error. */
+export interface CallEnd extends EventBase {
+  readonly type: 'call-end'
+  readonly n: number
+  readonly value?: Json
+  readonly error?: ErrorData
+  /** What it was charged. */
+  readonly usage?: CallUsage
+  /** Time in a queue, ms. */
+  readonly waitedMs?: number
+}
+
+/** A message reached a mailbox. */
+export interface MailSent extends EventBase {
+  readonly type: 'mail-sent'
+  readonly mail: Mail
+}
+
+/** The process went back to a snapshot: everything after its call `n` is of the past, and call `n` ended anew. */
+export interface ProcessRewind extends EventBase {
+  readonly type: 'process-rewind'
+  readonly n: number
+  readonly value: Json
+}
+
+export interface ProcessEnd extends EventBase {
+  readonly type: 'process-end'
+  readonly state: 'done' | 'failed' | 'killed'
+  readonly value?: Json
+  readonly error?: ErrorData
+  readonly usage: Usage
+}
+
+export type JournalEvent = ProcessStart | CallStart | CallEnd | MailSent | ProcessRewind | ProcessEnd
+
+/** What a watcher sees: the journal as it becomes durable, and the text of models as it comes (never journaled). */
+export type RunEvent = JournalEvent | TextDelta | CallWait
+
+export interface TextDelta {
+  readonly type: 'text-delta'
+  readonly pid: Pid
+  readonly n: number
+  readonly delta: string
+}
+
+/** A call began to wait for its turn on a core. */
+export interface CallWait {
+  readonly type: 'call-wait'
+  readonly pid: Pid
+  readonly n: number
+  readonly core: string
+}

@@ -1,0 +1,105 @@
+/**
+ * Watching: who wants to see what happens, and the bounded queues through which they see it.
+ *
+ * Nobody's slowness slows the kernel: a watcher that does not keep up has its text deltas merged and, beyond the limit,
+ * its oldest ones dropped. Journal events are never dropped for a watcher that is within its limit of them.
+ */
+import type { Limits } from './limits.ts'
+import type { Call, Process } from './process.ts'
+import type { Pid, RunEvent } from './types.ts'
+
+export interface Watch {
+  /** Whether anybody watches anything. */
+  readonly active: boolean
+  tell(root: Pid, event: RunEvent): void
+  /** Where the text of a tree's models goes; undefined while nobody watches it. */
+  textOf(root: Pid): ((delta: string, call: Call) => void) | undefined
+  /** The events of a process and its descendants until it ends. */
+  events(process: Process, over: boolean): AsyncIterable<RunEvent>
+  all(hear: (event: RunEvent) => void): () => void
+  close(): void
+}
+
+interface Queue {
+  readonly process: Process
+  readonly events: RunEvent[]
+  over: boolean
+  wake: (() => void) | undefined
+}
+
+export function createWatch(limits: Limits): Watch {
+  const queues = new Map<Pid, Set<Queue>>()
+  const hearers = new Set<(event: RunEvent) => void>()
+
+  function tell(root: Pid, event: RunEvent): void {
+    for (const hear of hearers) hear(event)
+    const watching = queues.get(root)
+    if (watching === undefined) return
+    for (const queue of watching) push(queue, event)
+  }
+
+  function push(queue: Queue, event: RunEvent): void {
+    if (!within(queue.process, event)) return
+    const { events } = queue
+    const last = events[events.length - 1]
+    if (event.type === 'text-delta' && last?.type === 'text-delta' && last.pid === event.pid && last.n === event.n) {
+      events[events.length - 1] = { ...event, delta: last.delta + event.delta }
+    } else {
+      if (events.length >= limits.watchEventsMax) {
+        const oldest = events.findIndex((one) => one.type === 'text-delta')
+        events.splice(Math.max(0, oldest), 1)
+      }
+      events.push(event)
+    }
+    if (event.type === 'process-end' && event.pid === queue.process.pid) queue.over = true
+    queue.wake?.()
+  }
+
+  /** Whether the event is of the process or, its root being the same, of a descendant. */
+  function within(process: Process, event: RunEvent): boolean {
+    return process.root === process || event.pid >= process.pid
+  }
+
+  async function* events(process: Process, over: boolean): AsyncGenerator<RunEvent> {
+    if (over) return
+    const queue: Queue = { process, events: [], over: process.state !== 'running', wake: undefined }
+    const root = process.root.pid
+    const set = queues.get(root) ?? new Set()
+    queues.set(root, set)
+    set.add(queue)
+    try {
+      for (;;) {
+        for (let next = queue.events.shift(); next !== undefined; next = queue.events.shift()) yield next
+        if (queue.over) return
+        await new Promise<void>((resolve) => (queue.wake = resolve))
+      }
+    } finally {
+      set.delete(queue)
+      if (set.size === 0) queues.delete(root)
+    }
+  }
+
+  return {
+    get active() {
+      return queues.size > 0 || hearers.size > 0
+    },
+    tell,
+    textOf(root) {
+      if (hearers.size === 0 && !queues.has(root)) return undefined
+      return (delta, call) => tell(root, { type: 'text-delta', pid: call.process.pid, n: call.n, delta })
+    },
+    events,
+    all(hear) {
+      hearers.add(hear)
+      return () => void hearers.delete(hear)
+    },
+    close() {
+      for (const set of queues.values()) {
+        for (const queue of set) {
+          queue.over = true
+          queue.wake?.()
+        }
+      }
+    },
+  }
+}
