@@ -1,26 +1,13 @@
 /**
- * The system calls: one table, one gate.
- *
- * Every call of every process passes `begin` → `admit` → `start` → `finish`: is its end in the journal (then it is that) →
- * does the law allow it → reserve budget → journal the start → run the mechanism → settle the budget → journal the end →
- * let the process learn it. There is no other way to a mechanism.
- *
- * To add a call, add a line to the table (and argue one away): how its arguments are checked, what it costs, whether its
- * intent must be kept before its effect, and what it does.
- *
- * Invariants
- *   G1. Every call ends once: with a value, an error of the table, or with its process.
- *   G2. Ends are learned in the order in which the journal has them, one at a time (dispatcher D1).
- *   G3. What a driver or tool does after its call ended is not heard.
- *   G4. No outside effect begins before its intent is kept; no end of a write is learned before it is kept.
+ * The table of system calls: how each one's arguments are checked, what it costs, whether its intent must be kept before
+ * its effect, and what it does. To add a call, add a line here and one to `Sys` (and argue one away).
  */
 import type { Access } from './access.ts'
 import type { Clock } from './clock.ts'
-import { randomAt } from './clock.ts'
 import type { Dispatcher } from './dispatcher.ts'
 import type { Embedder } from './drivers.ts'
-import type { ErrorCode, ErrorData } from './errors.ts'
-import { PolityError, fromErrorData, messageOf, toErrorData } from './errors.ts'
+import type { ErrorCode } from './errors.ts'
+import { PolityError, fromErrorData, messageOf } from './errors.ts'
 import type { Inbox } from './inbox.ts'
 import type { Journal } from './journal.ts'
 import type { Limits } from './limits.ts'
@@ -29,15 +16,13 @@ import { checkRequest, toJournal } from './llm.ts'
 import type { Mailbox } from './mailbox.ts'
 import type { CheckedNote, Memory } from './memory.ts'
 import { checkNote } from './memory.ts'
-import { differs } from './past.ts'
 import { toPlain } from './plain.ts'
-import type { Process } from './process.ts'
-import { Call, charge, overBudget, reserve, unreserve } from './process.ts'
+import type { Call, Process } from './process.ts'
+import { overBudget } from './process.ts'
 import type { Storage } from './storage.ts'
 import { checkPath } from './storage.ts'
 import type { Checked, Tools } from './tools.ts'
-import { describeTool } from './tools.ts'
-import type { AskOptions, CallName, FileEntry, GenerateRequest, Generation, Json, Mail, ModelChoice, NoteInput, Pid, Program, RecalledNote, Snapshot, SpawnOptions, Sys, ToolDescription } from './types.ts'
+import type { AskOptions, GenerateRequest, Json, ModelChoice, Pid, Program, SpawnOptions } from './types.ts'
 
 /** What the table needs of the rest of the kernel. */
 export interface Machine {
@@ -74,9 +59,9 @@ export interface Machine {
 }
 
 /** The mechanism ends the call itself, later. */
-const LATER = Symbol('later')
+export const LATER = Symbol('later')
 
-interface Syscall<Args> {
+export interface Syscall<Args> {
   /** The arguments in their checked form, and as journaled. Throws `INVALID_ARGUMENT`. */
   readonly check: (process: Process, given: readonly unknown[], n: number) => { readonly args: Args; readonly journal: Json }
   /** Its intent is kept before it runs: it reaches outside the kernel. */
@@ -90,396 +75,9 @@ interface Syscall<Args> {
   readonly revive?: (call: Call, args: Args) => unknown
 }
 
-export interface Gate {
-  /** The system calls as a program of this process sees them, for its present frame. */
-  sys(process: Process): Sys
-  /** The process learns one thing; returns whether more waits. */
-  learn(process: Process, enter: (process: Process) => void): boolean
-  end(call: Call, value: unknown): void
-  fail(call: Call, error: unknown): void
-  /** Takes all open calls from a process: they end with it. */
-  cancel(process: Process, error: PolityError): void
-}
-
-export function createGate(machine: Machine): Gate {
-  const { limits, journal, dispatcher, access } = machine
-  const table = createTable(machine, { end, fail })
-  const specOf = (call: Call): Syscall<unknown> => table[call.name] as Syscall<unknown>
-
-  function invoke(process: Process, frame: number, name: CallName, given: readonly unknown[]): Promise<unknown> {
-    return new Promise((resolve, reject) => {
-      // A frame that was left behind (the process ended, or went back to a snapshot) waits for ever and is collected.
-      if (process.frame !== frame) return
-      const call = new Call(process, process.made++, name)
-      call.resolve = resolve
-      call.reject = reject
-      begin(call, given)
-    })
-  }
-
-  function begin(call: Call, given: readonly unknown[]): void {
-    const { process } = call
-    let args: unknown
-    let wrong: unknown
-    try {
-      const checked = specOf(call).check(process, given, call.n)
-      args = checked.args
-      call.args = checked.journal
-    } catch (error) {
-      wrong = error
-    }
-    const { past } = process
-    if (past === undefined) return admit(call, args, wrong)
-    const recorded = past.starts[call.n]
-    if (recorded === undefined) {
-      if (past.end !== undefined) return machine.mismatch(process, `the program makes call ${call.n} (${call.name}); the journal ends before it`)
-      return admit(call, args, wrong)
-    }
-    const difference = differs(recorded, call.name, call.args)
-    if (difference !== undefined) return machine.mismatch(process, `call ${call.n} (${call.name}): ${difference}`)
-    call.startedAt = recorded.at
-    call.startSeq = recorded.seq
-    past.made.set(call.n, call)
-    if (past.ended.has(call.n)) return
-    // It started and its end is not known. In a replay of an ended process nobody waits for it.
-    if (past.end !== undefined) return
-    process.open.push(call)
-    if (wrong !== undefined) return fail(call, wrong)
-    revive(call, args)
-  }
-
-  function revive(call: Call, args: unknown): void {
-    const spec = specOf(call)
-    try {
-      spec.plan?.(call, args)
-      if (call.reserved !== undefined) reserve(call.process, call.reserved)
-    } catch (error) {
-      return fail(call, error)
-    }
-    decided(call, args, () => perform(call, args, spec.revive ?? spec.run))
-  }
-
-  function admit(call: Call, args: unknown, wrong: unknown): void {
-    const { process } = call
-    process.open.push(call)
-    if (process.made > limits.callsPerProcessMax) wrong = new PolityError('LIMIT_EXCEEDED', `process ${process.pid} made ${limits.callsPerProcessMax} system calls, its limit`)
-    else if (process.open.length > limits.callsOpenMax) wrong = new PolityError('LIMIT_EXCEEDED', `process ${process.pid} has ${limits.callsOpenMax} open calls, its limit`)
-    if (wrong !== undefined) {
-      start(call)
-      return fail(call, wrong)
-    }
-    decided(call, args, () => {
-      const spec = specOf(call)
-      try {
-        spec.plan?.(call, args)
-      } catch (error) {
-        if (call.startSeq === 0) start(call)
-        return fail(call, error)
-      }
-      if (call.reserved !== undefined) reserve(process, call.reserved)
-      if (call.startSeq === 0) start(call)
-      if (spec.intent === true && !machine.volatile) {
-        journal.whenKept((error) => (error === undefined ? perform(call, args, spec.run) : fail(call, error)))
-      } else perform(call, args, spec.run)
-    })
-  }
-
-  /** Goes on where the law allows it; ends the call where it does not; asks where it says so. */
-  function decided(call: Call, args: unknown, go: () => void): void {
-    const decision = access.decide(call.process, call.name, call.args)
-    if (decision === undefined || decision.effect === 'allow') return go()
-    if (call.startSeq === 0) start(call)
-    const what = call.name === 'call' ? `tool ${(call.args as { tool: string }).tool}` : call.name
-    const deny = (by: string) => fail(call, new PolityError('ACCESS_DENIED', `${what} is denied: ${by}`, { detail: { rule: decision.rule } }))
-    if (decision.effect === 'deny') return deny(decision.reason)
-    let answer: ReturnType<Inbox['ask']>
-    try {
-      answer = machine.inbox.ask(call, { kind: 'approval', text: `Allow ${what}? (${decision.reason})`, choices: ['allow', 'deny'], detail: call.args, timeoutMs: limits.askMs })
-    } catch (error) {
-      return fail(call, error)
-    }
-    void answer.then((said) => {
-      if (!call.open) return
-      if (said?.text === 'allow') go()
-      else deny(said === undefined ? 'nobody approved it in time' : 'a person denied it')
-    })
-    void args
-  }
-
-  function start(call: Call): void {
-    const { process } = call
-    const event = journal.append(
-      call.reserved === undefined
-        ? { type: 'call-start', pid: process.pid, n: call.n, call: call.name, args: call.args }
-        : { type: 'call-start', pid: process.pid, n: call.n, call: call.name, args: call.args, reserved: call.reserved },
-    )
-    call.startedAt = event.at
-    call.startSeq = event.seq
-    charge(process, call.name === 'generate' ? ONE_STEP : ONE_CALL)
-  }
-
-  function perform(call: Call, args: unknown, run: (call: Call, args: unknown) => unknown): void {
-    if (!call.open) return
-    let result: unknown
-    try {
-      result = run(call, args)
-    } catch (error) {
-      return fail(call, error)
-    }
-    if (result === LATER) return
-    if (result instanceof Promise) {
-      result.then(
-        (value) => end(call, value),
-        (error: unknown) => fail(call, error),
-      )
-    } else end(call, result)
-  }
-
-  function end(call: Call, value: unknown): void {
-    if (!call.open) return
-    try {
-      call.value = toPlain(value, call.name, limits.valueBytesMax)
-    } catch (error) {
-      return fail(call, error)
-    }
-    finish(call)
-  }
-
-  function fail(call: Call, error: unknown): void {
-    if (!call.open) return
-    call.value = undefined
-    call.error = toErrorData(error, 'DRIVER_FAILED')
-    finish(call)
-  }
-
-  function close(call: Call): void {
-    call.open = false
-    call.timer?.cancel()
-    const { open } = call.process
-    const at = open.indexOf(call)
-    if (at >= 0) open.splice(at, 1)
-    if (call.reserved !== undefined) unreserve(call.process, call.reserved)
-  }
-
-  function finish(call: Call): void {
-    const { process, usage } = call
-    close(call)
-    if (usage !== undefined) charge(process, usage)
-    const end: { type: 'call-end'; pid: Pid; n: number; value?: Json; error?: ErrorData; usage?: typeof usage; waitedMs?: number } = { type: 'call-end', pid: process.pid, n: call.n }
-    if (call.error === undefined) end.value = call.value ?? null
-    else end.error = call.error
-    if (usage !== undefined) end.usage = usage
-    if (call.waitedMs > 0) end.waitedMs = call.waitedMs
-    const { at } = journal.append(end)
-    if (journal.halted !== undefined) return
-    call.endedAt = at
-    process.ends.push(call)
-    if (specOf(call).kept !== true || call.error !== undefined) {
-      call.ready = true
-      dispatcher.wake(process)
-    } else {
-      journal.whenKept((error) => {
-        if (error !== undefined) return
-        call.ready = true
-        dispatcher.wake(process)
-      })
-    }
-  }
-
-  function cancel(process: Process, error: PolityError): void {
-    for (const call of process.open.splice(0)) {
-      close(call)
-      // Sent and not answered: it may have cost what was set aside for it, so it did (budgets fail closed).
-      if (call.reserved !== undefined && call.core !== undefined && !call.inQueue) {
-        charge(process, { outputTokens: call.reserved.tokens, usd: call.reserved.usd })
-      }
-      call.abort(error)
-    }
-  }
-
-  function learn(process: Process, enter: (process: Process) => void): boolean {
-    if (process.state !== 'running') return false
-    if (!process.entered) {
-      process.entered = true
-      enter(process)
-      return process.past !== undefined
-    }
-    const { past } = process
-    if (past !== undefined) {
-      const next = past.ends[past.learned]
-      if (next !== undefined) {
-        const call = past.made.get(next.n)
-        if (call === undefined) {
-          machine.mismatch(process, `the program does not make call ${next.n} (${past.starts[next.n]?.call}); the journal has its end`)
-          return false
-        }
-        past.learned++
-        past.made.delete(next.n)
-        process.learnedAt = next.at
-        if (next.error === undefined) call.resolve(next.value)
-        else call.reject(fromErrorData(next.error))
-        return true
-      }
-      if (past.starts.length > process.made) {
-        machine.mismatch(process, `the program does not make call ${process.made} (${past.starts[process.made]?.call}), which the journal has`)
-        return false
-      }
-      if (past.end !== undefined) {
-        machine.replayed(process)
-        return false
-      }
-      process.past = undefined
-    }
-    const call = process.ends[0]
-    if (call === undefined || !call.ready) return false
-    process.ends.shift()
-    process.learnedAt = call.endedAt
-    if (call.error === undefined) call.resolve(call.value)
-    else call.reject(fromErrorData(call.error))
-    return process.ends.length > 0
-  }
-
-  return { sys: (process) => new ProcessSys(process, invoke), learn, end, fail, cancel }
-}
-
-const ONE_CALL = Object.freeze({ calls: 1 })
-const ONE_STEP = Object.freeze({ calls: 1, steps: 1 })
-
-type Invoke = (process: Process, frame: number, name: CallName, given: readonly unknown[]) => Promise<unknown>
-
-/** The face of the kernel to one frame of one program. */
-class ProcessSys implements Sys {
-  readonly #process: Process
-  readonly #frame: number
-  readonly #invoke: Invoke
-
-  constructor(process: Process, invoke: Invoke) {
-    this.#process = process
-    this.#frame = process.frame
-    this.#invoke = invoke
-  }
-
-  #call<T>(name: CallName, ...given: readonly unknown[]): Promise<T> {
-    return this.#invoke(this.#process, this.#frame, name, given) as Promise<T>
-  }
-
-  get pid() {
-    return this.#process.pid
-  }
-
-  get principal() {
-    return this.#process.principal
-  }
-
-  get tools(): readonly ToolDescription[] {
-    return [...this.#process.tools.values()].map(describeTool)
-  }
-
-  spawn<Input, Output>(program: Program<Input, Output> | string, input: Input, options?: SpawnOptions): Promise<Pid> {
-    return this.#call('spawn', program, input, options)
-  }
-
-  fork(): Promise<Pid> {
-    return this.#call('fork')
-  }
-
-  wait<Output = Json>(pid: Pid, options?: { timeoutMs?: number }): Promise<Output> {
-    return this.#call('wait', pid, options)
-  }
-
-  kill(pid: Pid, reason?: string): Promise<void> {
-    return this.#call('kill', pid, reason)
-  }
-
-  sleep(ms: number): Promise<void> {
-    return this.#call('sleep', ms)
-  }
-
-  send(to: Pid | string, body: Json): Promise<number> {
-    return this.#call('send', to, body)
-  }
-
-  receive(options?: { from?: Pid; timeoutMs?: number }): Promise<Mail> {
-    return this.#call('receive', options)
-  }
-
-  generate(request: GenerateRequest | string): Promise<Generation> {
-    return this.#call('generate', request)
-  }
-
-  embed(texts: readonly string[], options?: { model?: string }): Promise<readonly (readonly number[])[]> {
-    return this.#call('embed', texts, options)
-  }
-
-  call<Output = Json>(tool: string, input: Json): Promise<Output> {
-    return this.#call('call', tool, input)
-  }
-
-  ask(text: string, options?: AskOptions): Promise<string> {
-    return this.#call('ask', text, options)
-  }
-
-  remember(note: NoteInput | string): Promise<string> {
-    return this.#call('remember', note)
-  }
-
-  recall(query: string, options?: { limit?: number; tag?: string }): Promise<readonly RecalledNote[]> {
-    return this.#call('recall', query, options)
-  }
-
-  forget(id: string): Promise<void> {
-    return this.#call('forget', id)
-  }
-
-  read(path: string, options?: { version?: number }): Promise<string> {
-    return this.#call('read', path, options)
-  }
-
-  write(path: string, content: string): Promise<FileEntry> {
-    return this.#call('write', path, content)
-  }
-
-  list(prefix?: string): Promise<readonly FileEntry[]> {
-    return this.#call('list', prefix)
-  }
-
-  remove(path: string): Promise<void> {
-    return this.#call('remove', path)
-  }
-
-  snapshot(): Promise<Snapshot> {
-    return this.#call('snapshot')
-  }
-
-  restore(id: string): Promise<never> {
-    return this.#call('restore', id)
-  }
-
-  now(): number {
-    return this.#process.learnedAt
-  }
-
-  random(): number {
-    const process = this.#process
-    if (process.frame !== this.#frame) return 0
-    return randomAt(randomSeed(process), process.pid, process.drawn++)
-  }
-}
-
-/** A fork draws what its origin drew as long as it lives the origin's past, and its own numbers after. */
-function randomSeed(process: Process): number {
-  const { past } = process
-  if (past !== undefined) {
-    for (const origin of past.origins) if (process.made < origin.starts || past.learned < origin.ends) return origin.seed
-  }
-  return process.seed
-}
-
-// ------------------------------------------------------------------------------------------------------------- table
-
 type Arguments = { readonly [name: string]: Json | undefined }
 
-function createTable(machine: Machine, { end, fail }: { end: (call: Call, value: unknown) => void; fail: (call: Call, error: unknown) => void }): { readonly [name: string]: Syscall<unknown> } {
+export function createTable(machine: Machine, { end, fail }: { end: (call: Call, value: unknown) => void; fail: (call: Call, error: unknown) => void }): { readonly [name: string]: Syscall<unknown> } {
   const { clock, limits, tools, memory, storage, mailbox, inbox, llm } = machine
 
   function plain<Args extends Arguments>(args: Args): { args: Args; journal: Json } {
