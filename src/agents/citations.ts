@@ -1,0 +1,46 @@
+/**
+ * Citations: claims with their sources, `… [path:line]` or `… [path:first-last]`, as models write them.
+ *
+ * A claim is the text up to its citation. Text without a citation is not a claim and is not kept.
+ */
+export interface Claim {
+  readonly text: string
+  /** As the model wrote it: relative to the folder that was searched. */
+  readonly path: string
+  /** First cited line, from 1. */
+  readonly line: number
+  /** Last cited line. */
+  readonly lineEnd: number
+}
+
+const CITATION = /\[([^[\]\n]+?):(\d+)(?:[-–](\d+))?\]/g
+
+export function claimsOf(answer: string): Claim[] {
+  const claims: Claim[] = []
+  let from = 0
+  let text = ''
+  for (const match of answer.matchAll(CITATION)) {
+    const before = tidy(answer.slice(from, match.index))
+    // Two citations side by side support the same text.
+    if (before !== '') text = before
+    from = match.index + match[0].length
+    if (text === '') continue
+    const line = Number(match[2])
+    claims.push({ text, path: match[1] as string, line, lineEnd: Math.max(line, Number(match[3] ?? line)) })
+  }
+  return claims
+}
+
+/** What stands between two citations, without the punctuation and list marks that belong to neither. */
+function tidy(text: string): string {
+  return text.replace(/^[\s.,;:)\]]*(?:[-*•]\s+|\d+[.)]\s+)?/, '').replace(/[\s([]+$/, '')
+}
+
+export function citation({ path, line, lineEnd }: Claim): string {
+  return lineEnd > line ? `[${path}:${line}-${lineEnd}]` : `[${path}:${line}]`
+}
+
+/** Words that carry meaning: four letters or more, or digits. */
+export function contentWords(text: string): Set<string> {
+  return new Set(Array.from(text.toLowerCase().matchAll(/[\p{L}]{4,}|\p{N}+/gu), ([word]) => word))
+}

@@ -1,0 +1,141 @@
+/**
+ * Research: a team that answers a question from a folder of text files, with citations that hold.
+ *
+ * A planner splits the question; for each part a reader, a child process of its own, searches and reads with the confined
+ * file tools; a writer merges what they found. Then every claim is held against its source: the cited lines are read once
+ * more, and a claim whose lines are not there, or share no word with it, is dropped.
+ *
+ *     spawn(research, { question: 'What survives a kill -9?' })   →   { answer, claims, found, questions }
+ *
+ * The process holds the tools `search` and `read` (drivers/folder); others, such as `calculator`, are used if held.
+ *
+ * Invariants
+ *   1. Every claim of the answer cites lines that exist and share content with it.
+ *   2. Without such a claim, or a result of the calculator, `found` is false and the answer is one sentence without a
+ *      citation.
+ */
+import { openContext } from '../kernel/context.ts'
+import { PolityError } from '../kernel/errors.ts'
+import { defineProgram } from '../kernel/program.ts'
+import type { Json, Message, Sys } from '../kernel/types.ts'
+import type { Claim } from './citations.ts'
+import { citation, claimsOf, contentWords } from './citations.ts'
+import { toolLoop } from './react.ts'
+
+export interface ResearchInput {
+  readonly question: string
+  /** Readers at most, and so parts of the question. Minimum 1. @default 4 */
+  readonly readers?: number
+  /** Model calls of one reader. @default 8 */
+  readonly stepsMax?: number
+}
+
+export interface Research {
+  readonly answer: string
+  readonly claims: readonly { readonly text: string; readonly path: string; readonly line: number; readonly lineEnd: number }[]
+  /** Whether the files answer the question. */
+  readonly found: boolean
+  /** The parts into which it was split. */
+  readonly questions: readonly string[]
+}
+
+export const notFound = 'I found nothing in these files that answers the question.'
+
+const PLAN = `Split the question into the independent questions that can each be looked up on their own in a folder of text files.
+Leave a question that is one as it is. Answer with JSON: {"questions": ["…"]}.`
+
+const READ = `Answer the question from the files alone, with the tools you have. Search with the words a text would use; read on around a hit where it is thin.
+Put the source behind each sentence as [path:line], with the path and line that the tools gave. Quote rather than retell.
+If the files do not answer the question, say so in one sentence without a source.`
+
+const WRITE = `Answer the question from the findings below alone. Each is a line "[path:line] text".
+Keep what answers the question, leave out the rest and what is said twice. Put the source behind each sentence as [path:line].
+If they do not answer it, say so in one sentence without a source.`
+
+/** What a reader brings back: claims that hold, or a result that it computed. */
+interface Finding {
+  readonly claims: readonly Claim[]
+  readonly computed: string | null
+}
+
+const reader = defineProgram('research/reader', async (sys, { question, stepsMax = 8 }: { question: string; stepsMax?: number }): Promise<Finding> => {
+  const context = openContext({ instructions: READ })
+  context.append({ role: 'user', content: question })
+  const text = await toolLoop(sys, context, { stepsMax })
+  const claims = await claimsThatHold(sys, claimsOf(text))
+  return { claims, computed: claims.length === 0 && hasComputed(context.messages) ? text : null }
+})
+
+/** Whether the calculator gave a result: arithmetic has no source but itself. */
+function hasComputed(messages: readonly Message[]): boolean {
+  return messages.some(
+    ({ role, content }) =>
+      role === 'tool' && typeof content !== 'string' && content.some((part) => part.type === 'tool-result' && part.toolName === 'calculator' && part.output.type === 'json'),
+  )
+}
+
+export const research = defineProgram('research', async (sys, { question, readers = 4, stepsMax }: ResearchInput): Promise<Research> => {
+  const questions = await plan(sys, question, readers)
+  const children = await Promise.all(questions.map((part) => sys.spawn(reader, stepsMax === undefined ? { question: part } : { question: part, stepsMax })))
+  const findings = await findingsOf(sys, children)
+  const cited = findings.map((finding) => finding.claims).filter((claims) => claims.length > 0)
+  const computed = findings.flatMap((finding) => finding.computed ?? [])
+  const claims = cited.length > 1 ? await write(sys, question, cited) : (cited[0] ?? [])
+  const lines = [...claims.map((claim) => `${claim.text} ${citation(claim)}`), ...computed]
+  return { answer: lines.length === 0 ? notFound : lines.join('\n'), claims, found: lines.length > 0, questions }
+})
+
+/** A reader that fails takes its part of the answer with it, not the others'. If all fail, so does the run. */
+async function findingsOf(sys: Sys, children: readonly number[]): Promise<Finding[]> {
+  const ends = await Promise.allSettled(children.map((pid) => sys.wait<Finding & Json>(pid)))
+  const findings = ends.flatMap((end) => (end.status === 'fulfilled' ? [end.value] : []))
+  const [failed] = ends.flatMap((end) => (end.status === 'rejected' ? [end.reason as unknown] : []))
+  if (findings.length === 0 && failed !== undefined) throw failed
+  return findings
+}
+
+async function plan(sys: Sys, question: string, readers: number): Promise<string[]> {
+  if (typeof question !== 'string' || question.trim() === '') throw new PolityError('INVALID_ARGUMENT', 'research takes a question that is not empty')
+  if (readers <= 1) return [question]
+  const { text } = await sys.generate({ instructions: PLAN, prompt: question, schema: PLAN_SCHEMA })
+  return splitOf(text)?.slice(0, readers) ?? [question]
+}
+
+const PLAN_SCHEMA = { type: 'object', properties: { questions: { type: 'array', items: { type: 'string' } } }, required: ['questions'], additionalProperties: false }
+
+function splitOf(text: string): string[] | undefined {
+  try {
+    const { questions } = JSON.parse(text) as { questions?: unknown }
+    if (!Array.isArray(questions)) return undefined
+    const parts = questions.filter((one): one is string => typeof one === 'string' && one.trim() !== '')
+    return parts.length === 0 ? undefined : parts
+  } catch {
+    // A planner that does not plan leaves the question whole.
+    return undefined
+  }
+}
+
+async function write(sys: Sys, question: string, findings: readonly (readonly Claim[])[]): Promise<readonly Claim[]> {
+  const lines = findings.flat().map((claim) => `${citation(claim)} ${claim.text}`)
+  const { text } = await sys.generate({ instructions: WRITE, prompt: `${question}\n\n${lines.join('\n')}` })
+  const written = await claimsThatHold(sys, claimsOf(text))
+  // Each part of the question had its finding. What the writer lost of a part, its reader says.
+  const missing = findings.filter((claims) => !claims.some((claim) => written.some((one) => one.path === claim.path && one.line === claim.line)))
+  return [...written, ...missing.map((claims) => claims[0] as Claim)]
+}
+
+async function claimsThatHold(sys: Sys, claims: readonly Claim[]): Promise<Claim[]> {
+  const kept = await Promise.all(claims.map((claim) => holds(sys, claim)))
+  return claims.filter((_, i) => kept[i])
+}
+
+async function holds(sys: Sys, { text, path, line, lineEnd }: Claim): Promise<boolean> {
+  try {
+    const { lines } = await sys.call<{ lines: readonly string[] } & Json>('read', { path, from: line, to: lineEnd })
+    const cited = contentWords(lines.join('\n'))
+    return [...contentWords(text)].some((word) => cited.has(word))
+  } catch (error) {
+    if (PolityError.isInstance(error) && (error.code === 'TOOL_FAILED' || error.code === 'INVALID_ARGUMENT')) return false
+    throw error
+  }
+}
