@@ -9,7 +9,7 @@
 /** English words that carry no topic. A query of nothing else is searched as it is. */
 export const stopWords: ReadonlySet<string> = new Set(
   (
-    'a about above after again against all also am an and any are aren as at be because been before being below between both but by can cannot could couldn did didn do does doesn doing don ' +
+    'a about above according after again against all also am an and any are aren as at be because been before being below between both but by can cannot could couldn did didn do does doesn doing don ' +
     'down during each ever few for from further get gets give given had hadn has hasn have haven having he her here hers herself him himself his how i if in into is isn it its itself just ll ' +
     'let many may me might more most much must my myself no nor not now of off on once only or other ought our ours ourselves out over own please re same shall she should so some such tell ' +
     'than that the their theirs them themselves then there these they this those through to too under until up upon us ve very was wasn we were weren what when where whether which while who ' +

@@ -1,0 +1,154 @@
+/**
+ * How often the offline reader is right: questions over three corpora, asked through a small tool loop.
+ *
+ *     node test/quality/reader-quality.ts [--failures] [--half tuning|held-out] [--corpus moby-dick]
+ *
+ * An answerable question is right when one of its expected phrases stands in the lines that the first citation points to (top 3: any of the first three). An unanswerable one is right when it is
+ * refused. Every third question is held out: it was never looked at while the reader was tuned, and its failures are only listed when asked for by `--half held-out`.
+ */
+import { mkdtemp, readFile, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { parseArgs } from 'node:util'
+import type { JSONValue, LanguageModelV4, LanguageModelV4CallOptions, LanguageModelV4Prompt } from '@ai-sdk/provider'
+import { openFolderIndex } from '../../src/drivers/folder/folder-index.ts'
+import { folderTools } from '../../src/drivers/folder/tools.ts'
+import { isRefusal, reader } from '../../src/drivers/llm/reader.ts'
+import { corpusNames, prepareCorpus, type CorpusName } from './corpora.ts'
+
+/** A question of test/quality/questions. Without `answers` it must be refused. */
+export interface QualityQuestion {
+  readonly id: string
+  readonly half: 'tuning' | 'held-out'
+  readonly question: string
+  /** Any of these phrases must stand in the lines cited. */
+  readonly answers: readonly string[]
+}
+
+export interface Outcome {
+  readonly question: QualityQuestion
+  readonly answer: string
+  /** `path:line`, in order. */
+  readonly citations: readonly string[]
+  readonly isRefused: boolean
+  readonly isFirstRight: boolean
+  readonly isTop3Right: boolean
+  readonly rounds: number
+}
+
+/** What the tool loop needs of a tool. */
+interface LoopTool {
+  readonly name: string
+  readonly description: string
+  readonly inputSchema: { readonly '~standard': { readonly jsonSchema: { input: (options: { target: 'draft-07' }) => Record<string, unknown> } } }
+  readonly execute: (input: never, options: { signal?: AbortSignal }) => Promise<unknown>
+}
+
+const stepsMax = 8
+
+/** Asks a model with tools until it answers. */
+export async function ask(model: LanguageModelV4, tools: readonly LoopTool[], question: string): Promise<{ text: string; rounds: number }> {
+  const prompt: LanguageModelV4Prompt = [
+    { role: 'system', content: 'Answer from the files only and cite your sources.' },
+    { role: 'user', content: [{ type: 'text', text: question }] },
+  ]
+  const given = tools.map((tool) => ({ type: 'function' as const, name: tool.name, description: tool.description, inputSchema: tool.inputSchema['~standard'].jsonSchema.input({ target: 'draft-07' }) }))
+  for (let rounds = 0; rounds < stepsMax; rounds++) {
+    const { content } = await model.doGenerate({ prompt, tools: given } as LanguageModelV4CallOptions)
+    const calls = content.filter((part) => part.type === 'tool-call')
+    if (calls.length === 0) return { text: content.map((part) => (part.type === 'text' ? part.text : '')).join(''), rounds }
+    prompt.push({ role: 'assistant', content: calls.map((call) => ({ type: 'tool-call', toolCallId: call.toolCallId, toolName: call.toolName, input: JSON.parse(call.input) as unknown })) })
+    const results = await Promise.all(
+      calls.map(async (call) => {
+        const tool = tools.find((each) => each.name === call.toolName)
+        const value = (await tool?.execute(JSON.parse(call.input) as never, {})) as JSONValue
+        return { type: 'tool-result' as const, toolCallId: call.toolCallId, toolName: call.toolName, output: { type: 'json' as const, value } }
+      }),
+    )
+    prompt.push({ role: 'tool', content: results })
+  }
+  throw new Error(`No answer after ${stepsMax} steps: ${question}`)
+}
+
+/** Asks every question of a corpus. */
+export async function measure(corpus: CorpusName, parent: string, model: LanguageModelV4 = reader()): Promise<Outcome[]> {
+  const folder = await prepareCorpus(corpus, parent)
+  const index = await openFolderIndex(folder, { indexPath: join(parent, `${corpus}.index`) })
+  try {
+    const tools = folderTools(index) as readonly unknown[] as readonly LoopTool[]
+    const outcomes: Outcome[] = []
+    for (const question of await questionsOf(corpus)) {
+      const { text, rounds } = await ask(model, tools, question.question)
+      const citations = [...text.matchAll(/ \[([^\]\n]+:\d+)\]$/gm)].map((match) => match[1] as string)
+      const right = await Promise.all(citations.map((citation) => holdsAnswer(folder, citation, question.answers)))
+      outcomes.push({ question, answer: text, citations, isRefused: isRefusal(text), isFirstRight: right[0] === true, isTop3Right: right.slice(0, 3).includes(true), rounds })
+    }
+    return outcomes
+  } finally {
+    index.close()
+  }
+}
+
+export async function questionsOf(corpus: CorpusName): Promise<QualityQuestion[]> {
+  return JSON.parse(await readFile(join(import.meta.dirname, 'questions', `${corpus}.json`), 'utf8')) as QualityQuestion[]
+}
+
+async function holdsAnswer(folder: string, citation: string, answers: readonly string[]): Promise<boolean> {
+  const [, path = '', line = ''] = /^(.*):(\d+)$/.exec(citation) ?? []
+  const lines = (await readFile(join(folder, path), 'utf8')).split('\n')
+  const cited = lines.slice(Number(line) - 1, Number(line) + 1).join('\n') // a sentence may run on into the next line
+  return answers.some((answer) => cited.includes(answer))
+}
+
+export interface Figures {
+  readonly answerable: number
+  readonly first: number
+  readonly top3: number
+  readonly unanswerable: number
+  readonly refused: number
+}
+
+export function figuresOf(outcomes: readonly Outcome[]): Figures {
+  const answerable = outcomes.filter((each) => each.question.answers.length > 0)
+  const unanswerable = outcomes.filter((each) => each.question.answers.length === 0)
+  return {
+    answerable: answerable.length,
+    first: answerable.filter((each) => each.isFirstRight).length,
+    top3: answerable.filter((each) => each.isTop3Right).length,
+    unanswerable: unanswerable.length,
+    refused: unanswerable.filter((each) => each.isRefused).length,
+  }
+}
+
+export function describe(name: string, figures: Figures): string {
+  const share = (part: number, whole: number): string => `${String(part).padStart(3)}/${String(whole).padEnd(3)} ${((100 * part) / Math.max(1, whole)).toFixed(1).padStart(5)} %`
+  return `${name.padEnd(22)} first ${share(figures.first, figures.answerable)}   top 3 ${share(figures.top3, figures.answerable)}   refused ${share(figures.refused, figures.unanswerable)}`
+}
+
+async function main(): Promise<void> {
+  const { values } = parseArgs({ options: { failures: { type: 'boolean', default: false }, half: { type: 'string' }, corpus: { type: 'string' } } })
+  const parent = await mkdtemp(join(tmpdir(), 'reader-quality-'))
+  try {
+    const all: Outcome[] = []
+    for (const corpus of corpusNames.filter((name) => values.corpus === undefined || name === values.corpus)) {
+      const outcomes = (await measure(corpus, parent)).filter((each) => values.half === undefined || each.question.half === values.half)
+      all.push(...outcomes)
+      console.log(describe(corpus, figuresOf(outcomes)))
+      if (!values.failures) continue
+      for (const each of outcomes) {
+        const isRight = each.question.answers.length > 0 ? each.isFirstRight : each.isRefused
+        if (isRight || (each.question.half === 'held-out' && values.half !== 'held-out')) continue
+        console.log(`  ${each.question.id} ${each.isTop3Right ? '(top 3)' : ''} ${each.question.question}\n    ${each.answer.replaceAll('\n', '\n    ')}`)
+      }
+    }
+    for (const half of ['tuning', 'held-out'] as const) {
+      const outcomes = all.filter((each) => each.question.half === half)
+      if (outcomes.length > 0) console.log(describe(`all, ${half}`, figuresOf(outcomes)))
+    }
+    console.log(describe('all', figuresOf(all)))
+  } finally {
+    await rm(parent, { recursive: true, force: true })
+  }
+}
+
+if (import.meta.main) await main()
