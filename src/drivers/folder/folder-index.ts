@@ -5,7 +5,7 @@
  *     const hits = await index.search('how are budgets reserved')
  *     index.close()
  *
- * The index holds words and places, not text: a hit's text is read from its file by byte offset, so the index stays about half the size of what it indexes. A later open compares path, size and
+ * The index holds words and places, not text: a hit's text is read from its file by byte offset. It takes about as much room as the files (bench/folder-index.ts). A later open compares path, size and
  * time of change with what the index knows and reads only files that differ.
  *
  * How two processes share one index: a first build goes to a private file that is linked into place (the first to finish wins, the other takes over the winner's); updates are short
@@ -96,7 +96,7 @@ export interface FolderIndex {
 }
 
 /** Bytes of text indexed between two returns to the event loop; about 10 ms of work. */
-const sliceBytes = 96 * 1024
+const sliceBytes = 64 * 1024
 /** Bytes indexed in one update transaction, so that another process waits for the lock about a second at most. */
 const transactionBytes = 8 * 1024 * 1024
 const busyRetriesMax = 400
@@ -104,7 +104,7 @@ const busyPauseMs = 25
 /** Passages whose file changed under a search lead to at most this many rounds of indexing again. */
 const staleRoundsMax = 2
 /** Pages of 4 kB that one step of the final merge may write. */
-const mergePages = 64
+const mergePages = 24
 /** Weights of the columns path, heading and body in bm25. */
 const columnWeights = '0.4, 1.6, 1.0'
 const indexVersion = 4
@@ -536,7 +536,7 @@ async function removeIndex(indexPath: string): Promise<void> {
 function explained(error: unknown, indexPath: string): unknown {
   const code = resultCodeOf(error)
   if (code === sqliteFull || (error as NodeJS.ErrnoException)?.code === 'ENOSPC')
-    return new Error(`No space is left for the index ${indexPath}. Free about half the size of the folder, or give another indexPath.`, { cause: error })
+    return new Error(`No space is left for the index ${indexPath}. Free about the size of the folder, or give another indexPath.`, { cause: error })
   if (code === sqliteIoError) return new Error(`The index ${indexPath} cannot be written or read: the disk reports an error.`, { cause: error })
   return error
 }

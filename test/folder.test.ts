@@ -1,0 +1,264 @@
+/** The folder index and its tools, on real files in a temporary folder. */
+import assert from 'node:assert/strict'
+import { chmod, mkdir, mkdtemp, readdir, rm, stat, symlink, truncate, utimes, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
+import { after, test } from 'node:test'
+import fc from 'fast-check'
+import { openFolderIndex, type FolderIndex, type FolderIndexOptions } from '../src/drivers/folder/folder-index.ts'
+import { cutPassages, passageBytesMax } from '../src/drivers/folder/passages.ts'
+import { folderTools, readLines, readLinesMax } from '../src/drivers/folder/tools.ts'
+import { searchWords } from '../src/drivers/folder/words.ts'
+
+const made: string[] = []
+after(async () => {
+  for (const folder of made) await rm(folder, { recursive: true, force: true })
+})
+
+/** A temporary place with the files given under `docs`; `open` opens its index. */
+async function place(files: Record<string, string | Buffer>): Promise<{ root: string; outside: string; indexPath: string; write: (path: string, text: string | Buffer) => Promise<void>; open: (options?: Partial<FolderIndexOptions>) => Promise<FolderIndex> }> {
+  const outside = await mkdtemp(join(tmpdir(), 'folder-test-'))
+  made.push(outside)
+  const root = join(outside, 'docs')
+  await mkdir(root)
+  const write = async (path: string, text: string | Buffer): Promise<void> => {
+    await mkdir(dirname(join(root, path)), { recursive: true })
+    await writeFile(join(root, path), text)
+  }
+  for (const [path, text] of Object.entries(files)) await write(path, text)
+  const indexPath = join(outside, 'index', 'docs.index')
+  return { root, outside, indexPath, write, open: (options) => openFolderIndex(root, { indexPath, ...options }) }
+}
+
+test('a search finds a stemmed word with its path, lines, heading and text', async () => {
+  const { open } = await place({ 'guide/start.md': '# Guide\n\nHello.\n\n## Budgets\n\nTokens are reserved before the call,\nand settled after it.\n', 'other.txt': 'nothing here' })
+  const index = await open()
+  const [hit, ...more] = await index.search('how is a token reservation made? reserving')
+  assert.equal(more.length, 0)
+  assert.equal(hit?.path, 'guide/start.md')
+  assert.equal(hit?.heading, 'Guide > Budgets')
+  assert.deepEqual([hit?.line, hit?.endLine], [5, 8])
+  assert.equal(hit?.text, '## Budgets\n\nTokens are reserved before the call,\nand settled after it.')
+  assert.ok((hit?.score ?? 0) > 0)
+  index.close()
+})
+
+test('a heading inside a code fence is no heading', async () => {
+  const text = '# Real\n\n```sh\n# not a heading\nrun wombat\n```\n\n~~~\n## neither\n```\n~~~\nafter wombat\n'
+  const headings = [...cutPassages(Buffer.from(text), true)].map((passage) => passage.heading)
+  assert.deepEqual([...new Set(headings)], ['Real'])
+})
+
+test('a second open indexes nothing, and then only what changed', async () => {
+  const { open, write, root } = await place({ 'a.txt': 'apples', 'b.txt': 'bananas', 'c.txt': 'cherries' })
+  const first = await open()
+  assert.deepEqual([first.report().built, first.report().indexed, first.report().files], [true, 3, 3])
+  first.close()
+  const second = await open()
+  assert.deepEqual([second.report().built, second.report().indexed, second.report().removed], [false, 0, 0])
+  second.close()
+
+  await write('b.txt', 'blueberries instead')
+  await write('d.txt', 'dates')
+  await rm(join(root, 'c.txt'))
+  const third = await open()
+  assert.deepEqual([third.report().indexed, third.report().removed, third.report().files], [2, 1, 3])
+  assert.deepEqual(await third.search('bananas'), [])
+  assert.deepEqual(await third.search('cherries'), [])
+  assert.equal((await third.search('blueberry'))[0]?.path, 'b.txt')
+  assert.deepEqual(third.list(), ['a.txt', 'b.txt', 'd.txt'])
+  third.close()
+})
+
+test('a hit in a file that changed since is what stands there now, and one that vanished is gone', async () => {
+  const { open, write, root } = await place({ 'a.txt': 'the walrus sleeps', 'b.txt': 'a walrus swims' })
+  const index = await open()
+  await write('a.txt', 'first line\nthe walrus is awake')
+  await rm(join(root, 'b.txt'))
+  const hits = await index.search('walrus')
+  assert.deepEqual(hits.map((hit) => [hit.path, hit.text]), [['a.txt', 'first line\nthe walrus is awake']])
+  index.close()
+})
+
+test('binary, large, hidden and linked files are left out and counted', async () => {
+  const { open, root, outside, write } = await place({ 'a.txt': 'plain zebra', 'b.bin': Buffer.from([1, 0, 2]), 'big.txt': 'zebra '.repeat(1_000), '.env': 'zebra', '.git/config': 'zebra', 'node_modules/x/readme.md': 'zebra' })
+  await writeFile(join(outside, 'secret.txt'), 'zebra secret')
+  await symlink(join(outside, 'secret.txt'), join(root, 'leak.txt'))
+  await symlink(outside, join(root, 'leak-folder'))
+  await symlink(join(root, 'a.txt'), join(root, 'again.txt'))
+  await write('sub/loop.txt', 'nothing')
+  await symlink(root, join(root, 'sub', 'loop'))
+  const index = await open({ fileBytesMax: 2_000 })
+  const { skips } = index.report()
+  assert.deepEqual({ ...skips }, { binary: 1, tooLarge: 1, hidden: 3, linkOutside: 2, linkInside: 2, unreadable: 0, beyondLimit: 0 })
+  assert.deepEqual((await index.search('zebra')).map((hit) => hit.path), ['a.txt'])
+  index.close()
+  const again = await open({ fileBytesMax: 2_000 })
+  assert.equal(again.report().skips.binary, 1)
+  again.close()
+})
+
+test('paths that leave the folder are refused', async () => {
+  const { root, outside } = await place({ 'a.txt': 'inside', 'sub/b.txt': 'b', '.env': 'key', 'node_modules/m.txt': 'm' })
+  await writeFile(join(outside, 'secret.txt'), 'secret')
+  await symlink(join(outside, 'secret.txt'), join(root, 'link.txt'))
+  await symlink('..', join(root, 'up'))
+  await symlink(join(root, '.env'), join(root, 'env.txt'))
+  for (const path of ['../secret.txt', 'sub/../../secret.txt', '/etc/passwd', join(outside, 'secret.txt'), 'C:\\x', 'a\0.txt', '..\\secret.txt', 'link.txt', 'up/secret.txt', 'sub/./../../secret.txt', '', '.env', 'node_modules/m.txt', 'env.txt'])
+    await assert.rejects(readLines(root, { path }), /is refused|no file/, path)
+  for (const path of ['%2e%2e/secret.txt', '..%2fsecret.txt', 'sub/%2e%2e/%2e%2e/secret.txt', '．．/secret.txt']) await assert.rejects(readLines(root, { path }), /no file|is refused/, path)
+  await assert.rejects(readLines(root, { path: 'sub' }), /not a file/)
+  assert.deepEqual((await readLines(root, { path: './sub//b.txt' })).lines, ['b'])
+})
+
+test('no path at all reads a file outside', async () => {
+  const { root, outside } = await place({ 'a.txt': 'inside' })
+  await writeFile(join(outside, 'secret.txt'), 'SECRET')
+  const part = fc.constantFrom('..', '.', '', 'a.txt', 'secret.txt', 'docs', '%2e%2e', '..\\', '\0', '~', '/')
+  await fc.assert(
+    fc.asyncProperty(fc.array(part, { maxLength: 6 }), fc.constantFrom('/', '\\', '//'), async (parts, separator) => {
+      const found = await readLines(root, { path: parts.join(separator) }).catch(() => undefined)
+      assert.notEqual(found?.lines[0], 'SECRET')
+    }),
+    { numRuns: 200 },
+  )
+})
+
+test('read gives numbered lines within bounds', async () => {
+  const { root } = await place({ 'n.txt': Array.from({ length: 1_000 }, (_, index) => `line ${index + 1}`).join('\r\n') + '\r\n', 'wide.txt': 'x'.repeat(50_000), 'empty.txt': '' })
+  const some = await readLines(root, { path: 'n.txt', from: 10, to: 12 })
+  assert.deepEqual(some, { path: 'n.txt', from: 10, to: 12, lines: ['line 10', 'line 11', 'line 12'], totalLines: 1_000 })
+  assert.equal((await readLines(root, { path: 'n.txt' })).lines.length, readLinesMax)
+  assert.deepEqual((await readLines(root, { path: 'n.txt', from: 5_000 })).lines, [])
+  assert.ok(((await readLines(root, { path: 'wide.txt' })).lines[0] as string).length < 10_000)
+  assert.equal((await readLines(root, { path: 'empty.txt' })).totalLines, 0)
+})
+
+test('a query is free text: no FTS syntax gets through', async () => {
+  const { open } = await place({ 'a.txt': 'the quick brown fox', 'b.txt': 'NOT AND OR NEAR body heading path' })
+  const index = await open()
+  for (const query of ['"', '""', 'fox"', 'fox AND', 'NOT fox', 'NEAR(fox brown, 2)', 'body:fox', 'body : fox', '{path body}: fox', 'fox*', '^fox', 'fox)', '(((', "fox' OR 1=1 --", '-fox', 'fox + brown', ';DROP TABLE words', '\0fox', 'a'.repeat(5_000)])
+    await index.search(query)
+  assert.equal((await index.search('zzz OR fox'))[0]?.path, 'a.txt')
+  await fc.assert(fc.asyncProperty(fc.string({ unit: 'grapheme', maxLength: 60 }), async (query) => assert.ok(Array.isArray(await index.search(query)))), { numRuns: 200 })
+  index.close()
+})
+
+test('search words hold letters, digits and marks only', () => {
+  fc.assert(fc.property(fc.string({ unit: 'binary' }), (text) => searchWords(text).every((word) => /^[\p{L}\p{N}\p{M}]+$/u.test(word))))
+})
+
+test('accents, other scripts and broken UTF-8 are found and read', async () => {
+  const { open, root } = await place({ 'é/naïve café.txt': 'Le cœur a ses raisons: café crème.\n', 'ru.txt': 'Белый кит плывёт.\n', 'broken.txt': Buffer.concat([Buffer.from('before '), Buffer.from([0xff, 0xc3, 0x28]), Buffer.from(' otter after\n')]), 'bom.txt': '\uFEFFbadger first\n' })
+  const index = await open()
+  assert.equal((await index.search('cafe creme'))[0]?.path, 'é/naïve café.txt')
+  assert.equal((await index.search('белый'))[0]?.text, 'Белый кит плывёт.')
+  assert.match((await index.search('otter'))[0]?.text ?? '', /^before .* otter after$/)
+  assert.equal((await index.search('badger'))[0]?.text, 'badger first')
+  assert.deepEqual((await readLines(root, { path: 'bom.txt' })).lines, ['badger first'])
+  index.close()
+})
+
+test('passages cover every byte that is not blank, in order, within their limit', () => {
+  const line = fc.oneof(fc.constantFrom('', '  ', '# Title', '```', 'word '.repeat(400).trim(), 'ünïcödé '.repeat(300), 'Short line.'), fc.string({ unit: 'grapheme', maxLength: 80 }))
+  fc.assert(
+    fc.property(fc.array(line, { maxLength: 30 }), fc.boolean(), (lines, markdown) => {
+      const bytes = Buffer.from(lines.join('\n'))
+      let end = 0
+      let held = ''
+      for (const passage of cutPassages(bytes, markdown)) {
+        assert.ok(passage.byteOffset >= end && passage.byteLength > 0 && passage.byteLength <= passageBytesMax)
+        assert.ok(passage.line >= 1 && passage.endLine >= passage.line)
+        assert.equal(bytes.subarray(0, passage.byteOffset).filter((byte) => byte === 10).length + 1, passage.line)
+        end = passage.byteOffset + passage.byteLength
+        held += bytes.toString('latin1', passage.byteOffset, end)
+      }
+      const plain = (text: string): string => text.replaceAll(/[ \t\r\n]/g, '')
+      assert.equal(plain(held), plain(bytes.toString('latin1')))
+    }),
+  )
+})
+
+test('a corrupt, truncated or foreign index is built again', async () => {
+  const { open, indexPath } = await place({ 'a.txt': 'a lone ferret' })
+  ;(await open()).close()
+  const spoils = [() => writeFile(indexPath, 'this is not a database'), () => writeFile(indexPath, ''), async () => truncate(indexPath, Math.floor((await stat(indexPath)).size / 2))]
+  for (const spoil of spoils) {
+    await spoil()
+    const index = await open()
+    assert.equal(index.report().built, true)
+    assert.equal((await index.search('ferret')).length, 1)
+    index.close()
+  }
+  const other = await place({ 'b.txt': 'a lone stoat' })
+  const index = await openFolderIndex(other.root, { indexPath })
+  assert.deepEqual(index.list(), ['b.txt'])
+  index.close()
+})
+
+test('two opens of one index at once both work, and leave no rubbish behind', async () => {
+  const { open, indexPath } = await place(Object.fromEntries(Array.from({ length: 50 }, (_, index) => [`f${index}.txt`, `file ${index} mentions a marten`])))
+  const indexes = await Promise.all([open(), open(), open()])
+  for (const index of indexes) assert.equal((await index.search('marten', { limit: 50 })).length, 50)
+  await Promise.all(indexes.map((index) => index.refresh()))
+  for (const index of indexes) index.close()
+  assert.deepEqual((await readdir(dirname(indexPath))).filter((name) => name.includes('building')), [])
+})
+
+test('an empty folder, a missing one and a file that cannot be read', async () => {
+  const { open, root, write, outside } = await place({})
+  const index = await open()
+  assert.deepEqual([index.report().files, await index.search('anything'), index.list()], [0, [], []])
+  await write('closed.txt', 'mink')
+  await chmod(join(root, 'closed.txt'), 0)
+  await index.refresh() // as root the file can still be read; either way nothing throws
+  index.close()
+  await assert.rejects(openFolderIndex(join(outside, 'missing'), { indexPath: join(outside, 'x.index') }), /no folder/)
+  await assert.rejects(index.search('mink'), /closed/)
+})
+
+test('indexing reports its progress, yields to the event loop and can be aborted', async () => {
+  const { open, write, indexPath } = await place({})
+  for (let file = 0; file < 20; file++) await write(`f${file}.txt`, `paragraph ${file} about beavers and dams.\n\n`.repeat(4_000))
+  let turns = 0
+  const timer = setInterval(() => turns++, 1)
+  const seen: number[] = []
+  const index = await open({ onProgress: ({ files, bytes, totalBytes }) => seen.push(files, bytes, totalBytes) })
+  clearInterval(timer)
+  assert.deepEqual(seen.slice(-3), [20, index.report().bytes, index.report().bytes])
+  assert.ok(turns > 10, `${turns} turns`)
+  index.close()
+  await rm(indexPath)
+  const abort = new AbortController()
+  await assert.rejects(open({ signal: abort.signal, onProgress: () => abort.abort(new Error('enough')) }), /enough/)
+  assert.deepEqual((await readdir(dirname(indexPath))).filter((name) => name.includes('building')), [])
+})
+
+test('a change of time alone leads to indexing again, and gives the same hits', async () => {
+  const { open, root } = await place({ 'a.txt': 'one heron', 'b.txt': 'two herons' })
+  const first = await open()
+  const before = await first.search('heron')
+  first.close()
+  await utimes(join(root, 'a.txt'), 1, 1)
+  const second = await open()
+  assert.equal(second.report().indexed, 1)
+  assert.deepEqual(await second.search('heron'), before)
+  second.close()
+})
+
+test('the three tools have schemas and answer as promised', async () => {
+  const { open } = await place({ 'a/one.md': '# One\n\nA curious pangolin.', 'b.txt': 'none' })
+  const index = await open()
+  const [search, read, list] = folderTools(index)
+  for (const tool of [search, read, list]) {
+    assert.equal(tool.effect, 'read')
+    assert.equal(tool.inputSchema['~standard'].jsonSchema.input({ target: 'draft-07' })['type'], 'object')
+  }
+  assert.equal(search.inputSchema.safeParse({ query: '' }).success, false)
+  const hits = search.outputSchema.parse(await search.execute({ query: 'pangolin', limit: 1 }))
+  assert.equal(hits[0]?.path, 'a/one.md')
+  assert.deepEqual(await read.execute({ path: 'a/one.md', from: 3, to: 3 }), { path: 'a/one.md', from: 3, to: 3, lines: ['A curious pangolin.'], totalLines: 3 })
+  assert.deepEqual(await list.execute({ prefix: 'a/' }), ['a/one.md'])
+  await assert.rejects(search.execute({ query: 'pangolin' }, { signal: AbortSignal.abort(new Error('stopped')) }), /stopped/)
+  index.close()
+})
