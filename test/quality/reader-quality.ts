@@ -106,6 +106,8 @@ export interface Figures {
   readonly top3: number
   readonly unanswerable: number
   readonly refused: number
+  /** Answerable questions that were refused; they count as not right. */
+  readonly refusedWrongly: number
 }
 
 export function figuresOf(outcomes: readonly Outcome[]): Figures {
@@ -117,12 +119,13 @@ export function figuresOf(outcomes: readonly Outcome[]): Figures {
     top3: answerable.filter((each) => each.isTop3Right).length,
     unanswerable: unanswerable.length,
     refused: unanswerable.filter((each) => each.isRefused).length,
+    refusedWrongly: answerable.filter((each) => each.isRefused).length,
   }
 }
 
 export function describe(name: string, figures: Figures): string {
   const share = (part: number, whole: number): string => `${String(part).padStart(3)}/${String(whole).padEnd(3)} ${((100 * part) / Math.max(1, whole)).toFixed(1).padStart(5)} %`
-  return `${name.padEnd(22)} first ${share(figures.first, figures.answerable)}   top 3 ${share(figures.top3, figures.answerable)}   refused ${share(figures.refused, figures.unanswerable)}`
+  return `${name.padEnd(22)} first ${share(figures.first, figures.answerable)}   top 3 ${share(figures.top3, figures.answerable)}   refused ${share(figures.refused, figures.unanswerable)}   wrongly ${figures.refusedWrongly}`
 }
 
 async function main(): Promise<void> {

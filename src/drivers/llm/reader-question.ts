@@ -75,13 +75,18 @@ const measures: readonly (readonly [RegExp, string])[] = [
 
 function headOf(text: string, terms: readonly Term[]): string[] {
   for (const [asked, words] of measures) if (asked.test(text)) return words.split(' ').map(stem)
-  const isTerm = (word: string): boolean => terms.some((term) => term.raw.toLowerCase() === word.toLowerCase())
-  const owned = /\p{L}['’]s\s+((?:[\p{L}-]+\s*){1,3})/u.exec(text)?.[1]
-  const counted = /\bhow (?:many|much)\s+((?:[\p{L}-]+\s*){1,3})/iu.exec(text)?.[1]
-  const acted = /^(?:and |but )?(?:to |from |by |with )?(?:who|whom|whose)\s+(?:is |are |was |were |did |does |has |had )?((?:[\p{L}-]+\s*){1,4})/iu.exec(text)?.[1]
-  const words = (counted ?? acted ?? owned ?? '').trim().split(/\s+/).filter(isTerm)
-  if (words.length === 0) return []
-  return (counted === undefined && acted === undefined ? words.slice(0, 1) : words.slice(0, 2)).map(stem)
+  const owned = /\p{L}['’]s\s+(?:\p{L}+\s+)?([\p{L}-]+)/u.exec(text)?.[1]
+  const counted = /\bhow (?:many|much)\s+(.*)/i.exec(text)?.[1]
+  const acted = /^(?:and |but )?(?:to |from |by |with )?(?:who|whom|whose)\s+(?:(?:is|are|was|were|did|does|has|had)\s+)?(.*)/i.exec(text)?.[1]
+  const words: string[] = []
+  for (const word of (counted ?? acted ?? owned ?? '').match(/[\p{L}\p{N}-]+/gu) ?? []) {
+    const lower = word.toLowerCase()
+    if (/^(?:the|an?|of|its|his|her)$/.test(lower) && words.length === 0) continue
+    const term = terms.find((each) => each.raw.toLowerCase() === lower)
+    if (term === undefined || term.isName || stopWords.has(lower) || words.length >= 2) break
+    words.push(term.stem)
+  }
+  return words
 }
 
 /** Nouns that say what kind of answer is wanted, and are seldom part of it. */

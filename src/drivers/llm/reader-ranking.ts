@@ -15,7 +15,7 @@ import type { Evidence } from './reader-evidence.ts'
 import { stemmed, type Question, type Term } from './reader-question.ts'
 import { toPassage, type Passage, type Sentence } from './reader-sentences.ts'
 import { stopWords } from '../folder/words.ts'
-import { kinOf, monthPattern, numberWordPattern, wordsIn } from './reader-words.ts'
+import { isAkin, kinOf, monthPattern, numberWordPattern, wordsIn } from './reader-words.ts'
 
 export interface RankedSentence {
   readonly sentence: Sentence
@@ -53,6 +53,8 @@ export interface Features {
   lostName: number
   /** Share of names and numbers in the sentence itself. */
   nameHere: number
+  /** Of the terms that are no names alone, the share met: a sentence that only holds the name asked about says something else of it. */
+  plainMet: number
   /** Share of terms that no file holds at all, as far as searches for single words told. */
   absent: number
   /** 1 when nothing of what the question turns on is in the sentence, 0.5 when it is only near it. */
@@ -65,7 +67,7 @@ export interface Features {
   pairs: number
   /** 1 for a defining form. */
   defining: number
-  /** 1 when the last heading is the subject of the question. */
+  /** Share of the last heading, or of the file name, that the question says too. */
   headed: number
   /** The kind of thing asked for is here: 0 to 1. */
   fits: number
@@ -90,16 +92,16 @@ const rankedMax = 12
 
 /** Weights of the score. Tuned on the tuning half of test/quality/questions only. */
 export const scoreWeights: Readonly<Features> = {
-  here: 1.01, kin: 0.89, near: 0.36, heading: 0.89, path: 0.94, passage: 0.32, lostName: -0.15, nameHere: 0, absent: 0, headLost: -0.2, beside: 0.06,
-  close: 0.03, pairs: 0.22, defining: 0.58, headed: 0.11, fits: 0.28, explains: 0.01, unfit: -0.21, fitsClose: 0.17, rank: 0.24, asking: -0.14,
-  title: -0.52, code: -0.21, table: -0.18, short: -0.23, long: -0.28,
+  here: 0.98, kin: 0.93, near: 0.34, heading: 0.91, path: 0.99, passage: 0.33, lostName: -0.16, nameHere: 0, plainMet: 0.15, absent: 0, headLost: -0.1,
+  beside: 0.08, close: 0.02, pairs: 0.23, defining: 0.6, headed: 0.15, fits: 0.31, explains: 0, unfit: -0.21, fitsClose: 0.19, rank: 0.25,
+  asking: -0.13, title: -0.52, code: -0.2, table: -0.19, short: -0.23, long: -0.31,
 }
 
 /** Weights of the support, with a constant. Tuned likewise. */
 export const supportWeights: Readonly<Features> & { readonly constant: number } = {
-  here: 2.53, kin: 2.18, near: 0, heading: 2.29, path: 2.87, passage: 1.67, lostName: -1.41, nameHere: 0, absent: -3.17, headLost: -1.74, beside: 0.3,
-  close: 0, pairs: 1.81, defining: 2.64, headed: 0, fits: 0.36, explains: 1.36, unfit: -1.25, fitsClose: 1.46, rank: 0.31, asking: 0, title: 0,
-  code: 0, table: 0, short: 0, long: -0.42, constant: -3.36,
+  here: 0.7, kin: 0.43, near: 0, heading: 0.31, path: 0.6, passage: 0.26, lostName: -0.79, nameHere: 0, plainMet: 2.13, absent: -0.83, headLost: -0.7,
+  beside: 0, close: 0, pairs: 0.68, defining: 0.77, headed: 0.8, fits: 0.37, explains: 0.27, unfit: -0.07, fitsClose: 0.69, rank: 0.06, asking: 0,
+  title: 0, code: 0, table: 0, short: 0, long: 0, constant: -2.53,
 }
 
 /** Ranks every sentence of the evidence. */
@@ -176,24 +178,31 @@ function rarity(term: Term, passages: readonly Passage[], wordScores: ReadonlyMa
 function featuresOf(sentence: Sentence, asked: Asked): Features {
   const { question, terms, total } = asked
   const features: Features = {
-    here: 0, kin: 0, near: 0, heading: 0, path: 0, passage: 0, lostName: 0, nameHere: 0, absent: 0, headLost: 0, beside: 0, close: 0, pairs: 0, defining: 0, headed: 0, fits: 0, explains: 0, unfit: 0, fitsClose: 0,
+    here: 0, kin: 0, near: 0, heading: 0, path: 0, passage: 0, lostName: 0, nameHere: 0, plainMet: 0, absent: 0, headLost: 0, beside: 0, close: 0, pairs: 0, defining: 0, headed: 0, fits: 0, explains: 0, unfit: 0, fitsClose: 0,
     rank: 1 / (1 + 0.4 * sentence.passage.evidence.rank), asking: sentence.text.endsWith('?') ? 1 : 0, title: sentence.form === 'heading' ? 1 : 0, code: sentence.form === 'code' ? 1 : 0,
     table: sentence.form === 'table' ? 1 : 0, short: sentence.words.length < 4 ? 1 : 0, long: Math.max(0, sentence.words.length - 40) / 100,
   }
+  let plain = 0
+  let plainMet = 0
   for (const term of terms) {
     const share = total === 0 ? 0 : term.weight / total
     const place = placeOf(term, sentence)
     if (place !== undefined) features[place] += share
     if (term.isName && place === undefined) features.lostName += share
     if (term.isName && place === 'here') features.nameHere += share
+    if (!term.isName) {
+      plain += term.weight
+      if (place !== undefined) plainMet += term.weight * plainWorth[place]
+    }
     if (asked.wordScores.get(term.raw.toLowerCase()) === 0) features.absent += share
   }
+  features.plainMet = plain === 0 ? 1 : plainMet / plain
   features.headLost = headLost(sentence, question)
   features.beside = question.asks === 'name' ? beside(sentence, asked) : 0
   features.close = closeness(sentence, terms)
   features.pairs = pairsKept(sentence, question)
   features.defining = definingForm(sentence, question, asked.subject)
-  if (asked.subject !== '' && question.asks === 'definition') features.headed = stemmed(sentence.passage.evidence.heading.split(' > ').at(-1) ?? '') === asked.subject ? 1 : 0
+  features.headed = Math.max(sharedTitle(sentence.passage.evidence.heading.split(' > ').at(-1) ?? '', asked), sharedTitle(sentence.path.split('/').at(-1) ?? '', asked))
   const fit = fitOf(sentence, asked)
   if (fit > 0) {
     features.fits = fit
@@ -205,6 +214,8 @@ function featuresOf(sentence: Sentence, asked: Asked): Features {
 
 type Place = 'here' | 'kin' | 'near' | 'heading' | 'path' | 'passage'
 
+const plainWorth: Readonly<Record<Place, number>> = { here: 1, kin: 0.8, near: 0.6, heading: 0.8, path: 0.6, passage: 0.3 }
+
 /** Where a term is met best, nearest first; undefined when it is not. */
 function placeOf(term: Term, sentence: Sentence): Place | undefined {
   const { passage, index } = sentence
@@ -213,6 +224,7 @@ function placeOf(term: Term, sentence: Sentence): Place | undefined {
   const hasKin = (stems: ReadonlySet<string> | undefined): boolean => {
     if (kin === undefined || stems === undefined) return false
     for (const each of kin) if (stems.has(each)) return true
+    for (const each of stems) if (isAkin(each, term.stem)) return true
     return false
   }
   if (hasKin(sentence.stems)) return 'kin'
@@ -225,9 +237,31 @@ function placeOf(term: Term, sentence: Sentence): Place | undefined {
   return undefined
 }
 
+/** 0 to 1: the share of a title (a heading, a file name) that the question says too; 0 for titles of numbers only. */
+function sharedTitle(title: string, { question }: Asked): number {
+  const words = stemsOfTitle(title)
+  if (words.length === 0) return 0
+  const said = new Set(wordsIn(question.text).map((word) => word.stem))
+  return words.filter((word) => said.has(word)).length / Math.max(2, words.length)
+}
+
+const titles = new Map<string, readonly string[]>()
+const titlesMax = 10_000
+
+function stemsOfTitle(title: string): readonly string[] {
+  const known = titles.get(title)
+  if (known !== undefined) return known
+  const found = wordsIn(title.replace(/\.\w{1,5}$/, '').replaceAll(/[-_.]/g, ' '))
+    .map((word) => word.stem)
+    .filter((word) => !/^\d+$/.test(word))
+  if (titles.size >= titlesMax) titles.clear()
+  titles.set(title, found)
+  return found
+}
+
 function headLost(sentence: Sentence, question: Question): number {
   if (question.head.length === 0) return 0
-  const held = (stems: ReadonlySet<string> | undefined): boolean => stems !== undefined && question.head.some((head) => stems.has(head) || [...kinOf(head)].some((kin) => stems.has(kin)))
+  const held = (stems: ReadonlySet<string> | undefined): boolean => stems !== undefined && question.head.some((head) => stems.has(head) || [...kinOf(head)].some((kin) => stems.has(kin)) || [...stems].some((each) => isAkin(each, head)))
   if (held(sentence.stems)) return 0
   const { passage, index } = sentence
   return held(passage.sentences[index - 1]?.stems) || held(passage.sentences[index + 1]?.stems) || held(passage.headingStems) ? 0.5 : 1

@@ -41,7 +41,7 @@ city town port|war battle fight conflict|kill slay murder shoot|die death perish
 help aid assist support|stop cease halt abort cancel|wrong error mistake fault fail failure|try attempt retry|let allow permit enable authorize|forbid ban prohibit deny
 change alter modify amend transform turn|grow increase rise gain|shrink reduce decrease decline fall extinguish|send transmit dispatch convey|keep hold retain store save preserve
 use utilize employ purpose|need require must|want wish desire intend|say tell state report declare announce|ask request query|answer reply respond response|think believe suppose consider
-happen occur take place become|often frequent|quick fast rapid slow|begin set establish found|law act statute bill|money fund cash dollar|wage salary pay share|job work occupation trade
+happen occur take become|throw raise occur|land ashore disembark|often frequent|quick fast rapid slow|begin set establish found|law act statute bill|money fund cash dollar|wage salary pay share|job work occupation trade
 doctor surgeon physician|priest preacher minister clergy ministry|soldier troop army military|worker labourer|young youth|old age aged|picture image|word term|text string|list array
 function method callback hook|setting option parameter configuration config|key secret|default standard|produce generate|delete remove drop|update refresh|begin launch
 thick thickness|long length|high height tall|deep depth|wide width breadth|weigh weight|far distance mile|hurt wound injure|sick ill disease|cure heal remedy|mad insane crazy
@@ -63,6 +63,12 @@ const none: ReadonlySet<string> = new Set()
 /** The stems that may stand for a stem. */
 export function kinOf(word: string): ReadonlySet<string> {
   return kin.get(word) ?? none
+}
+
+/** True when two stems share a root that the stemmer does not see: one begins with the other, of four letters or more, and is at most three longer (survive, survivor; preach, preacher). */
+export function isAkin(a: string, b: string): boolean {
+  const [short, long] = a.length <= b.length ? [a, b] : [b, a]
+  return short.length >= 4 && long.length - short.length <= 3 && long.startsWith(short) && /^[a-z]+$/.test(long)
 }
 
 /** Words that shape a question and rarely stand in its answer; they weigh little. */

@@ -46,7 +46,7 @@ export function isRefusal(text: string): boolean {
 }
 
 /** Support below this is a refusal. */
-export const supportMin = 0.4
+export const supportMin = 0.45
 /** Support above this needs no reading on. */
 const supportEnough = 0.97
 /** A second or third quote scores at least this share of the first. */
