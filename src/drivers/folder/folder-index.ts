@@ -103,6 +103,8 @@ const busyRetriesMax = 400
 const busyPauseMs = 25
 /** Passages whose file changed under a search lead to at most this many rounds of indexing again. */
 const staleRoundsMax = 2
+/** A search ranks at most about this many passages; the commonest words are dropped beyond. About 50 ms. */
+const rowsRankedMax = 30_000
 /** Pages of 4 kB that one step of the final merge may write. */
 const mergePages = 24
 /** Weights of the columns path, heading and body in bm25. */
@@ -117,6 +119,12 @@ const schema = `
     byteOffset INTEGER NOT NULL, byteLength INTEGER NOT NULL, heading TEXT);
   CREATE VIRTUAL TABLE words USING fts5(path, heading, body, content='', contentless_delete=1, tokenize='porter unicode61 remove_diacritics 2');
   INSERT INTO words(words, rank) VALUES('automerge', 0), ('crisismerge', 1900);
+`
+
+const temporaryTables = `
+  CREATE VIRTUAL TABLE IF NOT EXISTS temp.queryWords USING fts5(word, tokenize='porter unicode61 remove_diacritics 2');
+  CREATE VIRTUAL TABLE IF NOT EXISTS temp.queryTerms USING fts5vocab('temp', 'queryWords', 'instance');
+  CREATE VIRTUAL TABLE IF NOT EXISTS temp.wordCounts USING fts5vocab('main', 'words', 'row');
 `
 
 /** Opens the index of a folder, building or updating it first. */
@@ -197,11 +205,11 @@ export async function openFolderIndex(folder: string, options: FolderIndexOption
     signal?.throwIfAborted()
     const words = searchWords(query)
     if (words.length === 0) return []
-    const match = words.map((word) => `"${word}"`).join(' OR ')
     for (let round = 0; ; round++) {
       let rows: HitRow[]
       try {
-        rows = hitRows(connection(), match, clamp(limit, 1, 50))
+        const kept = affordableWords(connection(), words, report.passages)
+        rows = hitRows(connection(), kept.map((word) => `"${word}"`).join(' OR '), clamp(limit, 1, 50))
       } catch (error) {
         if (!isCorrupt(error) || round >= staleRoundsMax) throw error
         await inTurn(async () => {
@@ -229,6 +237,28 @@ export async function openFolderIndex(folder: string, options: FolderIndexOption
   }
 
   return { root, report: () => report, search, list, refresh, close: () => database?.isOpen && database.close() }
+}
+
+/**
+ * Of the words of a query, those that can be ranked in time: the rarest ones, as long as together they match at most `rowsRankedMax` passages. A search runs without a pause,
+ * so the commonest words, which say least, are what it can do without. The tokenizer itself says which terms a word becomes.
+ */
+function affordableWords(database: DatabaseSync, words: readonly string[], passages: number): readonly string[] {
+  if (words.length < 2 || passages * words.length <= rowsRankedMax) return words
+  database.exec(temporaryTables)
+  const insert = database.prepare('INSERT INTO temp.queryWords(rowid, word) VALUES(?, ?)')
+  for (const [index, word] of words.entries()) insert.run(index + 1, word)
+  const terms = database.prepare('SELECT doc, term FROM temp.queryTerms').all() as unknown as { doc: number; term: string }[]
+  database.exec('DELETE FROM temp.queryWords')
+  const count = database.prepare('SELECT doc FROM temp.wordCounts WHERE term = ?')
+  const costs = words.map((word, index) => {
+    const counts = terms.filter((each) => each.doc === index + 1).map(({ term }) => (count.get(term) as { doc: number } | undefined)?.doc ?? 0)
+    return { word, passages: counts.length === 0 ? 0 : Math.min(...counts) }
+  })
+  costs.sort((a, b) => a.passages - b.passages)
+  let total = 0
+  const kept = costs.filter((each) => each.passages > 0 && ((total += each.passages) <= rowsRankedMax || total === each.passages))
+  return kept.length > 0 ? kept.map((each) => each.word) : words.slice(0, 1)
 }
 
 interface HitRow {
@@ -509,7 +539,7 @@ function openExisting(indexPath: string, root: string): DatabaseSync | undefined
   let database: DatabaseSync | undefined
   try {
     database = new DatabaseSync(`file:${encodeURI(indexPath).replaceAll('?', '%3f').replaceAll('#', '%23')}?mode=rw`)
-    database.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA cache_size = -16000')
+    database.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA cache_size = -16000; PRAGMA temp_store = MEMORY')
     const meta = new Map((database.prepare('SELECT key, value FROM meta').all() as unknown as { key: string; value: string }[]).map((row) => [row.key, row.value]))
     if (meta.get('version') === String(indexVersion) && meta.get('root') === root) {
       database.prepare('SELECT id, path, size, mtimeMs, text FROM files LIMIT 1').get()
