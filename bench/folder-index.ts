@@ -35,7 +35,11 @@ async function writeFiles(parent: string, folder: string): Promise<{ files: numb
     for (const path of await readdir(from, { recursive: true })) {
       if (!/\.(?:txt|mdx?)$/.test(path)) continue
       const text = await readFile(join(from, path), 'utf8')
-      paragraphs.push(...(corpus === 'addresses' ? text.split(/(?<=\n(?:.*\n){5})/) : text.split(/\n\s*\n/)).filter((each) => each.trim() !== ''))
+      paragraphs.push(
+        ...(corpus === 'addresses' ? text.split(/(?<=\n(?:.*\n){5})/) : text.split(/\n\s*\n/)).filter(
+          (each) => each.trim() !== '',
+        ),
+      )
     }
   }
   const random = randomFrom(seed)
@@ -43,7 +47,8 @@ async function writeFiles(parent: string, folder: string): Promise<{ files: numb
   let files = 0
   while (bytes < megabytes * 1e6) {
     const parts: string[] = []
-    for (let size = 0; size < fileBytes; size += parts.at(-1)?.length ?? 0) parts.push(paragraphs[Math.floor(random() * paragraphs.length)] as string)
+    for (let size = 0; size < fileBytes; size += parts.at(-1)?.length ?? 0)
+      parts.push(paragraphs[Math.floor(random() * paragraphs.length)] as string)
     const text = parts.join('\n\n')
     const sub = join(folder, `part-${Math.floor(files / 100)}`)
     if (files % 100 === 0) await mkdir(sub, { recursive: true })
@@ -73,16 +78,22 @@ try {
 
   const first = await timed(() => openFolderIndex(folder, { indexPath }))
   const size = (await stat(indexPath)).size
-  console.log(`index     ${first.seconds.toFixed(2)} s   ${first.value.report().passages} passages   ${(size / 1e6).toFixed(1)} MB   longest stall ${first.stallMs.toFixed(1)} ms`)
+  console.log(
+    `index     ${first.seconds.toFixed(2)} s   ${first.value.report().passages} passages   ${(size / 1e6).toFixed(1)} MB   longest stall ${first.stallMs.toFixed(1)} ms`,
+  )
   first.value.close()
 
   const again = await timed(() => openFolderIndex(folder, { indexPath }))
-  console.log(`reopen    ${again.seconds.toFixed(3)} s   ${again.value.report().indexed} files indexed again   longest stall ${again.stallMs.toFixed(1)} ms`)
+  console.log(
+    `reopen    ${again.seconds.toFixed(3)} s   ${again.value.report().indexed} files indexed again   longest stall ${again.stallMs.toFixed(1)} ms`,
+  )
   const index = again.value
 
   await writeFile(join(folder, 'part-0', 'file-0.md'), '# Changed\n\nOne new sentence.\n')
   const changed = await timed(() => index.refresh())
-  console.log(`refresh   ${changed.seconds.toFixed(3)} s   ${changed.value.indexed} file changed   longest stall ${changed.stallMs.toFixed(1)} ms`)
+  console.log(
+    `refresh   ${changed.seconds.toFixed(3)} s   ${changed.value.indexed} file changed   longest stall ${changed.stallMs.toFixed(1)} ms`,
+  )
 
   const queries = (await Promise.all(corpusNames.map(questionsOf))).flat().map((each) => each.question)
   const times: number[] = []
@@ -92,7 +103,8 @@ try {
     times.push(performance.now() - start)
   }
   times.sort((a, b) => a - b)
-  const at = (share: number): string => (times[Math.min(times.length - 1, Math.floor(times.length * share))] ?? 0).toFixed(1)
+  const at = (share: number): string =>
+    (times[Math.min(times.length - 1, Math.floor(times.length * share))] ?? 0).toFixed(1)
   console.log(`search    p50 ${at(0.5)} ms   p99 ${at(0.99)} ms   ${times.length} questions, 20 hits each`)
   index.close()
 } finally {

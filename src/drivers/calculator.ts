@@ -23,7 +23,8 @@ const depthMax = 100
 
 /** The value of an arithmetic expression, or an error that points at the fault. */
 export function calculate(expression: string): number {
-  if (expression.length > expressionCharsMax) throw new Error(`The expression has ${expression.length} characters; at most ${expressionCharsMax} are allowed.`)
+  if (expression.length > expressionCharsMax)
+    throw new Error(`The expression has ${expression.length} characters; at most ${expressionCharsMax} are allowed.`)
   const tokens = tokensOf(expression)
   let position = 0
   let depth = 0
@@ -114,11 +115,15 @@ interface Token {
   readonly value?: number
 }
 
-const tokenPattern = /\s*(?:(\d{1,3}(?:,\d{3})+(?:\.\d+)?(?!\d)|(?:\d[\d_]*\.?\d*|\.\d+)(?:e[+-]?\d+)?)|(\*\*|[-+*/%^()]|of\b|mod\b))/iy
+const tokenPattern =
+  /\s*(?:(\d{1,3}(?:,\d{3})+(?:\.\d+)?(?!\d)|(?:\d[\d_]*\.?\d*|\.\d+)(?:e[+-]?\d+)?)|(\*\*|[-+*/%^()]|of\b|mod\b))/iy
 const spellings: Readonly<Record<string, string>> = { '**': '^', mod: '%' }
 
 function tokensOf(expression: string): Token[] {
-  const text = expression.replaceAll(/[×·∙⋅]/g, '*').replaceAll('÷', '/').replaceAll(/[−–]/g, '-')
+  const text = expression
+    .replaceAll(/[×·∙⋅]/g, '*')
+    .replaceAll('÷', '/')
+    .replaceAll(/[−–]/g, '-')
   const tokens: Token[] = []
   const end = text.trimEnd().length
   tokenPattern.lastIndex = 0
@@ -127,10 +132,13 @@ function tokensOf(expression: string): Token[] {
     const match = tokenPattern.exec(text)
     if (!match) {
       const start = at + (/^\s*/.exec(text.slice(at))?.[0].length ?? 0)
-      throw new Error(`The expression ${JSON.stringify(expression)} is not arithmetic at character ${start + 1}, near ${JSON.stringify(text.slice(start, start + 12))}.`)
+      throw new Error(
+        `The expression ${JSON.stringify(expression)} is not arithmetic at character ${start + 1}, near ${JSON.stringify(text.slice(start, start + 12))}.`,
+      )
     }
     const start = match.index + match[0].length - (match[1] ?? match[2] ?? '').length
-    if (match[1] !== undefined) tokens.push({ text: match[1], at: start, value: Number(match[1].replaceAll(/[,_]/g, '')) })
+    if (match[1] !== undefined)
+      tokens.push({ text: match[1], at: start, value: Number(match[1].replaceAll(/[,_]/g, '')) })
     else {
       const sign = (match[2] ?? '').toLowerCase()
       tokens.push({ text: spellings[sign] ?? sign, at: start })
@@ -148,10 +156,15 @@ function startsTerm(text: string | undefined): boolean {
 export function calculator() {
   return {
     name: 'calculator',
-    description: 'Computes an arithmetic expression: + - * / ^ and parentheses, % as remainder (7 % 3) or percentage (15% of 240), decimals, thousands separators.',
-    inputSchema: z.object({ expression: z.string().min(1).max(expressionCharsMax).describe('For example (3 + 4) * 12, or 15% of 1,240') }),
+    description:
+      'Computes an arithmetic expression: + - * / ^ and parentheses, % as remainder (7 % 3) or percentage (15% of 240), decimals, thousands separators.',
+    inputSchema: z.object({
+      expression: z.string().min(1).max(expressionCharsMax).describe('For example (3 + 4) * 12, or 15% of 1,240'),
+    }),
     outputSchema: z.object({ value: z.number() }),
     effect: 'read',
-    execute: async (input: { expression: string }): Promise<{ value: number }> => ({ value: calculate(input.expression) }),
+    execute: async (input: { expression: string }): Promise<{ value: number }> => ({
+      value: calculate(input.expression),
+    }),
   } as const
 }

@@ -14,6 +14,8 @@ import { heap } from './heap.ts'
 
 export interface Timer {
   cancel(): void
+  /** Whether the operating-system process stays alive for it. @default true */
+  hold(on: boolean): void
 }
 
 export interface Clock {
@@ -39,12 +41,12 @@ export function realClock(options: { seed?: number } = {}): Clock {
     after(ms, fn) {
       if (ms <= TIMER_MS_MAX) {
         const timer = setTimeout(fn, ms)
-        return { cancel: () => clearTimeout(timer) }
+        return { cancel: () => clearTimeout(timer), hold: (on) => void (on ? timer.ref() : timer.unref()) }
       }
       let inner = this.after(TIMER_MS_MAX, () => {
         inner = this.after(ms - TIMER_MS_MAX, fn)
       })
-      return { cancel: () => inner.cancel() }
+      return { cancel: () => inner.cancel(), hold: (on) => inner.hold(on) }
     },
     soon,
     yield: (fn) => void setImmediate(fn),
@@ -93,7 +95,7 @@ export function simulatedClock(options: { seed?: number; startMs?: number } = {}
       const timer = { at: now + Math.max(0, ms), order: order++, fn: fn as (() => void) | undefined }
       timers.push(timer)
       schedule()
-      return { cancel: () => void (timer.fn = undefined) }
+      return { cancel: () => void (timer.fn = undefined), hold: () => {} }
     },
     soon,
     yield: soon,

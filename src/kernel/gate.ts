@@ -14,8 +14,8 @@
 import type { ErrorData } from './errors.ts'
 import { PolityError, fromErrorData, toErrorData } from './errors.ts'
 import type { Inbox } from './inbox.ts'
-import { differs } from './past.ts'
-import { toPlain } from './plain.ts'
+import { differs, unmade } from './past.ts'
+import { freezePlain, toPlain } from './plain.ts'
 import type { Process } from './process.ts'
 import { Call, charge, reserve, unreserve } from './process.ts'
 import { createSys } from './sys.ts'
@@ -65,6 +65,8 @@ export function createGate(machine: Machine): Gate {
     if (past === undefined) return admit(call, args, wrong)
     const recorded = past.starts[call.n]
     if (recorded === undefined) {
+      // What a killed process did beside its kill was not heard either.
+      if (past.end?.state === 'killed') return
       if (past.end !== undefined) return machine.mismatch(process, `the program makes call ${call.n} (${call.name}); the journal ends before it`)
       return admit(call, args, wrong)
     }
@@ -111,7 +113,7 @@ export function createGate(machine: Machine): Gate {
       }
       if (call.reserved !== undefined) reserve(process, call.reserved)
       if (call.startSeq === 0) start(call)
-      if (spec.intent === true && !machine.volatile) {
+      if (!machine.volatile && spec.intent?.(args) === true) {
         journal.whenKept((error) => (error === undefined ? perform(call, args, spec.run) : fail(call, error)))
       } else perform(call, args, spec.run)
     })
@@ -170,10 +172,13 @@ export function createGate(machine: Machine): Gate {
 
   function end(call: Call, value: unknown): void {
     if (!call.open) return
-    try {
-      call.value = toPlain(value, call.name, limits.valueBytesMax)
-    } catch (error) {
-      return fail(call, error)
+    if (specOf(call).plain === true) call.value = value as Json
+    else {
+      try {
+        call.value = toPlain(value, call.name, limits.valueBytesMax)
+      } catch (error) {
+        return fail(call, error)
+      }
     }
     finish(call)
   }
@@ -243,18 +248,18 @@ export function createGate(machine: Machine): Gate {
       if (next !== undefined) {
         const call = past.made.get(next.n)
         if (call === undefined) {
-          machine.mismatch(process, `the program does not make call ${next.n} (${past.starts[next.n]?.call}); the journal has its end`)
+          machine.mismatch(process, unmade(past, process.made))
           return false
         }
         past.learned++
         past.made.delete(next.n)
         process.learnedAt = next.at
-        if (next.error === undefined) call.resolve(next.value)
+        if (next.error === undefined) call.resolve(freezePlain(next.value ?? null, call.name, Infinity))
         else call.reject(fromErrorData(next.error))
         return true
       }
       if (past.starts.length > process.made) {
-        machine.mismatch(process, `the program does not make call ${process.made} (${past.starts[process.made]?.call}), which the journal has`)
+        machine.mismatch(process, unmade(past, process.made))
         return false
       }
       if (past.end !== undefined) {

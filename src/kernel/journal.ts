@@ -53,7 +53,8 @@ export function createJournal({ store, clock, limits, onCommit, onHalt }: Journa
   // The last segment is open; the others are full and wait. A put lies in the segment of the event after it (J2).
   let segments: Segment[] = [newSegment()]
   let seq = Math.max(0, store.lastSeq())
-  let scheduled = false
+  let soon = false
+  let later = false
   let committing = false
   let halted: PolityError | undefined
 
@@ -61,19 +62,38 @@ export function createJournal({ store, clock, limits, onCommit, onHalt }: Journa
     return segments[segments.length - 1] as Segment
   }
 
-  function schedule(): void {
-    if (scheduled || committing || halted) return
-    scheduled = true
-    // Power-loss durability pays for a disk flush, so it gathers a whole turn of the event loop; and a long queue of
-    // segments must not keep timers and sockets waiting. Otherwise one round of deliveries is gathered.
-    if (store.durability === 'strict' || segments.length > 1) clock.yield(commit)
-    else clock.soon(commit)
+  /**
+   * Somebody waits: commit once this round of deliveries is gathered. Nobody does: within this turn of the event loop.
+   * Power-loss durability always gathers a whole turn, since it pays for a disk flush; so does a long queue of segments,
+   * which must not keep timers and sockets waiting.
+   */
+  function schedule(urgent: boolean): void {
+    if (committing || halted) return
+    if (urgent && store.durability === 'relaxed' && segments.length === 1) {
+      if (soon) return
+      soon = true
+      clock.soon(commitSoon)
+    } else if (!later) {
+      later = true
+      clock.yield(commitLater)
+    }
+  }
+
+  function commitSoon(): void {
+    soon = false
+    commit()
+  }
+
+  function commitLater(): void {
+    later = false
+    commit()
   }
 
   function commit(): void {
-    scheduled = false
     if (committing || halted) return
-    const segment = segments.shift() as Segment
+    const segment = segments[0] as Segment
+    if (isEmpty(segment)) return
+    segments.shift()
     if (segments.length === 0) segments.push(newSegment())
     committing = true
     attempt(segment, 1)
@@ -98,7 +118,7 @@ export function createJournal({ store, clock, limits, onCommit, onHalt }: Journa
     onCommit(segment.events)
     for (const fn of segment.waiters) fn()
     const next = segments[0] as Segment
-    if (next.events.length > 0 || next.puts.length > 0 || next.waiters.length > 0) schedule()
+    if (!isEmpty(next)) schedule(next.waiters.length > 0)
   }
 
   function failed(segment: Segment, tries: number, error: unknown): void {
@@ -119,7 +139,8 @@ export function createJournal({ store, clock, limits, onCommit, onHalt }: Journa
     const segment = open()
     if (!committing && segments.length === 1 && segment.events.length === 0 && segment.puts.length === 0) return fn()
     segment.waiters.push(fn)
-    schedule()
+    if (store.durability === 'memory') for (let left = segments.length; left > 0 && !committing; left--) commit()
+    else schedule(true)
   }
 
   return {
@@ -132,13 +153,13 @@ export function createJournal({ store, clock, limits, onCommit, onHalt }: Journa
       // its spawn) is appended in one go and always shares one.
       if (placed.type === 'call-start' && open().events.length >= limits.commitEventsMax) segments.push(newSegment())
       open().events.push(placed)
-      schedule()
+      schedule(false)
       return placed
     },
     put(put) {
       if (halted) return
       open().puts.push(put)
-      schedule()
+      schedule(false)
     },
     whenKept,
     flush: () => new Promise((resolve, reject) => whenKept((error) => (error ? reject(error) : resolve()))),
@@ -149,6 +170,10 @@ export function createJournal({ store, clock, limits, onCommit, onHalt }: Journa
       return halted
     },
   }
+}
+
+function isEmpty({ events, puts, waiters }: Segment): boolean {
+  return events.length === 0 && puts.length === 0 && waiters.length === 0
 }
 
 function newSegment(): Segment {

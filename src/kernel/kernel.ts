@@ -19,6 +19,7 @@ import type { Clock } from './clock.ts'
 import { randomAt, realClock } from './clock.ts'
 import type { DisciplineName, DisciplineOptions } from './disciplines.ts'
 import { createDiscipline, disciplineNames } from './disciplines.ts'
+import { createDeadlines } from './deadlines.ts'
 import { createDispatcher } from './dispatcher.ts'
 import type { Command, Embedder, LanguageModel, ProcessHead, Store } from './drivers.ts'
 import type { ErrorData } from './errors.ts'
@@ -31,7 +32,7 @@ import { createLlm } from './llm.ts'
 import { createMailbox } from './mailbox.ts'
 import { createMemory } from './memory.ts'
 import type { Past } from './past.ts'
-import { endsAfter, ownUsage, pastOf } from './past.ts'
+import { endsAfter, ownUsage, pastOf, unmade } from './past.ts'
 import { toPlain } from './plain.ts'
 import type { Call, Space } from './process.ts'
 import { Process, charge, processInfo, transition } from './process.ts'
@@ -147,9 +148,10 @@ export function createKernel(options: KernelOptions): Kernel {
   const programs = new Map<string, Program>()
   const journal = createJournal({ store, clock, limits, onCommit, onHalt: halt })
   const dispatcher = createDispatcher(clock, limits)
+  const deadlines = createDeadlines(clock)
   const scheduler = createScheduler(clock, limits)
   const inbox = createInbox(clock, limits, journal.lastSeq)
-  const tools = createTools(clock, limits)
+  const tools = createTools(deadlines, limits)
   const memory = createMemory({ store, journal, now: () => clock.now() })
   const storage = createStorage({ store, journal, limits, now: () => clock.now() })
   const mailbox = createMailbox({ journal, limits, end: (call, mail) => gate.end(call, mail) })
@@ -165,6 +167,7 @@ export function createKernel(options: KernelOptions): Kernel {
 
   const llm = createLlm({
     clock,
+    deadlines,
     limits,
     scheduler,
     cores,
@@ -366,25 +369,35 @@ export function createKernel(options: KernelOptions): Kernel {
   }
 
   function exit(process: Process, returned: unknown): void {
+    if (leftEarly(process)) return
     let value: Json
     try {
-      value = toPlain(returned, `the output of ${process.program.name}`, limits.valueBytesMax)
+      value = toPlain(returned, () => `the output of ${process.program.name}`, limits.valueBytesMax)
     } catch (error) {
       return exitWith(process, toErrorData(error))
     }
     const told = replays.get(process)
     if (told === undefined) return finish(process, 'done', value, undefined)
     const was = process.past?.end
-    const same = was?.state === 'done' && JSON.stringify(was.value) === JSON.stringify(value)
+    const same = was?.state === 'killed' || (was?.state === 'done' && JSON.stringify(was.value) === JSON.stringify(value))
     told(same ? { same, calls: process.made } : { same, calls: process.made, difference: `the journal ends with ${was?.state ?? 'nothing'}; the program returns something else` })
   }
 
   function exitWith(process: Process, error: ErrorData): void {
+    if (leftEarly(process)) return
     const told = replays.get(process)
     if (told === undefined) return finish(process, 'failed', undefined, error)
     const was = process.past?.end
-    const same = was?.state === 'failed' && was.error?.code === error.code
+    const same = was?.state === 'killed' || (was?.state === 'failed' && was.error?.code === error.code)
     told(same ? { same, calls: process.made } : { same, calls: process.made, difference: `the program throws: ${error.message}` })
+  }
+
+  /** Whether the program ended before it made all the calls that its journal has. */
+  function leftEarly(process: Process): boolean {
+    const { past, made } = process
+    if (past === undefined || made >= past.starts.length) return false
+    machine.mismatch(process, unmade(past, made))
+    return true
   }
 
   function finish(process: Process, state: 'done' | 'failed' | 'killed', value: Json | undefined, error: ErrorData | undefined): void {
@@ -392,7 +405,7 @@ export function createKernel(options: KernelOptions): Kernel {
     if (journal.halted !== undefined) return
     const wasRunning = process.state === 'running'
     process.wallTimer?.cancel()
-    gate.cancel(process, error === undefined ? new PolityError('KILLED', 'its process ended') : fromErrorData(error))
+    if (process.open.length > 0) gate.cancel(process, error === undefined ? new PolityError('KILLED', 'its process ended') : fromErrorData(error))
     // Promise: what a parent's end reaches, it reaches first.
     if (process.children !== undefined) {
       for (const child of process.children) {
@@ -467,7 +480,8 @@ export function createKernel(options: KernelOptions): Kernel {
     const before = events.filter((event) => event.seq < seq)
     const forking = call === null ? undefined : events.find((event) => event.type === 'call-start' && event.seq === seq)
     if (forking !== undefined) before.push(forking, { type: 'call-end', seq, at: forking.at, pid, n: call as number, value: 0 })
-    return pastOf(before, origin === undefined ? { seed: head.seed } : { origin, seed: head.seed })
+    const forked = { pid: head.pid, seed: head.seed }
+    return pastOf(before, origin === undefined ? { forking: forked } : { origin, forking: forked })
   }
 
   function startOf(pid: Pid): ProcessStart {
@@ -490,9 +504,9 @@ export function createKernel(options: KernelOptions): Kernel {
     void origin
   }
 
-  async function forkInside(parent: Process, call: Call): Promise<Pid> {
+  async function forkInside(parent: Process, call: Call): Promise<void> {
     await journal.flush()
-    if (!call.open) return 0
+    if (!call.open) return
     const child = start({
       program: parent.program,
       input: parent.input,
@@ -502,7 +516,8 @@ export function createKernel(options: KernelOptions): Kernel {
       fork: { of: parent, seq: call.startSeq, call: call.n },
     })
     goOn(child, parent, store.events(parent.pid))
-    return child.pid
+    // At once: a child and the end of its fork are kept together, or a resumed parent would fork it again.
+    gate.end(call, child.pid)
   }
 
   async function fork(pid: Pid, { at, budget, priority }: { at?: number; budget?: Budget; priority?: number } = {}): Promise<Run> {
@@ -532,8 +547,9 @@ export function createKernel(options: KernelOptions): Kernel {
     const [pid, n] = id.split('.').map(Number)
     const unknown = () => new PolityError('NO_SUCH_SNAPSHOT', `process ${process.pid} has no snapshot "${id}"`)
     if (n === undefined || pid === undefined || Number.isNaN(n)) throw unknown()
+    const { frame } = process
     await journal.flush()
-    if (process.state !== 'running') return
+    if (process.frame !== frame) return
     const past = pastOfProcess(startOf(process.pid))
     const taken = past.starts[n]
     const before = past.ends.find((end) => end.n === n)
@@ -551,8 +567,11 @@ export function createKernel(options: KernelOptions): Kernel {
     memory.rollBack(process.notes, process.root.pid, cut)
     const restored = ((before.value as { restored?: number }).restored ?? 0) + 1
     journal.append({ type: 'process-rewind', pid: process.pid, n, value: { id, restored } })
+    // Nothing that the old frame still does may follow the rewind in the journal.
+    transition(process, { type: 'leave' })
+    const left = process.frame
     await journal.flush()
-    if (process.state !== 'running') return
+    if (process.frame !== left) return
     transition(process, { type: 'restart', past: pastOfProcess(startOf(process.pid)) })
     dispatcher.wake(process)
   }
@@ -852,7 +871,7 @@ export function createKernel(options: KernelOptions): Kernel {
 const NO_BUDGET: Budget = Object.freeze({})
 const NO_NAMES: readonly string[] = Object.freeze([])
 /** Ended processes that wait before the oldest are forgotten together. */
-const RETIRE_STEP = 256
+const RETIRE_STEP = 64
 /** How often wishes of other operating-system processes are looked for, ms. */
 const POLL_MS = 100
 /** Processes in a published status, the youngest. */

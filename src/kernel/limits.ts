@@ -79,7 +79,7 @@ const HOUR_MS = 3_600_000
 
 export const defaultLimits: Limits = {
   processesLiveMax: 1_000_000,
-  processesEndedMax: 1_000,
+  processesEndedMax: 256,
   processesKeptMax: 100_000,
   processDepthMax: 64,
   callsPerProcessMax: 1_000_000,

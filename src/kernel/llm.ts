@@ -10,9 +10,10 @@
  *   M2. A refusal (429) is the scheduler's business: the call goes back to the queue and its process never sees it.
  *   M3. What a driver sends is checked before it is believed; nonsense is `DRIVER_INVALID`, never a crash.
  */
-import type { LanguageModelV4CallOptions, LanguageModelV4Message, LanguageModelV4StreamPart, LanguageModelV4Usage } from '@ai-sdk/provider'
+import type { LanguageModelV4CallOptions, LanguageModelV4GenerateResult, LanguageModelV4Message, LanguageModelV4StreamPart, LanguageModelV4Usage } from '@ai-sdk/provider'
 import type { Clock } from './clock.ts'
 import { randomAt } from './clock.ts'
+import type { Deadlines } from './deadlines.ts'
 import type { LanguageModel } from './drivers.ts'
 import { PolityError, messageOf } from './errors.ts'
 import type { Limits } from './limits.ts'
@@ -20,6 +21,7 @@ import { freezePlain, toPlain } from './plain.ts'
 import type { Call, Process } from './process.ts'
 import { overBudget, tokensLeft, usdLeft } from './process.ts'
 import type { Core, Scheduler, Ticket } from './scheduler.ts'
+import { createStamp } from './stamp.ts'
 import type { CallStart, CallUsage, GenerateRequest, Generation, Json, Message, ModelChoice, ModelContent, Reservation, ToolCall, ToolDescription } from './types.ts'
 
 // ---------------------------------------------------------------------------------------------------------- requests
@@ -36,27 +38,29 @@ const optionKeys = ['maxOutputTokens', 'temperature', 'topP', 'topK', 'seed', 's
 const requestKeys = new Set<string>([...optionKeys, 'model', 'instructions', 'prompt', 'messages', 'tools'])
 
 /** Messages seen before, with their estimated tokens: each is checked and frozen once, however often it is sent. */
-const known = new WeakMap<object, { readonly message: LanguageModelV4Message; readonly tokens: number }>()
+const known = createStamp<{ readonly message: LanguageModelV4Message; readonly tokens: number }>()
 
-function knowMessage(message: Message, at: string, limits: Limits): LanguageModelV4Message {
+function knowMessage(message: Message, at: () => string, limits: Limits): LanguageModelV4Message {
+  if (typeof message !== 'object' || message === null) throw invalid(at(), 'a message such as { role: "user", content: "…" }', message)
   const seen = known.get(message)
   if (seen !== undefined) return seen.message
-  if (typeof message !== 'object' || message === null) throw invalid(at, 'a message such as { role: "user", content: "…" }', message)
   const { role, content } = message
-  if (role !== 'system' && role !== 'user' && role !== 'assistant' && role !== 'tool') throw invalid(`${at}.role`, '"system", "user", "assistant" or "tool"', role)
+  if (role !== 'system' && role !== 'user' && role !== 'assistant' && role !== 'tool') throw invalid(`${at()}.role`, '"system", "user", "assistant" or "tool"', role)
   let form: LanguageModelV4Message
   if (typeof content === 'string') {
-    if (role === 'tool') throw invalid(`${at}.content`, 'a list of tool results', content)
+    if (role === 'tool') throw invalid(`${at()}.content`, 'a list of tool results', content)
     form = role === 'system' ? { role, content } : { role, content: [{ type: 'text', text: content }] }
   } else {
-    if (role === 'system' || !Array.isArray(content)) throw invalid(`${at}.content`, role === 'system' ? 'text' : 'text or a list of parts', content)
+    if (role === 'system' || !Array.isArray(content)) throw invalid(`${at()}.content`, role === 'system' ? 'text' : 'text or a list of parts', content)
     form = message as LanguageModelV4Message
   }
-  freezePlain(message, at, limits.valueBytesMax)
-  if (form !== message) freezePlain(form, at, limits.valueBytesMax)
   const entry = { message: form, tokens: estimateMessage(form) }
   known.set(message, entry)
-  if (form !== message) known.set(form, entry)
+  freezePlain(message, at, limits.valueBytesMax)
+  if (form !== message) {
+    known.set(form, entry)
+    freezePlain(form, at, limits.valueBytesMax)
+  }
   return form
 }
 
@@ -68,15 +72,15 @@ export function checkRequest(request: GenerateRequest | string, process: Process
   const messages: LanguageModelV4Message[] = []
   if (instructions !== undefined) {
     if (typeof instructions !== 'string') throw invalid('generate.instructions', 'text', instructions)
-    messages.push(knowMessage({ role: 'system', content: instructions }, 'generate.instructions', limits))
+    messages.push(knowMessage({ role: 'system', content: instructions }, () => 'generate.instructions', limits))
   }
   if ((prompt === undefined) === (request.messages === undefined)) throw invalid('generate', 'either prompt or messages', prompt === undefined ? 'neither' : 'both')
   if (prompt !== undefined) {
     if (typeof prompt !== 'string') throw invalid('generate.prompt', 'text', prompt)
-    messages.push(knowMessage({ role: 'user', content: prompt }, 'generate.prompt', limits))
+    messages.push(knowMessage({ role: 'user', content: prompt }, () => 'generate.prompt', limits))
   } else {
     if (!Array.isArray(request.messages)) throw invalid('generate.messages', 'a list of messages', request.messages)
-    for (let i = 0; i < request.messages.length; i++) messages.push(knowMessage(request.messages[i] as Message, `generate.messages[${i}]`, limits))
+    for (let i = 0; i < request.messages.length; i++) messages.push(knowMessage(request.messages[i] as Message, () => `generate.messages[${i}]`, limits))
   }
   const choice = request.model ?? process.program.model ?? defaultModel
   if (choice === undefined) throw new PolityError('NO_SUCH_MODEL', 'the call names no model, and neither its program nor the kernel has a default')
@@ -88,7 +92,7 @@ export function checkRequest(request: GenerateRequest | string, process: Process
   let options: { [key: string]: Json | undefined } | undefined
   for (const key of optionKeys) {
     const value = request[key]
-    if (value !== undefined) (options ??= {})[key] = toPlain(value, `generate.${key}`, limits.valueBytesMax)
+    if (value !== undefined) (options ??= {})[key] = toPlain(value, () => `generate.${key}`, limits.valueBytesMax)
   }
   const max = options?.['maxOutputTokens']
   if (max !== undefined && !(typeof max === 'number' && Number.isInteger(max) && max >= 1)) throw invalid('generate.maxOutputTokens', 'a whole number of at least 1', max)
@@ -174,6 +178,7 @@ export interface Plan {
 
 export interface LlmOptions {
   readonly clock: Clock
+  readonly deadlines: Deadlines
   readonly limits: Limits
   readonly scheduler: Scheduler
   readonly cores: ReadonlyMap<string, Core>
@@ -186,7 +191,7 @@ export interface LlmOptions {
 
 type AnswerParts = { content: ModelContent[]; finishReason: Generation['finishReason']; usage: LanguageModelV4Usage | undefined; headers: Record<string, string> | undefined }
 
-export function createLlm({ clock, limits, scheduler, cores, describe, watcher, onWait }: LlmOptions): Llm {
+export function createLlm({ clock, deadlines, limits, scheduler, cores, describe, watcher, onWait }: LlmOptions): Llm {
   function core(model: string): Core {
     const found = cores.get(model)
     if (found !== undefined) return found
@@ -249,17 +254,24 @@ export function createLlm({ clock, limits, scheduler, cores, describe, watcher, 
     return new Promise((resolve) => clock.after(ms, resolve))
   }
 
-  /** One stay on one core. */
+  /** One stay on one core: admitted, asked, read, settled. Streams if somebody watches. */
   async function attempt(call: Call, core: Core, request: CheckedRequest, plan: Plan): Promise<Generation | 'refused'> {
-    const ticket = await lease(call, core, request, plan)
+    const leased = lease(call, core, request, plan)
+    const ticket = leased instanceof Promise ? await leased : leased
+    const stay = new Stay(call)
+    const deadline = deadlines.set(limits.generateMs, () => stay.stop(new PolityError('DRIVER_TIMEOUT', `${core.id} did not answer within ${limits.generateMs} ms`)))
     let released = false
     try {
-      const parts = await ask(call, core, request, plan)
+      const watch = watcher(call.process)
+      const options = toOptions(stay, request, plan)
+      const parts =
+        watch === undefined ? toParts(core.model, await stay.race(core.model.doGenerate(options))) : await streamed(core.model, options, stay, (delta) => watch(delta, call), limits.streamPartsMax)
       const usage = settleUsage(parts, plan, core, request)
+      const generation = toGeneration(parts, usage, core, limits.valueBytesMax)
       released = true
       scheduler.release(ticket, { type: 'served', tokens: usage.inputTokens + usage.outputTokens, headers: parts.headers })
       call.usage = usage
-      return toGeneration(parts, usage, core)
+      return generation
     } catch (error) {
       if (!released) {
         if (!call.open) scheduler.release(ticket, { type: 'cancelled' })
@@ -270,6 +282,8 @@ export function createLlm({ clock, limits, scheduler, cores, describe, watcher, 
         else scheduler.release(ticket, { type: 'served', tokens: plan.inputTokens, headers: headersOf(error) })
       }
       throw error
+    } finally {
+      deadline.cancel()
     }
   }
 
@@ -327,45 +341,20 @@ export function createLlm({ clock, limits, scheduler, cores, describe, watcher, 
     })
   }
 
-  /** Hands the request to the driver; streams if somebody watches. The driver has `generateMs` to be done. */
-  async function ask(call: Call, core: Core, request: CheckedRequest, plan: Plan): Promise<AnswerParts> {
-    const options = toOptions(call, request, plan)
-    const watch = watcher(call.process)
-    return withDeadline(call, core, (stop) =>
-      watch === undefined ? whole(core.model, options, stop) : streamed(core.model, options, stop, (delta) => watch(delta, call), limits.streamPartsMax),
-    )
-  }
-
-  function withDeadline<T>(call: Call, core: Core, run: (race: <P>(promise: PromiseLike<P>) => Promise<P>) => Promise<T>): Promise<T> {
-    let late: ((error: PolityError) => void) | undefined
-    let lateError: PolityError | undefined
-    const timer = clock.after(limits.generateMs, () => {
-      lateError = new PolityError('DRIVER_TIMEOUT', `${core.id} did not answer within ${limits.generateMs} ms`)
-      late?.(lateError)
-    })
-    const race = <P>(promise: PromiseLike<P>): Promise<P> =>
-      new Promise<P>((resolve, reject) => {
-        late = reject
-        call.onAbort(reject)
-        promise.then(resolve, reject)
-      })
-    return run(race).finally(() => timer.cancel())
-  }
-
-  function toOptions(call: Call, request: CheckedRequest, plan: Plan): LanguageModelV4CallOptions {
+  function toOptions(stay: Stay, request: CheckedRequest, plan: Plan): LanguageModelV4CallOptions {
     const { options, tools } = request
     const result: Record<string, unknown> = {
       prompt: request.messages,
       maxOutputTokens: plan.maxOutputTokens,
       // Position in the journal: what `recorded` answers by. Providers ignore options that are not theirs.
-      providerOptions: { ...(options['providerOptions'] as object | undefined), polity: { pid: call.process.pid, n: call.n } },
+      providerOptions: { ...(options['providerOptions'] as object | undefined), polity: { pid: stay.call.process.pid, n: stay.call.n } },
       get abortSignal() {
-        return call.signal
+        return stay.signal
       },
     }
     for (const key of ['temperature', 'topP', 'topK', 'seed', 'stopSequences', 'toolChoice']) if (options[key] !== undefined) result[key] = options[key]
     if (options['schema'] !== undefined) result['responseFormat'] = { type: 'json', schema: options['schema'] }
-    if (tools.length > 0) result['tools'] = describe(call.process, tools).map((tool) => driverTool(tool))
+    if (tools.length > 0) result['tools'] = describe(stay.call.process, tools).map((tool) => driverTool(tool))
     return result as unknown as LanguageModelV4CallOptions
   }
 
@@ -396,8 +385,45 @@ function toolTokens(tool: ToolDescription): number {
 
 // ----------------------------------------------------------------------------------------------------------- answers
 
-async function whole(model: LanguageModel, options: LanguageModelV4CallOptions, race: <P>(promise: PromiseLike<P>) => Promise<P>): Promise<AnswerParts> {
-  const result = await race(model.doGenerate(options))
+/** A call with one driver: stops when the call is cancelled or its time is up, and tells the driver so. */
+class Stay {
+  readonly call: Call
+  #stopped: PolityError | undefined = undefined
+  #reject: ((error: PolityError) => void) | undefined = undefined
+  #controller: AbortController | undefined = undefined
+
+  constructor(call: Call) {
+    this.call = call
+    call.onAbort((error) => this.stop(error))
+  }
+
+  /** Made when the driver asks for it. */
+  get signal(): AbortSignal {
+    if (this.#controller === undefined) {
+      this.#controller = new AbortController()
+      if (this.#stopped !== undefined) this.#controller.abort(this.#stopped)
+    }
+    return this.#controller.signal
+  }
+
+  stop(error: PolityError): void {
+    if (this.#stopped !== undefined) return
+    this.#stopped = error
+    this.#controller?.abort(error)
+    this.#reject?.(error)
+  }
+
+  /** What the driver promised, or the stop if that comes first. One at a time. */
+  race<T>(promised: PromiseLike<T>): Promise<T> {
+    return new Promise((resolve, reject) => {
+      this.#reject = reject
+      if (this.#stopped !== undefined) reject(this.#stopped)
+      promised.then(resolve, reject)
+    })
+  }
+}
+
+function toParts(model: LanguageModel, result: LanguageModelV4GenerateResult): AnswerParts {
   if (typeof result !== 'object' || result === null || !Array.isArray(result.content)) throw badDriver(model, 'doGenerate gave no content list')
   return { content: result.content, finishReason: result.finishReason?.unified, usage: result.usage, headers: result.response?.headers as Record<string, string> | undefined }
 }
@@ -405,11 +431,11 @@ async function whole(model: LanguageModel, options: LanguageModelV4CallOptions, 
 async function streamed(
   model: LanguageModel,
   options: LanguageModelV4CallOptions,
-  race: <P>(promise: PromiseLike<P>) => Promise<P>,
+  stay: Stay,
   onText: (delta: string) => void,
   partsMax: number,
 ): Promise<AnswerParts> {
-  const result = await race(model.doStream(options))
+  const result = await stay.race(model.doStream(options))
   if (typeof result?.stream?.getReader !== 'function') throw badDriver(model, 'doStream gave no stream')
   const reader = result.stream.getReader()
   const content: ModelContent[] = []
@@ -418,7 +444,7 @@ async function streamed(
   try {
     for (let parts = 0; ; parts++) {
       if (parts > partsMax) throw badDriver(model, `a stream of more than ${partsMax} parts`)
-      const { done, value: part } = await race<{ done: boolean; value?: LanguageModelV4StreamPart }>(reader.read())
+      const { done, value: part } = await stay.race<{ done: boolean; value?: LanguageModelV4StreamPart }>(reader.read())
       if (done) break
       switch (part?.type) {
         case 'text-start':
@@ -465,46 +491,51 @@ function badDriver(model: LanguageModel, what: string): PolityError {
 
 const finishReasons = new Set(['stop', 'length', 'content-filter', 'tool-calls', 'error', 'interrupted', 'other'])
 
-function toGeneration(parts: AnswerParts, usage: CallUsage, core: Core): Generation {
+function toGeneration(parts: AnswerParts, usage: CallUsage, core: Core, bytesMax: number): Generation {
   let text = ''
-  let toolCalls: ToolCall[] | undefined
-  const said: ModelContent[] = []
+  const toolCalls: ToolCall[] = []
+  const said: object[] = []
   for (const part of parts.content) {
     switch (part?.type) {
       case 'text':
-        if (typeof part.text !== 'string') throw badDriver(core.model, 'a text part without text')
-        text += part.text
-        said.push(part)
+      case 'reasoning':
+        if (typeof part.text !== 'string') throw badDriver(core.model, `a ${part.type} part without text`)
+        if (part.type === 'text') text += part.text
+        said.push(withOptions({ type: part.type, text: part.text }, part))
         break
       case 'tool-call': {
         if (typeof part.toolName !== 'string' || typeof part.toolCallId !== 'string') throw badDriver(core.model, 'a tool call without name or id')
         const input = parseInput(part.input)
-        said.push({ type: 'tool-call', toolCallId: part.toolCallId, toolName: part.toolName, input } as unknown as ModelContent)
-        ;(toolCalls ??= []).push({ id: part.toolCallId, name: part.toolName, input })
+        said.push(withOptions({ type: 'tool-call', toolCallId: part.toolCallId, toolName: part.toolName, input }, part))
+        toolCalls.push({ id: part.toolCallId, name: part.toolName, input })
         break
       }
-      case 'reasoning':
       case 'file':
       case 'source':
       case 'tool-result':
       case 'custom':
       case 'reasoning-file':
       case 'tool-approval-request':
-        if (part.type === 'reasoning') said.push(part)
         break
       default:
         throw badDriver(core.model, `content of an unknown type "${String((part as { type?: unknown } | null)?.type)}"`)
     }
   }
+  const message = { role: 'assistant', content: said } as unknown as LanguageModelV4Message
+  // The provider counted it; when it is sent again, nobody has to.
+  known.set(message, { message, tokens: FRAME_TOKENS + usage.outputTokens })
   const finishReason = finishReasons.has(parts.finishReason) ? parts.finishReason : 'other'
-  return {
-    text,
-    toolCalls: toolCalls ?? [],
-    message: { role: 'assistant', content: said } as unknown as LanguageModelV4Message,
-    finishReason,
-    usage,
-    model: core.id,
+  try {
+    return freezePlain({ text, toolCalls, message, finishReason, usage, model: core.id }, () => `the answer of ${core.id}`, bytesMax)
+  } catch (error) {
+    throw PolityError.isInstance(error) && error.code === 'INVALID_ARGUMENT' ? badDriver(core.model, error.message) : error
   }
+}
+
+/** What a provider wants back with a part (signatures, cache marks) goes back with it. */
+function withOptions(part: Record<string, unknown>, from: { readonly providerMetadata?: unknown }): object {
+  if (from.providerMetadata !== undefined) part['providerOptions'] = from.providerMetadata
+  return part
 }
 
 function parseInput(input: unknown): Json {

@@ -11,7 +11,7 @@
  *   H3. A fork's own end of a call goes before an origin's: whatever the origin learns later is not the fork's.
  */
 import type { Call } from './process.ts'
-import type { CallEnd, CallStart, JournalEvent, Json, Mail, ProcessEnd, Usage } from './types.ts'
+import type { CallEnd, CallStart, JournalEvent, Json, Mail, Pid, ProcessEnd, Usage } from './types.ts'
 
 export interface Past {
   /** By the number of the call. */
@@ -20,8 +20,12 @@ export interface Past {
   /** Messages that were sent to the process and not received. */
   readonly mail: readonly Mail[]
   readonly end: ProcessEnd | undefined
-  /** Where the pasts of the processes it was forked from end, and their streams of random numbers; the oldest first. */
+  /** Where the pasts of the processes it was forked from end, and who they were; the oldest first. */
   readonly origins: readonly Origin[]
+  /** When the process, or the oldest it was forked from, began: the time before anything was learned, ms. */
+  readonly startedAt: number | undefined
+  /** Place of the last event in it, -1 for none. */
+  readonly lastSeq: number
   /** Numbers of the calls whose end is known. */
   readonly ended: ReadonlySet<number>
   /** Of `ends`, how many the program has learned again. */
@@ -33,6 +37,7 @@ export interface Past {
 export interface Origin {
   readonly starts: number
   readonly ends: number
+  readonly pid: Pid
   readonly seed: number
 }
 
@@ -40,18 +45,24 @@ export interface PastOptions {
   /** Only what stands before this event. @default everything */
   readonly before?: number
   readonly origin?: Past
-  /** Stream of random numbers of the process that forks, when `before` cuts its past for the fork. */
-  readonly seed?: number
+  /** The process that forks, when its past is cut for the fork. */
+  readonly forking?: { readonly pid: Pid; readonly seed: number }
 }
 
-export function pastOf(events: readonly JournalEvent[], { before = Infinity, origin, seed }: PastOptions = {}): Past {
+export function pastOf(events: readonly JournalEvent[], { before = Infinity, origin, forking }: PastOptions = {}): Past {
   let starts: CallStart[] = origin === undefined ? [] : [...origin.starts]
   let ends: CallEnd[] = origin === undefined ? [] : [...origin.ends]
   const mails: Mail[] = origin === undefined ? [] : [...origin.mail]
   let end: ProcessEnd | undefined
+  let startedAt = origin?.startedAt
+  let lastSeq = -1
   for (const event of events) {
     if (event.seq >= before) break
+    lastSeq = event.seq
     switch (event.type) {
+      case 'process-start':
+        startedAt ??= event.at
+        break
       case 'call-start':
         starts[event.n] = event
         break
@@ -87,7 +98,9 @@ export function pastOf(events: readonly JournalEvent[], { before = Infinity, ori
     ends,
     mail: mails.filter((mail) => !received.has(mail.id)),
     end,
-    origins: seed === undefined ? origins : [...origins, { starts: starts.length, ends: ends.length, seed }],
+    origins: forking === undefined ? origins : [...origins, { starts: starts.length, ends: ends.length, pid: forking.pid, seed: forking.seed }],
+    startedAt,
+    lastSeq,
     ended,
     learned: 0,
     made: new Map(),
@@ -141,4 +154,9 @@ export function differs(recorded: CallStart, name: string, args: Json): string |
   while (at < was.length && was[at] === is[at]) at++
   const from = Math.max(0, at - 20)
   return `its arguments differ: the journal has …${was.slice(from, at + 40)}…, the program says …${is.slice(from, at + 40)}…`
+}
+
+/** The first call of the journal that the program does not make. */
+export function unmade(past: Past, made: number): string {
+  return `the program does not make call ${made} (${past.starts[made]?.call}), which the journal has`
 }

@@ -6,62 +6,76 @@
  *
  * Both throw `INVALID_ARGUMENT` with the path of what is not JSON, or `TOO_LARGE`.
  */
-import { PolityError } from './errors.ts'
+import { PolityError, messageOf } from './errors.ts'
 import type { Json } from './types.ts'
 
 /** Nesting beyond this is refused: no program's data needs it, and a cycle is caught by it. */
 const DEPTH_MAX = 128
 
-export function toPlain(value: unknown, name: string, bytesMax: number): Json {
+export type Name = string | (() => string)
+
+export function toPlain(value: unknown, name: Name, bytesMax: number): Json {
   if (typeof value === 'boolean' || value === null || value === undefined) return value ?? null
-  return walk(value, name, { left: bytesMax, max: bytesMax, name }, 0, true)
+  return checked(value, name, bytesMax, true)
 }
 
-export function freezePlain<T>(value: T, name: string, bytesMax: number): T {
-  walk(value, name, { left: bytesMax, max: bytesMax, name }, 0, false)
+export function freezePlain<T>(value: T, name: Name, bytesMax: number): T {
+  checked(value, name, bytesMax, false)
   return value
 }
 
-interface Size {
-  left: number
-  readonly max: number
-  readonly name: string
+/** Thrown inside: the way back up adds the path, so that the common case builds none. */
+class NotPlain {
+  readonly what: string
+  path = ''
+
+  constructor(what: string) {
+    this.what = what
+  }
 }
 
-function spend(size: Size, bytes: number): void {
-  size.left -= bytes
-  if (size.left < 0) throw new PolityError('TOO_LARGE', `${size.name} is larger than ${size.max} bytes`, { detail: { bytesMax: size.max } })
+let bytesLeft = 0
+const tooLarge = new NotPlain('too large')
+
+function checked(value: unknown, name: Name, bytesMax: number, copy: boolean): Json {
+  bytesLeft = bytesMax
+  try {
+    return walk(value, 0, copy)
+  } catch (error) {
+    const at = typeof name === 'string' ? name : name()
+    if (error === tooLarge) throw new PolityError('TOO_LARGE', `${at} is larger than ${bytesMax} bytes`, { detail: { bytesMax } })
+    // A getter or proxy of the value threw: that is not plain data either.
+    const { what, path } = error instanceof NotPlain ? error : { what: `unreadable (${messageOf(error)})`, path: '' }
+    throw new PolityError('INVALID_ARGUMENT', `${at}${path} is ${what}; expected plain JSON data (pass binary data as a base64 string, dates as text)`)
+  }
 }
 
-function walk(value: unknown, path: string, size: Size, depth: number, copy: boolean): Json {
+function walk(value: unknown, depth: number, copy: boolean): Json {
   switch (typeof value) {
     case 'string':
-      spend(size, value.length + 2)
+      if ((bytesLeft -= value.length + 2) < 0) throw tooLarge
       return value
     case 'boolean':
-      spend(size, 5)
+      bytesLeft -= 5
       return value
     case 'number':
-      if (!Number.isFinite(value)) throw notPlain(path, String(value))
-      spend(size, 8)
+      if (!Number.isFinite(value)) throw new NotPlain(String(value))
+      bytesLeft -= 8
       return value
     case 'undefined':
-      throw notPlain(path, 'undefined')
+      throw new NotPlain('undefined')
     case 'object':
       break
     default:
-      throw notPlain(path, typeof value === 'function' ? 'a function' : `a ${typeof value}`)
+      throw new NotPlain(typeof value === 'function' ? 'a function' : `a ${typeof value}`)
   }
-  if (value === null) {
-    spend(size, 4)
-    return null
-  }
-  if (depth >= DEPTH_MAX) throw notPlain(path, `nested deeper than ${DEPTH_MAX} (or a cycle)`)
-  spend(size, 2)
+  if (value === null) return null
+  if (depth >= DEPTH_MAX) throw new NotPlain(`nested deeper than ${DEPTH_MAX} (or a cycle)`)
+  if ((bytesLeft -= 2) < 0) throw tooLarge
   if (Array.isArray(value)) {
     const list: Json[] = copy ? Array.from({ length: value.length }) : value
     for (let i = 0; i < value.length; i++) {
-      const item = walk(value[i], `${path}[${i}]`, size, depth + 1, copy)
+      const item = step(value[i], i, depth, copy)
       if (copy) list[i] = item
     }
     return Object.freeze(list)
@@ -69,16 +83,16 @@ function walk(value: unknown, path: string, size: Size, depth: number, copy: boo
   const prototype: unknown = Object.getPrototypeOf(value)
   if (prototype !== Object.prototype && prototype !== null) {
     const { toJSON } = value as { toJSON?: unknown }
-    if (copy && typeof toJSON === 'function') return walk(toJSON.call(value), path, size, depth + 1, copy)
-    throw notPlain(path, `an instance of ${(prototype as { constructor?: { name?: string } }).constructor?.name ?? 'a class'}`)
+    if (copy && typeof toJSON === 'function') return walk(toJSON.call(value), depth + 1, copy)
+    throw new NotPlain(`an instance of ${(prototype as { constructor?: { name?: string } }).constructor?.name ?? 'a class'}`)
   }
   const record = value as Record<string, unknown>
   const result: Record<string, Json> = copy ? {} : (record as Record<string, Json>)
   for (const key of Object.keys(record)) {
     const item = record[key]
     if (item === undefined) continue
-    spend(size, key.length + 3)
-    const plain = walk(item, path === '' ? key : `${path}.${key}`, size, depth + 1, copy)
+    bytesLeft -= key.length + 3
+    const plain = step(item, key, depth, copy)
     if (copy) {
       if (key === '__proto__') Object.defineProperty(result, key, { value: plain, enumerable: true })
       else result[key] = plain
@@ -87,6 +101,15 @@ function walk(value: unknown, path: string, size: Size, depth: number, copy: boo
   return Object.freeze(result)
 }
 
-function notPlain(path: string, what: string): PolityError {
-  return new PolityError('INVALID_ARGUMENT', `${path} is ${what}; expected plain JSON data (pass binary data as a base64 string, dates as text)`)
+function step(value: unknown, key: string | number, depth: number, copy: boolean): Json {
+  if (typeof value === 'string') {
+    if ((bytesLeft -= value.length + 2) < 0) throw tooLarge
+    return value
+  }
+  try {
+    return walk(value, depth + 1, copy)
+  } catch (error) {
+    if (error instanceof NotPlain && error !== tooLarge) error.path = `${typeof key === 'number' ? `[${key}]` : `.${key}`}${error.path}`
+    throw error
+  }
 }

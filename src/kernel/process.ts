@@ -205,6 +205,8 @@ export class Process implements Dispatchable {
 export type Action =
   | { readonly type: 'end'; readonly state: 'done' | 'failed' | 'killed'; readonly at: number; readonly value?: Json; readonly error?: ErrorData }
   | { readonly type: 'stop'; readonly error: ErrorData }
+  /** The program frame is left behind; the next one follows with `restart`. */
+  | { readonly type: 'leave' }
   | { readonly type: 'restart'; readonly past: Past | undefined }
 
 /** The only place where the state of a process changes. */
@@ -228,16 +230,23 @@ export function transition(process: Process, action: Action): void {
       process.error = action.error
       process.past = undefined
       return
-    case 'restart':
+    case 'leave':
+      process.past = undefined
+      return
+    case 'restart': {
       process.state = 'running'
       process.error = undefined
       process.entered = false
       process.made = 0
       process.drawn = 0
-      process.learnedAt = process.startedAt
+      process.learnedAt = action.past?.startedAt ?? process.startedAt
       process.lastPrompt = undefined
       process.past = action.past
-      process.mail = action.past === undefined || action.past.mail.length === 0 ? undefined : [...action.past.mail]
+      // What came in since the past was read is waiting too.
+      const { mail = [], lastSeq = -1 } = action.past ?? {}
+      const waiting = [...mail, ...(process.mail ?? []).filter((one) => one.id > lastSeq)]
+      process.mail = waiting.length === 0 ? undefined : waiting
+    }
   }
 }
 

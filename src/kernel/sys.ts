@@ -3,6 +3,7 @@
  * from what the journal holds, so they need no entry of their own.
  */
 import { randomAt } from './clock.ts'
+import type { Origin } from './past.ts'
 import type { Process } from './process.ts'
 import type { AskOptions, CallName, FileEntry, GenerateRequest, Generation, Json, Mail, NoteInput, Pid, Program, RecalledNote, Snapshot, SpawnOptions, Sys, ToolDescription } from './types.ts'
 import { describeTool } from './tools.ts'
@@ -29,7 +30,7 @@ class ProcessSys implements Sys {
   }
 
   get pid() {
-    return this.#process.pid
+    return (originOf(this.#process) ?? this.#process).pid
   }
 
   get principal() {
@@ -127,15 +128,11 @@ class ProcessSys implements Sys {
   random(): number {
     const process = this.#process
     if (process.frame !== this.#frame) return 0
-    return randomAt(randomSeed(process), process.pid, process.drawn++)
+    return randomAt((originOf(process) ?? process).seed, 0, process.drawn++)
   }
 }
 
-/** A fork draws what its origin drew as long as it lives the origin's past, and its own numbers after. */
-function randomSeed(process: Process): number {
-  const { past } = process
-  if (past !== undefined) {
-    for (const origin of past.origins) if (process.made < origin.starts || past.learned < origin.ends) return origin.seed
-  }
-  return process.seed
+/** Whose past a fork is living: until it has gone through that, it has the origin's pid and draws the origin's numbers. */
+function originOf({ past, made }: Process): Origin | undefined {
+  return past?.origins.find((origin) => made < origin.starts || past.learned < origin.ends)
 }

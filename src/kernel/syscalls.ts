@@ -43,8 +43,8 @@ export interface Machine {
   readonly volatile: boolean
   program(program: Program | string): Program
   spawn(parent: Process, call: number, program: Program, input: Json, options: SpawnOptions): Process
-  /** A child of `parent` with its past up to its call `n`, in which that call returned 0. */
-  fork(parent: Process, call: Call): Promise<Pid>
+  /** Makes a child of `parent` with its past up to `call`, in which that call returned 0; ends `call` with its pid. */
+  fork(parent: Process, call: Call): Promise<void>
   restore(process: Process, id: string): Promise<void>
   kill(process: Process, error: PolityError): void
   /** Another process of the same principal, running or ended; throws `NO_SUCH_PROCESS`. */
@@ -65,7 +65,9 @@ export interface Syscall<Args> {
   /** The arguments in their checked form, and as journaled. Throws `INVALID_ARGUMENT`. */
   readonly check: (process: Process, given: readonly unknown[], n: number) => { readonly args: Args; readonly journal: Json }
   /** Its intent is kept before it runs: it reaches outside the kernel. */
-  readonly intent?: boolean
+  readonly intent?: (args: Args) => boolean
+  /** What `run` gives is plain and frozen as it is. */
+  readonly plain?: boolean
   /** Its end is learned only once it is kept: it changed something that outlives the process. */
   readonly kept?: boolean
   /** Runs when the law allowed it, before the start is journaled: what it may cost. Throws `BUDGET_EXCEEDED`. */
@@ -104,7 +106,10 @@ export function createTable(machine: Machine, { end, fail }: { end: (call: Call,
   const fork: Syscall<Arguments> = {
     check: () => plain({}),
     plan: spawn.plan as Syscall<Arguments>['plan'],
-    run: (call) => machine.fork(call.process, call),
+    run(call) {
+      machine.fork(call.process, call).catch((error: unknown) => fail(call, error))
+      return LATER
+    },
   }
 
   const wait: Syscall<{ pid: Pid; timeoutMs: number }> = {
@@ -187,7 +192,8 @@ export function createTable(machine: Machine, { end, fail }: { end: (call: Call,
       const request = checkRequest(given as GenerateRequest | string, process, machine.defaultModel, limits)
       return { args: { request }, journal: toJournal(request, process, n) }
     },
-    intent: true,
+    intent: () => true,
+    plain: true,
     plan(call, args) {
       args.plan = llm.plan(call.process, args.request)
       call.reserved = args.plan.reserved
@@ -202,7 +208,7 @@ export function createTable(machine: Machine, { end, fail }: { end: (call: Call,
       const model = (options as { model?: unknown } | undefined)?.model
       return plain({ texts: texts as readonly string[], model: model === undefined ? null : text('embed: model', model) })
     },
-    intent: true,
+    intent: () => true,
     run(call, { texts }) {
       const { embedder } = machine
       if (embedder === undefined) throw new PolityError('NO_SUCH_MODEL', 'the kernel has no embedder; pass one to boot({ embedder })')
@@ -223,7 +229,8 @@ export function createTable(machine: Machine, { end, fail }: { end: (call: Call,
       const checked = tools.check(process, text('call: tool', name), toPlain(input, 'call: input', limits.valueBytesMax))
       return { args: checked, journal: { tool: checked.tool.name, input: checked.input } }
     },
-    intent: true,
+    intent: ({ tool }) => tool.effect !== 'read',
+    plain: true,
     run: (call, checked) => tools.run(call, checked),
     async revive(call, checked) {
       if (checked.tool.effect === 'read' || checked.tool.effect === 'idempotent') return tools.run(call, checked)
@@ -236,7 +243,7 @@ export function createTable(machine: Machine, { end, fail }: { end: (call: Call,
         timeoutMs: limits.askMs,
       })
       if (answer?.text === 'retry') return tools.run(call, checked)
-      if (answer?.text === 'done') return answer.value ?? null
+      if (answer?.text === 'done') return toPlain(answer.value, 'the answer', limits.valueBytesMax)
       throw new PolityError('IN_DOUBT', `a crash interrupted tool ${checked.tool.name}; ${answer === undefined ? 'nobody said' : 'it is not known'} whether it happened`)
     },
   }

@@ -8,10 +8,10 @@
  *   T2. A tool that throws, hangs or returns nonsense ends its call with an error; it is never disabled by it.
  *   T3. Of the calls that share a lock, one runs at a time.
  */
-import type { Clock } from './clock.ts'
+import type { Deadlines } from './deadlines.ts'
 import { PolityError, messageOf } from './errors.ts'
 import type { Limits } from './limits.ts'
-import { toPlain } from './plain.ts'
+import { freezePlain, toPlain } from './plain.ts'
 import type { Call, Process } from './process.ts'
 import type { Json, Tool, ToolDescription, ToolSchema } from './types.ts'
 
@@ -60,14 +60,15 @@ export interface Checked {
   readonly input: Json
 }
 
-export function createTools(clock: Clock, limits: Limits): Tools {
+export function createTools(deadlines: Deadlines, limits: Limits): Tools {
   /** Last holder of each lock. */
   const locks = new Map<string, Promise<void>>()
 
   function check(process: Process, name: string, input: Json): Checked {
     const tool = process.tools.get(name)
     if (tool === undefined) throw new PolityError('NO_SUCH_TOOL', `process ${process.pid} holds no tool "${name}"; it holds ${[...process.tools.keys()].join(', ') || 'none'}`)
-    return { tool, input: toPlain(validate(tool.inputSchema, input, (what) => new PolityError('INVALID_ARGUMENT', `tool ${name}: ${what}`)), `tool ${name}: input`, limits.valueBytesMax) }
+    const checked = validate(tool.inputSchema, input, (what) => new PolityError('INVALID_ARGUMENT', `tool ${name}: ${what}`))
+    return { tool, input: freezePlain(checked as Json, () => `tool ${name}: input`, limits.valueBytesMax) }
   }
 
   async function run(call: Call, { tool, input }: Checked): Promise<Json> {
@@ -93,7 +94,7 @@ export function createTools(clock: Clock, limits: Limits): Tools {
   async function execute(call: Call, tool: Tool, input: Json): Promise<Json> {
     const timeoutMs = tool.timeoutMs ?? limits.toolMs
     let timeOut: ((error: PolityError) => void) | undefined
-    const timer = clock.after(timeoutMs, () => {
+    const timer = deadlines.set(timeoutMs, () => {
       const error = new PolityError('TOOL_TIMEOUT', `tool ${tool.name} did not end within ${timeoutMs} ms`)
       timeOut?.(error)
       call.abort(error)
@@ -116,7 +117,7 @@ export function createTools(clock: Clock, limits: Limits): Tools {
       const wrong = (what: string) => new PolityError('TOOL_INVALID', `tool ${tool.name} returned something else than it says: ${what}`)
       const checked = tool.outputSchema === undefined ? output : validate(tool.outputSchema, output, wrong)
       try {
-        return toPlain(checked, `tool ${tool.name}: output`, limits.valueBytesMax)
+        return toPlain(checked, () => `tool ${tool.name}: output`, limits.valueBytesMax)
       } catch (error) {
         if (PolityError.isInstance(error) && error.code === 'TOO_LARGE') throw error
         throw wrong(messageOf(error))

@@ -13,17 +13,15 @@
  *
  * Invariants
  *   F1. Search text is never parsed as FTS syntax: words are taken out of it and quoted.
- *   F2. No more than about `sliceBytes` of text is indexed between two returns to the event loop.
- *   F3. A hit's text is what stands in the file now: a hit in a file that changed since is indexed again before it is returned.
- *   F4. An index that is corrupt, of another version or of another root is deleted and built again.
+ *   F2. A hit's text is what stands in the file now: a hit in a file that changed since is indexed again before it is returned.
+ *   F3. An index that is corrupt, of another version or of another root is deleted and built again.
  *
  * Limits: words are found by the `porter unicode61` tokenizer, which stems English and does not cut Chinese, Japanese or Thai into words. Files in UTF-16 hold NUL bytes and count as binary.
  */
-import { mkdir, open, readFile, realpath, link, rename, rm } from 'node:fs/promises'
+import { mkdir, open, realpath } from 'node:fs/promises'
 import { basename, dirname, join, resolve } from 'node:path'
-import { DatabaseSync, type StatementSync } from 'node:sqlite'
-import { setImmediate as nextTurn, setTimeout as pause } from 'node:timers/promises'
-import { cutPassages, isMarkdown } from './passages.ts'
+import type { DatabaseSync } from 'node:sqlite'
+import { build, isCorrupt, openExisting, removeIndex, update } from './index-store.ts'
 import { walk, type SkipCounts, type WalkedFile } from './walk.ts'
 import { searchWords } from './words.ts'
 
@@ -95,32 +93,12 @@ export interface FolderIndex {
   readonly close: () => void
 }
 
-/** Bytes of text indexed between two returns to the event loop; about 10 ms of work. */
-const sliceBytes = 64 * 1024
-/** Bytes indexed in one update transaction, so that another process waits for the lock about a second at most. */
-const transactionBytes = 8 * 1024 * 1024
-const busyRetriesMax = 400
-const busyPauseMs = 25
 /** Passages whose file changed under a search lead to at most this many rounds of indexing again. */
 const staleRoundsMax = 2
 /** A search ranks at most about this many passages; the commonest words are dropped beyond. About 50 ms. */
 const rowsRankedMax = 30_000
-/** Pages of 4 kB that one step of the final merge may write. */
-const mergePages = 24
 /** Weights of the columns path, heading and body in bm25. */
 const columnWeights = '0.4, 1.6, 1.0'
-const indexVersion = 4
-
-const schema = `
-  CREATE TABLE meta(key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
-  CREATE TABLE files(id INTEGER PRIMARY KEY, path TEXT NOT NULL UNIQUE, size INTEGER NOT NULL, mtimeMs REAL NOT NULL, text INTEGER NOT NULL,
-    firstPassage INTEGER NOT NULL, lastPassage INTEGER NOT NULL);
-  CREATE TABLE passages(id INTEGER PRIMARY KEY, file INTEGER NOT NULL, line INTEGER NOT NULL, endLine INTEGER NOT NULL,
-    byteOffset INTEGER NOT NULL, byteLength INTEGER NOT NULL, heading TEXT);
-  CREATE VIRTUAL TABLE words USING fts5(path, heading, body, content='', contentless_delete=1, tokenize='porter unicode61 remove_diacritics 2');
-  INSERT INTO words(words, rank) VALUES('automerge', 0), ('crisismerge', 1900);
-`
-
 const temporaryTables = `
   CREATE VIRTUAL TABLE IF NOT EXISTS temp.queryWords USING fts5(word, tokenize='porter unicode61 remove_diacritics 2');
   CREATE VIRTUAL TABLE IF NOT EXISTS temp.queryTerms USING fts5vocab('temp', 'queryWords', 'instance');
@@ -138,7 +116,8 @@ export async function openFolderIndex(folder: string, options: FolderIndexOption
   await mkdir(dirname(indexPath), { recursive: true })
   const realIndexPath = join(await realpath(dirname(indexPath)), basename(indexPath))
   const except = new Set(['', '-wal', '-shm', '-journal'].map((suffix) => realIndexPath + suffix))
-  const look = () => walk(root, { fileBytesMax, filesMax, except, ...(options.signal ? { signal: options.signal } : {}) })
+  const look = () =>
+    walk(root, { fileBytesMax, filesMax, except, ...(options.signal ? { signal: options.signal } : {}) })
 
   let walked = await look()
   let database = openExisting(realIndexPath, root)
@@ -184,11 +163,20 @@ export async function openFolderIndex(folder: string, options: FolderIndexOption
 
   function reportOf(): IndexReport {
     const db = connection()
-    const totals = db.prepare('SELECT count(*) AS files, coalesce(sum(size), 0) AS bytes FROM files WHERE text = 1').get() as { files: number; bytes: number }
+    const totals = db
+      .prepare('SELECT count(*) AS files, coalesce(sum(size), 0) AS bytes FROM files WHERE text = 1')
+      .get() as { files: number; bytes: number }
     const passages = (db.prepare('SELECT count(*) AS n FROM passages').get() as { n: number }).n
     const binary = (db.prepare('SELECT count(*) AS n FROM files WHERE text = 0').get() as { n: number }).n
     const indexed = built ? totals.files : changes.indexed
-    return { ...totals, passages, indexed, removed: changes.removed, built, skips: { ...walked.skips, binary, unreadable: walked.skips.unreadable + changes.unreadable } }
+    return {
+      ...totals,
+      passages,
+      indexed,
+      removed: changes.removed,
+      built,
+      skips: { ...walked.skips, binary, unreadable: walked.skips.unreadable + changes.unreadable },
+    }
   }
 
   function refresh(): Promise<IndexReport> {
@@ -201,7 +189,10 @@ export async function openFolderIndex(folder: string, options: FolderIndexOption
     })
   }
 
-  async function search(query: string, { limit = 10, signal }: { limit?: number; signal?: AbortSignal } = {}): Promise<SearchHit[]> {
+  async function search(
+    query: string,
+    { limit = 10, signal }: { limit?: number; signal?: AbortSignal } = {},
+  ): Promise<SearchHit[]> {
     signal?.throwIfAborted()
     const words = searchWords(query)
     if (words.length === 0) return []
@@ -248,16 +239,23 @@ function affordableWords(database: DatabaseSync, words: readonly string[], passa
   database.exec(temporaryTables)
   const insert = database.prepare('INSERT INTO temp.queryWords(rowid, word) VALUES(?, ?)')
   for (const [index, word] of words.entries()) insert.run(index + 1, word)
-  const terms = database.prepare('SELECT doc, term FROM temp.queryTerms').all() as unknown as { doc: number; term: string }[]
+  const terms = database.prepare('SELECT doc, term FROM temp.queryTerms').all() as unknown as {
+    doc: number
+    term: string
+  }[]
   database.exec('DELETE FROM temp.queryWords')
   const count = database.prepare('SELECT doc FROM temp.wordCounts WHERE term = ?')
   const costs = words.map((word, index) => {
-    const counts = terms.filter((each) => each.doc === index + 1).map(({ term }) => (count.get(term) as { doc: number } | undefined)?.doc ?? 0)
+    const counts = terms
+      .filter((each) => each.doc === index + 1)
+      .map(({ term }) => (count.get(term) as { doc: number } | undefined)?.doc ?? 0)
     return { word, passages: counts.length === 0 ? 0 : Math.min(...counts) }
   })
   costs.sort((a, b) => a.passages - b.passages)
   let total = 0
-  const kept = costs.filter((each) => each.passages > 0 && ((total += each.passages) <= rowsRankedMax || total === each.passages))
+  const kept = costs.filter(
+    (each) => each.passages > 0 && ((total += each.passages) <= rowsRankedMax || total === each.passages),
+  )
   return kept.length > 0 ? kept.map((each) => each.word) : words.slice(0, 1)
 }
 
@@ -294,7 +292,14 @@ async function readHit(root: string, row: HitRow): Promise<SearchHit | undefined
     const { bytesRead } = await file.read(bytes, 0, row.byteLength, row.byteOffset)
     if (bytesRead !== row.byteLength) return undefined
     const text = bytes.toString('utf8').replaceAll('\r\n', '\n')
-    return { path: row.path, line: row.line, endLine: row.endLine, ...(row.heading ? { heading: row.heading } : {}), text, score: row.score }
+    return {
+      path: row.path,
+      line: row.line,
+      endLine: row.endLine,
+      ...(row.heading ? { heading: row.heading } : {}),
+      text,
+      score: row.score,
+    }
   } finally {
     await file.close()
   }
@@ -312,267 +317,9 @@ async function nowOf(root: string, paths: readonly string[]): Promise<WalkedFile
   return found
 }
 
-// ---- building and updating -------------------------------------------------------------------------------------
-
-/** Builds a whole index in a private file and links it into place; when another process was first, its index stays. */
-async function build(indexPath: string, root: string, files: readonly WalkedFile[], options: Partial<FolderIndexOptions>): Promise<void> {
-  const privatePath = `${indexPath}.${process.pid}-${++buildCount}.building`
-  await rm(privatePath, { force: true })
-  try {
-    const database = new DatabaseSync(privatePath)
-    try {
-      database.exec('PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA locking_mode = EXCLUSIVE; PRAGMA cache_size = -32000')
-      database.exec(schema)
-      database.prepare("INSERT INTO meta VALUES('version', ?), ('root', ?)").run(String(indexVersion), root)
-      database.exec('BEGIN')
-      await indexFiles(database, root, files, options, async () => {})
-      database.exec('COMMIT')
-      await mergeWords(database, 'everything', options.signal)
-    } finally {
-      database.close()
-    }
-    try {
-      await link(privatePath, indexPath)
-    } catch (error) {
-      const code = (error as NodeJS.ErrnoException).code
-      if (code !== 'EEXIST') await rename(privatePath, indexPath) // a file system without hard links
-      else if (!isUsable(indexPath, root)) {
-        await removeIndex(indexPath)
-        await link(privatePath, indexPath)
-      }
-    }
-  } catch (error) {
-    throw explained(error, indexPath)
-  } finally {
-    await rm(privatePath, { force: true })
-  }
-}
-
-let buildCount = 0
-
-/** Brings the index up to the files given: indexes what differs, takes out what is gone. `within` limits what may be taken out. */
-async function update(
-  database: DatabaseSync,
-  root: string,
-  files: readonly WalkedFile[],
-  options: Partial<FolderIndexOptions>,
-  within?: readonly string[],
-): Promise<{ indexed: number; removed: number; unreadable: number }> {
-  const known = new Map<string, { id: number; size: number; mtimeMs: number }>()
-  for (const row of database.prepare('SELECT id, path, size, mtimeMs FROM files').iterate()) known.set(row['path'] as string, row as unknown as { id: number; size: number; mtimeMs: number })
-  const changed = files.filter((file) => {
-    const before = known.get(file.path)
-    return before === undefined || before.size !== file.size || before.mtimeMs !== file.mtimeMs
-  })
-  const present = new Set(files.map((file) => file.path))
-  const gone = [...(within ?? known.keys())].filter((path) => known.has(path) && !present.has(path))
-  if (changed.length === 0 && gone.length === 0) return { indexed: 0, removed: 0, unreadable: 0 }
-  try {
-    await begin(database)
-    for (const [index, path] of gone.entries()) {
-      forget(database, path)
-      if (index % 64 === 63) await nextTurn()
-    }
-    const { unreadable } = await indexFiles(database, root, changed, options, async () => {
-      database.exec('COMMIT')
-      await begin(database)
-    })
-    database.exec('COMMIT')
-    await mergeWords(database, 'where many', options.signal)
-    database.exec('PRAGMA wal_checkpoint(PASSIVE)')
-    return { indexed: changed.length - unreadable, removed: gone.length, unreadable }
-  } catch (error) {
-    if (database.isOpen && database.isTransaction) database.exec('ROLLBACK')
-    throw explained(error, database.location() ?? '')
-  }
-}
-
-/** Starts a write transaction; while another process holds the lock it waits without blocking the event loop. */
-async function begin(database: DatabaseSync): Promise<void> {
-  for (let attempt = 0; ; attempt++) {
-    try {
-      database.exec('BEGIN IMMEDIATE')
-      return
-    } catch (error) {
-      if (resultCodeOf(error) !== sqliteBusy || attempt >= busyRetriesMax) throw error
-      await pause(busyPauseMs)
-    }
-  }
-}
-
-/** Indexes files inside an open transaction. `commit` is called between files, every `transactionBytes`. */
-async function indexFiles(
-  database: DatabaseSync,
-  root: string,
-  files: readonly WalkedFile[],
-  options: Partial<FolderIndexOptions>,
-  commit: () => Promise<void>,
-): Promise<{ unreadable: number }> {
-  const insertFile = database.prepare('INSERT INTO files(path, size, mtimeMs, text, firstPassage, lastPassage) VALUES(?, ?, ?, ?, 0, -1)')
-  const setPassages = database.prepare('UPDATE files SET firstPassage = ?, lastPassage = ? WHERE id = ?')
-  const insertPassage = database.prepare('INSERT INTO passages(file, line, endLine, byteOffset, byteLength, heading) VALUES(?, ?, ?, ?, ?, ?)')
-  const insertWords = database.prepare('INSERT INTO words(rowid, path, heading, body) VALUES(?, ?, ?, ?)')
-  const totalBytes = files.reduce((sum, file) => sum + file.size, 0)
-  let done = 0
-  let doneFiles = 0
-  let unreadable = 0
-  let sinceTurn = 0
-  let sinceCommit = 0
-  const turn = async (): Promise<void> => {
-    sinceTurn = 0
-    options.onProgress?.({ files: doneFiles, bytes: done, totalBytes })
-    await nextTurn()
-    options.signal?.throwIfAborted()
-  }
-  const readAhead = readerOf(root, files)
-  for (const file of files) {
-    const bytes = await readAhead(file)
-    forget(database, file.path)
-    const isText = bytes !== undefined && !bytes.subarray(0, 8_192).includes(0)
-    if (bytes !== undefined) {
-      const { lastInsertRowid } = insertFile.run(file.path, file.size, file.mtimeMs, isText ? 1 : 0)
-      if (isText) {
-        const pathWords = pathText(file.path)
-        let first: number | bigint = 0
-        let last: number | bigint = -1
-        for (const passage of cutPassages(bytes, isMarkdown(file.path))) {
-          last = insertPassageRows(insertPassage, insertWords, lastInsertRowid, pathWords, passage, bytes)
-          if (first === 0) first = last
-          sinceTurn += passage.byteLength
-          if (sinceTurn >= sliceBytes) await turn()
-        }
-        setPassages.run(first, last, lastInsertRowid)
-      }
-    } else unreadable++
-    done += file.size
-    doneFiles++
-    sinceTurn += 2_000 // what a file costs, however small
-    sinceCommit += file.size + 2_000
-    if (sinceTurn >= sliceBytes) await turn()
-    if (sinceCommit >= transactionBytes) {
-      sinceCommit = 0
-      await commit()
-    }
-  }
-  options.onProgress?.({ files: doneFiles, bytes: done, totalBytes })
-  return { unreadable }
-}
-
-function insertPassageRows(
-  insertPassage: StatementSync,
-  insertWords: StatementSync,
-  file: number | bigint,
-  pathWords: string,
-  passage: { line: number; endLine: number; byteOffset: number; byteLength: number; heading: string },
-  bytes: Buffer,
-): number | bigint {
-  const { line, endLine, byteOffset, byteLength, heading } = passage
-  const { lastInsertRowid } = insertPassage.run(file, line, endLine, byteOffset, byteLength, heading === '' ? null : heading)
-  insertWords.run(lastInsertRowid, pathWords, heading, bytes.toString('utf8', byteOffset, byteOffset + byteLength))
-  return lastInsertRowid
-}
-
-/** Reads files in the order given, one ahead of the one being indexed. A file that cannot be read gives undefined. */
-function readerOf(root: string, files: readonly WalkedFile[]): (file: WalkedFile) => Promise<Buffer | undefined> {
-  const read = (file: WalkedFile | undefined): Promise<Buffer | undefined> =>
-    file === undefined ? Promise.resolve(undefined) : readFile(join(root, file.path)).catch(() => undefined)
-  let position = 0
-  let ahead = read(files[0])
-  return () => {
-    const current = ahead
-    ahead = read(files[++position])
-    return current
-  }
-}
-
-/** The words of a path, so that a year or a name in a file name can be searched: `docs/1862_lincoln.md` → `docs 1862 lincoln md`. */
-function pathText(path: string): string {
-  return path.replaceAll(/[^\p{L}\p{N}]+/gu, ' ')
-}
-
-function forget(database: DatabaseSync, path: string): void {
-  const row = database.prepare('SELECT id, firstPassage, lastPassage FROM files WHERE path = ?').get(path) as
-    | { id: number; firstPassage: number; lastPassage: number }
-    | undefined
-  if (row === undefined) return
-  // A file's passages are inserted together, so their ids are one run and need no index of their own.
-  database.prepare('DELETE FROM words WHERE rowid BETWEEN ? AND ?').run(row.firstPassage, row.lastPassage)
-  database.prepare('DELETE FROM passages WHERE id BETWEEN ? AND ?').run(row.firstPassage, row.lastPassage)
-  database.prepare('DELETE FROM files WHERE id = ?').run(row.id)
-}
-
-/** Merges the segments that indexing left, in short steps; fewer segments make searches faster. `where many` only merges levels of four segments or more. */
-async function mergeWords(database: DatabaseSync, what: 'everything' | 'where many', signal: AbortSignal | undefined): Promise<void> {
-  const changes = database.prepare('SELECT total_changes() AS n')
-  const countOf = (): number => (changes.get() as { n: number }).n
-  let pages = what === 'everything' ? -mergePages : mergePages // a negative count asks for one merge of everything, as «optimize» does, in steps
-  for (let before = countOf(); ; before = countOf()) {
-    database.prepare("INSERT INTO words(words, rank) VALUES('merge', ?)").run(pages)
-    if (countOf() - before < 2) return
-    pages = mergePages
-    await nextTurn()
-    signal?.throwIfAborted()
-  }
-}
-
-// ---- opening ---------------------------------------------------------------------------------------------------
-
-const sqliteBusy = 5
-const sqliteIoError = 10
-const sqliteCorrupt = 11
-const sqliteFull = 13
-const sqliteNotADatabase = 26
-
-/** SQLite's primary result code, or undefined when the error is not SQLite's. */
-function resultCodeOf(error: unknown): number | undefined {
-  const code = (error as { errcode?: unknown } | undefined)?.errcode
-  return typeof code === 'number' ? code & 0xff : undefined
-}
-
-function isCorrupt(error: unknown): boolean {
-  const code = resultCodeOf((error as Error | undefined)?.cause ?? error)
-  return code === sqliteCorrupt || code === sqliteNotADatabase
-}
-
-/** Opens a good index of this root, or returns undefined: missing, corrupt, of another version or root. Never deletes. */
-function openExisting(indexPath: string, root: string): DatabaseSync | undefined {
-  let database: DatabaseSync | undefined
-  try {
-    database = new DatabaseSync(`file:${encodeURI(indexPath).replaceAll('?', '%3f').replaceAll('#', '%23')}?mode=rw`)
-    database.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA cache_size = -16000; PRAGMA temp_store = MEMORY')
-    const meta = new Map((database.prepare('SELECT key, value FROM meta').all() as unknown as { key: string; value: string }[]).map((row) => [row.key, row.value]))
-    if (meta.get('version') === String(indexVersion) && meta.get('root') === root) {
-      database.prepare('SELECT id, path, size, mtimeMs, text FROM files LIMIT 1').get()
-      database.prepare(`SELECT rowid FROM words WHERE words MATCH '"a"' LIMIT 1`).get()
-      return database
-    }
-  } catch (error) {
-    if (resultCodeOf(error) === undefined) throw error
-  }
-  if (database?.isOpen) database.close()
-  return undefined
-}
-
-function isUsable(indexPath: string, root: string): boolean {
-  const database = openExisting(indexPath, root)
-  database?.close()
-  return database !== undefined
-}
-
-async function removeIndex(indexPath: string): Promise<void> {
-  for (const suffix of ['', '-wal', '-shm', '-journal']) await rm(indexPath + suffix, { force: true })
-}
-
-function explained(error: unknown, indexPath: string): unknown {
-  const code = resultCodeOf(error)
-  if (code === sqliteFull || (error as NodeJS.ErrnoException)?.code === 'ENOSPC')
-    return new Error(`No space is left for the index ${indexPath}. Free about the size of the folder, or give another indexPath.`, { cause: error })
-  if (code === sqliteIoError) return new Error(`The index ${indexPath} cannot be written or read: the disk reports an error.`, { cause: error })
-  return error
-}
-
 function atLeastOne(name: string, value: number): number {
-  if (!Number.isSafeInteger(value) || value < 1) throw new RangeError(`${name} must be a whole number of at least 1, and is ${value}.`)
+  if (!Number.isSafeInteger(value) || value < 1)
+    throw new RangeError(`${name} must be a whole number of at least 1, and is ${value}.`)
   return value
 }
 

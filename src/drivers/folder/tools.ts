@@ -33,20 +33,28 @@ export interface ReadResult {
 }
 
 /** Reads lines `from` to `to` (1-based, inclusive) of a file under a real root. */
-export async function readLines(root: string, { path, from = 1, to }: { path: string; from?: number; to?: number }, signal?: AbortSignal): Promise<ReadResult> {
+export async function readLines(
+  root: string,
+  { path, from = 1, to }: { path: string; from?: number; to?: number },
+  signal?: AbortSignal,
+): Promise<ReadResult> {
   const real = await confine(root, path)
   const file = await open(real, 'r')
   let bytes: Buffer
   try {
     const stat = await file.stat()
     if (!stat.isFile()) throw new Error(`${JSON.stringify(path)} is not a file.`)
-    if (stat.size > readFileBytesMax) throw new Error(`${JSON.stringify(path)} has ${stat.size} bytes; at most ${readFileBytesMax} can be read.`)
-    bytes = await file.readFile({ ...(signal ? { signal } : {}) })
+    if (stat.size > readFileBytesMax)
+      throw new Error(`${JSON.stringify(path)} has ${stat.size} bytes; at most ${readFileBytesMax} can be read.`)
+    bytes = await file.readFile(signal ? { signal } : {})
   } finally {
     await file.close()
   }
   if (bytes.subarray(0, 8_192).includes(0)) throw new Error(`${JSON.stringify(path)} is not a text file.`)
-  const all = bytes.toString('utf8').replace(/^\uFEFF/, '').split('\n')
+  const all = bytes
+    .toString('utf8')
+    .replace(/^\uFEFF/, '')
+    .split('\n')
   if (all.at(-1) === '') all.pop()
   const first = Math.max(1, Math.trunc(from))
   const last = Math.min(all.length, Math.trunc(to ?? first + readLinesMax - 1), first + readLinesMax - 1)
@@ -64,15 +72,31 @@ export async function readLines(root: string, { path, from = 1, to }: { path: st
 export function folderTools(index: FolderIndex) {
   const search = {
     name: 'search',
-    description: 'Full-text search over the files of the folder. Takes key words or a question; returns the passages that fit best, each with its path and lines.',
+    description:
+      'Full-text search over the files of the folder. Takes key words or a question; returns the passages that fit best, each with its path and lines.',
     inputSchema: z.object({
       query: z.string().min(1).max(10_000).describe('Key words or a question, as free text'),
       limit: z.number().int().min(1).max(50).optional().describe('How many passages. Default 10'),
     }),
-    outputSchema: z.array(z.object({ path: z.string(), line: z.number(), endLine: z.number(), heading: z.string().optional(), text: z.string(), score: z.number() })),
+    outputSchema: z.array(
+      z.object({
+        path: z.string(),
+        line: z.number(),
+        endLine: z.number(),
+        heading: z.string().optional(),
+        text: z.string(),
+        score: z.number(),
+      }),
+    ),
     effect: 'read',
-    execute: (input: { query: string; limit?: number | undefined }, { signal }: { signal?: AbortSignal } = {}): Promise<SearchHit[]> =>
-      index.search(input.query, { ...(input.limit === undefined ? {} : { limit: input.limit }), ...(signal ? { signal } : {}) }),
+    execute: (
+      input: { query: string; limit?: number | undefined },
+      { signal }: { signal?: AbortSignal } = {},
+    ): Promise<SearchHit[]> =>
+      index.search(input.query, {
+        ...(input.limit === undefined ? {} : { limit: input.limit }),
+        ...(signal ? { signal } : {}),
+      }),
   } as const
 
   const read = {
@@ -83,12 +107,25 @@ export function folderTools(index: FolderIndex) {
       from: z.number().int().min(1).optional().describe('First line. Default 1'),
       to: z.number().int().min(1).optional().describe('Last line, inclusive'),
     }),
-    outputSchema: z.object({ path: z.string(), from: z.number(), to: z.number(), lines: z.array(z.string()), totalLines: z.number() }),
+    outputSchema: z.object({
+      path: z.string(),
+      from: z.number(),
+      to: z.number(),
+      lines: z.array(z.string()),
+      totalLines: z.number(),
+    }),
     effect: 'read',
-    execute: (input: { path: string; from?: number | undefined; to?: number | undefined }, { signal }: { signal?: AbortSignal } = {}): Promise<ReadResult> =>
+    execute: (
+      input: { path: string; from?: number | undefined; to?: number | undefined },
+      { signal }: { signal?: AbortSignal } = {},
+    ): Promise<ReadResult> =>
       readLines(
         index.root,
-        { path: input.path, ...(input.from === undefined ? {} : { from: input.from }), ...(input.to === undefined ? {} : { to: input.to }) },
+        {
+          path: input.path,
+          ...(input.from === undefined ? {} : { from: input.from }),
+          ...(input.to === undefined ? {} : { to: input.to }),
+        },
         signal,
       ),
   } as const
@@ -103,7 +140,10 @@ export function folderTools(index: FolderIndex) {
     outputSchema: z.array(z.string()),
     effect: 'read',
     execute: async (input: { prefix?: string | undefined; limit?: number | undefined }): Promise<string[]> =>
-      index.list({ ...(input.prefix === undefined ? {} : { prefix: input.prefix }), ...(input.limit === undefined ? {} : { limit: input.limit }) }),
+      index.list({
+        ...(input.prefix === undefined ? {} : { prefix: input.prefix }),
+        ...(input.limit === undefined ? {} : { limit: input.limit }),
+      }),
   } as const
 
   return [search, read, list] as const

@@ -23,12 +23,19 @@ const wordCharsMax = 64
 
 /** The words of a text, lower case, in order. */
 export function wordsOf(text: string): string[] {
-  return text.normalize('NFC').toLowerCase().match(/[\p{L}\p{N}\p{M}]+/gu) ?? []
+  return (
+    text
+      .normalize('NFC')
+      .toLowerCase()
+      .match(/[\p{L}\p{N}\p{M}]+/gu) ?? []
+  )
 }
 
 /** The distinct words worth searching for, in order of appearance. */
 export function searchWords(query: string): string[] {
   const words = [...new Set(wordsOf(query.slice(0, 10_000)).map((word) => word.slice(0, wordCharsMax)))]
-  const topical = words.filter((word) => !stopWords.has(word) && (word.length > 1 || /\p{N}/u.test(word) || !/^[a-z]$/.test(word)))
+  const topical = words.filter(
+    (word) => !stopWords.has(word) && (word.length > 1 || /\p{N}/u.test(word) || !/^[a-z]$/.test(word)),
+  )
   return (topical.length > 0 ? topical : words).slice(0, searchWordsMax)
 }

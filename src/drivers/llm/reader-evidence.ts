@@ -52,9 +52,15 @@ const nestedMax = 6
 export function readPrompt(prompt: LanguageModelV4Prompt): ReadPrompt {
   const lastUser = prompt.findLastIndex((message) => message.role === 'user')
   const message = prompt[lastUser]
-  const text = message?.role === 'user' ? message.content.map((part) => (part.type === 'text' ? part.text : '')).join('\n') : ''
+  const text =
+    message?.role === 'user' ? message.content.map((part) => (part.type === 'text' ? part.text : '')).join('\n') : ''
   const given = citedLines(text)
-  const steps: { toolCallId: string; toolName: string; input: Record<string, unknown>; output: LanguageModelV4ToolResultOutput | undefined }[] = []
+  const steps: {
+    toolCallId: string
+    toolName: string
+    input: Record<string, unknown>
+    output: LanguageModelV4ToolResultOutput | undefined
+  }[] = []
   let rounds = 0
   for (const later of prompt.slice(lastUser + 1)) {
     if (later.role !== 'assistant' && later.role !== 'tool') continue
@@ -62,7 +68,12 @@ export function readPrompt(prompt: LanguageModelV4Prompt): ReadPrompt {
     for (const part of later.content) {
       if (part.type === 'tool-call') {
         calls++
-        steps.push({ toolCallId: part.toolCallId, toolName: part.toolName, input: toRecord(part.input), output: undefined })
+        steps.push({
+          toolCallId: part.toolCallId,
+          toolName: part.toolName,
+          input: toRecord(part.input),
+          output: undefined,
+        })
       } else if (part.type === 'tool-result') {
         const step = steps.find((each) => each.toolCallId === part.toolCallId)
         if (step) step.output = part.output
@@ -72,15 +83,29 @@ export function readPrompt(prompt: LanguageModelV4Prompt): ReadPrompt {
     if (calls > 0) rounds++
   }
   const evidence = [...given.evidence, ...steps.flatMap((step) => evidenceOf(step.output))]
-  return { question: questionIn(given.rest), evidence: withoutRepeats(evidence).slice(0, evidencePassagesMax), steps, rounds, wordScores: wordScoresOf(steps) }
+  return {
+    question: questionIn(given.rest),
+    evidence: withoutRepeats(evidence).slice(0, evidencePassagesMax),
+    steps,
+    rounds,
+    wordScores: wordScoresOf(steps),
+  }
 }
 
 function wordScoresOf(steps: readonly Step[]): Map<string, number> {
   const scores = new Map<string, number>()
   for (const { input, output } of steps) {
     const word = Object.values(input).find((value) => typeof value === 'string')
-    if (typeof word !== 'string' || !/^[\p{L}\p{N}\p{M}]+$/u.test(word) || output?.type !== 'json' || !Array.isArray(output.value)) continue
-    const best = output.value.map((hit) => (hit as { score?: unknown } | null)?.score).filter((score) => typeof score === 'number')
+    if (
+      typeof word !== 'string' ||
+      !/^[\p{L}\p{N}\p{M}]+$/u.test(word) ||
+      output?.type !== 'json' ||
+      !Array.isArray(output.value)
+    )
+      continue
+    const best = output.value
+      .map((hit) => (hit as { score?: unknown } | null)?.score)
+      .filter((score) => typeof score === 'number')
     if (best.length > 0 || output.value.length === 0) scores.set(word.toLowerCase(), Math.max(0, ...best))
   }
   return scores
@@ -91,7 +116,8 @@ export function evidenceOf(output: LanguageModelV4ToolResultOutput | undefined):
   if (output === undefined) return []
   if (output.type === 'json') return passagesIn(output.value)
   if (output.type === 'text') return passagesInText(output.value)
-  if (output.type === 'content') return output.value.flatMap((part) => (part.type === 'text' ? passagesInText(part.text) : []))
+  if (output.type === 'content')
+    return output.value.flatMap((part) => (part.type === 'text' ? passagesInText(part.text) : []))
   return []
 }
 
@@ -107,17 +133,31 @@ function passagesInText(text: string): Evidence[] {
 }
 
 function passagesIn(value: unknown, depth = 0, rank = { next: 0 }): Evidence[] {
-  if (depth > nestedMax || value === null || typeof value !== 'object') return typeof value === 'string' && depth > 0 ? citedLines(value).evidence : []
+  if (depth > nestedMax || value === null || typeof value !== 'object')
+    return typeof value === 'string' && depth > 0 ? citedLines(value).evidence : []
   if (Array.isArray(value)) return value.flatMap((each) => passagesIn(each, depth + 1, rank))
   const record = value as Record<string, unknown>
   const path = firstString(record, ['path', 'file', 'source', 'uri', 'url'])
   const lines = record['lines']
   const isLines = Array.isArray(lines) && lines.every((each) => typeof each === 'string')
-  const text = firstString(record, ['text', 'content', 'passage', 'snippet', 'excerpt']) ?? (isLines ? (lines as string[]).join('\n') : undefined)
-  if (path === undefined || text === undefined) return Object.values(record).flatMap((each) => passagesIn(each, depth + 1, rank))
+  const text =
+    firstString(record, ['text', 'content', 'passage', 'snippet', 'excerpt']) ??
+    (isLines ? (lines as string[]).join('\n') : undefined)
+  if (path === undefined || text === undefined)
+    return Object.values(record).flatMap((each) => passagesIn(each, depth + 1, rank))
   const line = firstNumber(record, ['line', 'from', 'startLine', 'start']) ?? 1
   const endLine = firstNumber(record, ['endLine', 'to', 'end']) ?? line + text.split('\n').length - 1
-  return [{ path, line, endLine, heading: firstString(record, ['heading', 'title']) ?? '', text, rank: isLines ? 0 : rank.next++, isRead: isLines }]
+  return [
+    {
+      path,
+      line,
+      endLine,
+      heading: firstString(record, ['heading', 'title']) ?? '',
+      text,
+      rank: isLines ? 0 : rank.next++,
+      isRead: isLines,
+    },
+  ]
 }
 
 const citedLine = /^\s*(?:[-*>•]\s+|\d+[.)]\s+)?\[([^\]\n]{1,500}?):(\d+)(?:-(\d+))?\]:?\s*(.*)$/
@@ -131,7 +171,15 @@ export function citedLines(text: string): { evidence: Evidence[]; rest: string }
     if (match === null) rest.push(row)
     else if (match[4] !== '') {
       const line = Number(match[2])
-      evidence.push({ path: match[1] as string, line, endLine: Number(match[3] ?? line), heading: '', text: match[4] as string, rank: 0, isRead: false })
+      evidence.push({
+        path: match[1] as string,
+        line,
+        endLine: Number(match[3] ?? line),
+        heading: '',
+        text: match[4] as string,
+        rank: 0,
+        isRead: false,
+      })
     }
   }
   return { evidence, rest: rest.join('\n') }
@@ -139,7 +187,10 @@ export function citedLines(text: string): { evidence: Evidence[]; rest: string }
 
 /** The question in a message: what follows «Question:», else the sentences that ask, else all of it. */
 function questionIn(text: string): string {
-  const labelled = /(?:^|\n)\s*\**(?:question|task|query)\**\s*:\**\s*([\s\S]+?)(?=\n\s*\n|\n\s*\**(?:evidence|passages|context|sources|answer)\**\s*:|$)/i.exec(text)
+  const labelled =
+    /(?:^|\n)\s*\**(?:question|task|query)\**\s*:\**\s*([\s\S]+?)(?=\n\s*\n|\n\s*\**(?:evidence|passages|context|sources|answer)\**\s*:|$)/i.exec(
+      text,
+    )
   const body = (labelled?.[1] ?? text).trim()
   const asking = body.match(/[^\n?]*\?+/g)
   if (labelled === null && asking !== null) {
@@ -151,14 +202,19 @@ function questionIn(text: string): string {
 
 /** Of the text up to a question mark, the sentence that asks, without orders before it («Answer briefly. Who …?»). */
 function lastSentences(text: string): string {
-  const sentences = text.split(/(?<!\b(?:Mr|Mrs|Ms|Messrs|Dr|Gen|Capt|Col|Lieut|St|Hon|Rev|vs|etc)\.)(?<=[a-z0-9)]{2}[.!:])\s+(?=["'“]?[A-Z])/)
+  const sentences = text.split(
+    /(?<!\b(?:Mr|Mrs|Ms|Messrs|Dr|Gen|Capt|Col|Lieut|St|Hon|Rev|vs|etc)\.)(?<=[a-z0-9)]{2}[.!:])\s+(?=["'“]?[A-Z])/,
+  )
   return sentences.at(-1) ?? text
 }
 
 function withoutCourtesy(text: string): string {
   return text
     .replace(/^\s*(?:hi|hello|hey)\b[^,.!?]{0,20}[,.!]\s*/i, '')
-    .replace(/^\s*(?:please\s+)?(?:(?:can|could|would) you\s+(?:please\s+)?)?(?:tell me|answer(?: (?:this|the) question)?|find out|explain to me|i(?: would|'d) like to know|do you know)[:,]?\s+(?=\S)/i, '')
+    .replace(
+      /^\s*(?:please\s+)?(?:(?:can|could|would) you\s+(?:please\s+)?)?(?:tell me|answer(?: (?:this|the) question)?|find out|explain to me|i(?: would|'d) like to know|do you know)[:,]?\s+(?=\S)/i,
+      '',
+    )
     .trim()
 }
 

@@ -48,7 +48,9 @@ const depthMax = 12
 /** True when a schema asks for a list of texts that is not a list of sources: a plan, sub-questions, queries. */
 export function asksForQuestions(schema: JsonSchema | undefined): boolean {
   if (schema === undefined) return false
-  return Object.entries(schema.properties ?? {}).some(([name, each]) => isStringArray(each) && !/cit|sourc|evidence|quote|referenc/i.test(name))
+  return Object.entries(schema.properties ?? {}).some(
+    ([name, each]) => isStringArray(each) && !/cit|sourc|evidence|quote|referenc/i.test(name),
+  )
 }
 
 /** A JSON text for a schema; without a schema `{ answer, citations }`. */
@@ -63,20 +65,30 @@ function isStringArray(schema: JsonSchema | boolean): boolean {
   return typeof items === 'object' && 'type' in items && items.type === 'string'
 }
 
-function valueFor(schema: JsonSchema | boolean, name: string, findings: Findings, root: JsonSchema, depth: number): Json {
+function valueFor(
+  schema: JsonSchema | boolean,
+  name: string,
+  findings: Findings,
+  root: JsonSchema,
+  depth: number,
+): Json {
   if (typeof schema === 'boolean' || depth > depthMax) return null
   if (schema.$ref !== undefined) return valueFor(resolveRef(schema.$ref, root), name, findings, root, depth + 1)
   if (schema.const !== undefined) return schema.const as Json
   if (schema.enum !== undefined && schema.enum.length > 0) return enumValue(schema.enum as Json[], findings)
   const choices = schema.anyOf ?? schema.oneOf
-  if (choices !== undefined && choices.length > 0) return valueFor(choices[0] as JsonSchema | boolean, name, findings, root, depth + 1)
-  if (schema.allOf !== undefined && schema.type === undefined) return valueFor(merged(schema.allOf), name, findings, root, depth + 1)
+  if (choices !== undefined && choices.length > 0)
+    return valueFor(choices[0] as JsonSchema | boolean, name, findings, root, depth + 1)
+  if (schema.allOf !== undefined && schema.type === undefined)
+    return valueFor(merged(schema.allOf), name, findings, root, depth + 1)
   const type = Array.isArray(schema.type) ? schema.type[0] : (schema.type ?? (schema.properties ? 'object' : undefined))
   switch (type) {
     case 'object': {
       const value: { [key: string]: Json } = {}
-      for (const [key, each] of Object.entries(schema.properties ?? {})) value[key] = valueFor(each, key, findings, root, depth + 1)
-      for (const key of schema.required ?? []) value[key] ??= key in (schema.properties ?? {}) ? (value[key] as Json) : findings.answer
+      for (const [key, each] of Object.entries(schema.properties ?? {}))
+        value[key] = valueFor(each, key, findings, root, depth + 1)
+      for (const key of schema.required ?? [])
+        value[key] ??= key in (schema.properties ?? {}) ? (value[key] as Json) : findings.answer
       return value
     }
     case 'array':
@@ -85,9 +97,19 @@ function valueFor(schema: JsonSchema | boolean, name: string, findings: Findings
       return stringFor(schema, name, findings)
     case 'number':
     case 'integer': {
-      const wanted = /confiden|score|probab|support/i.test(name) ? (findings.isAnswered ? 1 : 0) : Number(/-?\d[\d,]*(?:\.\d+)?/.exec(findings.answer.replaceAll(/\[[^\]]*\]/g, ''))?.[0].replaceAll(',', '') ?? 0)
-      const low = schema.minimum ?? (typeof schema.exclusiveMinimum === 'number' ? schema.exclusiveMinimum + 1 : -Number.MAX_SAFE_INTEGER)
-      const high = schema.maximum ?? (typeof schema.exclusiveMaximum === 'number' ? schema.exclusiveMaximum - 1 : Number.MAX_SAFE_INTEGER)
+      const wanted = /confiden|score|probab|support/i.test(name)
+        ? findings.isAnswered
+          ? 1
+          : 0
+        : Number(
+            /-?\d[\d,]*(?:\.\d+)?/.exec(findings.answer.replaceAll(/\[[^\]]*\]/g, ''))?.[0].replaceAll(',', '') ?? 0,
+          )
+      const low =
+        schema.minimum ??
+        (typeof schema.exclusiveMinimum === 'number' ? schema.exclusiveMinimum + 1 : -Number.MAX_SAFE_INTEGER)
+      const high =
+        schema.maximum ??
+        (typeof schema.exclusiveMaximum === 'number' ? schema.exclusiveMaximum - 1 : Number.MAX_SAFE_INTEGER)
       const value = Math.min(high, Math.max(low, wanted))
       return type === 'integer' ? Math.trunc(value) : value
     }
@@ -103,35 +125,65 @@ function valueFor(schema: JsonSchema | boolean, name: string, findings: Findings
 function arrayFor(schema: JsonSchema, name: string, findings: Findings, root: JsonSchema, depth: number): Json[] {
   const items = Array.isArray(schema.items) ? schema.items[0] : schema.items
   let values: Json[]
-  if (isStringArray(schema)) values = /cit|sourc|referenc/i.test(name) ? [...findings.citations] : /evidence|quote|answer/i.test(name) ? [findings.answer] : [...findings.questions]
+  if (isStringArray(schema))
+    values = /cit|sourc|referenc/i.test(name)
+      ? [...findings.citations]
+      : /evidence|quote|answer/i.test(name)
+        ? [findings.answer]
+        : [...findings.questions]
   else if (items === undefined) values = []
-  else if (typeof items === 'object' && items.properties !== undefined && /question|quer|task|step|plan/i.test(name + Object.keys(items.properties).join(' ')))
-    values = findings.questions.map((question) => valueFor(items, name, { ...findings, questions: [question] }, root, depth + 1))
-  else values = findings.isAnswered || (schema.minItems ?? 0) > 0 ? [valueFor(items, name, findings, root, depth + 1)] : []
+  else if (
+    typeof items === 'object' &&
+    items.properties !== undefined &&
+    /question|quer|task|step|plan/i.test(name + Object.keys(items.properties).join(' '))
+  )
+    values = findings.questions.map((question) =>
+      valueFor(items, name, { ...findings, questions: [question] }, root, depth + 1),
+    )
+  else
+    values = findings.isAnswered || (schema.minItems ?? 0) > 0 ? [valueFor(items, name, findings, root, depth + 1)] : []
   const least = schema.minItems ?? 0
-  while (values.length < least) values.push(items === undefined ? findings.answer : isStringArray(schema) ? (findings.questions[0] ?? '') : valueFor(items, name, findings, root, depth + 1))
+  while (values.length < least)
+    values.push(
+      items === undefined
+        ? findings.answer
+        : isStringArray(schema)
+          ? (findings.questions[0] ?? '')
+          : valueFor(items, name, findings, root, depth + 1),
+    )
   return values.slice(0, schema.maxItems ?? values.length)
 }
 
 function stringFor(schema: JsonSchema, name: string, findings: Findings): string {
-  const text = /question|query|task|title/i.test(name) ? (findings.questions[0] ?? '') : /cit|sourc|referenc|path/i.test(name) ? (findings.citations[0] ?? '') : findings.answer
+  const text = /question|query|task|title/i.test(name)
+    ? (findings.questions[0] ?? '')
+    : /cit|sourc|referenc|path/i.test(name)
+      ? (findings.citations[0] ?? '')
+      : findings.answer
   const cut = text.slice(0, schema.maxLength ?? text.length)
   return cut.padEnd(schema.minLength ?? 0, '.')
 }
 
 /** Of an enumeration, the member that says yes or no as the findings do, else the first. */
 function enumValue(values: readonly Json[], findings: Findings): Json {
-  const wanted = findings.isAnswered ? /^(?:yes|true|supported|answered|found|complete|done|ok)$/i : /^(?:no|false|unsupported|unanswered|not[-_ ]?found|unknown|none|missing)$/i
+  const wanted = findings.isAnswered
+    ? /^(?:yes|true|supported|answered|found|complete|done|ok)$/i
+    : /^(?:no|false|unsupported|unanswered|not[-_ ]?found|unknown|none|missing)$/i
   return values.find((each) => typeof each === 'string' && wanted.test(each)) ?? (values[0] as Json)
 }
 
 function resolveRef(ref: string, root: JsonSchema): JsonSchema {
   let at: unknown = root
-  for (const part of ref.replace(/^#\/?/, '').split('/').filter(Boolean)) at = (at as Record<string, unknown> | undefined)?.[part.replaceAll('~1', '/').replaceAll('~0', '~')]
+  for (const part of ref.replace(/^#\/?/, '').split('/').filter(Boolean))
+    at = (at as Record<string, unknown> | undefined)?.[part.replaceAll('~1', '/').replaceAll('~0', '~')]
   return (at ?? {}) as JsonSchema
 }
 
 function merged(parts: readonly (JsonSchema | boolean)[]): JsonSchema {
   const schemas = parts.filter((part): part is JsonSchema => typeof part !== 'boolean')
-  return { ...Object.assign({}, ...schemas), properties: Object.assign({}, ...schemas.map((each) => each.properties ?? {})), required: schemas.flatMap((each) => each.required ?? []) } as JsonSchema
+  return {
+    ...Object.assign({}, ...schemas),
+    properties: Object.assign({}, ...schemas.map((each) => each.properties ?? {})),
+    required: schemas.flatMap((each) => each.required ?? []),
+  } as JsonSchema
 }

@@ -3,7 +3,7 @@
  *
  *     const { ranked, support, missing } = rank(parseQuestion('Who …?'), evidence)
  *
- * Each sentence gets a few plain measures (`Features`): how much of the question, weighted by the rarity of its words, stands in it, next to it, or in its headings and path; whether the words
+ * Each sentence gets a few plain measures (reader-features.ts): how much of the question, weighted by the rarity of its words, stands in it, next to it, or in its headings and path; whether the words
  * stay together; whether it has the form of a definition and holds the kind of thing asked for. Its score is their weighted sum, and so is its support, with other weights.
  *
  * Invariants
@@ -12,10 +12,9 @@
  *   RR3. A sentence is ranked once, however many tools returned it.
  */
 import type { Evidence } from './reader-evidence.ts'
-import { stemmed, type Question, type Term } from './reader-question.ts'
-import { toPassage, type Passage, type Sentence } from './reader-sentences.ts'
-import { stopWords } from '../folder/words.ts'
-import { isAkin, kinOf, monthPattern, numberWordPattern, wordsIn } from './reader-words.ts'
+import { measureSentences, placeOf, type Features } from './reader-features.ts'
+import type { Question, Term } from './reader-question.ts'
+import type { Sentence } from './reader-sentences.ts'
 
 export interface RankedSentence {
   readonly sentence: Sentence
@@ -35,116 +34,97 @@ export interface Ranking {
   readonly missing: readonly Term[]
 }
 
-/** What is measured of a sentence. Shares are of the question's terms, weighted by rarity; each term counts once, where it is met best. */
-export interface Features {
-  /** Share of terms in the sentence itself. */
-  here: number
-  /** Share met by a kindred word in it. */
-  kin: number
-  /** Share in the sentence before or after. */
-  near: number
-  /** Share in the headings above. */
-  heading: number
-  /** Share in the path. */
-  path: number
-  /** Share elsewhere in the passage. */
-  passage: number
-  /** Share of names and numbers found nowhere around. */
-  lostName: number
-  /** Share of names and numbers in the sentence itself. */
-  nameHere: number
-  /** Of the terms that are no names alone, the share met: a sentence that only holds the name asked about says something else of it. */
-  plainMet: number
-  /** Share of terms that no file holds at all, as far as searches for single words told. */
-  absent: number
-  /** 1 when nothing of what the question turns on is in the sentence, 0.5 when it is only near it. */
-  headLost: number
-  /** 1 when a name stands right beside the role asked for («Flask, the third mate»). */
-  beside: number
-  /** How close together the terms stand, 0 to 1. */
-  close: number
-  /** Share of neighbouring terms that are neighbours here too. */
-  pairs: number
-  /** 1 for a defining form. */
-  defining: number
-  /** Share of the last heading, or of the file name, that the question says too. */
-  headed: number
-  /** The kind of thing asked for is here: 0 to 1. */
-  fits: number
-  /** It is, and a reason or an occasion was asked for. */
-  explains: number
-  /** It is not here: 0 to 1. */
-  unfit: number
-  /** The kind of thing asked for stands close to the terms: 0 to 1. */
-  fitsClose: number
-  /** 1 for the first of the search results, less for later ones. */
-  rank: number
-  asking: number
-  title: number
-  code: number
-  table: number
-  short: number
-  /** Words beyond 40, in hundreds. */
-  long: number
-}
-
 const rankedMax = 12
 
 /** Weights of the score. Tuned on the tuning half of test/quality/questions only. */
 export const scoreWeights: Readonly<Features> = {
-  here: 0.98, kin: 0.93, near: 0.34, heading: 0.91, path: 0.99, passage: 0.33, lostName: -0.16, nameHere: 0, plainMet: 0.15, absent: 0, headLost: -0.1,
-  beside: 0.08, close: 0.02, pairs: 0.23, defining: 0.6, headed: 0.15, fits: 0.31, explains: 0, unfit: -0.21, fitsClose: 0.19, rank: 0.25,
-  asking: -0.13, title: -0.52, code: -0.2, table: -0.19, short: -0.23, long: -0.31,
+  here: 0.98,
+  kin: 0.93,
+  near: 0.34,
+  heading: 0.91,
+  path: 0.99,
+  passage: 0.33,
+  lostName: -0.16,
+  nameHere: 0,
+  plainMet: 0.15,
+  absent: 0,
+  headLost: -0.1,
+  beside: 0.08,
+  close: 0.02,
+  pairs: 0.23,
+  defining: 0.6,
+  headed: 0.15,
+  fits: 0.31,
+  explains: 0,
+  unfit: -0.21,
+  fitsClose: 0.19,
+  rank: 0.25,
+  asking: -0.13,
+  title: -0.52,
+  code: -0.2,
+  table: -0.19,
+  short: -0.23,
+  long: -0.31,
 }
 
 /** Weights of the support, with a constant. Tuned likewise. */
 export const supportWeights: Readonly<Features> & { readonly constant: number } = {
-  here: 0.7, kin: 0.43, near: 0, heading: 0.31, path: 0.6, passage: 0.26, lostName: -0.79, nameHere: 0, plainMet: 2.13, absent: -0.83, headLost: -0.7,
-  beside: 0, close: 0, pairs: 0.68, defining: 0.77, headed: 0.8, fits: 0.37, explains: 0.27, unfit: -0.07, fitsClose: 0.69, rank: 0.06, asking: 0,
-  title: 0, code: 0, table: 0, short: 0, long: 0, constant: -2.53,
+  here: 0.7,
+  kin: 0.43,
+  near: 0,
+  heading: 0.31,
+  path: 0.6,
+  passage: 0.26,
+  lostName: -0.79,
+  nameHere: 0,
+  plainMet: 2.13,
+  absent: -0.83,
+  headLost: -0.7,
+  beside: 0,
+  close: 0,
+  pairs: 0.68,
+  defining: 0.77,
+  headed: 0.8,
+  fits: 0.37,
+  explains: 0.27,
+  unfit: -0.07,
+  fitsClose: 0.69,
+  rank: 0.06,
+  asking: 0,
+  title: 0,
+  code: 0,
+  table: 0,
+  short: 0,
+  long: 0,
+  constant: -2.53,
 }
 
 /** Ranks every sentence of the evidence. */
-export function rank(question: Question, evidence: readonly Evidence[], wordScores: ReadonlyMap<string, number> = new Map()): Ranking {
+export function rank(
+  question: Question,
+  evidence: readonly Evidence[],
+  wordScores: ReadonlyMap<string, number> = new Map(),
+): Ranking {
   const { asked, measured } = measureSentences(question, evidence, wordScores)
   const best = new Map<string, RankedSentence>()
   for (const { sentence, features } of measured) {
-    const judged = { sentence, features, score: weigh(features, scoreWeights), support: 1 / (1 + Math.exp(-(supportWeights.constant + weigh(features, supportWeights)))) }
+    const judged = {
+      sentence,
+      features,
+      score: weigh(features, scoreWeights),
+      support: 1 / (1 + Math.exp(-(supportWeights.constant + weigh(features, supportWeights)))),
+    }
     const key = `${sentence.path}\n${sentence.line}\n${sentence.text}`
     const before = best.get(key)
     if (before === undefined || judged.score > before.score) best.set(key, judged)
   }
-  const ranked = [...best.values()].sort(order).slice(0, rankedMax)
+  const ranked = [...best.values()].toSorted(order).slice(0, rankedMax)
   const top = ranked[0]
   if (top === undefined) return { ranked, support: 0, missing: question.terms }
-  const missing = asked.terms.filter((term) => placeOf(term, top.sentence) === undefined).sort((a, b) => b.weight - a.weight)
+  const missing = asked.terms
+    .filter((term) => placeOf(term, top.sentence) === undefined)
+    .toSorted((a, b) => b.weight - a.weight)
   return { ranked, support: top.support, missing }
-}
-
-/** The features of every sentence, before any weight; what the tuner works on. */
-export function measureSentences(
-  question: Question,
-  evidence: readonly Evidence[],
-  wordScores: ReadonlyMap<string, number>,
-): { asked: Asked; measured: { sentence: Sentence; features: Features }[] } {
-  const passages = evidence.map(toPassage)
-  const terms = question.terms.map((term) => ({ ...term, weight: term.weight * rarity(term, passages, wordScores) }))
-  const total = terms.reduce((sum, term) => sum + term.weight, 0)
-  const own = new Set(wordsIn(question.text).map((word) => word.raw.toLowerCase()))
-  const asked: Asked = { question, terms, total, subject: stemmed(question.subject), own, wordScores }
-  return { asked, measured: passages.flatMap((passage) => passage.sentences.map((sentence) => ({ sentence, features: featuresOf(sentence, asked) }))) }
-}
-
-interface Asked {
-  readonly question: Question
-  readonly terms: readonly Term[]
-  /** Sum of the weights of the terms. */
-  readonly total: number
-  /** Stems of the subject of a definition. */
-  readonly subject: string
-  /** The words of the question, lower case: what it already says is not its answer. */
-  readonly own: ReadonlySet<string>
-  readonly wordScores: ReadonlyMap<string, number>
 }
 
 function weigh(features: Features, weights: Readonly<Features>): number {
@@ -154,230 +134,8 @@ function weigh(features: Features, weights: Readonly<Features>): number {
 }
 
 function order(a: RankedSentence, b: RankedSentence): number {
-  return b.score - a.score || (a.sentence.path < b.sentence.path ? -1 : a.sentence.path > b.sentence.path ? 1 : a.sentence.line - b.sentence.line)
-}
-
-/**
- * How rare a term is, 0.12 to 1. Best known from the scores of searches for single words, where the rarest counts 1; else from how many of the passages found hold it.
- * A word that is nowhere counts in full when it is a name, and less when another word may stand for it.
- */
-function rarity(term: Term, passages: readonly Passage[], wordScores: ReadonlyMap<string, number>): number {
-  const score = wordScores.get(term.raw.toLowerCase())
-  if (score !== undefined) {
-    const rarest = Math.max(...wordScores.values())
-    if (score === 0) return term.isName ? 1 : 0.7
-    return Math.max(0.12, (score / rarest) ** 1.3)
-  }
-  const count = passages.length
-  if (count < 4) return 1
-  const holding = passages.filter((passage) => passage.stems.has(term.stem) || passage.headingStems.has(term.stem)).length
-  if (holding === 0) return term.isName ? 1 : 0.7
-  return Math.max(0.2, Math.log((count + 1) / (holding + 0.5)) / Math.log(count + 1))
-}
-
-function featuresOf(sentence: Sentence, asked: Asked): Features {
-  const { question, terms, total } = asked
-  const features: Features = {
-    here: 0, kin: 0, near: 0, heading: 0, path: 0, passage: 0, lostName: 0, nameHere: 0, plainMet: 0, absent: 0, headLost: 0, beside: 0, close: 0, pairs: 0, defining: 0, headed: 0, fits: 0, explains: 0, unfit: 0, fitsClose: 0,
-    rank: 1 / (1 + 0.4 * sentence.passage.evidence.rank), asking: sentence.text.endsWith('?') ? 1 : 0, title: sentence.form === 'heading' ? 1 : 0, code: sentence.form === 'code' ? 1 : 0,
-    table: sentence.form === 'table' ? 1 : 0, short: sentence.words.length < 4 ? 1 : 0, long: Math.max(0, sentence.words.length - 40) / 100,
-  }
-  let plain = 0
-  let plainMet = 0
-  for (const term of terms) {
-    const share = total === 0 ? 0 : term.weight / total
-    const place = placeOf(term, sentence)
-    if (place !== undefined) features[place] += share
-    if (term.isName && place === undefined) features.lostName += share
-    if (term.isName && place === 'here') features.nameHere += share
-    if (!term.isName) {
-      plain += term.weight
-      if (place !== undefined) plainMet += term.weight * plainWorth[place]
-    }
-    if (asked.wordScores.get(term.raw.toLowerCase()) === 0) features.absent += share
-  }
-  features.plainMet = plain === 0 ? 1 : plainMet / plain
-  features.headLost = headLost(sentence, question)
-  features.beside = question.asks === 'name' ? beside(sentence, asked) : 0
-  features.close = closeness(sentence, terms)
-  features.pairs = pairsKept(sentence, question)
-  features.defining = definingForm(sentence, question, asked.subject)
-  features.headed = Math.max(sharedTitle(sentence.passage.evidence.heading.split(' > ').at(-1) ?? '', asked), sharedTitle(sentence.path.split('/').at(-1) ?? '', asked))
-  const fit = fitOf(sentence, asked)
-  if (fit > 0) {
-    features.fits = fit
-    if (question.asks === 'reason' || question.asks === 'occasion') features.explains = 1
-    features.fitsClose = fitCloseness(sentence, asked)
-  } else features.unfit = -fit
-  return features
-}
-
-type Place = 'here' | 'kin' | 'near' | 'heading' | 'path' | 'passage'
-
-const plainWorth: Readonly<Record<Place, number>> = { here: 1, kin: 0.8, near: 0.6, heading: 0.8, path: 0.6, passage: 0.3 }
-
-/** Where a term is met best, nearest first; undefined when it is not. */
-function placeOf(term: Term, sentence: Sentence): Place | undefined {
-  const { passage, index } = sentence
-  if (sentence.stems.has(term.stem)) return 'here'
-  const kin = term.isName ? undefined : kinOf(term.stem)
-  const hasKin = (stems: ReadonlySet<string> | undefined): boolean => {
-    if (kin === undefined || stems === undefined) return false
-    for (const each of kin) if (stems.has(each)) return true
-    for (const each of stems) if (isAkin(each, term.stem)) return true
-    return false
-  }
-  if (hasKin(sentence.stems)) return 'kin'
-  if (passage.headingStems.has(term.stem)) return 'heading'
-  const before = passage.sentences[index - 1]
-  const after = passage.sentences[index + 1]
-  if (before?.stems.has(term.stem) || after?.stems.has(term.stem)) return 'near'
-  if (passage.pathStems.has(term.stem)) return 'path'
-  if (passage.stems.has(term.stem) || hasKin(before?.stems) || hasKin(after?.stems) || hasKin(passage.headingStems)) return 'passage'
-  return undefined
-}
-
-/** 0 to 1: the share of a title (a heading, a file name) that the question says too; 0 for titles of numbers only. */
-function sharedTitle(title: string, { question }: Asked): number {
-  const words = stemsOfTitle(title)
-  if (words.length === 0) return 0
-  const said = new Set(wordsIn(question.text).map((word) => word.stem))
-  return words.filter((word) => said.has(word)).length / Math.max(2, words.length)
-}
-
-const titles = new Map<string, readonly string[]>()
-const titlesMax = 10_000
-
-function stemsOfTitle(title: string): readonly string[] {
-  const known = titles.get(title)
-  if (known !== undefined) return known
-  const found = wordsIn(title.replace(/\.\w{1,5}$/, '').replaceAll(/[-_.]/g, ' '))
-    .map((word) => word.stem)
-    .filter((word) => !/^\d+$/.test(word))
-  if (titles.size >= titlesMax) titles.clear()
-  titles.set(title, found)
-  return found
-}
-
-function headLost(sentence: Sentence, question: Question): number {
-  if (question.head.length === 0) return 0
-  const held = (stems: ReadonlySet<string> | undefined): boolean => stems !== undefined && question.head.some((head) => stems.has(head) || [...kinOf(head)].some((kin) => stems.has(kin)) || [...stems].some((each) => isAkin(each, head)))
-  if (held(sentence.stems)) return 0
-  const { passage, index } = sentence
-  return held(passage.sentences[index - 1]?.stems) || held(passage.sentences[index + 1]?.stems) || held(passage.headingStems) ? 0.5 : 1
-}
-
-/** 1 when a name that the question does not hold stands within three words of what the question turns on. */
-function beside(sentence: Sentence, { question, own }: Asked): number {
-  if (question.head.length === 0) return 0
-  const names = new Set(namesIn(sentence, own))
-  const first = sentence.words[0]
-  if (first !== undefined && /^\p{Lu}\p{Ll}/u.test(first.raw) && !own.has(first.raw.toLowerCase()) && !stopWords.has(first.raw.toLowerCase())) names.add(first.raw)
-  for (const [place, word] of sentence.words.entries()) {
-    if (word.stem !== question.head.at(-1)) continue
-    for (let other = Math.max(0, place - 4); other <= place + 3; other++) if (names.has(sentence.words[other]?.raw ?? '')) return 1
-  }
-  return 0
-}
-
-/** 0 to 1: how close together the terms of the question stand in a sentence. */
-function closeness(sentence: Sentence, terms: readonly Term[]): number {
-  const wanted = new Set(terms.map((term) => term.stem))
-  const places: { place: number; stem: string }[] = []
-  for (const [place, word] of sentence.words.entries()) if (wanted.has(word.stem)) places.push({ place, stem: word.stem })
-  const distinct = new Set(places.map((each) => each.stem)).size
-  if (distinct < 2) return 0
-  let shortest = Infinity
-  for (let from = 0; from < places.length; from++) {
-    const seen = new Set<string>()
-    for (let to = from; to < places.length; to++) {
-      seen.add((places[to] as { stem: string }).stem)
-      if (seen.size === distinct) {
-        shortest = Math.min(shortest, (places[to] as { place: number }).place - (places[from] as { place: number }).place + 1)
-        break
-      }
-    }
-  }
-  return (distinct / Math.max(distinct, shortest)) * Math.min(1, distinct / 3)
-}
-
-/** 0 to 1: the share of neighbouring terms of the question that are neighbours in the sentence too. */
-function pairsKept(sentence: Sentence, question: Question): number {
-  if (question.pairs.length === 0) return 0
-  const follows = new Set<string>()
-  for (let place = 0; place < sentence.words.length; place++)
-    for (let next = place + 1; next <= place + 3 && next < sentence.words.length; next++) follows.add(`${sentence.words[place]?.stem} ${sentence.words[next]?.stem}`)
-  return question.pairs.filter(([a, b]) => follows.has(`${a} ${b}`) || follows.has(`${b} ${a}`)).length / question.pairs.length
-}
-
-/** 1 when a sentence has the form of a definition of the subject («X is a …», «X. NOUN — …»), 0 otherwise. */
-function definingForm(sentence: Sentence, question: Question, subject: string): number {
-  if (sentence.form === 'heading' || sentence.form === 'code' || (question.asks !== 'definition' && !(question.asks === 'name' && subject !== ''))) return 0
-  const doing = /^what (?:does|do) (.+?) (?:do|mean)\b|^what is (.+?) (?:used )?for\b/i.exec(question.text)
-  const wanted = doing ? stemmed(doing[1] ?? doing[2] ?? '') : subject
-  if (wanted === '' || wanted.split(' ').length > 6) return 0
-  const plain = sentence.text.replaceAll(/[`*_"“”]/g, '').replace(/^[-•\s]+/, '')
-  const lead =
-    /^(?:(?:an?|the)\s+)?(.+?)(?:\s*\([^)]*\))?[,.]?\s*(?:\b(?:is|are|was|were|means|refers to|stands for|calculates?|creates?|computes?|returns?|lets?|allows?|helps?|represents?)\b|—|:|\bnoun\b)/i.exec(plain)
-  if (lead === null) return 0
-  const said = stemmed(lead[1] ?? '')
-  return said === wanted ? 1 : said.endsWith(` ${wanted}`) && said.split(' ').length <= wanted.split(' ').length + 2 ? 0.6 : 0
-}
-
-const reasonPattern =
-  /\b(?:because|since|due to|so that|in order|reason|owing to|therefore|thus|for security|caused? by|causes?|occurs? when|happens? (?:when|because)|to (?:prevent|avoid|protect|ensure))\b/i
-
-/** 1 when the sentence holds the kind of thing asked for beyond what the question names itself, -1 when it does not, 0 when that cannot be told. */
-function fitOf(sentence: Sentence, { question, own }: Asked): number {
-  const text = sentence.text
-  switch (question.asks) {
-    case 'number': {
-      if (sentence.words.some((word) => /^\p{N}/u.test(word.raw) && !own.has(word.raw.toLowerCase()) && !/^1[5-9]\d\d$/.test(word.raw))) return 1
-      return numberWordPattern.test(text.replaceAll(/\b(?:no|none|one|half|once|single|first|second|third)\b/gi, '')) ? 0.8 : -1
-    }
-    case 'time': {
-      const years = text.match(/\b1[5-9]\d\d\b|\b20\d\d\b/g)?.filter((year) => !own.has(year)) ?? []
-      if (/\b(?:date|day)\b/i.test(question.text)) return /\d(?:st|nd|rd|th|d)?\s+(?:day\s+)?(?:of\s+)?[A-Z]|[a-z]\s+\d{1,2}(?:st|nd|rd|th)?\b/.test(text) && monthPattern.test(text) ? 1 : years.length > 0 ? 0.4 : -1
-      if (years.length > 0 || monthPattern.test(text)) return 1
-      return /\b(?:day|night|morning|century|ago|yesterday|today|o'clock|when|after|before|if)\b/i.test(text) ? -0.3 : -1
-    }
-    case 'name':
-      return namesIn(sentence, own).length > 0 ? 1 : -0.6
-    case 'place':
-      return /\b(?:in|at|from|of|to|near|off|on|for|upon)\s+(?:the\s+)?\p{Lu}\p{L}+/u.test(text) && namesIn(sentence, own).length > 0 ? 1 : -0.6
-    case 'occasion':
-      return /\b(?:when|if|whenever|once|after|before)\b/i.test(text) ? 1 : -0.5
-    case 'which':
-      return namesIn(sentence, own).length > 0 || codeIn(text, own) ? 0.6 : -0.2
-    case 'reason':
-      return reasonPattern.test(text) ? 1 : 0
-    default:
-      return 0
-  }
-}
-
-/** 0 to 1: how close the kind of thing asked for stands to a term of the question. */
-function fitCloseness(sentence: Sentence, { question, terms, own }: Asked): number {
-  if (question.asks === 'reason' || question.asks === 'occasion' || question.asks === 'which') return 0
-  const wanted = new Set(terms.map((term) => term.stem))
-  const names = question.asks === 'name' || question.asks === 'place' ? new Set(namesIn(sentence, own)) : undefined
-  let nearest = Infinity
-  const termPlaces = sentence.words.flatMap((word, place) => (wanted.has(word.stem) ? [place] : []))
-  for (const [place, word] of sentence.words.entries()) {
-    const isKind = names ? names.has(word.raw) : (/^\p{N}/u.test(word.raw) || monthPattern.test(word.raw) || (question.asks === 'number' && numberWordPattern.test(word.raw))) && !own.has(word.raw.toLowerCase())
-    if (isKind) for (const other of termPlaces) nearest = Math.min(nearest, Math.abs(place - other))
-  }
-  return nearest === Infinity ? 0 : 1 / (1 + nearest / 3)
-}
-
-/** True when a text names something in code quotes that the question does not. */
-function codeIn(text: string, own: ReadonlySet<string>): boolean {
-  return [...text.matchAll(/`([^`\s]+)`/g)].some((match) => !own.has((match[1] ?? '').toLowerCase()))
-}
-
-/** Capitalised words inside a sentence that the question does not hold. */
-function namesIn(sentence: Sentence, own: ReadonlySet<string>): string[] {
-  return sentence.words
-    .filter((word) => /^\p{Lu}[\p{L}'-]+/u.test(word.raw) && word.at > 0 && !own.has(word.raw.toLowerCase()) && !/[.?!]["'”)]*\s*$/.test(sentence.text.slice(0, word.at)))
-    .map((word) => word.raw)
+  return (
+    b.score - a.score ||
+    (a.sentence.path < b.sentence.path ? -1 : a.sentence.path > b.sentence.path ? 1 : a.sentence.line - b.sentence.line)
+  )
 }

@@ -32,7 +32,8 @@ export interface Passage {
   readonly pathStems: ReadonlySet<string>
 }
 
-const abbreviation = /(?:\b(?:Mr|Mrs|Ms|Messrs|Dr|Gen|Capt|Col|Lieut|St|No|Hon|Rev|Jr|Sr|vs|etc|viz|cf|e\.g|i\.e|p|pp|vol|fig|approx)|\b[A-Z])\.["'”)]*\s*$/
+const abbreviation =
+  /(?:\b(?:Mr|Mrs|Ms|Messrs|Dr|Gen|Capt|Col|Lieut|St|No|Hon|Rev|Jr|Sr|vs|etc|viz|cf|e\.g|i\.e|p|pp|vol|fig|approx)|\b[A-Z])\.["'”)]*\s*$/
 
 /** Cuts a passage into sentences. */
 export function toPassage(evidence: Evidence): Passage {
@@ -76,7 +77,8 @@ function joined(sentences: readonly Sentence[]): Sentence[] {
   const pairs: Sentence[] = []
   for (const sentence of sentences) {
     const before = sentences[sentence.index - 1]
-    if (before === undefined || sentence.form !== 'prose' || before.form !== 'prose' || !refersBack.test(sentence.text)) continue
+    if (before === undefined || sentence.form !== 'prose' || before.form !== 'prose' || !refersBack.test(sentence.text))
+      continue
     if (sentence.line - before.endLine > 1 || before.words.length + sentence.words.length > joinedWordsMax) continue
     const shift = before.text.length + 1
     pairs.push({
@@ -140,7 +142,10 @@ function blocksOf(evidence: Evidence): Block[] {
 
 function isCodeLine(row: string): boolean {
   if (row.length > 200 || /[.?!]["')*_`]*\s*$/.test(row)) return false
-  return /^\s*(?:[})\]>]|import\b.*\bfrom\b|export\b|const\b|let\b|return\b|<\/?\w|@\w+\/|\/\/|\w+: .*,$)/.test(row) || (/[{;(]\s*$/.test(row) && /[=(){}<>]/.test(row))
+  return (
+    /^\s*(?:[})\]>]|import\b.*\bfrom\b|export\b|const\b|let\b|return\b|<\/?\w|@\w+\/|\/\/|\w+: .*,$)/.test(row) ||
+    (/[{;(]\s*$/.test(row) && /[=(){}<>]/.test(row))
+  )
 }
 
 function cutSentences(text: string): (readonly [number, number])[] {

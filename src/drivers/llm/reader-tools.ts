@@ -39,7 +39,18 @@ interface ReadTool {
   readonly to?: string
 }
 
-const queryProperties = ['query', 'q', 'question', 'search', 'search_query', 'searchQuery', 'keywords', 'terms', 'text', 'input']
+const queryProperties = [
+  'query',
+  'q',
+  'question',
+  'search',
+  'search_query',
+  'searchQuery',
+  'keywords',
+  'terms',
+  'text',
+  'input',
+]
 const resultsWanted = 20
 const searchToolsMax = 3
 const wordsAloneMax = 6
@@ -64,28 +75,43 @@ export function knownTools(options: Pick<LanguageModelV4CallOptions, 'tools' | '
     const query = queryProperties.find((name) => strings.includes(name))
     if (expression !== undefined && fills(expression)) calculators.push({ name: tool.name, property: expression })
     else if (query !== undefined && fills(query)) {
-      const limit = ['limit', 'topK', 'top_k', 'k', 'maxResults', 'max_results', 'count'].map((name) => numbers.get(name)).find((each) => each !== undefined)
-      searches.push({ name: tool.name, property: query, ...(limit ? { limit: { property: limit.name, value: Math.min(resultsWanted, limit.maximum) } } : {}) })
+      const limit = ['limit', 'topK', 'top_k', 'k', 'maxResults', 'max_results', 'count']
+        .map((name) => numbers.get(name))
+        .find((each) => each !== undefined)
+      searches.push({
+        name: tool.name,
+        property: query,
+        ...(limit ? { limit: { property: limit.name, value: Math.min(resultsWanted, limit.maximum) } } : {}),
+      })
     } else if (path !== undefined && query === undefined) {
       const from = ['from', 'start', 'startLine', 'start_line', 'line', 'fromLine'].find((name) => numbers.has(name))
       const to = ['to', 'end', 'endLine', 'end_line', 'toLine'].find((name) => numbers.has(name))
       const looksLikeReading = /read|open|view|get|cat|show|fetch|file/i.test(tool.name)
-      if (looksLikeReading && fills(path, from, to)) reads.push({ name: tool.name, path, ...(from ? { from } : {}), ...(to ? { to } : {}) })
+      if (looksLikeReading && fills(path, from, to))
+        reads.push({ name: tool.name, path, ...(from ? { from } : {}), ...(to ? { to } : {}) })
     }
   }
   return { searches: searches.slice(0, searchToolsMax), reads: reads.slice(0, 1), calculators }
 }
 
-function shapeOf(tool: LanguageModelV4FunctionTool): { strings: string[]; numbers: Map<string, { name: string; maximum: number }>; required: readonly string[] } {
+function shapeOf(tool: LanguageModelV4FunctionTool): {
+  strings: string[]
+  numbers: Map<string, { name: string; maximum: number }>
+  required: readonly string[]
+} {
   const input = tool.inputSchema as JsonSchema
   const properties = input.properties ?? {}
   const strings: string[] = []
   const numbers = new Map<string, { name: string; maximum: number }>()
   for (const [name, schema] of Object.entries(properties)) {
     if (typeof schema === 'boolean') continue
-    const types = [schema.type, ...(schema.anyOf ?? []).map((each) => (typeof each === 'boolean' ? undefined : each.type))].flat()
+    const types = [
+      schema.type,
+      ...(schema.anyOf ?? []).map((each) => (typeof each === 'boolean' ? undefined : each.type)),
+    ].flat()
     if (types.includes('string') && schema.enum === undefined) strings.push(name)
-    if (types.includes('integer') || types.includes('number')) numbers.set(name, { name, maximum: typeof schema.maximum === 'number' ? schema.maximum : 50 })
+    if (types.includes('integer') || types.includes('number'))
+      numbers.set(name, { name, maximum: typeof schema.maximum === 'number' ? schema.maximum : 50 })
   }
   return { strings, numbers, required: input.required ?? [] }
 }
@@ -98,7 +124,12 @@ export function firstSearches(questions: readonly Question[], tools: KnownTools)
     if (questions.length > 1 || terms.length < 2) continue
     const plain = terms.filter((term) => !term.isName)
     if (plain.length >= 2 && plain.length < terms.length) queries.push(queryOf(plain))
-    queries.push(...[...terms].sort((a, b) => b.weight - a.weight).slice(0, wordsAloneMax).map((term) => term.raw))
+    queries.push(
+      ...[...terms]
+        .toSorted((a, b) => b.weight - a.weight)
+        .slice(0, wordsAloneMax)
+        .map((term) => term.raw),
+    )
   }
   return searchesFor(queries, tools)
 }
@@ -111,7 +142,8 @@ export function furtherCalls(question: Question, ranking: Ranking, tools: KnownT
   if (loose.length > question.terms.length) queries.push(loose.join(' '))
   const missing = ranking.missing.filter((term) => term.weight > 0.2)
   if (missing.length > 0) queries.push(queryOf(missing.slice(0, 4)))
-  for (const pair of question.pairs.slice(0, 3)) if (question.terms.length > 2) queries.push(queryOf(question.terms.filter((term) => pair.includes(term.stem))))
+  for (const pair of question.pairs.slice(0, 3))
+    if (question.terms.length > 2) queries.push(queryOf(question.terms.filter((term) => pair.includes(term.stem))))
   return [...searchesFor(queries, tools), ...readsAround(question, ranking, tools)]
 }
 
@@ -122,7 +154,10 @@ function queryOf(terms: readonly { readonly raw: string }[]): string {
 function searchesFor(queries: readonly string[], tools: KnownTools): Wish[] {
   const distinct = [...new Set(queries.map((query) => query.trim()).filter((query) => query !== ''))]
   return distinct.flatMap((query) =>
-    tools.searches.map((tool) => ({ toolName: tool.name, input: { [tool.property]: query, ...(tool.limit ? { [tool.limit.property]: tool.limit.value } : {}) } })),
+    tools.searches.map((tool) => ({
+      toolName: tool.name,
+      input: { [tool.property]: query, ...(tool.limit ? { [tool.limit.property]: tool.limit.value } : {}) },
+    })),
   )
 }
 
@@ -135,12 +170,16 @@ function readsAround(question: Question, ranking: Ranking, tools: KnownTools): W
   for (const { sentence } of ranking.ranked) {
     if (places.length >= readsMax) break
     const { pathStems, headingStems } = sentence.passage
-    const isAbout = question.asks === 'definition' && [...subject].every((stem) => pathStems.has(stem) || headingStems.has(stem))
+    const isAbout =
+      question.asks === 'definition' && [...subject].every((stem) => pathStems.has(stem) || headingStems.has(stem))
     const from = isAbout ? 1 : Math.max(1, sentence.line - linesBefore)
     if (places.some((place) => place.path === sentence.path && place.from <= from && from <= place.to)) continue
     places.push({ path: sentence.path, from, to: isAbout ? linesAtTop : sentence.endLine + linesAfter })
   }
-  return places.map(({ path, from, to }) => ({ toolName: tool.name, input: { [tool.path]: path, ...(tool.from ? { [tool.from]: from } : {}), ...(tool.to ? { [tool.to]: to } : {}) } }))
+  return places.map(({ path, from, to }) => ({
+    toolName: tool.name,
+    input: { [tool.path]: path, ...(tool.from ? { [tool.from]: from } : {}), ...(tool.to ? { [tool.to]: to } : {}) },
+  }))
 }
 
 /** The wishes not yet granted in this turn. */
@@ -153,5 +192,5 @@ export function withoutDone(wishes: readonly Wish[], steps: readonly Step[]): Wi
 }
 
 function keyOf(toolName: string, input: Readonly<Record<string, unknown>>): string {
-  return `${toolName} ${JSON.stringify(Object.entries(input).sort(([a], [b]) => (a < b ? -1 : 1)))}`
+  return `${toolName} ${JSON.stringify(Object.entries(input).toSorted(([a], [b]) => (a < b ? -1 : 1)))}`
 }

@@ -27,7 +27,9 @@ export function wordsIn(text: string): Word[] {
   const words: Word[] = []
   for (const match of text.matchAll(wordPattern)) {
     words.push({ raw: match[0], stem: stem(match[0]), at: match.index })
-    if (/\p{Ll}\p{Lu}/u.test(match[0])) for (const part of match[0].split(/(?<=\p{Ll})(?=\p{Lu})/u)) words.push({ raw: part, stem: stem(part), at: match.index })
+    if (/\p{Ll}\p{Lu}/u.test(match[0]))
+      for (const part of match[0].split(/(?<=\p{Ll})(?=\p{Lu})/u))
+        words.push({ raw: part, stem: stem(part), at: match.index })
   }
   return words
 }
@@ -53,10 +55,19 @@ soldier volunteer|discharge dismiss release|expire end|mail post|shore coast|fri
 `
   .trim()
   .split(/[|\n]/)
-  .map((group) => [...new Set(group.trim().split(/\s+/).map((word) => stem(word)))])
+  .map((group) => [
+    ...new Set(
+      group
+        .trim()
+        .split(/\s+/)
+        .map((word) => stem(word)),
+    ),
+  ])
 
 const kin = new Map<string, Set<string>>()
-for (const group of kinGroups) for (const word of group) kin.set(word, new Set([...(kin.get(word) ?? []), ...group.filter((other) => other !== word)]))
+for (const group of kinGroups)
+  for (const word of group)
+    kin.set(word, new Set([...(kin.get(word) ?? []), ...group.filter((other) => other !== word)]))
 
 const none: ReadonlySet<string> = new Set()
 
@@ -78,6 +89,7 @@ export const framingWords: ReadonlySet<string> = new Set(
     .map((word) => stem(word)),
 )
 
-export const monthPattern = /\b(?:January|February|March|April|May|June|July|August|September|October|November|December)\b/
+export const monthPattern =
+  /\b(?:January|February|March|April|May|June|July|August|September|October|November|December)\b/
 export const numberWordPattern =
   /\b(?:one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|thirteen|fourteen|fifteen|sixteen|seventeen|eighteen|nineteen|twenty|thirty|forty|fifty|sixty|seventy|eighty|ninety|hundred|thousand|million|billion|dozen|score|half|third|quarter|once|twice|thrice|no|none|single)(?:s|th|ths)?\b/i

@@ -10,7 +10,7 @@
  *
  * Invariants
  *   R1. Stateless and deterministic: the same call options give the same result, tool-call ids included; the stream carries exactly what doGenerate returns.
- *   R2. Everything after a quotation mark of its own is verbatim from the evidence, and stands at the line cited.
+ *   R2. Every quote is verbatim from the evidence and begins on the line cited; only line breaks become spaces, and an ellipsis ends a quote that was cut.
  *   R3. Where support is below `supportMin`, the answer begins with `refusalPrefix` and cites nothing.
  *   R4. At most `roundsMax` rounds of tool calls in a turn, never the same call twice.
  */
@@ -83,19 +83,24 @@ type Settings = Required<ReaderOptions>
 function generate(call: LanguageModelV4CallOptions, settings: Settings): LanguageModelV4GenerateResult {
   const read = readPrompt(call.prompt)
   const tools = knownTools(call)
-  const schema = call.responseFormat?.type === 'json' ? (call.responseFormat.schema as JsonSchema | undefined) : undefined
+  const schema =
+    call.responseFormat?.type === 'json' ? (call.responseFormat.schema as JsonSchema | undefined) : undefined
   const isPlan = call.responseFormat?.type === 'json' && asksForQuestions(schema)
   const parts = subQuestions(read.question)
 
   const expression = parts.length <= 1 ? arithmeticIn(read.question) : undefined
   const questions = parts.map(parseQuestion)
   const rankings = isPlan ? [] : questions.map((question) => rank(question, read.evidence, read.wordScores))
-  const wishes = isPlan && call.toolChoice?.type !== 'required' ? [] : wishesFor(read, questions, rankings, expression, tools, settings, call.toolChoice?.type === 'required')
+  const wishes =
+    isPlan && call.toolChoice?.type !== 'required'
+      ? []
+      : wishesFor(read, questions, rankings, expression, tools, settings, call.toolChoice?.type === 'required')
   if (wishes.length > 0) return toolCalls(call, wishes)
 
   const computed = expression === undefined ? undefined : computedIn(expression, read.steps)
   const findings: Findings = computed ?? answerOf(questions, rankings, settings)
-  const text = call.responseFormat?.type === 'json' ? toJson(schema, { ...findings, questions: parts }) : findings.answer
+  const text =
+    call.responseFormat?.type === 'json' ? toJson(schema, { ...findings, questions: parts }) : findings.answer
   return limited(call, text)
 }
 
@@ -122,7 +127,9 @@ function wishesFor(
   if (read.rounds === 0) return withoutDone(firstSearches(questions, tools), read.steps)
   const further = questions.flatMap((question, index) => {
     const ranking = rankings[index]
-    return ranking === undefined || ranking.support >= supportEnough ? [] : furtherCalls(question, ranking, tools, read.rounds)
+    return ranking === undefined || ranking.support >= supportEnough
+      ? []
+      : furtherCalls(question, ranking, tools, read.rounds)
   })
   return withoutDone(further, read.steps)
 }
@@ -145,7 +152,13 @@ interface Quote {
 }
 
 function answerOf(questions: readonly Question[], rankings: readonly Ranking[], settings: Settings): Findings {
-  if (questions.length === 0) return { answer: `${refusalPrefix}, because there is no question.`, citations: [], questions: [], isAnswered: false }
+  if (questions.length === 0)
+    return {
+      answer: `${refusalPrefix}, because there is no question.`,
+      citations: [],
+      questions: [],
+      isAnswered: false,
+    }
   const paragraphs: string[] = []
   const citations: string[] = []
   let isAnswered = false
@@ -162,7 +175,12 @@ function answerOf(questions: readonly Question[], rankings: readonly Ranking[], 
   }
   // A refusal of one part must not read as a refusal of all.
   if (isAnswered && paragraphs.length > 1) paragraphs.sort((a, b) => Number(isRefusal(a)) - Number(isRefusal(b)))
-  return { answer: paragraphs.join('\n\n'), citations: [...new Set(citations)], questions: questions.map((question) => question.text), isAnswered }
+  return {
+    answer: paragraphs.join('\n\n'),
+    citations: [...new Set(citations)],
+    questions: questions.map((question) => question.text),
+    isAnswered,
+  }
 }
 
 function quotesOf(ranking: Ranking, quotesMax: number): Quote[] {
@@ -183,7 +201,11 @@ function quotesOf(ranking: Ranking, quotesMax: number): Quote[] {
 /** A quote that is too long ends at a clause, with an ellipsis outside the quoted words. */
 function cut(text: string): string {
   if (text.length <= quoteCharsMax) return text
-  const end = Math.max(text.lastIndexOf('; ', quoteCharsMax), text.lastIndexOf(', ', quoteCharsMax), text.lastIndexOf(' ', quoteCharsMax) - 40)
+  const end = Math.max(
+    text.lastIndexOf('; ', quoteCharsMax),
+    text.lastIndexOf(', ', quoteCharsMax),
+    text.lastIndexOf(' ', quoteCharsMax) - 40,
+  )
   return `${text.slice(0, end > 0 ? end : quoteCharsMax)} …`
 }
 
@@ -195,7 +217,8 @@ function computedIn(expression: string, steps: readonly Step[]): Findings | unde
       return { answer: `${expression} could not be computed: ${why}`, citations: [], questions: [], isAnswered: false }
     }
     const value = numberIn(step.output.type === 'json' || step.output.type === 'text' ? step.output.value : undefined)
-    if (value !== undefined) return { answer: `${expression} = ${value}`, citations: [], questions: [], isAnswered: true }
+    if (value !== undefined)
+      return { answer: `${expression} = ${value}`, citations: [], questions: [], isAnswered: true }
   }
   return undefined
 }
@@ -215,21 +238,38 @@ function numberIn(value: unknown): number | undefined {
 
 function limited(call: LanguageModelV4CallOptions, text: string): LanguageModelV4GenerateResult {
   let kept = text
-  for (const stop of call.stopSequences ?? []) if (stop !== '' && kept.includes(stop)) kept = kept.slice(0, kept.indexOf(stop))
+  for (const stop of call.stopSequences ?? [])
+    if (stop !== '' && kept.includes(stop)) kept = kept.slice(0, kept.indexOf(stop))
   const charsMax = call.maxOutputTokens === undefined ? Infinity : Math.max(0, call.maxOutputTokens) * charsPerToken
   const isCut = kept.length > charsMax
   if (isCut) kept = kept.slice(0, charsMax)
   return resultOf(call, kept === '' ? [] : [{ type: 'text', text: kept }], isCut ? 'length' : 'stop')
 }
 
-function resultOf(call: LanguageModelV4CallOptions, content: LanguageModelV4Content[], unified: LanguageModelV4FinishReason['unified']): LanguageModelV4GenerateResult {
-  const input = tokensOf(JSON.stringify(call.prompt, withoutBytes).length + (call.tools ? JSON.stringify(call.tools).length : 0))
+function resultOf(
+  call: LanguageModelV4CallOptions,
+  content: LanguageModelV4Content[],
+  unified: LanguageModelV4FinishReason['unified'],
+): LanguageModelV4GenerateResult {
+  const input = tokensOf(
+    JSON.stringify(call.prompt, withoutBytes).length + (call.tools ? JSON.stringify(call.tools).length : 0),
+  )
   const text = tokensOf(content.reduce((sum, part) => sum + (part.type === 'text' ? part.text.length : 0), 0))
-  const output = text + tokensOf(content.reduce((sum, part) => sum + (part.type === 'tool-call' ? part.input.length + part.toolName.length : 0), 0))
+  const output =
+    text +
+    tokensOf(
+      content.reduce(
+        (sum, part) => sum + (part.type === 'tool-call' ? part.input.length + part.toolName.length : 0),
+        0,
+      ),
+    )
   return {
     content,
     finishReason: { unified, raw: undefined },
-    usage: { inputTokens: { total: input, noCache: input, cacheRead: 0, cacheWrite: 0 }, outputTokens: { total: output, text, reasoning: 0 } },
+    usage: {
+      inputTokens: { total: input, noCache: input, cacheRead: 0, cacheWrite: 0 },
+      outputTokens: { total: output, text, reasoning: 0 },
+    },
     warnings: [],
   }
 }
@@ -243,7 +283,10 @@ function tokensOf(chars: number): number {
 }
 
 /** The same result as a stream: text in small deltas, made as they are pulled. */
-function streamOf(result: LanguageModelV4GenerateResult, signal: AbortSignal | undefined): ReadableStream<LanguageModelV4StreamPart> {
+function streamOf(
+  result: LanguageModelV4GenerateResult,
+  signal: AbortSignal | undefined,
+): ReadableStream<LanguageModelV4StreamPart> {
   const parts = partsOf(result)
   return new ReadableStream<LanguageModelV4StreamPart>(
     {
@@ -267,7 +310,7 @@ function* partsOf(result: LanguageModelV4GenerateResult): Generator<LanguageMode
     if (part.type === 'text') {
       const id = `text-${index}`
       yield { type: 'text-start', id }
-      for (let at = 0; at < part.text.length; ) {
+      for (let at = 0; at < part.text.length;) {
         let end = Math.min(part.text.length, at + deltaChars)
         if (/[\uD800-\uDBFF]/.test(part.text.charAt(end - 1))) end++ // never half a character
         yield { type: 'text-delta', id, delta: part.text.slice(at, end) }

@@ -1,0 +1,84 @@
+/**
+ * What other processes say to the kernel that owns a store, and what it shows them: tables `command` and `state`.
+ *
+ * A command waits in its table until an owner takes it, also when there is none now: an answer given while no kernel
+ * runs is there when one boots.
+ */
+import type { DatabaseSync } from 'node:sqlite'
+import type { Command } from '../../kernel/drivers.ts'
+import { PolityError } from '../../kernel/errors.ts'
+import { preparer } from './search.ts'
+
+export const commandTables = 'CREATE TABLE command(id INTEGER PRIMARY KEY AUTOINCREMENT, wish TEXT NOT NULL)'
+
+/** Commands that wait in one store. Beyond: `LIMIT_EXCEEDED` to the sender. */
+const COMMANDS_WAITING_MAX = 10_000
+const verbs: ReadonlySet<unknown> = new Set<Command['command']>(['kill', 'answer', 'status'])
+
+/** Adds a command, in a transaction of its own. */
+export function insertCommand(database: DatabaseSync, command: Command): void {
+  const wish = toCommand(command)
+  if (wish === undefined)
+    throw new PolityError(
+      'INVALID_ARGUMENT',
+      `A command is kill, answer or status with pid, id or text, and got ${JSON.stringify(command)}.`,
+    )
+  const { changes } = database
+    .prepare('INSERT INTO command(wish) SELECT ?1 WHERE (SELECT count(*) FROM command) < ?2')
+    .run(JSON.stringify(wish), COMMANDS_WAITING_MAX)
+  if (changes === 0)
+    throw new PolityError(
+      'LIMIT_EXCEEDED',
+      `${COMMANDS_WAITING_MAX} commands wait for the owner of this store; it does not take them.`,
+    )
+}
+
+export interface CommandBox {
+  /** A number that changes when another connection writes. The connection must hold no read transaction. */
+  version(): unknown
+  /** Takes all that wait, oldest first. Its caller opens the transaction. */
+  take(): Command[]
+}
+
+export function createCommandBox(database: DatabaseSync): CommandBox {
+  const prepare = preparer(database)
+  return {
+    version: () => prepare('PRAGMA data_version').get()?.['data_version'],
+    take() {
+      const rows = prepare('SELECT id, wish FROM command ORDER BY id').all()
+      if (rows.length > 0) prepare('DELETE FROM command WHERE id <= ?').run(rows.at(-1)?.['id'] as number)
+      return rows.map((row) => toCommand(parse(row['wish'] as string))).filter((command) => command !== undefined)
+    },
+  }
+}
+
+/** Who may write to the file may write anything; what is no command is left out. */
+function toCommand(value: unknown): Command | undefined {
+  if (typeof value !== 'object' || value === null) return undefined
+  const { command, pid, id, text } = value as { [key: string]: unknown }
+  if (!verbs.has(command) || !isOptional(pid, 'number') || !isOptional(id, 'number') || !isOptional(text, 'string'))
+    return undefined
+  return { command, pid, id, text } as Command
+}
+
+function isOptional(value: unknown, type: 'number' | 'string'): boolean {
+  return value === undefined || typeof value === type
+}
+
+function parse(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined // as any other row that is no command
+  }
+}
+
+// ------------------------------------------------------------------------------------------------------------- state
+
+export function writeState(database: DatabaseSync, key: 'owner' | 'status', value: string | number): void {
+  database.prepare('INSERT INTO state VALUES(?1, ?2) ON CONFLICT(key) DO UPDATE SET value = ?2').run(key, value)
+}
+
+export function readState(database: DatabaseSync, key: 'owner' | 'status'): unknown {
+  return database.prepare('SELECT value FROM state WHERE key = ?').get(key)?.['value']
+}

@@ -1,0 +1,190 @@
+/**
+ * Connections to a store file: opening, checking whose file it is, and saying what went wrong.
+ *
+ *     const database = openConnection(path, { readOnly: true })
+ *     guarded(path, () => database.exec('…'))      // SQLite's errors come out as `PolityError`
+ *
+ * Invariants
+ *   F1. A file that is not a store of this format is never written to.
+ *   F2. `node:sqlite` is loaded by the first connection, not by importing this file.
+ *   F3. No file of a store is ever opened except by SQLite: closing a second descriptor of a file drops the POSIX locks
+ *       that this process holds on it.
+ */
+import { mkdirSync, realpathSync, statSync } from 'node:fs'
+import { basename, dirname, join, resolve } from 'node:path'
+import type { DatabaseSync } from 'node:sqlite'
+import { PolityError, messageOf } from '../../kernel/errors.ts'
+
+/** Written into the header of every store file: "poli". */
+const APPLICATION_ID = 0x706f6c69
+/** Format of the tables below. A file with another one is refused. */
+const FORMAT = 1
+const PAGE_BYTES = 4_096
+/** Longest wait for another process that writes (a command, at most a millisecond or so), ms. */
+const BUSY_MS = 2_000
+
+/** SQLite's primary result codes that mean something to a reader of our errors. */
+const codes = {
+  busy: 5,
+  locked: 6,
+  readOnly: 8,
+  io: 10,
+  corrupt: 11,
+  full: 13,
+  cannotOpen: 14,
+  format: 24,
+  notADatabase: 26,
+} as const
+
+export function openConnection(path: string, options: { readOnly?: boolean; busyMs?: number } = {}): DatabaseSync {
+  const { DatabaseSync } = process.getBuiltinModule('node:sqlite')
+  return new DatabaseSync(path, { readOnly: options.readOnly ?? false, timeout: options.busyMs ?? BUSY_MS })
+}
+
+// ------------------------------------------------------------------------------------------------------------- files
+
+/** The one absolute path of a store file, whatever links lead to it, so that its lock is one too. */
+export function realStorePath(path: string): string {
+  if (path === '' || path === ':memory:') {
+    throw new PolityError(
+      'CONFIG_INVALID',
+      `A store file needs a path, and got "${path}". For a store without a file use memoryStore().`,
+    )
+  }
+  const absolute = resolve(path)
+  try {
+    return realpathSync(absolute)
+  } catch {
+    // Not there yet, or not readable: what opens it next says which.
+  }
+  try {
+    return join(realpathSync(dirname(absolute)), basename(absolute))
+  } catch {
+    return absolute
+  }
+}
+
+export function createFolderOf(path: string): void {
+  try {
+    mkdirSync(dirname(resolve(path)), { recursive: true })
+  } catch (error) {
+    throw new PolityError('STORE_FAILED', `The folder of the store ${path} cannot be created: ${messageOf(error)}.`, {
+      cause: error,
+    })
+  }
+}
+
+/** Bytes of a file, 0 when there is none. Does not open it (F3). */
+export function fileBytes(path: string): number {
+  const stat = statSync(path, { throwIfNoEntry: false })
+  if (stat?.isDirectory()) throw new PolityError('STORE_INVALID', `${path} is a folder; a store is one file.`)
+  return stat?.size ?? 0
+}
+
+// ------------------------------------------------------------------------------------------------------------ format
+
+/** Throws `STORE_INVALID` unless the file is a store of this format. Returns false for a file without any content. */
+export function checkFormat(database: DatabaseSync, path: string): boolean {
+  const application = numberOf(database, 'PRAGMA application_id')
+  const format = numberOf(database, 'PRAGMA user_version')
+  if (application === APPLICATION_ID && format === FORMAT) return true
+  if (application === APPLICATION_ID) {
+    throw new PolityError(
+      'STORE_INVALID',
+      `${path} is a store of format ${format}; this version of Polity reads format ${FORMAT}.`,
+    )
+  }
+  if (application === 0 && format === 0 && numberOf(database, 'SELECT count(*) FROM sqlite_schema') === 0) return false
+  throw new PolityError(
+    'STORE_INVALID',
+    `${path} is a database of another program, not a Polity store (application id ${application}, expected ${APPLICATION_ID}).`,
+  )
+}
+
+/** Settings that a file keeps from its first page on. They go before the first write. */
+export function prepareFile(database: DatabaseSync): void {
+  database.exec(`PRAGMA page_size = ${PAGE_BYTES}; PRAGMA auto_vacuum = INCREMENTAL; PRAGMA journal_mode = WAL`)
+}
+
+/** Makes the tables of an empty file, all or none. */
+export function createTables(database: DatabaseSync, tables: string): void {
+  database.exec(
+    `BEGIN IMMEDIATE; ${tables}; PRAGMA application_id = ${APPLICATION_ID}; PRAGMA user_version = ${FORMAT}; COMMIT`,
+  )
+}
+
+export function numberOf(database: DatabaseSync, sql: string): number {
+  return Number(Object.values(database.prepare(sql).get() ?? {})[0] ?? 0)
+}
+
+// ------------------------------------------------------------------------------------------------------------ errors
+
+/** Runs `work`; what SQLite throws comes out as the `PolityError` that says what to do. */
+export function guarded<T>(path: string, work: () => T): T {
+  try {
+    return work()
+  } catch (error) {
+    throw toStoreError(path, error)
+  }
+}
+
+/** True when another connection holds a lock, or has written since this one's read transaction began. */
+export function isBusy(error: unknown): boolean {
+  return resultCodeOf(error) === codes.busy
+}
+
+/** The error as the table has it; errors that are not SQLite's are returned as they are. */
+export function toStoreError(path: string, error: unknown): unknown {
+  const options = { cause: error }
+  switch (resultCodeOf(error)) {
+    case undefined:
+      return isClosed(error) ? new PolityError('KERNEL_CLOSED', `The store ${path} is closed.`, options) : error
+    case codes.notADatabase:
+    case codes.format:
+      return new PolityError('STORE_INVALID', `${path} is not a Polity store: an SQLite file was expected.`, options)
+    case codes.corrupt:
+      return new PolityError(
+        'STORE_INVALID',
+        `The store ${path} is damaged: ${messageOf(error)}. Restore it from a backup.`,
+        options,
+      )
+    case codes.full:
+      return new PolityError(
+        'STORE_FAILED',
+        `There is no space left for the store ${path}; nothing of the batch was kept.`,
+        options,
+      )
+    case codes.io:
+      return new PolityError(
+        'STORE_FAILED',
+        `The disk reported an error for the store ${path} (${messageOf(error)}); nothing of the batch was kept.`,
+        options,
+      )
+    case codes.readOnly:
+    case codes.cannotOpen:
+      return new PolityError(
+        'STORE_FAILED',
+        `The store ${path} cannot be opened for writing (${messageOf(error)}). The file and its folder must be writable.`,
+        options,
+      )
+    case codes.busy:
+    case codes.locked:
+      return new PolityError(
+        'STORE_FAILED',
+        `Another program holds a write lock on the store ${path} for too long.`,
+        options,
+      )
+    default:
+      return new PolityError('STORE_FAILED', `The store ${path} failed: ${messageOf(error)}.`, options)
+  }
+}
+
+/** SQLite's primary result code, or undefined when the error is not SQLite's. */
+function resultCodeOf(error: unknown): number | undefined {
+  const code = (error as { errcode?: unknown } | null | undefined)?.errcode
+  return typeof code === 'number' ? code & 0xff : undefined
+}
+
+function isClosed(error: unknown): boolean {
+  return (error as { code?: unknown } | null | undefined)?.code === 'ERR_INVALID_STATE'
+}
