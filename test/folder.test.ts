@@ -16,7 +16,13 @@ after(async () => {
 })
 
 /** A temporary place with the files given under `docs`; `open` opens its index. */
-async function place(files: Record<string, string | Buffer>): Promise<{ root: string; outside: string; indexPath: string; write: (path: string, text: string | Buffer) => Promise<void>; open: (options?: Partial<FolderIndexOptions>) => Promise<FolderIndex> }> {
+async function place(files: Record<string, string | Buffer>): Promise<{
+  root: string
+  outside: string
+  indexPath: string
+  write: (path: string, text: string | Buffer) => Promise<void>
+  open: (options?: Partial<FolderIndexOptions>) => Promise<FolderIndex>
+}> {
   const outside = await mkdtemp(join(tmpdir(), 'folder-test-'))
   made.push(outside)
   const root = join(outside, 'docs')
@@ -31,7 +37,11 @@ async function place(files: Record<string, string | Buffer>): Promise<{ root: st
 }
 
 test('a search finds a stemmed word with its path, lines, heading and text', async () => {
-  const { open } = await place({ 'guide/start.md': '# Guide\n\nHello.\n\n## Budgets\n\nTokens are reserved before the call,\nand settled after it.\n', 'other.txt': 'nothing here' })
+  const { open } = await place({
+    'guide/start.md':
+      '# Guide\n\nHello.\n\n## Budgets\n\nTokens are reserved before the call,\nand settled after it.\n',
+    'other.txt': 'nothing here',
+  })
   const index = await open()
   const [hit, ...more] = await index.search('how is a token reservation made? reserving')
   assert.equal(more.length, 0)
@@ -76,12 +86,22 @@ test('a hit in a file that changed since is what stands there now, and one that 
   await write('a.txt', 'first line\nthe walrus is awake')
   await rm(join(root, 'b.txt'))
   const hits = await index.search('walrus')
-  assert.deepEqual(hits.map((hit) => [hit.path, hit.text]), [['a.txt', 'first line\nthe walrus is awake']])
+  assert.deepEqual(
+    hits.map((hit) => [hit.path, hit.text]),
+    [['a.txt', 'first line\nthe walrus is awake']],
+  )
   index.close()
 })
 
 test('binary, large, hidden and linked files are left out and counted', async () => {
-  const { open, root, outside, write } = await place({ 'a.txt': 'plain zebra', 'b.bin': Buffer.from([1, 0, 2]), 'big.txt': 'zebra '.repeat(1_000), '.env': 'zebra', '.git/config': 'zebra', 'node_modules/x/readme.md': 'zebra' })
+  const { open, root, outside, write } = await place({
+    'a.txt': 'plain zebra',
+    'b.bin': Buffer.from([1, 0, 2]),
+    'big.txt': 'zebra '.repeat(1_000),
+    '.env': 'zebra',
+    '.git/config': 'zebra',
+    'node_modules/x/readme.md': 'zebra',
+  })
   await writeFile(join(outside, 'secret.txt'), 'zebra secret')
   await symlink(join(outside, 'secret.txt'), join(root, 'leak.txt'))
   await symlink(outside, join(root, 'leak-folder'))
@@ -90,8 +110,14 @@ test('binary, large, hidden and linked files are left out and counted', async ()
   await symlink(root, join(root, 'sub', 'loop'))
   const index = await open({ fileBytesMax: 2_000 })
   const { skips } = index.report()
-  assert.deepEqual({ ...skips }, { binary: 1, tooLarge: 1, hidden: 3, linkOutside: 2, linkInside: 2, unreadable: 0, beyondLimit: 0 })
-  assert.deepEqual((await index.search('zebra')).map((hit) => hit.path), ['a.txt'])
+  assert.deepEqual(
+    { ...skips },
+    { binary: 1, tooLarge: 1, hidden: 3, linkOutside: 2, linkInside: 2, unreadable: 0, beyondLimit: 0 },
+  )
+  assert.deepEqual(
+    (await index.search('zebra')).map((hit) => hit.path),
+    ['a.txt'],
+  )
   index.close()
   const again = await open({ fileBytesMax: 2_000 })
   assert.equal(again.report().skips.binary, 1)
@@ -99,14 +125,35 @@ test('binary, large, hidden and linked files are left out and counted', async ()
 })
 
 test('paths that leave the folder are refused', async () => {
-  const { root, outside } = await place({ 'a.txt': 'inside', 'sub/b.txt': 'b', '.env': 'key', 'node_modules/m.txt': 'm' })
+  const { root, outside } = await place({
+    'a.txt': 'inside',
+    'sub/b.txt': 'b',
+    '.env': 'key',
+    'node_modules/m.txt': 'm',
+  })
   await writeFile(join(outside, 'secret.txt'), 'secret')
   await symlink(join(outside, 'secret.txt'), join(root, 'link.txt'))
   await symlink('..', join(root, 'up'))
   await symlink(join(root, '.env'), join(root, 'env.txt'))
-  for (const path of ['../secret.txt', 'sub/../../secret.txt', '/etc/passwd', join(outside, 'secret.txt'), 'C:\\x', 'a\0.txt', '..\\secret.txt', 'link.txt', 'up/secret.txt', 'sub/./../../secret.txt', '', '.env', 'node_modules/m.txt', 'env.txt'])
+  for (const path of [
+    '../secret.txt',
+    'sub/../../secret.txt',
+    '/etc/passwd',
+    join(outside, 'secret.txt'),
+    'C:\\x',
+    'a\0.txt',
+    '..\\secret.txt',
+    'link.txt',
+    'up/secret.txt',
+    'sub/./../../secret.txt',
+    '',
+    '.env',
+    'node_modules/m.txt',
+    'env.txt',
+  ])
     await assert.rejects(readLines(root, { path }), /is refused|no file/, path)
-  for (const path of ['%2e%2e/secret.txt', '..%2fsecret.txt', 'sub/%2e%2e/%2e%2e/secret.txt', '．．/secret.txt']) await assert.rejects(readLines(root, { path }), /no file|is refused/, path)
+  for (const path of ['%2e%2e/secret.txt', '..%2fsecret.txt', 'sub/%2e%2e/%2e%2e/secret.txt', '．．/secret.txt'])
+    await assert.rejects(readLines(root, { path }), /no file|is refused/, path)
   await assert.rejects(readLines(root, { path: 'sub' }), /not a file/)
   assert.deepEqual((await readLines(root, { path: './sub//b.txt' })).lines, ['b'])
 })
@@ -125,9 +172,19 @@ test('no path at all reads a file outside', async () => {
 })
 
 test('read gives numbered lines within bounds', async () => {
-  const { root } = await place({ 'n.txt': Array.from({ length: 1_000 }, (_, index) => `line ${index + 1}`).join('\r\n') + '\r\n', 'wide.txt': 'x'.repeat(50_000), 'empty.txt': '' })
+  const { root } = await place({
+    'n.txt': Array.from({ length: 1_000 }, (_, index) => `line ${index + 1}`).join('\r\n') + '\r\n',
+    'wide.txt': 'x'.repeat(50_000),
+    'empty.txt': '',
+  })
   const some = await readLines(root, { path: 'n.txt', from: 10, to: 12 })
-  assert.deepEqual(some, { path: 'n.txt', from: 10, to: 12, lines: ['line 10', 'line 11', 'line 12'], totalLines: 1_000 })
+  assert.deepEqual(some, {
+    path: 'n.txt',
+    from: 10,
+    to: 12,
+    lines: ['line 10', 'line 11', 'line 12'],
+    totalLines: 1_000,
+  })
   assert.equal((await readLines(root, { path: 'n.txt' })).lines.length, readLinesMax)
   assert.deepEqual((await readLines(root, { path: 'n.txt', from: 5_000 })).lines, [])
   assert.ok(((await readLines(root, { path: 'wide.txt' })).lines[0] as string).length < 10_000)
@@ -137,19 +194,57 @@ test('read gives numbered lines within bounds', async () => {
 test('a query is free text: no FTS syntax gets through', async () => {
   const { open } = await place({ 'a.txt': 'the quick brown fox', 'b.txt': 'NOT AND OR NEAR body heading path' })
   const index = await open()
-  for (const query of ['"', '""', 'fox"', 'fox AND', 'NOT fox', 'NEAR(fox brown, 2)', 'body:fox', 'body : fox', '{path body}: fox', 'fox*', '^fox', 'fox)', '(((', "fox' OR 1=1 --", '-fox', 'fox + brown', ';DROP TABLE words', '\0fox', 'a'.repeat(5_000)])
+  for (const query of [
+    '"',
+    '""',
+    'fox"',
+    'fox AND',
+    'NOT fox',
+    'NEAR(fox brown, 2)',
+    'body:fox',
+    'body : fox',
+    '{path body}: fox',
+    'fox*',
+    '^fox',
+    'fox)',
+    '(((',
+    "fox' OR 1=1 --",
+    '-fox',
+    'fox + brown',
+    ';DROP TABLE words',
+    '\0fox',
+    'a'.repeat(5_000),
+  ])
     await index.search(query)
   assert.equal((await index.search('zzz OR fox'))[0]?.path, 'a.txt')
-  await fc.assert(fc.asyncProperty(fc.string({ unit: 'grapheme', maxLength: 60 }), async (query) => assert.ok(Array.isArray(await index.search(query)))), { numRuns: 200 })
+  await fc.assert(
+    fc.asyncProperty(fc.string({ unit: 'grapheme', maxLength: 60 }), async (query) =>
+      assert.ok(Array.isArray(await index.search(query))),
+    ),
+    { numRuns: 200 },
+  )
   index.close()
 })
 
 test('search words hold letters, digits and marks only', () => {
-  fc.assert(fc.property(fc.string({ unit: 'binary' }), (text) => searchWords(text).every((word) => /^[\p{L}\p{N}\p{M}]+$/u.test(word))))
+  fc.assert(
+    fc.property(fc.string({ unit: 'binary' }), (text) =>
+      searchWords(text).every((word) => /^[\p{L}\p{N}\p{M}]+$/u.test(word)),
+    ),
+  )
 })
 
 test('accents, other scripts and broken UTF-8 are found and read', async () => {
-  const { open, root } = await place({ 'é/naïve café.txt': 'Le cœur a ses raisons: café crème.\n', 'ru.txt': 'Белый кит плывёт.\n', 'broken.txt': Buffer.concat([Buffer.from('before '), Buffer.from([0xff, 0xc3, 0x28]), Buffer.from(' otter after\n')]), 'bom.txt': '\uFEFFbadger first\n' })
+  const { open, root } = await place({
+    'é/naïve café.txt': 'Le cœur a ses raisons: café crème.\n',
+    'ru.txt': 'Белый кит плывёт.\n',
+    'broken.txt': Buffer.concat([
+      Buffer.from('before '),
+      Buffer.from([0xff, 0xc3, 0x28]),
+      Buffer.from(' otter after\n'),
+    ]),
+    'bom.txt': '\uFEFFbadger first\n',
+  })
   const index = await open()
   assert.equal((await index.search('cafe creme'))[0]?.path, 'é/naïve café.txt')
   assert.equal((await index.search('белый'))[0]?.text, 'Белый кит плывёт.')
@@ -159,8 +254,13 @@ test('accents, other scripts and broken UTF-8 are found and read', async () => {
   index.close()
 })
 
+const plain = (text: string): string => text.replaceAll(/[ \t\r\n]/g, '')
+
 test('passages cover every byte that is not blank, in order, within their limit', () => {
-  const line = fc.oneof(fc.constantFrom('', '  ', '# Title', '```', 'word '.repeat(400).trim(), 'ünïcödé '.repeat(300), 'Short line.'), fc.string({ unit: 'grapheme', maxLength: 80 }))
+  const line = fc.oneof(
+    fc.constantFrom('', '  ', '# Title', '```', 'word '.repeat(400).trim(), 'ünïcödé '.repeat(300), 'Short line.'),
+    fc.string({ unit: 'grapheme', maxLength: 80 }),
+  )
   fc.assert(
     fc.property(fc.array(line, { maxLength: 30 }), fc.boolean(), (lines, markdown) => {
       const bytes = Buffer.from(lines.join('\n'))
@@ -173,7 +273,6 @@ test('passages cover every byte that is not blank, in order, within their limit'
         end = passage.byteOffset + passage.byteLength
         held += bytes.toString('latin1', passage.byteOffset, end)
       }
-      const plain = (text: string): string => text.replaceAll(/[ \t\r\n]/g, '')
       assert.equal(plain(held), plain(bytes.toString('latin1')))
     }),
   )
@@ -182,7 +281,11 @@ test('passages cover every byte that is not blank, in order, within their limit'
 test('a corrupt, truncated or foreign index is built again', async () => {
   const { open, indexPath } = await place({ 'a.txt': 'a lone ferret' })
   ;(await open()).close()
-  const spoils = [() => writeFile(indexPath, 'this is not a database'), () => writeFile(indexPath, ''), async () => truncate(indexPath, Math.floor((await stat(indexPath)).size / 2))]
+  const spoils = [
+    () => writeFile(indexPath, 'this is not a database'),
+    () => writeFile(indexPath, ''),
+    async () => truncate(indexPath, Math.floor((await stat(indexPath)).size / 2)),
+  ]
   for (const spoil of spoils) {
     await spoil()
     const index = await open()
@@ -197,12 +300,17 @@ test('a corrupt, truncated or foreign index is built again', async () => {
 })
 
 test('two opens of one index at once both work, and leave no rubbish behind', async () => {
-  const { open, indexPath } = await place(Object.fromEntries(Array.from({ length: 50 }, (_, index) => [`f${index}.txt`, `file ${index} mentions a marten`])))
+  const { open, indexPath } = await place(
+    Object.fromEntries(Array.from({ length: 50 }, (_, index) => [`f${index}.txt`, `file ${index} mentions a marten`])),
+  )
   const indexes = await Promise.all([open(), open(), open()])
   for (const index of indexes) assert.equal((await index.search('marten', { limit: 50 })).length, 50)
   await Promise.all(indexes.map((index) => index.refresh()))
   for (const index of indexes) index.close()
-  assert.deepEqual((await readdir(dirname(indexPath))).filter((name) => name.includes('building')), [])
+  assert.deepEqual(
+    (await readdir(dirname(indexPath))).filter((name) => name.includes('building')),
+    [],
+  )
 })
 
 test('an empty folder, a missing one and a file that cannot be read', async () => {
@@ -219,7 +327,8 @@ test('an empty folder, a missing one and a file that cannot be read', async () =
 
 test('indexing reports its progress, yields to the event loop and can be aborted', async () => {
   const { open, write, indexPath } = await place({})
-  for (let file = 0; file < 20; file++) await write(`f${file}.txt`, `paragraph ${file} about beavers and dams.\n\n`.repeat(4_000))
+  for (let file = 0; file < 20; file++)
+    await write(`f${file}.txt`, `paragraph ${file} about beavers and dams.\n\n`.repeat(4_000))
   let turns = 0
   const timer = setInterval(() => turns++, 1)
   const seen: number[] = []
@@ -231,7 +340,10 @@ test('indexing reports its progress, yields to the event loop and can be aborted
   await rm(indexPath)
   const abort = new AbortController()
   await assert.rejects(open({ signal: abort.signal, onProgress: () => abort.abort(new Error('enough')) }), /enough/)
-  assert.deepEqual((await readdir(dirname(indexPath))).filter((name) => name.includes('building')), [])
+  assert.deepEqual(
+    (await readdir(dirname(indexPath))).filter((name) => name.includes('building')),
+    [],
+  )
 })
 
 test('a change of time alone leads to indexing again, and gives the same hits', async () => {
@@ -257,8 +369,17 @@ test('the three tools have schemas and answer as promised', async () => {
   assert.equal(search.inputSchema.safeParse({ query: '' }).success, false)
   const hits = search.outputSchema.parse(await search.execute({ query: 'pangolin', limit: 1 }))
   assert.equal(hits[0]?.path, 'a/one.md')
-  assert.deepEqual(await read.execute({ path: 'a/one.md', from: 3, to: 3 }), { path: 'a/one.md', from: 3, to: 3, lines: ['A curious pangolin.'], totalLines: 3 })
+  assert.deepEqual(await read.execute({ path: 'a/one.md', from: 3, to: 3 }), {
+    path: 'a/one.md',
+    from: 3,
+    to: 3,
+    lines: ['A curious pangolin.'],
+    totalLines: 3,
+  })
   assert.deepEqual(await list.execute({ prefix: 'a/' }), ['a/one.md'])
-  await assert.rejects(search.execute({ query: 'pangolin' }, { signal: AbortSignal.abort(new Error('stopped')) }), /stopped/)
+  await assert.rejects(
+    search.execute({ query: 'pangolin' }, { signal: AbortSignal.abort(new Error('stopped')) }),
+    /stopped/,
+  )
   index.close()
 })

@@ -25,7 +25,11 @@ before(async () => {
 })
 after(() => rm(parent, { recursive: true, force: true }))
 
-const shares = (figures: Figures): typeof bars => ({ first: figures.first / figures.answerable, top3: figures.top3 / figures.answerable, refused: figures.refused / figures.unanswerable })
+const shares = (figures: Figures): typeof bars => ({
+  first: figures.first / figures.answerable,
+  top3: figures.top3 / figures.answerable,
+  refused: figures.refused / figures.unanswerable,
+})
 
 for (const name of ['first', 'top3', 'refused'] as const)
   test(`${name}: at least ${floors[name] * 100} % (the bar is ${bars[name] * 100} %)`, (context) => {

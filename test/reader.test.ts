@@ -1,7 +1,13 @@
 /** The model `offline/reader`, through its public interface: what it calls, what it answers, what it refuses. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { JSONValue, LanguageModelV4CallOptions, LanguageModelV4Content, LanguageModelV4Prompt, LanguageModelV4StreamPart } from '@ai-sdk/provider'
+import type {
+  JSONValue,
+  LanguageModelV4CallOptions,
+  LanguageModelV4Content,
+  LanguageModelV4Prompt,
+  LanguageModelV4StreamPart,
+} from '@ai-sdk/provider'
 import fc from 'fast-check'
 import { calculator } from '../src/drivers/calculator.ts'
 import { isRefusal, reader, refusalPrefix } from '../src/drivers/llm/reader.ts'
@@ -10,49 +16,109 @@ import { arithmeticIn, subQuestions } from '../src/drivers/llm/reader-question.t
 const model = reader()
 
 const user = (text: string): LanguageModelV4Prompt => [{ role: 'user', content: [{ type: 'text', text }] }]
-const textOf = (content: readonly LanguageModelV4Content[]): string => content.map((part) => (part.type === 'text' ? part.text : '')).join('')
-const answer = async (prompt: LanguageModelV4Prompt, more: Partial<LanguageModelV4CallOptions> = {}): Promise<string> => textOf((await model.doGenerate({ prompt, ...more })).content)
+const textOf = (content: readonly LanguageModelV4Content[]): string =>
+  content.map((part) => (part.type === 'text' ? part.text : '')).join('')
+const answer = async (prompt: LanguageModelV4Prompt, more: Partial<LanguageModelV4CallOptions> = {}): Promise<string> =>
+  textOf((await model.doGenerate({ prompt, ...more })).content)
 
 const searchTool = {
   type: 'function' as const,
   name: 'search',
   description: 'Searches.',
-  inputSchema: { type: 'object' as const, properties: { query: { type: 'string' as const }, limit: { type: 'integer' as const, maximum: 50 } }, required: ['query'] },
+  inputSchema: {
+    type: 'object' as const,
+    properties: { query: { type: 'string' as const }, limit: { type: 'integer' as const, maximum: 50 } },
+    required: ['query'],
+  },
 }
 const readTool = {
   type: 'function' as const,
   name: 'read',
-  inputSchema: { type: 'object' as const, properties: { path: { type: 'string' as const }, from: { type: 'integer' as const }, to: { type: 'integer' as const } }, required: ['path'] },
+  inputSchema: {
+    type: 'object' as const,
+    properties: {
+      path: { type: 'string' as const },
+      from: { type: 'integer' as const },
+      to: { type: 'integer' as const },
+    },
+    required: ['path'],
+  },
 }
-const calculatorTool = { type: 'function' as const, name: 'calculator', inputSchema: { type: 'object' as const, properties: { expression: { type: 'string' as const } }, required: ['expression'] } }
+const calculatorTool = {
+  type: 'function' as const,
+  name: 'calculator',
+  inputSchema: {
+    type: 'object' as const,
+    properties: { expression: { type: 'string' as const } },
+    required: ['expression'],
+  },
+}
 
 /** The prompt after a round: the calls the model made, each answered with the same value. */
-function answered(prompt: LanguageModelV4Prompt, content: readonly LanguageModelV4Content[], value: JSONValue): LanguageModelV4Prompt {
+function answered(
+  prompt: LanguageModelV4Prompt,
+  content: readonly LanguageModelV4Content[],
+  value: JSONValue,
+): LanguageModelV4Prompt {
   const calls = content.filter((part) => part.type === 'tool-call')
   return [
     ...prompt,
-    { role: 'assistant', content: calls.map((call) => ({ type: 'tool-call', toolCallId: call.toolCallId, toolName: call.toolName, input: JSON.parse(call.input) as unknown })) },
-    { role: 'tool', content: calls.map((call) => ({ type: 'tool-result', toolCallId: call.toolCallId, toolName: call.toolName, output: { type: 'json', value } })) },
+    {
+      role: 'assistant',
+      content: calls.map((call) => ({
+        type: 'tool-call',
+        toolCallId: call.toolCallId,
+        toolName: call.toolName,
+        input: JSON.parse(call.input) as unknown,
+      })),
+    },
+    {
+      role: 'tool',
+      content: calls.map((call) => ({
+        type: 'tool-result',
+        toolCallId: call.toolCallId,
+        toolName: call.toolName,
+        output: { type: 'json', value },
+      })),
+    },
   ]
 }
 
 const hits = [
-  { path: 'docs/kernel.md', line: 12, endLine: 13, heading: 'Kernel > Budgets', text: 'Tokens are reserved before the call and settled after it.\nNothing is ever spent twice.', score: 9 },
-  { path: 'docs/ship.md', line: 3, endLine: 3, text: 'The captain of the Pequod was Ahab, a man of Nantucket.', score: 4 },
+  {
+    path: 'docs/kernel.md',
+    line: 12,
+    endLine: 13,
+    heading: 'Kernel > Budgets',
+    text: 'Tokens are reserved before the call and settled after it.\nNothing is ever spent twice.',
+    score: 9,
+  },
+  {
+    path: 'docs/ship.md',
+    line: 3,
+    endLine: 3,
+    text: 'The captain of the Pequod was Ahab, a man of Nantucket.',
+    score: 4,
+  },
 ]
 
 test('it searches with the key terms of the question, then quotes the best sentence with its line', async () => {
   const prompt = user('Please tell me, when are tokens reserved?')
   const first = await model.doGenerate({ prompt, tools: [searchTool] })
   assert.equal(first.finishReason.unified, 'tool-calls')
-  const inputs = first.content.flatMap((part) => (part.type === 'tool-call' ? [JSON.parse(part.input) as { query: string; limit: number }] : []))
+  const inputs = first.content.flatMap((part) =>
+    part.type === 'tool-call' ? [JSON.parse(part.input) as { query: string; limit: number }] : [],
+  )
   assert.equal(inputs[0]?.query, 'tokens reserved')
   assert.ok((inputs[0]?.limit ?? 0) <= 50)
   let turn = answered(prompt, first.content, hits)
   for (let round = 0; round < 5; round++) {
     const next = await model.doGenerate({ prompt: turn, tools: [searchTool] })
     if (next.finishReason.unified === 'stop') {
-      assert.match(textOf(next.content), /^Tokens are reserved before the call and settled after it\. \[docs\/kernel\.md:12\]/)
+      assert.match(
+        textOf(next.content),
+        /^Tokens are reserved before the call and settled after it\. \[docs\/kernel\.md:12\]/,
+      )
       return
     }
     turn = answered(turn, next.content, hits)
@@ -92,11 +158,15 @@ test('thin evidence is read around with a tool that takes a path', async () => {
     if (!content.some((part) => part.type === 'tool-call')) break
     prompt = answered(prompt, content, [hits[1] as JSONValue])
   }
-  assert.deepEqual([...names].sort(), ['read', 'search'])
+  assert.deepEqual([...names].toSorted(), ['read', 'search'])
 })
 
 test('evidence lines in the prompt are quoted without any tool', async () => {
-  const text = await answer(user('Answer from the evidence.\n\nQuestion: Who was the captain of the Pequod?\n\nEvidence:\n[docs/ship.md:3] The captain of the Pequod was Ahab, a man of Nantucket.\n[docs/sea.md:9] The sea was calm that day.\n'))
+  const text = await answer(
+    user(
+      'Answer from the evidence.\n\nQuestion: Who was the captain of the Pequod?\n\nEvidence:\n[docs/ship.md:3] The captain of the Pequod was Ahab, a man of Nantucket.\n[docs/sea.md:9] The sea was calm that day.\n',
+    ),
+  )
   assert.match(text, /^The captain of the Pequod was Ahab, a man of Nantucket\. \[docs\/ship\.md:3\]/)
 })
 
@@ -104,13 +174,34 @@ test('text results of any tool count when their lines begin with a source', asyn
   const prompt = user('Who was the captain of the Pequod?')
   const first = await model.doGenerate({ prompt, tools: [searchTool] })
   const turn = answered(prompt, first.content, null).map((message) =>
-    message.role === 'tool' ? { ...message, content: message.content.map((part) => (part.type === 'tool-result' ? { ...part, output: { type: 'text' as const, value: '[ship.md:7] The captain of the Pequod was Ahab.' } } : part)) } : message,
+    message.role === 'tool'
+      ? {
+          ...message,
+          content: message.content.map((part) =>
+            part.type === 'tool-result'
+              ? { ...part, output: { type: 'text' as const, value: '[ship.md:7] The captain of the Pequod was Ahab.' } }
+              : part,
+          ),
+        }
+      : message,
   ) as LanguageModelV4Prompt
   assert.match(await answer(turn), /\[ship\.md:7\]/)
 })
 
 test('an answer is verbatim and its line is right', async () => {
-  const word = fc.constantFrom('whale', 'ship', 'captain', 'harpoon', 'ocean', 'sailed', 'the', 'of', 'Ahab', 'in', '1851')
+  const word = fc.constantFrom(
+    'whale',
+    'ship',
+    'captain',
+    'harpoon',
+    'ocean',
+    'sailed',
+    'the',
+    'of',
+    'Ahab',
+    'in',
+    '1851',
+  )
   const sentence = fc.array(word, { minLength: 4, maxLength: 12 }).map((words) => `The ${words.join(' ')}.`)
   await fc.assert(
     fc.asyncProperty(fc.array(sentence, { minLength: 1, maxLength: 6 }), async (lines) => {
@@ -126,7 +217,11 @@ test('an answer is verbatim and its line is right', async () => {
 })
 
 test('older turns do not answer a newer question', async () => {
-  const prompt: LanguageModelV4Prompt = [...user('[old.md:1] The captain of the Pequod was Ahab.\nWho was the captain?'), { role: 'assistant', content: [{ type: 'text', text: 'Ahab.' }] }, ...user('Who was the captain of the Pequod?')]
+  const prompt: LanguageModelV4Prompt = [
+    ...user('[old.md:1] The captain of the Pequod was Ahab.\nWho was the captain?'),
+    { role: 'assistant', content: [{ type: 'text', text: 'Ahab.' }] },
+    ...user('Who was the captain of the Pequod?'),
+  ]
   assert.ok(isRefusal(await answer(prompt)))
 })
 
@@ -139,46 +234,94 @@ test('arithmetic goes through the calculator and the answer states the result', 
   ] as const) {
     const prompt = user(question)
     const first = await model.doGenerate({ prompt, tools: [searchTool, calculatorTool] })
-    assert.deepEqual(first.content.map((part) => (part.type === 'tool-call' ? [part.toolName, JSON.parse(part.input)] : part)), [['calculator', { expression }]])
+    assert.deepEqual(
+      first.content.map((part) => (part.type === 'tool-call' ? [part.toolName, JSON.parse(part.input)] : part)),
+      [['calculator', { expression }]],
+    )
     const output = await calculator().execute({ expression })
-    const last = await model.doGenerate({ prompt: answered(prompt, first.content, output), tools: [searchTool, calculatorTool] })
+    const last = await model.doGenerate({
+      prompt: answered(prompt, first.content, output),
+      tools: [searchTool, calculatorTool],
+    })
     assert.equal(textOf(last.content), `${expression} = ${value}`)
     assert.equal(last.finishReason.unified, 'stop')
   }
-  for (const question of ['What is a whale?', 'How much is owed?', 'Who won in 1812?', 'What is 1812?', 'What happened on 3-4 May?']) assert.equal(arithmeticIn(question), undefined, question)
+  for (const question of [
+    'What is a whale?',
+    'How much is owed?',
+    'Who won in 1812?',
+    'What is 1812?',
+    'What happened on 3-4 May?',
+  ])
+    assert.equal(arithmeticIn(question), undefined, question)
 })
 
 test('a question is split into its parts, and one question stays one', () => {
   assert.deepEqual(subQuestions('Who was Ahab and where did he sail?'), ['Who was Ahab?', 'Where did Ahab sail?'])
   assert.deepEqual(subQuestions('What is a gam? How long is the line?'), ['What is a gam?', 'How long is the line?'])
   assert.deepEqual(subQuestions('Compare fifo and priority.'), ['What is fifo?', 'What is priority?'])
-  for (const one of ['What is a gam?', 'What did Mrs. Hussey say to Mr. Coffin?', 'Who wrote the laws of war and peace?', 'Explain budgets', 'In 1862, what did Lincoln say and propose?']) assert.deepEqual(subQuestions(one), [one])
+  for (const one of [
+    'What is a gam?',
+    'What did Mrs. Hussey say to Mr. Coffin?',
+    'Who wrote the laws of war and peace?',
+    'Explain budgets',
+    'In 1862, what did Lincoln say and propose?',
+  ])
+    assert.deepEqual(subQuestions(one), [one])
 })
 
+const json = async (text: string, schema: Record<string, unknown>): Promise<unknown> =>
+  JSON.parse(
+    await answer(user(text), { responseFormat: { type: 'json', schema } } as Partial<LanguageModelV4CallOptions>),
+  )
+
 test('JSON answers validate against the schema', async () => {
-  const json = async (text: string, schema: Record<string, unknown>): Promise<unknown> => JSON.parse(await answer(user(text), { responseFormat: { type: 'json', schema } } as Partial<LanguageModelV4CallOptions>))
-  const plan = { type: 'object', properties: { questions: { type: 'array', items: { type: 'string' }, minItems: 1, maxItems: 5 } }, required: ['questions'], additionalProperties: false }
-  assert.deepEqual(await json('Who was Ahab and where did he sail?', plan), { questions: ['Who was Ahab?', 'Where did Ahab sail?'] })
+  const plan = {
+    type: 'object',
+    properties: { questions: { type: 'array', items: { type: 'string' }, minItems: 1, maxItems: 5 } },
+    required: ['questions'],
+    additionalProperties: false,
+  }
+  assert.deepEqual(await json('Who was Ahab and where did he sail?', plan), {
+    questions: ['Who was Ahab?', 'Where did Ahab sail?'],
+  })
   assert.deepEqual(await json('What is a gam?', plan), { questions: ['What is a gam?'] })
   const evidence = '[a.md:4] The captain of the Pequod was Ahab.\nWho was the captain of the Pequod?'
   const full = {
     type: 'object',
     properties: {
-      answer: { type: 'string', minLength: 1 }, sources: { type: 'array', items: { type: 'string' } }, found: { type: 'boolean' }, verdict: { enum: ['yes', 'no'] }, confidence: { type: 'number', minimum: 0, maximum: 1 },
-      nested: { $ref: '#/$defs/note' }, either: { anyOf: [{ type: 'integer' }, { type: 'null' }] }, kind: { const: 'answer' },
+      answer: { type: 'string', minLength: 1 },
+      sources: { type: 'array', items: { type: 'string' } },
+      found: { type: 'boolean' },
+      verdict: { enum: ['yes', 'no'] },
+      confidence: { type: 'number', minimum: 0, maximum: 1 },
+      nested: { $ref: '#/$defs/note' },
+      either: { anyOf: [{ type: 'integer' }, { type: 'null' }] },
+      kind: { const: 'answer' },
     },
     required: ['answer', 'sources', 'found', 'verdict', 'confidence', 'nested', 'kind'],
     $defs: { note: { type: 'object', properties: { text: { type: 'string', maxLength: 5 } }, required: ['text'] } },
   }
   const value = (await json(evidence, full)) as Record<string, unknown>
   assert.match(value['answer'] as string, /Ahab/)
-  assert.deepEqual([value['sources'], value['found'], value['verdict'], value['confidence'], value['kind']], [['a.md:4'], true, 'yes', 1, 'answer'])
+  assert.deepEqual(
+    [value['sources'], value['found'], value['verdict'], value['confidence'], value['kind']],
+    [['a.md:4'], true, 'yes', 1, 'answer'],
+  )
   assert.ok((value['nested'] as { text: string }).text.length <= 5)
   assert.equal(((await json('Who was Napoleon?', full)) as Record<string, unknown>)['verdict'], 'no')
 })
 
 test('the stream carries exactly what generate returns, in small deltas', async () => {
-  const calls: LanguageModelV4CallOptions[] = [{ prompt: user('[a.md:4] The captain of the Pequod was Ahab 🐳, an old man with a leg of ivory.\nWho was the captain of the Pequod?') }, { prompt: user('Who was Ahab?'), tools: [searchTool] }, { prompt: user('Who?') }]
+  const calls: LanguageModelV4CallOptions[] = [
+    {
+      prompt: user(
+        '[a.md:4] The captain of the Pequod was Ahab 🐳, an old man with a leg of ivory.\nWho was the captain of the Pequod?',
+      ),
+    },
+    { prompt: user('Who was Ahab?'), tools: [searchTool] },
+    { prompt: user('Who?') },
+  ]
   for (const call of calls) {
     const whole = await model.doGenerate(call)
     const parts: LanguageModelV4StreamPart[] = []
@@ -186,7 +329,10 @@ test('the stream carries exactly what generate returns, in small deltas', async 
     const deltas = parts.flatMap((part) => (part.type === 'text-delta' ? [part.delta] : []))
     assert.equal(deltas.join(''), textOf(whole.content))
     assert.ok(deltas.every((delta) => delta.length <= 26 && delta.isWellFormed()))
-    assert.deepEqual(parts.filter((part) => part.type === 'tool-call'), whole.content.filter((part) => part.type === 'tool-call'))
+    assert.deepEqual(
+      parts.filter((part) => part.type === 'tool-call'),
+      whole.content.filter((part) => part.type === 'tool-call'),
+    )
     assert.equal(parts[0]?.type, 'stream-start')
     assert.deepEqual(parts.at(-1), { type: 'finish', finishReason: whole.finishReason, usage: whole.usage })
   }
@@ -198,8 +344,13 @@ test('the same call gives the same result', async () => {
 })
 
 test('an abort ends a call before and during the stream', async () => {
-  const prompt = user('[a.md:4] The captain of the Pequod was Ahab, an old man with a leg of ivory.\nWho was the captain of the Pequod?')
-  await assert.rejects(Promise.resolve(model.doGenerate({ prompt, abortSignal: AbortSignal.abort(new Error('stopped')) })), /stopped/)
+  const prompt = user(
+    '[a.md:4] The captain of the Pequod was Ahab, an old man with a leg of ivory.\nWho was the captain of the Pequod?',
+  )
+  await assert.rejects(
+    Promise.resolve(model.doGenerate({ prompt, abortSignal: AbortSignal.abort(new Error('stopped')) })),
+    /stopped/,
+  )
   const abort = new AbortController()
   const { stream } = await model.doStream({ prompt, abortSignal: abort.signal })
   const seen: string[] = []
@@ -213,11 +364,19 @@ test('an abort ends a call before and during the stream', async () => {
 })
 
 test('length, stop sequences, tool choice and usage are honoured', async () => {
-  const prompt = user('[a.md:4] The captain of the Pequod was Ahab, an old man with a leg of ivory.\nWho was the captain of the Pequod?')
+  const prompt = user(
+    '[a.md:4] The captain of the Pequod was Ahab, an old man with a leg of ivory.\nWho was the captain of the Pequod?',
+  )
   const short = await model.doGenerate({ prompt, maxOutputTokens: 3 })
-  assert.deepEqual([textOf(short.content).length, short.finishReason.unified, short.usage.outputTokens.total], [12, 'length', 3])
+  assert.deepEqual(
+    [textOf(short.content).length, short.finishReason.unified, short.usage.outputTokens.total],
+    [12, 'length', 3],
+  )
   assert.equal(await answer(prompt, { stopSequences: [' of '] }), 'The captain')
-  assert.equal((await model.doGenerate({ prompt, tools: [searchTool], toolChoice: { type: 'none' } })).finishReason.unified, 'stop')
+  assert.equal(
+    (await model.doGenerate({ prompt, tools: [searchTool], toolChoice: { type: 'none' } })).finishReason.unified,
+    'stop',
+  )
   const whole = await model.doGenerate({ prompt })
   assert.equal(whole.usage.outputTokens.total, Math.ceil(textOf(whole.content).length / 4))
   assert.ok((whole.usage.inputTokens.total ?? 0) > 20)

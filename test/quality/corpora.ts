@@ -30,8 +30,10 @@ export async function prepareCorpus(name: CorpusName, parent: string): Promise<s
     const text = await readFile(join(source, file), 'utf8')
     if (name === 'addresses') {
       const match = /^(\d{4})_(.+)_[a-z]+\.txt$/.exec(file)
-      if (match && Number(match[1]) <= lastAddressYear) await writeFile(join(folder, `${match[1]}-${match[2]?.replaceAll('_', '-')}.txt`), sentencesAsLines(text))
-    } else if (file !== 'data.txt' && file !== 'contents.txt') await writeFile(join(folder, file.replace('_', '-')), text)
+      if (match && Number(match[1]) <= lastAddressYear)
+        await writeFile(join(folder, `${match[1]}-${match[2]?.replaceAll('_', '-')}.txt`), sentencesAsLines(text))
+    } else if (file !== 'data.txt' && file !== 'contents.txt')
+      await writeFile(join(folder, file.replace('_', '-')), text)
   }
   return folder
 }
@@ -40,6 +42,9 @@ export async function prepareCorpus(name: CorpusName, parent: string): Promise<s
 function sentencesAsLines(text: string): string {
   return text
     .trim()
-    .replaceAll(/(?<![A-Z]|\b(?:Mr|Mrs|Messrs|Dr|Gen|St|No|Hon|Col|Capt|Lieut))([.?!]["'”)]*) +(?=["'“(]*[A-Z])/g, '$1\n')
+    .replaceAll(
+      /(?<![A-Z]|\b(?:Mr|Mrs|Messrs|Dr|Gen|St|No|Hon|Col|Capt|Lieut))([.?!]["'”)]*) +(?=["'“(]*[A-Z])/g,
+      '$1\n',
+    )
     .concat('\n')
 }

@@ -40,29 +40,56 @@ export interface Outcome {
 interface LoopTool {
   readonly name: string
   readonly description: string
-  readonly inputSchema: { readonly '~standard': { readonly jsonSchema: { input: (options: { target: 'draft-07' }) => Record<string, unknown> } } }
+  readonly inputSchema: {
+    readonly '~standard': {
+      readonly jsonSchema: { input: (options: { target: 'draft-07' }) => Record<string, unknown> }
+    }
+  }
   readonly execute: (input: never, options: { signal?: AbortSignal }) => Promise<unknown>
 }
 
 const stepsMax = 8
 
 /** Asks a model with tools until it answers. */
-export async function ask(model: LanguageModelV4, tools: readonly LoopTool[], question: string): Promise<{ text: string; rounds: number }> {
+export async function ask(
+  model: LanguageModelV4,
+  tools: readonly LoopTool[],
+  question: string,
+): Promise<{ text: string; rounds: number }> {
   const prompt: LanguageModelV4Prompt = [
     { role: 'system', content: 'Answer from the files only and cite your sources.' },
     { role: 'user', content: [{ type: 'text', text: question }] },
   ]
-  const given = tools.map((tool) => ({ type: 'function' as const, name: tool.name, description: tool.description, inputSchema: tool.inputSchema['~standard'].jsonSchema.input({ target: 'draft-07' }) }))
+  const given = tools.map((tool) => ({
+    type: 'function' as const,
+    name: tool.name,
+    description: tool.description,
+    inputSchema: tool.inputSchema['~standard'].jsonSchema.input({ target: 'draft-07' }),
+  }))
   for (let rounds = 0; rounds < stepsMax; rounds++) {
     const { content } = await model.doGenerate({ prompt, tools: given } as LanguageModelV4CallOptions)
     const calls = content.filter((part) => part.type === 'tool-call')
-    if (calls.length === 0) return { text: content.map((part) => (part.type === 'text' ? part.text : '')).join(''), rounds }
-    prompt.push({ role: 'assistant', content: calls.map((call) => ({ type: 'tool-call', toolCallId: call.toolCallId, toolName: call.toolName, input: JSON.parse(call.input) as unknown })) })
+    if (calls.length === 0)
+      return { text: content.map((part) => (part.type === 'text' ? part.text : '')).join(''), rounds }
+    prompt.push({
+      role: 'assistant',
+      content: calls.map((call) => ({
+        type: 'tool-call',
+        toolCallId: call.toolCallId,
+        toolName: call.toolName,
+        input: JSON.parse(call.input) as unknown,
+      })),
+    })
     const results = await Promise.all(
       calls.map(async (call) => {
         const tool = tools.find((each) => each.name === call.toolName)
         const value = (await tool?.execute(JSON.parse(call.input) as never, {})) as JSONValue
-        return { type: 'tool-result' as const, toolCallId: call.toolCallId, toolName: call.toolName, output: { type: 'json' as const, value } }
+        return {
+          type: 'tool-result' as const,
+          toolCallId: call.toolCallId,
+          toolName: call.toolName,
+          output: { type: 'json' as const, value },
+        }
       }),
     )
     prompt.push({ role: 'tool', content: results })
@@ -71,7 +98,11 @@ export async function ask(model: LanguageModelV4, tools: readonly LoopTool[], qu
 }
 
 /** Asks every question of a corpus. */
-export async function measure(corpus: CorpusName, parent: string, model: LanguageModelV4 = reader()): Promise<Outcome[]> {
+export async function measure(
+  corpus: CorpusName,
+  parent: string,
+  model: LanguageModelV4 = reader(),
+): Promise<Outcome[]> {
   const folder = await prepareCorpus(corpus, parent)
   const index = await openFolderIndex(folder, { indexPath: join(parent, `${corpus}.index`) })
   try {
@@ -81,7 +112,15 @@ export async function measure(corpus: CorpusName, parent: string, model: Languag
       const { text, rounds } = await ask(model, tools, question.question)
       const citations = [...text.matchAll(/ \[([^\]\n]+:\d+)\]$/gm)].map((match) => match[1] as string)
       const right = await Promise.all(citations.map((citation) => holdsAnswer(folder, citation, question.answers)))
-      outcomes.push({ question, answer: text, citations, isRefused: isRefusal(text), isFirstRight: right[0] === true, isTop3Right: right.slice(0, 3).includes(true), rounds })
+      outcomes.push({
+        question,
+        answer: text,
+        citations,
+        isRefused: isRefusal(text),
+        isFirstRight: right[0] === true,
+        isTop3Right: right.slice(0, 3).includes(true),
+        rounds,
+      })
     }
     return outcomes
   } finally {
@@ -90,7 +129,9 @@ export async function measure(corpus: CorpusName, parent: string, model: Languag
 }
 
 export async function questionsOf(corpus: CorpusName): Promise<QualityQuestion[]> {
-  return JSON.parse(await readFile(join(import.meta.dirname, 'questions', `${corpus}.json`), 'utf8')) as QualityQuestion[]
+  return JSON.parse(
+    await readFile(join(import.meta.dirname, 'questions', `${corpus}.json`), 'utf8'),
+  ) as QualityQuestion[]
 }
 
 async function holdsAnswer(folder: string, citation: string, answers: readonly string[]): Promise<boolean> {
@@ -123,25 +164,34 @@ export function figuresOf(outcomes: readonly Outcome[]): Figures {
   }
 }
 
+const share = (part: number, whole: number): string =>
+  `${String(part).padStart(3)}/${String(whole).padEnd(3)} ${((100 * part) / Math.max(1, whole)).toFixed(1).padStart(5)} %`
+
+/** One line of the report. */
 export function describe(name: string, figures: Figures): string {
-  const share = (part: number, whole: number): string => `${String(part).padStart(3)}/${String(whole).padEnd(3)} ${((100 * part) / Math.max(1, whole)).toFixed(1).padStart(5)} %`
   return `${name.padEnd(22)} first ${share(figures.first, figures.answerable)}   top 3 ${share(figures.top3, figures.answerable)}   refused ${share(figures.refused, figures.unanswerable)}   wrongly ${figures.refusedWrongly}`
 }
 
 async function main(): Promise<void> {
-  const { values } = parseArgs({ options: { failures: { type: 'boolean', default: false }, half: { type: 'string' }, corpus: { type: 'string' } } })
+  const { values } = parseArgs({
+    options: { failures: { type: 'boolean', default: false }, half: { type: 'string' }, corpus: { type: 'string' } },
+  })
   const parent = await mkdtemp(join(tmpdir(), 'reader-quality-'))
   try {
     const all: Outcome[] = []
     for (const corpus of corpusNames.filter((name) => values.corpus === undefined || name === values.corpus)) {
-      const outcomes = (await measure(corpus, parent)).filter((each) => values.half === undefined || each.question.half === values.half)
+      const outcomes = (await measure(corpus, parent)).filter(
+        (each) => values.half === undefined || each.question.half === values.half,
+      )
       all.push(...outcomes)
       console.log(describe(corpus, figuresOf(outcomes)))
       if (!values.failures) continue
       for (const each of outcomes) {
         const isRight = each.question.answers.length > 0 ? each.isFirstRight : each.isRefused
         if (isRight || (each.question.half === 'held-out' && values.half !== 'held-out')) continue
-        console.log(`  ${each.question.id} ${each.isTop3Right ? '(top 3)' : ''} ${each.question.question}\n    ${each.answer.replaceAll('\n', '\n    ')}`)
+        console.log(
+          `  ${each.question.id} ${each.isTop3Right ? '(top 3)' : ''} ${each.question.question}\n    ${each.answer.replaceAll('\n', '\n    ')}`,
+        )
       }
     }
     for (const half of ['tuning', 'held-out'] as const) {
