@@ -82,7 +82,7 @@ export function readPrompt(prompt: LanguageModelV4Prompt): ReadPrompt {
     }
     if (calls > 0) rounds++
   }
-  const evidence = [...given.evidence, ...steps.flatMap((step) => evidenceOf(step.output))]
+  const evidence = [...given.evidence, ...steps.flatMap((step) => ranked(evidenceOf(step.output), step))]
   return {
     question: questionIn(given.rest),
     evidence: withoutRepeats(evidence).slice(0, evidencePassagesMax),
@@ -110,6 +110,15 @@ function wordScoresOf(steps: readonly Step[]): Map<string, number> {
   }
   return scores
 }
+
+/** The best hit for a single word says little of the question: its place counts as if others stood before it. */
+function ranked(evidence: Evidence[], { input }: Step): Evidence[] {
+  const isSingleWord = Object.values(input).some((value) => typeof value === 'string' && singleWord.test(value))
+  return isSingleWord ? evidence.map((each) => (each.isRead ? each : { ...each, rank: each.rank + singleWordPlaces })) : evidence
+}
+
+const singleWord = /^[\p{L}\p{N}\p{M}]+$/u
+const singleWordPlaces = 8
 
 /** The passages in the result of a tool. */
 export function evidenceOf(output: LanguageModelV4ToolResultOutput | undefined): Evidence[] {
