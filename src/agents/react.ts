@@ -79,7 +79,7 @@ export interface AgentDefinition extends LoopOptions {
 }
 
 /** An agent: ReAct with its own instructions, tools and model. Its input is a text or any JSON; its output is a text. */
-export function defineAgent({ name, version, instructions, tools, model, ...loop }: Omit<AgentDefinition, 'tools'> & { readonly tools?: readonly Tool<never, unknown>[] }): Program<Json, string> {
+export function defineAgent({ name, version, instructions, tools, model, ...loop }: Omit<AgentDefinition, 'tools'> & { readonly tools?: readonly Tool[] }): Program<Json, string> {
   return defineProgram(
     name,
     async (sys, input: Json) => {

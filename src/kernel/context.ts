@@ -14,7 +14,7 @@
  *   W3. It is plain computing on what the program learned, so a replay compacts at the same places.
  */
 import { PolityError } from './errors.ts'
-import { estimatePrompt } from './llm.ts'
+import { estimatePrompt } from './messages.ts'
 import type { Message } from './types.ts'
 
 /** Chooses the turns that stay. Gets the turns after the prefix, the oldest first, and the tokens they may take together. */

@@ -88,7 +88,9 @@ function walk(value: unknown, depth: number, copy: boolean): Json {
   }
   const record = value as Record<string, unknown>
   const result: Record<string, Json> = copy ? {} : (record as Record<string, Json>)
-  for (const key of Object.keys(record)) {
+  // `for in` allocates nothing; its prototype is `Object.prototype`, in which an enumerable key would be somebody's prank.
+  for (const key in record) {
+    if (!Object.hasOwn(record, key)) continue
     const item = record[key]
     if (item === undefined) continue
     bytesLeft -= key.length + 3

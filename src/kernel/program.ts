@@ -5,7 +5,7 @@ import type { ModelChoice, Program, Sys, Tool } from './types.ts'
 export interface ProgramOptions {
   /** Raise it when the program makes other calls than before: journals of older versions are then not replayed by it. @default '1' */
   readonly version?: string
-  readonly tools?: readonly Tool<never, unknown>[]
+  readonly tools?: readonly Tool[]
   /** Model for calls that name none. @default the kernel's */
   readonly model?: ModelChoice
 }

@@ -63,10 +63,13 @@ export interface Ticket {
   readonly call: WaitingCall
   readonly key: number
   readonly order: number
-  granted: ((error?: PolityError) => void) | undefined
+  granted: Granted | undefined
   /** Tokens set aside while in flight. */
   readonly tokens: number
 }
+
+/** The call has its place; or, with an error, it will have none here. */
+export type Granted = (error: PolityError | undefined, ticket: Ticket) => void
 
 /** How a granted call went. */
 export type Release =
@@ -93,7 +96,7 @@ const PAUSE_MS = 1_000
 
 export interface Scheduler {
   createCore(options: CoreOptions): Core
-  admit(core: Core, call: WaitingCall, granted: (error?: PolityError) => void): Ticket
+  admit(core: Core, call: WaitingCall, granted: Granted): Ticket
   release(ticket: Ticket, how: Release): void
   leave(ticket: Ticket): void
 }
@@ -132,7 +135,7 @@ export function createScheduler(clock: Clock, limits: Limits): Scheduler {
     }
   }
 
-  function admit(core: Core, call: WaitingCall, granted: (error?: PolityError) => void): Ticket {
+  function admit(core: Core, call: WaitingCall, granted: Granted): Ticket {
     const ticket: Ticket = { core, call, key: core.discipline.key(call), order: order++, granted, tokens: call.tokens }
     const now = clock.now()
     if (core.openUntil > now) return refuse(ticket, unavailable(core, now))
@@ -151,7 +154,7 @@ export function createScheduler(clock: Clock, limits: Limits): Scheduler {
   function refuse(ticket: Ticket, error: PolityError): Ticket {
     const { granted } = ticket
     ticket.granted = undefined
-    granted?.(error)
+    granted?.(error, ticket)
     return ticket
   }
 
@@ -163,7 +166,7 @@ export function createScheduler(clock: Clock, limits: Limits): Scheduler {
     core.discipline.admitted(ticket.call, ticket.key)
     if (core.requestsPerMinute !== Infinity) core.requestTimes.add(now, 1)
     core.tokensReserved += ticket.tokens
-    granted?.()
+    granted?.(undefined, ticket)
   }
 
   /** When there will be room for the ticket: a time not after `now` if there is, Infinity if only a release can tell. */

@@ -7,7 +7,7 @@
  *
  * A private field is put on the object by a constructor that returns it. Measured on Node 24: 40 ns against 3 µs for
  * `WeakMap.set` with its share of garbage collection. An object that takes no more private fields (a later standard
- * refuses them on frozen objects) falls back to a `WeakMap`; stamp before freezing.
+ * refuses them on frozen objects) falls back to a `WeakMap`.
  */
 export interface Stamp<Value> {
   get(object: object): Value | undefined

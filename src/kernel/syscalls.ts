@@ -11,8 +11,10 @@ import { PolityError, fromErrorData, messageOf } from './errors.ts'
 import type { Inbox } from './inbox.ts'
 import type { Journal } from './journal.ts'
 import type { Limits } from './limits.ts'
-import type { CheckedRequest, Llm, Plan } from './llm.ts'
-import { checkRequest, toJournal } from './llm.ts'
+import type { Plan } from './exchange.ts'
+import type { Llm } from './llm.ts'
+import type { CheckedRequest } from './request.ts'
+import { checkRequest, toJournal } from './request.ts'
 import type { Mailbox } from './mailbox.ts'
 import type { CheckedNote, Memory } from './memory.ts'
 import { checkNote } from './memory.ts'
@@ -198,7 +200,10 @@ export function createTable(machine: Machine, { end, fail }: { end: (call: Call,
       args.plan = llm.plan(call.process, args.request)
       call.reserved = args.plan.reserved
     },
-    run: (call, { request, plan }) => llm.generate(call, request, plan as Plan),
+    run(call, { request, plan }) {
+      llm.generate(call, request, plan as Plan)
+      return LATER
+    },
   }
 
   const embed: Syscall<{ texts: readonly string[]; model: string | null }> = {

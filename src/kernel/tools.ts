@@ -13,7 +13,7 @@ import { PolityError, messageOf } from './errors.ts'
 import type { Limits } from './limits.ts'
 import { freezePlain, toPlain } from './plain.ts'
 import type { Call, Process } from './process.ts'
-import type { Json, Tool, ToolDescription, ToolSchema } from './types.ts'
+import type { Json, Pid, Tool, ToolContext, ToolDescription, ToolSchema } from './types.ts'
 
 const NAME = /^[A-Za-z0-9_.\-/]{1,64}$/
 
@@ -52,7 +52,7 @@ const SCHEMA_BYTES_MAX = 262_144
 export interface Tools {
   /** The arguments as they will be executed. Throws `NO_SUCH_TOOL`, `INVALID_ARGUMENT`. */
   check(process: Process, name: string, input: Json): Checked
-  run(call: Call, checked: Checked): Promise<Json>
+  run(call: Call, checked: Checked): Json | Promise<Json>
 }
 
 export interface Checked {
@@ -71,65 +71,102 @@ export function createTools(deadlines: Deadlines, limits: Limits): Tools {
     return { tool, input: freezePlain(checked as Json, () => `tool ${name}: input`, limits.valueBytesMax) }
   }
 
-  async function run(call: Call, { tool, input }: Checked): Promise<Json> {
-    if (tool.locks === undefined || tool.locks.length === 0) return execute(call, tool, input)
+  function run(call: Call, { tool, input }: Checked): Json | Promise<Json> {
+    return tool.locks === undefined || tool.locks.length === 0 ? execute(call, tool, input) : locked(call, tool, input, tool.locks)
+  }
+
+  async function locked(call: Call, tool: Tool, input: Json, wanted: readonly string[]): Promise<Json> {
     // Sorted, so that two tools with the same two locks never wait for each other.
-    const names = [...new Set(tool.locks)].toSorted()
+    const names = [...new Set(wanted)].toSorted()
     let free = (): void => {}
     const mine = new Promise<void>((resolve) => (free = resolve))
-    const before = names.map((name) => locks.get(name))
+    const before = Promise.all(names.map((name) => locks.get(name)))
     for (const name of names) locks.set(name, mine)
     try {
-      await call.race(Promise.all(before))
+      await call.race(before)
       return await execute(call, tool, input)
     } finally {
       // Who queued behind us must still wait for who was before us.
-      void Promise.all(before).then(free)
+      void before.then(free)
       void mine.then(() => {
         for (const name of names) if (locks.get(name) === mine) locks.delete(name)
       })
     }
   }
 
-  async function execute(call: Call, tool: Tool, input: Json): Promise<Json> {
-    const timeoutMs = tool.timeoutMs ?? limits.toolMs
-    let timeOut: ((error: PolityError) => void) | undefined
-    const timer = deadlines.set(timeoutMs, () => {
-      const error = new PolityError('TOOL_TIMEOUT', `tool ${tool.name} did not end within ${timeoutMs} ms`)
-      timeOut?.(error)
-      call.abort(error)
-    })
+  /** Without a promise for a tool that answers at once. */
+  function execute(call: Call, tool: Tool, input: Json): Json | Promise<Json> {
+    let output: unknown
     try {
-      const { process } = call
-      const output: unknown = await new Promise((resolve, reject) => {
-        timeOut = reject
-        call.onAbort(reject)
-        const context = {
-          get signal() {
-            return call.signal
-          },
-          idempotencyKey: `${process.pid}-${call.startSeq}`,
-          pid: process.pid,
-          principal: process.principal,
-        }
-        Promise.resolve(tool.execute(input as never, context)).then(resolve, reject)
-      })
-      const wrong = (what: string) => new PolityError('TOOL_INVALID', `tool ${tool.name} returned something else than it says: ${what}`)
-      const checked = tool.outputSchema === undefined ? output : validate(tool.outputSchema, output, wrong)
-      try {
-        return toPlain(checked, () => `tool ${tool.name}: output`, limits.valueBytesMax)
-      } catch (error) {
-        if (PolityError.isInstance(error) && error.code === 'TOO_LARGE') throw error
-        throw wrong(messageOf(error))
-      }
+      output = tool.execute(input, new Context(call))
     } catch (error) {
-      throw PolityError.isInstance(error) ? error : new PolityError('TOOL_FAILED', `tool ${tool.name}: ${messageOf(error)}`, { cause: error })
-    } finally {
-      timer.cancel()
+      throw failed(tool, error)
+    }
+    if (typeof (output as { then?: unknown } | null)?.then !== 'function') return checkOutput(tool, output)
+    const timeoutMs = tool.timeoutMs ?? limits.toolMs
+    return new Promise((resolve, reject) => {
+      const timer = deadlines.set(timeoutMs, () => {
+        const late = new PolityError('TOOL_TIMEOUT', `tool ${tool.name} did not end within ${timeoutMs} ms`)
+        reject(late)
+        call.abort(late)
+      })
+      call.onAbort((error) => {
+        timer.cancel()
+        reject(error)
+      })
+      ;(output as PromiseLike<unknown>).then(
+        (value) => {
+          timer.cancel()
+          try {
+            resolve(checkOutput(tool, value))
+          } catch (error) {
+            reject(error)
+          }
+        },
+        (error: unknown) => {
+          timer.cancel()
+          reject(failed(tool, error))
+        },
+      )
+    })
+  }
+
+  function checkOutput(tool: Tool, output: unknown): Json {
+    const wrong = (what: string) => new PolityError('TOOL_INVALID', `tool ${tool.name} returned something else than it says: ${what}`)
+    const checked = tool.outputSchema === undefined ? output : validate(tool.outputSchema, output, wrong)
+    try {
+      return toPlain(checked, () => `tool ${tool.name}: output`, limits.valueBytesMax)
+    } catch (error) {
+      throw PolityError.isInstance(error) && error.code === 'TOO_LARGE' ? error : wrong(messageOf(error))
     }
   }
 
   return { check, run }
+}
+
+/** What a tool is told of its call. A class, because an object literal with a getter costs 5 µs. */
+class Context implements ToolContext {
+  readonly #call: Call
+  readonly pid: Pid
+  readonly principal: string
+
+  constructor(call: Call) {
+    this.#call = call
+    this.pid = call.process.pid
+    this.principal = call.process.principal
+  }
+
+  get signal(): AbortSignal {
+    return this.#call.signal
+  }
+
+  get idempotencyKey(): string {
+    return `${this.pid}-${this.#call.startSeq}`
+  }
+}
+
+function failed(tool: Tool, error: unknown): PolityError {
+  return PolityError.isInstance(error) ? error : new PolityError('TOOL_FAILED', `tool ${tool.name}: ${messageOf(error)}`, { cause: error })
 }
 
 function validate(schema: ToolSchema<unknown>, value: unknown, wrong: (what: string) => PolityError): unknown {

@@ -49,7 +49,7 @@ export interface ToolContext {
   readonly principal: string
 }
 
-export interface Tool<Input = never, Output = unknown> {
+export interface Tool<Input = unknown, Output = unknown> {
   /** 1 to 64 letters, digits, `_`, `-`, `.` or `/`. */
   readonly name: string
   readonly description: string
@@ -379,7 +379,7 @@ export interface CallStart extends EventBase {
   /** The n-th call of its process, from 0. */
   readonly n: number
   readonly call: CallName
-  /** As checked. Messages that the process sent before are not repeated: see `expandMessages` in llm.ts. */
+  /** As checked. Messages that the process sent before are not repeated: see `expandMessages` in request.ts. */
   readonly args: Json
   /** Set aside from the budgets until the call ends; charged in full if a crash leaves the end unknown. */
   readonly reserved?: Reservation

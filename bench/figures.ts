@@ -1,0 +1,18 @@
+/** How figures are quoted: the median, with the smallest and largest beside it. */
+export function median(values: readonly number[]): number {
+  const sorted = values.toSorted((a, b) => a - b)
+  return rounded(sorted[sorted.length >> 1] ?? NaN)
+}
+
+/** `median (min–max)`. */
+export function spread(values: readonly number[]): string {
+  return `${median(values)} (${rounded(Math.min(...values))}–${rounded(Math.max(...values))})`
+}
+
+export function percentile(sorted: ArrayLike<number>, share: number): number {
+  return rounded(sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? NaN)
+}
+
+function rounded(value: number): number {
+  return value >= 100 ? Math.round(value) : Math.round(value * 100) / 100
+}

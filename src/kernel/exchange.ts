@@ -1,0 +1,292 @@
+/**
+ * An exchange: one model call on its way through its cores. It waits for a turn, asks the driver, reads the answer and
+ * gives the core back; goes to the queue again when it was refused, tries again after a pause, asks the next core.
+ *
+ * Written as a small machine of callbacks, not as async functions: there are two of these in every step of every agent.
+ *
+ * Invariants
+ *   X1. A granted place on a core is given back exactly once, whatever the driver does.
+ *   X2. A refusal (429) is the scheduler's business: the call goes back to the queue and its process never sees it.
+ *   X3. After the call was cancelled, or its stay with a driver is over, nothing that the driver says is heard.
+ */
+import type { LanguageModelV4CallOptions } from '@ai-sdk/provider'
+import type { Answer } from './answer.ts'
+import { streamedAnswer, toGeneration, usageOf, wholeAnswer } from './answer.ts'
+import type { Clock, Timer } from './clock.ts'
+import { randomAt } from './clock.ts'
+import type { Deadlines } from './deadlines.ts'
+import { PolityError, messageOf } from './errors.ts'
+import type { Limits } from './limits.ts'
+import type { Call, Process } from './process.ts'
+import type { CheckedRequest } from './request.ts'
+import type { Core, Release, Scheduler, Ticket } from './scheduler.ts'
+import type { Generation, Reservation, ToolDescription } from './types.ts'
+
+/** What a call may take, worked out before it starts. */
+export interface Plan {
+  readonly cores: readonly Core[]
+  readonly inputTokens: number
+  readonly maxOutputTokens: number
+  readonly reserved: Reservation
+}
+
+/** What every exchange of a kernel shares. */
+export interface ExchangeOptions {
+  readonly clock: Clock
+  readonly deadlines: Deadlines
+  readonly limits: Limits
+  readonly scheduler: Scheduler
+  readonly describe: (process: Process, tools: readonly string[]) => readonly ToolDescription[]
+  /** Undefined while nobody watches the text of this process: then the whole answer is asked for, not a stream. */
+  readonly watcher: (process: Process) => ((delta: string, call: Call) => void) | undefined
+  readonly onWait: (call: Call, core: string) => void
+  readonly end: (call: Call, generation: Generation) => void
+  readonly fail: (call: Call, error: unknown) => void
+}
+
+export class Exchange {
+  readonly #options: ExchangeOptions
+  readonly #call: Call
+  readonly #request: CheckedRequest
+  readonly #plan: Plan
+  #core = 0
+  #tries = 0
+  /** Number of the stay with a driver; answers to an earlier one are not heard (X3). */
+  #stay = 0
+  /** In the queue or in flight. */
+  #ticket: Ticket | undefined = undefined
+  #inFlight = false
+  #timer: Timer | undefined = undefined
+  #controller: AbortController | undefined = undefined
+
+  constructor(options: ExchangeOptions, call: Call, request: CheckedRequest, plan: Plan) {
+    this.#options = options
+    this.#call = call
+    this.#request = request
+    this.#plan = plan
+  }
+
+  start(): void {
+    this.#call.onAbort((error) => this.#cancelled(error))
+    this.#admit()
+  }
+
+  #admit(): void {
+    const { scheduler, clock, limits, deadlines, onWait } = this.#options
+    const call = this.#call
+    const { process } = call
+    const core = this.#plan.cores[this.#core] as Core
+    const arrivedAt = clock.now()
+    const deadlineMs = this.#request.options['deadlineMs'] as number | undefined
+    let granted = false
+    let queued = false
+    call.core = core.id
+    const ticket = scheduler.admit(
+      core,
+      {
+        pid: process.pid,
+        principal: process.principal,
+        priority: process.priority,
+        spawnedAt: process.startedAt,
+        arrivedAt,
+        deadlineAt: deadlineMs === undefined ? Infinity : call.startedAt + deadlineMs,
+        started: process.used.steps > 1,
+        tokens: this.#plan.reserved.tokens,
+      },
+      (error, given) => {
+        granted = true
+        this.#ticket = undefined
+        if (queued) {
+          call.inQueue = false
+          call.waitedMs += clock.now() - arrivedAt
+          this.#timer?.cancel()
+        }
+        if (error !== undefined) return this.#next(error, error)
+        this.#ticket = given
+        this.#inFlight = true
+        this.#ask(core)
+      },
+    )
+    if (granted) return
+    queued = true
+    this.#ticket = ticket
+    call.inQueue = true
+    onWait(call, core.id)
+    this.#timer = deadlines.set(limits.coreWaitMs, () => {
+      scheduler.leave(ticket)
+      this.#ticket = undefined
+      call.inQueue = false
+      const late = new PolityError('OVERLOADED', `the call waited ${limits.coreWaitMs} ms for a turn on ${core.id}`)
+      this.#next(late, late)
+    })
+  }
+
+  #ask(core: Core): void {
+    const { deadlines, limits, watcher } = this.#options
+    const call = this.#call
+    const stay = ++this.#stay
+    const controller = new AbortController()
+    this.#controller = controller
+    this.#timer = deadlines.set(limits.generateMs, () => {
+      const late = new PolityError('DRIVER_TIMEOUT', `${core.id} did not answer within ${limits.generateMs} ms`)
+      this.#failed(stay, late)
+      controller.abort(late)
+    })
+    try {
+      const options = this.#driverOptions(controller.signal)
+      const watch = watcher(call.process)
+      if (watch === undefined) {
+        const promised = core.model.doGenerate(options)
+        if (typeof promised?.then !== 'function') throw new PolityError('DRIVER_INVALID', `${core.id}: doGenerate gave no promise`)
+        promised.then(
+          (result) => this.#answered(stay, () => wholeAnswer(core.model, result)),
+          (error: unknown) => this.#failed(stay, error),
+        )
+      } else {
+        const tell = (delta: string): void => {
+          if (stay === this.#stay) watch(delta, call)
+        }
+        streamedAnswer(core.model, options, controller.signal, tell, limits.streamPartsMax).then(
+          (answer) => this.#answered(stay, () => answer),
+          (error: unknown) => this.#failed(stay, error),
+        )
+      }
+    } catch (error) {
+      this.#failed(stay, error)
+    }
+  }
+
+  #driverOptions(abortSignal: AbortSignal): LanguageModelV4CallOptions {
+    const { options, tools, messages } = this.#request
+    const { process, n } = this.#call
+    // Position in the journal: what `recorded` answers by. Providers ignore options that are not theirs.
+    const polity = { pid: process.pid, n }
+    // One literal without accessors: an object with a getter of its own costs 5 µs and 600 bytes.
+    return {
+      prompt: messages,
+      maxOutputTokens: this.#plan.maxOutputTokens,
+      temperature: options['temperature'],
+      topP: options['topP'],
+      topK: options['topK'],
+      seed: options['seed'],
+      stopSequences: options['stopSequences'],
+      responseFormat: options['schema'] === undefined ? undefined : { type: 'json', schema: options['schema'] },
+      tools: tools.length === 0 ? undefined : this.#options.describe(process, tools).map(driverTool),
+      toolChoice: options['toolChoice'],
+      providerOptions: options['providerOptions'] === undefined ? { polity } : { ...(options['providerOptions'] as object), polity },
+      abortSignal,
+    } as unknown as LanguageModelV4CallOptions
+  }
+
+  #answered(stay: number, read: () => Answer): void {
+    if (stay !== this.#stay) return
+    const { limits, end } = this.#options
+    const call = this.#call
+    const core = this.#plan.cores[this.#core] as Core
+    let generation: Generation
+    let answer: Answer
+    try {
+      answer = read()
+      const usage = usageOf(answer, core, this.#request.messages, this.#plan)
+      generation = toGeneration(answer, usage, core, limits.valueBytesMax)
+    } catch (error) {
+      return this.#failed(stay, error)
+    }
+    const { usage } = generation
+    this.#giveBack({ type: 'served', tokens: usage.inputTokens + usage.outputTokens, headers: answer.headers })
+    call.usage = usage
+    end(call, generation)
+  }
+
+  /** The stay is over without an answer. */
+  #failed(stay: number, error: unknown): void {
+    if (stay !== this.#stay) return
+    const { clock, limits } = this.#options
+    const status = statusOf(error)
+    if (status === 429) {
+      this.#giveBack({ type: 'refused', headers: headersOf(error) })
+      if (clock.now() - this.#call.startedAt < limits.coreWaitMs) return this.#admit()
+      const late = new PolityError('OVERLOADED', `${this.#call.core} refused the call for ${limits.coreWaitMs} ms`, { cause: error })
+      return this.#next(late, late)
+    }
+    this.#giveBack(isRetryable(error) ? { type: 'failed' } : { type: 'served', tokens: this.#plan.inputTokens, headers: headersOf(error) })
+    const core = this.#plan.cores[this.#core] as Core
+    this.#next(PolityError.isInstance(error) ? error : new PolityError('DRIVER_FAILED', `${core.id}: ${messageOf(error)}`, { cause: error }), error)
+  }
+
+  #giveBack(how: Release): void {
+    this.#stay++
+    this.#timer?.cancel()
+    const ticket = this.#ticket
+    this.#ticket = undefined
+    this.#inFlight = false
+    if (ticket !== undefined) this.#options.scheduler.release(ticket, how)
+  }
+
+  /** Again on this core after a pause, or on the next one, or not at all. `said` is the driver's own word. */
+  #next(error: PolityError, said: unknown): void {
+    const { clock, limits, fail } = this.#options
+    const call = this.#call
+    if (!call.open) return
+    if (isRetryable(said) && ++this.#tries < limits.generateTriesMax) {
+      // Doubling, between half and one and a half of it, so that a crowd that failed together does not come back together.
+      const pauseMs = limits.generateBackoffMs * 2 ** (this.#tries - 1) * (0.5 + randomAt(clock.seed, call.process.pid, call.n * 16 + this.#tries))
+      this.#timer = clock.after(pauseMs, () => this.#admit())
+    } else if (this.#core + 1 < this.#plan.cores.length && !isCallersFault(said)) {
+      this.#core++
+      this.#tries = 0
+      this.#admit()
+    } else fail(call, error)
+  }
+
+  #cancelled(error: PolityError): void {
+    this.#timer?.cancel()
+    const ticket = this.#ticket
+    if (ticket === undefined) return
+    if (this.#inFlight) {
+      this.#giveBack({ type: 'cancelled' })
+      this.#controller?.abort(error)
+    } else {
+      this.#ticket = undefined
+      this.#options.scheduler.leave(ticket)
+    }
+  }
+}
+
+const driverTools = new WeakMap<ToolDescription, object>()
+
+/** In the driver's form; made once. */
+function driverTool(tool: ToolDescription): object {
+  let form = driverTools.get(tool)
+  if (form === undefined) {
+    form = Object.freeze({ type: 'function', name: tool.name, description: tool.description, inputSchema: tool.inputSchema })
+    driverTools.set(tool, form)
+  }
+  return form
+}
+
+function statusOf(error: unknown): number | undefined {
+  const status = (error as { statusCode?: unknown } | null)?.statusCode
+  return typeof status === 'number' ? status : undefined
+}
+
+function headersOf(error: unknown): Record<string, string> | undefined {
+  const headers = (error as { responseHeaders?: unknown } | null)?.responseHeaders
+  return typeof headers === 'object' && headers !== null ? (headers as Record<string, string>) : undefined
+}
+
+/** Whether the same call may go well on the same core in a moment: the driver's word, else server faults and silence. */
+function isRetryable(error: unknown): boolean {
+  if (PolityError.isInstance(error)) return error.code === 'DRIVER_TIMEOUT'
+  const said = (error as { isRetryable?: unknown } | null)?.isRetryable
+  if (typeof said === 'boolean') return said
+  const status = statusOf(error)
+  if (status !== undefined) return status === 408 || status === 409 || status >= 500
+  return error instanceof TypeError && /fetch|network/i.test(error.message)
+}
+
+/** A refused request (bad input, bad key) would be refused by no other core for another reason; anything else may be. */
+function isCallersFault(error: unknown): boolean {
+  const status = statusOf(error)
+  return status === 400 || status === 413 || status === 422
+}

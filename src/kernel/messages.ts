@@ -1,0 +1,76 @@
+/**
+ * Messages: checked, frozen and counted once, however often they are sent.
+ *
+ * A conversation is sent again with every step, so what has been seen is known by its object: a message that was given to
+ * `generate` once is frozen from then on, and costs a look-up the next time.
+ */
+import type { LanguageModelV4Message } from '@ai-sdk/provider'
+import { PolityError, messageOf } from './errors.ts'
+import type { Limits } from './limits.ts'
+import { freezePlain } from './plain.ts'
+import { createStamp } from './stamp.ts'
+import type { Message } from './types.ts'
+
+/** Messages seen before, with their estimated tokens: each is checked and frozen once, however often it is sent. */
+const known = createStamp<{ readonly message: LanguageModelV4Message; readonly tokens: number }>()
+
+export function knowMessage(message: Message, at: () => string, limits: Limits): LanguageModelV4Message {
+  if (typeof message !== 'object' || message === null) throw wrong(at(), 'a message such as { role: "user", content: "…" }', message)
+  const seen = known.get(message)
+  if (seen !== undefined) return seen.message
+  const { role, content } = message
+  if (role !== 'system' && role !== 'user' && role !== 'assistant' && role !== 'tool') throw wrong(`${at()}.role`, '"system", "user", "assistant" or "tool"', role)
+  let form: LanguageModelV4Message
+  if (typeof content === 'string') {
+    if (role === 'tool') throw wrong(`${at()}.content`, 'a list of tool results', content)
+    form = role === 'system' ? { role, content } : { role, content: [{ type: 'text', text: content }] }
+  } else {
+    if (role === 'system' || !Array.isArray(content)) throw wrong(`${at()}.content`, role === 'system' ? 'text' : 'text or a list of parts', content)
+    form = message as LanguageModelV4Message
+  }
+  freezePlain(message, at, limits.valueBytesMax)
+  if (form !== message) freezePlain(form, at, limits.valueBytesMax)
+  const entry = { message: form, tokens: estimateMessage(form) }
+  known.set(message, entry)
+  if (form !== message) known.set(form, entry)
+  return form
+}
+
+/** A message that a model made: the provider counted its tokens. */
+export function knowAnswer(message: LanguageModelV4Message, outputTokens: number): void {
+  known.set(message, { message, tokens: FRAME_TOKENS + outputTokens })
+}
+
+/**
+ * Tokens of a text, estimated upward: a third of its UTF-8 bytes. English prose has about 4.2 bytes a token in today's
+ * vocabularies, code and other scripts fewer; each core's `tokenRatio` learns what remains.
+ */
+export function estimateTokens(text: string): number {
+  return Math.ceil(Buffer.byteLength(text) / 3)
+}
+
+/** Tokens that frame one message, as in OpenAI's published chat format (3 to 4 each). */
+export const FRAME_TOKENS = 4
+
+function estimateMessage(message: LanguageModelV4Message): number {
+  if (typeof message.content === 'string') return FRAME_TOKENS + estimateTokens(message.content)
+  let tokens = FRAME_TOKENS
+  for (const part of message.content) {
+    if (part.type === 'text' || part.type === 'reasoning') tokens += estimateTokens(part.text)
+    else tokens += estimateTokens(JSON.stringify(part))
+  }
+  return tokens
+}
+
+/** Estimated tokens of messages; those sent before are not counted anew. */
+export function estimatePrompt(messages: readonly Message[]): number {
+  let tokens = 0
+  for (const message of messages) {
+    tokens += known.get(message)?.tokens ?? estimateMessage(message as LanguageModelV4Message)
+  }
+  return tokens
+}
+
+function wrong(at: string, expected: string, got: unknown): PolityError {
+  return new PolityError('INVALID_ARGUMENT', `${at} takes ${expected}, not ${messageOf(got).slice(0, 80)}`)
+}

@@ -1,0 +1,83 @@
+/**
+ * The request of a `generate` call: as given, as checked, as journaled.
+ */
+import type { LanguageModelV4Message } from '@ai-sdk/provider'
+import { PolityError, messageOf } from './errors.ts'
+import type { Limits } from './limits.ts'
+import { knowMessage } from './messages.ts'
+import { toPlain } from './plain.ts'
+import type { Process } from './process.ts'
+import type { CallStart, GenerateRequest, Json, Message, ModelChoice } from './types.ts'
+
+/** A request as checked: messages in the driver's form and frozen; everything else plain. */
+export interface CheckedRequest {
+  readonly messages: readonly LanguageModelV4Message[]
+  readonly models: readonly string[]
+  readonly options: { readonly [key: string]: Json | undefined }
+  readonly tools: readonly string[]
+}
+
+const optionKeys = ['maxOutputTokens', 'temperature', 'topP', 'topK', 'seed', 'stopSequences', 'schema', 'toolChoice', 'providerOptions', 'deadlineMs'] as const
+const requestKeys = new Set<string>([...optionKeys, 'model', 'instructions', 'prompt', 'messages', 'tools'])
+
+export function checkRequest(request: GenerateRequest | string, process: Process, defaultModel: ModelChoice | undefined, limits: Limits): CheckedRequest {
+  if (typeof request === 'string') request = { prompt: request }
+  if (typeof request !== 'object' || request === null) throw invalid('generate', 'a prompt or a request object', request)
+  for (const key in request) if (!requestKeys.has(key)) throw invalid(`generate.${key}`, `one of ${[...requestKeys].join(', ')}`, key)
+  const { instructions, prompt } = request
+  if (instructions !== undefined && typeof instructions !== 'string') throw invalid('generate.instructions', 'text', instructions)
+  if ((prompt === undefined) === (request.messages === undefined)) throw invalid('generate', 'either prompt or messages', prompt === undefined ? 'neither' : 'both')
+  let messages: LanguageModelV4Message[]
+  if (prompt !== undefined) {
+    if (typeof prompt !== 'string') throw invalid('generate.prompt', 'text', prompt)
+    messages = [knowMessage({ role: 'user', content: prompt }, () => 'generate.prompt', limits)]
+  } else {
+    if (!Array.isArray(request.messages)) throw invalid('generate.messages', 'a list of messages', request.messages)
+    messages = request.messages.map((message, i) => knowMessage(message as Message, () => `generate.messages[${i}]`, limits))
+  }
+  if (instructions !== undefined) messages.unshift(knowMessage({ role: 'system', content: instructions }, () => 'generate.instructions', limits))
+  const choice = request.model ?? process.program.model ?? defaultModel
+  if (choice === undefined) throw new PolityError('NO_SUCH_MODEL', 'the call names no model, and neither its program nor the kernel has a default')
+  const models = typeof choice === 'string' ? [choice] : choice
+  if (!Array.isArray(models) || models.length === 0 || models.some((one) => typeof one !== 'string')) throw invalid('generate.model', '"provider/model" or a list of such names', choice)
+  const tools = request.tools ?? NO_TOOLS
+  if (!Array.isArray(tools)) throw invalid('generate.tools', 'a list of names of held tools', tools)
+  for (const tool of tools) if (!process.tools.has(tool)) throw new PolityError('NO_SUCH_TOOL', `process ${process.pid} holds no tool "${String(tool)}"; it holds ${[...process.tools.keys()].join(', ') || 'none'}`)
+  let options: { [key: string]: Json | undefined } | undefined
+  for (const key of optionKeys) {
+    const value = request[key]
+    if (value !== undefined) (options ??= {})[key] = toPlain(value, () => `generate.${key}`, limits.valueBytesMax)
+  }
+  const max = options?.['maxOutputTokens']
+  if (max !== undefined && !(typeof max === 'number' && Number.isInteger(max) && max >= 1)) throw invalid('generate.maxOutputTokens', 'a whole number of at least 1', max)
+  return { messages, models, options: options ?? NO_OPTIONS, tools }
+}
+
+const NO_TOOLS: readonly string[] = Object.freeze([])
+const NO_OPTIONS = Object.freeze({})
+
+function invalid(at: string, expected: string, got: unknown): PolityError {
+  return new PolityError('INVALID_ARGUMENT', `${at} takes ${expected}, not ${messageOf(got).slice(0, 80)}`)
+}
+
+/**
+ * The request as journaled. Messages that stood at the beginning of this process's last request are named, not repeated:
+ * `{ like: n, keep: k, add: […] }`. A long conversation is so written once, not once a step.
+ */
+export function toJournal(request: CheckedRequest, process: Process, n: number): Json {
+  const { messages, models, options, tools } = request
+  const last = process.lastPrompt
+  let keep = 0
+  if (last !== undefined) while (keep < messages.length && keep < last.messages.length && messages[keep] === last.messages[keep]) keep++
+  process.lastPrompt = { n, messages }
+  const prompt = last !== undefined && keep > 0 ? { like: last.n, keep, add: messages.slice(keep) } : { add: messages }
+  return { models, tools, options, messages: prompt } as unknown as Json
+}
+
+/** Messages of a journaled `generate`, whole again. `starts` are the calls of the same process by number. */
+export function expandMessages(start: CallStart, starts: readonly (CallStart | undefined)[]): readonly LanguageModelV4Message[] {
+  const { messages } = start.args as unknown as { messages: { like?: number; keep?: number; add: readonly LanguageModelV4Message[] } }
+  if (messages.like === undefined) return messages.add
+  const before = starts[messages.like]
+  return [...(before === undefined ? [] : expandMessages(before, starts)).slice(0, messages.keep), ...messages.add]
+}
