@@ -3,9 +3,9 @@
  */
 import type { LanguageModelV4CallOptions, LanguageModelV4GenerateResult, LanguageModelV4Message, LanguageModelV4StreamPart, LanguageModelV4Usage } from '@ai-sdk/provider'
 import type { LanguageModel } from './drivers.ts'
-import { PolityError } from './errors.ts'
+import { PolityError, fieldOf } from './errors.ts'
 import { estimatePrompt, estimateTokens, knowAnswer } from './messages.ts'
-import { freezePlain } from './plain.ts'
+import { freezePlain, toPlain } from './plain.ts'
 import type { Core } from './scheduler.ts'
 import type { CallUsage, Generation, Json, ModelContent, ToolCall } from './types.ts'
 
@@ -19,20 +19,52 @@ export interface Answer {
 
 export function wholeAnswer(model: LanguageModel, result: LanguageModelV4GenerateResult): Answer {
   if (typeof result !== 'object' || result === null || !Array.isArray(result.content)) throw badDriver(model, 'doGenerate gave no content list')
-  return { content: result.content, finishReason: result.finishReason?.unified, usage: result.usage, headers: result.response?.headers }
+  return { content: result.content, finishReason: result.finishReason?.unified, usage: result.usage, headers: headersOf(fieldOf(result.response, 'headers')) }
 }
 
+/** The headers that are texts, by their names in lower case: a driver may hand over anything. */
+export function headersOf(given: unknown): Answer['headers'] {
+  if (typeof given !== 'object' || given === null) return undefined
+  try {
+    const entries = Object.entries(given).filter((entry): entry is [string, string] => typeof entry[1] === 'string')
+    return entries.length === 0 ? undefined : Object.fromEntries(entries.map(([name, value]) => [name.toLowerCase(), value]))
+  } catch {
+    // Headers that cannot be read teach nothing about the provider's limits, and that is all they are for.
+    return undefined
+  }
+}
+
+/** What is too much in a stream, and how to let others have a turn while one is read that never pauses. */
+export interface StreamOptions {
+  readonly partsMax: number
+  readonly bytesMax: number
+  readonly turn: (go: () => void) => void
+}
+
+/** Parts of a stream after which others have their turn: one that never waits would keep timers and signals from theirs. */
+const PARTS_A_TURN = 256
+
 /** Reads a stream to its end; stops when `signal` aborts, whatever the driver does. */
-export async function streamedAnswer(model: LanguageModel, options: LanguageModelV4CallOptions, signal: AbortSignal, onText: (delta: string) => void, partsMax: number): Promise<Answer> {
+export async function streamedAnswer(
+  model: LanguageModel,
+  options: LanguageModelV4CallOptions,
+  signal: AbortSignal,
+  onText: (delta: string) => void,
+  { partsMax, bytesMax, turn }: StreamOptions,
+): Promise<Answer> {
   const result = await model.doStream(options)
   if (typeof result?.stream?.getReader !== 'function') throw badDriver(model, 'doStream gave no stream')
   const reader = result.stream.getReader()
   const content: ModelContent[] = []
   const texts = new Map<string, { type: 'text' | 'reasoning'; text: string }>()
   let finish: Extract<LanguageModelV4StreamPart, { type: 'finish' }> | undefined
+  let bytes = 0
+  const leave = (): void => void Promise.resolve(reader.cancel()).catch(() => {})
+  signal.addEventListener('abort', leave, { once: true })
   try {
     for (let parts = 0; ; parts++) {
       if (parts > partsMax) throw badDriver(model, `a stream of more than ${partsMax} parts`)
+      if (parts % PARTS_A_TURN === PARTS_A_TURN - 1) await new Promise<void>(turn)
       const { done, value: part } = await reader.read()
       if (done || signal.aborted) break
       switch (part?.type) {
@@ -48,6 +80,7 @@ export async function streamedAnswer(model: LanguageModel, options: LanguageMode
           const kind = part.type === 'text-delta' ? 'text' : 'reasoning'
           const text = texts.get(`${kind}:${part.id}`)
           if (text === undefined || typeof part.delta !== 'string') throw badDriver(model, `${part.type} without its start, or without text`)
+          if ((bytes += part.delta.length) > bytesMax) throw new PolityError('TOO_LARGE', `the answer of ${model.provider}/${model.modelId} is larger than ${bytesMax} bytes`)
           text.text += part.delta
           if (kind === 'text') onText(part.delta)
           break
@@ -68,10 +101,11 @@ export async function streamedAnswer(model: LanguageModel, options: LanguageMode
       }
     }
   } finally {
-    reader.cancel().catch(() => {})
+    signal.removeEventListener('abort', leave)
+    leave()
   }
   if (finish === undefined) throw badDriver(model, 'the stream ended without a finish part')
-  return { content, finishReason: finish.finishReason?.unified, usage: finish.usage, headers: result.response?.headers }
+  return { content, finishReason: finish.finishReason?.unified, usage: finish.usage, headers: headersOf(fieldOf(result.response, 'headers')) }
 }
 
 function badDriver(model: LanguageModel, what: string): PolityError {
@@ -95,7 +129,7 @@ export function toGeneration(answer: Answer, usage: CallUsage, core: Core, bytes
         break
       case 'tool-call': {
         if (typeof part.toolName !== 'string' || typeof part.toolCallId !== 'string') throw badDriver(core.model, 'a tool call without name or id')
-        const input = parseInput(part.input)
+        const input = parseInput(part.input, bytesMax)
         kept = withOptions({ type: 'tool-call', toolCallId: part.toolCallId, toolName: part.toolName, input }, part)
         const call = { id: part.toolCallId, name: part.toolName, input }
         if (toolCalls === undefined) toolCalls = [call]
@@ -127,12 +161,12 @@ export function toGeneration(answer: Answer, usage: CallUsage, core: Core, bytes
 
 /** What a provider wants back with a part (signatures, cache marks) goes back with it. */
 function withOptions(part: Record<string, unknown>, from: { readonly providerMetadata?: unknown }): object {
-  if (from.providerMetadata !== undefined) part['providerOptions'] = from.providerMetadata
+  if (from.providerMetadata !== undefined) part['providerOptions'] = toPlain(from.providerMetadata, 'the metadata of a part', Infinity)
   return part
 }
 
-function parseInput(input: unknown): Json {
-  if (typeof input !== 'string') return (input ?? {}) as Json
+function parseInput(input: unknown, bytesMax: number): Json {
+  if (typeof input !== 'string') return toPlain(input ?? {}, 'the input of a tool call', bytesMax)
   if (input === '') return {}
   try {
     return JSON.parse(input) as Json
@@ -148,12 +182,21 @@ export function usageOf(answer: Answer, core: Core, messages: readonly LanguageM
   const inputTokens = input ?? estimated.inputTokens
   const cachedTokens = Math.min(count(answer.usage?.inputTokens?.cacheRead) ?? 0, inputTokens)
   const outputTokens = output ?? Math.min(estimated.maxOutputTokens, estimateTokens(JSON.stringify(answer.content)))
-  if (input !== undefined && input > estimated.inputTokens) core.tokenRatio = Math.max(core.tokenRatio, input / Math.max(1, estimatePrompt(messages)))
+  if (input !== undefined && input > estimated.inputTokens) core.tokenRatio = Math.max(core.tokenRatio, Math.min(TOKEN_RATIO_MAX, input / Math.max(1, estimatePrompt(messages))))
   return { inputTokens, cachedTokens, outputTokens, usd: cost(core, inputTokens, cachedTokens, outputTokens), estimated: input === undefined || output === undefined }
 }
 
+/**
+ * An estimate is a third of a text's bytes and a token has at least one byte, so no estimate is wrong by more than this.
+ * A larger count has another reason (a provider's own preamble, a lie) and says nothing about the next prompt.
+ */
+const TOKEN_RATIO_MAX = 3
+
+/** No answer of any model has more tokens: a count beyond it is no count. */
+const TOKENS_MAX = 1e9
+
 function count(value: unknown): number | undefined {
-  return typeof value === 'number' && Number.isFinite(value) && value >= 0 ? Math.ceil(value) : undefined
+  return typeof value === 'number' && value >= 0 && value <= TOKENS_MAX ? Math.ceil(value) : undefined
 }
 
 function cost({ price }: Core, input: number, cached: number, output: number): number {

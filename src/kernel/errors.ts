@@ -4,6 +4,7 @@
  * `retry: true` means that the same call may succeed later without a change by the caller. The table and its page
  * (docs/errors.md) are tied by a test. `PolityError.isInstance` recognises errors across two installed copies.
  */
+import { inspect } from 'node:util'
 import type { Json } from './types.ts'
 
 interface Entry {
@@ -84,31 +85,62 @@ export class PolityError extends Error {
   }
 
   static isInstance(error: unknown): error is PolityError {
-    return typeof error === 'object' && error !== null && marker in error
+    try {
+      return typeof error === 'object' && error !== null && marker in error
+    } catch {
+      // A proxy whose traps throw is none of ours.
+      return false
+    }
   }
 }
 
 /** An error without a stack, for ends that are data: no trace is worth 5 µs on a path that only says "not now". */
 export function toErrorData(error: unknown, fallback: ErrorCode = 'PROGRAM_FAILED'): ErrorData {
-  if (PolityError.isInstance(error)) {
-    return error.detail === undefined
-      ? { code: error.code, message: error.message }
-      : { code: error.code, message: error.message, detail: error.detail }
-  }
-  return { code: fallback, message: messageOf(error) }
+  if (!PolityError.isInstance(error)) return { code: fallback, message: messageOf(error) }
+  // Tools and programs throw them too, and another copy of the package may have other codes: what is kept is of the table, and plain.
+  const said = fieldOf(error, 'code')
+  const code = typeof said === 'string' && Object.hasOwn(errorTable, said) ? (said as ErrorCode) : fallback
+  const detail = plainDetail(fieldOf(error, 'detail'))
+  return detail === undefined ? { code, message: messageOf(error) } : { code, message: messageOf(error), detail }
 }
+
+function plainDetail(detail: unknown): Json | undefined {
+  if (detail === undefined) return undefined
+  try {
+    const json = JSON.stringify(detail)
+    return json === undefined || json.length > DETAIL_CHARS_MAX ? undefined : (JSON.parse(json) as Json)
+  } catch {
+    return undefined
+  }
+}
+
+/** Details beyond this are left out: they are facts, not data. */
+const DETAIL_CHARS_MAX = 65_536
 
 export function fromErrorData(data: ErrorData): PolityError {
   return new PolityError(data.code, data.message, data.detail === undefined ? {} : { detail: data.detail })
 }
 
-/** The message of anything that was thrown, even of what is not an Error. */
+/** The message of anything that was thrown, even of what is not an Error, or cannot be read. Never throws, never long. */
 export function messageOf(error: unknown): string {
-  if (error instanceof Error) return error.message || error.name
-  if (typeof error === 'string') return error
+  let said: unknown = error
   try {
-    return JSON.stringify(error) ?? String(error)
+    if (error instanceof Error) said = error.message || error.name
+    if (typeof said !== 'string') said = inspect(said, { depth: 2, maxArrayLength: 8, maxStringLength: 200, breakLength: Infinity, customInspect: false })
   } catch {
-    return Object.prototype.toString.call(error)
+    said = 'something that cannot be read'
+  }
+  const text = said as string
+  return text.length <= MESSAGE_CHARS_MAX ? text : `${text.slice(0, MESSAGE_CHARS_MAX)} … (${text.length} characters)`
+}
+
+const MESSAGE_CHARS_MAX = 4_000
+
+/** A field of anything that was thrown; undefined where it cannot be read. */
+export function fieldOf(thing: unknown, key: string): unknown {
+  try {
+    return (thing as { readonly [key: string]: unknown } | null | undefined)?.[key]
+  } catch {
+    return undefined
   }
 }

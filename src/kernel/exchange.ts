@@ -9,17 +9,19 @@
  *   X2. A refusal (429) is the scheduler's business: the call goes back to the queue and its process never sees it.
  *   X3. After the call was cancelled, or its stay with a driver is over, nothing that the driver says is heard.
  */
-import type { LanguageModelV4CallOptions } from '@ai-sdk/provider'
+import type { LanguageModelV4CallOptions, LanguageModelV4GenerateResult } from '@ai-sdk/provider'
 import type { Answer } from './answer.ts'
-import { streamedAnswer, toGeneration, usageOf, wholeAnswer } from './answer.ts'
+import { headersOf, streamedAnswer, toGeneration, usageOf, wholeAnswer } from './answer.ts'
 import type { Clock, Timer } from './clock.ts'
 import { randomAt } from './clock.ts'
 import type { Deadlines } from './deadlines.ts'
-import { PolityError, messageOf } from './errors.ts'
+import type { Dispatchable, Dispatcher } from './dispatcher.ts'
+import { PolityError, fieldOf, messageOf } from './errors.ts'
 import type { Limits } from './limits.ts'
 import type { Call, Process } from './process.ts'
 import type { CheckedRequest } from './request.ts'
 import type { Core, Release, Scheduler, Ticket } from './scheduler.ts'
+import { createStamp } from './stamp.ts'
 import type { Generation, Reservation, ToolDescription } from './types.ts'
 
 /** What a call may take, worked out before it starts. */
@@ -36,15 +38,19 @@ export interface ExchangeOptions {
   readonly deadlines: Deadlines
   readonly limits: Limits
   readonly scheduler: Scheduler
-  readonly describe: (process: Process, tools: readonly string[]) => readonly ToolDescription[]
+  readonly dispatcher: Dispatcher
+  /** A held tool as models see it. */
+  readonly describe: (process: Process, tool: string) => ToolDescription
   /** Undefined while nobody watches the text of this process: then the whole answer is asked for, not a stream. */
   readonly watcher: (process: Process) => ((delta: string, call: Call) => void) | undefined
   readonly onWait: (call: Call, core: string) => void
   readonly end: (call: Call, generation: Generation) => void
   readonly fail: (call: Call, error: unknown) => void
+  /** Sets aside as much again, then goes on; false where no budget has it. */
+  readonly again: (call: Call, go: () => void) => boolean
 }
 
-export class Exchange {
+export class Exchange implements Dispatchable {
   readonly #options: ExchangeOptions
   readonly #call: Call
   readonly #request: CheckedRequest
@@ -58,6 +64,10 @@ export class Exchange {
   #inFlight = false
   #timer: Timer | undefined = undefined
   #controller: AbortController | undefined = undefined
+  #heardStay = 0
+  #whole: LanguageModelV4GenerateResult | undefined = undefined
+  #streamed: Answer | undefined = undefined
+  queued = false
 
   constructor(options: ExchangeOptions, call: Call, request: CheckedRequest, plan: Plan) {
     this.#options = options
@@ -122,15 +132,16 @@ export class Exchange {
   }
 
   #ask(core: Core): void {
-    const { deadlines, limits, watcher } = this.#options
+    const { clock, deadlines, limits, watcher } = this.#options
     const call = this.#call
     const stay = ++this.#stay
     const controller = new AbortController()
     this.#controller = controller
     this.#timer = deadlines.set(limits.generateMs, () => {
       const late = new PolityError('DRIVER_TIMEOUT', `${core.id} did not answer within ${limits.generateMs} ms`)
-      this.#failed(stay, late)
+      // Told to stop before its place is given to another.
       controller.abort(late)
+      this.#failed(stay, late)
     })
     try {
       const options = this.#driverOptions(controller.signal)
@@ -139,15 +150,15 @@ export class Exchange {
         const promised = core.model.doGenerate(options)
         if (typeof promised?.then !== 'function') throw new PolityError('DRIVER_INVALID', `${core.id}: doGenerate gave no promise`)
         promised.then(
-          (result) => this.#answered(stay, () => wholeAnswer(core.model, result)),
+          (result) => this.#heard(stay, result, undefined),
           (error: unknown) => this.#failed(stay, error),
         )
       } else {
         const tell = (delta: string): void => {
           if (stay === this.#stay) watch(delta, call)
         }
-        streamedAnswer(core.model, options, controller.signal, tell, limits.streamPartsMax).then(
-          (answer) => this.#answered(stay, () => answer),
+        streamedAnswer(core.model, options, controller.signal, tell, { partsMax: limits.streamPartsMax, bytesMax: limits.valueBytesMax, turn: clock.yield }).then(
+          (answer) => this.#heard(stay, undefined, answer),
           (error: unknown) => this.#failed(stay, error),
         )
       }
@@ -158,6 +169,7 @@ export class Exchange {
 
   #driverOptions(abortSignal: AbortSignal): LanguageModelV4CallOptions {
     const { options, tools, messages } = this.#request
+    const { describe } = this.#options
     const { process, n } = this.#call
     // Position in the journal: what `recorded` answers by. Providers ignore options that are not theirs.
     const polity = { pid: process.pid, n }
@@ -171,31 +183,43 @@ export class Exchange {
       seed: options['seed'],
       stopSequences: options['stopSequences'],
       responseFormat: options['schema'] === undefined ? undefined : { type: 'json', schema: options['schema'] },
-      tools: tools.length === 0 ? undefined : this.#options.describe(process, tools).map(driverTool),
+      tools: tools.length === 0 ? undefined : tools.map((tool) => driverTool(describe(process, tool))),
       toolChoice: options['toolChoice'],
       providerOptions: options['providerOptions'] === undefined ? { polity } : { ...(options['providerOptions'] as object), polity },
       abortSignal,
     } as unknown as LanguageModelV4CallOptions
   }
 
-  #answered(stay: number, read: () => Answer): void {
+  /** The driver answered. A thousand may answer in one turn of the event loop: each is read in its own time (dispatcher D2). */
+  #heard(stay: number, whole: LanguageModelV4GenerateResult | undefined, streamed: Answer | undefined): void {
     if (stay !== this.#stay) return
+    this.#whole = whole
+    this.#streamed = streamed
+    this.#heardStay = stay
+    this.#options.dispatcher.wake(this)
+  }
+
+  learn(): boolean {
+    const stay = this.#heardStay
+    if (stay !== this.#stay) return false
     const { limits, end } = this.#options
     const call = this.#call
     const core = this.#plan.cores[this.#core] as Core
     let generation: Generation
     let answer: Answer
     try {
-      answer = read()
+      answer = this.#streamed ?? wholeAnswer(core.model, this.#whole as LanguageModelV4GenerateResult)
       const usage = usageOf(answer, core, this.#request.messages, this.#plan)
       generation = toGeneration(answer, usage, core, limits.valueBytesMax)
     } catch (error) {
-      return this.#failed(stay, error)
+      this.#failed(stay, error)
+      return false
     }
     const { usage } = generation
     this.#giveBack({ type: 'served', tokens: usage.inputTokens + usage.outputTokens, headers: answer.headers })
     call.usage = usage
     end(call, generation)
+    return false
   }
 
   /** The stay is over without an answer. */
@@ -204,14 +228,16 @@ export class Exchange {
     const { clock, limits } = this.#options
     const status = statusOf(error)
     if (status === 429) {
-      this.#giveBack({ type: 'refused', headers: headersOf(error) })
+      this.#giveBack({ type: 'refused', headers: headersOf(fieldOf(error, 'responseHeaders')) })
       if (clock.now() - this.#call.startedAt < limits.coreWaitMs) return this.#admit()
       const late = new PolityError('OVERLOADED', `${this.#call.core} refused the call for ${limits.coreWaitMs} ms`, { cause: error })
       return this.#next(late, late)
     }
-    this.#giveBack(isRetryable(error) ? { type: 'failed' } : { type: 'served', tokens: this.#plan.inputTokens, headers: headersOf(error) })
+    this.#giveBack(isRetryable(error) ? { type: 'failed' } : { type: 'served', tokens: this.#plan.inputTokens, headers: headersOf(fieldOf(error, 'responseHeaders')) })
     const core = this.#plan.cores[this.#core] as Core
-    this.#next(PolityError.isInstance(error) ? error : new PolityError('DRIVER_FAILED', `${core.id}: ${messageOf(error)}`, { cause: error }), error)
+    // A driver that says that it failed did not sell anything. One that was late, or said nonsense, may have.
+    const isLost = PolityError.isInstance(error) && (error.code === 'DRIVER_TIMEOUT' || error.code === 'DRIVER_INVALID')
+    this.#next(PolityError.isInstance(error) ? error : new PolityError('DRIVER_FAILED', `${core.id}: ${messageOf(error)}`, { cause: error }), error, isLost)
   }
 
   #giveBack(how: Release): void {
@@ -224,19 +250,32 @@ export class Exchange {
   }
 
   /** Again on this core after a pause, or on the next one, or not at all. `said` is the driver's own word. */
-  #next(error: PolityError, said: unknown): void {
-    const { clock, limits, fail } = this.#options
+  #next(error: PolityError, said: unknown, isLost = false): void {
+    const { limits, fail, again } = this.#options
     const call = this.#call
     if (!call.open) return
-    if (isRetryable(said) && ++this.#tries < limits.generateTriesMax) {
+    const isAgain = isRetryable(said) && ++this.#tries < limits.generateTriesMax
+    const goesOn = isAgain || (this.#core + 1 < this.#plan.cores.length && !isCallersFault(said))
+    if (goesOn && (!isLost || again(call, () => this.#goOn(isAgain)))) {
+      if (!isLost) this.#goOn(isAgain)
+      return
+    }
+    if (isLost) call.usage = { inputTokens: this.#plan.inputTokens, cachedTokens: 0, outputTokens: this.#plan.maxOutputTokens, usd: this.#plan.reserved.usd, estimated: true }
+    fail(call, error)
+  }
+
+  #goOn(isAgain: boolean): void {
+    const { clock, limits } = this.#options
+    const call = this.#call
+    if (isAgain) {
       // Doubling, between half and one and a half of it, so that a crowd that failed together does not come back together.
       const pauseMs = limits.generateBackoffMs * 2 ** (this.#tries - 1) * (0.5 + randomAt(clock.seed, call.process.pid, call.n * 16 + this.#tries))
       this.#timer = clock.after(pauseMs, () => this.#admit())
-    } else if (this.#core + 1 < this.#plan.cores.length && !isCallersFault(said)) {
+    } else {
       this.#core++
       this.#tries = 0
       this.#admit()
-    } else fail(call, error)
+    }
   }
 
   #cancelled(error: PolityError): void {
@@ -244,8 +283,8 @@ export class Exchange {
     const ticket = this.#ticket
     if (ticket === undefined) return
     if (this.#inFlight) {
-      this.#giveBack({ type: 'cancelled' })
       this.#controller?.abort(error)
+      this.#giveBack({ type: 'cancelled' })
     } else {
       this.#ticket = undefined
       this.#options.scheduler.leave(ticket)
@@ -253,7 +292,7 @@ export class Exchange {
   }
 }
 
-const driverTools = new WeakMap<ToolDescription, object>()
+const driverTools = createStamp<object>()
 
 /** In the driver's form; made once. */
 function driverTool(tool: ToolDescription): object {
@@ -266,23 +305,18 @@ function driverTool(tool: ToolDescription): object {
 }
 
 function statusOf(error: unknown): number | undefined {
-  const status = (error as { statusCode?: unknown } | null)?.statusCode
+  const status = fieldOf(error, 'statusCode')
   return typeof status === 'number' ? status : undefined
-}
-
-function headersOf(error: unknown): Record<string, string> | undefined {
-  const headers = (error as { responseHeaders?: unknown } | null)?.responseHeaders
-  return typeof headers === 'object' && headers !== null ? (headers as Record<string, string>) : undefined
 }
 
 /** Whether the same call may go well on the same core in a moment: the driver's word, else server faults and silence. */
 function isRetryable(error: unknown): boolean {
   if (PolityError.isInstance(error)) return error.code === 'DRIVER_TIMEOUT'
-  const said = (error as { isRetryable?: unknown } | null)?.isRetryable
+  const said = fieldOf(error, 'isRetryable')
   if (typeof said === 'boolean') return said
   const status = statusOf(error)
   if (status !== undefined) return status === 408 || status === 409 || status >= 500
-  return error instanceof TypeError && /fetch|network/i.test(error.message)
+  return fieldOf(error, 'name') === 'TypeError' && /fetch|network/i.test(messageOf(error))
 }
 
 /** A refused request (bad input, bad key) would be refused by no other core for another reason; anything else may be. */

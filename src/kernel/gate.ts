@@ -11,17 +11,17 @@
  *   G3. What a driver or tool does after its call ended is not heard.
  *   G4. No outside effect begins before its intent is kept; no end of a write is learned before it is kept.
  */
-import type { ErrorData } from './errors.ts'
-import { PolityError, fromErrorData, toErrorData } from './errors.ts'
+import { PolityError, fromErrorData, messageOf, toErrorData } from './errors.ts'
 import type { Inbox } from './inbox.ts'
+import type { NewEvent } from './journal.ts'
 import { differs, unmade } from './past.ts'
 import { freezePlain, toPlain } from './plain.ts'
 import type { Process } from './process.ts'
-import { Call, charge, reserve, unreserve } from './process.ts'
+import { Call, charge, overBudget, reserve, unreserve } from './process.ts'
 import { createSys } from './sys.ts'
 import type { Machine, Syscall } from './syscalls.ts'
 import { LATER, createTable } from './syscalls.ts'
-import type { CallName, Json, Pid, Sys } from './types.ts'
+import type { CallName, Json, Reservation, Sys } from './types.ts'
 
 export interface Gate {
   /** The system calls as a program of this process sees them, for its present frame. */
@@ -30,8 +30,10 @@ export interface Gate {
   learn(process: Process, enter: (process: Process) => void): boolean
   end(call: Call, value: unknown): void
   fail(call: Call, error: unknown): void
-  /** Takes all open calls from a process: they end with it. */
-  cancel(process: Process, error: PolityError): void
+  /** Takes all open calls from a process: they end with it. Returns what they were charged. */
+  cancel(process: Process, error: PolityError): Reservation
+  /** Sets aside as much again for another try, where the last one may have cost it all; false where no budget has it. */
+  again(call: Call, go: () => void): boolean
 }
 
 export function createGate(machine: Machine): Gate {
@@ -59,7 +61,8 @@ export function createGate(machine: Machine): Gate {
       args = checked.args
       call.args = checked.journal
     } catch (error) {
-      wrong = error
+      // What an argument threw when it was read is the caller's, and not worth another code.
+      wrong = PolityError.isInstance(error) ? error : new PolityError('INVALID_ARGUMENT', `${call.name}: ${messageOf(error)}`)
     }
     const { past } = process
     if (past === undefined) return admit(call, args, wrong)
@@ -74,24 +77,56 @@ export function createGate(machine: Machine): Gate {
     if (difference !== undefined) return machine.mismatch(process, `call ${call.n} (${call.name}): ${difference}`)
     call.startedAt = recorded.at
     call.startSeq = recorded.seq
+    call.startPid = recorded.pid
+    call.counted = past.counted.has(call.n)
     past.made.set(call.n, call)
     if (past.ended.has(call.n)) return
     // It started and its end is not known. In a replay of an ended process nobody waits for it.
     if (past.end !== undefined) return
     process.open.push(call)
+    // What the lost try may have cost is spent, whatever becomes of this one.
+    if (call.counted) journal.append({ type: 'call-reserve', seq: 0, at: 0, pid: process.pid, n: call.n, reserved: NOTHING })
     if (wrong !== undefined) return fail(call, wrong)
     revive(call, args)
   }
 
   function revive(call: Call, args: unknown): void {
     const spec = specOf(call)
-    try {
-      spec.plan?.(call, args)
-      if (call.reserved !== undefined) reserve(call.process, call.reserved)
-    } catch (error) {
-      return fail(call, error)
-    }
-    decided(call, args, () => perform(call, args, spec.revive ?? spec.run))
+    decided(call, args, () => {
+      try {
+        spec.plan?.(call, args)
+      } catch (error) {
+        return fail(call, error)
+      }
+      const run = spec.revive ?? spec.run
+      if (call.reserved === undefined) return perform(call, args, run)
+      reserve(call.process, call.reserved)
+      journalReserve(call)
+      whenKept(call, () => perform(call, args, run))
+    })
+  }
+
+  /** What was set aside for a call that had started before is in the journal too. */
+  function journalReserve(call: Call): void {
+    const { process } = call
+    journal.append({ type: 'call-reserve', seq: 0, at: 0, pid: process.pid, n: call.n, reserved: call.reserved as Reservation })
+    if (!call.counted) charge(process, STEP)
+    call.counted = true
+  }
+
+  function whenKept(call: Call, go: () => void): void {
+    if (machine.volatile) go()
+    else journal.whenKept((error) => (error === undefined ? call.open && go() : fail(call, error)))
+  }
+
+  function again(call: Call, go: () => void): boolean {
+    const { process } = call
+    const more = call.reserved
+    if (more === undefined || overBudget(process, more) !== undefined) return false
+    charge(process, { outputTokens: more.tokens, usd: more.usd })
+    journalReserve(call)
+    whenKept(call, go)
+    return true
   }
 
   function admit(call: Call, args: unknown, wrong: unknown): void {
@@ -99,8 +134,8 @@ export function createGate(machine: Machine): Gate {
     // Most processes have one open call: a list of one, made for it, is a sixth of an empty one that grew.
     if (process.open.length === 0) process.open = [call]
     else process.open.push(call)
-    if (process.made > limits.callsPerProcessMax) wrong = new PolityError('LIMIT_EXCEEDED', `process ${process.pid} made ${limits.callsPerProcessMax} system calls, its limit`)
-    else if (process.open.length > limits.callsOpenMax) wrong = new PolityError('LIMIT_EXCEEDED', `process ${process.pid} has ${limits.callsOpenMax} open calls, its limit`)
+    if (process.made > limits.callsPerProcessMax) return machine.kill(process, new PolityError('LIMIT_EXCEEDED', `process ${process.pid} made ${limits.callsPerProcessMax} system calls, its limit`))
+    if (process.open.length > limits.callsOpenMax) wrong = new PolityError('LIMIT_EXCEEDED', `process ${process.pid} has ${limits.callsOpenMax} open calls, its limit`)
     if (wrong !== undefined) {
       start(call)
       return fail(call, wrong)
@@ -115,6 +150,7 @@ export function createGate(machine: Machine): Gate {
       }
       if (call.reserved !== undefined) reserve(process, call.reserved)
       if (call.startSeq === 0) start(call)
+      else if (call.reserved !== undefined) journalReserve(call)
       if (!machine.volatile && spec.intent?.(args) === true) {
         journal.whenKept((error) => (error === undefined ? perform(call, args, spec.run) : fail(call, error)))
       } else perform(call, args, spec.run)
@@ -147,12 +183,14 @@ export function createGate(machine: Machine): Gate {
     const { process } = call
     const event = journal.append(
       call.reserved === undefined
-        ? { type: 'call-start', pid: process.pid, n: call.n, call: call.name, args: call.args }
-        : { type: 'call-start', pid: process.pid, n: call.n, call: call.name, args: call.args, reserved: call.reserved },
+        ? { type: 'call-start', seq: 0, at: 0, pid: process.pid, n: call.n, call: call.name, args: call.args }
+        : { type: 'call-start', seq: 0, at: 0, pid: process.pid, n: call.n, call: call.name, args: call.args, reserved: call.reserved },
     )
     call.startedAt = event.at
     call.startSeq = event.seq
-    charge(process, call.name === 'generate' ? ONE_STEP : ONE_CALL)
+    call.startPid = process.pid
+    call.counted = call.reserved !== undefined
+    charge(process, call.counted ? ONE_STEP : ONE_CALL)
   }
 
   function perform(call: Call, args: unknown, run: (call: Call, args: unknown) => unknown): void {
@@ -205,11 +243,19 @@ export function createGate(machine: Machine): Gate {
     const { process, usage } = call
     close(call)
     if (usage !== undefined) charge(process, usage)
-    const end: { type: 'call-end'; pid: Pid; n: number; value?: Json; error?: ErrorData; usage?: typeof usage; waitedMs?: number } = { type: 'call-end', pid: process.pid, n: call.n }
-    if (call.error === undefined) end.value = call.value ?? null
-    else end.error = call.error
-    if (usage !== undefined) end.usage = usage
-    if (call.waitedMs > 0) end.waitedMs = call.waitedMs
+    // Whole literals, with room for what the journal adds: an object that grows is paid for with each field.
+    const { pid } = process
+    const { n, value, error, waitedMs } = call
+    const end: NewEvent =
+      error !== undefined
+        ? usage === undefined
+          ? { type: 'call-end', seq: 0, at: 0, pid, n, error }
+          : { type: 'call-end', seq: 0, at: 0, pid, n, error, usage }
+        : usage === undefined
+          ? { type: 'call-end', seq: 0, at: 0, pid, n, value: value ?? null }
+          : waitedMs === 0
+            ? { type: 'call-end', seq: 0, at: 0, pid, n, value: value ?? null, usage }
+            : { type: 'call-end', seq: 0, at: 0, pid, n, value: value ?? null, usage, waitedMs }
     const { at } = journal.append(end)
     if (journal.halted !== undefined) return
     call.endedAt = at
@@ -227,15 +273,20 @@ export function createGate(machine: Machine): Gate {
     }
   }
 
-  function cancel(process: Process, error: PolityError): void {
+  function cancel(process: Process, error: PolityError): Reservation {
+    let tokens = 0
+    let usd = 0
     for (const call of process.open.splice(0)) {
       close(call)
       // Sent and not answered: it may have cost what was set aside for it, so it did (budgets fail closed).
       if (call.reserved !== undefined && call.core !== undefined && !call.inQueue) {
         charge(process, { outputTokens: call.reserved.tokens, usd: call.reserved.usd })
+        tokens += call.reserved.tokens
+        usd += call.reserved.usd
       }
       call.abort(error)
     }
+    return { tokens, usd }
   }
 
   function learn(process: Process, enter: (process: Process) => void): boolean {
@@ -280,9 +331,11 @@ export function createGate(machine: Machine): Gate {
     return process.ends.length > 0
   }
 
-  return { sys: (process) => createSys(process, invoke), learn, end, fail, cancel }
+  return { sys: (process) => createSys(process, invoke), learn, end, fail, cancel, again }
 }
 
 const ONE_CALL = Object.freeze({ calls: 1 })
+const STEP = Object.freeze({ steps: 1 })
+const NOTHING: Reservation = Object.freeze({ tokens: 0, usd: 0 })
 const ONE_STEP = Object.freeze({ calls: 1, steps: 1 })
 

@@ -35,7 +35,7 @@ import type { Past } from './past.ts'
 import { endsAfter, ownUsage, pastOf, unmade } from './past.ts'
 import { toPlain } from './plain.ts'
 import type { Call, Space } from './process.ts'
-import { Process, charge, processInfo, transition } from './process.ts'
+import { Process, charge, overBudget, processInfo, transition } from './process.ts'
 import type { Core } from './scheduler.ts'
 import { createScheduler } from './scheduler.ts'
 import { createStorage } from './storage.ts'
@@ -158,6 +158,7 @@ export function createKernel(options: KernelOptions): Kernel {
   const watch: Watch = createWatch(limits)
   const cores = createCores()
   const kernelTools = new Map((options.tools ?? []).map((tool) => [tool.name, tool]))
+  const kernelToolNames: readonly string[] = Object.freeze([...kernelTools.keys()])
   /** Ended processes in RAM and journals in the store, the oldest first. */
   const ended: Pid[] = []
   let kept: Pid[] = []
@@ -171,13 +172,15 @@ export function createKernel(options: KernelOptions): Kernel {
     limits,
     scheduler,
     cores,
-    describe: (process, names) => names.map((name) => describeTool(process.tools.get(name) as Tool)),
+    dispatcher,
+    describe: (process, name) => describeTool(process.tools.get(name) as Tool),
     watcher: (process) => watch.textOf(process.root.pid),
     onWait(call, core) {
       if (watch.active) watch.tell(call.process.root.pid, { type: 'call-wait', pid: call.process.pid, n: call.n, core })
     },
     end: (call, generation) => gate.end(call, generation),
     fail: (call, error) => gate.fail(call, error),
+    again: (call, go) => gate.again(call, go),
   })
 
   const machine: Machine = {
@@ -201,7 +204,7 @@ export function createKernel(options: KernelOptions): Kernel {
     restore,
     kill: (process, error) => finish(process, 'killed', undefined, toErrorData(error)),
     find,
-    named: (process, name) => [...table.values()].filter((one) => one.name === name && one.principal === process.principal && one.state === 'running'),
+    named: (process, name) => [...table.values()].filter((one) => one.start.name === name && one.principal === process.principal && one.state === 'running'),
     waited(child, waiter) {
       if (child.parent === waiter && waiter.children?.delete(child) === true) retire(child)
     },
@@ -251,8 +254,20 @@ export function createKernel(options: KernelOptions): Kernel {
     }
     const wanted = names ?? (parent !== undefined && declared.size > 0 ? [...declared.keys()] : undefined)
     if (wanted === undefined) return available
+    return pick(program, available, wanted)
+  }
+
+  /** The tools that a process was started with, those of its parent among them: by the journal, so never more. */
+  function toolsOf(event: ProcessStart): ReadonlyMap<string, Tool> {
+    const program = findProgram(`${event.program}@${event.version}`)
+    const parentTools = event.parent === null ? undefined : (table.get(event.parent)?.tools ?? toolsOf(startOf(event.parent)))
+    const available = parentTools ?? new Map([...kernelTools, ...program.tools.map((tool) => [tool.name, tool] as const)])
+    return pick(program, available, event.tools)
+  }
+
+  function pick(program: Program, available: ReadonlyMap<string, Tool>, names: readonly string[]): ReadonlyMap<string, Tool> {
     return new Map(
-      wanted.map((name) => {
+      names.map((name) => {
         const tool = available.get(name)
         if (tool === undefined) throw new PolityError('NO_SUCH_TOOL', `a process of ${program.name} cannot be given tool "${name}"; available are ${[...available.keys()].join(', ') || 'none'}`)
         return [name, tool]
@@ -261,6 +276,8 @@ export function createKernel(options: KernelOptions): Kernel {
   }
 
   interface Start {
+    /** @default by the options, the program and the parent */
+    readonly held?: ReadonlyMap<string, Tool>
     readonly program: Program
     readonly input: Json
     readonly options: SpawnOptions
@@ -269,13 +286,14 @@ export function createKernel(options: KernelOptions): Kernel {
     readonly fork?: { readonly of: Process | ProcessHead; readonly seq: number; readonly call: number | null }
   }
 
-  function start({ program, input, options: spawnOptions, parent, call, fork }: Start): Process {
+  function start({ program, input, options: spawnOptions, parent, call, fork, held = heldTools(program, parent, spawnOptions.tools) }: Start): Process {
     if (live >= limits.processesLiveMax) throw new PolityError('LIMIT_EXCEEDED', `${live} processes run; the limit processesLiveMax is ${limits.processesLiveMax}`)
     if (parent !== undefined && parent.depth + 1 >= limits.processDepthMax) throw new PolityError('LIMIT_EXCEEDED', `process ${parent.pid} is ${parent.depth + 1} deep; the limit processDepthMax is ${limits.processDepthMax}`)
-    const held = heldTools(program, parent, spawnOptions.tools)
     const pid = journal.lastSeq + 1
     const event = journal.append({
       type: 'process-start',
+      seq: 0,
+      at: 0,
       pid,
       parent: parent?.pid ?? null,
       parentCall: call ?? null,
@@ -286,7 +304,7 @@ export function createKernel(options: KernelOptions): Kernel {
       principal: parent?.principal ?? spawnOptions.principal ?? 'local',
       priority: spawnOptions.priority ?? parent?.priority ?? 0,
       budget: spawnOptions.budget ?? NO_BUDGET,
-      tools: held === kernelTools ? NO_NAMES : [...held.keys()],
+      tools: held === kernelTools ? kernelToolNames : [...held.keys()],
       seed: Math.floor(randomAt(clock.seed, pid, 0) * 2 ** 32),
       forkOf: fork === undefined ? null : { pid: 'pid' in fork.of ? fork.of.pid : fork.of.start.pid, seq: fork.seq, call: fork.call },
     }) as ProcessStart
@@ -299,43 +317,33 @@ export function createKernel(options: KernelOptions): Kernel {
 
   /** A process as its start event says; in the table, not yet running. */
   function toProcess(event: ProcessStart, program: Program, parent: Process | undefined, held: ReadonlyMap<string, Tool>): Process {
-    const spaces = spacesOf(event, parent)
-    const process = new Process(
-      {
-        pid: event.pid,
-        parent,
-        parentCall: event.parentCall,
-        program,
-        input: event.input,
-        name: event.name,
-        principal: event.principal,
-        priority: event.priority,
-        budget: event.budget,
-        tools: held,
-        files: spaces.files,
-        notes: spaces.notes,
-        startedAt: event.at,
-        seed: event.seed,
-        forkOf: event.forkOf,
-      },
-      learn,
-    )
+    const process = new Process(event, { parent, program, tools: held, branch: branchOf(event) }, learn)
     table.set(process.pid, process)
     if (parent !== undefined) (parent.children ??= new Set()).add(process)
     return process
   }
 
-  function spacesOf(event: ProcessStart, parent: Process | undefined): { files: Space; notes: Space } {
-    if (event.forkOf !== null) {
-      const { pid, seq } = event.forkOf
-      const origin = table.get(pid)
-      const head = origin === undefined ? store.events(pid)[0] : undefined
-      const base = origin ?? (head?.type === 'process-start' ? spacesOf(head, table.get(head.parent ?? 0)) : undefined)
-      const id = `fork ${event.pid}`
-      if (base !== undefined) return { files: { id, base: { space: base.files, before: seq } }, notes: { id, base: { space: base.notes, before: seq } } }
-    }
-    if (parent !== undefined) return { files: parent.files, notes: parent.notes }
-    return { files: { id: `tree ${event.pid}` }, notes: { id: `principal ${event.principal}` } }
+  /** The spaces of a fork: what its origin had at the cut, and its own from there on. */
+  function branchOf(event: ProcessStart): { files: Space; notes: Space } | undefined {
+    if (event.forkOf === null) return undefined
+    const { pid, seq } = event.forkOf
+    const origin = table.get(pid) ?? ghost(pid)
+    if (origin === undefined) return undefined
+    const id = `fork ${event.pid}`
+    return { files: { id, base: { space: origin.files, before: seq } }, notes: { id, base: { space: origin.notes, before: seq } } }
+  }
+
+  /** A process of which only the journal is left, with the parents that its spaces come from. */
+  function ghost(pid: Pid): Process | undefined {
+    const [event] = store.events(pid)
+    if (event?.type !== 'process-start') return undefined
+    const parent = event.parent === null ? undefined : (table.get(event.parent) ?? ghost(event.parent))
+    return new Process(event, { parent, program: programOf(event), tools: kernelTools, branch: branchOf(event) }, learn)
+  }
+
+  /** The registered program, or a stand-in that cannot run. */
+  function programOf({ program, version }: ProcessStart): Program {
+    return programs.get(`${program}@${version}`) ?? { name: program, version, tools: [], model: undefined, run: () => Promise.reject(new Error('not registered')) }
   }
 
   function run(process: Process): void {
@@ -357,7 +365,7 @@ export function createKernel(options: KernelOptions): Kernel {
     const { frame } = process
     let returned: Promise<unknown>
     try {
-      returned = process.program.run(gate.sys(process), process.input)
+      returned = process.program.run(gate.sys(process), process.start.input)
       if (typeof (returned as Promise<unknown> | undefined)?.then !== 'function') returned = Promise.resolve(returned)
     } catch (error) {
       returned = Promise.reject(error)
@@ -495,8 +503,8 @@ export function createKernel(options: KernelOptions): Kernel {
   }
 
   /** Gives a fork its past: takes over the ends of calls that were open, and lives the rest again. */
-  function goOn(process: Process, origin: Process | undefined, events: readonly JournalEvent[]): void {
-    const { forkOf } = process
+  function goOn(process: Process, events: readonly JournalEvent[]): void {
+    const { forkOf } = process.start
     if (forkOf === null) return
     const past = originPast(forkOf)
     const adopted = endsAfter(events, forkOf.seq + (forkOf.call === null ? 0 : 1), past)
@@ -504,22 +512,26 @@ export function createKernel(options: KernelOptions): Kernel {
       journal.append(one.error === undefined ? { type: 'call-end', pid: process.pid, n: one.n, value: one.value ?? null } : { type: 'call-end', pid: process.pid, n: one.n, error: one.error })
     }
     const whole = adopted.length === 0 ? past : { ...past, ends: [...past.ends, ...adopted], ended: new Set([...past.ended, ...adopted.map((one) => one.n)]) }
-    transition(process, { type: 'restart', past: whole })
-    void origin
+    transition(process, { type: 'restart', past: { ...whole, counted: new Set() } })
   }
 
   async function forkInside(parent: Process, call: Call): Promise<void> {
     await journal.flush()
     if (!call.open) return
+    // Another fork may have come first while this one waited.
+    const over = overBudget(parent, { children: 1 })
+    if (over !== undefined) throw over
     const child = start({
       program: parent.program,
-      input: parent.input,
-      options: { priority: parent.priority, tools: [...parent.tools.keys()], ...(parent.name === null ? {} : { name: parent.name }) },
+      input: parent.start.input,
+      held: parent.tools,
+      options: { priority: parent.priority, ...(parent.start.name === null ? {} : { name: parent.start.name }) },
       parent,
       call: call.n,
-      fork: { of: parent, seq: call.startSeq, call: call.n },
+      // A fork of a fork that was open when it was forked itself goes back to where that call was made.
+      fork: { of: call.startPid === parent.pid ? parent : { start: startOf(call.startPid) }, seq: call.startSeq, call: call.n },
     })
-    goOn(child, parent, store.events(parent.pid))
+    goOn(child, store.events(call.startPid))
     // At once: a child and the end of its fork are kept together, or a resumed parent would fork it again.
     gate.end(call, child.pid)
   }
@@ -540,10 +552,11 @@ export function createKernel(options: KernelOptions): Kernel {
     const child = start({
       program: findProgram(`${head.program}@${head.version}`),
       input: head.input,
-      options: checkSpawnOptions({ principal: head.principal, priority: priority ?? head.priority, budget: budget ?? head.budget, tools: head.tools.length > 0 ? head.tools : undefined, name: head.name ?? undefined }, limits),
+      options: checkSpawnOptions({ principal: head.principal, priority: priority ?? head.priority, budget: budget ?? head.budget, name: head.name ?? undefined }),
+      held: toolsOf(head),
       fork: { of: { start: head }, seq, call: null },
     })
-    goOn(child, undefined, events)
+    goOn(child, events)
     return toRun(child)
   }
 
@@ -561,16 +574,17 @@ export function createKernel(options: KernelOptions): Kernel {
     // Files and notes as they were when the snapshot was made, however often it was restored since.
     const made = store.events(taken.pid).find((event) => event.type === 'call-end' && event.n === n && event.seq > taken.seq)
     const cut = made?.seq ?? before.seq
-    gate.cancel(process, new PolityError('KILLED', 'its process went back to a snapshot'))
+    const charged = gate.cancel(process, new PolityError('KILLED', 'its process went back to a snapshot'))
     if (process.children !== undefined) {
       for (const child of process.children) {
-        if ((past.starts[child.parentCall ?? -1]?.seq ?? Infinity) > before.seq) finish(child, 'killed', undefined, { code: 'PARENT_ENDED', message: `its parent, process ${process.pid}, went back to before it` })
+        if ((past.starts[child.start.parentCall ?? -1]?.seq ?? Infinity) > before.seq) finish(child, 'killed', undefined, { code: 'PARENT_ENDED', message: `its parent, process ${process.pid}, went back to before it` })
       }
     }
     storage.rollBack(process.files, cut)
     memory.rollBack(process.notes, process.root.pid, cut)
     const restored = ((before.value as { restored?: number }).restored ?? 0) + 1
-    journal.append({ type: 'process-rewind', pid: process.pid, n, value: { id, restored } })
+    const value = { id, restored }
+    journal.append(charged.tokens === 0 ? { type: 'process-rewind', pid: process.pid, n, value } : { type: 'process-rewind', pid: process.pid, n, value, charged })
     // Nothing that the old frame still does may follow the rewind in the journal.
     transition(process, { type: 'leave' })
     const left = process.frame
@@ -599,11 +613,10 @@ export function createKernel(options: KernelOptions): Kernel {
     }
     for (const event of unfinished) {
       const parent = event.parent === null ? undefined : table.get(event.parent)
-      const known = programs.get(`${event.program}@${event.version}`)
-      const program: Program = known ?? { name: event.program, version: event.version, tools: [], model: undefined, run: () => Promise.reject(new Error('not registered')) }
-      let held: ReadonlyMap<string, Tool> = kernelTools
+      const program = programOf(event)
+      let held: ReadonlyMap<string, Tool> = new Map()
       try {
-        held = known === undefined ? new Map() : heldTools(known, parent, event.tools.length > 0 ? event.tools : undefined)
+        held = toolsOf(event)
       } catch {
         // Told by `resume`, which needs them.
       }
@@ -631,8 +644,7 @@ export function createKernel(options: KernelOptions): Kernel {
       if (event?.type !== 'process-start') continue
       // Throws what is missing, before anything of it runs.
       const program = findProgram(`${event.program}@${event.version}`)
-      const held = event.tools.length > 0 ? heldTools(program, undefined, event.tools) : process.parent === undefined ? heldTools(program, undefined, undefined) : (table.get(process.parent.pid)?.tools ?? kernelTools)
-      const again = refit(process, program, held)
+      const again = refit(process, program, toolsOf(event))
       transition(again, { type: 'restart', past: pastOfProcess(event) })
       run(again)
       resumed.push(toRun(again))
@@ -658,20 +670,8 @@ export function createKernel(options: KernelOptions): Kernel {
     const past = pastOfProcess(event)
     if (past.end === undefined) throw new PolityError('INVALID_ARGUMENT', `process ${pid} has not ended; replay compares whole runs`)
     const program = findProgram(`${event.program}@${event.version}`)
-    const held = heldTools(program, undefined, event.tools.length > 0 ? event.tools : undefined)
-    const spaces = spacesOf(event, undefined)
-    const shadow = new Process(
-      {
-        ...event,
-        parent: undefined,
-        program,
-        tools: held,
-        files: spaces.files,
-        notes: spaces.notes,
-        startedAt: event.at,
-      },
-      learn,
-    )
+    const held = toolsOf(event)
+    const shadow = new Process(event, { parent: undefined, program, tools: held }, learn)
     transition(shadow, { type: 'restart', past })
     return new Promise((resolve) => {
       replays.set(shadow, (report) => {
@@ -693,13 +693,9 @@ export function createKernel(options: KernelOptions): Kernel {
 
   /** A process that ended so long ago that only the store knows it. */
   function loadEnded(pid: Pid): Process | undefined {
-    const events = store.events(pid)
-    const [event] = events
-    const last = events[events.length - 1]
-    if (event?.type !== 'process-start' || last?.type !== 'process-end') return undefined
-    const spaces = spacesOf(event, undefined)
-    const program: Program = programs.get(`${event.program}@${event.version}`) ?? { name: event.program, version: event.version, tools: [], model: undefined, run: () => Promise.reject(new Error('not registered')) }
-    const process = new Process({ ...event, parent: undefined, program, tools: kernelTools, files: spaces.files, notes: spaces.notes, startedAt: event.at }, learn)
+    const last = store.events(pid).at(-1)
+    const process = last?.type === 'process-end' ? ghost(pid) : undefined
+    if (last?.type !== 'process-end' || process === undefined) return undefined
     transition(process, last.error === undefined ? { type: 'end', state: last.state, at: last.at, value: last.value ?? null } : { type: 'end', state: last.state, at: last.at, error: last.error })
     Object.assign(process.used, last.usage)
     return process
@@ -856,7 +852,7 @@ export function createKernel(options: KernelOptions): Kernel {
     limits,
     spawn(program, input, spawnOptions) {
       checkOpen()
-      return toRun(start({ program: findProgram(program as Program), input: toPlain(input, 'spawn: input', limits.valueBytesMax), options: checkSpawnOptions(spawnOptions, limits) }))
+      return toRun(start({ program: findProgram(program as Program), input: toPlain(input, 'spawn: input', limits.valueBytesMax), options: checkSpawnOptions(spawnOptions) }))
     },
     run(pid) {
       const process = table.get(pid) ?? loadEnded(pid)
@@ -893,7 +889,6 @@ export function createKernel(options: KernelOptions): Kernel {
 }
 
 const NO_BUDGET: Budget = Object.freeze({})
-const NO_NAMES: readonly string[] = Object.freeze([])
 /** Ended processes that wait before the oldest are forgotten together. */
 const RETIRE_STEP = 64
 /** How often wishes of other operating-system processes are looked for, ms. */

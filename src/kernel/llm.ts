@@ -14,11 +14,12 @@ import type { Call, Process } from './process.ts'
 import { overBudget, tokensLeft, usdLeft } from './process.ts'
 import type { CheckedRequest } from './request.ts'
 import type { Core } from './scheduler.ts'
+import { createStamp } from './stamp.ts'
 import type { ToolDescription } from './types.ts'
 
 export interface Llm {
   /** What the call may cost at most, and the output limit that follows; throws `BUDGET_EXCEEDED` where nothing is left. */
-  plan(process: Process, request: CheckedRequest): Plan
+  plan(process: Process, request: CheckedRequest, steps: 0 | 1): Plan
   /** Ends the call, some time. */
   generate(call: Call, request: CheckedRequest, plan: Plan): void
 }
@@ -36,14 +37,15 @@ export function createLlm(options: LlmOptions): Llm {
     throw new PolityError('NO_SUCH_MODEL', `no core serves "${model}"; there are ${[...cores.keys()].join(', ') || 'none'}`)
   }
 
-  function plan(process: Process, request: CheckedRequest): Plan {
-    const chain = request.models.map(core)
+  function plan(process: Process, request: CheckedRequest, steps: 0 | 1): Plan {
+    const chain = request.models.length === 1 ? [core(request.models[0] as string)] : request.models.map(core)
     let raw = estimatePrompt(request.messages)
-    if (request.tools.length > 0) for (const tool of describe(process, request.tools)) raw += toolTokens(tool)
+    for (let i = 0; i < request.tools.length; i++) raw += toolTokens(describe(process, request.tools[i] as string))
     // The dearest and the most talkative core of the chain sets the reservation.
     let ratio = 1
     let contextTokens = 0
-    for (const one of chain) {
+    for (let i = 0; i < chain.length; i++) {
+      const one = chain[i] as Core
       ratio = Math.max(ratio, one.tokenRatio)
       contextTokens = Math.max(contextTokens, one.contextTokens)
     }
@@ -59,9 +61,12 @@ export function createLlm(options: LlmOptions): Llm {
       output = Math.max(1, Math.floor(output))
     }
     let usd = 0
-    for (const { price } of chain) if (price !== undefined) usd = Math.max(usd, (inputTokens * price.input + output * price.output) / 1e6)
+    for (let i = 0; i < chain.length; i++) {
+      const { price } = chain[i] as Core
+      if (price !== undefined) usd = Math.max(usd, (inputTokens * price.input + output * price.output) / 1e6)
+    }
     const reserved = { tokens: inputTokens + output, usd }
-    const over = overBudget(process, { tokens: reserved.tokens, usd, steps: 1 })
+    const over = overBudget(process, { tokens: reserved.tokens, usd, steps })
     if (over !== undefined) throw over
     return { cores: chain, inputTokens, maxOutputTokens: output, reserved }
   }
@@ -69,7 +74,7 @@ export function createLlm(options: LlmOptions): Llm {
   return { plan, generate: (call, request, plan) => new Exchange(options, call, request, plan).start() }
 }
 
-const toolEstimates = new WeakMap<ToolDescription, number>()
+const toolEstimates = createStamp<number>()
 
 function toolTokens(tool: ToolDescription): number {
   let tokens = toolEstimates.get(tool)

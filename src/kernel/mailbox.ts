@@ -48,7 +48,8 @@ export function createMailbox({ journal, limits, end }: MailboxOptions): Mailbox
     const { process } = call
     const at = process.mail?.findIndex((mail) => from === undefined || mail.from === from) ?? -1
     if (at >= 0) return process.mail?.splice(at, 1)[0]
-    ;(process.receivers ??= []).push(call)
+    if (process.receivers === undefined || process.receivers.length === 0) process.receivers = [call]
+    else process.receivers.push(call)
     call.onAbort(() => {
       const index = process.receivers?.indexOf(call) ?? -1
       if (index >= 0) process.receivers?.splice(index, 1)

@@ -12,6 +12,7 @@ import type { Store } from './drivers.ts'
 import { PolityError } from './errors.ts'
 import type { Journal } from './journal.ts'
 import type { Limits } from './limits.ts'
+import { toPlain } from './plain.ts'
 import type { Process, Space } from './process.ts'
 import type { NoteInput, RecalledNote } from './types.ts'
 
@@ -130,11 +131,17 @@ function wordsOf(query: string): string[] {
 }
 
 export function checkNote(note: unknown, limits: Limits): CheckedNote {
-  const { text, tags = [], source = null } = (typeof note === 'string' ? { text: note } : (note ?? {})) as Partial<NoteInput>
+  const given = toPlain(note, 'a note', limits.valueBytesMax)
+  for (const key of typeof given === 'object' && given !== null ? Object.keys(given) : []) {
+    if (!NOTE_KEYS.has(key)) throw new PolityError('INVALID_ARGUMENT', `a note takes ${[...NOTE_KEYS].join(', ')}, not ${key.slice(0, 80)}`)
+  }
+  const { text, tags = [], source = null } = (typeof given === 'string' ? { text: given } : (given ?? {})) as Partial<NoteInput>
   if (typeof text !== 'string' || text.trim() === '') throw new PolityError('INVALID_ARGUMENT', 'a note takes a text that is not empty')
   if (!Array.isArray(tags) || tags.some((tag) => typeof tag !== 'string')) throw new PolityError('INVALID_ARGUMENT', 'a note’s tags are a list of texts')
   if (source !== null && typeof source !== 'string') throw new PolityError('INVALID_ARGUMENT', 'a note’s source is a text')
   const bytes = Buffer.byteLength(text)
   if (bytes > limits.noteBytesMax) throw new PolityError('TOO_LARGE', `the note has ${bytes} bytes; the limit noteBytesMax is ${limits.noteBytesMax}`)
-  return { text, tags: [...tags], source }
+  return { text, tags, source }
 }
+
+const NOTE_KEYS: ReadonlySet<string> = new Set(['text', 'tags', 'source'])

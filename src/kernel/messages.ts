@@ -7,7 +7,7 @@
 import type { LanguageModelV4Message } from '@ai-sdk/provider'
 import { PolityError, messageOf } from './errors.ts'
 import type { Limits } from './limits.ts'
-import { freezePlain } from './plain.ts'
+import { freezePlain, toPlain } from './plain.ts'
 import { createStamp } from './stamp.ts'
 import type { Message } from './types.ts'
 
@@ -28,11 +28,13 @@ export function knowMessage(message: Message, at: () => string, limits: Limits):
     if (role === 'system' || !Array.isArray(content)) throw wrong(`${at()}.content`, role === 'system' ? 'text' : 'text or a list of parts', content)
     form = message as LanguageModelV4Message
   }
+  // Sent and journaled is a copy: what is frozen in place may still answer otherwise the next time (a getter, a proxy).
+  if (form === message) form = toPlain(message, at, limits.valueBytesMax) as unknown as LanguageModelV4Message
+  else freezePlain(form, at, limits.valueBytesMax)
   freezePlain(message, at, limits.valueBytesMax)
-  if (form !== message) freezePlain(form, at, limits.valueBytesMax)
   const entry = { message: form, tokens: estimateMessage(form) }
   known.set(message, entry)
-  if (form !== message) known.set(form, entry)
+  known.set(form, entry)
   return form
 }
 
@@ -56,8 +58,11 @@ function estimateMessage(message: LanguageModelV4Message): number {
   if (typeof message.content === 'string') return FRAME_TOKENS + estimateTokens(message.content)
   let tokens = FRAME_TOKENS
   for (const part of message.content) {
-    if (part.type === 'text' || part.type === 'reasoning') tokens += estimateTokens(part.text)
-    else tokens += estimateTokens(JSON.stringify(part))
+    if (typeof part?.type !== 'string') throw wrong('a message', 'parts with a type', part)
+    if (part.type === 'text' || part.type === 'reasoning') {
+      if (typeof part.text !== 'string') throw wrong(`a ${part.type} part`, 'text', part.text)
+      tokens += estimateTokens(part.text)
+    } else tokens += estimateTokens(JSON.stringify(part))
   }
   return tokens
 }
@@ -65,7 +70,8 @@ function estimateMessage(message: LanguageModelV4Message): number {
 /** Estimated tokens of messages; those sent before are not counted anew. */
 export function estimatePrompt(messages: readonly Message[]): number {
   let tokens = 0
-  for (const message of messages) {
+  for (let i = 0; i < messages.length; i++) {
+    const message = messages[i] as Message
     tokens += known.get(message)?.tokens ?? estimateMessage(message as LanguageModelV4Message)
   }
   return tokens

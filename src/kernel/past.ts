@@ -11,7 +11,7 @@
  *   H3. A fork's own end of a call goes before an origin's: whatever the origin learns later is not the fork's.
  */
 import type { Call } from './process.ts'
-import type { CallEnd, CallStart, JournalEvent, Json, Mail, Pid, ProcessEnd, Usage } from './types.ts'
+import type { CallEnd, CallStart, JournalEvent, Json, Mail, Pid, ProcessEnd, Reservation, Usage } from './types.ts'
 
 export interface Past {
   /** By the number of the call. */
@@ -28,6 +28,8 @@ export interface Past {
   readonly lastSeq: number
   /** Numbers of the calls whose end is known. */
   readonly ended: ReadonlySet<number>
+  /** Numbers of the model calls that the process itself, not one it was forked from, has been charged a step for. */
+  readonly counted: ReadonlySet<number>
   /** Of `ends`, how many the program has learned again. */
   learned: number
   /** Calls that the program made again and that wait for their end. */
@@ -56,6 +58,7 @@ export function pastOf(events: readonly JournalEvent[], { before = Infinity, ori
   let end: ProcessEnd | undefined
   let startedAt = origin?.startedAt
   let lastSeq = -1
+  const counted = new Set<number>()
   for (const event of events) {
     if (event.seq >= before) break
     lastSeq = event.seq
@@ -65,6 +68,11 @@ export function pastOf(events: readonly JournalEvent[], { before = Infinity, ori
         break
       case 'call-start':
         starts[event.n] = event
+        if (event.reserved === undefined) counted.delete(event.n)
+        else counted.add(event.n)
+        break
+      case 'call-reserve':
+        counted.add(event.n)
         break
       case 'call-end':
         ends.push(event)
@@ -102,6 +110,7 @@ export function pastOf(events: readonly JournalEvent[], { before = Infinity, ori
     startedAt,
     lastSeq,
     ended,
+    counted,
     learned: 0,
     made: new Map(),
   }
@@ -121,26 +130,42 @@ export function endsAfter(events: readonly JournalEvent[], before: number, past:
 /** What the process itself was charged, without its descendants. Calls in doubt count as they were reserved. */
 export function ownUsage(events: readonly JournalEvent[]): { -readonly [K in keyof Usage]: Usage[K] } {
   const used = { inputTokens: 0, cachedTokens: 0, outputTokens: 0, usd: 0, steps: 0, calls: 0, children: 0 }
-  const open = new Map<number, CallStart>()
+  const open = new Map<number, Reservation>()
+  const counted = new Set<number>()
+  const spend = (reserved: Reservation | undefined): void => {
+    used.outputTokens += reserved?.tokens ?? 0
+    used.usd += reserved?.usd ?? 0
+  }
   for (const event of events) {
-    if (event.type === 'call-start') {
-      used.calls++
-      if (event.call === 'generate') used.steps++
-      if (event.reserved !== undefined) open.set(event.n, event)
-    } else if (event.type === 'call-end') {
-      open.delete(event.n)
-      if (event.usage !== undefined) {
+    switch (event.type) {
+      case 'call-start':
+        used.calls++
+        counted.delete(event.n)
+        if (event.reserved === undefined) break
+        open.set(event.n, event.reserved)
+        counted.add(event.n)
+        used.steps++
+        break
+      case 'call-reserve':
+        spend(open.get(event.n))
+        open.set(event.n, event.reserved)
+        if (!counted.has(event.n)) used.steps++
+        counted.add(event.n)
+        break
+      case 'call-end':
+        open.delete(event.n)
+        if (event.usage === undefined) break
         used.inputTokens += event.usage.inputTokens
         used.cachedTokens += event.usage.cachedTokens
         used.outputTokens += event.usage.outputTokens
         used.usd += event.usage.usd
-      }
+        break
+      case 'process-rewind':
+        open.clear()
+        spend(event.charged)
     }
   }
-  for (const start of open.values()) {
-    used.outputTokens += start.reserved?.tokens ?? 0
-    used.usd += start.reserved?.usd ?? 0
-  }
+  for (const reserved of open.values()) spend(reserved)
   return used
 }
 

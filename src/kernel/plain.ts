@@ -69,14 +69,19 @@ function walk(value: unknown, depth: number, copy: boolean): Json {
     default:
       throw new NotPlain(typeof value === 'function' ? 'a function' : `a ${typeof value}`)
   }
-  if (value === null) return null
+  if (value === null) {
+    bytesLeft -= 4
+    return null
+  }
   if (depth >= DEPTH_MAX) throw new NotPlain(`nested deeper than ${DEPTH_MAX} (or a cycle)`)
   if ((bytesLeft -= 2) < 0) throw tooLarge
   if (Array.isArray(value)) {
-    const list: Json[] = copy ? Array.from({ length: value.length }) : value
+    // Grown item by item: a list may claim four billion of them and hold none.
+    const list: Json[] = copy ? [] : value
     for (let i = 0; i < value.length; i++) {
       const item = step(value[i], i, depth, copy)
-      if (copy) list[i] = item
+      if (bytesLeft < 0) throw tooLarge
+      if (copy) list.push(item)
     }
     return Object.freeze(list)
   }
@@ -93,7 +98,7 @@ function walk(value: unknown, depth: number, copy: boolean): Json {
     if (!Object.hasOwn(record, key)) continue
     const item = record[key]
     if (item === undefined) continue
-    bytesLeft -= key.length + 3
+    if ((bytesLeft -= key.length + 3) < 0) throw tooLarge
     const plain = step(item, key, depth, copy)
     if (copy) {
       if (key === '__proto__') Object.defineProperty(result, key, { value: plain, enumerable: true })

@@ -14,7 +14,7 @@ import type { Dispatchable } from './dispatcher.ts'
 import type { ErrorData } from './errors.ts'
 import { PolityError } from './errors.ts'
 import type { Past } from './past.ts'
-import type { Budget, CallName, CallUsage, Json, Mail, Pid, ProcessInfo, ProcessState, Program, Reservation, Tool, Usage } from './types.ts'
+import type { Budget, CallName, CallUsage, Json, Mail, Pid, ProcessInfo, ProcessStart, ProcessState, Program, Reservation, Tool, Usage } from './types.ts'
 
 /** A system call that has not ended: what its mechanism may know and do. */
 export class Call {
@@ -27,6 +27,10 @@ export class Call {
   startedAt = 0
   /** Place of its start in the journal: the same for every try, in every frame. */
   startSeq = 0
+  /** In whose journal that is: of a call that a fork took over, its origin's. */
+  startPid = 0
+  /** Counted as a step: a step is a call, however often it is tried. */
+  counted = false
   /** Whether its process may learn its end: false while the journal is still being kept. */
   ready = false
   /** Time in a core's queue, ms. */
@@ -93,41 +97,26 @@ export interface Space {
   readonly base?: { readonly space: Space; readonly before: number }
 }
 
-export interface ProcessSpec {
-  readonly pid: Pid
+/** What a process has beside what its start event says. */
+export interface ProcessLinks {
   readonly parent: Process | undefined
-  readonly parentCall: number | null
   readonly program: Program
-  readonly input: Json
-  readonly name: string | null
-  readonly principal: string
-  readonly priority: number
-  readonly budget: Budget
   readonly tools: ReadonlyMap<string, Tool>
-  /** Files: one space a process tree, a branch for a fork. */
-  readonly files: Space
-  /** Notes: one space a principal, a branch for a fork. */
-  readonly notes: Space
-  readonly startedAt: number
-  readonly seed: number
-  readonly forkOf: { readonly pid: Pid; readonly seq: number; readonly call: number | null } | null
+  /** For a fork: the spaces it branched off. @default those of its parent; of a root, its own */
+  readonly branch?: { readonly files: Space; readonly notes: Space }
 }
 
 export class Process implements Dispatchable {
   readonly pid: Pid
+  readonly start: ProcessStart
   readonly parent: Process | undefined
-  readonly parentCall: number | null
   readonly program: Program
-  readonly input: Json
-  readonly name: string | null
+  readonly tools: ReadonlyMap<string, Tool>
+  readonly branch: ProcessLinks['branch']
   readonly principal: string
   readonly priority: number
   readonly budget: Budget
-  readonly tools: ReadonlyMap<string, Tool>
-  readonly files: Space
-  readonly notes: Space
   readonly startedAt: number
-  readonly forkOf: ProcessSpec['forkOf']
   readonly root: Process
   readonly depth: number
 
@@ -137,8 +126,6 @@ export class Process implements Dispatchable {
   endedAt = 0
   /** Descendants of the first degree that run, and those that ended and were not waited for. */
   children: Set<Process> | undefined = undefined
-  /** Stream of its random numbers. */
-  readonly seed: number
 
   /** Counts restarts of the program frame (resume, restore): what an old frame still does is not heard. */
   frame = 0
@@ -171,26 +158,31 @@ export class Process implements Dispatchable {
   queued = false
   readonly #learn: (process: Process) => boolean
 
-  constructor(spec: ProcessSpec, learn: (process: Process) => boolean) {
-    this.pid = spec.pid
-    this.parent = spec.parent
-    this.parentCall = spec.parentCall
-    this.program = spec.program
-    this.input = spec.input
-    this.name = spec.name
-    this.principal = spec.principal
-    this.priority = spec.priority
-    this.budget = spec.budget
-    this.tools = spec.tools
-    this.files = spec.files
-    this.notes = spec.notes
-    this.startedAt = spec.startedAt
-    this.seed = spec.seed
-    this.learnedAt = spec.startedAt
-    this.forkOf = spec.forkOf
-    this.root = spec.parent?.root ?? this
-    this.depth = spec.parent === undefined ? 0 : spec.parent.depth + 1
+  constructor(start: ProcessStart, { parent, program, tools, branch }: ProcessLinks, learn: (process: Process) => boolean) {
+    this.pid = start.pid
+    this.start = start
+    this.parent = parent
+    this.program = program
+    this.tools = tools
+    this.branch = branch
+    this.principal = start.principal
+    this.priority = start.priority
+    this.budget = start.budget
+    this.startedAt = start.at
+    this.learnedAt = start.at
+    this.root = parent?.root ?? this
+    this.depth = parent === undefined ? 0 : parent.depth + 1
     this.#learn = learn
+  }
+
+  /** Its files: one space a process tree, a branch for a fork. */
+  get files(): Space {
+    return this.branch?.files ?? this.parent?.files ?? { id: `tree ${this.pid}` }
+  }
+
+  /** Its notes: one space a principal, a branch for a fork and what descends from it. */
+  get notes(): Space {
+    return this.branch?.notes ?? this.parent?.notes ?? { id: `principal ${this.principal}` }
   }
 
   learn(): boolean {
@@ -344,10 +336,10 @@ export function processInfo(process: Process): ProcessInfo {
   return {
     pid: process.pid,
     parent: process.parent?.pid ?? null,
-    forkOf: process.forkOf?.pid ?? null,
+    forkOf: process.start.forkOf?.pid ?? null,
     program: process.program.name,
     version: process.program.version,
-    name: process.name,
+    name: process.start.name,
     principal: process.principal,
     priority: process.priority,
     state: process.state,

@@ -17,13 +17,19 @@ export interface CheckedRequest {
   readonly tools: readonly string[]
 }
 
-const optionKeys = ['maxOutputTokens', 'temperature', 'topP', 'topK', 'seed', 'stopSequences', 'schema', 'toolChoice', 'providerOptions', 'deadlineMs'] as const
-const requestKeys = new Set<string>([...optionKeys, 'model', 'instructions', 'prompt', 'messages', 'tools'])
+const partKeys = new Set(['model', 'instructions', 'prompt', 'messages', 'tools'])
+const optionKeys = new Set(['maxOutputTokens', 'temperature', 'topP', 'topK', 'seed', 'stopSequences', 'schema', 'toolChoice', 'providerOptions', 'deadlineMs'])
 
 export function checkRequest(request: GenerateRequest | string, process: Process, defaultModel: ModelChoice | undefined, limits: Limits): CheckedRequest {
   if (typeof request === 'string') request = { prompt: request }
   if (typeof request !== 'object' || request === null) throw invalid('generate', 'a prompt or a request object', request)
-  for (const key in request) if (!requestKeys.has(key)) throw invalid(`generate.${key}`, `one of ${[...requestKeys].join(', ')}`, key)
+  let options: { [key: string]: Json | undefined } | undefined
+  for (const key in request) {
+    if (partKeys.has(key)) continue
+    if (!optionKeys.has(key)) throw invalid(`generate.${key}`, `one of ${[...partKeys, ...optionKeys].join(', ')}`, key)
+    const value = request[key as 'seed']
+    if (value !== undefined) (options ??= {})[key] = toPlain(value, () => `generate.${key}`, limits.valueBytesMax)
+  }
   const { instructions, prompt } = request
   if (instructions !== undefined && typeof instructions !== 'string') throw invalid('generate.instructions', 'text', instructions)
   if ((prompt === undefined) === (request.messages === undefined)) throw invalid('generate', 'either prompt or messages', prompt === undefined ? 'neither' : 'both')
@@ -42,11 +48,9 @@ export function checkRequest(request: GenerateRequest | string, process: Process
   if (!Array.isArray(models) || models.length === 0 || models.some((one) => typeof one !== 'string')) throw invalid('generate.model', '"provider/model" or a list of such names', choice)
   const tools = request.tools ?? NO_TOOLS
   if (!Array.isArray(tools)) throw invalid('generate.tools', 'a list of names of held tools', tools)
-  for (const tool of tools) if (!process.tools.has(tool)) throw new PolityError('NO_SUCH_TOOL', `process ${process.pid} holds no tool "${String(tool)}"; it holds ${[...process.tools.keys()].join(', ') || 'none'}`)
-  let options: { [key: string]: Json | undefined } | undefined
-  for (const key of optionKeys) {
-    const value = request[key]
-    if (value !== undefined) (options ??= {})[key] = toPlain(value, () => `generate.${key}`, limits.valueBytesMax)
+  for (let i = 0; i < tools.length; i++) {
+    const tool: unknown = tools[i]
+    if (!process.tools.has(tool as string)) throw new PolityError('NO_SUCH_TOOL', `process ${process.pid} holds no tool "${String(tool)}"; it holds ${[...process.tools.keys()].join(', ') || 'none'}`)
   }
   const max = options?.['maxOutputTokens']
   if (max !== undefined && !(typeof max === 'number' && Number.isInteger(max) && max >= 1)) throw invalid('generate.maxOutputTokens', 'a whole number of at least 1', max)

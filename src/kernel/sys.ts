@@ -128,7 +128,7 @@ class ProcessSys implements Sys {
   random(): number {
     const process = this.#process
     if (process.frame !== this.#frame) return 0
-    return randomAt((originOf(process) ?? process).seed, 0, process.drawn++)
+    return randomAt((originOf(process)?.seed ?? process.start.seed), 0, process.drawn++)
   }
 }
 

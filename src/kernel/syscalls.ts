@@ -24,7 +24,7 @@ import { overBudget } from './process.ts'
 import type { Storage } from './storage.ts'
 import { checkPath } from './storage.ts'
 import type { Checked, Tools } from './tools.ts'
-import type { AskOptions, GenerateRequest, Json, ModelChoice, Pid, Program, SpawnOptions } from './types.ts'
+import type { GenerateRequest, Json, ModelChoice, Pid, Program, SpawnOptions } from './types.ts'
 
 /** What the table needs of the rest of the kernel. */
 export interface Machine {
@@ -88,6 +88,11 @@ export function createTable(machine: Machine, { end, fail }: { end: (call: Call,
     return { args, journal: args }
   }
 
+  /** What is left of a time that runs since the call started: after a restart only the rest is waited. */
+  function restOf(call: Call, ms: number): number {
+    return Math.max(0, call.startedAt + ms - clock.now())
+  }
+
   function timeOutAfter(call: Call, ms: number, code: ErrorCode, message: string): void {
     call.timer = clock.after(ms, () => fail(call, new PolityError(code, message)))
   }
@@ -95,7 +100,7 @@ export function createTable(machine: Machine, { end, fail }: { end: (call: Call,
   const spawn: Syscall<{ program: Program; input: Json; options: SpawnOptions }> = {
     check(_process, [given, input, options]) {
       const program = machine.program(given as Program | string)
-      const args = { program, input: toPlain(input, 'spawn: input', limits.valueBytesMax), options: checkSpawnOptions(options, limits) }
+      const args = { program, input: toPlain(input, 'spawn: input', limits.valueBytesMax), options: checkSpawnOptions(options) }
       return { args, journal: { program: program.name, version: program.version, input: args.input, options: args.options as Json } }
     },
     plan(call) {
@@ -115,10 +120,13 @@ export function createTable(machine: Machine, { end, fail }: { end: (call: Call,
   }
 
   const wait: Syscall<{ pid: Pid; timeoutMs: number }> = {
-    check: (_process, [pid, options]) => plain({ pid: whole('wait: pid', pid), timeoutMs: timeout('wait', options, limits) }),
+    check: (_process, [pid, options]) => plain({ pid: whole('wait: pid', pid), timeoutMs: timeout('wait', optionsOf('wait', options, TIMEOUT_KEYS), limits.waitMs, limits) }),
     run(call, { pid, timeoutMs }) {
       const target = machine.find(call.process, pid)
       const tell = (ended: Process): void => {
+        if (!call.open) return
+        // Stopped: it may be resumed, and then ends.
+        if (!ended.ended) return void (ended.onEnd ??= []).push(tell)
         machine.waited(ended, call.process)
         if (ended.state === 'done') end(call, ended.value)
         else fail(call, fromErrorData(ended.error ?? { code: 'KILLED', message: `process ${pid} was killed` }))
@@ -127,7 +135,7 @@ export function createTable(machine: Machine, { end, fail }: { end: (call: Call,
       if (target.ended) tell(target)
       else {
         ;(target.onEnd ??= []).push(tell)
-        if (timeoutMs < limits.waitMs) timeOutAfter(call, timeoutMs, 'TIMEOUT', `process ${pid} did not end within ${timeoutMs} ms`)
+        if (timeoutMs < limits.waitMs) timeOutAfter(call, restOf(call, timeoutMs), 'TIMEOUT', `process ${pid} did not end within ${timeoutMs} ms`)
       }
       return LATER
     },
@@ -152,8 +160,7 @@ export function createTable(machine: Machine, { end, fail }: { end: (call: Call,
       return plain({ ms })
     },
     run(call, { ms }) {
-      // After a restart only the rest of the time is waited.
-      call.timer = clock.after(Math.max(0, call.startedAt + ms - clock.now()), () => end(call, null))
+      call.timer = clock.after(restOf(call, ms), () => end(call, null))
       return LATER
     },
   }
@@ -170,16 +177,17 @@ export function createTable(machine: Machine, { end, fail }: { end: (call: Call,
   }
 
   const receive: Syscall<{ from?: Pid; timeoutMs: number }> = {
-    check(_process, [options]) {
-      const from = (options as { from?: unknown } | undefined)?.from
-      const timeoutMs = timeout('receive', options, limits)
+    check(_process, [given]) {
+      const options = optionsOf('receive', given, RECEIVE_KEYS)
+      const { from } = options
+      const timeoutMs = timeout('receive', options, limits.waitMs, limits)
       return plain(from === undefined ? { timeoutMs } : { from: whole('receive: from', from), timeoutMs })
     },
     run(call, { from, timeoutMs }) {
       const mail = mailbox.receive(call, from)
       if (mail !== undefined) return mail
       if (timeoutMs < limits.waitMs) {
-        call.timer = clock.after(timeoutMs, () => {
+        call.timer = clock.after(restOf(call, timeoutMs), () => {
           const error = new PolityError('TIMEOUT', `no message came within ${timeoutMs} ms`)
           call.abort(error)
           fail(call, error)
@@ -197,7 +205,7 @@ export function createTable(machine: Machine, { end, fail }: { end: (call: Call,
     intent: () => true,
     plain: true,
     plan(call, args) {
-      args.plan = llm.plan(call.process, args.request)
+      args.plan = llm.plan(call.process, args.request, call.counted ? 0 : 1)
       call.reserved = args.plan.reserved
     },
     run(call, { request, plan }) {
@@ -210,7 +218,7 @@ export function createTable(machine: Machine, { end, fail }: { end: (call: Call,
     check(_process, [given, options]) {
       const texts = toPlain(given, 'embed: texts', limits.valueBytesMax)
       if (!Array.isArray(texts) || texts.some((one) => typeof one !== 'string')) throw wrong('embed', 'a list of texts', given)
-      const model = (options as { model?: unknown } | undefined)?.model
+      const { model } = optionsOf('embed', options, EMBED_KEYS)
       return plain({ texts: texts as readonly string[], model: model === undefined ? null : text('embed: model', model) })
     },
     intent: () => true,
@@ -222,10 +230,7 @@ export function createTable(machine: Machine, { end, fail }: { end: (call: Call,
         call.abort(error)
         fail(call, error)
       })
-      return call.race(embedder.embed(texts, { signal: call.signal })).then((vectors) => {
-        if (!Array.isArray(vectors) || vectors.length !== texts.length) throw new PolityError('DRIVER_INVALID', `${embedder.name} gave ${Array.isArray(vectors) ? vectors.length : 'no'} vectors for ${texts.length} texts`)
-        return vectors.map((vector) => Array.from(vector))
-      })
+      return call.race(Promise.resolve(embedder.embed(texts, { signal: call.signal }))).then((vectors) => vectorsOf(vectors, embedder.name, texts.length))
     },
   }
 
@@ -244,7 +249,7 @@ export function createTable(machine: Machine, { end, fail }: { end: (call: Call,
         kind: 'in-doubt',
         text: `A crash interrupted tool ${checked.tool.name}, which must happen once. Did it happen?`,
         choices: ['done', 'retry', 'fail'],
-        detail: { tool: checked.tool.name, input: checked.input, idempotencyKey: `${call.process.pid}-${call.startSeq}` },
+        detail: { tool: checked.tool.name, input: checked.input, idempotencyKey: `${call.startPid}-${call.startSeq}` },
         timeoutMs: limits.askMs,
       })
       if (answer?.text === 'retry') return tools.run(call, checked)
@@ -255,15 +260,14 @@ export function createTable(machine: Machine, { end, fail }: { end: (call: Call,
 
   const ask: Syscall<{ text: string; choices: readonly string[] | null; timeoutMs: number; default: string | null }> = {
     check(_process, [question, given]) {
-      const options = (given ?? {}) as AskOptions
-      const choices = options.choices === undefined ? null : (toPlain(options.choices, 'ask: choices', limits.valueBytesMax) as readonly string[])
-      if (choices !== null && (!Array.isArray(choices) || choices.length === 0 || choices.some((one) => typeof one !== 'string'))) throw wrong('ask: choices', 'a list of texts', given)
-      const timeoutMs = options.timeoutMs === undefined ? limits.askMs : timeout('ask', options, limits)
-      return plain({ text: text('ask: text', question), choices, timeoutMs, default: options.default === undefined ? null : text('ask: default', options.default) })
+      const options = optionsOf('ask', given, ASK_KEYS)
+      const choices = options['choices'] === undefined ? null : texts('ask: choices', options['choices'])
+      if (choices?.length === 0) throw wrong('ask: choices', 'at least one', choices)
+      const timeoutMs = timeout('ask', options, limits.askMs, limits)
+      return plain({ text: text('ask: text', question), choices, timeoutMs, default: options['default'] === undefined ? null : text('ask: default', options['default']) })
     },
     async run(call, args) {
-      const timeoutMs = Math.max(0, call.startedAt + args.timeoutMs - clock.now())
-      const answer = await inbox.ask(call, { kind: 'ask', text: args.text, choices: args.choices, detail: null, timeoutMs })
+      const answer = await inbox.ask(call, { kind: 'ask', text: args.text, choices: args.choices, detail: null, timeoutMs: restOf(call, args.timeoutMs) })
       if (answer !== undefined) return answer.text
       if (args.default !== null) return args.default
       throw new PolityError('NO_ANSWER', `nobody answered within ${args.timeoutMs} ms`)
@@ -281,10 +285,10 @@ export function createTable(machine: Machine, { end, fail }: { end: (call: Call,
 
   const recall: Syscall<{ query: string; limit: number; tag: string | null }> = {
     check(_process, [query, given]) {
-      const options = (given ?? {}) as { limit?: unknown; tag?: unknown }
-      const limit = options.limit === undefined ? RECALL_DEFAULT : whole('recall: limit', options.limit)
+      const { limit: wanted, tag } = optionsOf('recall', given, RECALL_KEYS)
+      const limit = wanted === undefined ? RECALL_DEFAULT : whole('recall: limit', wanted)
       if (limit < 1 || limit > limits.recallNotesMax) throw wrong('recall: limit', `1 to ${limits.recallNotesMax}`, limit)
-      return plain({ query: text('recall: query', query), limit, tag: options.tag === undefined ? null : text('recall: tag', options.tag) })
+      return plain({ query: text('recall: query', query), limit, tag: tag === undefined ? null : text('recall: tag', tag) })
     },
     run: (call, { query, limit, tag }) => memory.recall(call.process, query, limit, tag ?? undefined),
   }
@@ -297,7 +301,7 @@ export function createTable(machine: Machine, { end, fail }: { end: (call: Call,
 
   const read: Syscall<{ path: string; version: number | null }> = {
     check(_process, [path, options]) {
-      const version = (options as { version?: unknown } | undefined)?.version
+      const { version } = optionsOf('read', options, READ_KEYS)
       return plain({ path: checkPath(path, limits), version: version === undefined ? null : whole('read: version', version) })
     },
     run: (call, { path, version }) => storage.read(call.process, path, version ?? undefined),
@@ -306,6 +310,8 @@ export function createTable(machine: Machine, { end, fail }: { end: (call: Call,
   const write: Syscall<{ path: string; content: string }> = {
     check(_process, [path, content]) {
       if (typeof content !== 'string') throw wrong('write: content', 'a text', content)
+      // A file is UTF-8: half of a character could not be read back as it was written.
+      if (!content.isWellFormed()) throw wrong('write: content', 'well-formed Unicode', 'a text with half of a surrogate pair')
       if (content.length > limits.fileBytesMax) throw new PolityError('TOO_LARGE', `write: content is larger than fileBytesMax, ${limits.fileBytesMax} bytes`)
       return plain({ path: checkPath(path, limits), content })
     },
@@ -342,6 +348,19 @@ export function createTable(machine: Machine, { end, fail }: { end: (call: Call,
   return table as unknown as { readonly [name: string]: Syscall<unknown> }
 }
 
+/** What an embedder gave, if it is what it should be: as many vectors as texts, all of one length. */
+function vectorsOf(given: unknown, name: string, count: number): readonly (readonly number[])[] {
+  const wrong = (what: string) => new PolityError('DRIVER_INVALID', `${name} gave ${what}`)
+  if (!Array.isArray(given) || given.length !== count) throw wrong(`${Array.isArray(given) ? given.length : 'no'} vectors for ${count} texts`)
+  return given.map((vector: unknown) => {
+    if (!Array.isArray(vector) && !ArrayBuffer.isView(vector)) throw wrong('something that is no vector')
+    const numbers = Array.from(vector as ArrayLike<number>)
+    if (numbers.length !== (given[0] as ArrayLike<number>).length) throw wrong('vectors of different lengths')
+    if (!numbers.every((one) => typeof one === 'number' && Number.isFinite(one))) throw wrong('a vector with something else than numbers')
+    return numbers
+  })
+}
+
 /** Notes that `recall` returns when it names no limit. */
 const RECALL_DEFAULT = 10
 
@@ -355,13 +374,36 @@ function text(at: string, value: unknown): string {
 }
 
 function whole(at: string, value: unknown): number {
-  if (typeof value !== 'number' || !Number.isInteger(value) || value < 0) throw wrong(at, 'a whole number', value)
+  if (typeof value !== 'number' || !Number.isSafeInteger(value) || value < 0) throw wrong(at, 'a whole number', value)
   return value
 }
 
-function timeout(at: string, options: unknown, limits: Limits): number {
-  const ms = (options as { timeoutMs?: unknown } | null | undefined)?.timeoutMs
-  if (ms === undefined) return limits.waitMs
+function texts(at: string, value: Json): readonly string[] {
+  if (!Array.isArray(value) || value.some((one) => typeof one !== 'string')) throw wrong(at, 'a list of texts', value)
+  return value as readonly string[]
+}
+
+/** Options of a call, plain: a key that it does not know is a mistake, not a wish. */
+function optionsOf(at: string, given: unknown, keys: ReadonlySet<string>): { readonly [key: string]: Json | undefined } {
+  if (given === undefined) return NONE
+  const options = toPlain(given, `${at}: options`, OPTIONS_BYTES_MAX) as { readonly [key: string]: Json | undefined }
+  if (options === null || typeof options !== 'object' || Array.isArray(options)) throw wrong(`${at}: options`, 'an object', given)
+  for (const key of Object.keys(options)) if (!keys.has(key)) throw wrong(`${at}: options`, `the keys ${[...keys].join(', ')}`, key)
+  return options
+}
+
+const NONE = Object.freeze({})
+const OPTIONS_BYTES_MAX = 1_048_576
+const TIMEOUT_KEYS = new Set(['timeoutMs'])
+const RECEIVE_KEYS = new Set(['from', 'timeoutMs'])
+const EMBED_KEYS = new Set(['model'])
+const ASK_KEYS = new Set(['choices', 'timeoutMs', 'default'])
+const RECALL_KEYS = new Set(['limit', 'tag'])
+const READ_KEYS = new Set(['version'])
+
+function timeout(at: string, options: { readonly [key: string]: Json | undefined }, unset: number, limits: Limits): number {
+  const ms = options['timeoutMs']
+  if (ms === undefined) return unset
   if (typeof ms !== 'number' || !(ms >= 0) || ms > limits.waitMs) throw wrong(`${at}: timeoutMs`, `0 to ${limits.waitMs} ms`, ms)
   return ms
 }
@@ -370,11 +412,9 @@ const budgetKeys = ['tokens', 'usd', 'wallMs', 'steps', 'children'] as const
 const spawnKeys = new Set(['budget', 'priority', 'principal', 'tools', 'name'])
 
 /** Spawn options, checked and plain. */
-export function checkSpawnOptions(given: unknown, limits: Limits): SpawnOptions {
+export function checkSpawnOptions(given: unknown): SpawnOptions {
   if (given === undefined) return NO_OPTIONS
-  const options = toPlain(given, 'spawn: options', limits.valueBytesMax) as { readonly [key: string]: Json | undefined }
-  if (options === null || typeof options !== 'object' || Array.isArray(options)) throw wrong('spawn: options', 'an object', given)
-  for (const key of Object.keys(options)) if (!spawnKeys.has(key)) throw wrong('spawn: options', `the keys ${[...spawnKeys].join(', ')}`, key)
+  const options = optionsOf('spawn', given, spawnKeys)
   const { budget, priority, principal, tools, name } = options
   if (budget !== undefined) {
     if (typeof budget !== 'object' || budget === null || Array.isArray(budget)) throw wrong('spawn: budget', 'an object', budget)

@@ -13,6 +13,7 @@ import { PolityError, messageOf } from './errors.ts'
 import type { Limits } from './limits.ts'
 import { freezePlain, toPlain } from './plain.ts'
 import type { Call, Process } from './process.ts'
+import { createStamp } from './stamp.ts'
 import type { Json, Pid, Tool, ToolContext, ToolDescription, ToolSchema } from './types.ts'
 
 const NAME = /^[A-Za-z0-9_.\-/]{1,64}$/
@@ -30,7 +31,7 @@ export function defineTool<Input, Output>(tool: Tool<Input, Output>): Tool<Input
   return Object.freeze({ ...tool })
 }
 
-const descriptions = new WeakMap<object, ToolDescription>()
+const descriptions = createStamp<ToolDescription>()
 
 /** A tool as a model sees it. Made once, so that it is byte for byte the same in every request (promise 7). */
 export function describeTool(tool: Tool): ToolDescription {
@@ -161,7 +162,7 @@ class Context implements ToolContext {
   }
 
   get idempotencyKey(): string {
-    return `${this.pid}-${this.#call.startSeq}`
+    return `${this.#call.startPid}-${this.#call.startSeq}`
   }
 }
 

@@ -21,7 +21,7 @@ export interface Program<Input = unknown, Output = unknown> {
   readonly tools: readonly Tool[]
   /** Model for calls that name none. */
   readonly model: ModelChoice | undefined
-  readonly run: (sys: Sys, input: Input) => Promise<Output>
+  run(sys: Sys, input: Input): Promise<Output>
 }
 
 /** A model by name, a driver object, or a chain of either, tried in order. */
@@ -397,6 +397,16 @@ export interface CallEnd extends EventBase {
   readonly waitedMs?: number
 }
 
+/**
+ * Something was set aside for a call that had started before: when a person had allowed it, or for another try where the
+ * cost of the last one is not known (a crash, a time-out). What was set aside before is then spent.
+ */
+export interface CallReserve extends EventBase {
+  readonly type: 'call-reserve'
+  readonly n: number
+  readonly reserved: Reservation
+}
+
 /** A message reached a mailbox. */
 export interface MailSent extends EventBase {
   readonly type: 'mail-sent'
@@ -408,6 +418,8 @@ export interface ProcessRewind extends EventBase {
   readonly type: 'process-rewind'
   readonly n: number
   readonly value: Json
+  /** What was charged for calls that it cancelled. */
+  readonly charged?: Reservation
 }
 
 export interface ProcessEnd extends EventBase {
@@ -418,7 +430,7 @@ export interface ProcessEnd extends EventBase {
   readonly usage: Usage
 }
 
-export type JournalEvent = ProcessStart | CallStart | CallEnd | MailSent | ProcessRewind | ProcessEnd
+export type JournalEvent = ProcessStart | CallStart | CallReserve | CallEnd | MailSent | ProcessRewind | ProcessEnd
 
 /** What a watcher sees: the journal as it becomes durable, and the text of models as it comes (never journaled). */
 export type RunEvent = JournalEvent | TextDelta | CallWait
