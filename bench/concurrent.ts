@@ -27,7 +27,7 @@ async function child(storeName: string): Promise<void> {
   const store = storeName === 'memory' ? memoryStore() : openSqliteStore(join(folder, 'bench.db'), { durability: 'relaxed' })
   const kernel = createKernel({ store, models: { model: adder({ latencyMs: 50 }) }, tools: [addTool] })
   // The machine is warm when it serves: compile the paths first.
-  await Promise.all(Array.from({ length: 500 }, () => kernel.spawn(oneRun, 'warm').result))
+  await Promise.all(Array.from({ length: 5_000 }, () => kernel.spawn(oneRun, 'warm').result))
   const stalls = createHistogram()
   let last = performance.now()
   const probe = setInterval(() => {

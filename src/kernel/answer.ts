@@ -125,12 +125,12 @@ export function toGeneration(answer: Answer, usage: CallUsage, core: Core, bytes
       case 'reasoning':
         if (typeof part.text !== 'string') throw badDriver(core.model, `a ${part.type} part without text`)
         if (part.type === 'text') text += part.text
-        kept = withOptions({ type: part.type, text: part.text }, part)
+        kept = withOptions({ type: part.type, text: part.text }, part, core, bytesMax)
         break
       case 'tool-call': {
         if (typeof part.toolName !== 'string' || typeof part.toolCallId !== 'string') throw badDriver(core.model, 'a tool call without name or id')
-        const input = parseInput(part.input, bytesMax)
-        kept = withOptions({ type: 'tool-call', toolCallId: part.toolCallId, toolName: part.toolName, input }, part)
+        const input = parseInput(part.input, core, bytesMax)
+        kept = withOptions({ type: 'tool-call', toolCallId: part.toolCallId, toolName: part.toolName, input }, part, core, bytesMax)
         const call = { id: part.toolCallId, name: part.toolName, input }
         if (toolCalls === undefined) toolCalls = [call]
         else toolCalls.push(call)
@@ -160,13 +160,22 @@ export function toGeneration(answer: Answer, usage: CallUsage, core: Core, bytes
 }
 
 /** What a provider wants back with a part (signatures, cache marks) goes back with it. */
-function withOptions(part: Record<string, unknown>, from: { readonly providerMetadata?: unknown }): object {
-  if (from.providerMetadata !== undefined) part['providerOptions'] = toPlain(from.providerMetadata, 'the metadata of a part', Infinity)
+function withOptions(part: Record<string, unknown>, from: { readonly providerMetadata?: unknown }, core: Core, bytesMax: number): object {
+  if (from.providerMetadata !== undefined) part['providerOptions'] = plainOf(from.providerMetadata, 'the metadata of a part', core, bytesMax)
   return part
 }
 
-function parseInput(input: unknown, bytesMax: number): Json {
-  if (typeof input !== 'string') return toPlain(input ?? {}, 'the input of a tool call', bytesMax)
+/** What the driver made itself: a copy, so that nothing alive of it gets into the journal. */
+function plainOf(value: unknown, name: string, core: Core, bytesMax: number): Json {
+  try {
+    return toPlain(value, name, bytesMax)
+  } catch (error) {
+    throw PolityError.isInstance(error) && error.code === 'INVALID_ARGUMENT' ? badDriver(core.model, error.message) : error
+  }
+}
+
+function parseInput(input: unknown, core: Core, bytesMax: number): Json {
+  if (typeof input !== 'string') return plainOf(input ?? {}, 'the input of a tool call', core, bytesMax)
   if (input === '') return {}
   try {
     return JSON.parse(input) as Json
@@ -181,9 +190,18 @@ export function usageOf(answer: Answer, core: Core, messages: readonly LanguageM
   const output = count(answer.usage?.outputTokens?.total)
   const inputTokens = input ?? estimated.inputTokens
   const cachedTokens = Math.min(count(answer.usage?.inputTokens?.cacheRead) ?? 0, inputTokens)
-  const outputTokens = output ?? Math.min(estimated.maxOutputTokens, estimateTokens(JSON.stringify(answer.content)))
+  const outputTokens = output ?? Math.min(estimated.maxOutputTokens, estimateContent(answer.content))
   if (input !== undefined && input > estimated.inputTokens) core.tokenRatio = Math.max(core.tokenRatio, Math.min(TOKEN_RATIO_MAX, input / Math.max(1, estimatePrompt(messages))))
   return { inputTokens, cachedTokens, outputTokens, usd: cost(core, inputTokens, cachedTokens, outputTokens), estimated: input === undefined || output === undefined }
+}
+
+/** Upward also where the content cannot be written down: `toGeneration` says what is wrong with it. */
+function estimateContent(content: readonly ModelContent[]): number {
+  try {
+    return estimateTokens(JSON.stringify(content))
+  } catch {
+    return Infinity
+  }
 }
 
 /**

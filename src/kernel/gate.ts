@@ -87,7 +87,9 @@ export function createGate(machine: Machine): Gate {
     // What the lost try may have cost is spent, whatever becomes of this one.
     if (call.counted) journal.append({ type: 'call-reserve', seq: 0, at: 0, pid: process.pid, n: call.n, reserved: NOTHING })
     if (wrong !== undefined) return fail(call, wrong)
-    revive(call, args)
+    const leader = recorded.pid === process.pid || specOf(call).intent?.(args) !== true || call.name === 'generate' ? undefined : machine.openElsewhere(call)
+    if (leader === undefined) revive(call, args)
+    else (leader.followers ??= []).push({ call, goOn: () => revive(call, args) })
   }
 
   function revive(call: Call, args: unknown): void {
@@ -226,7 +228,7 @@ export function createGate(machine: Machine): Gate {
   function fail(call: Call, error: unknown): void {
     if (!call.open) return
     call.value = undefined
-    call.error = toErrorData(error, 'DRIVER_FAILED')
+    call.error = toErrorData(error, call.name === 'call' ? 'TOOL_FAILED' : 'DRIVER_FAILED')
     finish(call)
   }
 
@@ -258,6 +260,7 @@ export function createGate(machine: Machine): Gate {
             : { type: 'call-end', seq: 0, at: 0, pid, n, value: value ?? null, usage, waitedMs }
     const { at } = journal.append(end)
     if (journal.halted !== undefined) return
+    if (call.followers !== undefined) for (const { call: one } of call.followers) follow(one, call)
     call.endedAt = at
     if (process.ends.length === 0) process.ends = [call]
     else process.ends.push(call)
@@ -273,6 +276,14 @@ export function createGate(machine: Machine): Gate {
     }
   }
 
+  /** The call ends as the same call did in the process that it was forked from. */
+  function follow(call: Call, { value, error }: Call): void {
+    if (!call.open) return
+    call.value = value
+    call.error = error
+    finish(call)
+  }
+
   function cancel(process: Process, error: PolityError): Reservation {
     let tokens = 0
     let usd = 0
@@ -285,6 +296,8 @@ export function createGate(machine: Machine): Gate {
         usd += call.reserved.usd
       }
       call.abort(error)
+      // Its forks may live on; whether its effect happened is theirs to find out, unless they end with it.
+      if (call.followers !== undefined) for (const { call: one, goOn } of call.followers) machine.clock.soon(() => one.open && goOn())
     }
     return { tokens, usd }
   }
@@ -308,8 +321,11 @@ export function createGate(machine: Machine): Gate {
         past.learned++
         past.made.delete(next.n)
         process.learnedAt = next.at
-        if (next.error === undefined) call.resolve(freezePlain(next.value ?? null, call.name, Infinity))
-        else call.reject(fromErrorData(next.error))
+        if (next.error === undefined) {
+          const value = freezePlain(next.value ?? null, call.name, Infinity)
+          specOf(call).relearned?.(value)
+          call.resolve(value)
+        } else call.reject(fromErrorData(next.error))
         return true
       }
       if (past.starts.length > process.made) {

@@ -44,7 +44,7 @@ import { createGate } from './gate.ts'
 import type { Machine } from './syscalls.ts'
 import { checkSpawnOptions } from './syscalls.ts'
 import { createTools, describeTool } from './tools.ts'
-import type { Budget, JournalEvent, Json, ModelChoice, Pid, Price, ProcessInfo, ProcessStart, Program, Question, RunEvent, SpawnOptions, Sys, Tool, Usage } from './types.ts'
+import type { Budget, CallEnd, JournalEvent, Json, ModelChoice, Pid, Price, ProcessInfo, ProcessStart, Program, Question, RunEvent, SpawnOptions, Sys, Tool, Usage } from './types.ts'
 import type { Watch } from './watch.ts'
 import { createWatch } from './watch.ts'
 
@@ -155,7 +155,7 @@ export function createKernel(options: KernelOptions): Kernel {
   const memory = createMemory({ store, journal, now: () => clock.now() })
   const storage = createStorage({ store, journal, limits, now: () => clock.now() })
   const mailbox = createMailbox({ journal, limits, end: (call, mail) => gate.end(call, mail) })
-  const watch: Watch = createWatch(limits)
+  const watch: Watch = createWatch(limits, (pid, process) => process.root === process || descends(pid, process))
   const cores = createCores()
   const kernelTools = new Map((options.tools ?? []).map((tool) => [tool.name, tool]))
   const kernelToolNames: readonly string[] = Object.freeze([...kernelTools.keys()])
@@ -203,6 +203,13 @@ export function createKernel(options: KernelOptions): Kernel {
     fork: forkInside,
     restore,
     kill: (process, error) => finish(process, 'killed', undefined, toErrorData(error)),
+    openElsewhere({ startSeq, process: own }) {
+      for (const process of table.values()) {
+        const found = process === own ? undefined : process.open.find((one) => one.startSeq === startSeq)
+        if (found !== undefined) return found
+      }
+      return undefined
+    },
     find,
     named: (process, name) => [...table.values()].filter((one) => one.start.name === name && one.principal === process.principal && one.state === 'running'),
     waited(child, waiter) {
@@ -226,9 +233,8 @@ export function createKernel(options: KernelOptions): Kernel {
 
   function findProgram(given: Program | ((sys: Sys, input: never) => Promise<unknown>) | string): Program {
     if (typeof given === 'string') {
-      const [name = '', version] = given.split('@')
-      const found = version === undefined ? [...programs.values()].findLast((one) => one.name === name) : programs.get(given)
-      if (found === undefined) throw new PolityError('NO_SUCH_PROGRAM', `no program "${given}" is registered; there are ${[...programs.keys()].join(', ') || 'none'}`)
+      const found = programs.get(given) ?? [...programs.values()].findLast((one) => one.name === given)
+      if (found === undefined) throw new PolityError('NO_SUCH_PROGRAM', `no program "${given.slice(0, 200)}" is registered; there are ${[...programs.keys()].join(', ') || 'none'}`)
       return found
     }
     const program = (typeof given === 'function' ? { name: given.name || 'anonymous', version: '1', tools: [], model: undefined, run: given } : given) as Program
@@ -237,6 +243,9 @@ export function createKernel(options: KernelOptions): Kernel {
     }
     const key = `${program.name}@${program.version}`
     if (programs.get(key) !== program) {
+      if (typeof program.version !== 'string' || program.version.length > VERSION_CHARS_MAX || !Array.isArray(program.tools) || program.tools.length > TOOLS_MAX || [...program.tools].some((tool) => typeof tool?.name !== 'string')) {
+        throw new PolityError('INVALID_ARGUMENT', `program ${program.name.slice(0, 200)} takes a version, a short text, and a list of tools; defineProgram sets both`)
+      }
       programs.delete(key)
       programs.set(key, program)
     }
@@ -363,21 +372,18 @@ export function createKernel(options: KernelOptions): Kernel {
 
   function enter(process: Process): void {
     const { frame } = process
-    let returned: Promise<unknown>
-    try {
-      returned = process.program.run(gate.sys(process), process.start.input)
-      if (typeof (returned as Promise<unknown> | undefined)?.then !== 'function') returned = Promise.resolve(returned)
-    } catch (error) {
-      returned = Promise.reject(error)
+    const returned = (value: unknown): void => {
+      if (process.frame === frame) exit(process, value)
     }
-    returned.then(
-      (value) => {
-        if (process.frame === frame) exit(process, value)
-      },
-      (error: unknown) => {
-        if (process.frame === frame) exitWith(process, toErrorData(error))
-      },
-    )
+    const threw = (error: unknown): void => {
+      if (process.frame === frame) exitWith(process, toErrorData(error))
+    }
+    try {
+      // Resolved, because a program may return no promise, or something that only looks like one.
+      Promise.resolve(process.program.run(gate.sys(process), process.start.input)).then(returned, threw)
+    } catch (error) {
+      Promise.reject(error).then(returned, threw)
+    }
   }
 
   function exit(process: Process, returned: unknown): void {
@@ -507,10 +513,10 @@ export function createKernel(options: KernelOptions): Kernel {
     const { forkOf } = process.start
     if (forkOf === null) return
     const past = originPast(forkOf)
-    const adopted = endsAfter(events, forkOf.seq + (forkOf.call === null ? 0 : 1), past)
-    for (const one of adopted) {
-      journal.append(one.error === undefined ? { type: 'call-end', pid: process.pid, n: one.n, value: one.value ?? null } : { type: 'call-end', pid: process.pid, n: one.n, error: one.error })
-    }
+    const adopted = endsAfter(events, forkOf.seq + (forkOf.call === null ? 0 : 1), past).map(({ n, value, error }) => {
+      const end = error === undefined ? { value: value ?? null } : { error }
+      return journal.append({ type: 'call-end', pid: process.pid, n, ...end }) as CallEnd
+    })
     const whole = adopted.length === 0 ? past : { ...past, ends: [...past.ends, ...adopted], ended: new Set([...past.ended, ...adopted.map((one) => one.n)]) }
     transition(process, { type: 'restart', past: { ...whole, counted: new Set() } })
   }
@@ -547,7 +553,8 @@ export function createKernel(options: KernelOptions): Kernel {
       throw new PolityError('INVALID_ARGUMENT', `process ${pid} made ${past.starts.length} system calls; fork takes a call from 0 to ${past.starts.length}, not ${at}`)
     }
     const cut = at === undefined ? undefined : past.starts[at]
-    const seq = cut?.seq ?? (past.end?.seq ?? journal.lastSeq + 1)
+    // What is not kept yet is not of its past, now or after a crash.
+    const seq = cut?.seq ?? past.end?.seq ?? store.lastSeq() + 1
     if (cut !== undefined && cut.pid !== pid) throw new PolityError('INVALID_ARGUMENT', `call ${at} of process ${pid} was made before it was forked from process ${cut.pid}: fork that one`)
     const child = start({
       program: findProgram(`${head.program}@${head.version}`),
@@ -580,8 +587,9 @@ export function createKernel(options: KernelOptions): Kernel {
         if ((past.starts[child.start.parentCall ?? -1]?.seq ?? Infinity) > before.seq) finish(child, 'killed', undefined, { code: 'PARENT_ENDED', message: `its parent, process ${process.pid}, went back to before it` })
       }
     }
-    storage.rollBack(process.files, cut)
-    memory.rollBack(process.notes, process.root.pid, cut)
+    const isOwn = (pid: Pid) => descends(pid, process)
+    storage.rollBack(process, cut, isOwn)
+    memory.rollBack(process.notes, cut, isOwn)
     const restored = ((before.value as { restored?: number }).restored ?? 0) + 1
     const value = { id, restored }
     journal.append(charged.tokens === 0 ? { type: 'process-rewind', pid: process.pid, n, value } : { type: 'process-rewind', pid: process.pid, n, value, charged })
@@ -661,6 +669,12 @@ export function createKernel(options: KernelOptions): Kernel {
   function isWithin(process: Process, pid: Pid): boolean {
     for (let at: Process | undefined = process; at !== undefined; at = at.parent) if (at.pid === pid) return true
     return false
+  }
+
+  /** Whether the process is `ancestor` or descends from it, also when only its journal is left. */
+  function descends(pid: Pid, ancestor: Process): boolean {
+    const process = table.get(pid) ?? ghost(pid)
+    return process !== undefined && isWithin(process, ancestor.pid)
   }
 
   async function replay(pid: Pid): Promise<ReplayReport> {
@@ -839,7 +853,7 @@ export function createKernel(options: KernelOptions): Kernel {
     const name = options.discipline ?? 'attained-service'
     if (!disciplineNames.includes(name)) throw new PolityError('CONFIG_INVALID', `discipline takes ${disciplineNames.join(', ')}, not ${JSON.stringify(name)}`)
     for (const [id, given] of Object.entries(options.models ?? {})) {
-      const { model, ...more } = 'model' in given ? given : { model: given }
+      const { model, ...more } = typeof given === 'object' && given !== null && 'model' in given ? given : { model: given }
       if (model?.specificationVersion !== 'v4' || typeof model.doGenerate !== 'function' || typeof model.doStream !== 'function') {
         throw new PolityError('CONFIG_INVALID', `model "${id}" must be a LanguageModelV4 of the AI SDK 7, not ${model?.specificationVersion ?? typeof model}; update the provider package`)
       }
@@ -889,6 +903,9 @@ export function createKernel(options: KernelOptions): Kernel {
 }
 
 const NO_BUDGET: Budget = Object.freeze({})
+/** Tools of one program: more than any model can choose from. */
+const TOOLS_MAX = 10_000
+const VERSION_CHARS_MAX = 200
 /** Ended processes that wait before the oldest are forgotten together. */
 const RETIRE_STEP = 64
 /** How often wishes of other operating-system processes are looked for, ms. */

@@ -57,7 +57,7 @@ export interface Limits {
   readonly toolMs: number
   /** How long a question to a person stays open, ms, when it names no limit. Then: its default, else `NO_ANSWER`. */
   readonly askMs: number
-  /** Longest `sleep`, `receive` or `wait`, ms. */
+  /** Longest time that `sleep`, `receive` and `wait` take as an argument, ms. */
   readonly waitMs: number
   /** Questions that wait for people. Beyond: `LIMIT_EXCEEDED`. */
   readonly inboxMax: number

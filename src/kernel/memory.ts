@@ -20,21 +20,21 @@ interface StoredNote {
   readonly text: string
   readonly tags: readonly string[]
   readonly source: string | null
+  /** Who wrote it. */
   readonly pid: number
-  /** Root of the tree that wrote it: a restore undoes what its own tree did, not what others did. */
-  readonly root: number
   readonly at: number
   readonly seq: number
-  /** Set when it was forgotten. */
+  /** Set when it was forgotten, and by whom. */
   readonly forgottenSeq?: number
+  readonly forgottenBy?: number
 }
 
 export interface Memory {
   remember(process: Process, note: CheckedNote): string
   recall(process: Process, query: string, limit: number, tag: string | undefined): readonly RecalledNote[]
   forget(process: Process, id: string): null
-  /** Undoes what the tree of `root` remembered and forgot from that event on. */
-  rollBack(space: Space, root: number, before: number): void
+  /** Undoes what those that `isOwn` names remembered and forgot from that event on. */
+  rollBack(space: Space, before: number, isOwn: (pid: number) => boolean): void
 }
 
 export interface CheckedNote {
@@ -57,7 +57,7 @@ export function createMemory({ store, journal, now }: MemoryOptions): Memory {
   function remember(process: Process, { text, tags, source }: CheckedNote): string {
     const seq = journal.lastSeq + 1
     const id = `n${seq}`
-    put(`${process.notes.id}\0${id}`, { text, tags, source, pid: process.pid, root: process.root.pid, at: now(), seq })
+    put(`${process.notes.id}\0${id}`, { text, tags, source, pid: process.pid, at: now(), seq })
     return id
   }
 
@@ -97,18 +97,16 @@ export function createMemory({ store, journal, now }: MemoryOptions): Memory {
     const found = visible(process.notes, id, Number.MAX_SAFE_INTEGER)
     if (found === undefined) throw new PolityError('NO_SUCH_NOTE', `there is no note "${id}" in this memory`)
     // In a branch the origin's note stays as it is; the branch gets a forgotten copy in front of it.
-    put(`${process.notes.id}\0${id}`, { ...found.note, root: process.root.pid, forgottenSeq: journal.lastSeq + 1 })
+    put(`${process.notes.id}\0${id}`, { ...found.note, forgottenSeq: journal.lastSeq + 1, forgottenBy: process.pid })
     return null
   }
 
-  function rollBack(space: Space, root: number, before: number): void {
+  function rollBack(space: Space, before: number, isOwn: (pid: number) => boolean): void {
     for (const [key, value] of store.range('note', `${space.id}\0`, `${space.id}\u0001`)) {
-      const note = JSON.parse(value as string) as StoredNote
-      if (note.root !== root) continue
-      if (note.forgottenSeq !== undefined && note.forgottenSeq >= before) {
-        const { forgottenSeq: _, ...kept } = note
-        if (note.seq < before) put(key, kept)
-      } else if (note.seq >= before && note.forgottenSeq === undefined) put(key, { ...note, forgottenSeq: journal.lastSeq + 1 })
+      const { forgottenSeq, forgottenBy, ...note } = JSON.parse(value as string) as StoredNote
+      if (forgottenSeq === undefined) {
+        if (note.seq >= before && isOwn(note.pid)) put(key, { ...note, forgottenSeq: journal.lastSeq + 1, forgottenBy: note.pid })
+      } else if (forgottenSeq >= before && isOwn(forgottenBy ?? note.pid) && note.seq < before) put(key, note)
     }
   }
 

@@ -57,6 +57,7 @@ export function pastOf(events: readonly JournalEvent[], { before = Infinity, ori
   const mails: Mail[] = origin === undefined ? [] : [...origin.mail]
   let end: ProcessEnd | undefined
   let startedAt = origin?.startedAt
+  let origins = origin?.origins ?? []
   let lastSeq = -1
   const counted = new Set<number>()
   for (const event of events) {
@@ -91,6 +92,9 @@ export function pastOf(events: readonly JournalEvent[], { before = Infinity, ori
         ends = ends.slice(0, cut)
         ends.push({ type: 'call-end', seq: event.seq, at: event.at, pid: event.pid, n: event.n, value: event.value })
         for (const one of undone) if (starts[one.n] !== undefined) ends.push(one)
+        // What the process did after it went back is its own, also where an origin had made a call of that number.
+        const { length } = starts
+        origins = origins.map((one) => ({ ...one, starts: Math.min(one.starts, length), ends: Math.min(one.ends, cut) }))
       }
     }
   }
@@ -100,7 +104,6 @@ export function pastOf(events: readonly JournalEvent[], { before = Infinity, ori
     ended.add(one.n)
     if (starts[one.n]?.call === 'receive' && one.value !== undefined) received.add((one.value as unknown as Mail).id)
   }
-  const origins = origin?.origins ?? []
   return {
     starts,
     ends,

@@ -61,7 +61,8 @@ function walk(value: unknown, depth: number, copy: boolean): Json {
     case 'number':
       if (!Number.isFinite(value)) throw new NotPlain(String(value))
       bytesLeft -= 8
-      return value
+      // JSON has no negative zero: after a crash it would be another value.
+      return value === 0 ? 0 : value
     case 'undefined':
       throw new NotPlain('undefined')
     case 'object':

@@ -9,6 +9,7 @@
  *   P2. A child ends no later than its parent.
  *   P3. Along every path from a process to its root: used + reserved <= budget at the moment a call is let through.
  */
+import type { LanguageModelV4Message } from '@ai-sdk/provider'
 import type { Timer } from './clock.ts'
 import type { Dispatchable } from './dispatcher.ts'
 import type { ErrorData } from './errors.ts'
@@ -44,6 +45,8 @@ export class Call {
   error: ErrorData | undefined = undefined
   endedAt = 0
   timer: Timer | undefined = undefined
+  /** The same call in forks that were made while it was open: they get its end, so that its effect is not done again. */
+  followers: { readonly call: Call; readonly goOn: () => void }[] | undefined = undefined
   resolve: (value: unknown) => void = ignore
   reject: (error: unknown) => void = ignore
   #controller: AbortController | undefined = undefined
@@ -148,7 +151,7 @@ export class Process implements Dispatchable {
   /** `wait` calls of others for this process, and whoever else wants to know of its end. */
   onEnd: ((process: Process) => void)[] | undefined = undefined
   /** Messages of the last `generate`, to journal only what is new. */
-  lastPrompt: { readonly n: number; readonly messages: readonly object[] } | undefined = undefined
+  lastPrompt: { readonly n: number; readonly messages: readonly LanguageModelV4Message[] } | undefined = undefined
   wallTimer: Timer | undefined = undefined
 
   used: { -readonly [K in keyof Usage]: Usage[K] } = { inputTokens: 0, cachedTokens: 0, outputTokens: 0, usd: 0, steps: 0, calls: 0, children: 0 }

@@ -27,8 +27,8 @@ export function checkRequest(request: GenerateRequest | string, process: Process
   for (const key in request) {
     if (partKeys.has(key)) continue
     if (!optionKeys.has(key)) throw invalid(`generate.${key}`, `one of ${[...partKeys, ...optionKeys].join(', ')}`, key)
-    const value = request[key as 'seed']
-    if (value !== undefined) (options ??= {})[key] = toPlain(value, () => `generate.${key}`, limits.valueBytesMax)
+    const value = request[key as 'seed'] as unknown
+    if (value !== undefined) (options ??= {})[key] = checkOption(key, toPlain(value, () => `generate.${key}`, limits.valueBytesMax))
   }
   const { instructions, prompt } = request
   if (instructions !== undefined && typeof instructions !== 'string') throw invalid('generate.instructions', 'text', instructions)
@@ -39,24 +39,58 @@ export function checkRequest(request: GenerateRequest | string, process: Process
     messages = [knowMessage({ role: 'user', content: prompt }, () => 'generate.prompt', limits)]
   } else {
     if (!Array.isArray(request.messages)) throw invalid('generate.messages', 'a list of messages', request.messages)
-    messages = request.messages.map((message, i) => knowMessage(message as Message, () => `generate.messages[${i}]`, limits))
+    messages = []
+    // One by one: a list may claim more than it holds.
+    for (let i = 0; i < request.messages.length; i++) messages.push(knowMessage(request.messages[i] as Message, () => `generate.messages[${i}]`, limits))
   }
-  if (instructions !== undefined) messages.unshift(knowMessage({ role: 'system', content: instructions }, () => 'generate.instructions', limits))
-  const choice = request.model ?? process.program.model ?? defaultModel
+  if (instructions !== undefined) messages.unshift(instructionsOf(instructions, process, limits))
+  const choice = request.model === undefined ? (process.program.model ?? defaultModel) : request.model
   if (choice === undefined) throw new PolityError('NO_SUCH_MODEL', 'the call names no model, and neither its program nor the kernel has a default')
-  const models = typeof choice === 'string' ? [choice] : choice
+  const models = typeof choice === 'string' ? [choice] : toPlain(choice, 'generate.model', limits.valueBytesMax)
   if (!Array.isArray(models) || models.length === 0 || models.some((one) => typeof one !== 'string')) throw invalid('generate.model', '"provider/model" or a list of such names', choice)
-  const tools = request.tools ?? NO_TOOLS
-  if (!Array.isArray(tools)) throw invalid('generate.tools', 'a list of names of held tools', tools)
+  const tools = request.tools === undefined ? NO_TOOLS : (toPlain(request.tools, 'generate.tools', limits.valueBytesMax) as readonly string[])
+  if (!Array.isArray(tools) || tools.some((one) => typeof one !== 'string')) throw invalid('generate.tools', 'a list of names of held tools', tools)
   for (let i = 0; i < tools.length; i++) {
     const tool: unknown = tools[i]
     if (!process.tools.has(tool as string)) throw new PolityError('NO_SUCH_TOOL', `process ${process.pid} holds no tool "${String(tool)}"; it holds ${[...process.tools.keys()].join(', ') || 'none'}`)
   }
   const max = options?.['maxOutputTokens']
-  if (max !== undefined && !(typeof max === 'number' && Number.isInteger(max) && max >= 1)) throw invalid('generate.maxOutputTokens', 'a whole number of at least 1', max)
+  if (max !== undefined && !(typeof max === 'number' && Number.isSafeInteger(max) && max >= 1)) throw invalid('generate.maxOutputTokens', 'a whole number of at least 1', max)
   return { messages, models, options: options ?? NO_OPTIONS, tools }
 }
 
+/** The same instructions as in the last request are the same message, so that what follows them is known too. */
+function instructionsOf(instructions: string, process: Process, limits: Limits): LanguageModelV4Message {
+  const [first] = process.lastPrompt?.messages ?? []
+  if (first?.role === 'system' && first.content === instructions) return first
+  return knowMessage({ role: 'system', content: instructions }, () => 'generate.instructions', limits)
+}
+
+/** An option as its driver will get it, of the kind that it should be. */
+function checkOption(key: string, value: Json): Json {
+  switch (key) {
+    case 'maxOutputTokens':
+      return value
+    case 'stopSequences':
+      if (!Array.isArray(value) || value.some((one) => typeof one !== 'string')) throw invalid(`generate.${key}`, 'a list of texts', value)
+      return value
+    case 'schema':
+    case 'providerOptions':
+      if (typeof value !== 'object' || value === null || Array.isArray(value)) throw invalid(`generate.${key}`, 'an object', value)
+      return value
+    case 'toolChoice':
+      if (!toolChoices.has((value as { type?: unknown } | null)?.type)) throw invalid(`generate.${key}`, '{ type: "auto" }, "none", "required" or "tool" with toolName', value)
+      return value
+    case 'deadlineMs':
+      if (typeof value !== 'number' || value < 0) throw invalid(`generate.${key}`, 'ms of at least 0', value)
+      return value
+    default:
+      if (typeof value !== 'number') throw invalid(`generate.${key}`, 'a number', value)
+      return value
+  }
+}
+
+const toolChoices = new Set<unknown>(['auto', 'none', 'required', 'tool'])
 const NO_TOOLS: readonly string[] = Object.freeze([])
 const NO_OPTIONS = Object.freeze({})
 
@@ -80,8 +114,21 @@ export function toJournal(request: CheckedRequest, process: Process, n: number):
 
 /** Messages of a journaled `generate`, whole again. `starts` are the calls of the same process by number. */
 export function expandMessages(start: CallStart, starts: readonly (CallStart | undefined)[]): readonly LanguageModelV4Message[] {
-  const { messages } = start.args as unknown as { messages: { like?: number; keep?: number; add: readonly LanguageModelV4Message[] } }
-  if (messages.like === undefined) return messages.add
-  const before = starts[messages.like]
-  return [...(before === undefined ? [] : expandMessages(before, starts)).slice(0, messages.keep), ...messages.add]
+  let messages: LanguageModelV4Message[] = []
+  /** Of the request at hand, how many of its first messages are wanted. */
+  let wanted = Infinity
+  let at: CallStart | undefined = start
+  while (at !== undefined && wanted > 0) {
+    const { like, keep = 0, add }: JournaledMessages = (at.args as unknown as { messages: JournaledMessages }).messages
+    messages = [...add.slice(0, Math.max(0, wanted - keep)), ...messages]
+    wanted = Math.min(keep, wanted)
+    at = like === undefined ? undefined : starts[like]
+  }
+  return messages
+}
+
+interface JournaledMessages {
+  readonly like?: number
+  readonly keep?: number
+  readonly add: readonly LanguageModelV4Message[]
 }

@@ -19,6 +19,8 @@ import type { FileEntry } from './types.ts'
 
 interface Version {
   readonly version: number
+  /** Who wrote it. */
+  readonly pid: number
   /** null: removed. */
   readonly hash: string | null
   readonly bytes: number
@@ -30,8 +32,8 @@ export interface Storage {
   write(process: Process, path: string, content: string): FileEntry
   list(process: Process, prefix: string): readonly FileEntry[]
   remove(process: Process, path: string): null
-  /** Writes again what the space held before that event, where it holds something else now. */
-  rollBack(space: Space, before: number): void
+  /** Undoes what was written from that event on by those that `isOwn` names: what was there without it is written again. */
+  rollBack(process: Process, before: number, isOwn: (pid: number) => boolean): void
 }
 
 export interface StorageOptions {
@@ -49,16 +51,18 @@ export function createStorage({ store, journal, limits, now }: StorageOptions): 
     return `${space.id}\0${path}\0${String(version).padStart(VERSION_DIGITS, '0')}`
   }
 
-  /** The last version before an event, looking through the branches. */
-  function lastVersion(space: Space, path: string, before: number): Version | undefined {
-    for (const [, value] of store.range('file', key(space, path, 0), key(space, path, before), { limit: 1, reverse: true })) {
-      return JSON.parse(value as string) as Version
+  /** The last version before an event, looking through the branches; with `counts`, the last that does. */
+  function lastVersion(space: Space, path: string, before: number, counts?: (version: Version) => boolean): Version | undefined {
+    const limit = counts === undefined ? 1 : undefined
+    for (const [, value] of store.range('file', key(space, path, 0), key(space, path, before), { limit, reverse: true })) {
+      const version = JSON.parse(value as string) as Version
+      if (counts === undefined || counts(version)) return version
     }
-    return space.base === undefined ? undefined : lastVersion(space.base.space, path, Math.min(before, space.base.before))
+    return space.base === undefined ? undefined : lastVersion(space.base.space, path, Math.min(before, space.base.before), counts)
   }
 
-  function put(space: Space, path: string, hash: string | null, bytes: number): Version {
-    const version: Version = { version: journal.lastSeq + 1, hash, bytes, at: now() }
+  function put({ pid, files: space }: Process, path: string, hash: string | null, bytes: number): Version {
+    const version: Version = { version: journal.lastSeq + 1, pid, hash, bytes, at: now() }
     journal.put({ table: 'file', key: key(space, path, version.version), value: JSON.stringify(version) })
     return version
   }
@@ -78,12 +82,12 @@ export function createStorage({ store, journal, limits, now }: StorageOptions): 
     if (bytes > limits.fileBytesMax) throw new PolityError('TOO_LARGE', `"${path}" would have ${bytes} bytes; the limit fileBytesMax is ${limits.fileBytesMax}`)
     const hash = createHash('sha256').update(content).digest('hex')
     journal.put({ table: 'blob', key: hash, value: content })
-    const { version, at } = put(process.files, path, hash, bytes)
+    const { version, at } = put(process, path, hash, bytes)
     return { path, version, bytes, at }
   }
 
   /** Newest versions by path, of one branch after another: the nearer branch wins. */
-  function newest(space: Space, prefix: string, before: number, found = new Map<string, Version>()): Map<string, Version> {
+  function newestVersions(space: Space, prefix: string, before: number, found = new Map<string, Version>()): Map<string, Version> {
     const own = new Map<string, Version>()
     const from = `${space.id}\0${prefix}`
     for (const [name, value] of store.range('file', from, `${from}\u{10ffff}`)) {
@@ -92,12 +96,12 @@ export function createStorage({ store, journal, limits, now }: StorageOptions): 
       if (version.version < before) own.set(path, version)
     }
     for (const [path, version] of own) if (!found.has(path)) found.set(path, version)
-    return space.base === undefined ? found : newest(space.base.space, prefix, Math.min(before, space.base.before), found)
+    return space.base === undefined ? found : newestVersions(space.base.space, prefix, Math.min(before, space.base.before), found)
   }
 
   function list(process: Process, prefix: string): readonly FileEntry[] {
     const entries: FileEntry[] = []
-    for (const [path, { hash, version, bytes, at }] of newest(process.files, prefix, LATEST)) {
+    for (const [path, { hash, version, bytes, at }] of newestVersions(process.files, prefix, LATEST)) {
       if (hash !== null) entries.push({ path, version, bytes, at })
     }
     entries.sort((a, b) => (a.path < b.path ? -1 : 1))
@@ -110,15 +114,16 @@ export function createStorage({ store, journal, limits, now }: StorageOptions): 
   function remove(process: Process, path: string): null {
     const found = lastVersion(process.files, path, LATEST)
     if (found === undefined || found.hash === null) throw new PolityError('NO_SUCH_FILE', `there is no file "${path}"`)
-    put(process.files, path, null, 0)
+    put(process, path, null, 0)
     return null
   }
 
-  function rollBack(space: Space, before: number): void {
-    for (const [path, version] of newest({ id: space.id }, '', LATEST)) {
-      if (version.version < before) continue
-      const was = lastVersion(space, path, before)
-      if ((was?.hash ?? null) !== version.hash) put(space, path, was?.hash ?? null, was?.bytes ?? 0)
+  function rollBack(process: Process, before: number, isOwn: (pid: number) => boolean): void {
+    const { files } = process
+    for (const [path, newest] of newestVersions({ id: files.id }, '', LATEST)) {
+      if (newest.version < before || !isOwn(newest.pid)) continue
+      const was = lastVersion(files, path, LATEST, (version) => version.version < before || !isOwn(version.pid))
+      if ((was?.hash ?? null) !== newest.hash) put(process, path, was?.hash ?? null, was?.bytes ?? 0)
     }
   }
 

@@ -16,6 +16,7 @@ import type { Llm } from './llm.ts'
 import type { CheckedRequest } from './request.ts'
 import { checkRequest, toJournal } from './request.ts'
 import type { Mailbox } from './mailbox.ts'
+import { knowAnswer } from './messages.ts'
 import type { CheckedNote, Memory } from './memory.ts'
 import { checkNote } from './memory.ts'
 import { toPlain } from './plain.ts'
@@ -24,7 +25,7 @@ import { overBudget } from './process.ts'
 import type { Storage } from './storage.ts'
 import { checkPath } from './storage.ts'
 import type { Checked, Tools } from './tools.ts'
-import type { GenerateRequest, Json, ModelChoice, Pid, Program, SpawnOptions } from './types.ts'
+import type { GenerateRequest, Generation, Json, ModelChoice, Pid, Program, SpawnOptions } from './types.ts'
 
 /** What the table needs of the rest of the kernel. */
 export interface Machine {
@@ -49,6 +50,8 @@ export interface Machine {
   fork(parent: Process, call: Call): Promise<void>
   restore(process: Process, id: string): Promise<void>
   kill(process: Process, error: PolityError): void
+  /** The same call where it is open in another process: the one that this one was forked from, or another fork of it. */
+  openElsewhere(call: Call): Call | undefined
   /** Another process of the same principal, running or ended; throws `NO_SUCH_PROCESS`. */
   find(process: Process, pid: Pid): Process
   named(process: Process, name: string): readonly Process[]
@@ -68,6 +71,8 @@ export interface Syscall<Args> {
   readonly check: (process: Process, given: readonly unknown[], n: number) => { readonly args: Args; readonly journal: Json }
   /** Its intent is kept before it runs: it reaches outside the kernel. */
   readonly intent?: (args: Args) => boolean
+  /** The process learns its end from the journal: what else is known of the value, beside the value. */
+  readonly relearned?: (value: Json) => void
   /** What `run` gives is plain and frozen as it is. */
   readonly plain?: boolean
   /** Its end is learned only once it is kept: it changed something that outlives the process. */
@@ -157,7 +162,7 @@ export function createTable(machine: Machine, { end, fail }: { end: (call: Call,
   const sleep: Syscall<{ ms: number }> = {
     check(_process, [ms]) {
       if (typeof ms !== 'number' || !(ms >= 0) || ms > limits.waitMs) throw wrong('sleep', `0 to ${limits.waitMs} ms`, ms)
-      return plain({ ms })
+      return plain({ ms: ms === 0 ? 0 : ms })
     },
     run(call, { ms }) {
       call.timer = clock.after(restOf(call, ms), () => end(call, null))
@@ -204,6 +209,10 @@ export function createTable(machine: Machine, { end, fail }: { end: (call: Call,
     },
     intent: () => true,
     plain: true,
+    relearned(value) {
+      const { message, usage } = value as unknown as Generation
+      knowAnswer(message, usage.outputTokens)
+    },
     plan(call, args) {
       args.plan = llm.plan(call.process, args.request, call.counted ? 0 : 1)
       call.reserved = args.plan.reserved
@@ -375,7 +384,7 @@ function text(at: string, value: unknown): string {
 
 function whole(at: string, value: unknown): number {
   if (typeof value !== 'number' || !Number.isSafeInteger(value) || value < 0) throw wrong(at, 'a whole number', value)
-  return value
+  return value === 0 ? 0 : value
 }
 
 function texts(at: string, value: Json): readonly string[] {

@@ -6,7 +6,8 @@
  * Invariants
  *   T1. The arguments that are executed are the ones that were checked, with defaults applied, and frozen.
  *   T2. A tool that throws, hangs or returns nonsense ends its call with an error; it is never disabled by it.
- *   T3. Of the calls that share a lock, one runs at a time.
+ *   T3. Of the calls that share a lock, one runs at a time. A tool that ignores its time limit keeps its locks until it
+ *       ends; who waits for them is told so in time.
  */
 import type { Deadlines } from './deadlines.ts'
 import { PolityError, messageOf } from './errors.ts'
@@ -73,37 +74,55 @@ export function createTools(deadlines: Deadlines, limits: Limits): Tools {
   }
 
   function run(call: Call, { tool, input }: Checked): Json | Promise<Json> {
-    return tool.locks === undefined || tool.locks.length === 0 ? execute(call, tool, input) : locked(call, tool, input, tool.locks)
+    return tool.locks === undefined || tool.locks.length === 0 ? execute(call, tool, input, nothing) : locked(call, tool, input, tool.locks)
   }
 
-  async function locked(call: Call, tool: Tool, input: Json, wanted: readonly string[]): Promise<Json> {
-    // Sorted, so that two tools with the same two locks never wait for each other.
-    const names = [...new Set(wanted)].toSorted()
-    let free = (): void => {}
+  /** Waits its turn at each lock, for as long as the tool may take; holds them until the tool itself has ended. */
+  function locked(call: Call, tool: Tool, input: Json, wanted: readonly string[]): Promise<Json> {
+    const names = [...new Set(wanted)]
+    let free = nothing
     const mine = new Promise<void>((resolve) => (free = resolve))
+    // All at once and none later, so two tools with the same two locks never wait for each other.
     const before = Promise.all(names.map((name) => locks.get(name)))
     for (const name of names) locks.set(name, mine)
-    try {
-      await call.race(before)
-      return await execute(call, tool, input)
-    } finally {
-      // Who queued behind us must still wait for who was before us.
-      void before.then(free)
-      void mine.then(() => {
-        for (const name of names) if (locks.get(name) === mine) locks.delete(name)
+    void mine.then(() => {
+      for (const name of names) if (locks.get(name) === mine) locks.delete(name)
+    })
+    const timeoutMs = tool.timeoutMs ?? limits.toolMs
+    return new Promise((resolve, reject) => {
+      let over = false
+      const stop = (error: PolityError): void => {
+        over = true
+        reject(error)
+      }
+      const timer = deadlines.set(timeoutMs, () => stop(new PolityError('TIMEOUT', `tool ${tool.name} waited ${timeoutMs} ms for ${names.join(', ')}`)))
+      call.onAbort(stop)
+      void before.then(() => {
+        timer.cancel()
+        // Who queued behind still had to wait for who was before.
+        if (over) return free()
+        try {
+          resolve(execute(call, tool, input, free))
+        } catch (error) {
+          reject(error)
+        }
       })
-    }
+    })
   }
 
-  /** Without a promise for a tool that answers at once. */
-  function execute(call: Call, tool: Tool, input: Json): Json | Promise<Json> {
+  /** Without a promise for a tool that answers at once. `ended` is called once the tool has ended, however late. */
+  function execute(call: Call, tool: Tool, input: Json, ended: () => void): Json | Promise<Json> {
     let output: unknown
     try {
       output = tool.execute(input, new Context(call))
     } catch (error) {
+      ended()
       throw failed(tool, error)
     }
-    if (typeof (output as { then?: unknown } | null)?.then !== 'function') return checkOutput(tool, output)
+    if (typeof (output as { then?: unknown } | null)?.then !== 'function') {
+      ended()
+      return checkOutput(tool, output)
+    }
     const timeoutMs = tool.timeoutMs ?? limits.toolMs
     return new Promise((resolve, reject) => {
       const timer = deadlines.set(timeoutMs, () => {
@@ -118,6 +137,7 @@ export function createTools(deadlines: Deadlines, limits: Limits): Tools {
       ;(output as PromiseLike<unknown>).then(
         (value) => {
           timer.cancel()
+          ended()
           try {
             resolve(checkOutput(tool, value))
           } catch (error) {
@@ -126,6 +146,7 @@ export function createTools(deadlines: Deadlines, limits: Limits): Tools {
         },
         (error: unknown) => {
           timer.cancel()
+          ended()
           reject(failed(tool, error))
         },
       )
@@ -165,6 +186,8 @@ class Context implements ToolContext {
     return `${this.#call.startPid}-${this.#call.startSeq}`
   }
 }
+
+function nothing(): void {}
 
 function failed(tool: Tool, error: unknown): PolityError {
   return PolityError.isInstance(error) ? error : new PolityError('TOOL_FAILED', `tool ${tool.name}: ${messageOf(error)}`, { cause: error })

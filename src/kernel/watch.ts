@@ -27,7 +27,8 @@ interface Queue {
   wake: (() => void) | undefined
 }
 
-export function createWatch(limits: Limits): Watch {
+/** `isWithin` says whether a process is another or descends from it. */
+export function createWatch(limits: Limits, isWithin: (pid: Pid, process: Process) => boolean): Watch {
   const queues = new Map<Pid, Set<Queue>>()
   const hearers = new Set<(event: RunEvent) => void>()
 
@@ -39,7 +40,7 @@ export function createWatch(limits: Limits): Watch {
   }
 
   function push(queue: Queue, event: RunEvent): void {
-    if (!within(queue.process, event)) return
+    if (!isWithin(event.pid, queue.process)) return
     const { events } = queue
     const last = events[events.length - 1]
     if (event.type === 'text-delta' && last?.type === 'text-delta' && last.pid === event.pid && last.n === event.n) {
@@ -53,11 +54,6 @@ export function createWatch(limits: Limits): Watch {
     }
     if (event.type === 'process-end' && event.pid === queue.process.pid) queue.over = true
     queue.wake?.()
-  }
-
-  /** Whether the event is of the process or, its root being the same, of a descendant. */
-  function within(process: Process, event: RunEvent): boolean {
-    return process.root === process || event.pid >= process.pid
   }
 
   async function* events(process: Process, over: boolean): AsyncGenerator<RunEvent> {

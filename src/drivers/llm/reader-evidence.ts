@@ -21,6 +21,8 @@ export interface Evidence {
   readonly text: string
   /** Place in its result list, 0 is best; 0 for evidence in the prompt. */
   readonly rank: number
+  /** The sum over the searches that found it of a share that falls with its place (reciprocal rank fusion). */
+  readonly fused: number
   /** True when it came from reading a place rather than from a search. */
   readonly isRead: boolean
 }
@@ -119,6 +121,7 @@ function ranked(evidence: Evidence[], { input }: Step): Evidence[] {
 
 const singleWord = /^[\p{L}\p{N}\p{M}]+$/u
 const singleWordPlaces = 8
+const fusionPlaces = 10
 
 /** The passages in the result of a tool. */
 export function evidenceOf(output: LanguageModelV4ToolResultOutput | undefined): Evidence[] {
@@ -163,6 +166,7 @@ function passagesIn(value: unknown, depth = 0, rank = { next: 0 }): Evidence[] {
       endLine,
       heading: firstString(record, ['heading', 'title']) ?? '',
       text,
+      fused: isLines ? 0 : 1 / (fusionPlaces + rank.next),
       rank: isLines ? 0 : rank.next++,
       isRead: isLines,
     },
@@ -187,6 +191,7 @@ export function citedLines(text: string): { evidence: Evidence[]; rest: string }
         heading: '',
         text: match[4] as string,
         rank: 0,
+        fused: 1 / fusionPlaces,
         isRead: false,
       })
     }
@@ -233,7 +238,7 @@ function withoutRepeats(evidence: readonly Evidence[]): Evidence[] {
     const key = `${each.path}\n${each.line}\n${each.text}`
     const before = kept.get(key)
     if (before === undefined) kept.set(key, each)
-    else if (each.rank < before.rank) kept.set(key, { ...before, rank: each.rank })
+    else kept.set(key, { ...before, rank: Math.min(each.rank, before.rank), fused: before.fused + each.fused })
   }
   return [...kept.values()]
 }

@@ -12,6 +12,7 @@ import type { Evidence } from './reader-evidence.ts'
 import { stemmed, type Question, type Term } from './reader-question.ts'
 import { toPassage, type Passage, type Sentence } from './reader-sentences.ts'
 import { stopWords } from '../folder/words.ts'
+import { relatedTo } from './reader-relations.ts'
 import { isAkin, kinOf, monthPattern, numberWordPattern, wordsIn } from './reader-words.ts'
 
 /** What is measured of a sentence. Shares are of the question's terms, weighted by rarity; each term counts once, where it is met best. */
@@ -28,6 +29,14 @@ export interface Features {
   path: number
   /** Share elsewhere in the passage. */
   passage: number
+  /** Share met by a kindred word in the sentences before or after. */
+  kinNear: number
+  /** Share met only in other passages of the same file. */
+  file: number
+  /** Share met at all, squared: the last missing term weighs more than the first. */
+  cover: number
+  /** Weight of the heaviest term that is not met, as a share. */
+  lostMost: number
   /** Share of names and numbers found nowhere around. */
   lostName: number
   /** Share of names and numbers in the sentence itself. */
@@ -56,6 +65,12 @@ export interface Features {
   unfit: number
   /** The kind of thing asked for stands close to the terms: 0 to 1. */
   fitsClose: number
+  /** 1 when what is counted stands right behind a number, or a number stands before a unit of the measure asked for. */
+  counted: number
+  /** 0 to 1: how well a word beside a name is of the kind asked for («which officer»: Commodore Perry). */
+  typed: number
+  /** 0 to 1: the sum over the searches that found it, by place. */
+  fused: number
   /** 1 for the first of the search results, less for later ones. */
   rank: number
   asking: number
@@ -67,6 +82,44 @@ export interface Features {
   long: number
 }
 
+/** Every feature, in the order of `Features`. */
+export const featureNames = [
+  'here',
+  'kin',
+  'near',
+  'heading',
+  'path',
+  'passage',
+  'kinNear',
+  'file',
+  'cover',
+  'lostMost',
+  'lostName',
+  'nameHere',
+  'plainMet',
+  'absent',
+  'headLost',
+  'beside',
+  'close',
+  'pairs',
+  'defining',
+  'headed',
+  'fits',
+  'explains',
+  'unfit',
+  'fitsClose',
+  'counted',
+  'typed',
+  'fused',
+  'rank',
+  'asking',
+  'title',
+  'code',
+  'table',
+  'short',
+  'long',
+] as const satisfies readonly (keyof Features)[]
+
 /** The features of every sentence, before any weight; what the tuner works on. */
 export function measureSentences(
   question: Question,
@@ -77,7 +130,17 @@ export function measureSentences(
   const terms = question.terms.map((term) => ({ ...term, weight: term.weight * rarity(term, passages, wordScores) }))
   const total = terms.reduce((sum, term) => sum + term.weight, 0)
   const own = new Set(wordsIn(question.text).map((word) => word.raw.toLowerCase()))
-  const asked: Asked = { question, terms, total, subject: stemmed(question.subject), own, wordScores }
+  const asked: Asked = {
+    question,
+    terms,
+    total,
+    subject: stemmed(question.subject),
+    own,
+    wordScores,
+    rarityOf: raritiesIn(passages),
+    likenesses: new Map(terms.map((term) => [term.stem, new Map<string, number>()])),
+    fileStems: stemsOfFiles(passages),
+  }
   return {
     asked,
     measured: passages.flatMap((passage) =>
@@ -96,7 +159,15 @@ export interface Asked {
   /** The words of the question, lower case: what it already says is not its answer. */
   readonly own: ReadonlySet<string>
   readonly wordScores: ReadonlyMap<string, number>
+  /** How rare a stem is among the passages, 0.2 to 1. */
+  readonly rarityOf: (stem: string) => number
+  /** How well a stem stands for a term, 0 to 1, remembered. */
+  readonly likenesses: ReadonlyMap<string, Map<string, number>>
+  /** Stems of all passages of a file together. */
+  readonly fileStems: ReadonlyMap<string, ReadonlySet<string>>
 }
+
+const fusedEnough = 0.3
 
 /**
  * How rare a term is, 0.12 to 1. Best known from the scores of searches for single words, where the rarest counts 1; else from how many of the passages found hold it.
@@ -127,6 +198,10 @@ function featuresOf(sentence: Sentence, asked: Asked): Features {
     heading: 0,
     path: 0,
     passage: 0,
+    kinNear: 0,
+    file: 0,
+    cover: 0,
+    lostMost: 0,
     lostName: 0,
     nameHere: 0,
     plainMet: 0,
@@ -141,6 +216,9 @@ function featuresOf(sentence: Sentence, asked: Asked): Features {
     explains: 0,
     unfit: 0,
     fitsClose: 0,
+    counted: 0,
+    typed: 0,
+    fused: Math.min(1, sentence.passage.evidence.fused / fusedEnough),
     rank: 1 / (1 + 0.4 * sentence.passage.evidence.rank),
     asking: sentence.text.endsWith('?') ? 1 : 0,
     title: sentence.form === 'heading' ? 1 : 0,
@@ -151,20 +229,25 @@ function featuresOf(sentence: Sentence, asked: Asked): Features {
   }
   let plain = 0
   let plainMet = 0
+  let met = 0
   for (const term of terms) {
     const share = total === 0 ? 0 : term.weight / total
-    const place = placeOf(term, sentence)
-    if (place !== undefined) features[place] += share
+    const { place, worth } = meet(term, sentence, asked)
+    if (place !== undefined) {
+      features[place] += share * worth
+      met += share * worth * plainWorth[place]
+    } else features.lostMost = Math.max(features.lostMost, share)
     if (term.isName && place === undefined) features.lostName += share
     if (term.isName && place === 'here') features.nameHere += share
     if (!term.isName) {
       plain += term.weight
-      if (place !== undefined) plainMet += term.weight * plainWorth[place]
+      if (place !== undefined) plainMet += term.weight * plainWorth[place] * worth
     }
     if (asked.wordScores.get(term.raw.toLowerCase()) === 0) features.absent += share
   }
+  features.cover = met ** 2
   features.plainMet = plain === 0 ? 1 : plainMet / plain
-  features.headLost = headLost(sentence, question)
+  features.headLost = headLost(sentence, asked)
   features.beside = question.asks === 'name' ? beside(sentence, asked) : 0
   features.close = closeness(sentence, terms)
   features.pairs = pairsKept(sentence, question)
@@ -173,6 +256,8 @@ function featuresOf(sentence: Sentence, asked: Asked): Features {
     sharedTitle(sentence.passage.evidence.heading.split(' > ').at(-1) ?? '', asked),
     sharedTitle(sentence.path.split('/').at(-1) ?? '', asked),
   )
+  features.counted = counted(sentence, asked)
+  features.typed = typed(sentence, asked)
   const fit = fitOf(sentence, asked)
   if (fit > 0) {
     features.fits = fit
@@ -182,37 +267,77 @@ function featuresOf(sentence: Sentence, asked: Asked): Features {
   return features
 }
 
-type Place = 'here' | 'kin' | 'near' | 'heading' | 'path' | 'passage'
+type Place = 'here' | 'kin' | 'near' | 'kinNear' | 'heading' | 'path' | 'passage' | 'file'
 
 const plainWorth: Readonly<Record<Place, number>> = {
   here: 1,
-  kin: 0.8,
+  kin: 0.9,
   near: 0.6,
+  kinNear: 0.5,
   heading: 0.8,
   path: 0.6,
   passage: 0.3,
+  file: 0.15,
 }
 
-/** Where a term is met best, nearest first; undefined when it is not. */
-export function placeOf(term: Term, sentence: Sentence): Place | undefined {
+/** Where a term is met best and how well; kindred words are worth their likeness. No place when it is not met. */
+export function meet(term: Term, sentence: Sentence, asked: Asked): { place: Place | undefined; worth: number } {
   const { passage, index } = sentence
-  if (sentence.stems.has(term.stem)) return 'here'
-  const kin = term.isName ? undefined : kinOf(term.stem)
-  const hasKin = (stems: ReadonlySet<string> | undefined): boolean => {
-    if (kin === undefined || stems === undefined) return false
-    for (const each of kin) if (stems.has(each)) return true
-    for (const each of stems) if (isAkin(each, term.stem)) return true
-    return false
+  if (sentence.stems.has(term.stem)) return { place: 'here', worth: 1 }
+  let best: { place: Place | undefined; worth: number } = { place: undefined, worth: 0 }
+  let most = 0
+  const offer = (place: Place, worth: number): void => {
+    if (worth * plainWorth[place] <= most) return
+    most = worth * plainWorth[place]
+    best = { place, worth }
   }
-  if (hasKin(sentence.stems)) return 'kin'
-  if (passage.headingStems.has(term.stem)) return 'heading'
-  const before = passage.sentences[index - 1]
-  const after = passage.sentences[index + 1]
-  if (before?.stems.has(term.stem) || after?.stems.has(term.stem)) return 'near'
-  if (passage.pathStems.has(term.stem)) return 'path'
-  if (passage.stems.has(term.stem) || hasKin(before?.stems) || hasKin(after?.stems) || hasKin(passage.headingStems))
-    return 'passage'
-  return undefined
+  const kin = (stems: ReadonlySet<string> | undefined): number => (stems === undefined || term.isName ? 0 : likenessIn(term, stems, asked))
+  offer('kin', kin(sentence.stems))
+  if (passage.headingStems.has(term.stem)) offer('heading', 1)
+  if (passage.pathStems.has(term.stem)) offer('path', 1)
+  const [before, after, earlier] = [passage.sentences[index - 1], passage.sentences[index + 1], passage.sentences[index - 2]]
+  if (before?.stems.has(term.stem) || after?.stems.has(term.stem) || earlier?.stems.has(term.stem)) offer('near', 1)
+  else if (most < plainWorth.kinNear) offer('kinNear', Math.max(kin(before?.stems), kin(after?.stems), kin(passage.headingStems)))
+  if (passage.stems.has(term.stem)) offer('passage', 1)
+  else if (asked.fileStems.get(sentence.path)?.has(term.stem)) offer('file', 1)
+  return best
+}
+
+/** How well the best of some stems stands for a term: its likeness, less where it is a common word. */
+function likenessIn(term: Term, stems: ReadonlySet<string>, asked: Asked): number {
+  const remembered = asked.likenesses.get(term.stem) as Map<string, number>
+  let best = 0
+  for (const each of stems) {
+    let likeness = remembered.get(each)
+    if (likeness === undefined) {
+      likeness = likenessOf(term, each) * (0.4 + 0.6 * asked.rarityOf(each))
+      remembered.set(each, likeness)
+    }
+    if (likeness > best) best = likeness
+  }
+  return best
+}
+
+function likenessOf(term: Term, other: string): number {
+  if (kinOf(term.stem).has(other) || isAkin(other, term.stem)) return 0.9
+  return relatedTo(term.raw).get(other) ?? 0
+}
+
+function raritiesIn(passages: readonly Passage[]): (stem: string) => number {
+  const counts = new Map<string, number>()
+  for (const { stems } of passages) for (const each of stems) counts.set(each, (counts.get(each) ?? 0) + 1)
+  const most = Math.log(passages.length + 1)
+  return (each) => (passages.length < 4 ? 1 : Math.max(0.2, Math.log((passages.length + 1) / ((counts.get(each) ?? 0) + 0.5)) / most))
+}
+
+function stemsOfFiles(passages: readonly Passage[]): Map<string, ReadonlySet<string>> {
+  const files = new Map<string, Set<string>>()
+  for (const { evidence, stems } of passages) {
+    const own = files.get(evidence.path) ?? new Set<string>()
+    for (const each of stems) own.add(each)
+    files.set(evidence.path, own)
+  }
+  return files
 }
 
 /** 0 to 1: the share of a title (a heading, a file name) that the question says too; 0 for titles of numbers only. */
@@ -237,23 +362,23 @@ function stemsOfTitle(title: string): readonly string[] {
   return found
 }
 
-function headLost(sentence: Sentence, question: Question): number {
-  if (question.head.length === 0) return 0
-  const held = (stems: ReadonlySet<string> | undefined): boolean =>
-    stems !== undefined &&
-    question.head.some(
-      (head) =>
-        stems.has(head) ||
-        [...kinOf(head)].some((kin) => stems.has(kin)) ||
-        [...stems].some((each) => isAkin(each, head)),
-    )
-  if (held(sentence.stems)) return 0
+function headLost(sentence: Sentence, asked: Asked): number {
+  const { head } = asked.question
+  if (head.length === 0) return 0
+  const held = (stems: ReadonlySet<string> | undefined): number =>
+    stems === undefined
+      ? 0
+      : Math.max(
+          ...head.map((each) => {
+            if (stems.has(each)) return 1
+            const term = asked.terms.find((other) => other.stem === each)
+            if (term !== undefined) return Math.min(1, likenessIn(term, stems, asked) / 0.7)
+            return [...kinOf(each)].some((kin) => stems.has(kin)) || [...stems].some((other) => isAkin(other, each)) ? 1 : 0
+          }),
+        )
   const { passage, index } = sentence
-  return held(passage.sentences[index - 1]?.stems) ||
-    held(passage.sentences[index + 1]?.stems) ||
-    held(passage.headingStems)
-    ? 0.5
-    : 1
+  const near = Math.max(held(passage.sentences[index - 1]?.stems), held(passage.sentences[index + 1]?.stems), held(passage.headingStems))
+  return 1 - Math.max(held(sentence.stems), near / 2)
 }
 
 /** 1 when a name that the question does not hold stands within three words of what the question turns on. */
@@ -337,6 +462,51 @@ function definingForm(sentence: Sentence, question: Question, subject: string): 
     : said.endsWith(` ${wanted}`) && said.split(' ').length <= wanted.split(' ').length + 2
       ? 0.6
       : 0
+}
+
+const lengthUnit = /^(?:f(?:oo|ee)t|inch(?:es)?|miles?|yards?|fathoms?|leagues?|acres?|met(?:er|re)s?|kilomet(?:er|re)s?)$/i
+const timeUnit = /^(?:seconds?|minutes?|hours?|days?|weeks?|months?|years?|ms|milliseconds?)$/i
+const numberLike = /^(?:\p{N}[\p{N}.,]*|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|fifteen|twenty|thirty|forty|fifty|sixty|seventy|eighty|ninety|hundred|thousand|thirds|million)$/iu
+
+/** 1 when a number that the question does not hold stands before what is counted, before a fitting unit, or behind a currency sign where money is asked for. */
+function counted(sentence: Sentence, asked: Asked): number {
+  const { question, own } = asked
+  if (question.asks !== 'number') return 0
+  const text = question.text
+  if (/\bhow much\b|\b(?:cost|spent|paid|pay|price|debt|worth|amount)\b/i.test(text) && !/\bhow many\b/i.test(text)) {
+    const sums = sentence.text.match(/[$£€]\s?\d[\d,.]*|\b[\w-]+ (?:dollars?|pounds|cents)\b/gi) ?? []
+    return sums.some((each) => !text.includes(each)) ? 1 : 0
+  }
+  const isLength = /\bhow (?:tall|high|long|far|deep|wide|thick|large|big)\b/i.test(text)
+  const isTime = /\bhow (?:long|old|often)\b/i.test(text)
+  const thing = question.head.length > 0 && !isLength ? asked.terms.find((term) => term.stem === question.head.at(-1)) : undefined
+  for (const [place, word] of sentence.words.entries()) {
+    if (!numberLike.test(word.raw) || own.has(word.raw.toLowerCase())) continue
+    for (let next = place + 1; next <= place + 3 && next < sentence.words.length; next++) {
+      const { raw, stem } = sentence.words[next] as { raw: string; stem: string }
+      if ((isLength && lengthUnit.test(raw)) || (isTime && timeUnit.test(raw))) return 1
+      if (thing !== undefined && (stem === thing.stem || likenessIn(thing, new Set([stem]), asked) > 0.4)) return 1
+    }
+  }
+  return 0
+}
+
+/** 0 to 1: how well a word beside a new name is of the kind asked for («which officer»: «Commodore Perry»). */
+function typed(sentence: Sentence, asked: Asked): number {
+  const { question, own } = asked
+  const noun = /\b(?:which|what)\s+(?:[\p{L}-]+\s+)??([\p{L}]{3,})\s+(?:is|are|was|were|did|does|do|has|have|had|can|could|[\p{Ll}]+(?:ed|s|t|ew|ave)?)\b/iu.exec(question.text)?.[1]
+  const kind = noun === undefined ? undefined : asked.terms.find((term) => term.raw === noun && !term.isName)
+  if (kind === undefined) return 0
+  const names = new Set(namesIn(sentence, own))
+  if (names.size === 0) return 0
+  let best = 0
+  for (const [place, word] of sentence.words.entries()) {
+    const likeness = word.stem === kind.stem ? 1 : likenessIn(kind, new Set([word.stem]), asked)
+    if (likeness <= best) continue
+    for (let other = Math.max(0, place - 3); other <= place + 3; other++)
+      if (names.has(sentence.words[other]?.raw ?? '')) best = likeness
+  }
+  return best
 }
 
 const reasonPattern =

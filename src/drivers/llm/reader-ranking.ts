@@ -12,9 +12,10 @@
  *   RR3. A sentence is ranked once, however many tools returned it.
  */
 import type { Evidence } from './reader-evidence.ts'
-import { measureSentences, placeOf, type Features } from './reader-features.ts'
+import { measureSentences, meet, type Features } from './reader-features.ts'
 import type { Question, Term } from './reader-question.ts'
 import type { Sentence } from './reader-sentences.ts'
+import { scoreWeights, supportWeights } from './reader-weights.ts'
 
 export interface RankedSentence {
   readonly sentence: Sentence
@@ -35,69 +36,6 @@ export interface Ranking {
 }
 
 const rankedMax = 12
-
-/** Weights of the score. Tuned on the tuning half of test/quality/questions only. */
-export const scoreWeights: Readonly<Features> = {
-  here: 0.92,
-  kin: 1.03,
-  near: 0.28,
-  heading: 0.96,
-  path: 1.1,
-  passage: 0.35,
-  lostName: -0.19,
-  nameHere: 0,
-  plainMet: 0.25,
-  absent: 0,
-  headLost: 0,
-  beside: 0.11,
-  close: 0.02,
-  pairs: 0.26,
-  defining: 0.65,
-  headed: 0.3,
-  fits: 0.36,
-  explains: 0,
-  unfit: -0.21,
-  fitsClose: 0.23,
-  rank: 0.23,
-  asking: -0.06,
-  title: -0.54,
-  code: -0.3,
-  table: -0.21,
-  short: -0.24,
-  long: -0.37,
-}
-
-/** Weights of the support, with a constant. Tuned likewise. */
-export const supportWeights: Readonly<Features> & { readonly constant: number } = {
-  here: 0.7,
-  kin: 0.43,
-  near: 0,
-  heading: 0.31,
-  path: 0.6,
-  passage: 0.26,
-  lostName: -0.79,
-  nameHere: 0,
-  plainMet: 2.13,
-  absent: -0.83,
-  headLost: -0.7,
-  beside: 0,
-  close: 0,
-  pairs: 0.68,
-  defining: 0.77,
-  headed: 0.8,
-  fits: 0.37,
-  explains: 0.27,
-  unfit: -0.07,
-  fitsClose: 0.69,
-  rank: 0.06,
-  asking: 0,
-  title: 0,
-  code: 0,
-  table: 0,
-  short: 0,
-  long: 0,
-  constant: -2.53,
-}
 
 /** Ranks every sentence of the evidence. */
 export function rank(
@@ -122,7 +60,7 @@ export function rank(
   const top = ranked[0]
   if (top === undefined) return { ranked, support: 0, missing: question.terms }
   const missing = asked.terms
-    .filter((term) => placeOf(term, top.sentence) === undefined)
+    .filter((term) => meet(term, top.sentence, asked).place === undefined)
     .toSorted((a, b) => b.weight - a.weight)
   return { ranked, support: top.support, missing }
 }

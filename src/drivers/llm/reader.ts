@@ -26,6 +26,7 @@ import { readPrompt, type ReadPrompt, type Step } from './reader-evidence.ts'
 import { asksForQuestions, toJson, type Findings, type JsonSchema } from './reader-json.ts'
 import { arithmeticIn, parseQuestion, subQuestions, type Question } from './reader-question.ts'
 import { rank, type Ranking } from './reader-ranking.ts'
+import { supportMin } from './reader-weights.ts'
 import { firstSearches, furtherCalls, knownTools, withoutDone, type KnownTools, type Wish } from './reader-tools.ts'
 
 export interface ReaderOptions {
@@ -45,8 +46,6 @@ export function isRefusal(text: string): boolean {
   return text.trimStart().startsWith(refusalPrefix)
 }
 
-/** Support below this is a refusal. */
-export const supportMin = 0.45
 /** Support above this needs no reading on. */
 const supportEnough = 0.97
 /** A second or third quote scores at least this share of the first. */

@@ -1,0 +1,33 @@
+/**
+ * The commands of `polity`, in the order in which the help shows them. Each is loaded when it is used: `polity ps` should
+ * not wait for what `polity ask` needs.
+ */
+import type { Command } from './command.ts'
+
+const loaders: { readonly [name: string]: () => Promise<Command> } = {
+  ask: async () => (await import('./commands/ask.ts')).ask,
+  run: async () => (await import('./commands/run.ts')).run,
+  ps: async () => (await import('./commands/ps.ts')).ps,
+  top: async () => (await import('./commands/top.ts')).top,
+  trace: async () => (await import('./commands/trace.ts')).trace,
+  kill: async () => (await import('./commands/kill.ts')).kill,
+  resume: async () => (await import('./commands/resume.ts')).resume,
+  fork: async () => (await import('./commands/fork.ts')).fork,
+  replay: async () => (await import('./commands/replay.ts')).replay,
+  inbox: async () => (await import('./commands/inbox.ts')).inbox,
+  answer: async () => (await import('./commands/answer.ts')).answer,
+  gc: async () => (await import('./commands/gc.ts')).gc,
+  doctor: async () => (await import('./commands/doctor.ts')).doctor,
+  help: async () => (await import('./commands/help.ts')).help,
+}
+
+export const commandNames: readonly string[] = Object.keys(loaders)
+
+/** The command of that name; undefined if there is none. */
+export async function loadCommand(name: string): Promise<Command | undefined> {
+  return Object.hasOwn(loaders, name) ? loaders[name]?.() : undefined
+}
+
+export async function loadCommands(): Promise<readonly Command[]> {
+  return Promise.all(Object.values(loaders).map((load) => load()))
+}

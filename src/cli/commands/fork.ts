@@ -1,0 +1,47 @@
+/** `polity fork <pid>`: a new run with the past of another up to one of its calls. */
+import { bootAgain } from '../booted.ts'
+import { defineCommand } from '../command.ts'
+import { follow } from '../follow.ts'
+import { budgetOf, budgetOptions, pidOf } from '../options.ts'
+import { printRun } from '../output.ts'
+
+export const fork = defineCommand({
+  name: 'fork',
+  summary: 'run again from one of the calls of a process',
+  usage: '<pid>',
+  positionals: [1, 1],
+  options: {
+    at: {
+      kind: 'whole',
+      value: 'n',
+      help: 'the call from which it goes on, as `polity trace` numbers them (default: all its past)',
+    },
+    program: { kind: 'text', value: 'file.ts', help: 'the file of its program, where the store does not know it' },
+    model: { kind: 'text', value: 'provider/model', help: 'another model, for calls from there on' },
+    ...budgetOptions,
+  },
+  details:
+    'What stands before call n in the journal is lived again without any effect; call n and what follows is done anew. Files and notes are those of that moment. The first run is not touched.',
+  examples: ['polity fork 17 --at 3', 'polity fork 17 --at 3 --budget-usd 1'],
+  async run(context, { values, positionals }) {
+    const pid = pidOf(positionals[0])
+    const booted = await bootAgain(context, pid, { program: values.program, model: values.model })
+    try {
+      const budget = budgetOf(values)
+      const run = await booted.kernel.fork(pid, {
+        ...(values.at === undefined ? {} : { at: values.at }),
+        ...(Object.keys(budget).length === 0 ? {} : { budget }),
+      })
+      booted.noteSetup(run.pid)
+      context.note(
+        context.err.paint(
+          'dim',
+          `process ${run.pid} is a fork of ${pid}${values.at === undefined ? '' : ` at call #${values.at}`}`,
+        ),
+      )
+      return printRun(context, booted, run, await follow(context, booted, run))
+    } finally {
+      await booted.close()
+    }
+  },
+})

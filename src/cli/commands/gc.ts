@@ -1,0 +1,45 @@
+/** `polity gc`: removes the journals of ended processes, the oldest first. */
+import { setImmediate as nextTurn } from 'node:timers/promises'
+import { createKernel } from '../../kernel/kernel.ts'
+import { counted } from '../amounts.ts'
+import { pidOfSetup } from '../setup.ts'
+import { defineCommand } from '../command.ts'
+import { exitCodes } from '../report.ts'
+import { openStore, readStore } from '../store-file.ts'
+
+const KEEP_DEFAULT = 1_000
+/** The store removes rows in steps, between which it lets others work; what is left is removed when it is next opened. */
+const TURNS_MAX = 2_000
+
+export const gc = defineCommand({
+  name: 'gc',
+  summary: 'remove the journals of ended processes, the oldest first',
+  usage: '',
+  positionals: [0, 0],
+  options: { keep: { kind: 'whole', value: 'n', help: `how many ended processes stay (default ${KEEP_DEFAULT})` } },
+  details:
+    'Running and stopped processes stay, and so do those from which others were forked. What is removed cannot be traced, replayed or forked any more.',
+  examples: ['polity gc', 'polity gc --keep 0'],
+  async run(context, { values }) {
+    readStore(context.storePath).close()
+    const store = await openStore(context.storePath)
+    const kernel = createKernel({ store })
+    try {
+      const removed = kernel.collect(values.keep ?? KEEP_DEFAULT)
+      const left = new Set([...store.processes()].map(({ start }) => start.pid))
+      const orphans: string[] = []
+      // Setups of runs that are no more.
+      for (const [key] of store.range('meta', 'setup/', 'setup0')) if (!left.has(pidOfSetup(key))) orphans.push(key)
+      store.commit({ events: [], puts: orphans.map((key) => ({ table: 'meta', key, value: null })) })
+      const turns = removed === 0 ? 0 : TURNS_MAX
+      for (let turn = 0; turn < turns && !context.interrupted.aborted; turn++) await nextTurn()
+      context.result(`removed ${counted(removed, 'process', 'processes')}; ${left.size} left`, {
+        removed,
+        left: left.size,
+      })
+      return exitCodes.done
+    } finally {
+      await kernel.close()
+    }
+  },
+})

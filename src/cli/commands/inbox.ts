@@ -1,0 +1,60 @@
+/** `polity inbox`: questions that wait for a person. */
+import { duration } from '../amounts.ts'
+import { defineCommand } from '../command.ts'
+import { exitCodes } from '../report.ts'
+import { stoppedQuestions, waitingQuestions } from '../questions.ts'
+import { readStore } from '../store-file.ts'
+import { table } from '../table.ts'
+import { oneLine } from '../terminal.ts'
+
+export const inbox = defineCommand({
+  name: 'inbox',
+  summary: 'the questions that wait for a person',
+  usage: '',
+  positionals: [0, 0],
+  options: {},
+  details:
+    'Questions are asked by programs (`sys.ask`), by a law that wants an approval, and about calls that a crash left in doubt. Nobody who does not answer has agreed.',
+  examples: ['polity inbox', 'polity inbox --json'],
+  async run(context) {
+    const reader = readStore(context.storePath)
+    try {
+      const questions = await waitingQuestions(context.storePath, reader)
+      const stopped = questions === undefined ? stoppedQuestions(reader) : []
+      const rows = (questions ?? []).map(({ id, pid, kind, text, choices, askedAt }) => [
+        String(id),
+        String(pid),
+        kind,
+        oneLine(text),
+        choices === null ? 'any text' : choices.map(oneLine).join(', '),
+        duration(context.clock.now() - askedAt),
+      ])
+      const columns = [
+        { title: 'ID', align: 'right' as const },
+        { title: 'PID', align: 'right' as const },
+        { title: 'KIND' },
+        { title: 'QUESTION', widthMin: 20 },
+        { title: 'TAKES', widthMin: 8 },
+        { title: 'WAITS', align: 'right' as const },
+      ]
+      if (rows.length > 0 || context.isJson) {
+        context.result(
+          table(columns, rows, context.out.isTerminal ? context.out.columns : Infinity, (text, row) =>
+            row < 0 ? context.out.paint('bold', text) : text,
+          ).join('\n'),
+          { questions: questions ?? [], stopped },
+        )
+      } else if (stopped.length === 0) context.note('no question waits')
+      if (context.isJson) return exitCodes.done
+      if (rows.length > 0)
+        context.note(context.err.paint('dim', `answer with: ${context.commandLine('answer <id> <text>')}`))
+      for (const { pid, text } of stopped)
+        context.note(
+          `process ${pid} is stopped at a question (${oneLine(text)}); it asks again after: ${context.commandLine(`resume ${pid}`)}`,
+        )
+      return exitCodes.done
+    } finally {
+      reader.close()
+    }
+  },
+})

@@ -1,0 +1,45 @@
+/** `polity replay <pid>`: runs an ended process again against its journal, without any effect, and says where it differs. */
+import type { ReplayReport } from '../../kernel/kernel.ts'
+import { counted } from '../amounts.ts'
+import { bootAgain } from '../booted.ts'
+import { defineCommand } from '../command.ts'
+import { pidOf } from '../options.ts'
+import { exitCodeOfSignal, exitCodes } from '../report.ts'
+import { oneLine } from '../terminal.ts'
+
+export const replay = defineCommand({
+  name: 'replay',
+  summary: 'check that a program still makes the calls of its journal',
+  usage: '<pid>',
+  positionals: [1, 1],
+  options: {
+    program: { kind: 'text', value: 'file.ts', help: 'the file of its program, where the store does not know it' },
+    model: {
+      kind: 'text',
+      value: 'provider/model',
+      help: 'the model that was the default then, where the store does not know it',
+    },
+  },
+  details:
+    'No model, tool or file is touched: every answer comes from the journal. Exit code 0 when it is the same, 1 when it differs.',
+  examples: ['polity replay 17', 'polity replay 17 --program clerk.ts'],
+  async run(context, { values, positionals }) {
+    const pid = pidOf(positionals[0])
+    const booted = await bootAgain(context, pid, { program: values.program, model: values.model })
+    try {
+      const interrupted = new Promise<undefined>((resolve) =>
+        context.interrupted.addEventListener('abort', () => resolve(undefined), { once: true }),
+      )
+      const report: ReplayReport | undefined = await Promise.race([booted.kernel.replay(pid), interrupted])
+      if (report === undefined) return exitCodeOfSignal(context.interrupted.reason)
+      const { out } = context
+      const text = report.same
+        ? `${out.paint('green', 'same')}: process ${pid} made its ${counted(report.calls, 'call')} as the journal has them`
+        : `${out.paint('red', 'differs')}: process ${pid}, after ${counted(report.calls, 'call')}: ${oneLine(report.difference ?? '')}`
+      context.result(text, { pid, ...report })
+      return report.same ? exitCodes.done : exitCodes.failed
+    } finally {
+      await booted.close()
+    }
+  },
+})

@@ -1,0 +1,55 @@
+/** `polity run <file.ts> [input]`: runs the program that a file exports by default. */
+import { readFileSync } from 'node:fs'
+import type { Json } from '../../kernel/types.ts'
+import { bootFor } from '../booted.ts'
+import { modelDefault } from '../setup.ts'
+import { defineCommand } from '../command.ts'
+import { follow } from '../follow.ts'
+import { budgetOf, budgetOptions } from '../options.ts'
+import { printRun } from '../output.ts'
+
+export const run = defineCommand({
+  name: 'run',
+  summary: 'run the program that a file exports by default',
+  usage: '<file.ts> [input]',
+  positionals: [1, 2],
+  options: {
+    model: {
+      kind: 'text',
+      value: 'provider/model',
+      help: `model of calls that name none (default the program's, else ${modelDefault})`,
+    },
+    in: { kind: 'texts', value: 'path', help: 'a folder or file that the program may search and read' },
+    law: { kind: 'text', value: 'file', help: 'a law: which calls are allowed' },
+    ...budgetOptions,
+  },
+  details:
+    'The file is a module whose default export is made by defineProgram or defineAgent, or is an async function (sys, input) => output. ' +
+    'The input is JSON if it parses as such, else text; `-` reads it from stdin. The output goes to stdout: a text as it is, anything else as JSON.',
+  examples: [
+    'polity run clerk.ts "Pay the invoices in inbox/" --budget-usd 0.50',
+    `polity run sum.ts '{"a": 1, "b": 2}'`,
+    'cat question.txt | polity run agent.ts -',
+  ],
+  async run(context, { values, positionals: [file = '', text] }) {
+    const input = inputOf(text === '-' ? readFileSync(0, 'utf8') : text)
+    const booted = await bootFor(context, {
+      program: file,
+      model: values.model,
+      law: values.law,
+      in: values.in.length > 0 ? values.in : undefined,
+    })
+    const started = booted.kernel.spawn(booted.main, input, { budget: budgetOf(values) })
+    booted.noteSetup(started.pid)
+    return printRun(context, booted, started, await follow(context, booted, started))
+  },
+})
+
+function inputOf(text: string | undefined): Json {
+  if (text === undefined) return null
+  try {
+    return JSON.parse(text) as Json
+  } catch {
+    return text
+  }
+}

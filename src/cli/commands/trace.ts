@@ -1,0 +1,237 @@
+/**
+ * `polity trace <pid>`: every system call of a process with its time, like strace.
+ *
+ *     +12.345 ms  #3 call(search {"query":"kill -9"}) = [{"path":"docs/journal.md"… <1.234 ms>
+ *
+ * The first time is since the process began, the last is how long the call took. A call that has not ended has `?`.
+ */
+import type { StoreReader } from '../../drivers/store/sqlite-reader.ts'
+import { PolityError } from '../../kernel/errors.ts'
+import type { CallEnd, CallStart, JournalEvent, Pid, ProcessStart } from '../../kernel/types.ts'
+import { costOf, duration } from '../amounts.ts'
+import { startOf } from '../setup.ts'
+import { describeCall, describeValue } from '../call-text.ts'
+import type { Context } from '../command.ts'
+import { defineCommand } from '../command.ts'
+import { pidOf } from '../options.ts'
+import { exitCodeOfSignal, exitCodes } from '../report.ts'
+import { ownerOf, readStore } from '../store-file.ts'
+import { oneLine } from '../terminal.ts'
+
+const FOLLOW_MS = 100
+/** Widths of lines that go to no terminal. */
+const PIPE_COLUMNS = 160
+
+export const trace = defineCommand({
+  name: 'trace',
+  summary: 'every system call of a process, with times',
+  usage: '<pid>',
+  positionals: [1, 1],
+  options: {
+    follow: { kind: 'flag', short: 'f', help: 'go on as the process does, until it ends' },
+    tree: { kind: 'flag', short: 't', help: 'its descendants too' },
+    full: { kind: 'flag', help: 'arguments and values whole' },
+  },
+  details:
+    'Each line has the time since the process began, the number of the call, the call, its value or error, and how long it took. `polity fork <pid> --at n` goes on from call #n in another way.',
+  examples: ['polity trace 17', 'polity trace 17 --tree --full', 'polity trace 17 --follow --json'],
+  async run(context, { values, positionals }) {
+    const pid = pidOf(positionals[0])
+    const reader = readStore(context.storePath)
+    try {
+      startOf(reader, pid)
+      const options = {
+        full: values.full,
+        tree: values.tree,
+        columns: context.out.isTerminal ? context.out.columns : PIPE_COLUMNS,
+      }
+      if (!values.follow) {
+        printWhole(context, reader, pid, options)
+        return exitCodes.done
+      }
+      return await followTrace(context, reader, pid, options)
+    } finally {
+      reader.close()
+    }
+  },
+})
+
+interface TraceOptions {
+  readonly full: boolean
+  readonly tree: boolean
+  readonly columns: number
+}
+
+/** One call, or the beginning or end of a process, with the time by which it is placed. */
+interface Entry {
+  readonly at: number
+  readonly pid: Pid
+  readonly start?: CallStart
+  readonly end?: CallEnd
+  readonly event?: JournalEvent
+}
+
+function printWhole(context: Context, reader: StoreReader, pid: Pid, options: TraceOptions): void {
+  const first = startOf(reader, pid)
+  const entries = pidsOf(reader, pid, options.tree).flatMap((one) => entriesOf(reader.events(one)))
+  entries.sort((a, b) => a.at - b.at)
+  if (context.isJson)
+    return context.result('', {
+      pid,
+      program: first.program,
+      calls: entries.filter(({ start }) => start !== undefined).map((entry) => callJson(entry, first)),
+      events: entries.flatMap(({ event }) => event ?? []),
+    })
+  for (const entry of entries) context.result(lineOf(context, entry, first, options), undefined)
+  const hasChildren = entries.some(({ start }) => start?.call === 'spawn' || start?.call === 'fork')
+  if (hasChildren && !options.tree) context.note(context.err.paint('dim', 'it has children; --tree shows them too'))
+}
+
+async function followTrace(context: Context, reader: StoreReader, pid: Pid, options: TraceOptions): Promise<number> {
+  const first = startOf(reader, pid)
+  const printed = new Set<string>()
+  for (;;) {
+    // Asked before the journal is read: what an owner wrote last is then not missed.
+    const { isOwned } = ownerOf(context.storePath)
+    const entries = pidsOf(reader, pid, options.tree).flatMap((one) => entriesOf(reader.events(one)))
+    const isOver = entries.some(({ event }) => event?.type === 'process-end' && event.pid === pid)
+    const isLast = isOver || !isOwned || context.interrupted.aborted
+    // A call is printed when it has ended, so a line never changes.
+    const ready = entries
+      .filter((entry) => isLast || entry.start === undefined || entry.end !== undefined)
+      .toSorted((a, b) => (a.end?.at ?? a.at) - (b.end?.at ?? b.at))
+    for (const entry of ready) {
+      const key = `${entry.pid}.${entry.start?.n ?? entry.event?.type}.${entry.start?.seq ?? entry.event?.seq}`
+      if (printed.has(key)) continue
+      printed.add(key)
+      context.result(
+        lineOf(context, entry, first, options),
+        entry.start === undefined ? entry.event : callJson(entry, first),
+      )
+    }
+    if (context.interrupted.aborted) return exitCodeOfSignal(context.interrupted.reason)
+    if (isOver) return exitCodes.done
+    if (!isOwned) {
+      context.note(
+        context.err.paint(
+          'dim',
+          `process ${pid} is stopped: no kernel has the store open; go on with ${context.commandLine(`resume ${pid}`)}`,
+        ),
+      )
+      return exitCodes.done
+    }
+    await new Promise<void>((resolve) => void context.clock.after(FOLLOW_MS, resolve))
+  }
+}
+
+/** The process and, of a tree, its descendants. */
+function pidsOf(reader: StoreReader, pid: Pid, tree: boolean): Pid[] {
+  if (!tree) return [pid]
+  const pids = new Set([pid])
+  // A child's pid is larger than its parent's, so one pass finds all.
+  for (const { start } of reader.processes()) if (start.parent !== null && pids.has(start.parent)) pids.add(start.pid)
+  return [...pids]
+}
+
+function entriesOf(events: readonly JournalEvent[]): Entry[] {
+  const ends = new Map<number, CallEnd>()
+  const entries: Entry[] = []
+  // From the last to the first: after a rewind a number was given again, and its end is the next one.
+  for (const event of events.toReversed()) {
+    if (event.type === 'call-end') ends.set(event.n, event)
+    else if (event.type === 'call-start') {
+      const end = ends.get(event.n)
+      ends.delete(event.n)
+      entries.push({ at: event.at, pid: event.pid, start: event, ...(end === undefined ? {} : { end }) })
+    } else entries.push({ at: event.at, pid: event.pid, event })
+  }
+  return entries.toReversed()
+}
+
+function callJson({ start, end }: Entry, first: ProcessStart): { readonly [key: string]: unknown } {
+  const { pid, n, call, args, at } = start as CallStart
+  return {
+    type: 'call',
+    pid,
+    n,
+    call,
+    args,
+    startedMs: at - first.at,
+    tookMs: end === undefined ? null : end.at - at,
+    ...(end === undefined ? {} : end.error === undefined ? { value: end.value ?? null } : { error: end.error }),
+    ...(end?.usage === undefined ? {} : { usage: end.usage }),
+    ...(end?.waitedMs === undefined ? {} : { waitedMs: end.waitedMs }),
+  }
+}
+
+function lineOf(context: Context, entry: Entry, first: ProcessStart, options: TraceOptions): string {
+  const { out } = context
+  const when = out.paint('dim', `+${(entry.at - first.at).toFixed(3)} ms`.padStart(14))
+  const who = options.tree ? out.paint('dim', ` [${entry.pid}]`) : ''
+  const room = options.full
+    ? Infinity
+    : Math.max(24, options.columns - 14 - 2 - (options.tree ? String(entry.pid).length + 3 : 0))
+  const text =
+    entry.start === undefined
+      ? eventText(context, entry.event as JournalEvent, room)
+      : callText(context, entry.start, entry.end, room)
+  return `${when}${who}  ${text}`
+}
+
+function callText({ out }: Context, start: CallStart, end: CallEnd | undefined, room: number): string {
+  const number = `#${start.n} `
+  const took = end === undefined ? '' : ` <${(end.at - start.at).toFixed(3)} ms>`
+  const left = room - number.length - took.length - 3
+  // A short value leaves its room to the arguments, and short arguments to the value.
+  const valueWidth =
+    room === Infinity ? Infinity : Math.min(Math.floor(left * 0.45), valueText(start, end, left).length)
+  const called = describeCall(start.call, start.args, room === Infinity ? Infinity : left - valueWidth)
+  const value = valueText(start, end, room === Infinity ? Infinity : Math.max(8, left - called.length))
+  const shown =
+    end === undefined ? out.paint('yellow', value) : end.error === undefined ? value : out.paint('red', value)
+  return `${out.paint('cyan', number)}${called} = ${shown}${out.paint('dim', took)}`
+}
+
+function valueText({ call }: CallStart, end: CallEnd | undefined, width: number): string {
+  if (end === undefined) return '?'
+  return end.error === undefined
+    ? describeValue(call, end.value, width)
+    : shortened(`${end.error.code}: ${oneLine(end.error.message)}`, width)
+}
+
+function eventText({ out }: Context, event: JournalEvent, room: number): string {
+  switch (event.type) {
+    case 'process-start':
+      return out.paint(
+        'bold',
+        shortened(
+          `start ${oneLine(event.program)}${event.forkOf === null ? '' : ` (fork of ${event.forkOf.pid})`} ${oneLine(JSON.stringify(event.input))}`,
+          room,
+        ),
+      )
+    case 'process-end': {
+      const what =
+        event.error === undefined
+          ? oneLine(JSON.stringify(event.value ?? null))
+          : `${event.error.code}: ${oneLine(event.error.message)}`
+      const cost = `; ${costOf(event.usage)}`
+      return out.paint(
+        event.state === 'done' ? 'bold' : 'red',
+        `${shortened(`${event.state} ${what}`, room - cost.length)}${cost}`,
+      )
+    }
+    case 'mail-sent':
+      return shortened(`mail from ${event.mail.from}: ${oneLine(JSON.stringify(event.mail.body))}`, room)
+    case 'process-rewind':
+      return `back to the snapshot of call #${event.n}`
+    default:
+      throw new PolityError(
+        'STORE_INVALID',
+        `the journal holds an event of an unknown kind, ${event.type}; a later version of Polity made it (${duration(event.at)})`,
+      )
+  }
+}
+
+function shortened(text: string, width: number): string {
+  return text.length > width ? `${text.slice(0, Math.max(1, width - 1))}…` : text
+}

@@ -1,0 +1,196 @@
+/**
+ * Following a run to its end: progress, questions, interruption, and the exit code it comes to.
+ *
+ * Invariants
+ *   F1. An interrupted run is stopped, not killed: its journal stays open, and the line that resumes it is printed.
+ *   F2. A question that waits is shown once, with the line that answers it; on a terminal it can be answered in place.
+ */
+import { createInterface } from 'node:readline'
+import type { ErrorData } from '../kernel/errors.ts'
+import { toErrorData } from '../kernel/errors.ts'
+import type { Kernel, Run } from '../kernel/kernel.ts'
+import type { Json, Question, RunEvent, Usage } from '../kernel/types.ts'
+import { costOf, duration, tokens } from './amounts.ts'
+import type { Booted } from './booted.ts'
+import type { Context } from './command.ts'
+import { describeCall } from './call-text.ts'
+import { exitCodeOfSignal, exitCodes, sentenceOfData } from './report.ts'
+import { oneLine } from './terminal.ts'
+
+export type Ending =
+  | { readonly state: 'done'; readonly value: Json; readonly usage: Usage; readonly exitCode: 0 }
+  | {
+      readonly state: 'failed' | 'killed' | 'stopped'
+      readonly error: ErrorData
+      readonly usage: Usage
+      readonly exitCode: number
+    }
+
+const QUESTIONS_LOOK_MS = 150
+const STATUS_LOOK_MS = 250
+
+/** Waits for the end of a run and says on stderr how it goes. The kernel is closed when it returns. */
+export async function follow(context: Context, { kernel, close }: Booted, run: Run): Promise<Ending> {
+  const startedAt = context.clock.now()
+  const stopWatching = context.isQuiet || !context.err.isTerminal ? () => {} : watch(context, kernel, run, startedAt)
+  const stopAsking = showQuestions(context, kernel)
+  const interrupt = (): void => void close()
+  if (context.interrupted.aborted) interrupt()
+  else context.interrupted.addEventListener('abort', interrupt, { once: true })
+  let ending: Ending
+  try {
+    const value = await run.result
+    ending = { state: 'done', value, usage: run.usage, exitCode: exitCodes.done }
+  } catch (error) {
+    ending = failed(context, run, toErrorData(error))
+  } finally {
+    stopWatching()
+    stopAsking()
+    context.interrupted.removeEventListener('abort', interrupt)
+    context.status.clear()
+  }
+  await close()
+  tell(context, run, ending, context.clock.now() - startedAt)
+  return ending
+}
+
+/** The ending as `--json` shows it. */
+export function endingJson(run: Run, ending: Ending): { readonly [key: string]: unknown } {
+  return {
+    pid: run.pid,
+    state: ending.state,
+    ...(ending.state === 'done' ? { output: ending.value } : { error: ending.error }),
+    usage: ending.usage,
+  }
+}
+
+function failed(context: Context, run: Run, error: ErrorData): Ending {
+  const state = stateOf(run)
+  const exitCode =
+    state !== 'stopped'
+      ? exitCodes.failed
+      : context.interrupted.aborted
+        ? exitCodeOfSignal(context.interrupted.reason)
+        : exitCodes.stopped
+  return { state, error, usage: run.usage, exitCode }
+}
+
+function stateOf(run: Run): 'failed' | 'killed' | 'stopped' {
+  const { state } = run.info()
+  return state === 'failed' || state === 'killed' ? state : 'stopped'
+}
+
+function tell(context: Context, run: Run, ending: Ending, tookMs: number): void {
+  const { err } = context
+  const cost = costOf(ending.usage)
+  if (ending.state === 'done') {
+    context.note(err.paint('dim', `process ${run.pid} is done: ${duration(tookMs)}, ${cost}`))
+  } else if (ending.state === 'stopped') {
+    const again = context.commandLine(`resume ${run.pid}`)
+    if (context.interrupted.aborted)
+      context.warn(err.paint('yellow', `process ${run.pid} is interrupted; go on with: ${again}`))
+    else
+      context.warn(
+        `polity: process ${run.pid} is stopped: ${sentenceOfData(ending.error)} When that is mended, go on with: ${again}`,
+      )
+  } else {
+    context.warn(
+      `polity: process ${run.pid} ${ending.state === 'killed' ? 'was killed' : 'failed'}: ${sentenceOfData(ending.error)}`,
+    )
+    context.note(err.paint('dim', `after ${duration(tookMs)}, ${cost}; see ${context.commandLine(`trace ${run.pid}`)}`))
+  }
+}
+
+// ----------------------------------------------------------------------------------------------------------- progress
+
+/** One line that says what happens now; drawn again as things happen and as time goes by. */
+function watch(context: Context, kernel: Kernel, run: Run, startedAt: number): () => void {
+  const programs = new Map<number, string>()
+  const open = new Map<string, string>()
+  let isOver = false
+  let timer = context.clock.after(0, tick)
+  void (async () => {
+    for await (const event of run.events) hear(event)
+  })()
+
+  function hear(event: RunEvent): void {
+    if (event.type === 'process-start') programs.set(event.pid, event.program)
+    if (event.type === 'call-start')
+      open.set(`${event.pid}.${event.n}`, `${programOf(event.pid)} ${describeCall(event.call, event.args, 60)}`)
+    if (event.type === 'call-end') open.delete(`${event.pid}.${event.n}`)
+    if (event.type === 'process-end')
+      for (const key of open.keys()) if (key.startsWith(`${event.pid}.`)) open.delete(key)
+    draw()
+  }
+
+  function programOf(pid: number): string {
+    let name = programs.get(pid)
+    if (name === undefined) programs.set(pid, (name = kernel.info(pid).program))
+    return name
+  }
+
+  function draw(): void {
+    if (isOver) return
+    // Where somebody types an answer, nothing is drawn over it.
+    if (canAnswerHere(context) && kernel.questions.length > 0) return context.status.clear()
+    // A parent that waits for its children says less than they do.
+    const calls = [...open.values()].filter((call) => !/ (?:wait|spawn)\(/.test(call))
+    const more = calls.length > 1 ? ` and ${calls.length - 1} more` : ''
+    context.status.show(
+      `${duration(context.clock.now() - startedAt)}, ${tokens(run.usage.inputTokens + run.usage.outputTokens)} tokens: ${calls.at(-1) ?? 'thinking'}${more}`,
+    )
+  }
+
+  function tick(): void {
+    draw()
+    timer = context.clock.after(STATUS_LOOK_MS, tick)
+  }
+
+  return () => {
+    isOver = true
+    timer.cancel()
+  }
+}
+
+// ---------------------------------------------------------------------------------------------------------- questions
+
+function showQuestions(context: Context, kernel: Kernel): () => void {
+  const shown = new Set<number>()
+  const lines = canAnswerHere(context) ? createInterface({ input: process.stdin, terminal: false }) : undefined
+  // Typed ahead of any question, a line answers none.
+  lines?.on('line', (line) => {
+    const question = kernel.questions[0]
+    if (question === undefined) return
+    try {
+      kernel.answer(question.id, line.trim())
+    } catch (error) {
+      context.warn(`polity: ${sentenceOfData(toErrorData(error))}`)
+    }
+  })
+  let timer = context.clock.after(QUESTIONS_LOOK_MS, look)
+  function look(): void {
+    for (const question of kernel.questions) {
+      if (shown.has(question.id)) continue
+      shown.add(question.id)
+      context.status.clear()
+      context.warn(questionText(context, question, lines !== undefined))
+    }
+    timer = context.clock.after(QUESTIONS_LOOK_MS, look)
+  }
+  return () => {
+    timer.cancel()
+    lines?.close()
+  }
+}
+
+function canAnswerHere({ err }: Context): boolean {
+  return process.stdin.isTTY === true && err.isTerminal
+}
+
+function questionText(context: Context, { id, pid, text, choices, detail }: Question, canAnswerHere: boolean): string {
+  const { err } = context
+  const about = detail === null ? '' : `\n  ${oneLine(JSON.stringify(detail)).slice(0, 400)}`
+  const how = choices === null ? 'type an answer' : `type ${choices.join(', ')}`
+  const elsewhere = context.commandLine(`answer ${id} ${choices === null ? '<text>' : choices.join('|')}`)
+  return `${err.paint('yellow', `process ${pid} asks: ${oneLine(text)}`)}${about}\n  ${canAnswerHere ? `${how}, or from elsewhere: ` : 'answer with: '}${elsewhere}`
+}

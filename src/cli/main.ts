@@ -1,0 +1,178 @@
+/**
+ * `polity`: finds the command, runs it, and turns whatever happens into one line and an exit code.
+ *
+ * Invariants
+ *   M1. The process ends with a code of report.ts, after stdout and stderr took what was written to them.
+ *   M2. The first signal asks the command to leave what runs resumable; the second, or GRACE_MS, ends the process.
+ *   M3. A reader that went away (`polity trace 17 | head`) is no error.
+ */
+import { readFileSync } from 'node:fs'
+import { basename, join, relative, sep } from 'node:path'
+import { realClock } from '../kernel/clock.ts'
+import type { Command, Context } from './command.ts'
+import { commandNames, loadCommand, loadCommands } from './commands.ts'
+import { helpOf, overview } from './help.ts'
+import { nearest, parseCommandLine, usageError } from './options.ts'
+import { errorJson, exitCodeOf, exitCodeOfSignal, exitCodes, sentenceOf } from './report.ts'
+import { storePathDefault } from './store-file.ts'
+import { createStatusLine, openChannel } from './terminal.ts'
+
+/** How long a command may take to leave after the first signal, ms. */
+const GRACE_MS = 5_000
+
+export async function main(words: readonly string[]): Promise<never> {
+  const clock = realClock()
+  const { signal: interrupted, code: killed } = listenToSignals()
+  endQuietlyWithReader()
+  const isDebug = process.env['POLITY_DEBUG'] === '1'
+  const isJson = words.includes('--json')
+
+  function report(error: unknown): number {
+    if (isDebug) console.error(error)
+    // What was interrupted before anything ran has no more to say.
+    if (interrupted.aborted) {
+      process.stderr.write('polity: interrupted; nothing is left to resume.\n')
+      return exitCodeOfSignal(interrupted.reason)
+    }
+    process.stderr.write(`polity: ${sentenceOf(error)}\n`)
+    if (isJson) process.stdout.write(`${JSON.stringify({ error: errorJson(error) })}\n`)
+    return exitCodeOf(error)
+  }
+
+  const strayed = new Promise<number>((resolve) => {
+    for (const event of ['uncaughtException', 'unhandledRejection'] as const) {
+      process.on(event, (error: unknown) => {
+        if (isDebug) console.error(error)
+        process.stderr.write(`polity: an error that nothing waited for: ${sentenceOf(error)}\n`)
+        resolve(exitCodes.failed)
+      })
+    }
+  })
+  const done = run(words, interrupted, clock).catch(report)
+  return exit(await Promise.race([done, killed, strayed]))
+}
+
+async function run(words: readonly string[], interrupted: AbortSignal, clock: Context['clock']): Promise<number> {
+  const [name, ...rest] = words
+  const out = openChannel(process.stdout)
+  if (name === undefined) {
+    out.write(overview(await loadCommands(), out))
+    return exitCodes.usage
+  }
+  if (name === '--version' || name === '-v' || name === '-V') {
+    out.line(versionOf())
+    return exitCodes.done
+  }
+  const isHelp = name === '--help' || name === '-h'
+  const command = await commandOf(isHelp ? 'help' : name)
+  const given = parseCommandLine(command, rest)
+  if (given.values['help'] === true) {
+    out.write(helpOf(command, out))
+    return exitCodes.done
+  }
+  const { store, json, quiet } = given.values as { store: string | undefined; json: boolean; quiet: boolean }
+  return command.run(contextOf({ store, isJson: json, isQuiet: quiet, interrupted, clock }), given)
+}
+
+async function commandOf(name: string): Promise<Command> {
+  const command = await loadCommand(name)
+  if (command !== undefined) return command
+  const near = nearest(name, commandNames)
+  throw usageError(
+    `there is no command ${JSON.stringify(name)}; ${near === undefined ? 'see `polity help`' : `did you mean \`polity ${near}\`?`}`,
+  )
+}
+
+function contextOf({
+  store,
+  isJson,
+  isQuiet,
+  interrupted,
+  clock,
+}: {
+  store: string | undefined
+  isJson: boolean
+  isQuiet: boolean
+  interrupted: AbortSignal
+  clock: Context['clock']
+}): Context {
+  const out = openChannel(process.stdout)
+  const err = openChannel(process.stderr)
+  const status = createStatusLine(err, isQuiet)
+  const storePath = store ?? (process.env['POLITY_STORE'] || storePathDefault)
+  const storeOption = store === undefined || store === storePathDefault ? '' : ` --store ${quoted(store)}`
+  const warn = (text: string): void => {
+    status.clear()
+    err.line(text)
+  }
+  return {
+    out,
+    err,
+    status,
+    isJson,
+    isQuiet,
+    clock,
+    interrupted,
+    storePath,
+    commandLine: (command) => `${nameHere()} ${command}${storeOption}`,
+    note: (text) => isQuiet || warn(text),
+    warn,
+    result(text, value) {
+      status.clear()
+      if (isJson || text !== '') out.line(isJson ? JSON.stringify(value) : text)
+    },
+  }
+}
+
+/** What a person types to run us here: `polity` where it is installed, `npx polity` in a project or a checkout. */
+function nameHere(): string {
+  const script = process.argv[1] ?? 'polity'
+  if (basename(script) === 'polity') return script.includes(`node_modules${sep}.bin`) ? 'npx polity' : 'polity'
+  // In a checkout npm finds it by name, together with the Node that the repository pins.
+  return relative(process.cwd(), script) === join('bin', 'polity.js') ? 'npx polity' : `node ${quoted(script)}`
+}
+
+function quoted(text: string): string {
+  return /^[\w@%+=:,./\\-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`
+}
+
+function versionOf(): string {
+  const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as {
+    version: string
+  }
+  return version
+}
+
+// ------------------------------------------------------------------------------------------------- the process's edge
+
+function listenToSignals(): { signal: AbortSignal; code: Promise<number> } {
+  const controller = new AbortController()
+  const code = new Promise<number>((resolve) => {
+    for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+      process.on(name, () => {
+        // The reader of a second one is in a hurry.
+        if (controller.signal.aborted) process.exit(exitCodeOfSignal(name))
+        controller.abort(name)
+        setTimeout(() => resolve(exitCodeOfSignal(name)), GRACE_MS).unref()
+      })
+    }
+  })
+  return { signal: controller.signal, code }
+}
+
+function endQuietlyWithReader(): void {
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code === 'EPIPE') process.exit(exitCodes.done)
+    process.stderr.write(`polity: stdout cannot be written: ${sentenceOf(error)}\n`)
+    process.exit(exitCodes.stopped)
+  })
+  process.stderr.on('error', () => {}) // nobody is left to be told
+}
+
+/** Ends the process once everything written has left it; a program of the user may have left timers and sockets open. */
+async function exit(code: number): Promise<never> {
+  await Promise.all(
+    [process.stdout, process.stderr].map((stream) => new Promise<void>((resolve) => stream.write('', () => resolve()))),
+  )
+  process.exit(code)
+}

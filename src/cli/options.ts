@@ -1,0 +1,154 @@
+/**
+ * Options: from the words of a command line to checked values, or one sentence about what is wrong with them.
+ *
+ * Built on `util.parseArgs`, whose tokens say what was given; the checks and their sentences are ours.
+ */
+import { parseArgs } from 'node:util'
+import { PolityError } from '../kernel/errors.ts'
+import type { Budget } from '../kernel/types.ts'
+import type { Arguments, Command, OptionSpec, OptionSpecs } from './command.ts'
+
+/** Options that every command takes. */
+export const everywhere = {
+  store: { kind: 'text', value: 'file', help: 'the store (default .polity/polity.db, or $POLITY_STORE)' },
+  json: { kind: 'flag', help: 'the result as JSON on stdout' },
+  quiet: { kind: 'flag', short: 'q', help: 'nothing on stderr but what went wrong' },
+  help: { kind: 'flag', short: 'h', help: 'about this command' },
+} as const satisfies OptionSpecs
+
+/** Ceilings for a run. */
+export const budgetOptions = {
+  'budget-usd': { kind: 'amount', value: 'n', help: 'most US dollars that the run may cost' },
+  'budget-tokens': { kind: 'whole', value: 'n', help: 'most tokens, in and out together' },
+  'budget-steps': { kind: 'whole', value: 'n', help: 'most model calls' },
+  'budget-ms': { kind: 'whole', value: 'n', help: 'most time, in ms' },
+} as const satisfies OptionSpecs
+
+export function budgetOf(values: { readonly [Name in keyof typeof budgetOptions]: number | undefined }): Budget {
+  const budget: { -readonly [Key in keyof Budget]: Budget[Key] } = {}
+  if (values['budget-usd'] !== undefined) budget.usd = values['budget-usd']
+  if (values['budget-tokens'] !== undefined) budget.tokens = values['budget-tokens']
+  if (values['budget-steps'] !== undefined) budget.steps = values['budget-steps']
+  if (values['budget-ms'] !== undefined) budget.wallMs = values['budget-ms']
+  return budget
+}
+
+/** An error about the command line: exit code 2. */
+export function usageError(message: string): PolityError {
+  return new PolityError('INVALID_ARGUMENT', message)
+}
+
+/** Values and positional arguments of a command; throws a usage error. */
+export function parseCommandLine(command: Command, words: readonly string[]): Arguments<OptionSpecs> {
+  const specs: OptionSpecs = { ...everywhere, ...command.options }
+  const { tokens } = parseArgs({
+    args: [...words],
+    options: Object.fromEntries(Object.entries(specs).map(([name, spec]) => [name, toParseArgs(spec)])),
+    strict: false,
+    allowPositionals: true,
+    tokens: true,
+  })
+  const values: { [name: string]: unknown } = {}
+  for (const [name, spec] of Object.entries(specs)) {
+    values[name] = spec.kind === 'flag' ? false : spec.kind === 'texts' ? [] : undefined
+  }
+  const positionals: string[] = []
+  for (const token of tokens) {
+    if (token.kind === 'positional') positionals.push(token.value)
+    if (token.kind !== 'option') continue
+    const spec = Object.hasOwn(specs, token.name) ? specs[token.name] : undefined
+    if (spec === undefined) throw usageError(unknownOption(command, token.rawName, specs))
+    const value = valueOf(spec, token)
+    if (spec.kind === 'texts') (values[token.name] as unknown[]).push(value)
+    else values[token.name] = value
+  }
+  const given = { values, positionals } as unknown as Arguments<OptionSpecs>
+  if (values['help'] === true) return given
+  const [min, max] = command.positionals
+  const line = `polity ${command.name}${command.usage === '' ? '' : ` ${command.usage}`}`
+  if (positionals.length < min)
+    throw usageError(
+      `polity ${command.name} needs ${positionals.length === 0 ? command.usage.split(' ')[0] : 'more'}; expected ${line}`,
+    )
+  if (positionals.length > max) {
+    throw usageError(
+      `polity ${command.name} does not take ${JSON.stringify(positionals[max])}; it takes ${max === 0 ? 'options only' : `${command.usage}, and a text that has spaces in quotes`}`,
+    )
+  }
+  return given
+}
+
+/** A pid as a person writes it. */
+export function pidOf(text: string | undefined): number {
+  if (text === undefined || !/^\d{1,15}$/.test(text))
+    throw usageError(
+      `a pid is a whole number such as 17, not ${JSON.stringify(text ?? '')}; \`polity ps --all\` lists them`,
+    )
+  return Number(text)
+}
+
+/** The nearest of some names, if one is near enough to be a slip of the hand. */
+export function nearest(name: string, names: readonly string[]): string | undefined {
+  const near = names
+    .map((one) => ({ one, distance: distanceOf(name, one) }))
+    .toSorted((a, b) => a.distance - b.distance)[0]
+  return near !== undefined && near.distance <= Math.max(1, Math.floor(name.length / 3)) ? near.one : undefined
+}
+
+interface OptionToken {
+  readonly rawName: string
+  readonly value?: string | undefined
+  readonly inlineValue?: boolean | undefined
+}
+
+function toParseArgs(spec: OptionSpec): { type: 'boolean' | 'string'; multiple: boolean; short?: string } {
+  return {
+    type: spec.kind === 'flag' ? 'boolean' : 'string',
+    multiple: spec.kind === 'texts',
+    ...(spec.short === undefined ? {} : { short: spec.short }),
+  }
+}
+
+function valueOf(spec: OptionSpec, { rawName, value, inlineValue }: OptionToken): boolean | string | number {
+  if (spec.kind === 'flag') {
+    if (value !== undefined) throw usageError(`${rawName} takes no value, and got ${JSON.stringify(value)}`)
+    return true
+  }
+  const wanted = `${rawName} <${spec.value ?? 'value'}>`
+  if (value === undefined || (inlineValue === false && value.startsWith('--')))
+    throw usageError(`${rawName} needs a value: ${wanted}, ${spec.help}`)
+  if (value === '') throw usageError(`${rawName} got an empty value; expected ${wanted}, ${spec.help}`)
+  if (spec.kind === 'text' || spec.kind === 'texts') return value
+  const number = /^(?:\d+\.?\d*|\.\d+)$/.test(value) ? Number(value) : Number.NaN
+  const isRight = spec.kind === 'whole' ? Number.isSafeInteger(number) : Number.isFinite(number)
+  if (!isRight)
+    throw usageError(
+      `${rawName} takes a ${spec.kind === 'whole' ? 'whole number' : 'number'} of at least 0, not ${JSON.stringify(value)}`,
+    )
+  return number
+}
+
+function unknownOption(command: Command, rawName: string, specs: OptionSpecs): string {
+  const names = Object.keys(specs).map((name) => `--${name}`)
+  const near = nearest(rawName, names)
+  return `polity ${command.name} has no option ${rawName}${near === undefined ? '' : `; did you mean ${near}?`}${near === undefined ? `; it takes ${names.join(', ')}` : ''}`
+}
+
+/** Levenshtein distance. */
+function distanceOf(a: string, b: string): number {
+  let row = Array.from({ length: b.length + 1 }, (_, at) => at)
+  for (let i = 1; i <= a.length; i++) {
+    const above = row
+    row = [i]
+    for (let j = 1; j <= b.length; j++) {
+      row.push(
+        Math.min(
+          (above[j] as number) + 1,
+          (row[j - 1] as number) + 1,
+          (above[j - 1] as number) + (a[i - 1] === b[j - 1] ? 0 : 1),
+        ),
+      )
+    }
+  }
+  return row[b.length] as number
+}

@@ -1,0 +1,76 @@
+/**
+ * Programs from a file: `polity run agent.ts` imports it and takes its default export.
+ *
+ * The default export is what is run: a program (`defineProgram`, `defineAgent`) or an async function `(sys, input)`. Other
+ * exported programs are registered too, so that a run whose children were interrupted can be resumed.
+ */
+import { statSync } from 'node:fs'
+import { basename, extname, resolve } from 'node:path'
+import { pathToFileURL } from 'node:url'
+import { PolityError, messageOf } from '../kernel/errors.ts'
+import { defineProgram } from '../kernel/program.ts'
+import type { Program, Sys } from '../kernel/types.ts'
+
+export interface ProgramFile {
+  readonly main: Program
+  /** All programs that the file exports, `main` too. */
+  readonly programs: readonly Program[]
+}
+
+export async function loadProgramFile(path: string): Promise<ProgramFile> {
+  const file = resolve(path)
+  const stat = statSync(file, { throwIfNoEntry: false })
+  if (stat === undefined)
+    throw wrong(`there is no file ${path}; polity run takes a .ts or .js file whose default export is a program`)
+  if (!stat.isFile())
+    throw wrong(`${path} is a folder; polity run takes a .ts or .js file whose default export is a program`)
+  if (!/^\.[cm]?[jt]s$/.test(extname(file)))
+    throw wrong(`${path} is not a .ts or .js file; polity run takes one whose default export is a program`)
+  let exports: Readonly<Record<string, unknown>>
+  try {
+    exports = (await import(pathToFileURL(file).href)) as Readonly<Record<string, unknown>>
+  } catch (error) {
+    throw wrong(`${path} does not load: ${messageOf(error)}`, error)
+  }
+  const given = exports['default']
+  if (given === undefined) {
+    const names = Object.keys(exports)
+    throw wrong(
+      `${path} has no default export (it exports ${names.join(', ') || 'nothing'}); write \`export default\` before the program or async function to run`,
+    )
+  }
+  const main =
+    typeof given === 'function' ? toProgram(given as (sys: Sys, input: unknown) => Promise<unknown>, file) : given
+  if (!isProgram(main))
+    throw wrong(
+      `the default export of ${path} is ${kindOf(given)}; expected a program made by defineProgram or defineAgent, or an async function (sys, input) => output`,
+    )
+  return { main, programs: [...new Set([...programsOf(exports), main])] }
+}
+
+/** The programs among the exports of a module. */
+export function programsOf(exports: Readonly<Record<string, unknown>>): Program[] {
+  return Object.values(exports).filter(isProgram)
+}
+
+/** A journal finds its program by name, so a function without one is called as its file is. */
+function toProgram(run: (sys: Sys, input: unknown) => Promise<unknown>, file: string): Program {
+  const stem = basename(file, extname(file)).replace(/[\s@]+/g, '-')
+  return defineProgram(run.name === '' || run.name === 'default' ? stem : run.name, run) as Program
+}
+
+function isProgram(value: unknown): value is Program {
+  const { name, version, tools, run } = (typeof value === 'object' && value !== null ? value : {}) as Partial<
+    Record<keyof Program, unknown>
+  >
+  return typeof name === 'string' && typeof version === 'string' && Array.isArray(tools) && typeof run === 'function'
+}
+
+function kindOf(value: unknown): string {
+  if (value === null) return 'null'
+  return Array.isArray(value) ? 'a list' : `${typeof value === 'object' ? 'an' : 'a'} ${typeof value}`
+}
+
+function wrong(message: string, cause?: unknown): PolityError {
+  return new PolityError('CONFIG_INVALID', message, cause === undefined ? {} : { cause })
+}

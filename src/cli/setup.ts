@@ -1,0 +1,51 @@
+/**
+ * Setups: what a run was started with, beside its input. Kept in the store, so that `polity resume 17` needs nothing but
+ * the pid.
+ */
+import type { StoreReader } from '../drivers/store/sqlite-reader.ts'
+import { PolityError } from '../kernel/errors.ts'
+import type { Pid, ProcessStart } from '../kernel/types.ts'
+
+export const modelDefault = 'offline/reader'
+
+/** Plain JSON, with absolute paths. */
+export interface Setup {
+  /** File of the program. @default the research team of `polity ask` */
+  readonly program?: string | undefined
+  /** @default the program's own, else offline/reader */
+  readonly model?: string | undefined
+  /** File of the law. */
+  readonly law?: string | undefined
+  /** Folders and files that it reads. */
+  readonly in?: readonly string[] | undefined
+}
+
+/** The setup that was noted for the run that a process belongs to. */
+export function setupOf(reader: StoreReader, start: ProcessStart): Setup | undefined {
+  const root = rootOf(reader, start)
+  const text = reader.get('meta', setupKey(root.pid))
+  if (typeof text !== 'string') return undefined
+  const { setup, at } = JSON.parse(text) as { setup: Setup; at?: number }
+  // A pid that a crash took back before anything was kept can be given again.
+  return at === undefined || at === root.at ? setup : undefined
+}
+
+export function startOf(reader: StoreReader, pid: Pid): ProcessStart {
+  const [start] = reader.events(pid)
+  if (start?.type !== 'process-start') throw new PolityError('NO_SUCH_PROCESS', `there is no process ${pid}`)
+  return start
+}
+
+export function rootOf(reader: StoreReader, start: ProcessStart): ProcessStart {
+  let root = start
+  while (root.parent !== null) root = startOf(reader, root.parent)
+  return root
+}
+
+export function setupKey(pid: Pid): string {
+  return `setup/${pid}`
+}
+
+export function pidOfSetup(key: string): Pid {
+  return Number(key.slice('setup/'.length))
+}

@@ -1,0 +1,166 @@
+/**
+ * The store as commands meet it: which file it is, who has it open, and how to ask that kernel.
+ *
+ * Invariants
+ *   S1. Looking never makes a file and never takes the store from a kernel that could start at the same moment for more
+ *       than an instant; `openStore` waits that instant out.
+ *   S2. A live kernel is asked through its store (sendCommand, status), never by a second door.
+ */
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
+import { dirname, join, resolve } from 'node:path'
+import { setTimeout as pause } from 'node:timers/promises'
+import { openConnection, realStorePath } from '../drivers/store/connection.ts'
+import { readState } from '../drivers/store/commands.ts'
+import type { StoreReader } from '../drivers/store/sqlite-reader.ts'
+import { readSqliteStore, sendCommand } from '../drivers/store/sqlite-reader.ts'
+import { openSqliteStore } from '../drivers/store/sqlite.ts'
+import type { Store } from '../kernel/drivers.ts'
+import { PolityError, messageOf } from '../kernel/errors.ts'
+import type { CoreInfo } from '../kernel/kernel.ts'
+import type { ProcessInfo, Question } from '../kernel/types.ts'
+import { isNoSpace } from './report.ts'
+
+export const storePathDefault = '.polity/polity.db'
+
+/** What a kernel publishes when it is asked. */
+export interface Status {
+  readonly at: number
+  readonly processes: readonly ProcessInfo[]
+  readonly cores: readonly CoreInfo[]
+  readonly questions: readonly Question[]
+}
+
+const OPEN_TRIES_MAX = 4
+const OPEN_PAUSE_MS = 15
+/** A kernel looks for wishes every 100 ms, when it is not computing. */
+const STATUS_WAIT_MS = 2_000
+const STATUS_PAUSE_MS = 20
+
+/** Opens the store for a kernel, and makes it where there is none. */
+export async function openStore(path: string): Promise<Store> {
+  const folder = dirname(resolve(path))
+  const isNew = !existsSync(folder)
+  makeFolder(folder)
+  if (isNew && path === storePathDefault) keepOutOfGit(folder)
+  for (let tries = 1; ; tries++) {
+    try {
+      return openSqliteStore(path)
+    } catch (error) {
+      // Another command may just be looking whether somebody owns it.
+      if (!PolityError.isInstance(error) || error.code !== 'STORE_LOCKED' || tries >= OPEN_TRIES_MAX)
+        throw toOpenError(path, error)
+      await pause(OPEN_PAUSE_MS)
+    }
+  }
+}
+
+/** Opens the store for reading; throws when there is none. */
+export function readStore(path: string): StoreReader {
+  if (path !== '' && !existsSync(path)) {
+    throw new PolityError(
+      'STORE_INVALID',
+      `there is no store at ${path}: nothing has run here; \`polity ask\` and \`polity run\` make one, --store names another`,
+    )
+  }
+  return readSqliteStore(path)
+}
+
+/** Whether a kernel has the store open, and the id of its operating-system process where that is known. */
+export function ownerOf(path: string): { readonly isOwned: boolean; readonly pid: number | undefined } {
+  const file = realStorePath(path)
+  if (!isLocked(`${file}-owner`)) return { isOwned: false, pid: undefined }
+  let database: ReturnType<typeof openConnection> | undefined
+  try {
+    database = openConnection(file, { readOnly: true, busyMs: 200 })
+    const pid = readState(database, 'owner')
+    return { isOwned: true, pid: typeof pid === 'number' ? pid : undefined }
+  } catch {
+    // Owned, by whom the file cannot say now.
+    return { isOwned: true, pid: undefined }
+  } finally {
+    database?.close()
+  }
+}
+
+/** The owner holds an exclusive lock on that file as long as it lives; a reader of it is refused. */
+function isLocked(path: string): boolean {
+  if (!existsSync(path)) return false
+  let lock: ReturnType<typeof openConnection> | undefined
+  try {
+    lock = openConnection(path, { readOnly: true, busyMs: 0 })
+    lock.prepare('SELECT count(*) FROM sqlite_schema').get()
+    return false
+  } catch (error) {
+    return ((error as { errcode?: number }).errcode ?? 0) % 256 === SQLITE_BUSY
+  } finally {
+    lock?.close()
+  }
+}
+
+const SQLITE_BUSY = 5
+
+/** Asks the kernel that owns the store how things stand; undefined when it does not answer in time. */
+export async function askStatus(
+  path: string,
+  reader: StoreReader,
+  waitMs = STATUS_WAIT_MS,
+): Promise<Status | undefined> {
+  const before = reader.status()
+  sendCommand(path, { command: 'status' })
+  for (let waited = 0; waited < waitMs; waited += STATUS_PAUSE_MS) {
+    await pause(STATUS_PAUSE_MS)
+    const status = reader.status()
+    if (status !== undefined && status !== before) return JSON.parse(status) as Status
+  }
+  return undefined
+}
+
+/** Before anything ran, a store that cannot be written is a wrong choice of file, unless the disk is full. */
+function toOpenError(path: string, error: unknown): unknown {
+  if (!PolityError.isInstance(error) || error.code !== 'STORE_FAILED') return error
+  if (isNoSpace(error))
+    return new PolityError(
+      'STORE_FAILED',
+      `there is no space left for the store ${path}; free some, or name another file with --store`,
+      { cause: error },
+    )
+  return new PolityError(
+    'CONFIG_INVALID',
+    `the store ${path} cannot be opened for writing (${messageOf(error.cause)}); make it and its folder writable, or name another file with --store`,
+    { cause: error },
+  )
+}
+
+/**
+ * Makes a folder and those above it, one by one: `mkdirSync` with `recursive` never returns where a file system refuses
+ * new folders as if they were missing (/proc; Node 24).
+ */
+function makeFolder(folder: string): void {
+  if (existsSync(folder)) return
+  makeFolder(dirname(folder))
+  try {
+    mkdirSync(folder)
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'EEXIST') return
+    if (isNoSpace(error))
+      throw new PolityError(
+        'STORE_FAILED',
+        `there is no space left for the folder ${folder}; free some, or name another with --store`,
+        { cause: error },
+      )
+    throw new PolityError(
+      'CONFIG_INVALID',
+      `the folder ${folder} of the store cannot be made (${messageOf(error)}); name a file in a writable one with --store`,
+      { cause: error },
+    )
+  }
+}
+
+/** A folder of ours inside somebody's project is not for their repository. */
+function keepOutOfGit(folder: string): void {
+  try {
+    writeFileSync(join(folder, '.gitignore'), '*\n')
+  } catch {
+    // It only keeps a list of changes short.
+  }
+}

@@ -1,0 +1,120 @@
+/**
+ * Tables: rows of text under titles, made to fit a width.
+ *
+ *     table([{ title: 'PID', align: 'right' }, { title: 'PROGRAM', widthMin: 12 }], [['17', 'research']], 80)
+ *
+ * A column with `widthMin` gives way first; what then still does not fit loses whole columns, the highest `rank` first.
+ * Widths are what a terminal shows: two cells for wide signs, none for marks that combine and for colours.
+ */
+import { stripVTControlCharacters } from 'node:util'
+
+export interface Column {
+  readonly title: string
+  readonly align?: 'right'
+  /** It may be cut down to this. @default never cut */
+  readonly widthMin?: number
+  /** It may be left out, the highest first. @default never */
+  readonly rank?: number
+}
+
+const GAP = 2
+
+/** The lines of a table, the titles first. `paint` styles a cell after it has been cut and padded. */
+export function table(
+  columns: readonly Column[],
+  rows: readonly (readonly string[])[],
+  width: number,
+  paint: (text: string, row: number, column: number) => string = (text) => text,
+): string[] {
+  let shown = columns.map((column, at) => ({
+    ...column,
+    at,
+    width: Math.max(widthOf(column.title), ...rows.map((row) => widthOf(row[at] ?? ''))),
+  }))
+  const over = (): number => shown.reduce((sum, column) => sum + column.width + GAP, -GAP) - width
+  for (;;) {
+    for (let most = over(); most > 0; most = over()) {
+      // The widest gives way, a cell at a time: what is short stays whole.
+      const widest = shown
+        .filter((column) => column.widthMin !== undefined && column.width > column.widthMin)
+        .toSorted((a, b) => b.width - a.width)[0]
+      if (widest === undefined) break
+      widest.width--
+    }
+    const last = shown
+      .filter((column) => column.rank !== undefined)
+      .toSorted((a, b) => (b.rank ?? 0) - (a.rank ?? 0))[0]
+    if (over() <= 0 || last === undefined) break
+    shown = shown.filter((column) => column !== last)
+  }
+  const line = (cells: readonly string[], row: number): string =>
+    shown
+      .map((column, place) => {
+        const text = cut(cells[column.at] ?? '', column.width)
+        const space = ' '.repeat(Math.max(0, column.width - widthOf(text)))
+        const isLast = place === shown.length - 1
+        return column.align === 'right'
+          ? space + paint(text, row, column.at)
+          : paint(text, row, column.at) + (isLast ? '' : space)
+      })
+      .join(' '.repeat(GAP))
+  return [
+    line(
+      columns.map((column) => column.title),
+      -1,
+    ),
+    ...rows.map((row, at) => line(row, at)),
+  ]
+}
+
+const segmenter = new Intl.Segmenter()
+const plainText = /^[\x20-\x7e]*$/
+const wideSign =
+  /^(?:\p{Emoji_Presentation}|[\u1100-\u115f\u2e80-\u303e\u3041-\ua4cf\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff00-\uff60\uffe0-\uffe6]|[\u{20000}-\u{3fffd}])/u
+const noSign = /^[\p{Mn}\p{Me}\p{Cf}\p{Cc}]+$/u
+
+/** Cells that a terminal needs for the text. */
+export function widthOf(text: string): number {
+  if (plainText.test(text)) return text.length
+  let width = 0
+  for (const { segment } of segmenter.segment(stripVTControlCharacters(text))) width += cellsOf(segment)
+  return width
+}
+
+function cellsOf(segment: string): number {
+  if (noSign.test(segment)) return 0
+  return wideSign.test(segment) ? 2 : 1
+}
+
+/** The text, or as much of it as fits, with `…` at its end. The text holds no colours. */
+export function cut(text: string, width: number): string {
+  if (widthOf(text) <= width) return text
+  let used = 0
+  let kept = ''
+  for (const { segment } of segmenter.segment(text)) {
+    const cells = cellsOf(segment)
+    if (used + cells > width - 1) break
+    used += cells
+    kept += segment
+  }
+  return width < 1 ? '' : `${kept}…`
+}
+
+/** Paragraphs broken at spaces into lines of at most `width`; longer words stand alone. */
+export function wrap(text: string, width: number): string {
+  return text
+    .split('\n')
+    .map((paragraph) => {
+      if (widthOf(paragraph) <= width) return paragraph
+      const lines: string[] = []
+      let line = ''
+      for (const word of paragraph.split(' ')) {
+        if (line !== '' && widthOf(line) + 1 + widthOf(word) > width) {
+          lines.push(line)
+          line = word
+        } else line = line === '' ? word : `${line} ${word}`
+      }
+      return [...lines, line].join('\n')
+    })
+    .join('\n')
+}
