@@ -9,11 +9,13 @@ import { defineProgram } from '../src/kernel/program.ts'
 import { defineTool } from '../src/kernel/tools.ts'
 import type { Message } from '../src/kernel/types.ts'
 
+export const addInput = z.object({ a: z.number(), b: z.number() })
+
 export const addTool = defineTool({
   name: 'add',
   description: 'Adds two numbers.',
   effect: 'read',
-  inputSchema: z.object({ a: z.number(), b: z.number() }),
+  inputSchema: addInput,
   execute: ({ a, b }) => a + b,
 })
 

@@ -42,7 +42,8 @@ export async function observe(sys: Sys, calls: readonly ToolCall[]): Promise<Mes
   const outputs = await Promise.all(
     calls.map(async ({ name, input }) => {
       try {
-        return { type: 'json' as const, value: await sys.call(name, input) }
+        const output = await sys.call(name, input)
+        return typeof output === 'string' ? { type: 'text' as const, value: output } : { type: 'json' as const, value: output }
       } catch (error) {
         // The end of the process is not an observation of it.
         if (PolityError.isInstance(error) && error.code === 'KILLED') throw error

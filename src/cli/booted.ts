@@ -14,10 +14,10 @@ import { readFileSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
 import { boot, loadModel } from '../boot.ts'
 import { calculator } from '../drivers/calculator.ts'
-import type { Store } from '../kernel/drivers.ts'
+import type { LanguageModel, Store } from '../kernel/drivers.ts'
 import { PolityError, messageOf } from '../kernel/errors.ts'
-import type { Kernel } from '../kernel/kernel.ts'
-import type { Json, Pid, ProcessStart, Program, Tool } from '../kernel/types.ts'
+import type { Kernel, ModelOptions } from '../kernel/kernel.ts'
+import type { Budget, Json, Pid, ProcessStart, Program, Tool } from '../kernel/types.ts'
 import { parseLaw } from '../policy/law.ts'
 import { bytes } from './amounts.ts'
 import type { Context } from './command.ts'
@@ -39,14 +39,17 @@ export interface Booted {
   close(): Promise<void>
 }
 
-export async function bootFor(context: Context, given: Setup): Promise<Booted> {
+export async function bootFor(context: Context, given: Setup, budget: Budget = {}): Promise<Booted> {
   const { main, programs } = await programsFor(given.program)
   if (given.law !== undefined) checkLaw(given.law)
   const setup = absolute({ ...given, model: given.model ?? (hasModel(main) ? undefined : modelDefault) })
   const names = namesOf(programs, setup.model)
-  const models = Object.fromEntries(
-    await Promise.all(names.map(async (name) => [name, await loadModel(name)] as const)),
-  )
+  if (budget.usd !== undefined) checkPrice(names, setup)
+  const models: Record<string, LanguageModel | ModelOptions> = {}
+  for (const name of names) {
+    const model = await loadModel(name)
+    models[name] = setup.price === undefined || name === modelDefault ? model : { model, price: setup.price }
+  }
   const store = await openStore(context.storePath)
   let sources: Sources | undefined
   try {
@@ -69,7 +72,7 @@ export async function bootFor(context: Context, given: Setup): Promise<Booted> {
 }
 
 /** The kernel for a run that is in the store: as its setup says, with what the command line says over it. */
-export async function bootAgain(context: Context, pid: Pid, over: Setup = {}): Promise<Booted> {
+export async function bootAgain(context: Context, pid: Pid, over: Setup = {}, budget: Budget = {}): Promise<Booted> {
   const reader = readStore(context.storePath)
   let start: ProcessStart
   let setup: Setup | undefined
@@ -99,7 +102,7 @@ export async function bootAgain(context: Context, pid: Pid, over: Setup = {}): P
       )
     }
   }
-  return bootFor(context, merged)
+  return bootFor(context, merged, budget)
 }
 
 function booted(
@@ -156,6 +159,16 @@ function hasModel({ model }: Pick<Program, 'model'>): boolean {
   return model !== undefined
 }
 
+/** A budget in dollars that nothing is counted against would be a promise that does not hold. */
+function checkPrice(names: readonly string[], { price }: Setup): void {
+  const [unknown] = price === undefined ? names.filter((name) => name !== modelDefault) : []
+  if (unknown !== undefined)
+    throw new PolityError(
+      'CONFIG_INVALID',
+      `--budget-usd needs to know what ${unknown} costs; add --price <in>/<out>, US dollars for a million tokens, or use --budget-tokens`,
+    )
+}
+
 function checkLaw(path: string): void {
   try {
     parseLaw(JSON.parse(readFileSync(path, 'utf8')))
@@ -175,6 +188,7 @@ function absolute(setup: Setup): Setup {
   return definedOf({
     program: setup.program === undefined ? undefined : resolve(setup.program),
     model: setup.model,
+    price: setup.price,
     law: setup.law === undefined ? undefined : resolve(setup.law),
     in: setup.in?.map((path) => resolve(path)),
   })

@@ -5,7 +5,7 @@
  */
 import { parseArgs } from 'node:util'
 import { PolityError } from '../kernel/errors.ts'
-import type { Budget } from '../kernel/types.ts'
+import type { Budget, Price } from '../kernel/types.ts'
 import type { Arguments, Command, OptionSpec, OptionSpecs } from './command.ts'
 
 /** Options that every command takes. */
@@ -23,6 +23,21 @@ export const budgetOptions = {
   'budget-steps': { kind: 'whole', value: 'n', help: 'most model calls' },
   'budget-ms': { kind: 'whole', value: 'n', help: 'most time, in ms' },
 } as const satisfies OptionSpecs
+
+/** What the model costs: without it, dollars cannot be counted. */
+export const priceOption = {
+  price: { kind: 'text', value: 'in/out', help: 'US dollars for a million tokens in and out, such as 1.25/10' },
+} as const satisfies OptionSpecs
+
+export function priceOf(text: string | undefined): Price | undefined {
+  if (text === undefined) return undefined
+  const match = /^(\d+\.?\d*|\.\d+)\/(\d+\.?\d*|\.\d+)$/.exec(text)
+  if (match === null)
+    throw usageError(
+      `--price takes dollars for a million tokens in and out, such as 1.25/10, not ${JSON.stringify(text)}`,
+    )
+  return { input: Number(match[1]), output: Number(match[2]) }
+}
 
 export function budgetOf(values: { readonly [Name in keyof typeof budgetOptions]: number | undefined }): Budget {
   const budget: { -readonly [Key in keyof Budget]: Budget[Key] } = {}

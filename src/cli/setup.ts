@@ -4,7 +4,7 @@
  */
 import type { StoreReader } from '../drivers/store/sqlite-reader.ts'
 import { PolityError } from '../kernel/errors.ts'
-import type { Pid, ProcessStart } from '../kernel/types.ts'
+import type { Pid, Price, ProcessStart } from '../kernel/types.ts'
 
 export const modelDefault = 'offline/reader'
 
@@ -14,6 +14,8 @@ export interface Setup {
   readonly program?: string | undefined
   /** @default the program's own, else offline/reader */
   readonly model?: string | undefined
+  /** What the model costs. @default nothing is known of it, and 0 dollars are counted */
+  readonly price?: Price | undefined
   /** File of the law. */
   readonly law?: string | undefined
   /** Folders and files that it reads. */

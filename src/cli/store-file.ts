@@ -6,9 +6,10 @@
  *       than an instant; `openStore` waits that instant out.
  *   S2. A live kernel is asked through its store (sendCommand, status), never by a second door.
  */
-import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
+import { existsSync, writeFileSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
+import { makeFolder } from '../drivers/make-folder.ts'
 import { openConnection, realStorePath } from '../drivers/store/connection.ts'
 import { readState } from '../drivers/store/commands.ts'
 import type { StoreReader } from '../drivers/store/sqlite-reader.ts'
@@ -40,7 +41,7 @@ const STATUS_PAUSE_MS = 20
 export async function openStore(path: string): Promise<Store> {
   const folder = dirname(resolve(path))
   const isNew = !existsSync(folder)
-  makeFolder(folder)
+  makeStoreFolder(folder)
   if (isNew && path === storePathDefault) keepOutOfGit(folder)
   for (let tries = 1; ; tries++) {
     try {
@@ -131,17 +132,11 @@ function toOpenError(path: string, error: unknown): unknown {
   )
 }
 
-/**
- * Makes a folder and those above it, one by one: `mkdirSync` with `recursive` never returns where a file system refuses
- * new folders as if they were missing (/proc; Node 24).
- */
-function makeFolder(folder: string): void {
-  if (existsSync(folder)) return
-  makeFolder(dirname(folder))
+/** The folder of the store. */
+function makeStoreFolder(folder: string): void {
   try {
-    mkdirSync(folder)
+    makeFolder(folder)
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'EEXIST') return
     if (isNoSpace(error))
       throw new PolityError(
         'STORE_FAILED',

@@ -13,7 +13,7 @@ import { modelDefault } from '../setup.ts'
 import type { Context } from '../command.ts'
 import { defineCommand } from '../command.ts'
 import { follow } from '../follow.ts'
-import { budgetOf, budgetOptions, usageError } from '../options.ts'
+import { budgetOf, budgetOptions, priceOf, priceOption, usageError } from '../options.ts'
 import { printRun } from '../output.ts'
 
 const questionDefault = 'What survives a kill -9?'
@@ -37,13 +37,14 @@ export const ask = defineCommand({
       help: 'parts into which the question may be split, each with its own reader (default 4)',
     },
     ...budgetOptions,
+    ...priceOption,
   },
   details:
     'The answer goes to stdout with path:line behind each claim; everything else goes to stderr. Every claim is checked against the lines it cites. ' +
     'What the files do not answer is said so, and is no error. Without a question, one about Polity is answered from its own docs.',
   examples: [
     'polity ask "What survives a kill -9?" --in docs',
-    'polity ask "Who signs the contract?" --in contracts --model openai/gpt-5 --budget-usd 0.20',
+    'polity ask "Who signs the contract?" --in contracts --model openai/gpt-5 --price 1.25/10 --budget-usd 0.20',
   ],
   async run(context, { values, positionals }) {
     const given = positionals.join(' ').trim()
@@ -55,7 +56,7 @@ export const ask = defineCommand({
     if (positionals.length === 0) context.note(context.err.paint('bold', question))
     return answer(
       context,
-      { model: values.model, law: values.law, in: paths },
+      { model: values.model, price: priceOf(values.price), law: values.law, in: paths },
       { question, readers: values.readers },
       budgetOf(values),
     )
@@ -68,7 +69,7 @@ async function answer(
   { question, readers }: { question: string; readers: number | undefined },
   budget: ReturnType<typeof budgetOf>,
 ): Promise<number> {
-  const booted: Booted = await bootFor(context, setup)
+  const booted: Booted = await bootFor(context, setup, budget)
   if (booted.sources !== undefined) context.note(context.err.paint('dim', booted.sources.summary))
   const input: Json = readers === undefined ? { question } : { question, readers }
   const run = booted.kernel.spawn(booted.main, input, { budget })

@@ -2,7 +2,7 @@
 import { bootAgain } from '../booted.ts'
 import { defineCommand } from '../command.ts'
 import { follow } from '../follow.ts'
-import { budgetOf, budgetOptions, pidOf } from '../options.ts'
+import { budgetOf, budgetOptions, pidOf, priceOf, priceOption } from '../options.ts'
 import { printRun } from '../output.ts'
 
 export const fork = defineCommand({
@@ -19,15 +19,17 @@ export const fork = defineCommand({
     program: { kind: 'text', value: 'file.ts', help: 'the file of its program, where the store does not know it' },
     model: { kind: 'text', value: 'provider/model', help: 'another model, for calls from there on' },
     ...budgetOptions,
+    ...priceOption,
   },
   details:
     'What stands before call n in the journal is lived again without any effect; call n and what follows is done anew. Files and notes are those of that moment. The first run is not touched.',
   examples: ['polity fork 17 --at 3', 'polity fork 17 --at 3 --budget-usd 1'],
   async run(context, { values, positionals }) {
     const pid = pidOf(positionals[0])
-    const booted = await bootAgain(context, pid, { program: values.program, model: values.model })
+    const budget = budgetOf(values)
+    const setup = { program: values.program, model: values.model, price: priceOf(values.price) }
+    const booted = await bootAgain(context, pid, setup, budget)
     try {
-      const budget = budgetOf(values)
       const run = await booted.kernel.fork(pid, {
         ...(values.at === undefined ? {} : { at: values.at }),
         ...(Object.keys(budget).length === 0 ? {} : { budget }),

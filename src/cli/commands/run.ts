@@ -5,7 +5,7 @@ import { bootFor } from '../booted.ts'
 import { modelDefault } from '../setup.ts'
 import { defineCommand } from '../command.ts'
 import { follow } from '../follow.ts'
-import { budgetOf, budgetOptions } from '../options.ts'
+import { budgetOf, budgetOptions, priceOf, priceOption } from '../options.ts'
 import { printRun } from '../output.ts'
 
 export const run = defineCommand({
@@ -22,6 +22,7 @@ export const run = defineCommand({
     in: { kind: 'texts', value: 'path', help: 'a folder or file that the program may search and read' },
     law: { kind: 'text', value: 'file', help: 'a law: which calls are allowed' },
     ...budgetOptions,
+    ...priceOption,
   },
   details:
     'The file is a module whose default export is made by defineProgram or defineAgent, or is an async function (sys, input) => output. ' +
@@ -33,13 +34,16 @@ export const run = defineCommand({
   ],
   async run(context, { values, positionals: [file = '', text] }) {
     const input = inputOf(text === '-' ? readFileSync(0, 'utf8') : text)
-    const booted = await bootFor(context, {
+    const budget = budgetOf(values)
+    const setup = {
       program: file,
       model: values.model,
+      price: priceOf(values.price),
       law: values.law,
       in: values.in.length > 0 ? values.in : undefined,
-    })
-    const started = booted.kernel.spawn(booted.main, input, { budget: budgetOf(values) })
+    }
+    const booted = await bootFor(context, setup, budget)
+    const started = booted.kernel.spawn(booted.main, input, { budget })
     booted.noteSetup(started.pid)
     return printRun(context, booted, started, await follow(context, booted, started))
   },

@@ -18,8 +18,9 @@
  *
  * Limits: words are found by the `porter unicode61` tokenizer, which stems English and does not cut Chinese, Japanese or Thai into words. Files in UTF-16 hold NUL bytes and count as binary.
  */
-import { mkdir, open, realpath } from 'node:fs/promises'
+import { open, realpath } from 'node:fs/promises'
 import { basename, dirname, join, resolve } from 'node:path'
+import { makeFolder } from '../make-folder.ts'
 import type { DatabaseSync } from 'node:sqlite'
 import { build, isCorrupt, openExisting, removeIndex, update } from './index-store.ts'
 import { walk, type SkipCounts, type WalkedFile } from './walk.ts'
@@ -113,7 +114,7 @@ export async function openFolderIndex(folder: string, options: FolderIndexOption
   const root = await realpath(folder).catch((error: unknown) => {
     throw new Error(`There is no folder ${folder}.`, { cause: error })
   })
-  await mkdir(dirname(indexPath), { recursive: true })
+  makeFolder(dirname(indexPath))
   const realIndexPath = join(await realpath(dirname(indexPath)), basename(indexPath))
   const except = new Set(['', '-wal', '-shm', '-journal'].map((suffix) => realIndexPath + suffix))
   const look = () =>

@@ -10,10 +10,11 @@
  *   F3. No file of a store is ever opened except by SQLite: closing a second descriptor of a file drops the POSIX locks
  *       that this process holds on it.
  */
-import { mkdirSync, realpathSync, statSync } from 'node:fs'
+import { realpathSync, statSync } from 'node:fs'
 import { basename, dirname, join, resolve } from 'node:path'
 import type { DatabaseSync } from 'node:sqlite'
 import { PolityError, messageOf } from '../../kernel/errors.ts'
+import { makeFolder } from '../make-folder.ts'
 
 /** Written into the header of every store file: "poli". */
 const APPLICATION_ID = 0x706f6c69
@@ -66,7 +67,7 @@ export function realStorePath(path: string): string {
 
 export function createFolderOf(path: string): void {
   try {
-    mkdirSync(dirname(resolve(path)), { recursive: true })
+    makeFolder(dirname(resolve(path)))
   } catch (error) {
     throw new PolityError('STORE_FAILED', `The folder of the store ${path} cannot be created: ${messageOf(error)}.`, {
       cause: error,
