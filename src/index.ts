@@ -15,12 +15,12 @@ export type { BootOptions } from './boot.ts'
 export { realClock, simulatedClock } from './kernel/clock.ts'
 export type { Clock } from './kernel/clock.ts'
 export { openContext } from './kernel/context.ts'
-export type { Context, ContextOptions } from './kernel/context.ts'
+export type { Compaction, Context, ContextOptions, Turn } from './kernel/context.ts'
 export type { Durability, Embedder, LanguageModel, ModelCapabilities, Store } from './kernel/drivers.ts'
 export { PolityError, errorTable } from './kernel/errors.ts'
 export type { ErrorCode } from './kernel/errors.ts'
 export { createKernel } from './kernel/kernel.ts'
-export type { Kernel, KernelOptions, ModelOptions, Run } from './kernel/kernel.ts'
+export type { CoreInfo, Kernel, KernelOptions, ModelOptions, ReplayReport, Run } from './kernel/kernel.ts'
 export { defaultLimits } from './kernel/limits.ts'
 export type { Limits } from './kernel/limits.ts'
 export { defineProgram } from './kernel/program.ts'
@@ -28,10 +28,12 @@ export type { ProgramOptions } from './kernel/program.ts'
 export { defineTool } from './kernel/tools.ts'
 export type {
   Budget,
+  FileEntry,
   Generation,
   GenerateRequest,
   JournalEvent,
   Json,
+  Mail,
   Message,
   Note,
   Pid,
@@ -39,7 +41,9 @@ export type {
   ProcessInfo,
   Program,
   Question,
+  RecalledNote,
   RunEvent,
+  Snapshot,
   SpawnOptions,
   Sys,
   Tool,

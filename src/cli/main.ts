@@ -48,6 +48,13 @@ export async function main(words: readonly string[]): Promise<never> {
       })
     }
   })
+  // Nothing is left that could wake the command: an import of the user's that never settles.
+  process.once('beforeExit', () => {
+    process.stderr.write(
+      'polity: the program waits for something that cannot come; look for an `await` that nothing ends.\n',
+    )
+    process.exit(exitCodes.failed)
+  })
   const done = run(words, interrupted, clock).catch(report)
   return exit(await Promise.race([done, killed, strayed]))
 }

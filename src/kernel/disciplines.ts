@@ -28,7 +28,7 @@ export interface Discipline {
   key(call: WaitingCall): number
   /** A call was given the core. */
   admitted(call: WaitingCall, key: number): void
-  /** It took `tokens` in truth. */
+  /** It took `tokens` in truth; 0 where it left without having been served. */
   served(call: WaitingCall, tokens: number): void
 }
 
@@ -104,10 +104,11 @@ function virtualTime(
       }
     },
     served(call, tokens) {
-      if (name !== 'fair-share') return
+      const took = name === 'fair-share' || tokens === 0 ? tokens : costOf(call)
+      if (took === costOf(call)) return
       const flow = flowOf(call)
       const tag = finish.get(flow)
-      if (tag !== undefined) finish.set(flow, tag + (tokens - call.tokens) / weightOf(flow))
+      if (tag !== undefined) finish.set(flow, tag + (took - costOf(call)) / weightOf(flow))
     },
   }
 }

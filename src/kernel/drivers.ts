@@ -5,7 +5,7 @@
  * `capabilities`. Each port has a conformance suite in `polity/testing` that outsiders run on theirs.
  */
 import type { LanguageModelV4 } from '@ai-sdk/provider'
-import type { JournalEvent, Pid, ProcessEnd, ProcessStart } from './types.ts'
+import type { JournalEvent, Pid, Price, ProcessEnd, ProcessStart } from './types.ts'
 
 // ------------------------------------------------------------------------------------------------------------ models
 
@@ -19,6 +19,8 @@ export interface ModelCapabilities {
   readonly tokensPerMinute?: number
   /** Input and output tokens of one call. @default 128,000 */
   readonly contextTokens?: number
+  /** What a call costs; zeros for a model that runs here. The kernel's own price table goes first. @default unknown */
+  readonly price?: Price
   /** Whether a generation can be stopped and taken up again, and how exactly. @default 'none' */
   readonly preempt?: 'none' | 'prefix' | 'exact'
 }

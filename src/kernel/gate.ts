@@ -42,14 +42,22 @@ export function createGate(machine: Machine): Gate {
   const specOf = (call: Call): Syscall<unknown> => table[call.name] as Syscall<unknown>
 
   function invoke(process: Process, frame: number, name: CallName, given: readonly unknown[]): Promise<unknown> {
-    return new Promise((resolve, reject) => {
-      // A frame that was left behind (the process ended, or went back to a snapshot) waits for ever and is collected.
-      if (process.frame !== frame) return
-      const call = new Call(process, process.made++, name)
+    // A frame that was left behind (the process ended, or went back to a snapshot) waits for ever and is collected.
+    if (process.frame !== frame) return new Promise(ignore)
+    const call = new Call(process, process.made++, name)
+    const promise = new Promise<unknown>((resolve, reject) => {
       call.resolve = resolve
       call.reject = reject
       begin(call, given)
     })
+    call.promise = promise
+    return promise
+  }
+
+  /** The program learns the error, if it awaits it. One that forgot the call does not bring the whole machine down. */
+  function refuse(call: Call, error: PolityError): void {
+    call.promise?.catch(ignore)
+    call.reject(error)
   }
 
   function begin(call: Call, given: readonly unknown[]): void {
@@ -325,7 +333,7 @@ export function createGate(machine: Machine): Gate {
           const value = freezePlain(next.value ?? null, call.name, Infinity)
           specOf(call).relearned?.(value)
           call.resolve(value)
-        } else call.reject(fromErrorData(next.error))
+        } else refuse(call, fromErrorData(next.error))
         return true
       }
       if (past.starts.length > process.made) {
@@ -343,12 +351,14 @@ export function createGate(machine: Machine): Gate {
     process.ends.shift()
     process.learnedAt = call.endedAt
     if (call.error === undefined) call.resolve(call.value)
-    else call.reject(fromErrorData(call.error))
+    else refuse(call, fromErrorData(call.error))
     return process.ends.length > 0
   }
 
   return { sys: (process) => createSys(process, invoke), learn, end, fail, cancel, again }
 }
+
+function ignore(): void {}
 
 const ONE_CALL = Object.freeze({ calls: 1 })
 const STEP = Object.freeze({ steps: 1 })

@@ -64,6 +64,8 @@ export interface KernelOptions {
   readonly models?: { readonly [name: string]: LanguageModel | ModelOptions }
   /** Model of calls that name none. @default the first of `models` */
   readonly model?: ModelChoice
+  /** US dollars for a million tokens, by the name of the model. A budget in dollars needs the price of every model it pays for. */
+  readonly prices?: { readonly [model: string]: Price }
   readonly embedder?: Embedder
   readonly programs?: readonly Program[]
   /** Tools that every root process holds, beside those of its program. */
@@ -451,6 +453,7 @@ export function createKernel(options: KernelOptions): Kernel {
     process.wallTimer?.cancel()
     gate.cancel(process, fromErrorData(error))
     transition(process, { type: 'stop', error })
+    watch.stopped(process)
     live--
     const { onEnd } = process
     process.onEnd = undefined
@@ -857,7 +860,7 @@ export function createKernel(options: KernelOptions): Kernel {
       if (model?.specificationVersion !== 'v4' || typeof model.doGenerate !== 'function' || typeof model.doStream !== 'function') {
         throw new PolityError('CONFIG_INVALID', `model "${id}" must be a LanguageModelV4 of the AI SDK 7, not ${model?.specificationVersion ?? typeof model}; update the provider package`)
       }
-      made.set(id, scheduler.createCore({ id, model, ...more, discipline: createDiscipline(name, options.disciplineOptions) }))
+      made.set(id, scheduler.createCore({ id, model, price: checkPrice(id, options.prices?.[id]), ...more, discipline: createDiscipline(name, options.disciplineOptions) }))
     }
     return made
   }
@@ -915,6 +918,13 @@ const STATUS_MAX = 200
 
 function noSuchProcess(pid: Pid): PolityError {
   return new PolityError('NO_SUCH_PROCESS', `there is no process ${pid}`)
+}
+
+function checkPrice(model: string, price: Price | undefined): Price | undefined {
+  if (price === undefined) return undefined
+  const { input, output, cached = 0 } = price
+  if ([input, output, cached].every((one) => typeof one === 'number' && one >= 0)) return price
+  throw new PolityError('CONFIG_INVALID', `the price of "${model}" takes { input, output } in US dollars for a million tokens, numbers of at least 0`)
 }
 
 function checkLimits(given: Partial<Limits> | undefined): Limits {

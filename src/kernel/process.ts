@@ -47,6 +47,8 @@ export class Call {
   timer: Timer | undefined = undefined
   /** The same call in forks that were made while it was open: they get its end, so that its effect is not done again. */
   followers: { readonly call: Call; readonly goOn: () => void }[] | undefined = undefined
+  /** What the program was given. */
+  promise: Promise<unknown> | undefined = undefined
   resolve: (value: unknown) => void = ignore
   reject: (error: unknown) => void = ignore
   #controller: AbortController | undefined = undefined

@@ -110,7 +110,7 @@ export function createScheduler(clock: Clock, limits: Limits): Scheduler {
     return {
       id: options.id,
       model: options.model,
-      price: options.price,
+      price: options.price ?? capabilities?.price,
       contextTokens: options.contextTokens ?? capabilities?.contextTokens ?? 128_000,
       slots: slots ?? limits.coreSlotsInitial,
       slotsDeclared: slots !== undefined,
@@ -154,6 +154,7 @@ export function createScheduler(clock: Clock, limits: Limits): Scheduler {
   function refuse(ticket: Ticket, error: PolityError): Ticket {
     const { granted } = ticket
     ticket.granted = undefined
+    ticket.core.discipline.served(ticket.call, 0)
     granted?.(error, ticket)
     return ticket
   }
@@ -227,12 +228,15 @@ export function createScheduler(clock: Clock, limits: Limits): Scheduler {
     switch (how.type) {
       case 'served':
         core.failures = 0
-        spent(core, ticket, how.tokens, now)
+        // First: the tokens of the answer that tells the limit count against it.
         learn(core, how.headers, now)
+        spent(core, ticket, how.tokens, now)
         if (!core.slotsDeclared && inFlight >= core.slots) grow(core, now)
         break
       case 'refused':
         core.stats.refused++
+        // It will be given a key again when it comes back.
+        core.discipline.served(ticket.call, 0)
         refused(core, how.headers, inFlight, now)
         break
       case 'failed':
@@ -298,6 +302,7 @@ export function createScheduler(clock: Clock, limits: Limits): Scheduler {
   function leave(ticket: Ticket): void {
     if (ticket.granted === undefined) return
     ticket.granted = undefined
+    ticket.core.discipline.served(ticket.call, 0)
     ticket.core.waiting--
     // It may have been what the others stood behind.
     if (ticket.core.waiting > 0) pump(ticket.core, clock.now())

@@ -16,7 +16,7 @@ import type { Llm } from './llm.ts'
 import type { CheckedRequest } from './request.ts'
 import { checkRequest, toJournal } from './request.ts'
 import type { Mailbox } from './mailbox.ts'
-import { knowAnswer } from './messages.ts'
+import { estimateTokens, knowAnswer } from './messages.ts'
 import type { CheckedNote, Memory } from './memory.ts'
 import { checkNote } from './memory.ts'
 import { toPlain } from './plain.ts'
@@ -231,9 +231,19 @@ export function createTable(machine: Machine, { end, fail }: { end: (call: Call,
       return plain({ texts: texts as readonly string[], model: model === undefined ? null : text('embed: model', model) })
     },
     intent: () => true,
-    run(call, { texts }) {
+    plan(call, { texts }) {
+      let tokens = 0
+      for (const one of texts) tokens += estimateTokens(one)
+      const over = overBudget(call.process, { tokens })
+      if (over !== undefined) throw over
+      call.reserved = { tokens, usd: 0 }
+    },
+    run(call, { texts, model }) {
       const { embedder } = machine
       if (embedder === undefined) throw new PolityError('NO_SUCH_MODEL', 'the kernel has no embedder; pass one to boot({ embedder })')
+      if (model !== null && model !== embedder.name) throw new PolityError('NO_SUCH_MODEL', `no embedder is named "${model}"; there is ${embedder.name}`)
+      // Embedders report no counts: the estimate stands.
+      call.usage = { inputTokens: call.reserved?.tokens ?? 0, cachedTokens: 0, outputTokens: 0, usd: 0, estimated: true }
       call.timer = clock.after(limits.generateMs, () => {
         const error = new PolityError('DRIVER_TIMEOUT', `${embedder.name} did not answer within ${limits.generateMs} ms`)
         call.abort(error)

@@ -4,6 +4,7 @@
  * Nobody's slowness slows the kernel: a watcher that does not keep up has its text deltas merged and, beyond the limit,
  * its oldest ones dropped. Journal events are never dropped for a watcher that is within its limit of them.
  */
+import { messageOf } from './errors.ts'
 import type { Limits } from './limits.ts'
 import type { Call, Process } from './process.ts'
 import type { Pid, RunEvent } from './types.ts'
@@ -17,6 +18,8 @@ export interface Watch {
   /** The events of a process and its descendants until it ends. */
   events(process: Process, over: boolean): AsyncIterable<RunEvent>
   all(hear: (event: RunEvent) => void): () => void
+  /** The process was stopped: nothing more comes of it. */
+  stopped(process: Process): void
   close(): void
 }
 
@@ -33,7 +36,15 @@ export function createWatch(limits: Limits, isWithin: (pid: Pid, process: Proces
   const hearers = new Set<(event: RunEvent) => void>()
 
   function tell(root: Pid, event: RunEvent): void {
-    for (const hear of hearers) hear(event)
+    for (const hear of hearers) {
+      try {
+        hear(event)
+      } catch (error) {
+        // A listener's fault is not the kernel's: it hears nothing more, and its owner is told.
+        hearers.delete(hear)
+        globalThis.process.emitWarning(`a listener of kernel.watch threw and was removed: ${messageOf(error)}`)
+      }
+    }
     const watching = queues.get(root)
     if (watching === undefined) return
     for (const queue of watching) push(queue, event)
@@ -88,6 +99,13 @@ export function createWatch(limits: Limits, isWithin: (pid: Pid, process: Proces
     all(hear) {
       hearers.add(hear)
       return () => void hearers.delete(hear)
+    },
+    stopped(process) {
+      for (const queue of queues.get(process.root.pid) ?? []) {
+        if (queue.process !== process) continue
+        queue.over = true
+        queue.wake?.()
+      }
     },
     close() {
       for (const set of queues.values()) {

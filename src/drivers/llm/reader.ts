@@ -14,8 +14,8 @@
  *   R3. Where support is below `supportMin`, the answer begins with `refusalPrefix` and cites nothing.
  *   R4. At most `roundsMax` rounds of tool calls in a turn, never the same call twice.
  */
+import type { LanguageModel } from '../../kernel/drivers.ts'
 import type {
-  LanguageModelV4,
   LanguageModelV4CallOptions,
   LanguageModelV4Content,
   LanguageModelV4FinishReason,
@@ -55,7 +55,7 @@ const charsPerToken = 4
 const deltaChars = 24
 
 /** Makes the model. Give it to `boot` as any AI SDK model. */
-export function reader(options: ReaderOptions = {}): LanguageModelV4 {
+export function reader(options: ReaderOptions = {}): LanguageModel {
   const settings = {
     supportMin: within('supportMin', options.supportMin ?? supportMin, 0, 1),
     roundsMax: within('roundsMax', options.roundsMax ?? 3, 0, 10),
@@ -66,6 +66,8 @@ export function reader(options: ReaderOptions = {}): LanguageModelV4 {
     provider: 'offline',
     modelId: 'reader',
     supportedUrls: {},
+    // It runs here, one call after another, and costs nothing.
+    capabilities: { slots: Number.MAX_SAFE_INTEGER, price: { input: 0, output: 0 } },
     doGenerate: async (call) => {
       call.abortSignal?.throwIfAborted()
       return generate(call, settings)
