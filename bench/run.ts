@@ -1,0 +1,31 @@
+/**
+ * All benches, one after another: what the table in bench/README.md is made of.
+ *
+ *     npm run build && npm run bench            about six minutes on two cores
+ *     node bench/run.ts --quick                 fewer rounds, a shorter soak
+ */
+import { spawnSync } from 'node:child_process'
+import { cpus } from 'node:os'
+import { join } from 'node:path'
+import { parseArgs } from 'node:util'
+
+const { values } = parseArgs({ options: { quick: { type: 'boolean' } } })
+const quick = values.quick === true
+
+const benches: readonly (readonly [file: string, ...args: string[]])[] = [
+  ['per-run.ts', '--rounds', quick ? '2' : '5'],
+  ['concurrent.ts', '--rounds', quick ? '2' : '5'],
+  ['contention.ts'],
+  ['parked.ts'],
+  ['journal.ts'],
+  ['soak.ts', '--runs', quick ? '50000' : '1000000'],
+  ['import.ts', '--rounds', quick ? '5' : '15'],
+  ['folder-index.ts'],
+]
+
+console.log(`${cpus().length} × ${cpus()[0]?.model.trim()}, Node ${process.versions.node}, ${new Date().toISOString().slice(0, 10)}`)
+for (const [file, ...args] of benches) {
+  console.log(`\nnode bench/${file} ${args.join(' ')}`)
+  const { status } = spawnSync(process.execPath, ['--expose-gc', join(import.meta.dirname, file), ...args], { stdio: 'inherit' })
+  if (status !== 0) process.exitCode = 1
+}
