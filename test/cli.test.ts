@@ -5,14 +5,18 @@
  */
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { after, before, test } from 'node:test'
 import { setTimeout as pause } from 'node:timers/promises'
+import { loadCommand } from '../src/cli/commands.ts'
+import { parseCommandLine } from '../src/cli/options.ts'
+import { readSqliteStore } from '../src/drivers/store/sqlite-reader.ts'
 import { openSqliteStore } from '../src/drivers/store/sqlite.ts'
 import { reader } from '../src/drivers/llm/reader.ts'
 import { realClock } from '../src/kernel/clock.ts'
+import { PolityError } from '../src/kernel/errors.ts'
 import { createKernel } from '../src/kernel/kernel.ts'
 
 const bin = resolve(import.meta.dirname, '../bin/polity.js')
@@ -54,6 +58,7 @@ before(() => {
   )
   file('number.ts', 'export default 5\n')
   file('none.ts', 'export const x = 1\n')
+  file('never.ts', 'await new Promise(() => {})\nexport default 1\n')
   file('syntax.ts', 'export default async function ( {\n')
   file(
     'slow.ts',
@@ -66,7 +71,7 @@ before(() => {
   file(
     'team.ts',
     `import { defineProgram } from ${JSON.stringify(front)}
-const member = defineProgram('member', async (sys, n) => { await sys.sleep(n); return n })
+const member = defineProgram('member', async (sys, n) => { if (n > 1) await sys.sleep(n); return n })
 export default defineProgram('team', async (sys, ms) => { const pids = [await sys.spawn(member, 1), await sys.spawn(member, ms)]; return Promise.all(pids.map((pid) => sys.wait(pid))) })
 `,
   )
@@ -126,15 +131,27 @@ async function listed(store: string, ...more: string[]): Promise<Listed> {
   return JSON.parse((await polity('ps', '--json', '--store', store, ...more)).out) as Listed
 }
 
-/** The pid of a run that is at its `sleep`. */
+/** The pid of a process that is at its `sleep`, read here: a start of `polity ps` could take as long as the sleep. */
 function sleeping(store: string): Promise<number> {
-  return until(async () => {
-    const { code, out } = await polity('ps', '--json', '--store', store)
-    return code === 0
-      ? (JSON.parse(out) as Listed).processes.find(
-          ({ waiting, state }) => state === 'running' && (waiting?.startsWith('sleep') ?? false),
-        )?.pid
-      : undefined
+  return until(() => {
+    const path = join(folder, store)
+    if (!existsSync(path)) return undefined
+    try {
+      const journal = readSqliteStore(path)
+      try {
+        for (const { start, end } of journal.processes()) {
+          const last = journal.events(start.pid).at(-1)
+          if (end === undefined && last?.type === 'call-start' && last.call === 'sleep') return start.pid
+        }
+        return undefined
+      } finally {
+        journal.close()
+      }
+    } catch (error) {
+      // The store is only being made.
+      if (PolityError.isInstance(error)) return undefined
+      throw error
+    }
   })
 }
 
@@ -158,7 +175,7 @@ test('ask answers with places that can be opened, says what it does on stderr, a
 
 test('ask reads a single file, several sources at once, and says when there is no answer', async () => {
   const [one, many, none] = await Promise.all([
-    polity('ask', 'Who was the lighthouse keeper?', '--in', 'one.txt', '--store', 'a.db'),
+    polity('ask', 'Who was the lighthouse keeper?', '--in', 'one.txt', '--store', 'a/p.db'),
     polity(
       'ask',
       'What was the lighthouse keeper called, and when is a budget reserved?',
@@ -167,11 +184,11 @@ test('ask reads a single file, several sources at once, and says when there is n
       '--in',
       'docs',
       '--store',
-      'b.db',
+      'b/p.db',
       '--readers',
       '2',
     ),
-    polity('ask', 'Who discovered penicillin?', '--in', 'docs', '--store', 'c.db'),
+    polity('ask', 'Who discovered penicillin?', '--in', 'docs', '--store', 'c/p.db'),
   ])
   assert.match(one.out, /Ingrid.*\[one\.txt:1\]/, one.err)
   assert.match(many.out, /\[one\.txt:1\]/, many.err)
@@ -204,27 +221,47 @@ const refused: readonly (readonly [args: readonly string[], code: number, says: 
   [['ask', 'q', '--in', 'docs', '--store', 'folder.db'], 2, /is a folder/],
   [['ask', 'q', '--in', 'docs', '--store', 'text.db'], 2, /not a Polity store/],
   [['ask', 'q', '--in', 'docs', '--store', '/proc/nowhere/p.db'], 2, /cannot be made/],
-  [['ask', 'q', '--store'], 2, /--store needs a value/],
   [['ask', 'q', '--stroe', 'x'], 2, /no option --stroe; did you mean --store/],
-  [['ask', 'q', '--json=1'], 2, /--json takes no value/],
-  [['ask', 'q', '--budget-usd', 'much'], 2, /number of at least 0, not "much"/],
-  [['ask', 'q', '--budget-tokens', '-3'], 2, /whole number of at least 0, not "-3"/],
   [['ask', 'q', '--in', 'docs', '--budget-tokens', '5', '--store', 'd.db'], 1, /budget of 5 tokens/],
-  [['run'], 2, /needs <file\.ts>/],
+  [['run', 'echo.ts', '--price', 'cheap'], 2, /--price takes dollars/],
   [['run', 'missing.ts'], 2, /no file missing\.ts/],
   [['run', 'docs'], 2, /is a folder/],
   [['run', 'one.txt'], 2, /not a \.ts or \.js file/],
   [['run', 'none.ts'], 2, /no default export \(it exports x\)/],
   [['run', 'number.ts'], 2, /is a number; expected a program/],
+  [['run', 'never.ts'], 1, /waits for something that cannot come/],
   [['run', 'syntax.ts'], 2, /does not load/],
   [['run', 'boom.ts', '--store', 'e.db'], 1, /boom at night/],
   [['run', 'stray.ts', '--store', 'f.db'], 1, /nothing waited for: stray/],
   [['ps', '--store', 'missing.db'], 2, /no store at missing\.db/],
-  [['ps', 'extra'], 2, /does not take "extra"/],
   [['trace', 'x'], 2, /a pid is a whole number/],
   [['top', '--interval', '1'], 2, /at least 100 ms/],
   [['help', 'pss'], 2, /did you mean ps/],
 ]
+
+/** What is wrong with the words alone is found before anything else is loaded. */
+const misspelt: readonly (readonly [words: readonly string[], says: RegExp])[] = [
+  [['ask', 'q', '--store'], /--store needs a value/],
+  [['ask', 'q', '--json=1'], /--json takes no value/],
+  [['ask', 'q', '--budget-usd', 'much'], /number of at least 0, not "much"/],
+  [['ask', 'q', '--budget-tokens', '-3'], /whole number of at least 0, not "-3"/],
+  [['run'], /needs <file\.ts>/],
+  [['ps', 'extra'], /does not take "extra"/],
+  [['ask', 'q', '--in', '--json'], /--in needs a value/],
+  [['ask', 'q', '--readers', '1.5'], /whole number/],
+  [['answer', '12'], /needs more; expected polity answer <id> <text>/],
+]
+
+test('words that no command takes are named, with what it takes', async () => {
+  for (const [[name = '', ...words], says] of misspelt) {
+    const command = await loadCommand(name)
+    assert.ok(command)
+    assert.throws(
+      () => parseCommandLine(command, words),
+      (error) => PolityError.isInstance(error) && says.test(error.message),
+    )
+  }
+})
 
 test('what is wrong is one sentence on stderr with the right exit code, and never a stack', async () => {
   const waiting = [...refused]
@@ -334,7 +371,7 @@ test('a program that changed is told to differ by replay', async () => {
 })
 
 test('Ctrl-C leaves a run that the printed line resumes, with the answer it would have had', async () => {
-  const run = start(['run', 'slow.ts', '2500', '--store', 'l.db'])
+  const run = start(['run', 'slow.ts', '4000', '--store', 'l.db'])
   const pid = await sleeping('l.db')
   run.kill('SIGINT')
   const stopped = await run.done
@@ -351,11 +388,11 @@ test('Ctrl-C leaves a run that the printed line resumes, with the answer it woul
   assert.equal(resumed.code, 0, resumed.err)
   const replay = await polity('replay', String(pid), '--store', 'l.db')
   assert.match(replay.out, /^same/)
-  assert.match((JSON.parse(resumed.out) as { text: string }).text, /wait 2500/)
+  assert.match((JSON.parse(resumed.out) as { text: string }).text, /wait 4000/)
 })
 
 test('a killed tree is resumed with its children, also by another folder’s command', async () => {
-  const run = start(['run', 'team.ts', '1500', '--store', 'm.db'])
+  const run = start(['run', 'team.ts', '3000', '--store', 'm.db'])
   await sleeping('m.db')
   run.kill('SIGTERM')
   assert.equal((await run.done).code, 143)
@@ -366,7 +403,7 @@ test('a killed tree is resumed with its children, also by another folder’s com
   )
   const resumed = await polity('resume', '--store', join(folder, 'm.db'))
   assert.equal(resumed.code, 0, resumed.err)
-  assert.deepEqual(JSON.parse(resumed.out), [1, 1500])
+  assert.deepEqual(JSON.parse(resumed.out), [1, 3000])
 })
 
 test('while a kernel has the store: runs are refused, and ps, top, trace, doctor and kill reach it', async () => {

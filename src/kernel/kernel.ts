@@ -148,6 +148,8 @@ export function createKernel(options: KernelOptions): Kernel {
   const limits = checkLimits(options.limits)
   const table = new Map<Pid, Process>()
   const programs = new Map<string, Program>()
+  /** Resumed processes whose program nobody has named yet, by `name@version`. */
+  const unnamed = new Map<string, Process[]>()
   const journal = createJournal({ store, clock, limits, onCommit, onHalt: halt })
   const dispatcher = createDispatcher(clock, limits)
   const deadlines = createDeadlines(clock)
@@ -250,6 +252,9 @@ export function createKernel(options: KernelOptions): Kernel {
       }
       programs.delete(key)
       programs.set(key, program)
+      const waiting = unnamed.get(key)
+      unnamed.delete(key)
+      for (const process of waiting ?? []) if (process.state === 'stopped') goOnFromJournal(process, startOf(process.pid))
     }
     return program
   }
@@ -649,24 +654,27 @@ export function createKernel(options: KernelOptions): Kernel {
         ? noSuchProcess(pid)
         : new PolityError('INVALID_ARGUMENT', `process ${pid} has ended; fork it to go on from one of its calls`)
     }
-    const resumed: Run[] = []
+    // Throws what is missing before anything of it runs. The program of a child may be one that only its parent names:
+    // it goes on once its parent has lived its `spawn` again (findProgram).
+    const ready: { process: Process; event: ProcessStart }[] = []
     for (const process of stopped) {
-      const [event] = store.events(process.pid)
-      if (event?.type !== 'process-start') continue
-      // Throws what is missing, before anything of it runs.
-      const program = findProgram(`${event.program}@${event.version}`)
-      const again = refit(process, program, toolsOf(event))
-      transition(again, { type: 'restart', past: pastOfProcess(event) })
-      run(again)
-      resumed.push(toRun(again))
+      const event = startOf(process.pid)
+      const key = `${event.program}@${event.version}`
+      if (programs.has(key) || process.parent === undefined || !stopped.includes(process.parent)) {
+        findProgram(key)
+        if (process.parent === undefined) toolsOf(event)
+        ready.push({ process, event })
+      } else unnamed.set(key, [...(unnamed.get(key) ?? []), process])
     }
-    return resumed
+    for (const { process, event } of ready) goOnFromJournal(process, event)
+    return stopped.map(toRun)
   }
 
-  /** The same process with a program and tools that were not known when the kernel booted. */
-  function refit(process: Process, program: Program, held: ReadonlyMap<string, Tool>): Process {
-    Object.assign(process, { program, tools: held })
-    return process
+  /** Lives its journal again, with the program and the tools that are known now. */
+  function goOnFromJournal(process: Process, event: ProcessStart): void {
+    Object.assign(process, { program: programOf(event), tools: toolsOf(event) })
+    transition(process, { type: 'restart', past: pastOfProcess(event) })
+    run(process)
   }
 
   function isWithin(process: Process, pid: Pid): boolean {

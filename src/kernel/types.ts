@@ -344,7 +344,7 @@ export type CallName = Exclude<keyof Sys, 'pid' | 'principal' | 'tools'>
 
 // ----------------------------------------------------------------------------------------------------------- journal
 
-interface EventBase {
+interface Placed {
   /** Place in the journal; grows by one with each event of the kernel. */
   readonly seq: number
   /** Time, ms since 1970. */
@@ -353,7 +353,7 @@ interface EventBase {
 }
 
 /** A process began. */
-export interface ProcessStart extends EventBase {
+export interface ProcessStart extends Placed {
   readonly type: 'process-start'
   readonly parent: Pid | null
   /** The call of the parent that spawned it. */
@@ -374,7 +374,7 @@ export interface ProcessStart extends EventBase {
 }
 
 /** A system call was let through; its effect may begin. */
-export interface CallStart extends EventBase {
+export interface CallStart extends Placed {
   readonly type: 'call-start'
   /** The n-th call of its process, from 0. */
   readonly n: number
@@ -386,7 +386,7 @@ export interface CallStart extends EventBase {
 }
 
 /** A system call ended, with a value or an error. */
-export interface CallEnd extends EventBase {
+export interface CallEnd extends Placed {
   readonly type: 'call-end'
   readonly n: number
   readonly value?: Json
@@ -401,20 +401,20 @@ export interface CallEnd extends EventBase {
  * Something was set aside for a call that had started before: when a person had allowed it, or for another try where the
  * cost of the last one is not known (a crash, a time-out). What was set aside before is then spent.
  */
-export interface CallReserve extends EventBase {
+export interface CallReserve extends Placed {
   readonly type: 'call-reserve'
   readonly n: number
   readonly reserved: Reservation
 }
 
 /** A message reached a mailbox. */
-export interface MailSent extends EventBase {
+export interface MailSent extends Placed {
   readonly type: 'mail-sent'
   readonly mail: Mail
 }
 
 /** The process went back to a snapshot: everything after its call `n` is of the past, and call `n` ended anew. */
-export interface ProcessRewind extends EventBase {
+export interface ProcessRewind extends Placed {
   readonly type: 'process-rewind'
   readonly n: number
   readonly value: Json
@@ -422,7 +422,7 @@ export interface ProcessRewind extends EventBase {
   readonly charged?: Reservation
 }
 
-export interface ProcessEnd extends EventBase {
+export interface ProcessEnd extends Placed {
   readonly type: 'process-end'
   readonly state: 'done' | 'failed' | 'killed'
   readonly value?: Json

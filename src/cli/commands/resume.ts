@@ -1,7 +1,4 @@
 /** `polity resume [pid]`: goes on with what was interrupted, from where its journal ends. */
-import { setTimeout as pause } from 'node:timers/promises'
-import { PolityError } from '../../kernel/errors.ts'
-import type { Kernel } from '../../kernel/kernel.ts'
 import type { Pid } from '../../kernel/types.ts'
 import { bootAgain } from '../booted.ts'
 import { rootOf, startOf } from '../setup.ts'
@@ -61,7 +58,7 @@ async function resumeOne(
 ): Promise<number> {
   const booted = await bootAgain(context, pid, over)
   try {
-    await resumeTree(booted.kernel, pid)
+    booted.kernel.resume(pid)
     const resumed = booted.kernel.run(pid)
     if (over.program !== undefined || over.model !== undefined) booted.noteSetup(pid)
     context.note(context.err.paint('dim', `process ${pid} goes on`))
@@ -70,27 +67,6 @@ async function resumeOne(
     await booted.close()
   }
 }
-
-/**
- * A child's program is known once its parent has lived its `spawn` again; until then the kernel refuses the child, with
- * its parent already running. So each try brings the tree one generation further.
- */
-async function resumeTree(kernel: Kernel, pid: Pid): Promise<void> {
-  for (let tries = 1; ; tries++) {
-    try {
-      kernel.resume(pid)
-      return
-    } catch (error) {
-      const isUnknown = PolityError.isInstance(error) && error.code === 'NO_SUCH_PROGRAM'
-      if (!isUnknown || tries >= RESUME_TRIES_MAX || kernel.info(pid).state !== 'running') throw error
-      await pause(RESUME_PAUSE_MS)
-    }
-  }
-}
-
-/** As many as a process tree is deep. */
-const RESUME_TRIES_MAX = 64
-const RESUME_PAUSE_MS = 5
 
 /** Resuming a child alone would leave its parent waiting for ever, so the run it belongs to is resumed. */
 function rootPid(context: Context, pid: Pid): Pid {
