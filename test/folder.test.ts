@@ -1,9 +1,11 @@
 /** The folder index and its tools, on real files in a temporary folder. */
 import assert from 'node:assert/strict'
+import { execFile } from 'node:child_process'
 import { chmod, mkdir, mkdtemp, readdir, rm, stat, symlink, truncate, utimes, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { after, test } from 'node:test'
+import { promisify } from 'node:util'
 import fc from 'fast-check'
 import { openFolderIndex, type FolderIndex, type FolderIndexOptions } from '../src/drivers/folder/folder-index.ts'
 import { cutPassages, passageBytesMax } from '../src/drivers/folder/passages.ts'
@@ -382,4 +384,24 @@ test('the three tools have schemas and answer as promised', async () => {
     /stopped/,
   )
   index.close()
+})
+
+test('processes that build one index at the same time all get a good one', async () => {
+  const files = Object.fromEntries(Array.from({ length: 20 }, (_, i) => [`note-${i}.md`, `The heron number ${i} stands in the reeds.\n`]))
+  const { root, outside } = await place(files)
+  const code = `
+    import { openFolderIndex } from ${JSON.stringify(new URL('../src/drivers/folder/folder-index.ts', import.meta.url).href)}
+    const index = await openFolderIndex(${JSON.stringify(root)}, { indexPath: process.argv[1] })
+    console.log((await index.search('heron', { limit: 50 })).length)
+    index.close()`
+  for (let round = 0; round < 3; round++) {
+    const indexPath = join(outside, `race-${round}.db`)
+    const found = await Promise.all(
+      Array.from({ length: 3 }, () => promisify(execFile)(process.execPath, ['--input-type=module', '-e', code, indexPath])),
+    )
+    assert.deepEqual(
+      found.map(({ stdout }) => Number(stdout)),
+      [20, 20, 20],
+    )
+  }
 })

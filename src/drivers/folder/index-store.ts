@@ -63,6 +63,10 @@ export async function build(
     } finally {
       database.close()
     }
+    // Written into the file while nobody else knows it: the change of mode needs the file for itself.
+    const shared = new DatabaseSync(privatePath)
+    shared.exec('PRAGMA journal_mode = WAL')
+    shared.close()
     try {
       await link(privatePath, indexPath)
     } catch (error) {
@@ -268,6 +272,9 @@ const sqliteIoError = 10
 const sqliteCorrupt = 11
 const sqliteFull = 13
 const sqliteNotADatabase = 26
+const sqliteLocked = 6
+/** How long an index that another process writes is waited for, ms. */
+const busyMs = 10_000
 
 /** SQLite's primary result code, or undefined when the error is not SQLite's. */
 function resultCodeOf(error: unknown): number | undefined {
@@ -284,7 +291,9 @@ export function isCorrupt(error: unknown): boolean {
 export function openExisting(indexPath: string, root: string): DatabaseSync | undefined {
   let database: DatabaseSync | undefined
   try {
-    database = new DatabaseSync(`file:${encodeURI(indexPath).replaceAll('?', '%3f').replaceAll('#', '%23')}?mode=rw`)
+    database = new DatabaseSync(`file:${encodeURI(indexPath).replaceAll('?', '%3f').replaceAll('#', '%23')}?mode=rw`, {
+      timeout: busyMs,
+    })
     database.exec(
       'PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA cache_size = -16000; PRAGMA temp_store = MEMORY',
     )
@@ -299,7 +308,12 @@ export function openExisting(indexPath: string, root: string): DatabaseSync | un
       return database
     }
   } catch (error) {
-    if (resultCodeOf(error) === undefined) throw error
+    const code = resultCodeOf(error)
+    // Busy is not broken: another process is writing it.
+    if (code === undefined || code === sqliteBusy || code === sqliteLocked) {
+      if (database?.isOpen) database.close()
+      throw explained(error, indexPath)
+    }
   }
   if (database?.isOpen) database.close()
   return undefined
@@ -322,6 +336,10 @@ function explained(error: unknown, indexPath: string): unknown {
       `No space is left for the index ${indexPath}. Free about the size of the folder, or give another indexPath.`,
       { cause: error },
     )
+  if (code === sqliteBusy || code === sqliteLocked)
+    return new Error(`The index ${indexPath} is in use by another process. Try again, or give another indexPath.`, {
+      cause: error,
+    })
   if (code === sqliteIoError)
     return new Error(`The index ${indexPath} cannot be written or read: the disk reports an error.`, { cause: error })
   return error
