@@ -535,8 +535,8 @@ describe('what belongs to another principal looks exactly like what is not there
 describe('the dead', () => {
   test('can be waited for, and neither written to nor killed again', async () => {
     const world = createWorld(options())
-    const seen = await onGround(world, async ({ sys, ended }) => [
-      await sys.wait(ended),
+    const seen = await onGround(world, async ({ sys, ended }): Promise<Json> => [
+      await sys.wait<Json>(ended),
       codeOf(await endOf(sys.send(ended, 'hi'))),
       codeOf(await endOf(sys.kill(ended))),
       codeOf(await endOf(sys.wait(987_654))),
@@ -875,7 +875,7 @@ describe('a broken tool', () => {
     ['hangs', tool('t', () => new Promise(() => {}), { timeoutMs: 500 }), ['TOOL_TIMEOUT']],
     ['resolves after its deadline', tool('t', () => later(700, here).then(() => 'late'), { timeoutMs: 500 }), ['TOOL_TIMEOUT']],
     ['rejects after its deadline', tool('t', () => later(700, here).then(throwing), { timeoutMs: 500 }), ['TOOL_TIMEOUT']],
-    ['hangs with a lock', tool('t', () => new Promise(() => {}), { timeoutMs: 500, locks: ['one'] }), ['TOOL_TIMEOUT']],
+    ['hangs with a lock', tool('t', () => new Promise(() => {}), { timeoutMs: 500, locks: ['one'] }), ['TOOL_TIMEOUT', 'TIMEOUT']],
     ['mutates its input', tool('t', (input) => {
       ;(input as { list: Json[] }).list.push('more')
       return null

@@ -224,6 +224,9 @@ function createOp(random: Random, options: ScriptOptions): Op {
       return { op: 'call', tool: random.pick(toolNames), what: `w${random.int(0, 9)}`, ...(random.chance(0.3) ? { amount: random.int(1, 100) } : {}) }
     case 'par':
     case 'race':
+      // A fork beside an effect, messages beside a wait: what happens at once is where the faults are.
+      if (random.chance(0.2)) return { op: kind, ops: [{ op: 'call', tool: random.pick(['pay', 'locked', 'set']), what: 'beside' }, { op: 'fork', script: createScript(random, deeper(2)), wait: true }, ...ops(1)] }
+      if (random.chance(0.2)) return { op: kind, ops: [{ op: 'send', to: 'self', body: 1 }, { op: 'receive', timeoutMs: 3_000 }, { op: 'receive', timeoutMs: 3_000 }, { op: 'send', to: 'self', body: 2 }] }
       return { op: kind, ops: ops(3) }
     case 'spawn': {
       const tools = random.chance(0.3) ? { tools: toolNames.filter(() => random.chance(0.5)) } : {}

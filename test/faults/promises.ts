@@ -129,18 +129,21 @@ function nothingIsLostOrDoneTwice(world: World): void {
     const first = world.lives.findLastIndex(({ firstSeq }) => firstSeq < seq)
     if (first < deed.life) assert(world.answers.some(({ key, text, life }) => key === deed.key && text === 'retry' && life === deed.life), `${deed.tool} (${deed.key}) was in doubt and nobody was asked`)
   }
-  // Messages: each is received once, where no history was turned back or copied.
-  if (world.journal.some((event) => event.type === 'process-rewind' || (event.type === 'process-start' && event.forkOf !== null))) return
-  const calls = new Map<string, string>()
-  const received = new Set<unknown>()
-  const sent = new Set(world.journal.filter((event) => event.type === 'mail-sent').map((event) => event.mail.id))
-  for (const event of world.journal) {
-    if (event.type === 'call-start') calls.set(`${event.pid} ${event.n}`, event.call)
-    if (event.type !== 'call-end' || event.value === undefined || calls.get(`${event.pid} ${event.n}`) !== 'receive') continue
-    const { id } = event.value as unknown as { id: number }
-    assert(sent.has(id), `message ${id} was received and not sent`)
-    assert(!received.has(id), `message ${id} was received twice`)
-    received.add(id)
+  // Messages: each is received once, and in the order in which they were sent, where no history was turned back or copied.
+  for (const [pid, { start, events }] of partsOf(world)) {
+    if (start.forkOf !== null || events.some((event) => event.type === 'process-rewind')) continue
+    const calls = new Map<number, string>()
+    const sent = new Set<number>()
+    const received = new Set<number>()
+    for (const event of events) {
+      if (event.type === 'mail-sent') sent.add(event.mail.id)
+      if (event.type === 'call-start') calls.set(event.n, event.call)
+      if (event.type !== 'call-end' || event.value === undefined || calls.get(event.n) !== 'receive') continue
+      const { id } = event.value as unknown as { id: number }
+      assert(sent.has(id), `process ${pid} received message ${id}, which was not sent`)
+      assert(!received.has(id), `process ${pid} received message ${id} twice`)
+      received.add(id)
+    }
   }
 }
 
@@ -181,8 +184,9 @@ function deniedIsNotDone(world: World): void {
     const parent = start.parent === null ? undefined : all.get(start.parent)?.start
     for (const tool of start.tools) assert(parent === undefined || parent.tools.includes(tool), `process ${pid} holds ${tool}, and its parent does not`)
   }
-  // What only reads may be done for a process whose beginning was not kept yet; nothing else may.
-  for (const { pid, tool, effect } of world.deeds) assert(all.get(pid)?.start.tools.includes(tool) ?? effect === 'read', `process ${pid} used ${tool}, which it does not hold`)
+  // What only reads may be done before anything of it is kept; a crash then gives its pid to another.
+  const deeds = world.deeds.filter(({ effect, key, tool, pid }) => effect !== 'read' || all.get(pid)?.events.some((event) => event.type === 'call-start' && key === `${pid}-${event.seq}` && (event.args as { tool?: unknown }).tool === tool))
+  for (const { pid, tool } of deeds) assert(all.get(pid)?.start.tools.includes(tool), `process ${pid} used ${tool}, which it does not hold`)
   const { law } = world
   if (law === undefined) return
   const allowed = new Set(world.answers.filter(({ question, text }) => question.kind === 'approval' && text === 'allow').map(({ question }) => `${question.pid} ${JSON.stringify(question.detail)}`))
@@ -192,8 +196,7 @@ function deniedIsNotDone(world: World): void {
     const { tool, input } = args as { tool: string; input: unknown }
     return { call, tool, args: input, principal, program }
   }
-  for (const { tool, pid, input } of world.deeds) {
-    if (!all.has(pid)) continue
+  for (const { tool, pid, input } of deeds) {
     const { effect } = decide(law, requestOf(pid, 'call', { tool, input }))
     assert.notEqual(effect, 'deny', `process ${pid} did ${tool}, which the law denies`)
     if (effect === 'ask') assert(allowed.has(`${pid} ${JSON.stringify({ tool, input })}`), `process ${pid} did ${tool}, and nobody allowed it`)

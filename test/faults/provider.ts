@@ -93,18 +93,20 @@ export function createProvider({ id, price, faultRate, refuses, crash: crashRate
   function serve(request: Request, fault: Fault | undefined): LanguageModelV4GenerateResult {
     const { options } = request
     const max = options.maxOutputTokens ?? 1
-    const output = random.int(1, Math.min(max, 40))
     const tools = options.tools ?? []
     const asks = tools.length > 0 && options.toolChoice?.type !== 'none' && max > 12 && random.chance(0.5)
     const calls = asks ? Array.from({ length: random.int(1, 2) }, () => random.pick(tools)) : []
+    const content = [
+      { type: 'text' as const, text: `said ${random.int(0, 99)}` },
+      ...calls.map(({ name }, i) => ({ type: 'tool-call' as const, toolCallId: `t${request.n}-${i}`, toolName: name, input: random.chance(0.1) ? '{"wh' : JSON.stringify({ what: `asked ${random.int(0, 9)}` }) })),
+    ]
+    // Who does not say what it counted can only bill for what can be seen.
+    const output = fault === undefined || fault === 'slow' ? random.int(1, Math.min(max, 40)) : Math.min(max, tokensOf(JSON.stringify(content).length))
     request.open = false
     inService.delete(request)
     bill(request, output)
     return {
-      content: [
-        { type: 'text', text: `said ${random.int(0, 99)}` },
-        ...calls.map(({ name }, i) => ({ type: 'tool-call' as const, toolCallId: `t${request.n}-${i}`, toolName: name, input: random.chance(0.1) ? '{"wh' : JSON.stringify({ what: `asked ${random.int(0, 9)}` }) })),
-      ],
+      content,
       finishReason: { unified: calls.length > 0 ? 'tool-calls' : 'stop', raw: undefined },
       usage:
         fault === 'no-usage'

@@ -33,6 +33,8 @@ const WORLD_MS_MAX = 30 * 24 * 3_600_000
 /** Timers after which a world goes round in circles. */
 const STEPS_MAX = 60_000
 const LIVES_MAX = 12
+/** Descendants of one root. */
+const CHILDREN_MAX = 20
 
 export const limits = {
   waitMs: 3_600_000,
@@ -277,7 +279,8 @@ export async function runWorld(seed: number, options: WorldOptions = {}): Promis
     try {
       const run = (kernel as Kernel).spawn('actor', script as unknown as Json, {
         principal: random.pick(['local', 'eve', 'adam']),
-        ...(random.chance(0.6) ? { budget: createBudget(random) } : {}),
+        // Forks that turn back to before they forked would go on for hours.
+        budget: { children: CHILDREN_MAX, ...(random.chance(0.6) ? createBudget(random) : {}) },
         ...(random.chance(0.3) ? { name: random.pick(['ann', 'bob']) } : {}),
         ...(random.chance(0.3) ? { priority: random.int(-3, 3) } : {}),
         ...tools,

@@ -1,0 +1,428 @@
+/**
+ * Booting on what an earlier kernel left: what is found, what is resumed, and how it goes on.
+ *
+ * A crash here is a kernel whose store says no more: what was committed is all that the next one gets.
+ */
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { scripted } from '../src/drivers/llm/scripted.ts'
+import { memoryStore } from '../src/drivers/store/memory.ts'
+import type { Store } from '../src/kernel/drivers.ts'
+import { PolityError } from '../src/kernel/errors.ts'
+import type { Kernel, KernelOptions } from '../src/kernel/kernel.ts'
+import { createKernel } from '../src/kernel/kernel.ts'
+import { defineProgram } from '../src/kernel/program.ts'
+import { defineTool } from '../src/kernel/tools.ts'
+import type { Json, Pid, Program, Sys, Tool, ToolSchema } from '../src/kernel/types.ts'
+import type { Life, Time } from './faults/clock.ts'
+import { createTime } from './faults/clock.ts'
+
+const anything: ToolSchema<Json> = {
+  '~standard': { version: 1, vendor: 'test', validate: (value) => ({ value: value as Json }), jsonSchema: { input: () => ({}), output: () => ({}) } },
+}
+
+interface Machine {
+  readonly time: Time
+  /** Boots a kernel on what was committed. */
+  boot(options: Omit<KernelOptions, 'store' | 'clock'>): Kernel
+  /** The kernel that runs now hears and writes nothing more. */
+  crash(): void
+  /** Moves time until the promise is settled. */
+  end<T>(promise: Promise<T>): Promise<T>
+}
+
+function machine(): Machine {
+  const disk = memoryStore()
+  const time = createTime(3, false)
+  let life: Life | undefined
+  return {
+    time,
+    boot(options) {
+      const mine = (life = time.live())
+      const store: Store = {
+        ...disk,
+        durability: 'relaxed',
+        commit: (batch) => (mine.alive ? disk.commit(batch) : never()),
+        close: () => {},
+      }
+      return createKernel({ ...options, clock: mine.clock, store })
+    },
+    crash() {
+      if (life !== undefined) life.alive = false
+    },
+    async end(promise) {
+      let isSettled = false
+      const settled = (): void => void (isSettled = true)
+      promise.then(settled, settled)
+      await time.drain()
+      while (!isSettled && (await time.step())) continue
+      assert(isSettled, 'nothing moves any more')
+      return promise
+    },
+  }
+}
+
+/** Lets everything happen that happens without time. */
+async function settle(): Promise<void> {
+  for (let i = 0; i < 5; i++) await new Promise((resolve) => setImmediate(resolve))
+}
+
+function program<Input, Output>(name: string, run: (sys: Sys, input: Input) => Promise<Output>, options: { version?: string; tools?: Tool[] } = {}): Program {
+  return defineProgram(name, run, options as object) as unknown as Program
+}
+
+const tool = (name: string, effect: 'read' | 'idempotent' | 'once', execute: Tool<Json, Json>['execute']): Tool => defineTool({ name, description: name, effect, inputSchema: anything, execute }) as unknown as Tool
+
+const never = (): Promise<never> => new Promise(() => {})
+
+async function codeOf(promise: Promise<unknown>): Promise<string> {
+  try {
+    await promise
+    return 'none'
+  } catch (error) {
+    return PolityError.isInstance(error) ? error.code : String(error)
+  }
+}
+
+test('after a boot the unfinished processes are there, stopped; nothing runs before resume', async () => {
+  const m = machine()
+  let runs = 0
+  const asks = program('asks', async (sys) => {
+    runs++
+    return sys.ask('well?')
+  })
+  const first = m.boot({ programs: [asks] })
+  const { pid } = first.spawn(asks, null, { principal: 'ann', name: 'one', priority: 2, budget: { steps: 3 } })
+  await m.end(first.spawn(program('done', async () => 1), null).result)
+  m.crash()
+  const second = m.boot({ programs: [asks] })
+  await settle()
+  assert.equal(runs, 1)
+  const [info, ...others] = second.ps()
+  assert.deepEqual(others, [])
+  assert.deepEqual([info?.pid, info?.state, info?.program, info?.principal, info?.name, info?.priority, info?.budget, info?.error?.code], [pid, 'stopped', 'asks', 'ann', 'one', 2, { steps: 3 }, 'KERNEL_CLOSED'])
+  assert.equal(second.questions.length, 0)
+  const [run] = second.resume()
+  await settle()
+  assert.equal(runs, 2)
+  const [question] = second.questions
+  assert.equal(question?.text, 'well?')
+  second.answer(question?.id ?? 0, 'well')
+  assert.equal(await m.end(run?.result as Promise<unknown>), 'well')
+})
+
+test('a tree is resumed as a tree: parents wait for the same children, which hold what they held', async () => {
+  const m = machine()
+  const held: string[][] = []
+  const look = tool('look', 'read', () => 1)
+  const pay = tool('pay', 'once', () => 2)
+  const leaf = program('leaf', async (sys) => {
+    held.push(sys.tools.map(({ name }) => name))
+    return sys.ask('leaf')
+  })
+  const bare = program('bare', async (sys) => {
+    held.push(sys.tools.map(({ name }) => name))
+    return sys.ask('bare')
+  })
+  const root = program(
+    'root',
+    async (sys) => {
+      const pids = [await sys.spawn(leaf, null), await sys.spawn(bare, null, { tools: [] })]
+      return Promise.all(pids.map((pid) => sys.wait(pid)))
+    },
+    { tools: [look, pay] },
+  )
+  const first = m.boot({ programs: [root, leaf, bare] })
+  const { pid } = first.spawn(root, null)
+  await settle()
+  assert.deepEqual(held, [['look', 'pay'], []])
+  await first.close()
+  const second = m.boot({ programs: [root, leaf, bare] })
+  const runs = second.resume(pid)
+  assert.equal(runs.length, 3)
+  await settle()
+  assert.deepEqual(held.slice(2), [['look', 'pay'], []], 'what a child holds neither grows nor shrinks')
+  for (const { id, text } of second.questions) second.answer(id, `${text} answered`)
+  assert.deepEqual(await m.end(runs[0]?.result as Promise<unknown>), ['leaf answered', 'bare answered'])
+  assert.equal((await m.end(second.replay(runs[1]?.pid ?? 0))).same, true, 'a child with its parent’s tools replays')
+})
+
+test('closing a kernel ends no call: who waits for another goes on waiting after resume', async () => {
+  const m = machine()
+  const sleeper = program('sleeper', async (sys) => {
+    await sys.ask('wake?')
+    return 'slept'
+  })
+  const waiter = program('waiter', async (sys, pid: Pid) => sys.wait(pid))
+  const first = m.boot({ programs: [sleeper, waiter] })
+  const target = first.spawn(sleeper, null)
+  const { pid } = first.spawn(waiter, target.pid)
+  await settle()
+  await first.close()
+  const second = m.boot({ programs: [sleeper, waiter] })
+  second.resume()
+  await settle()
+  second.answer(second.questions[0]?.id ?? 0, 'yes')
+  assert.equal(await m.end(second.run(pid).result), 'slept')
+})
+
+test('resume names the program that is missing, by its version', async () => {
+  const m = machine()
+  const asks = (version: string): Program => program('asks', async (sys) => sys.ask(version), { version })
+  const first = m.boot({ programs: [asks('1')] })
+  const { pid } = first.spawn('asks', null)
+  await settle()
+  m.crash()
+  const second = m.boot({ programs: [asks('2')] })
+  assert.throws(() => second.resume(), (error) => PolityError.isInstance(error) && error.code === 'NO_SUCH_PROGRAM' && error.message.includes('asks@1'))
+  assert.equal(second.info(pid).state, 'stopped')
+  m.crash()
+  // Both at hand: the journal's version runs, and a name alone means the newest.
+  const third = m.boot({ programs: [asks('1'), asks('2')] })
+  third.resume()
+  third.spawn('asks', null)
+  await settle()
+  assert.deepEqual(third.questions.map(({ text }) => text), ['1', '2'])
+})
+
+test('a changed program stops with the call it no longer makes, and nothing is lost', async () => {
+  const m = machine()
+  const said = (second: string): Program =>
+    program('said', async (sys) => {
+      await sys.write('a', 'first')
+      await sys.write(second, 'second')
+      return sys.ask('now?')
+    })
+  const waits = program('waits', async (sys, pid: Pid) => sys.wait(pid))
+  const first = m.boot({ programs: [said('b'), waits] })
+  const { pid } = first.spawn('said', null)
+  const waiter = first.spawn(waits, pid)
+  await settle()
+  const before = await first.events(pid)
+  m.crash()
+  const second = m.boot({ programs: [said('c'), waits] })
+  const [run] = second.resume()
+  assert.equal(await codeOf(m.end(run?.result as Promise<unknown>)), 'REPLAY_MISMATCH')
+  assert.match(second.info(pid).error?.message ?? '', /call 1 \(write\).*"b".*"c"/)
+  assert.equal(second.info(pid).state, 'stopped')
+  assert.deepEqual(await second.events(pid), before)
+  assert.equal(second.info(waiter.pid).state, 'running', 'who waits for it is not told of an end that was none')
+  m.crash()
+  const third = m.boot({ programs: [said('b'), waits] })
+  third.resume()
+  await settle()
+  third.answer(third.questions[0]?.id ?? 0, 'done')
+  assert.equal(await m.end(third.run(pid).result), 'done')
+  assert.equal(await m.end(third.run(waiter.pid).result), 'done')
+})
+
+test('sleeping, waiting and receiving go on for the rest of their time', async () => {
+  const m = machine()
+  const timed = (name: string, run: (sys: Sys) => Promise<unknown>): Program =>
+    program(name, async (sys) => {
+      await run(sys).catch(() => {})
+      return sys.now()
+    })
+  const programs = [
+    timed('sleeps', (sys) => sys.sleep(10_000)),
+    timed('receives', (sys) => sys.receive({ timeoutMs: 10_000 })),
+    timed('waits', async (sys) => sys.wait(await sys.spawn(program('hangs', never), null), { timeoutMs: 10_000 })),
+    timed('asks', (sys) => sys.ask('?', { timeoutMs: 10_000 })),
+  ]
+  const first = m.boot({ programs: [...programs, program('hangs', never)] })
+  const startedAt = m.time.now()
+  const pids = programs.map(({ name }) => first.spawn(name, null).pid)
+  await m.end(new Promise<void>((resolve) => m.time.after(4_000, resolve)))
+  m.crash()
+  m.time.jump(3_000)
+  const second = m.boot({ programs: [...programs, program('hangs', never)] })
+  second.resume()
+  for (const pid of pids) assert.equal(Number(await m.end(second.run(pid).result)) - startedAt, 10_000, second.info(pid).program)
+})
+
+test('budgets go on: what was used stays used, and a call in doubt counts as what was set aside for it', async () => {
+  const m = machine()
+  let hangs = false
+  const model = () => scripted(() => (hangs ? { hang: true } : { text: 'x', usage: { inputTokens: 5, outputTokens: 10 } }))
+  const talks = program('talks', async (sys) => {
+    await sys.generate({ prompt: 'one', maxOutputTokens: 20 })
+    const [again, more] = await Promise.allSettled([sys.generate({ prompt: 'two', maxOutputTokens: 20 }), sys.sleep(1)])
+    return [again.status, again.status === 'rejected' ? (again.reason as PolityError).code : null, more.status]
+  })
+  const first = m.boot({ programs: [talks], models: { 'a/b': { model: model(), price: { input: 1, output: 2 } } } })
+  hangs = false
+  const { pid } = first.spawn(talks, null, { budget: { tokens: 45, steps: 2 } })
+  const stop = first.watch((event) => {
+    if (event.type === 'call-end' && event.n === 0) hangs = true
+  })
+  await settle()
+  stop()
+  m.crash()
+  hangs = false
+  const second = m.boot({ programs: [talks], models: { 'a/b': { model: model(), price: { input: 1, output: 2 } } } })
+  const { usage } = second.info(pid)
+  const reserved = (await second.events(pid)).flatMap((event) => (event.type === 'call-start' && event.n === 1 && event.reserved !== undefined ? [event.reserved] : []))[0]
+  assert(reserved !== undefined)
+  assert.equal(usage.inputTokens + usage.outputTokens, 15 + reserved.tokens)
+  assert(Math.abs(usage.usd - (25 / 1e6 + reserved.usd)) < 1e-12)
+  assert.equal(usage.steps, 2)
+  const [run] = second.resume()
+  // 45 tokens: 15 used, 26 may have been, and 26 more would be needed.
+  assert.deepEqual(await m.end(run?.result as Promise<unknown>), ['rejected', 'BUDGET_EXCEEDED', 'fulfilled'])
+  m.crash()
+  const third = m.boot({ programs: [talks], models: { 'a/b': model() } })
+  const end = (await third.events(pid)).at(-1)
+  assert(end?.type === 'process-end')
+  assert.equal(end.usage.inputTokens + end.usage.outputTokens, 15 + reserved.tokens, 'and it stays so')
+})
+
+test('a step that a crash interrupted is tried again as the same step, and each try is paid for', async () => {
+  const m = machine()
+  let hangs = true
+  const model = () => scripted(() => (hangs ? { hang: true } : { text: 'x', usage: { inputTokens: 5, outputTokens: 10 } }))
+  const talks = program('talks', async (sys) => (await sys.generate({ prompt: 'one', maxOutputTokens: 20 })).text)
+  const options = () => ({ programs: [talks], models: { 'a/b': model() } })
+  let kernel = m.boot(options())
+  const { pid } = kernel.spawn(talks, null, { budget: { steps: 1 } })
+  for (let crashes = 1; crashes <= 3; crashes++) {
+    await settle()
+    m.crash()
+    kernel = m.boot(options())
+    const { usage } = kernel.info(pid)
+    assert.equal(usage.steps, 1)
+    assert.equal(usage.outputTokens, crashes * 25, `${crashes} tries of 25 tokens may have been paid for`)
+    hangs = crashes < 3
+    kernel.resume()
+  }
+  assert.equal(await m.end(kernel.run(pid).result), 'x')
+  assert.deepEqual([kernel.info(pid).usage.steps, kernel.info(pid).usage.outputTokens], [1, 85])
+})
+
+test('mailboxes survive: what was received is not received again, and what came while a process was stopped waits', async () => {
+  const m = machine()
+  const gets = program('gets', async (sys) => {
+    const bodies: Json[] = [(await sys.receive()).body]
+    await sys.ask('more?')
+    while (bodies.length < 4) bodies.push((await sys.receive()).body)
+    return bodies
+  })
+  const first = m.boot({ programs: [gets] })
+  const { pid } = first.spawn(gets, null)
+  await settle()
+  for (const body of ['a', 'b']) first.send(pid, body)
+  await settle()
+  m.crash()
+  const second = m.boot({ programs: [gets] })
+  second.send(pid, 'c')
+  second.resume()
+  second.send(pid, 'd')
+  await settle()
+  second.answer(second.questions[0]?.id ?? 0, 'yes')
+  assert.deepEqual(await m.end(second.run(pid).result), ['a', 'b', 'c', 'd'])
+})
+
+test('approvals are asked again, since nobody’s word outlives the kernel that heard it', async () => {
+  const m = machine()
+  let paid = 0
+  const pay = tool('pay', 'idempotent', () => ++paid)
+  const pays = program('pays', async (sys) => sys.call('pay', { to: 'bob' }))
+  const options = { programs: [pays], tools: [pay], law: { rules: [{ id: 'ask', effect: 'ask' as const, tool: 'pay' }] } }
+  const first = m.boot(options)
+  const { pid } = first.spawn(pays, null)
+  await settle()
+  assert.deepEqual(first.questions.map(({ kind, detail }) => [kind, detail]), [['approval', { tool: 'pay', input: { to: 'bob' } }]])
+  m.crash()
+  const second = m.boot(options)
+  second.resume()
+  await settle()
+  assert.equal(paid, 0)
+  assert.deepEqual(second.questions.map(({ kind }) => kind), ['approval'])
+  second.answer(second.questions[0]?.id ?? 0, 'allow')
+  assert.equal(await m.end(second.run(pid).result), 1)
+})
+
+test('an effect in doubt is a question with its key; the person’s word decides', async () => {
+  for (const [answer, value, expected] of [
+    ['done', 'receipt', ['receipt', 1]],
+    ['retry', undefined, ['paid', 2]],
+    ['fail', undefined, ['IN_DOUBT', 1]],
+  ] as const) {
+    const m = machine()
+    const keys: string[] = []
+    let hangs = true
+    const pay = tool('pay', 'once', (_input, { idempotencyKey }) => {
+      keys.push(idempotencyKey)
+      return hangs ? never() : 'paid'
+    })
+    const pays = program('pays', async (sys) => sys.call('pay', {}).catch((error: unknown) => (error as PolityError).code))
+    const first = m.boot({ programs: [pays], tools: [pay] })
+    const { pid } = first.spawn(pays, null)
+    await settle()
+    m.crash()
+    hangs = false
+    const second = m.boot({ programs: [pays], tools: [pay] })
+    second.resume()
+    await settle()
+    const [question] = second.questions
+    assert.equal(question?.kind, 'in-doubt')
+    assert.equal((question?.detail as { idempotencyKey: string }).idempotencyKey, keys[0])
+    second.answer(question?.id ?? 0, answer, value)
+    assert.deepEqual([await m.end(second.run(pid).result), keys.length], expected)
+    assert.equal(new Set(keys).size, 1)
+  }
+})
+
+test('notes and files outlive kernels: notes by principal, files by tree', async () => {
+  const m = machine()
+  const notes = program('notes', async (sys) => {
+    const id = await sys.remember(`the sky over ${sys.principal} is blue`)
+    await sys.write('a', sys.principal)
+    await sys.ask('go on?')
+    return [id, (await sys.recall('sky')).map(({ text }) => text), await sys.read('a')]
+  })
+  const first = m.boot({ programs: [notes] })
+  for (const principal of ['ann', 'bob']) first.spawn(notes, null, { principal })
+  await settle()
+  m.crash()
+  const second = m.boot({ programs: [notes] })
+  const runs = second.resume()
+  await settle()
+  for (const { id } of second.questions) second.answer(id, 'yes')
+  const results = (await m.end(Promise.all(runs.map((run) => run.result)))) as unknown as [string, string[], string][]
+  assert.deepEqual(results.map(([, found, read]) => [found, read]), [
+    [['the sky over ann is blue'], 'ann'],
+    [['the sky over bob is blue'], 'bob'],
+  ])
+  const later = program('later', async (sys) => (await sys.recall('sky')).map(({ id }) => id))
+  m.crash()
+  const third = m.boot({ programs: [later] })
+  assert.deepEqual(await m.end(third.spawn(later, null, { principal: 'ann' }).result), [results[0]?.[0]])
+  assert.deepEqual(await m.end(third.spawn(later, null, { principal: 'eve' }).result), [])
+})
+
+test('two forks at once take two children from the budget, and a fork made during a call shares its effect', async () => {
+  const m = machine()
+  let paid = 0
+  let free = (): void => {}
+  const pay = tool('pay', 'once', async () => {
+    await new Promise<void>((resolve) => (free = resolve))
+    return ++paid
+  })
+  const forks = program('forks', async (sys) => {
+    const paying = sys.call('pay', {})
+    const results = await Promise.allSettled([sys.fork(), sys.fork()])
+    const pids = results.map((one) => (one.status === 'fulfilled' ? one.value : (one.reason as PolityError).code))
+    return [pids.includes(0) ? 'child' : pids[1], await paying] as Json
+  })
+  const kernel = m.boot({ programs: [forks], tools: [pay] })
+  const run = kernel.spawn(forks, null, { budget: { children: 1 } })
+  await settle()
+  assert.equal(kernel.questions.length, 0, 'nothing is in doubt')
+  const child = kernel.ps().find(({ parent }) => parent === run.pid)
+  assert(child !== undefined)
+  const told = kernel.run(child.pid).result
+  free()
+  assert.deepEqual(await m.end(told).catch((error: PolityError) => error.code), ['child', 1])
+  assert.deepEqual(await m.end(run.result), ['BUDGET_EXCEEDED', 1])
+  assert.equal(run.usage.children, 1)
+})
