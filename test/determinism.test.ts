@@ -6,8 +6,9 @@
  * result. A *wild* tree may race, kill, restore and post while others write; of it we ask that it ends and that the journal
  * repeats it.
  *
- *   POLITY_CASES=500 POLITY_SEED=7 …   that many programs from that seed; POLITY_LONG=1 for 10,000
+ *   POLITY_CASES=500 POLITY_SEED=7 …   that many programs from that seed; POLITY_LONG=1 for 50,000 instead of 10,000
  */
+// oxlint-disable unicorn/consistent-function-scoping -- a test reads best with its parts beside it
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
@@ -24,7 +25,7 @@ import type { End, RecordingStore } from './world.ts'
 import type { Durability } from '../src/kernel/drivers.ts'
 import { codeOf, cutStore, endOf, recordingStore, settled, tool } from './world.ts'
 
-const CASES = Number(process.env['POLITY_CASES'] ?? (process.env['POLITY_LONG'] === '1' ? 10_000 : 2_000))
+const CASES = Number(process.env['POLITY_CASES'] ?? (process.env['POLITY_LONG'] === '1' ? 50_000 : 10_000))
 const SEED = Number(process.env['POLITY_SEED'] ?? Date.now() % 2 ** 31)
 
 // ------------------------------------------------------------------------------------------------------------ programs
@@ -36,7 +37,21 @@ type Node =
   | { readonly do: 'again'; readonly of: Node }
   | { readonly do: 'child'; readonly of: Node; readonly wait: boolean; readonly wallMs: number }
   | { readonly do: 'kill'; readonly of: Node; readonly after: number }
-  | { readonly do: 'generate' | 'sleep' | 'random' | 'drawn' | 'now' | 'remember' | 'recall' | 'mail' | 'post' | 'receive'; readonly arg: number }
+  | {
+      readonly do:
+        | 'generate'
+        | 'sleep'
+        | 'random'
+        | 'drawn'
+        | 'now'
+        | 'remember'
+        | 'recall'
+        | 'mail'
+        | 'post'
+        | 'receive'
+        | 'letter'
+      readonly arg: number
+    }
   | { readonly do: 'call'; readonly name: string; readonly arg: number }
   | { readonly do: 'read' | 'write' | 'remove'; readonly path: number; readonly arg: number }
   | { readonly do: 'list' | 'fork' | 'pid' }
@@ -65,7 +80,9 @@ async function live(sys: Sys, node: Node, to: Pid): Promise<Json> {
     case 'race':
       return Promise.race(node.of.map(go))
     case 'settled':
-      return (await Promise.allSettled(node.of.map(go))).map((one) => (one.status === 'fulfilled' ? one.value : failure(one.reason)))
+      return (await Promise.allSettled(node.of.map(go))).map((one) =>
+        one.status === 'fulfilled' ? one.value : failure(one.reason),
+      )
     case 'loop': {
       let value: Json = null
       for (let i = 0; i < node.times; i++) value = [value, await go(node.of)]
@@ -87,7 +104,11 @@ async function live(sys: Sys, node: Node, to: Pid): Promise<Json> {
       return [restored, value]
     }
     case 'child': {
-      const pid = await sys.spawn(CHILD, { tree: node.of, to: sys.pid }, node.wallMs === 0 ? {} : { budget: { wallMs: node.wallMs } })
+      const pid = await sys.spawn(
+        CHILD,
+        { tree: node.of, to: sys.pid },
+        node.wallMs === 0 ? {} : { budget: { wallMs: node.wallMs } },
+      )
       return node.wait ? sys.wait(pid) : null
     }
     case 'kill': {
@@ -115,6 +136,11 @@ async function live(sys: Sys, node: Node, to: Pid): Promise<Json> {
     case 'post':
       for (let i = 0; i < node.arg; i++) await sys.send(to === 0 ? sys.pid : to, i)
       return null
+    case 'letter':
+      // To itself, and waiting in its mailbox for a while.
+      await sys.send(sys.pid, node.arg)
+      await sys.sleep(node.arg)
+      return (await sys.receive({ from: sys.pid, timeoutMs: 1e6 })).body
     case 'receive':
       return (await sys.receive({ timeoutMs: 20 * node.arg })).body
     case 'generate':
@@ -169,23 +195,43 @@ const pureLeaf = fc.oneof(
 )
 const stateLeaf = fc.oneof(
   { weight: 3, arbitrary: pureLeaf },
-  fc.record({ do: fc.constantFrom('read' as const, 'write' as const, 'remove' as const), path: fc.nat({ max: 1 }), arg: small }),
+  fc.record({
+    do: fc.constantFrom('read' as const, 'write' as const, 'remove' as const),
+    path: fc.nat({ max: 1 }),
+    arg: small,
+  }),
   fc.record({ do: fc.constantFrom('list' as const, 'pid' as const) }),
   fc.record({ do: fc.constant('drawn' as const), arg: small }),
 )
 /** Its values change with the stream of random numbers, the clock, or what others of the tree do. */
-const noteLeaf = fc.record({ do: fc.constantFrom('remember' as const, 'recall' as const, 'random' as const), arg: small })
+const noteLeaf = fc.record({
+  do: fc.constantFrom('remember' as const, 'recall' as const, 'random' as const),
+  arg: small,
+})
 
-const shape = <K extends 'seq' | 'all' | 'race' | 'settled'>(kind: K, of: fc.Arbitrary<Node>, maxLength = 3): fc.Arbitrary<Node> =>
-  fc.record({ do: fc.constant(kind), of: fc.array(of, { minLength: 1, maxLength }) })
-const repeated = (kind: 'loop' | 'hop', of: fc.Arbitrary<Node>): fc.Arbitrary<Node> => fc.record({ do: fc.constant(kind), times: fc.integer({ min: 1, max: kind === 'hop' ? 5 : 2 }), of })
+const shape = <K extends 'seq' | 'all' | 'race' | 'settled'>(
+  kind: K,
+  of: fc.Arbitrary<Node>,
+  maxLength = 3,
+): fc.Arbitrary<Node> => fc.record({ do: fc.constant(kind), of: fc.array(of, { minLength: 1, maxLength }) })
+const repeated = (kind: 'loop' | 'hop', of: fc.Arbitrary<Node>): fc.Arbitrary<Node> =>
+  fc.record({ do: fc.constant(kind), times: fc.integer({ min: 1, max: kind === 'hop' ? 5 : 2 }), of })
 const tried = (of: fc.Arbitrary<Node>): fc.Arbitrary<Node> => fc.record({ do: fc.constant('try' as const), of, or: of })
 
 const { pure } = fc.letrec<{ pure: Node }>((tie) => ({
-  pure: fc.oneof({ maxDepth: 2 }, pureLeaf, shape('seq', tie('pure')), shape('settled', tie('pure')), repeated('loop', tie('pure')), repeated('hop', tie('pure')), tried(tie('pure'))),
+  pure: fc.oneof(
+    { maxDepth: 2 },
+    pureLeaf,
+    shape('seq', tie('pure')),
+    shape('settled', tie('pure')),
+    repeated('loop', tie('pure')),
+    repeated('hop', tie('pure')),
+    tried(tie('pure')),
+  ),
 }))
 
-const children = (of: fc.Arbitrary<Node>, wallMs: fc.Arbitrary<number>): fc.Arbitrary<Node> => fc.record({ do: fc.constant('child' as const), of, wait: fc.boolean(), wallMs })
+const children = (of: fc.Arbitrary<Node>, wallMs: fc.Arbitrary<number>): fc.Arbitrary<Node> =>
+  fc.record({ do: fc.constant('child' as const), of, wait: fc.boolean(), wallMs })
 
 /** Trees whose value is a function of the answers. `more` are leaves that a fork may answer otherwise than its origin. */
 const steadyTree = (more: readonly fc.Arbitrary<Node>[]): fc.Arbitrary<Node> =>
@@ -202,23 +248,39 @@ const steadyTree = (more: readonly fc.Arbitrary<Node>[]): fc.Arbitrary<Node> =>
     ),
   })).steady
 
-const mailLeaf = fc.record({ do: fc.constant('mail' as const), arg: fc.integer({ min: 1, max: 3 }) })
+const mailLeaf = fc.record({
+  do: fc.constantFrom('mail' as const, 'letter' as const),
+  arg: fc.integer({ min: 1, max: 3 }),
+})
 const againOnce = (of: fc.Arbitrary<Node>): fc.Arbitrary<Node> => fc.record({ do: fc.constant('again' as const), of })
-const twoOf = (...parts: readonly fc.Arbitrary<Node>[]): fc.Arbitrary<Node> => fc.tuple(...parts).map((of) => ({ do: 'seq' as const, of }))
+const twoOf = (...parts: readonly fc.Arbitrary<Node>[]): fc.Arbitrary<Node> =>
+  fc.tuple(...parts).map((of) => ({ do: 'seq' as const, of }))
 
 const cutSteady = steadyTree([noteLeaf, mailLeaf])
 const forkSteady = steadyTree([])
 const forkLeaf: fc.Arbitrary<Node> = fc.constant({ do: 'fork' as const })
 
 /** For cuts: with a snapshot and a fork somewhere on the way. */
-const cutTree = fc.oneof(cutSteady, twoOf(cutSteady, againOnce(cutSteady), cutSteady), twoOf(cutSteady, forkLeaf, cutSteady))
+const cutTree = fc.oneof(
+  cutSteady,
+  twoOf(cutSteady, againOnce(cutSteady), cutSteady),
+  twoOf(cutSteady, forkLeaf, cutSteady),
+)
 /** For forks: without what a fork draws, hears or remembers on its own. */
 const forkTree = fc.oneof(forkSteady, twoOf(forkSteady, againOnce(forkSteady), forkSteady))
 
 const wildTree: fc.Arbitrary<Node> = fc.letrec<{ wild: Node }>((tie) => ({
   wild: fc.oneof(
     { maxDepth: 3 },
-    { weight: 4, arbitrary: fc.oneof(stateLeaf, noteLeaf, mailLeaf, fc.record({ do: fc.constantFrom('now' as const, 'post' as const, 'receive' as const), arg: small })) as fc.Arbitrary<Node> },
+    {
+      weight: 4,
+      arbitrary: fc.oneof(
+        stateLeaf,
+        noteLeaf,
+        mailLeaf,
+        fc.record({ do: fc.constantFrom('now' as const, 'post' as const, 'receive' as const), arg: small }),
+      ) as fc.Arbitrary<Node>,
+    },
     { weight: 2, arbitrary: shape('seq', tie('wild'), 4) },
     { weight: 2, arbitrary: shape('all', tie('wild')) },
     { weight: 2, arbitrary: shape('race', tie('wild')) },
@@ -227,15 +289,22 @@ const wildTree: fc.Arbitrary<Node> = fc.letrec<{ wild: Node }>((tie) => ({
     { weight: 1, arbitrary: repeated('hop', tie('wild')) },
     { weight: 2, arbitrary: tried(tie('wild')) },
     { weight: 1, arbitrary: children(tie('wild'), fc.constantFrom(0, 0, 15)) },
-    { weight: 1, arbitrary: fc.record({ do: fc.constant('kill' as const), of: tie('wild'), after: fc.nat({ max: 20 }) }) },
+    {
+      weight: 1,
+      arbitrary: fc.record({ do: fc.constant('kill' as const), of: tie('wild'), after: fc.nat({ max: 20 }) }),
+    },
   ),
 })).wild
 /** Snapshots and forks inside parallel work multiply; two are plenty. */
 const wild = fc.oneof(
   wildTree,
   fc.tuple(wildTree, wildTree, wildTree).map(([a, b, c]): Node => ({ do: 'seq', of: [a, { do: 'again', of: b }, c] })),
-  fc.tuple(wildTree, wildTree, wildTree).map(([a, b, c]): Node => ({ do: 'all', of: [a, { do: 'again', of: b }, { do: 'again', of: c }] })),
-  fc.tuple(wildTree, wildTree, wildTree).map(([a, b, c]): Node => ({ do: 'all', of: [a, { do: 'seq', of: [b, { do: 'fork' }, c] }] })),
+  fc
+    .tuple(wildTree, wildTree, wildTree)
+    .map(([a, b, c]): Node => ({ do: 'all', of: [a, { do: 'again', of: b }, { do: 'again', of: c }] })),
+  fc
+    .tuple(wildTree, wildTree, wildTree)
+    .map(([a, b, c]): Node => ({ do: 'all', of: [a, { do: 'seq', of: [b, { do: 'fork' }, c] }] })),
 )
 
 // -------------------------------------------------------------------------------------------------------------- worlds
@@ -250,28 +319,39 @@ interface World {
 
 /** What varies between worlds and must not matter: how events are gathered into commits, and processes into rounds. */
 function limitsOf(seed: number) {
-  return { commitEventsMax: [1, 2, 4_096][seed % 3] as number, roundDeliveriesMax: [1, 2, 128][(seed >> 2) % 3] as number, callsPerProcessMax: 3_000 }
+  return {
+    commitEventsMax: [1, 2, 4_096][seed % 3] as number,
+    roundDeliveriesMax: [1, 2, 128][(seed >> 2) % 3] as number,
+    callsPerProcessMax: 3_000,
+  }
 }
 
 /** The store at hand: how long a commit takes, and what it survives, must not matter either. */
 function storeOf(seed: number, clock: Clock): RecordingStore {
   const durability = (['relaxed', 'strict', 'memory'] as const)[(seed >> 4) % 3] as Durability
   const ms = (seed >> 6) % 4
-  return recordingStore(durability === 'memory' || ms === 0 ? { durability } : { durability, slowly: (done) => void clock.after(ms - 1, done) })
+  return recordingStore(
+    durability === 'memory' || ms === 0
+      ? { durability }
+      : { durability, slowly: (done) => void clock.after(ms - 1, done) },
+  )
 }
 
 function createWorld(seed: number, given?: RecordingStore, startMs = 1_700_000_000_000, root = program(ROOT)): World {
   const clock = simulatedClock({ seed, startMs })
   const store = given ?? storeOf(seed, clock)
   const asked: string[] = []
-  const delay = (stream: number, index: number): number => Math.max(0, Math.floor(randomAt(seed, stream, index) * 40) - 8)
+  const delay = (stream: number, index: number): number =>
+    Math.max(0, Math.floor(randomAt(seed, stream, index) * 40) - 8)
   const model = scripted(
     (call) => {
       const { pid = 0, n = 0 } = (call.providerOptions?.['polity'] ?? {}) as { pid?: number; n?: number }
       asked.push(`${pid}.${n}`)
       const text = promptText(call.prompt)
       const delayMs = delay(text.length * 7 + text.charCodeAt(text.length - 2), n)
-      return text.includes('question 5') ? { error: { statusCode: 400 }, delayMs } : { text: `answer to ${text}`, delayMs }
+      return text.includes('question 5')
+        ? { error: { statusCode: 400 }, delayMs }
+        : { text: `answer to ${text}`, delayMs }
     },
     { clock },
   )
@@ -288,7 +368,14 @@ function createWorld(seed: number, given?: RecordingStore, startMs = 1_700_000_0
       return input
     }),
   ]
-  const kernel = createKernel({ store, clock, models: { scripted: model }, tools, programs: [root, program(CHILD)], limits: limitsOf(seed) })
+  const kernel = createKernel({
+    store,
+    clock,
+    models: { scripted: model },
+    tools,
+    programs: [root, program(CHILD)],
+    limits: limitsOf(seed),
+  })
   return { clock, store, kernel, asked }
 }
 
@@ -316,7 +403,11 @@ async function assertReplays({ kernel, clock, store }: World): Promise<void> {
   for (const { start, end } of store.processes()) {
     if (end === undefined) continue
     const report = await settled(clock, kernel.replay(start.pid))
-    assert.equal(report.same, true, `process ${start.pid} (${start.program}, ${end.state}) does not replay: ${report.difference}`)
+    assert.equal(
+      report.same,
+      true,
+      `process ${start.pid} (${start.program}, ${end.state}) does not replay: ${report.difference}`,
+    )
   }
 }
 
@@ -324,16 +415,24 @@ async function assertReplays({ kernel, clock, store }: World): Promise<void> {
 function assertNoTwins(store: RecordingStore): void {
   const seen = new Map<string, Pid>()
   for (const { start } of store.processes()) {
-    if (start.parent === null || eventsOf(store, start.parent).some((event) => event.type === 'process-rewind')) continue
+    if (start.parent === null || eventsOf(store, start.parent).some((event) => event.type === 'process-rewind'))
+      continue
     const from = `${start.parent}.${start.parentCall}`
-    assert.equal(seen.get(from), undefined, `processes ${seen.get(from)} and ${start.pid} both come from call ${start.parentCall} of process ${start.parent}`)
+    assert.equal(
+      seen.get(from),
+      undefined,
+      `processes ${seen.get(from)} and ${start.pid} both come from call ${start.parentCall} of process ${start.parent}`,
+    )
     seen.set(from, start.pid)
   }
 }
 
 /** The first call in which two runs differ; undefined if they make the same calls. Pids are places in the journal, so they may. */
 function firstDifference(a: readonly CallStart[], b: readonly CallStart[]): number | undefined {
-  const written = (start: CallStart | undefined): string => JSON.stringify([start?.call, start?.args], (key, value: unknown) => (['pid', 'from', 'to'].includes(key) ? 0 : value))
+  const written = (start: CallStart | undefined): string =>
+    JSON.stringify([start?.call, start?.args], (key, value: unknown) =>
+      ['pid', 'from', 'to'].includes(key) ? 0 : value,
+    )
   for (let n = 0; n < Math.max(a.length, b.length); n++) if (written(a[n]) !== written(b[n])) return n
   return undefined
 }
@@ -359,7 +458,9 @@ function changed(tree: Node, place: number, how: 'change' | 'insert' | 'remove')
 
 function countLeaves(node: Node): number {
   if ('of' in node && node.do !== 'child' && node.do !== 'kill') {
-    const inside = Array.isArray(node.of) ? node.of.reduce((sum: number, one: Node) => sum + countLeaves(one), 0) : countLeaves(node.of as Node)
+    const inside = Array.isArray(node.of)
+      ? node.of.reduce((sum: number, one: Node) => sum + countLeaves(one), 0)
+      : countLeaves(node.of as Node)
     return inside + (node.do === 'try' ? countLeaves(node.or) : 0)
   }
   return 1
@@ -377,9 +478,14 @@ const seeds = fc.nat({ max: 1_000_000 })
 const share = fc.double({ min: 0, max: 1, noNaN: true })
 
 /** Cuts the journal of a run somewhere, resumes what is left in another kernel, and lets it end. */
-async function resumeFromCut(seed: number, before: Lived, part: number, root?: Program): Promise<{ world: World; end: End; kept: readonly JournalEvent[] } | undefined> {
+async function resumeFromCut(
+  seed: number,
+  before: Lived,
+  part: number,
+  root?: Program,
+): Promise<{ world: World; end: End; kept: readonly JournalEvent[] } | undefined> {
   if (before.store.durability === 'memory') return undefined
-  const count = Math.floor(part * before.store.batches.length)
+  const count = Math.round(part * before.store.batches.length)
   const store = cutStore(before.store.batches, count)
   const kept = eventsOf(store, before.pid)
   if (kept.length === 0 || kept.at(-1)?.type === 'process-end') return undefined
@@ -425,7 +531,14 @@ test('a wild run ends, replays, and does both again after a cut anywhere', () =>
 
 test('a fork at any call has its origin’s past, repeats no effect of it, and a steady one ends with an equal result', () =>
   cases(
-    fc.tuple(fc.oneof({ weight: 3, arbitrary: fc.tuple(forkTree, fc.constant(true)) }, { weight: 1, arbitrary: fc.tuple(wild, fc.constant(false)) }), seeds, share),
+    fc.tuple(
+      fc.oneof(
+        { weight: 3, arbitrary: fc.tuple(forkTree, fc.constant(true)) },
+        { weight: 1, arbitrary: fc.tuple(wild, fc.constant(false)) },
+      ),
+      seeds,
+      share,
+    ),
     async ([[tree, isSteady], seed, part]) => {
       const lived = await run(seed, tree)
       const { kernel, clock, store, pid, asked } = lived
@@ -441,9 +554,17 @@ test('a fork at any call has its origin’s past, repeats no effect of it, and a
       assert.equal(head?.type === 'process-start' ? head.forkOf?.pid : undefined, pid)
       if (at !== undefined) {
         const made = startsOf(own).map((start) => start.n)
-        assert.deepEqual(made, made.map((_, i) => at + i), 'its own calls are those from the fork on')
+        assert.deepEqual(
+          made,
+          made.map((_, i) => at + i),
+          'its own calls are those from the fork on',
+        )
         // What its origin left without an end (it lost a race and was cancelled) has to be asked again.
-        const ended = new Set(eventsOf(store, pid).flatMap((event) => (event.type === 'call-end' && event.n < at ? [`${fork.pid}.${event.n}`] : [])))
+        const ended = new Set(
+          eventsOf(store, pid).flatMap((event) =>
+            event.type === 'call-end' && event.n < at ? [`${fork.pid}.${event.n}`] : [],
+          ),
+        )
         const repeated = asked.slice(askedBefore).filter((one) => ended.has(one))
         assert.deepEqual(repeated, [], 'it asks nothing again that its origin was answered')
       }
@@ -453,9 +574,50 @@ test('a fork at any call has its origin’s past, repeats no effect of it, and a
     0.2,
   ))
 
+test('spawns, forks and messages in the middle of others’ traffic are done once, wherever the journal is cut', async () => {
+  const busy: Node = {
+    do: 'loop',
+    times: 20,
+    of: {
+      do: 'seq',
+      of: [
+        { do: 'write', path: 0, arg: 1 },
+        { do: 'hop', times: 3, of: { do: 'call', name: 'hop', arg: 2 } },
+      ],
+    },
+  }
+  const crowd: Node[] = Array.from({ length: 4 }, () => ({ do: 'child', of: busy, wait: false, wallMs: 0 }))
+  const middle: Node = {
+    do: 'seq',
+    of: [
+      ...crowd,
+      { do: 'fork' },
+      { do: 'letter', arg: 1 },
+      { do: 'mail', arg: 3 },
+      { do: 'child', of: { do: 'generate', arg: 1 }, wait: true, wallMs: 0 },
+    ],
+  }
+  // Seeds whose stores keep each start on its own, at once and slowly.
+  for (const seed of [0, 64, 192]) {
+    const lived = await run(seed, middle)
+    for (let count = 1; count <= lived.store.batches.length; count++) {
+      const again = await resumeFromCut(seed, lived, count / lived.store.batches.length)
+      if (again === undefined) continue
+      assert.deepEqual(again.end, lived.end, `cut after commit ${count}, seed ${seed}`)
+      assertNoTwins(again.world.store)
+    }
+  }
+})
+
 test('a changed program is caught at its first differing call, which is named', () =>
   cases(
-    fc.tuple(cutSteady, seeds, fc.nat({ max: 1_000 }), fc.constantFrom('change' as const, 'insert' as const, 'remove' as const), share),
+    fc.tuple(
+      cutSteady,
+      seeds,
+      fc.nat({ max: 1_000 }),
+      fc.constantFrom('change' as const, 'insert' as const, 'remove' as const),
+      share,
+    ),
     async ([tree, seed, place, how, part]) => {
       const mutant = program(ROOT, (given) => changed(given, place, how))
       const lived = await run(seed, tree)
@@ -464,7 +626,12 @@ test('a changed program is caught at its first differing call, which is named', 
       const differing = firstDifference(was, startsOf(eventsOf(other.store, other.pid)))
       if (differing === undefined) return
 
-      const changedWorld = createWorld(seed, cutStore(lived.store.batches, lived.store.batches.length), lived.clock.now(), mutant)
+      const changedWorld = createWorld(
+        seed,
+        cutStore(lived.store.batches, lived.store.batches.length),
+        lived.clock.now(),
+        mutant,
+      )
       const report = await settled(changedWorld.clock, changedWorld.kernel.replay(lived.pid))
       assert.equal(report.same, false, `replay does not notice that call ${differing} is another`)
       assert.match(report.difference ?? '', new RegExp(`\\bcall ${differing}\\b`))
@@ -472,7 +639,11 @@ test('a changed program is caught at its first differing call, which is named', 
       const again = await resumeFromCut(seed, lived, part, mutant)
       if (again === undefined) return
       if (startsOf(again.kept).length > differing) {
-        assert.equal(codeOf(again.end), 'REPLAY_MISMATCH', `the journal has ${startsOf(again.kept).length} calls, call ${differing} is another`)
+        assert.equal(
+          codeOf(again.end),
+          'REPLAY_MISMATCH',
+          `the journal has ${startsOf(again.kept).length} calls, call ${differing} is another`,
+        )
         assert.match('message' in again.end ? again.end.message : '', new RegExp(`\\bcall ${differing}\\b`))
       }
     },

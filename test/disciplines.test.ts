@@ -2,6 +2,7 @@
  * Disciplines: who goes next on a busy core. Each is asked for the one thing it is chosen for, on a simulated server, and all
  * of them that nobody starves who should not.
  */
+// oxlint-disable unicorn/consistent-function-scoping -- a test reads best with its parts beside it
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import fc from 'fast-check'
@@ -35,22 +36,49 @@ interface Served {
 }
 
 /** Serves jobs on one slot of one-second calls; returns every call in the order in which it was served. */
-async function serve(discipline: DisciplineName, jobs: readonly Job[], { slots = 1, ...disciplineOptions }: DisciplineOptions & { slots?: number } = {}): Promise<Served[]> {
+async function serve(
+  discipline: DisciplineName,
+  jobs: readonly Job[],
+  { slots = 1, ...disciplineOptions }: DisciplineOptions & { slots?: number } = {},
+): Promise<Served[]> {
   const clock = simulatedClock({ seed: 5 })
-  const server = simulated({ clock, slots, latencyMs: 0, prefillTokensPerSecond: 1e9, decodeTokensPerSecond: SECOND_TOKENS, outputTokens: SECOND_TOKENS })
-  const world = createWorld({ clock, store: recordingStore({ durability: 'memory' }), models: { server }, discipline, disciplineOptions })
+  const server = simulated({
+    clock,
+    slots,
+    latencyMs: 0,
+    prefillTokensPerSecond: 1e9,
+    decodeTokensPerSecond: SECOND_TOKENS,
+    outputTokens: SECOND_TOKENS,
+  })
+  const world = createWorld({
+    clock,
+    store: recordingStore({ durability: 'memory' }),
+    models: { server },
+    discipline,
+    disciplineOptions,
+  })
   const served: Served[] = []
   const startedAt = clock.now()
   const runs = jobs.map(({ name, at = 0, calls = 1, priority, principal, deadlineMs }) => {
     const job = async (sys: Sys): Promise<null> => {
       for (let i = 0; i < calls; i++) {
-        await sys.generate({ prompt: name, maxOutputTokens: SECOND_TOKENS, ...(deadlineMs === undefined ? {} : { deadlineMs }) })
+        await sys.generate({
+          prompt: name,
+          maxOutputTokens: SECOND_TOKENS,
+          ...(deadlineMs === undefined ? {} : { deadlineMs }),
+        })
         served.push({ name, at: (clock.now() - startedAt) / 1_000 })
       }
       return null
     }
-    const spawn = () => world.kernel.spawn(job, null, { ...(priority === undefined ? {} : { priority }), ...(principal === undefined ? {} : { principal }) }).result
-    return at === 0 ? spawn() : new Promise((resolve, reject) => void clock.after(at * 1_000, () => spawn().then(resolve, reject)))
+    const spawn = () =>
+      world.kernel.spawn(job, null, {
+        ...(priority === undefined ? {} : { priority }),
+        ...(principal === undefined ? {} : { principal }),
+      }).result
+    return at === 0
+      ? spawn()
+      : new Promise((resolve, reject) => void clock.after(at * 1_000, () => spawn().then(resolve, reject)))
   })
   await world.settled(Promise.all(runs))
   assert.equal(server.stats().refused, 0)
@@ -58,34 +86,74 @@ async function serve(discipline: DisciplineName, jobs: readonly Job[], { slots =
 }
 
 const names = (served: readonly Served[]): string => served.map(({ name }) => name).join('')
-const count = (served: readonly Served[], name: string, until = Infinity): number => served.filter((one) => one.name === name && one.at <= until).length
-const median = (values: readonly number[]): number => values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] as number
+const count = (served: readonly Served[], name: string, until = Infinity): number =>
+  served.filter((one) => one.name === name && one.at <= until).length
+const median = (values: readonly number[]): number =>
+  values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] as number
 
 test('fifo serves in the order of arrival', async () => {
-  assert.equal(names(await serve('fifo', [{ name: 'a' }, { name: 'b', at: 0.1 }, { name: 'c', at: 0.2, priority: 100 }, { name: 'd', at: 0.3, deadlineMs: 1 }])), 'abcd')
+  assert.equal(
+    names(
+      await serve('fifo', [
+        { name: 'a' },
+        { name: 'b', at: 0.1 },
+        { name: 'c', at: 0.2, priority: 100 },
+        { name: 'd', at: 0.3, deadlineMs: 1 },
+      ]),
+    ),
+    'abcd',
+  )
 })
 
 test('round-robin gives each process a turn: a long one does not hold up the short ones', async () => {
   const clock = simulatedClock()
-  const server = simulated({ clock, slots: 1, latencyMs: 0, prefillTokensPerSecond: 1e9, decodeTokensPerSecond: SECOND_TOKENS, outputTokens: SECOND_TOKENS })
+  const server = simulated({
+    clock,
+    slots: 1,
+    latencyMs: 0,
+    prefillTokensPerSecond: 1e9,
+    decodeTokensPerSecond: SECOND_TOKENS,
+    outputTokens: SECOND_TOKENS,
+  })
   const world = createWorld({ clock, models: { server }, discipline: 'round-robin' })
   const order: string[] = []
-  const ask = (sys: Sys, name: string): Promise<unknown> => sys.generate({ prompt: name, maxOutputTokens: SECOND_TOKENS }).then(() => order.push(name))
-  const greedy = defineProgram('greedy', async (sys) => (await Promise.all(Array.from({ length: 8 }, () => ask(sys, 'G'))), null))
-  const modest = defineProgram('modest', async (sys) => (await sys.sleep(100), await ask(sys, 'm'), await ask(sys, 'm'), null))
+  const ask = (sys: Sys, name: string): Promise<unknown> =>
+    sys.generate({ prompt: name, maxOutputTokens: SECOND_TOKENS }).then(() => order.push(name))
+  const greedy = defineProgram(
+    'greedy',
+    async (sys) => (await Promise.all(Array.from({ length: 8 }, () => ask(sys, 'G'))), null),
+  )
+  const modest = defineProgram(
+    'modest',
+    async (sys) => (await sys.sleep(100), await ask(sys, 'm'), await ask(sys, 'm'), null),
+  )
   await world.settled(Promise.all([world.kernel.spawn(greedy, null).result, world.kernel.spawn(modest, null).result]))
   // The modest one arrives behind eight calls and is served at once, both times.
   assert.ok(order.slice(0, 5).filter((name) => name === 'm').length === 2, order.join(''))
 })
 
 test('deadline serves who is due first; who has none comes last', async () => {
-  const served = await serve('deadline', [{ name: '0' }, { name: 'none' }, { name: 'c', deadlineMs: 30_000 }, { name: 'a', deadlineMs: 10_000 }, { name: 'b', deadlineMs: 20_000 }].map((job, i) => ({ ...job, at: i / 100 })))
+  const served = await serve(
+    'deadline',
+    [
+      { name: '0' },
+      { name: 'none' },
+      { name: 'c', deadlineMs: 30_000 },
+      { name: 'a', deadlineMs: 10_000 },
+      { name: 'b', deadlineMs: 20_000 },
+    ].map((job, i) => ({ ...job, at: i / 100 })),
+  )
   assert.equal(names(served), '0abcnone')
 })
 
 describe('priority', () => {
   test('serves the higher first', async () => {
-    const served = await serve('priority', [{ name: '0' }, { name: 'c', priority: 1 }, { name: 'a', priority: 3 }, { name: 'b', priority: 2 }].map((job, i) => ({ ...job, at: i / 100 })))
+    const served = await serve(
+      'priority',
+      [{ name: '0' }, { name: 'c', priority: 1 }, { name: 'a', priority: 3 }, { name: 'b', priority: 2 }].map(
+        (job, i) => ({ ...job, at: i / 100 }),
+      ),
+    )
     assert.equal(names(served), '0abc')
   })
 
@@ -100,7 +168,8 @@ describe('priority', () => {
 })
 
 describe('fair-share', () => {
-  const crowd = (principal: string, processes: number): Job[] => Array.from({ length: processes }, () => ({ name: principal, principal, calls: 400 / processes }))
+  const crowd = (principal: string, processes: number): Job[] =>
+    Array.from({ length: processes }, () => ({ name: principal, principal, calls: 400 / processes }))
 
   test('gives principals equal shares, however many processes each has', async () => {
     const served = await serve('fair-share', [...crowd('a', 20), ...crowd('b', 2)])
@@ -109,9 +178,15 @@ describe('fair-share', () => {
   })
 
   test('converges to the weights', async () => {
-    const served = await serve('fair-share', [...crowd('a', 8), ...crowd('b', 8), ...crowd('c', 8)], { weights: { a: 5, b: 3, c: 2 } })
+    const served = await serve('fair-share', [...crowd('a', 8), ...crowd('b', 8), ...crowd('c', 8)], {
+      weights: { a: 5, b: 3, c: 2 },
+    })
     const shares = ['a', 'b', 'c'].map((name) => count(served, name, 300) / 300)
-    for (const [i, share] of [0.5, 0.3, 0.2].entries()) assert.ok(Math.abs((shares[i] as number) - share) <= 0.05, `shares ${shares.map((one) => one.toFixed(3)).join(', ')}`)
+    for (const [i, share] of [0.5, 0.3, 0.2].entries())
+      assert.ok(
+        Math.abs((shares[i] as number) - share) <= 0.05,
+        `shares ${shares.map((one) => one.toFixed(3)).join(', ')}`,
+      )
   })
 
   test('who was idle gets no credit for it, and who comes late waits for nobody’s past', async () => {
@@ -123,8 +198,20 @@ describe('fair-share', () => {
 
   test('calls that were cancelled in the queue are not held against their principal', async () => {
     const clock = simulatedClock()
-    const server = simulated({ clock, slots: 1, latencyMs: 0, prefillTokensPerSecond: 1e9, decodeTokensPerSecond: SECOND_TOKENS, outputTokens: SECOND_TOKENS })
-    const world = createWorld({ clock, store: recordingStore({ durability: 'memory' }), models: { server }, discipline: 'fair-share' })
+    const server = simulated({
+      clock,
+      slots: 1,
+      latencyMs: 0,
+      prefillTokensPerSecond: 1e9,
+      decodeTokensPerSecond: SECOND_TOKENS,
+      outputTokens: SECOND_TOKENS,
+    })
+    const world = createWorld({
+      clock,
+      store: recordingStore({ durability: 'memory' }),
+      models: { server },
+      discipline: 'fair-share',
+    })
     const served: string[] = []
     const ask = defineProgram('ask', async (sys, calls: number) => {
       for (let i = 0; i < calls; i++) {
@@ -151,7 +238,9 @@ test('attained-service: the median run ends earlier than under fifo, at the same
   const jobs: Job[] = Array.from({ length: 40 }, (_, i) => ({ name: `${i}`, at: i * 0.5, calls: 5 }))
   const outcome = async (discipline: DisciplineName) => {
     const served = await serve(discipline, jobs, { slots: 4 })
-    const ends = jobs.map(({ name, at = 0 }) => Math.max(...served.filter((one) => one.name === name).map((one) => one.at)) - at)
+    const ends = jobs.map(
+      ({ name, at = 0 }) => Math.max(...served.filter((one) => one.name === name).map((one) => one.at)) - at,
+    )
     return { median: median(ends), makespan: Math.max(...served.map(({ at }) => at)) }
   }
   const [fifo, attained] = [await outcome('fifo'), await outcome('attained-service')]
@@ -176,7 +265,9 @@ describe('all of them', () => {
       fc.assert(
         fc.property(fc.array(waiting, { maxLength: 60 }), (calls) => {
           const discipline = createDiscipline(name)
-          const queue = heap<{ key: number; order: number; call: WaitingCall }>((a, b) => a.key - b.key || a.order - b.order)
+          const queue = heap<{ key: number; order: number; call: WaitingCall }>(
+            (a, b) => a.key - b.key || a.order - b.order,
+          )
           const given = new Set<WaitingCall>()
           for (const [order, call] of calls.entries()) {
             const key = discipline.key(call)
@@ -198,7 +289,16 @@ describe('all of them', () => {
   test('remember a bounded number of flows: 100,000 principals that came and went leave no trace', () => {
     for (const name of ['fair-share', 'round-robin'] as const) {
       const discipline = createDiscipline(name)
-      const call = (i: number): WaitingCall => ({ pid: i, principal: `p${i}`, priority: 0, spawnedAt: 0, arrivedAt: 0, deadlineAt: Infinity, started: false, tokens: 1 })
+      const call = (i: number): WaitingCall => ({
+        pid: i,
+        principal: `p${i}`,
+        priority: 0,
+        spawnedAt: 0,
+        arrivedAt: 0,
+        deadlineAt: Infinity,
+        started: false,
+        tokens: 1,
+      })
       const before = process.memoryUsage().heapUsed
       for (let i = 0; i < 100_000; i++) {
         const one = call(i)

@@ -77,11 +77,14 @@ export const hostile: readonly (readonly [name: string, make: () => unknown])[] 
   ['a proxy that throws', () => new Proxy({}, traps)],
   ['a proxy of a list that throws', () => new Proxy([], traps)],
   ['a revoked proxy', revoked],
-  ['a getter that throws', () => ({
-    get text() {
-      return throwing()
-    },
-  })],
+  [
+    'a getter that throws',
+    () => ({
+      get text() {
+        return throwing()
+      },
+    }),
+  ],
   ['a toJSON that throws', () => Object.assign(new Thing(), { toJSON: throwing })],
   ['a toString that throws', () => ({ toString: throwing, valueOf: throwing, [Symbol.toPrimitive]: throwing })],
   ['a list with a hole', holes],

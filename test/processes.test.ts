@@ -2,6 +2,7 @@
  * Processes: who dies with whom, who hears of it, what waits in a mailbox, what a watcher sees, and how long the dead are
  * remembered. Simulated time throughout, so that a hang is a failure and an hour is a millisecond.
  */
+// oxlint-disable unicorn/consistent-function-scoping, unicorn/no-thenable -- a test reads best with its parts beside it; broken things are the point
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { scripted } from '../src/drivers/llm/scripted.ts'
@@ -27,8 +28,10 @@ const tree: Program<{ depth: number; width: number }, null> = defineProgram('tre
   return null
 })
 
-const spawned = (world: World, body: (sys: Sys) => Promise<unknown>, options = {}) => world.kernel.spawn(body as (sys: Sys) => Promise<Json>, null, options)
-const lived = (world: World, body: (sys: Sys) => Promise<unknown>, options = {}): Promise<Json> => world.settled(spawned(world, body, options).result)
+const spawned = (world: World, body: (sys: Sys) => Promise<unknown>, options = {}) =>
+  world.kernel.spawn(body as (sys: Sys) => Promise<Json>, null, options)
+const lived = (world: World, body: (sys: Sys) => Promise<unknown>, options = {}): Promise<Json> =>
+  world.settled(spawned(world, body, options).result)
 const byPid = (world: World): Map<Pid, ProcessInfo> => new Map(world.kernel.ps().map((info) => [info.pid, info]))
 
 describe('a tree', () => {
@@ -38,25 +41,41 @@ describe('a tree', () => {
   ] as const) {
     test(`ends whole, children no later than parents, when its root ${how}`, async () => {
       const world = createWorld()
-      const run = world.kernel.spawn(tree, { depth: 3, width: 3 }, how === 'is killed' ? {} : { budget: { wallMs: 5_000 } })
+      const run = world.kernel.spawn(
+        tree,
+        { depth: 3, width: 3 },
+        how === 'is killed' ? {} : { budget: { wallMs: 5_000 } },
+      )
       await lived(world, (sys) => sys.sleep(10))
       assert.equal(world.kernel.ps().filter((info) => info.state === 'running').length, 1 + 3 + 9 + 27)
       act(world, run.pid)
       assert.equal(codeOf(await world.settled(endOf(run.result))), code)
       const infos = byPid(world)
-      const order = world.store.batches.flatMap(({ events }) => events).filter((event) => event.type === 'process-end').map((event) => event.pid)
+      const order = world.store.batches
+        .flatMap(({ events }) => events)
+        .filter((event) => event.type === 'process-end')
+        .map((event) => event.pid)
       for (const info of infos.values()) {
         if (info.program !== 'tree') continue
         assert.equal(info.state, 'killed')
         assert.equal(info.error?.code, info.pid === run.pid ? code : 'PARENT_ENDED')
-        if (info.parent !== null) assert.ok(order.indexOf(info.pid) < order.indexOf(info.parent), `${info.pid} ends after its parent ${info.parent}`)
+        if (info.parent !== null)
+          assert.ok(
+            order.indexOf(info.pid) < order.indexOf(info.parent),
+            `${info.pid} ends after its parent ${info.parent}`,
+          )
       }
       assert.equal(order.length, new Set(order).size, 'everybody ends once')
     })
   }
 
   test('a program that returns or throws takes its children with it', async () => {
-    for (const ends of [() => 'fine', () => { throw new Error('not fine') }]) {
+    for (const ends of [
+      () => 'fine',
+      () => {
+        throw new Error('not fine')
+      },
+    ]) {
       const world = createWorld()
       const run = spawned(world, async (sys) => {
         await sys.spawn(tree, { depth: 2, width: 2 })
@@ -64,7 +83,10 @@ describe('a tree', () => {
         return ends()
       })
       await world.settled(endOf(run.result))
-      assert.deepEqual(world.kernel.ps().filter((info) => info.state === 'running'), [])
+      assert.deepEqual(
+        world.kernel.ps().filter((info) => info.state === 'running'),
+        [],
+      )
     }
   })
 
@@ -87,7 +109,9 @@ describe('a tree', () => {
       await sys.sleep(1e6)
       return null
     })
-    const nosy = defineProgram('nosy', async (sys, others: readonly Pid[]): Promise<Json> => Promise.all(others.map(async (pid) => codeOf(await endOf(sys.kill(pid))))))
+    const nosy = defineProgram('nosy', async (sys, others: readonly Pid[]): Promise<Json> =>
+      Promise.all(others.map(async (pid) => codeOf(await endOf(sys.kill(pid))))),
+    )
     const seen = await lived(world, async (sys) => {
       const first = await sys.spawn(child, sys.pid)
       const { body } = await sys.receive()
@@ -95,7 +119,11 @@ describe('a tree', () => {
       await sys.kill(body as Pid)
       return [refused, codeOf(await endOf(sys.kill(bystander.pid))), codeOf(await endOf(sys.kill(first)))]
     })
-    assert.deepEqual(seen, [['ACCESS_DENIED', 'ACCESS_DENIED', 'ACCESS_DENIED', 'ACCESS_DENIED'], 'ACCESS_DENIED', 'ok'])
+    assert.deepEqual(seen, [
+      ['ACCESS_DENIED', 'ACCESS_DENIED', 'ACCESS_DENIED', 'ACCESS_DENIED'],
+      'ACCESS_DENIED',
+      'ok',
+    ])
     const suicide = spawned(world, async (sys) => {
       await sys.kill(sys.pid, 'I have had enough')
       return 'not reached'
@@ -111,7 +139,9 @@ describe('a tree', () => {
       return 'code' in end ? [level, end.code] : sys.wait(end.value as Pid)
     })
     assert.deepEqual(await world.settled(world.kernel.spawn(nest, 0).result), [4, 'LIMIT_EXCEEDED'])
-    const codes = (await lived(world, (sys) => Promise.all(Array.from({ length: 30 }, async () => codeOf(await endOf(sys.spawn(sleeper, 1))))))) as string[]
+    const codes = (await lived(world, (sys) =>
+      Promise.all(Array.from({ length: 30 }, async () => codeOf(await endOf(sys.spawn(sleeper, 1))))),
+    )) as string[]
     assert.equal(codes.filter((code) => code === 'ok').length, 19)
     assert.throws(
       () => {
@@ -143,6 +173,21 @@ describe('waiting', () => {
       return [await endOf(sys.wait(pid)), unheard > 0]
     })
     assert.deepEqual(seen, [{ code: 'PROGRAM_FAILED', message: 'of its own' }, true])
+  })
+
+  test('for oneself or an ancestor is refused at once: nobody outlives their parent', async () => {
+    const world = createWorld()
+    const inner = defineProgram('inner', async (sys, pids: readonly Pid[]): Promise<Json> =>
+      Promise.all([...pids, sys.pid].map(async (pid) => codeOf(await endOf(sys.wait(pid))))),
+    )
+    const outer = defineProgram('outer', async (sys, pid: Pid) =>
+      sys.wait<Json>(await sys.spawn(inner, [pid, sys.pid])),
+    )
+    assert.deepEqual(await lived(world, async (sys) => sys.wait(await sys.spawn(outer, sys.pid))), [
+      'INVALID_ARGUMENT',
+      'INVALID_ARGUMENT',
+      'INVALID_ARGUMENT',
+    ])
   })
 
   test('a limit ends the wait and not the child; waiting again hears the end', async () => {
@@ -183,11 +228,26 @@ describe('waiting', () => {
     assert.equal(value, 50)
   })
 
+  test('a child that others have waited for is there for its parent too', async () => {
+    const world = createWorld({ limits: { processesEndedMax: 10, processesKeptMax: 10 } })
+    const curious = defineProgram('curious', async (sys, pid: Pid) => sys.wait<Json>(pid))
+    const values = await lived(world, async (sys) => {
+      const pid = await sys.spawn(sleeper, 5)
+      const first = await sys.wait<Json>(await sys.spawn(curious, pid))
+      for (let i = 0; i < 600; i++) await sys.wait(await sys.spawn(echo, 'passing'))
+      return [first, await sys.wait<Json>(pid)]
+    })
+    assert.deepEqual(values, [5, 5])
+  })
+
   test('the dead are forgotten in the end: RAM and store hold what the limits say', async () => {
     const world = createWorld({ store: recordingStore({ durability: 'memory' }), limits: { processesEndedMax: 100 } })
     for (let i = 0; i < 1_500; i++) await world.settled(world.kernel.spawn(echo, i).result)
     assert.ok(world.kernel.ps().length <= 100 + 256, `${world.kernel.ps().length} processes in the table`)
-    assert.ok([...world.store.processes()].length <= 100 + 512, `${[...world.store.processes()].length} journals in the store`)
+    assert.ok(
+      [...world.store.processes()].length <= 100 + 512,
+      `${[...world.store.processes()].length} journals in the store`,
+    )
     assert.throws(() => world.kernel.run(1), { code: 'NO_SUCH_PROCESS' })
   })
 })
@@ -195,13 +255,16 @@ describe('waiting', () => {
 describe('mailboxes', () => {
   test('keep each sender’s order, and lose and repeat nothing', async () => {
     const world = createWorld()
-    const sender = defineProgram('sender', async (sys, { to, name, count }: { to: Pid; name: string; count: number }) => {
-      for (let i = 0; i < count; i++) {
-        await sys.send(to, [name, i])
-        if (sys.random() < 0.5) await sys.sleep(sys.random() * 5)
-      }
-      return null
-    })
+    const sender = defineProgram(
+      'sender',
+      async (sys, { to, name, count }: { to: Pid; name: string; count: number }) => {
+        for (let i = 0; i < count; i++) {
+          await sys.send(to, [name, i])
+          if (sys.random() < 0.5) await sys.sleep(sys.random() * 5)
+        }
+        return null
+      },
+    )
     const got = (await lived(world, async (sys) => {
       for (const name of ['a', 'b', 'c', 'd']) await sys.spawn(sender, { to: sys.pid, name, count: 50 })
       const got: Json[] = []
@@ -212,7 +275,10 @@ describe('mailboxes', () => {
       return got
     })) as [string, number][]
     for (const name of ['a', 'b', 'c', 'd']) {
-      assert.deepEqual(got.filter((one) => one[0] === name).map((one) => one[1]), Array.from({ length: 50 }, (_, i) => i))
+      assert.deepEqual(
+        got.filter((one) => one[0] === name).map((one) => one[1]),
+        Array.from({ length: 50 }, (_, i) => i),
+      )
     }
   })
 
@@ -224,7 +290,11 @@ describe('mailboxes', () => {
       await sys.wait(a)
       const b = await sys.spawn(post, { to: sys.pid, body: 'from b' })
       await sys.wait(b)
-      return [(await sys.receive({ from: b })).body, (await sys.receive()).body, codeOf(await endOf(sys.receive({ timeoutMs: 5 })))]
+      return [
+        (await sys.receive({ from: b })).body,
+        (await sys.receive()).body,
+        codeOf(await endOf(sys.receive({ timeoutMs: 5 }))),
+      ]
     })
     assert.deepEqual(got, ['from b', 'from a', 'TIMEOUT'])
   })
@@ -264,7 +334,12 @@ describe('mailboxes', () => {
       for (let i = 0; i < 3; i++) members.push(await sys.spawn(member, null, { name: 'choir' }))
       await sys.spawn(member, null, { name: 'audience' })
       await sys.kill(members[0] as Pid)
-      return [await sys.send('choir', 'sing'), await sys.wait(members[1] as Pid), await sys.wait(members[2] as Pid), codeOf(await endOf(sys.send('choir', 'again')))]
+      return [
+        await sys.send('choir', 'sing'),
+        await sys.wait(members[1] as Pid),
+        await sys.wait(members[2] as Pid),
+        codeOf(await endOf(sys.send('choir', 'again'))),
+      ]
     })
     assert.deepEqual(got, [2, 'sing', 'sing', 'NO_SUCH_PROCESS'])
   })
@@ -282,8 +357,17 @@ describe('budgets, priority, tools: what a child has is what its ancestors leave
         spent++
       }
     })
-    const middle = defineProgram('middle', async (sys) => sys.wait(await sys.spawn(spender, null, { budget: { tokens: 1e9, steps: 1e9 } })))
-    const run = spawned(world, async (sys) => [await sys.wait(await sys.spawn(middle, null, { budget: { tokens: 1e9 } })), await sys.wait(await sys.spawn(middle, null))], { budget: { tokens: 1_000, steps: 20 } })
+    const middle = defineProgram('middle', async (sys) =>
+      sys.wait(await sys.spawn(spender, null, { budget: { tokens: 1e9, steps: 1e9 } })),
+    )
+    const run = spawned(
+      world,
+      async (sys) => [
+        await sys.wait(await sys.spawn(middle, null, { budget: { tokens: 1e9 } })),
+        await sys.wait(await sys.spawn(middle, null)),
+      ],
+      { budget: { tokens: 1_000, steps: 20 } },
+    )
     const [first, second] = (await world.settled(run.result)) as unknown as [[number, string], [number, string]]
     assert.deepEqual([first[1], second], ['BUDGET_EXCEEDED', [0, 'BUDGET_EXCEEDED']])
     assert.equal(first[0], 20)
@@ -294,18 +378,34 @@ describe('budgets, priority, tools: what a child has is what its ancestors leave
     const a = tool('a', () => 'a')
     const b = tool('b', () => 'b')
     const world = createWorld({ tools: [a, b] })
-    const what = defineProgram('what', async (sys): Promise<Json> => [sys.tools.map(({ name }) => name), codeOf(await endOf(sys.call('b', null)))])
-    const through = defineProgram('through', async (sys): Promise<Json> => [codeOf(await endOf(sys.spawn(what, null, { tools: ['b'] }))), await sys.wait<Json>(await sys.spawn(what, null))])
+    const what = defineProgram('what', async (sys): Promise<Json> => [
+      sys.tools.map(({ name }) => name),
+      codeOf(await endOf(sys.call('b', null))),
+    ])
+    const through = defineProgram('through', async (sys): Promise<Json> => [
+      codeOf(await endOf(sys.spawn(what, null, { tools: ['b'] }))),
+      await sys.wait<Json>(await sys.spawn(what, null)),
+    ])
     const declares = defineProgram('declares', () => Promise.resolve(null), { tools: [b] })
     const run = spawned(
       world,
       async (sys) => {
         const child = await sys.spawn(through, null, { tools: ['a'] })
-        return [await sys.wait(child), await sys.wait(await sys.spawn(what, null, { tools: [] })), codeOf(await endOf(sys.spawn(declares, null))), codeOf(await endOf(sys.wait(await sys.spawn(narrow, declares.name, { tools: ['a'] }))))]
+        return [
+          await sys.wait(child),
+          await sys.wait(await sys.spawn(what, null, { tools: [] })),
+          codeOf(await endOf(sys.spawn(declares, null))),
+          codeOf(await endOf(sys.wait(await sys.spawn(narrow, declares.name, { tools: ['a'] })))),
+        ]
       },
       { priority: 7 },
     )
-    assert.deepEqual(await world.settled(run.result), [['NO_SUCH_TOOL', [['a'], 'NO_SUCH_TOOL']], [[], 'NO_SUCH_TOOL'], 'ok', 'ACCESS_DENIED'])
+    assert.deepEqual(await world.settled(run.result), [
+      ['NO_SUCH_TOOL', [['a'], 'NO_SUCH_TOOL']],
+      [[], 'NO_SUCH_TOOL'],
+      'ok',
+      'ACCESS_DENIED',
+    ])
     assert.ok(world.kernel.ps().every((info) => info.priority === 7))
   })
   const narrow = defineProgram('narrow', async (sys, name: string) => sys.spawn(name, null))
@@ -325,7 +425,10 @@ describe('events', () => {
     const run = spawned(world, async (sys) => sys.wait(await sys.spawn(asker, null)))
     const events = await world.settled(collected(run.events))
     const journal = events.filter((event) => 'seq' in event)
-    assert.deepEqual(journal.map((event) => event.seq), journal.map((event) => event.seq).toSorted((a, b) => a - b))
+    assert.deepEqual(
+      journal.map((event) => event.seq),
+      journal.map((event) => event.seq).toSorted((a, b) => a - b),
+    )
     assert.equal(journal[0]?.type, 'process-start')
     assert.deepEqual([events.at(-1)?.type, events.at(-1)?.pid], ['process-end', run.pid])
     assert.ok(!events.some((event) => event.pid === stranger.pid))
@@ -335,8 +438,16 @@ describe('events', () => {
     assert.ok(text.every((event) => event.pid === child.pid))
     const start = events.findIndex((event) => event.type === 'call-start' && event.call === 'generate')
     const end = events.findIndex((event) => event.type === 'call-end' && event.pid === child.pid)
-    for (const event of text) assert.ok(events.indexOf(event) > start && events.indexOf(event) < end, 'text comes between the start and the end of its call')
-    for (const event of journal) assert.ok(world.store.events(event.pid).some((kept) => kept.seq === event.seq), 'what is told is kept')
+    for (const event of text)
+      assert.ok(
+        events.indexOf(event) > start && events.indexOf(event) < end,
+        'text comes between the start and the end of its call',
+      )
+    for (const event of journal)
+      assert.ok(
+        world.store.events(event.pid).some((kept) => kept.seq === event.seq),
+        'what is told is kept',
+      )
   })
 
   test('of a child are not those of its younger siblings', async () => {
@@ -351,12 +462,18 @@ describe('events', () => {
     const [first, second] = world.kernel.ps().filter((info) => info.parent === run.pid)
     const events = await world.settled(collected(world.kernel.run(first?.pid as Pid).events))
     assert.ok(events.length > 0)
-    assert.ok(events.every((event) => event.pid === first?.pid), `sees ${second?.pid} too`)
+    assert.ok(
+      events.every((event) => event.pid === first?.pid),
+      `sees ${second?.pid} too`,
+    )
     await world.settled(run.result)
   })
 
   test('a watcher that does not keep up costs bounded memory, and ends when the run does', async () => {
-    const world = createWorld({ limits: { watchEventsMax: 50 }, models: { model: scripted(() => 'word '.repeat(2_000), { deltaChars: 5 }) } })
+    const world = createWorld({
+      limits: { watchEventsMax: 50 },
+      models: { model: scripted(() => 'word '.repeat(2_000), { deltaChars: 5 }) },
+    })
     const run = spawned(world, async (sys) => {
       await Promise.all(Array.from({ length: 20 }, () => sys.generate('hi')))
       for (let i = 0; i < 500; i++) await sys.sleep(1)
@@ -367,7 +484,12 @@ describe('events', () => {
     assert.equal(first.done, false)
     assert.equal(await world.settled(run.result), 'done')
     const rest: RunEvent[] = []
-    for (let next = await world.settled(iterator.next()); next.done !== true; next = await world.settled(iterator.next())) rest.push(next.value)
+    for (
+      let next = await world.settled(iterator.next());
+      next.done !== true;
+      next = await world.settled(iterator.next())
+    )
+      rest.push(next.value)
     assert.ok(rest.length <= 51, `${rest.length} events waited`)
     assert.equal(rest.at(-1)?.type, 'process-end')
   })
@@ -384,12 +506,18 @@ describe('events', () => {
 
   test('of a resumed process that no longer makes its calls end, as its result does', async () => {
     const first = createWorld()
-    const { pid } = first.kernel.spawn(defineProgram('changes', async (sys) => void (await sys.sleep(10), await sys.sleep(1e9))), null)
+    const { pid } = first.kernel.spawn(
+      defineProgram('changes', async (sys) => void (await sys.sleep(10), await sys.sleep(1e9))),
+      null,
+    )
     await lived(first, (sys) => sys.sleep(20))
     await first.settled(first.kernel.close())
     const store = recordingStore()
     for (const batch of first.store.batches) void store.commit(batch)
-    const second = createWorld({ store, programs: [defineProgram('changes', async (sys) => void (await sys.write('a', 'b'))) as unknown as Program] })
+    const second = createWorld({
+      store,
+      programs: [defineProgram('changes', async (sys) => void (await sys.write('a', 'b'))) as unknown as Program],
+    })
     const [run] = second.kernel.resume(pid)
     const events = collected((run as NonNullable<typeof run>).events)
     assert.equal(codeOf(await second.settled(endOf((run as NonNullable<typeof run>).result))), 'REPLAY_MISMATCH')
@@ -407,10 +535,16 @@ describe('events', () => {
     })
     world.kernel.watch((event) => heard.push(event))
     assert.equal(await lived(world, async (sys) => (await sys.sleep(1), 'fine')), 'fine')
-    assert.ok(heard.some((event) => event.type === 'process-end'), 'the others hear everything')
+    assert.ok(
+      heard.some((event) => event.type === 'process-end'),
+      'the others hear everything',
+    )
     await new Promise((resolve) => setImmediate(resolve))
     process.off('warning', hear)
-    assert.ok(warnings.some((message) => message.includes('I do not want to hear this')), 'and it is not passed over in silence')
+    assert.ok(
+      warnings.some((message) => message.includes('I do not want to hear this')),
+      'and it is not passed over in silence',
+    )
   })
 })
 
@@ -425,7 +559,8 @@ describe('results', () => {
       [() => 1, 'INVALID_ARGUMENT'],
       [new Map(), 'INVALID_ARGUMENT'],
       ['x'.repeat(2_000_000), 'TOO_LARGE'],
-    ] as const) assert.equal(codeOf(await world.settled(endOf(spawned(world, () => Promise.resolve(what)).result))), code)
+    ] as const)
+      assert.equal(codeOf(await world.settled(endOf(spawned(world, () => Promise.resolve(what)).result))), code)
   })
 
   test('of a program that throws anything at all is an error of the table', async () => {
@@ -445,7 +580,12 @@ describe('results', () => {
     ]
     const world = createWorld()
     for (const [i, error] of thrown.entries()) {
-      for (const program of [() => Promise.reject(error), () => { throw error }]) {
+      for (const program of [
+        () => Promise.reject(error),
+        () => {
+          throw error
+        },
+      ]) {
         const code = codeOf(await world.settled(endOf(spawned(world, program).result)))
         assert.equal(code, i === thrown.length - 1 ? 'ACCESS_DENIED' : 'PROGRAM_FAILED')
       }
@@ -454,12 +594,42 @@ describe('results', () => {
 
   test('of a program that is not async, or returns what only looks like a promise', async () => {
     const world = createWorld()
-    const run = (program: unknown) => world.settled(endOf(world.kernel.spawn(program as (sys: Sys) => Promise<Json>, null).result))
+    const run = (program: unknown) =>
+      world.settled(endOf(world.kernel.spawn(program as (sys: Sys) => Promise<Json>, null).result))
     assert.deepEqual(await run(() => 5), { value: 5 })
     assert.deepEqual(await run(() => ({ then: (resolve: (value: number) => void) => resolve(6) })), { value: 6 })
-    assert.equal(codeOf(await run(() => ({ then() { throw new Error('no') } }))), 'PROGRAM_FAILED')
-    assert.equal(codeOf(await run(() => ({ get then() { throw new Error('no') } }))), 'PROGRAM_FAILED')
-    assert.equal(codeOf(await run(() => Object.assign(Promise.resolve(1), { then() { throw new Error('no') } }))), 'PROGRAM_FAILED')
+    assert.equal(
+      codeOf(
+        await run(() => ({
+          then() {
+            throw new Error('no')
+          },
+        })),
+      ),
+      'PROGRAM_FAILED',
+    )
+    assert.equal(
+      codeOf(
+        await run(() => ({
+          get then() {
+            throw new Error('no')
+          },
+        })),
+      ),
+      'PROGRAM_FAILED',
+    )
+    assert.equal(
+      codeOf(
+        await run(() =>
+          Object.assign(Promise.resolve(1), {
+            then() {
+              throw new Error('no')
+            },
+          }),
+        ),
+      ),
+      'PROGRAM_FAILED',
+    )
   })
 })
 
@@ -468,7 +638,10 @@ test('no rejection that a program forgot, lost or abandoned reaches the operatin
   const hear = (reason: unknown): void => void leaked.push(reason)
   process.on('unhandledRejection', hear)
   try {
-    const world = createWorld({ models: { model: rawModel(() => Promise.reject(new Error('down'))) }, tools: [tool('bad', () => Promise.reject(new Error('bad')), { timeoutMs: 5 })] })
+    const world = createWorld({
+      models: { model: rawModel(() => Promise.reject(new Error('down'))) },
+      tools: [tool('bad', () => Promise.reject(new Error('bad')), { timeoutMs: 5 })],
+    })
     await lived(world, async (sys) => {
       // Forgotten: nobody awaits these.
       void sys.call('bad', null)
@@ -493,7 +666,11 @@ test('no rejection that a program forgot, lost or abandoned reaches the operatin
     // Nobody asks for this result.
     spawned(world, () => Promise.reject(new Error('unheard')))
     await lived(world, (sys) => sys.sleep(1_000))
-    const real = createKernel({ store: recordingStore({ durability: 'memory' }), clock: realClock({ seed: 1 }), tools: [tool('bad', () => Promise.reject(new Error('bad')))] })
+    const real = createKernel({
+      store: recordingStore({ durability: 'memory' }),
+      clock: realClock({ seed: 1 }),
+      tools: [tool('bad', () => Promise.reject(new Error('bad')))],
+    })
     real.spawn(async (sys: Sys) => void sys.call('bad', null), null)
     real.spawn(async (sys: Sys) => void (await sys.sleep(1e6)), null)
     await new Promise((resolve) => setTimeout(resolve, 10))

@@ -276,6 +276,36 @@ test('budgets go on: what was used stays used, and a call in doubt counts as wha
   assert.equal(end.usage.inputTokens + end.usage.outputTokens, 15 + reserved.tokens, 'and it stays so')
 })
 
+test('what children used stays used when their journals are gone', async () => {
+  const m = machine()
+  const child = program('child', async (sys) => (await sys.generate({ prompt: 'x', maxOutputTokens: 20 })).text)
+  const parent = program('parent', async (sys) => {
+    for (let i = 0; i < 3; i++) await sys.wait(await sys.spawn(child, null))
+    return sys.ask('more?')
+  })
+  const options = () => ({ programs: [child, parent], models: { 'a/b': scripted(() => ({ text: 'x', usage: { inputTokens: 5, outputTokens: 10 } })) } })
+  const first = m.boot(options())
+  const { pid } = first.spawn(parent, null, { budget: { tokens: 100, children: 3 } })
+  await settle()
+  const used = first.info(pid).usage
+  assert.deepEqual([used.outputTokens, used.steps, used.children], [30, 3, 3])
+  assert.equal(first.collect(1), 2)
+  await settle()
+  assert.equal(first.collect(0), 1)
+  await settle()
+  m.crash()
+  const second = m.boot(options())
+  assert.deepEqual({ ...second.info(pid).usage }, { ...used })
+  second.resume()
+  await settle()
+  second.answer(second.questions[0]?.id ?? 0, 'no')
+  await m.end(second.run(pid).result)
+  assert.deepEqual({ ...second.info(pid).usage }, { ...used })
+  assert.equal(second.collect(0), 1)
+  await settle()
+  assert.deepEqual([...second.ps()].length, 1)
+})
+
 test('a step that a crash interrupted is tried again as the same step, and each try is paid for', async () => {
   const m = machine()
   let hangs = true
@@ -365,7 +395,7 @@ test('an effect in doubt is a question with its key; the person’s word decides
     await settle()
     const [question] = second.questions
     assert.equal(question?.kind, 'in-doubt')
-    assert.equal((question?.detail as { idempotencyKey: string }).idempotencyKey, keys[0])
+    assert.equal((question?.detail as { idempotencyKey: string } | undefined)?.idempotencyKey, keys[0])
     second.answer(question?.id ?? 0, answer, value)
     assert.deepEqual([await m.end(second.run(pid).result), keys.length], expected)
     assert.equal(new Set(keys).size, 1)

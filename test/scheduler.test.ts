@@ -59,7 +59,8 @@ function mostInAMinute(arrivals: Trace['arrivals'], amount: (arrival: Trace['arr
   let from = 0
   for (const arrival of sorted) {
     sum += amount(arrival)
-    while ((sorted[from] as { at: number }).at <= arrival.at - MINUTE_MS) sum -= amount(sorted[from++] as Trace['arrivals'][number])
+    while ((sorted[from] as { at: number }).at <= arrival.at - MINUTE_MS)
+      sum -= amount(sorted[from++] as Trace['arrivals'][number])
     most = Math.max(most, sum)
   }
   return most
@@ -81,20 +82,32 @@ interface Outcome {
   readonly codes: Json[]
 }
 
-async function drive(server: Omit<SimulatedOptions, 'clock'>, { processes, callsEach, outputTokens, everyMs = 0 }: Load, options: Parameters<typeof createWorld>[0] = {}): Promise<Outcome> {
+async function drive(
+  server: Omit<SimulatedOptions, 'clock'>,
+  { processes, callsEach, outputTokens, everyMs = 0 }: Load,
+  options: Parameters<typeof createWorld>[0] = {},
+): Promise<Outcome> {
   const clock = simulatedClock({ seed: 3 })
   const inner = simulated({ clock, ...server })
   const { model, trace } = traced(inner, clock)
-  const world = createWorld({ ...options, clock, store: recordingStore({ durability: 'memory' }), models: { server: model } })
+  const world = createWorld({
+    ...options,
+    clock,
+    store: recordingStore({ durability: 'memory' }),
+    models: { server: model },
+  })
   const client = defineProgram('client', async (sys, i: number) => {
     await sys.sleep(i * everyMs)
     const codes: string[] = []
-    for (let n = 0; n < callsEach; n++) codes.push(codeOf(await endOf(sys.generate({ prompt: `client ${i} call ${n}`, maxOutputTokens: outputTokens }))))
+    for (let n = 0; n < callsEach; n++)
+      codes.push(codeOf(await endOf(sys.generate({ prompt: `client ${i} call ${n}`, maxOutputTokens: outputTokens }))))
     return codes
   })
   let doneAt = 0
   const startedAt = clock.now()
-  const runs = Array.from({ length: processes }, (_, i) => world.kernel.spawn(client, i).result.then((codes) => ((doneAt = clock.now()), codes)))
+  const runs = Array.from({ length: processes }, (_, i) =>
+    world.kernel.spawn(client, i).result.then((codes) => ((doneAt = clock.now()), codes)),
+  )
   const codes = (await world.settled(Promise.all(runs))).flat()
   return { world, trace, server: inner, ms: doneAt - startedAt, codes }
 }
@@ -110,36 +123,63 @@ describe('declared limits', () => {
           latencyMs: fc.integer({ min: 0, max: 2_000 }),
           outputTokens: fc.tuple(fc.integer({ min: 1, max: 30 }), fc.integer({ min: 30, max: 60 })),
         }),
-        fc.record({ processes: fc.integer({ min: 1, max: 20 }), callsEach: fc.integer({ min: 1, max: 5 }), outputTokens: fc.constant(64), everyMs: fc.constantFrom(0, 0, 500, 5_000) }),
+        fc.record({
+          processes: fc.integer({ min: 1, max: 20 }),
+          callsEach: fc.integer({ min: 1, max: 5 }),
+          outputTokens: fc.constant(64),
+          everyMs: fc.constantFrom(0, 0, 500, 5_000),
+        }),
         async (limits, load) => {
           const { trace, server, codes } = await drive(limits, load)
-          assert.ok(codes.every((code) => code === 'ok'), `ended ${JSON.stringify(codes.filter((code) => code !== 'ok'))}`)
+          assert.ok(
+            codes.every((code) => code === 'ok'),
+            `ended ${JSON.stringify(codes.filter((code) => code !== 'ok'))}`,
+          )
           assert.equal(server.stats().refused, 0)
           assert.ok(trace.mostInFlight <= limits.slots, `${trace.mostInFlight} in flight on ${limits.slots} slots`)
-          if (limits.requestsPerMinute !== undefined) assert.ok(mostInAMinute(trace.arrivals, () => 1) <= limits.requestsPerMinute)
-          if (limits.tokensPerMinute !== undefined) assert.ok(mostInAMinute(trace.arrivals, ({ tokens }) => tokens) <= limits.tokensPerMinute)
+          if (limits.requestsPerMinute !== undefined)
+            assert.ok(mostInAMinute(trace.arrivals, () => 1) <= limits.requestsPerMinute)
+          if (limits.tokensPerMinute !== undefined)
+            assert.ok(mostInAMinute(trace.arrivals, ({ tokens }) => tokens) <= limits.tokensPerMinute)
         },
       ),
       { numRuns: 150 },
     ))
 
   test('work conserving: slots are never idle while calls wait, makespan within 1.05 of the ideal', async () => {
-    for (const discipline of ['fifo', 'round-robin', 'priority', 'fair-share', 'deadline', 'attained-service'] as const) {
-      const { server, ms } = await drive({ slots: 4, outputTokens: [20, 200] }, { processes: 60, callsEach: 5, outputTokens: 256 }, { discipline })
+    for (const discipline of [
+      'fifo',
+      'round-robin',
+      'priority',
+      'fair-share',
+      'deadline',
+      'attained-service',
+    ] as const) {
+      const { server, ms } = await drive(
+        { slots: 4, outputTokens: [20, 200] },
+        { processes: 60, callsEach: 5, outputTokens: 256 },
+        { discipline },
+      )
       const ideal = server.stats().busySlotMs / 4
       assert.ok(ms <= 1.05 * ideal, `${discipline}: ${ms} ms, ideal ${ideal} ms`)
     }
   })
 
   test('a rate is used up: n calls at r a minute take no longer than they must', async () => {
-    const { ms, codes } = await drive({ slots: 50, requestsPerMinute: 30, outputTokens: 10, latencyMs: 100 }, { processes: 100, callsEach: 1, outputTokens: 16 })
+    const { ms, codes } = await drive(
+      { slots: 50, requestsPerMinute: 30, outputTokens: 10, latencyMs: 100 },
+      { processes: 100, callsEach: 1, outputTokens: 16 },
+    )
     assert.equal(codes.length, 100)
     // 30 at once, 30 a minute later, 30 two, 10 three minutes later.
     assert.ok(ms >= 3 * MINUTE_MS && ms <= 3 * MINUTE_MS + 1_000, `${ms} ms`)
   })
 
   test('a call larger than the whole token limit goes alone instead of waiting for ever', async () => {
-    const { codes, trace } = await drive({ slots: 4, tokensPerMinute: 200, outputTokens: 10 }, { processes: 4, callsEach: 1, outputTokens: 2_000 })
+    const { codes, trace } = await drive(
+      { slots: 4, tokensPerMinute: 200, outputTokens: 10 },
+      { processes: 4, callsEach: 1, outputTokens: 2_000 },
+    )
     assert.deepEqual(codes, ['ok', 'ok', 'ok', 'ok'])
     assert.equal(trace.mostInFlight, 1)
   })
@@ -147,39 +187,63 @@ describe('declared limits', () => {
 
 describe('learned limits', () => {
   test('slots: after the first burst of refusals none, until the next probe a minute later', async () => {
-    const { trace, codes, ms, world } = await drive({ slots: 8, declare: false, outputTokens: 50 }, { processes: 100, callsEach: 20, outputTokens: 64 })
+    const { trace, codes, ms, world } = await drive(
+      { slots: 8, declare: false, outputTokens: 50 },
+      { processes: 100, callsEach: 20, outputTokens: 64 },
+    )
     assert.ok(codes.every((code) => code === 'ok'))
     const first = trace.refusals[0] as number
     assert.ok(trace.refusals.length > 0 && ms > MINUTE_MS)
     const burst = trace.refusals.filter((at) => at === first).length
     const later = trace.refusals.filter((at) => at > first)
-    assert.ok(later.length <= Math.ceil(ms / MINUTE_MS), `${burst} at first, then ${later.length} in ${ms} ms: at most one probe a minute`)
+    assert.ok(
+      later.length <= Math.ceil(ms / MINUTE_MS),
+      `${burst} at first, then ${later.length} in ${ms} ms: at most one probe a minute`,
+    )
     assert.ok(later.every((at) => at >= first + world.kernel.limits.coreProbeMs))
     assert.equal(world.kernel.cores[0]?.refused, trace.refusals.length)
   })
 
   test('rates: read from the headers of the first answer, then no refusal at all', async () => {
-    for (const limits of [{ requestsPerMinute: 40 }, { tokensPerMinute: 1_500 }, { requestsPerMinute: 60, tokensPerMinute: 3_000 }]) {
-      const { trace, codes, world } = await drive({ slots: 1_000, declare: false, outputTokens: 20, ...limits }, { processes: 150, callsEach: 1, outputTokens: 32, everyMs: 2_000 })
+    for (const limits of [
+      { requestsPerMinute: 40 },
+      { tokensPerMinute: 1_500 },
+      { requestsPerMinute: 60, tokensPerMinute: 3_000 },
+    ]) {
+      const { trace, codes, world } = await drive(
+        { slots: 1_000, declare: false, outputTokens: 20, ...limits },
+        { processes: 150, callsEach: 1, outputTokens: 32, everyMs: 2_000 },
+      )
       assert.ok(codes.every((code) => code === 'ok'))
       assert.deepEqual(trace.refusals, [], JSON.stringify(limits))
       const [core] = world.kernel.cores
-      assert.deepEqual([core?.requestsPerMinute, core?.tokensPerMinute], [limits.requestsPerMinute ?? null, limits.tokensPerMinute ?? null])
+      assert.deepEqual(
+        [core?.requestsPerMinute, core?.tokensPerMinute],
+        [limits.requestsPerMinute ?? null, limits.tokensPerMinute ?? null],
+      )
     }
   })
 
   test('a burst that a rate refuses comes back when the provider said, each call once', async () => {
-    const { trace, codes, ms } = await drive({ slots: 1_000, declare: false, requestsPerMinute: 20, outputTokens: 5 }, { processes: 60, callsEach: 1, outputTokens: 8 })
+    const { trace, codes, ms } = await drive(
+      { slots: 1_000, declare: false, requestsPerMinute: 20, outputTokens: 5 },
+      { processes: 60, callsEach: 1, outputTokens: 8 },
+    )
     assert.equal(codes.filter((code) => code === 'ok').length, 60)
     const first = trace.refusals[0] as number
-    assert.ok(trace.refusals.every((at) => at <= first + 2_000), 'what was refused was sent in the first burst')
+    assert.ok(
+      trace.refusals.every((at) => at <= first + 2_000),
+      'what was refused was sent in the first burst',
+    )
     assert.ok(ms <= 1.05 * 2 * MINUTE_MS + 2_000, `${ms} ms for three minutes’ worth, of which the first is at once`)
   })
 
   test('a process never sees a refusal: it waits, and its journal says for how long', async () => {
     let refusals = 0
     const clock = simulatedClock()
-    const model = scripted(() => (refusals++ < 3 ? { error: { statusCode: 429, headers: { 'retry-after': '2' } } } : 'at last'))
+    const model = scripted(() =>
+      refusals++ < 3 ? { error: { statusCode: 429, headers: { 'retry-after': '2' } } } : 'at last',
+    )
     const world = createWorld({ clock, models: { model } })
     const run = world.kernel.spawn(async (sys: Sys) => (await sys.generate('hi')).text, null)
     assert.equal(await world.settled(run.result), 'at last')
@@ -198,12 +262,21 @@ describe('learned limits', () => {
       { 'retry-after': 'yesterday' },
       { 'x-ratelimit-limit-tokens': '1' },
     ]) {
-      const world = createWorld({ models: { model: rawModel(() => Promise.resolve({ ...answer('x'), response: { headers: headers as unknown as Record<string, string> } })) } })
-      const codes = await world.settled(world.kernel.spawn(async (sys: Sys) => {
-        const codes: string[] = []
-        for (let i = 0; i < 5; i++) codes.push(codeOf(await endOf(sys.generate({ prompt: 'hi', maxOutputTokens: 5 }))))
-        return codes
-      }, null).result)
+      const world = createWorld({
+        models: {
+          model: rawModel(() =>
+            Promise.resolve({ ...answer('x'), response: { headers: headers as unknown as Record<string, string> } }),
+          ),
+        },
+      })
+      const codes = await world.settled(
+        world.kernel.spawn(async (sys: Sys) => {
+          const codes: string[] = []
+          for (let i = 0; i < 5; i++)
+            codes.push(codeOf(await endOf(sys.generate({ prompt: 'hi', maxOutputTokens: 5 }))))
+          return codes
+        }, null).result,
+      )
       assert.deepEqual(codes, ['ok', 'ok', 'ok', 'ok', 'ok'], JSON.stringify(headers))
     }
   })
@@ -217,22 +290,29 @@ describe('trouble', () => {
     let isDown = true
     const asked: number[] = []
     const model = scripted(() => (asked.push(clock.now()), isDown ? down : 'well'))
-    const world = createWorld({ clock, models: { model }, limits: { breakerFailuresMax: 5, breakerOpenMs: 10_000, generateTriesMax: 1 } })
-    const seen = await world.settled(world.kernel.spawn(async (sys: Sys) => {
-      const codes: string[][] = []
-      const wave = async (n: number): Promise<void> => void codes.push((await Promise.all(Array.from({ length: n }, () => endOf(sys.generate('hi'))))).map(codeOf))
-      for (let i = 0; i < 5; i++) await wave(1)
-      await wave(3)
-      await sys.sleep(10_001)
-      const before = asked.length
-      await wave(4)
-      codes.push([`${asked.length - before} tried`])
-      await sys.sleep(10_001)
-      isDown = false
-      await wave(4)
-      await wave(2)
-      return codes
-    }, null).result)
+    const world = createWorld({
+      clock,
+      models: { model },
+      limits: { breakerFailuresMax: 5, breakerOpenMs: 10_000, generateTriesMax: 1 },
+    })
+    const seen = await world.settled(
+      world.kernel.spawn(async (sys: Sys) => {
+        const codes: string[][] = []
+        const wave = async (n: number): Promise<void> =>
+          void codes.push((await Promise.all(Array.from({ length: n }, () => endOf(sys.generate('hi'))))).map(codeOf))
+        for (let i = 0; i < 5; i++) await wave(1)
+        await wave(3)
+        await sys.sleep(10_001)
+        const before = asked.length
+        await wave(4)
+        codes.push([`${asked.length - before} tried`])
+        await sys.sleep(10_001)
+        isDown = false
+        await wave(4)
+        await wave(2)
+        return codes
+      }, null).result,
+    )
     assert.deepEqual((seen as string[][]).slice(0, 5).flat(), Array(5).fill('DRIVER_FAILED'))
     const [refused, halfOpen, tried, well, after] = (seen as string[][]).slice(5)
     assert.deepEqual(refused, Array(3).fill('DRIVER_UNAVAILABLE'))
@@ -257,23 +337,36 @@ describe('trouble', () => {
     const first = scripted([down, down, { error: { statusCode: 400 } }])
     const second = scripted(['from the second', 'again from the second'])
     const world = createWorld({ models: { first, second }, limits: { generateTriesMax: 2 } })
-    const seen = await world.settled(world.kernel.spawn(async (sys: Sys) => {
-      const { text, model } = await sys.generate({ prompt: 'hi', model: ['first', 'second'] })
-      return [text, model, codeOf(await endOf(sys.generate({ prompt: 'hi', model: ['first', 'second'] }))), codeOf(await endOf(sys.generate({ prompt: 'hi', model: ['absent', 'second'] })))]
-    }, null).result)
+    const seen = await world.settled(
+      world.kernel.spawn(async (sys: Sys) => {
+        const { text, model } = await sys.generate({ prompt: 'hi', model: ['first', 'second'] })
+        return [
+          text,
+          model,
+          codeOf(await endOf(sys.generate({ prompt: 'hi', model: ['first', 'second'] }))),
+          codeOf(await endOf(sys.generate({ prompt: 'hi', model: ['absent', 'second'] }))),
+        ]
+      }, null).result,
+    )
     assert.deepEqual(seen, ['from the second', 'second', 'DRIVER_FAILED', 'NO_SUCH_MODEL'])
     assert.equal(second.callCount, 1)
   })
 
   test('a chain passes over a core whose breaker is open, at once', async () => {
     const first = scripted(() => down)
-    const world = createWorld({ models: { first, second: scripted(() => 'second') }, limits: { generateTriesMax: 1, breakerFailuresMax: 2 } })
-    const seen = await world.settled(world.kernel.spawn(async (sys: Sys) => {
-      const models: string[] = []
-      const before = sys.now()
-      for (let i = 0; i < 5; i++) models.push((await sys.generate({ prompt: 'hi', model: ['first', 'second'] })).model)
-      return [models, sys.now() - before]
-    }, null).result)
+    const world = createWorld({
+      models: { first, second: scripted(() => 'second') },
+      limits: { generateTriesMax: 1, breakerFailuresMax: 2 },
+    })
+    const seen = await world.settled(
+      world.kernel.spawn(async (sys: Sys) => {
+        const models: string[] = []
+        const before = sys.now()
+        for (let i = 0; i < 5; i++)
+          models.push((await sys.generate({ prompt: 'hi', model: ['first', 'second'] })).model)
+        return [models, sys.now() - before]
+      }, null).result,
+    )
     assert.deepEqual(seen, [Array(5).fill('second'), 0])
     assert.equal(first.callCount, 2)
   })
@@ -282,7 +375,10 @@ describe('trouble', () => {
     const clock = simulatedClock()
     const server = simulated({ clock, slots: 1, outputTokens: 149 })
     const world = createWorld({ clock, models: { server }, discipline: 'fifo' })
-    const client = defineProgram('client', async (sys) => (await sys.generate({ prompt: 'hi', maxOutputTokens: 149 })).text.length)
+    const client = defineProgram(
+      'client',
+      async (sys) => (await sys.generate({ prompt: 'hi', maxOutputTokens: 149 })).text.length,
+    )
     const runs = Array.from({ length: 50 }, () => world.kernel.spawn(client, null))
     await world.settled(world.kernel.spawn(async (sys: Sys) => sys.sleep(1), null).result)
     assert.deepEqual([world.kernel.cores[0]?.inFlight, world.kernel.cores[0]?.waiting], [1, 49])
@@ -299,7 +395,15 @@ describe('trouble', () => {
     const server = simulated({ clock, slots: 1, outputTokens: 1_490 })
     const world = createWorld({ clock, models: { server }, limits: { coreQueueMax: 5, coreWaitMs: 15_000 } })
     const codes = (await world.settled(
-      world.kernel.spawn(async (sys: Sys) => (await Promise.all(Array.from({ length: 10 }, () => endOf(sys.generate({ prompt: 'hi', maxOutputTokens: 1_500 }))))).map(codeOf), null).result,
+      world.kernel.spawn(
+        async (sys: Sys) =>
+          (
+            await Promise.all(
+              Array.from({ length: 10 }, () => endOf(sys.generate({ prompt: 'hi', maxOutputTokens: 1_500 }))),
+            )
+          ).map(codeOf),
+        null,
+      ).result,
     )) as string[]
     // One runs, five wait, four find the queue full; of the five one gets its turn in 15 s.
     assert.deepEqual(codes.filter((code) => code === 'ok').length, 2)
@@ -325,8 +429,17 @@ describe('trouble', () => {
             ][next(6)],
           { clock, capabilities: next(2) === 0 ? {} : { slots: 1 + next(4), requestsPerMinute: 20 + next(100) } },
         )
-        const world = createWorld({ clock, store: recordingStore({ durability: 'memory' }), models: { model, spare: scripted(() => 'spare') }, limits: { generateMs: 2_000, coreWaitMs: 30_000 } })
-        const client = defineProgram('client', async (sys, chain: boolean) => (await endOf(sys.generate({ prompt: 'hi', model: chain ? ['model', 'spare'] : 'model' }))) as Json)
+        const world = createWorld({
+          clock,
+          store: recordingStore({ durability: 'memory' }),
+          models: { model, spare: scripted(() => 'spare') },
+          limits: { generateMs: 2_000, coreWaitMs: 30_000 },
+        })
+        const client = defineProgram(
+          'client',
+          async (sys, chain: boolean) =>
+            (await endOf(sys.generate({ prompt: 'hi', model: chain ? ['model', 'spare'] : 'model' }))) as Json,
+        )
         const runs = Array.from({ length: processes }, (_, i) => world.kernel.spawn(client, i % 3 === 0))
         const killer = world.kernel.spawn(async (sys: Sys) => {
           for (const run of runs.filter((_, i) => i % 4 === 1)) {
@@ -336,7 +449,10 @@ describe('trouble', () => {
         }, null)
         await world.settled(Promise.all([killer, ...runs].map((run) => endOf(run.result as Promise<unknown>))))
         for (const core of world.kernel.cores) assert.deepEqual([core.id, core.inFlight, core.waiting], [core.id, 0, 0])
-        const pids: Pid[] = world.kernel.ps().filter((info) => info.state === 'running').map((info) => info.pid)
+        const pids: Pid[] = world.kernel
+          .ps()
+          .filter((info) => info.state === 'running')
+          .map((info) => info.pid)
         assert.deepEqual(pids, [])
       }),
       { numRuns: 100 },

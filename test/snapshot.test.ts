@@ -2,6 +2,7 @@
  * Snapshots: one id for state, notes and files. `restore` brings all three back, `fork` branches all three off, and neither
  * reaches what others did.
  */
+// oxlint-disable unicorn/consistent-function-scoping -- a test reads best with its parts beside it
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import fc from 'fast-check'
@@ -10,8 +11,10 @@ import type { Json, Pid, Program, Sys } from '../src/kernel/types.ts'
 import type { RecordingStore, World } from './world.ts'
 import { codeOf, createWorld, cutStore, endOf, tool } from './world.ts'
 
-const spawned = (world: World, body: (sys: Sys) => Promise<unknown>, options = {}) => world.kernel.spawn(body as (sys: Sys) => Promise<Json>, null, options)
-const lived = (world: World, body: (sys: Sys) => Promise<unknown>, options = {}): Promise<Json> => world.settled(spawned(world, body, options).result)
+const spawned = (world: World, body: (sys: Sys) => Promise<unknown>, options = {}) =>
+  world.kernel.spawn(body as (sys: Sys) => Promise<Json>, null, options)
+const lived = (world: World, body: (sys: Sys) => Promise<unknown>, options = {}): Promise<Json> =>
+  world.settled(spawned(world, body, options).result)
 
 /** What a process sees of its world, as plain data. */
 async function sight(sys: Sys): Promise<Json> {
@@ -42,7 +45,18 @@ describe('restore', () => {
       }
       return [local, restored, await sight(sys), (await sys.recall('note kept'))[0]?.id === kept]
     })
-    assert.deepEqual(seen, ['before', 1, { files: [['kept', 'one'], ['removed', 'back again']], notes: ['note forgotten and back', 'note kept'] }, true])
+    assert.deepEqual(seen, [
+      'before',
+      1,
+      {
+        files: [
+          ['kept', 'one'],
+          ['removed', 'back again'],
+        ],
+        notes: ['note forgotten and back', 'note kept'],
+      },
+      true,
+    ])
   })
 
   test('never returns, and counts how often it was done', async () => {
@@ -101,22 +115,43 @@ describe('restore', () => {
       return [letter, await sys.wait(old)]
     })
     assert.deepEqual(seen, ['letter', 1_000])
-    const ends = world.kernel.ps().filter((info) => info.program === 'sleeper').map((info) => [info.state, info.error?.code])
-    assert.deepEqual(ends.toSorted(), [['done', undefined], ['killed', 'PARENT_ENDED']])
+    const ends = world.kernel
+      .ps()
+      .filter((info) => info.program === 'sleeper')
+      .map((info) => [info.state, info.error?.code])
+    assert.deepEqual(ends.toSorted(), [
+      ['done', undefined],
+      ['killed', 'PARENT_ENDED'],
+    ])
   })
 
   test('in the middle of parallel work leaves nothing of the old frame behind', async () => {
-    const world = createWorld({ tools: [tool('slow', (input, { signal }) => new Promise((resolve, reject) => {
-      signal.addEventListener('abort', () => reject(signal.reason as Error))
-      void world.clock.after(50, () => resolve(input))
-    }))] })
+    const world = createWorld({
+      tools: [
+        tool(
+          'slow',
+          (input, { signal }) =>
+            new Promise((resolve, reject) => {
+              signal.addEventListener('abort', () => reject(signal.reason as Error))
+              void world.clock.after(50, () => resolve(input))
+            }),
+        ),
+      ],
+    })
     let frames = 0
     let leaked = 0
     const run = spawned(world, async (sys) => {
       const frame = ++frames
       const { id, restored } = await sys.snapshot()
-      const work = Promise.all([sys.call('slow', 1), sys.sleep(20), sys.receive({ timeoutMs: 30 }).catch(() => 'nothing')])
-      void work.then(() => (frame === 1 ? leaked++ : 0), () => leaked++)
+      const work = Promise.all([
+        sys.call('slow', 1),
+        sys.sleep(20),
+        sys.receive({ timeoutMs: 30 }).catch(() => 'nothing'),
+      ])
+      void work.then(
+        () => (frame === 1 ? leaked++ : 0),
+        () => leaked++,
+      )
       if (restored === 0) {
         await sys.sleep(5)
         await sys.restore(id)
@@ -136,7 +171,21 @@ describe('restore', () => {
       const theirs = (await sys.wait(await sys.spawn(child, null))) as string
       const { id } = await sys.snapshot()
       const codes: string[] = []
-      for (const wrong of [theirs, '', '.', 'x.y', '1', `${id}.0`, ` ${id}`, `${sys.pid}.99999`, `${sys.pid}.-1`, `${sys.pid}.NaN`, '0x1.0', `${sys.pid}.0`]) codes.push(codeOf(await endOf(sys.restore(wrong))))
+      for (const wrong of [
+        theirs,
+        '',
+        '.',
+        'x.y',
+        '1',
+        `${id}.0`,
+        ` ${id}`,
+        `${sys.pid}.99999`,
+        `${sys.pid}.-1`,
+        `${sys.pid}.NaN`,
+        '0x1.0',
+        `${sys.pid}.0`,
+      ])
+        codes.push(codeOf(await endOf(sys.restore(wrong))))
       return codes
     })
     assert.deepEqual(codes, Array(12).fill('NO_SUCH_SNAPSHOT'))
@@ -154,7 +203,10 @@ describe('restore', () => {
       }
       return sight(sys)
     })
-    const helper = defineProgram('helper', async (sys) => (await sys.write('child', 'x'), await sys.remember('note of the child'), null))
+    const helper = defineProgram(
+      'helper',
+      async (sys) => (await sys.write('child', 'x'), await sys.remember('note of the child'), null),
+    )
     const sibling = defineProgram('sibling', async (sys) => {
       await sys.sleep(50)
       await sys.write('sibling', 'x')
@@ -174,7 +226,13 @@ describe('restore', () => {
       await sys.wait(b)
       return sys.wait(a)
     })
-    assert.deepEqual(seen, { files: [['parent', 'x'], ['sibling', 'x']], notes: ['note of another tree', 'note of the sibling'] })
+    assert.deepEqual(seen, {
+      files: [
+        ['parent', 'x'],
+        ['sibling', 'x'],
+      ],
+      notes: ['note of another tree', 'note of the sibling'],
+    })
     assert.equal(await world.settled(other.result), true)
   })
 })
@@ -198,8 +256,21 @@ describe('fork', () => {
       return pid === 0 ? mine : [mine, await sys.wait(pid)]
     })
     assert.deepEqual(seen, [
-      { files: [['only parent', 'x'], ['shared', 'parent']], notes: ['note before', 'note of the parent'] },
-      { files: [['gone', 'x'], ['only child', 'x'], ['shared', 'child']], notes: ['note of the child'] },
+      {
+        files: [
+          ['only parent', 'x'],
+          ['shared', 'parent'],
+        ],
+        notes: ['note before', 'note of the parent'],
+      },
+      {
+        files: [
+          ['gone', 'x'],
+          ['only child', 'x'],
+          ['shared', 'child'],
+        ],
+        notes: ['note of the child'],
+      },
     ])
   })
 
@@ -231,7 +302,11 @@ describe('fork', () => {
     })
     const run = world.kernel.spawn(writer, null)
     assert.equal(await world.settled(run.result), '4')
-    const second = createWorld({ clock: world.clock, store: cutStore(world.store.batches, world.store.batches.length), programs: [reader() as unknown as Program] })
+    const second = createWorld({
+      clock: world.clock,
+      store: cutStore(world.store.batches, world.store.batches.length),
+      programs: [reader() as unknown as Program],
+    })
     function reader() {
       // The same calls up to the cut, then a look.
       return defineProgram('writer', async (sys) => {
@@ -246,29 +321,39 @@ describe('fork', () => {
     for (let at = 0; at <= 5; at++) {
       const fork = await second.settled(second.kernel.fork(run.pid, { at }))
       assert.deepEqual(await second.settled(fork.result), [null, '4'])
-      assert.equal((await second.kernel.events(fork.pid)).filter((event) => event.type === 'call-start' && event.call === 'write').length, 5 - at)
+      assert.equal(
+        (await second.kernel.events(fork.pid)).filter((event) => event.type === 'call-start' && event.call === 'write')
+          .length,
+        5 - at,
+      )
     }
   })
 })
 
 describe('over a restart', () => {
   /** Writes, snapshots, goes back, writes again: what is read at the end is told by the steps alone. */
-  const steps = defineProgram('steps', async (sys, { before, undone, after }: { before: readonly string[]; undone: readonly string[]; after: readonly string[] }): Promise<Json> => {
-    const put = async (paths: readonly string[], content: string): Promise<void> => {
-      for (const path of paths) {
-        await sys.write(path, content)
-        await sys.remember(`note ${path} ${content}`)
+  const steps = defineProgram(
+    'steps',
+    async (
+      sys,
+      { before, undone, after }: { before: readonly string[]; undone: readonly string[]; after: readonly string[] },
+    ): Promise<Json> => {
+      const put = async (paths: readonly string[], content: string): Promise<void> => {
+        for (const path of paths) {
+          await sys.write(path, content)
+          await sys.remember(`note ${path} ${content}`)
+        }
       }
-    }
-    await put(before, 'before')
-    const { id, restored } = await sys.snapshot()
-    if (restored === 0) {
-      await put(undone, 'undone')
-      await sys.restore(id)
-    }
-    await put(after, 'after')
-    return sight(sys)
-  }) as unknown as Program
+      await put(before, 'before')
+      const { id, restored } = await sys.snapshot()
+      if (restored === 0) {
+        await put(undone, 'undone')
+        await sys.restore(id)
+      }
+      await put(after, 'after')
+      return sight(sys)
+    },
+  ) as unknown as Program
 
   function resumed(store: RecordingStore, world: World): World {
     return createWorld({ clock: world.clock, store, programs: [steps] })
@@ -277,19 +362,30 @@ describe('over a restart', () => {
   test('property: cut anywhere, a run with a restore ends with the state, notes and files that its steps say', async () => {
     const paths = fc.array(fc.constantFrom('a', 'b', 'c'), { maxLength: 3 })
     await fc.assert(
-      fc.asyncProperty(paths, paths, paths, fc.double({ min: 0, max: 1, noNaN: true }), async (before, undone, after, share) => {
-        const world = createWorld({ programs: [steps] })
-        const run = world.kernel.spawn(steps, { before, undone, after })
-        const expected = {
-          files: [...new Set([...before, ...after])].toSorted().map((path) => [path, after.includes(path) ? 'after' : 'before']),
-          notes: [...before.map((path) => `note ${path} before`), ...after.map((path) => `note ${path} after`)].toSorted(),
-        }
-        assert.deepEqual(await world.settled(run.result), expected)
-        const again = resumed(cutStore(world.store.batches, Math.round(share * world.store.batches.length)), world)
-        if (again.store.lastSeq() < 0 || again.kernel.ps().length === 0) return
-        again.kernel.resume()
-        assert.deepEqual(await again.settled(again.kernel.run(run.pid).result), expected)
-      }),
+      fc.asyncProperty(
+        paths,
+        paths,
+        paths,
+        fc.double({ min: 0, max: 1, noNaN: true }),
+        async (before, undone, after, share) => {
+          const world = createWorld({ programs: [steps] })
+          const run = world.kernel.spawn(steps, { before, undone, after })
+          const expected = {
+            files: [...new Set([...before, ...after])]
+              .toSorted()
+              .map((path) => [path, after.includes(path) ? 'after' : 'before']),
+            notes: [
+              ...before.map((path) => `note ${path} before`),
+              ...after.map((path) => `note ${path} after`),
+            ].toSorted(),
+          }
+          assert.deepEqual(await world.settled(run.result), expected)
+          const again = resumed(cutStore(world.store.batches, Math.round(share * world.store.batches.length)), world)
+          if (again.store.lastSeq() < 0 || again.kernel.ps().length === 0) return
+          again.kernel.resume()
+          assert.deepEqual(await again.settled(again.kernel.run(run.pid).result), expected)
+        },
+      ),
       { numRuns: 150 },
     )
   })

@@ -5,6 +5,7 @@
  * Of each we ask the same: the documented error, promptly; nothing that was acknowledged lost; a journal of plain data; and
  * a kernel that serves the next process.
  */
+// oxlint-disable unicorn/consistent-function-scoping, unicorn/no-thenable, no-control-regex, no-unmodified-loop-condition -- a test reads best with its parts beside it; broken things are the point
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { types } from 'node:util'
@@ -20,7 +21,18 @@ import { defineProgram } from '../src/kernel/program.ts'
 import type { Budget, CallName, Json, Pid, Program, Sys, Tool } from '../src/kernel/types.ts'
 import { hostile, isPlain } from './hostile.ts'
 import type { RecordingStore, World } from './world.ts'
-import { answer, codeOf, createWorld, endOf, noUsage, rawModel, recordingStore, streamOf, tool, within } from './world.ts'
+import {
+  answer,
+  codeOf,
+  createWorld,
+  endOf,
+  noUsage,
+  rawModel,
+  recordingStore,
+  streamOf,
+  tool,
+  within,
+} from './world.ts'
 
 // -------------------------------------------------------------------------------------------------------------- ground
 
@@ -39,7 +51,10 @@ const sleeper = defineProgram('sleeper', async (sys) => {
   return null
 })
 
-const embedder: Embedder = { name: 'embedder', embed: (texts) => Promise.resolve(texts.map((text) => [text.length, 1])) }
+const embedder: Embedder = {
+  name: 'embedder',
+  embed: (texts) => Promise.resolve(texts.map((text) => [text.length, 1])),
+}
 const echo = tool('echo', (input) => input)
 
 type Options = Omit<Partial<KernelOptions>, 'clock' | 'store'>
@@ -58,7 +73,11 @@ async function prepare(sys: Sys): Promise<Ground> {
 }
 
 /** Runs `body` as a program on prepared ground. */
-function onGround(world: World, body: (ground: Ground) => Promise<Json>, spawn: { budget?: Budget; principal?: string } = {}): Promise<Json> {
+function onGround(
+  world: World,
+  body: (ground: Ground) => Promise<Json>,
+  spawn: { budget?: Budget; principal?: string } = {},
+): Promise<Json> {
   let first = true
   return world.settled(
     world.kernel.spawn(
@@ -87,7 +106,8 @@ async function assertServes(world: Pick<World, 'kernel' | 'settled'>): Promise<v
 /** All that was journaled is plain data: written down and read again, it is the same. */
 function assertPlainJournal(store: RecordingStore): void {
   for (const { events } of store.batches) {
-    for (const event of events) assert.deepEqual(JSON.parse(JSON.stringify(event)), event, `event ${event.seq} is not plain data`)
+    for (const event of events)
+      assert.deepEqual(JSON.parse(JSON.stringify(event)), event, `event ${event.seq} is not plain data`)
   }
 }
 
@@ -111,10 +131,14 @@ const isText = (value: unknown): value is string => typeof value === 'string'
 const isWhole = (value: unknown): boolean => Number.isSafeInteger(value) && (value as number) >= 0
 const isMs = (value: unknown): boolean => typeof value === 'number' && value >= 0 && value <= 365 * 24 * 3_600_000
 const isNothing = (value: unknown): boolean => value === undefined
-const isRecord = (value: unknown): boolean => value === undefined || (isPlain(value) && value !== null && typeof value === 'object' && !Array.isArray(value) && !('toJSON' in value))
+const isRecord = (value: unknown): boolean =>
+  value === undefined ||
+  (isPlain(value) && value !== null && typeof value === 'object' && !Array.isArray(value) && !('toJSON' in value))
 const isEmptyObject = (value: unknown): boolean => isRecord(value) && Object.keys(value ?? {}).length === 0
-const isPath = (value: unknown): boolean => isText(value) && value !== '' && value.length < 1_024 && value.isWellFormed() && !/[\u0000-\u001f]/.test(value)
-const isNumber = (value: unknown): boolean => value === undefined || (typeof value === 'number' && Number.isFinite(value))
+const isPath = (value: unknown): boolean =>
+  isText(value) && value !== '' && value.length < 1_024 && value.isWellFormed() && !/[\u0000-\u001f]/.test(value)
+const isNumber = (value: unknown): boolean =>
+  value === undefined || (typeof value === 'number' && Number.isFinite(value))
 const isMegabyte = (value: unknown): boolean => !isText(value) || value.length < 1_000_000
 const no = (): boolean => false
 
@@ -128,21 +152,47 @@ const generateField = (field: string, takes: (value: unknown) => boolean, codes?
 const lines: { readonly [name in CallName]: Line } = {
   spawn: {
     async happy({ sys }) {
-      assert.deepEqual(await sys.wait(await sys.spawn(worker, { a: [1] }, { name: 'w', priority: 2, tools: [], budget: { steps: 1 } })), { a: [1] })
+      assert.deepEqual(
+        await sys.wait(
+          await sys.spawn(worker, { a: [1] }, { name: 'w', priority: 2, tools: [], budget: { steps: 1 } }),
+        ),
+        { a: [1] },
+      )
       assert.equal(await sys.wait(await sys.spawn('worker', 'by name')), 'by name')
     },
     places: [
-      { at: 'program', given: (_, value) => [value, null], takes: (value) => typeof value === 'function' || isText(value), codes: ['ok', 'NO_SUCH_PROGRAM'] },
-      { at: 'program.run', given: (_, value) => [{ ...worker, run: value }, null], takes: (value) => typeof value === 'function' },
+      {
+        at: 'program',
+        given: (_, value) => [value, null],
+        takes: (value) => typeof value === 'function' || isText(value),
+        codes: ['ok', 'NO_SUCH_PROGRAM'],
+      },
+      {
+        at: 'program.run',
+        given: (_, value) => [{ ...worker, run: value }, null],
+        takes: (value) => typeof value === 'function',
+      },
       { at: 'program.tools', given: (_, value) => [{ ...worker, name: 'odd', tools: value }, null], takes: no },
-      { at: 'program.version', given: (_, value) => [{ ...worker, name: 'odd', version: value }, null], takes: (value) => isText(value) && value.length < 1_000 },
+      {
+        at: 'program.version',
+        given: (_, value) => [{ ...worker, name: 'odd', version: value }, null],
+        takes: (value) => isText(value) && value.length < 1_000,
+      },
       { at: 'input', given: (_, value) => [worker, value], takes: (value) => value === undefined || isPlain(value) },
       { at: 'options', given: (_, value) => [worker, null, value], takes: isEmptyObject },
       { at: 'options.budget', given: (_, value) => [worker, null, { budget: value }], takes: isEmptyObject },
-      { at: 'options.budget.tokens', given: (_, value) => [worker, null, { budget: { tokens: value } }], takes: (value) => value === undefined || (typeof value === 'number' && value >= 0 && value !== Infinity) },
+      {
+        at: 'options.budget.tokens',
+        given: (_, value) => [worker, null, { budget: { tokens: value } }],
+        takes: (value) => value === undefined || (typeof value === 'number' && value >= 0 && value !== Infinity),
+      },
       { at: 'options.priority', given: (_, value) => [worker, null, { priority: value }], takes: isNumber },
       { at: 'options.tools', given: (_, value) => [worker, null, { tools: value }], takes: isNothing },
-      { at: 'options.name', given: (_, value) => [worker, null, { name: value }], takes: (value) => value === undefined || (isText(value) && value !== '') },
+      {
+        at: 'options.name',
+        given: (_, value) => [worker, null, { name: value }],
+        takes: (value) => value === undefined || (isText(value) && value !== ''),
+      },
     ],
   },
   fork: {
@@ -162,18 +212,29 @@ const lines: { readonly [name in CallName]: Line } = {
     places: [
       { at: 'pid', given: (_, value) => [value, { timeoutMs: 1 }], takes: isWhole, codes: ['NO_SUCH_PROCESS'] },
       { at: 'options', given: ({ ended }, value) => [ended, value], takes: isEmptyObject },
-      { at: 'options.timeoutMs', given: ({ ended }, value) => [ended, { timeoutMs: value }], takes: (value) => value === undefined || isMs(value) },
+      {
+        at: 'options.timeoutMs',
+        given: ({ ended }, value) => [ended, { timeoutMs: value }],
+        takes: (value) => value === undefined || isMs(value),
+      },
     ],
   },
   kill: {
     async happy({ sys }) {
       const child = await sys.spawn(sleeper, null)
       await sys.kill(child, 'enough')
-      assert.deepEqual(await endOf(sys.wait(child)), { code: 'KILLED', message: `killed by process ${sys.pid}: enough` })
+      assert.deepEqual(await endOf(sys.wait(child)), {
+        code: 'KILLED',
+        message: `killed by process ${sys.pid}: enough`,
+      })
     },
     places: [
       { at: 'pid', given: (_, value) => [value], takes: isWhole, codes: ['NO_SUCH_PROCESS'] },
-      { at: 'reason', given: ({ ended }, value) => [ended, value], takes: (value) => value === undefined || isText(value) },
+      {
+        at: 'reason',
+        given: ({ ended }, value) => [ended, value],
+        takes: (value) => value === undefined || isText(value),
+      },
     ],
   },
   sleep: {
@@ -191,8 +252,17 @@ const lines: { readonly [name in CallName]: Line } = {
       assert.deepEqual([mail.from, mail.body], [sys.pid, { hi: 1 }])
     },
     places: [
-      { at: 'to', given: (_, value) => [value, 'hi'], takes: (value) => isWhole(value) || isText(value), codes: ['NO_SUCH_PROCESS'] },
-      { at: 'body', given: ({ sleeper }, value) => [sleeper, value], takes: (value) => value === undefined || isPlain(value) },
+      {
+        at: 'to',
+        given: (_, value) => [value, 'hi'],
+        takes: (value) => isWhole(value) || isText(value),
+        codes: ['NO_SUCH_PROCESS'],
+      },
+      {
+        at: 'body',
+        given: ({ sleeper }, value) => [sleeper, value],
+        takes: (value) => value === undefined || isPlain(value),
+      },
     ],
   },
   receive: {
@@ -203,9 +273,24 @@ const lines: { readonly [name in CallName]: Line } = {
     },
     places: [
       // Without a limit it would wait a year, as it should.
-      { at: 'options.timeoutMs', given: (_, value) => [{ from: 1, timeoutMs: value ?? 'a year' }], takes: isMs, codes: ['TIMEOUT'] },
-      { at: 'options.from', given: (_, value) => [{ from: value, timeoutMs: 1 }], takes: (value) => value === undefined || isWhole(value), codes: ['TIMEOUT'] },
-      { at: 'options, unknown', given: (_, value) => [{ timeoutMs: 1, nonsense: value }], takes: isNothing, codes: ['TIMEOUT'] },
+      {
+        at: 'options.timeoutMs',
+        given: (_, value) => [{ from: 1, timeoutMs: value ?? 'a year' }],
+        takes: isMs,
+        codes: ['TIMEOUT'],
+      },
+      {
+        at: 'options.from',
+        given: (_, value) => [{ from: value, timeoutMs: 1 }],
+        takes: (value) => value === undefined || isWhole(value),
+        codes: ['TIMEOUT'],
+      },
+      {
+        at: 'options, unknown',
+        given: (_, value) => [{ timeoutMs: 1, nonsense: value }],
+        takes: isNothing,
+        codes: ['TIMEOUT'],
+      },
     ],
   },
   generate: {
@@ -217,20 +302,45 @@ const lines: { readonly [name in CallName]: Line } = {
     places: [
       { at: 'request', given: (_, value) => [value], takes: (value) => isText(value) && isMegabyte(value) },
       generateField('model', (value) => value === undefined || isText(value), ['ok', 'NO_SUCH_MODEL']),
-      { at: 'model in a chain', given: (_, value) => [{ prompt: 'hi', model: [value] }], takes: isText, codes: ['NO_SUCH_MODEL'] },
+      {
+        at: 'model in a chain',
+        given: (_, value) => [{ prompt: 'hi', model: [value] }],
+        takes: isText,
+        codes: ['NO_SUCH_MODEL'],
+      },
       generateField('instructions', (value) => value === undefined || isText(value)),
       { at: 'prompt', given: (_, value) => [{ prompt: value }], takes: isText },
       generateField('messages', isNothing),
       { at: 'messages', given: (_, value) => [{ messages: value }], takes: no },
       { at: 'messages[0]', given: (_, value) => [{ messages: [value] }], takes: no },
       { at: 'messages[0].role', given: (_, value) => [{ messages: [{ role: value, content: 'x' }] }], takes: no },
-      { at: 'messages[0].content', given: (_, value) => [{ messages: [{ role: 'user', content: value }] }], takes: isText },
-      { at: 'messages[0].content[0]', given: (_, value) => [{ messages: [{ role: 'user', content: [value] }] }], takes: no },
-      { at: 'messages[0].content[0].text', given: (_, value) => [{ messages: [{ role: 'user', content: [{ type: 'text', text: value }] }] }], takes: isText },
+      {
+        at: 'messages[0].content',
+        given: (_, value) => [{ messages: [{ role: 'user', content: value }] }],
+        takes: isText,
+      },
+      {
+        at: 'messages[0].content[0]',
+        given: (_, value) => [{ messages: [{ role: 'user', content: [value] }] }],
+        takes: no,
+      },
+      {
+        at: 'messages[0].content[0].text',
+        given: (_, value) => [{ messages: [{ role: 'user', content: [{ type: 'text', text: value }] }] }],
+        takes: isText,
+      },
       generateField('tools', isNothing),
-      { at: 'tools[0]', given: (_, value) => [{ prompt: 'hi', tools: [value] }], takes: isText, codes: ['NO_SUCH_TOOL'] },
+      {
+        at: 'tools[0]',
+        given: (_, value) => [{ prompt: 'hi', tools: [value] }],
+        takes: isText,
+        codes: ['NO_SUCH_TOOL'],
+      },
       generateField('toolChoice', isNothing),
-      generateField('maxOutputTokens', (value) => value === undefined || (Number.isSafeInteger(value) && (value as number) >= 1)),
+      generateField(
+        'maxOutputTokens',
+        (value) => value === undefined || (Number.isSafeInteger(value) && (value as number) >= 1),
+      ),
       generateField('temperature', isNumber),
       generateField('topP', isNumber),
       generateField('topK', isNumber),
@@ -244,13 +354,21 @@ const lines: { readonly [name in CallName]: Line } = {
   },
   embed: {
     async happy({ sys }) {
-      assert.deepEqual(await sys.embed(['a', 'bcd']), [[1, 1], [3, 1]])
+      assert.deepEqual(await sys.embed(['a', 'bcd']), [
+        [1, 1],
+        [3, 1],
+      ])
     },
     places: [
       { at: 'texts', given: (_, value) => [value], takes: no },
       { at: 'texts[0]', given: (_, value) => [[value]], takes: isText },
       { at: 'options', given: (_, value) => [['a'], value], takes: isEmptyObject },
-      { at: 'options.model', given: (_, value) => [['a'], { model: value }], takes: (value) => value === undefined || isText(value), codes: ['ok', 'NO_SUCH_MODEL'] },
+      {
+        at: 'options.model',
+        given: (_, value) => [['a'], { model: value }],
+        takes: (value) => value === undefined || isText(value),
+        codes: ['ok', 'NO_SUCH_MODEL'],
+      },
     ],
   },
   call: {
@@ -269,30 +387,65 @@ const lines: { readonly [name in CallName]: Line } = {
     },
     places: [
       { at: 'text', given: (_, value) => [value, { timeoutMs: 1, default: 'd' }], takes: isText },
-      { at: 'options, unknown', given: (_, value) => ['?', { timeoutMs: 1, default: 'd', nonsense: value }], takes: isNothing },
-      { at: 'options.choices', given: (_, value) => ['?', { timeoutMs: 1, default: 'd', choices: value }], takes: isNothing },
-      { at: 'options.timeoutMs', given: (_, value) => ['?', { timeoutMs: value, default: 'd' }], takes: (value) => value === undefined || isMs(value) },
-      { at: 'options.default', given: (_, value) => ['?', { timeoutMs: 1, default: value }], takes: (value) => value === undefined || isText(value), codes: ['ok', 'NO_ANSWER'] },
+      {
+        at: 'options, unknown',
+        given: (_, value) => ['?', { timeoutMs: 1, default: 'd', nonsense: value }],
+        takes: isNothing,
+      },
+      {
+        at: 'options.choices',
+        given: (_, value) => ['?', { timeoutMs: 1, default: 'd', choices: value }],
+        takes: isNothing,
+      },
+      {
+        at: 'options.timeoutMs',
+        given: (_, value) => ['?', { timeoutMs: value, default: 'd' }],
+        takes: (value) => value === undefined || isMs(value),
+      },
+      {
+        at: 'options.default',
+        given: (_, value) => ['?', { timeoutMs: 1, default: value }],
+        takes: (value) => value === undefined || isText(value),
+        codes: ['ok', 'NO_ANSWER'],
+      },
     ],
   },
   remember: {
     async happy({ sys }) {
       const id = await sys.remember({ text: 'zebra crossing', tags: ['road'], source: 'street' })
       const [note] = await sys.recall('zebra')
-      assert.deepEqual([note?.id, note?.text, note?.tags, note?.source, note?.pid], [id, 'zebra crossing', ['road'], 'street', sys.pid])
+      assert.deepEqual(
+        [note?.id, note?.text, note?.tags, note?.source, note?.pid],
+        [id, 'zebra crossing', ['road'], 'street', sys.pid],
+      )
     },
     places: [
-      { at: 'note', given: (_, value) => [value], takes: (value) => isText(value) && value.trim() !== '' && isMegabyte(value) },
-      { at: 'note.text', given: (_, value) => [{ text: value }], takes: (value) => isText(value) && value.trim() !== '' },
+      {
+        at: 'note',
+        given: (_, value) => [value],
+        takes: (value) => isText(value) && value.trim() !== '' && isMegabyte(value),
+      },
+      {
+        at: 'note.text',
+        given: (_, value) => [{ text: value }],
+        takes: (value) => isText(value) && value.trim() !== '',
+      },
       { at: 'note.tags', given: (_, value) => [{ text: 't', tags: value }], takes: isNothing },
       { at: 'note.tags[0]', given: (_, value) => [{ text: 't', tags: [value] }], takes: isText },
-      { at: 'note.source', given: (_, value) => [{ text: 't', source: value }], takes: (value) => value === undefined || value === null || isText(value) || types.isDate(value) },
+      {
+        at: 'note.source',
+        given: (_, value) => [{ text: 't', source: value }],
+        takes: (value) => value === undefined || value === null || isText(value) || types.isDate(value),
+      },
       { at: 'note, unknown', given: (_, value) => [{ text: 't', nonsense: value }], takes: isNothing },
     ],
   },
   recall: {
     async happy({ sys, note }) {
-      assert.deepEqual((await sys.recall('kept note', { limit: 1, tag: 'kept' })).map(({ id }) => id), [note])
+      assert.deepEqual(
+        (await sys.recall('kept note', { limit: 1, tag: 'kept' })).map(({ id }) => id),
+        [note],
+      )
       assert.deepEqual(await sys.recall('kept note', { tag: 'other' }), [])
       assert.deepEqual(await sys.recall('absent'), [])
     },
@@ -300,7 +453,11 @@ const lines: { readonly [name in CallName]: Line } = {
       { at: 'query', given: (_, value) => [value], takes: isText },
       { at: 'options', given: (_, value) => ['kept', value], takes: isEmptyObject },
       { at: 'options.limit', given: (_, value) => ['kept', { limit: value }], takes: isNothing },
-      { at: 'options.tag', given: (_, value) => ['kept', { tag: value }], takes: (value) => value === undefined || isText(value) },
+      {
+        at: 'options.tag',
+        given: (_, value) => ['kept', { tag: value }],
+        takes: (value) => value === undefined || isText(value),
+      },
     ],
   },
   forget: {
@@ -322,7 +479,12 @@ const lines: { readonly [name in CallName]: Line } = {
     places: [
       { at: 'path', given: (_, value) => [value], takes: isPath, codes: ['NO_SUCH_FILE'] },
       { at: 'options', given: (_, value) => ['kept.txt', value], takes: isEmptyObject },
-      { at: 'options.version', given: (_, value) => ['kept.txt', { version: value }], takes: (value) => value === undefined || isWhole(value), codes: ['ok', 'NO_SUCH_FILE'] },
+      {
+        at: 'options.version',
+        given: (_, value) => ['kept.txt', { version: value }],
+        takes: (value) => value === undefined || isWhole(value),
+        codes: ['ok', 'NO_SUCH_FILE'],
+      },
     ],
   },
   write: {
@@ -332,15 +494,25 @@ const lines: { readonly [name in CallName]: Line } = {
     },
     places: [
       { at: 'path', given: (_, value) => [value, 'x'], takes: isPath },
-      { at: 'content', given: (_, value) => ['odd.txt', value], takes: (value) => isText(value) && value.isWellFormed() },
+      {
+        at: 'content',
+        given: (_, value) => ['odd.txt', value],
+        takes: (value) => isText(value) && value.isWellFormed(),
+      },
     ],
   },
   list: {
     async happy({ sys }) {
       await sys.write('b/1', '')
       await sys.write('a/2', '')
-      assert.deepEqual((await sys.list()).map(({ path }) => path), ['a/2', 'b/1', 'kept.txt'])
-      assert.deepEqual((await sys.list('b/')).map(({ path }) => path), ['b/1'])
+      assert.deepEqual(
+        (await sys.list()).map(({ path }) => path),
+        ['a/2', 'b/1', 'kept.txt'],
+      )
+      assert.deepEqual(
+        (await sys.list('b/')).map(({ path }) => path),
+        ['b/1'],
+      )
     },
     places: [{ at: 'prefix', given: (_, value) => [value], takes: (value) => value === undefined || isText(value) }],
   },
@@ -403,7 +575,8 @@ function invoke(sys: Sys, name: CallName, given: readonly unknown[]): Promise<un
 test('the table of these tests is the table of the kernel', async () => {
   const world = createWorld(options())
   const offered = await world.settled(
-    world.kernel.spawn((sys: Sys) => Promise.resolve(Object.getOwnPropertyNames(Object.getPrototypeOf(sys))), null).result as unknown as Promise<string[]>,
+    world.kernel.spawn((sys: Sys) => Promise.resolve(Object.getOwnPropertyNames(Object.getPrototypeOf(sys))), null)
+      .result as unknown as Promise<string[]>,
   )
   const facts = new Set(['constructor', 'pid', 'principal', 'tools'])
   assert.deepEqual(offered.filter((name) => !facts.has(name)).toSorted(), names.toSorted())
@@ -436,12 +609,17 @@ describe('nonsense arguments are refused as such, at once, and leave nothing beh
             const value = make()
             const legal = takes(value)
             const before = ground.sys.now()
-            const { value: _, ...end } = { value: null, ...(await endOf(invoke(ground.sys, name, given(ground, value)))) }
+            const { value: _, ...end } = {
+              value: null,
+              ...(await endOf(invoke(ground.sys, name, given(ground, value)))),
+            }
             const code = 'code' in end ? end.code : 'ok'
             const isFine = code === 'TOO_LARGE' || (legal ? codes.includes(code) : code === 'INVALID_ARGUMENT')
             if (!isFine) found.push(`${what}: ${code}${'message' in end ? ` (${end.message.slice(0, 200)})` : ''}`)
-            if (!legal && ground.sys.now() - before > 1) found.push(`${what}: refused only after ${ground.sys.now() - before} ms`)
-            if ('message' in end && end.message.length > 10_000) found.push(`${what}: a message of ${end.message.length} characters`)
+            if (!legal && ground.sys.now() - before > 1)
+              found.push(`${what}: refused only after ${ground.sys.now() - before} ms`)
+            if ('message' in end && end.message.length > 10_000)
+              found.push(`${what}: a message of ${end.message.length} characters`)
           }
           if ((await ground.sys.recall('kept note', { tag: 'kept' })).length !== 1) found.push('the kept note is lost')
           return found
@@ -457,7 +635,6 @@ describe('nonsense arguments are refused as such, at once, and leave nothing beh
 
 describe('what belongs to another principal looks exactly like what is not there', () => {
   const nobody: Pid = 123_456
-  const alien = (text: string, pid: Pid): string => text.replaceAll(String(pid), 'X')
 
   test('pids, notes, files, mailboxes, groups and snapshots', async () => {
     const world = createWorld(options())
@@ -496,7 +673,10 @@ describe('what belongs to another principal looks exactly like what is not there
           const a = await endOf(invoke(sys, name, theirs))
           const b = await endOf(invoke(sys, name, absent))
           const words = [...new Set([...theirs, ...absent].map(String))].filter((word) => word !== 'hi')
-          const blank = (end: typeof a): string => words.toSorted((one, other) => other.length - one.length).reduce((text, word) => text.replaceAll(word, 'X'), JSON.stringify(end))
+          const blank = (end: typeof a): string =>
+            words
+              .toSorted((one, other) => other.length - one.length)
+              .reduce((text, word) => text.replaceAll(word, 'X'), JSON.stringify(end))
           seen.push([name, codeOf(a), blank(a) === blank(b)])
         }
         seen.push((await sys.recall('kept')).length, (await sys.list()).length)
@@ -520,14 +700,17 @@ describe('what belongs to another principal looks exactly like what is not there
       0,
       'TIMEOUT',
     ])
-    assert.equal(alien(`${pid}`, pid), 'X')
     assert.equal(await world.settled(alice.result), 1, 'alice still has what is hers')
   })
 
   test('a child has its parent’s principal, whatever it asks for', async () => {
     const world = createWorld(options())
     const who = defineProgram('who', (sys) => Promise.resolve(sys.principal))
-    const { result } = world.kernel.spawn(async (sys: Sys) => sys.wait(await sys.spawn(who, null, { principal: 'root' })), null, { principal: 'guest' })
+    const { result } = world.kernel.spawn(
+      async (sys: Sys) => sys.wait(await sys.spawn(who, null, { principal: 'root' })),
+      null,
+      { principal: 'guest' },
+    )
     assert.equal(await world.settled(result), 'guest')
   })
 })
@@ -544,7 +727,15 @@ describe('the dead', () => {
       codeOf(await endOf(sys.kill(987_654))),
       codeOf(await endOf(sys.wait(sys.pid))),
     ])
-    assert.deepEqual(seen, ['done', 'NO_SUCH_PROCESS', 'ok', 'NO_SUCH_PROCESS', 'NO_SUCH_PROCESS', 'NO_SUCH_PROCESS', 'INVALID_ARGUMENT'])
+    assert.deepEqual(seen, [
+      'done',
+      'NO_SUCH_PROCESS',
+      'ok',
+      'NO_SUCH_PROCESS',
+      'NO_SUCH_PROCESS',
+      'NO_SUCH_PROCESS',
+      'INVALID_ARGUMENT',
+    ])
   })
 
   test('make no calls: a killed program that goes on computing is not heard', async () => {
@@ -569,11 +760,18 @@ describe('the dead', () => {
 // ------------------------------------------------------------------------------------------------------------- budgets
 
 describe('an exhausted budget refuses the next call: own, parent’s and grandparent’s', () => {
-  const priced: ModelOptions = { model: scripted(() => ({ text: 'x', usage: { inputTokens: 100, outputTokens: 100 } })), price: { input: 1e4, output: 1e4 } }
+  const priced: ModelOptions = {
+    model: scripted(() => ({ text: 'x', usage: { inputTokens: 100, outputTokens: 100 } })),
+    price: { input: 1e4, output: 1e4 },
+  }
   const spend = (sys: Sys): Promise<unknown> => sys.generate({ prompt: 'spend '.repeat(50), maxOutputTokens: 100 })
 
   /** Runs `body` at the bottom of a tree of `depth` generations whose oldest has the budget. */
-  async function below(depth: number, budget: Budget, body: (sys: Sys) => Promise<Json>): Promise<{ end: Json; usage: Json; world: World }> {
+  async function below(
+    depth: number,
+    budget: Budget,
+    body: (sys: Sys) => Promise<Json>,
+  ): Promise<{ end: Json; usage: Json; world: World }> {
     const world = createWorld(options({ models: { priced } }))
     const generations: Program[] = []
     for (let i = 0; i <= depth; i++) {
@@ -631,8 +829,14 @@ describe('an exhausted budget refuses the next call: own, parent’s and grandpa
   }
 
   test('calls side by side cannot share the same money', async () => {
-    const { end, usage } = await below(1, { tokens: 650 }, async (sys) => (await Promise.all(Array.from({ length: 50 }, () => endOf(spend(sys))))).map(codeOf))
-    assert.equal((end as string[]).filter((code) => code === 'BUDGET_EXCEEDED').length + (end as string[]).filter((code) => code === 'ok').length, 50)
+    const { end, usage } = await below(1, { tokens: 650 }, async (sys) =>
+      (await Promise.all(Array.from({ length: 50 }, () => endOf(spend(sys))))).map(codeOf),
+    )
+    assert.equal(
+      (end as string[]).filter((code) => code === 'BUDGET_EXCEEDED').length +
+        (end as string[]).filter((code) => code === 'ok').length,
+      50,
+    )
     const { inputTokens, outputTokens } = usage as { inputTokens: number; outputTokens: number }
     assert.ok(inputTokens + outputTokens <= 650)
   })
@@ -649,47 +853,150 @@ describe('an exhausted budget refuses the next call: own, parent’s and grandpa
 const throwing = (): never => {
   throw new Error('this trap throws')
 }
-const evilError = (): unknown => new Proxy(new Error('x'), { get: throwing, has: throwing, getPrototypeOf: throwing, ownKeys: throwing, getOwnPropertyDescriptor: throwing })
-const oddUsage = (input: unknown, output: unknown) => ({ inputTokens: { total: input }, outputTokens: { total: output } })
+const evilError = (): unknown =>
+  new Proxy(new Error('x'), {
+    get: throwing,
+    has: throwing,
+    getPrototypeOf: throwing,
+    ownKeys: throwing,
+    getOwnPropertyDescriptor: throwing,
+  })
+const oddUsage = (input: unknown, output: unknown) => ({
+  inputTokens: { total: input },
+  outputTokens: { total: output },
+})
 const contentOf = (...content: unknown[]) => ({ ...answer(''), content }) as unknown as ReturnType<typeof answer>
 
 type Doing = () => unknown
 
 /** What a broken model does when it is asked for a whole answer, and the errors that may follow. */
 const brokenModels: readonly (readonly [what: string, doing: Doing, codes: readonly (ErrorCode | 'ok')[]])[] = [
-  ['throws', () => { throw new Error('no') }, ['DRIVER_FAILED']],
-  ['throws a text', () => { throw 'no' }, ['DRIVER_FAILED']],
+  [
+    'throws',
+    () => {
+      throw new Error('no')
+    },
+    ['DRIVER_FAILED'],
+  ],
+  [
+    'throws a text',
+    () => {
+      throw 'no'
+    },
+    ['DRIVER_FAILED'],
+  ],
   ['rejects with undefined', () => Promise.reject(undefined), ['DRIVER_FAILED']],
   ['rejects with a symbol', () => Promise.reject(Symbol('no')), ['DRIVER_FAILED']],
   ['rejects with a proxy that throws', () => Promise.reject(evilError()), ['DRIVER_FAILED']],
-  ['rejects with an error whose fields throw', () => Promise.reject(Object.defineProperties(new Error('x'), { message: { get: throwing }, statusCode: { get: throwing }, isRetryable: { get: throwing } })), ['DRIVER_FAILED']],
-  ['rejects with a message that is no text', () => Promise.reject(Object.assign(new Error('x'), { message: { deep: [] } })), ['DRIVER_FAILED']],
+  [
+    'rejects with an error whose fields throw',
+    () =>
+      Promise.reject(
+        Object.defineProperties(new Error('x'), {
+          message: { get: throwing },
+          statusCode: { get: throwing },
+          isRetryable: { get: throwing },
+        }),
+      ),
+    ['DRIVER_FAILED'],
+  ],
+  [
+    'rejects with a message that is no text',
+    () => Promise.reject(Object.assign(new Error('x'), { message: { deep: [] } })),
+    ['DRIVER_FAILED'],
+  ],
   ['rejects with a message of 10 MB', () => Promise.reject(new Error('x'.repeat(10_000_000))), ['DRIVER_FAILED']],
-  ['rejects with a forged error of ours', () => Promise.reject(Object.assign(new Error('x'), { [Symbol.for('polity.error')]: true, code: 'NO_SUCH_CODE', detail: () => 1 })), ['DRIVER_FAILED']],
-  ['rejects with 429 and headers that throw', () => Promise.reject(Object.assign(new Error('x'), { statusCode: 400, responseHeaders: new Proxy({}, { get: throwing, ownKeys: throwing }) })), ['DRIVER_FAILED']],
+  [
+    'rejects with a forged error of ours',
+    () =>
+      Promise.reject(
+        Object.assign(new Error('x'), { [Symbol.for('polity.error')]: true, code: 'NO_SUCH_CODE', detail: () => 1 }),
+      ),
+    ['DRIVER_FAILED'],
+  ],
+  [
+    'rejects with 429 and headers that throw',
+    () =>
+      Promise.reject(
+        Object.assign(new Error('x'), {
+          statusCode: 400,
+          responseHeaders: new Proxy({}, { get: throwing, ownKeys: throwing }),
+        }),
+      ),
+    ['DRIVER_FAILED'],
+  ],
   ['returns nothing', () => undefined, ['DRIVER_INVALID']],
   ['returns a number', () => 5, ['DRIVER_INVALID']],
   ['resolves to null', () => Promise.resolve(null), ['DRIVER_INVALID']],
   ['resolves to {}', () => Promise.resolve({}), ['DRIVER_INVALID']],
-  ['resolves to a proxy that throws', () => Promise.resolve({ then: undefined, get content() { return throwing() } }), ['DRIVER_FAILED', 'DRIVER_INVALID']],
+  [
+    'resolves to a proxy that throws',
+    () =>
+      Promise.resolve({
+        then: undefined,
+        get content() {
+          return throwing()
+        },
+      }),
+    ['DRIVER_FAILED', 'DRIVER_INVALID'],
+  ],
   ['is a thenable that throws', () => ({ then: throwing }), ['DRIVER_FAILED']],
   ['content null', () => Promise.resolve({ ...answer(''), content: null }), ['DRIVER_INVALID']],
   ['content of an unknown type', () => Promise.resolve(contentOf({ type: 'hologram' })), ['DRIVER_INVALID']],
   ['content [null]', () => Promise.resolve(contentOf(null)), ['DRIVER_INVALID']],
   ['text that is no text', () => Promise.resolve(contentOf({ type: 'text', text: 5 })), ['DRIVER_INVALID']],
   ['text of 20 MB', () => Promise.resolve(answer('x'.repeat(20_000_000))), ['TOO_LARGE', 'DRIVER_INVALID']],
-  ['a function in the content', () => Promise.resolve(contentOf({ type: 'tool-call', toolName: 'echo', toolCallId: '1', input: { run: () => 1 } })), ['DRIVER_INVALID']],
-  ['a cycle in the content', () => {
-    const input: Record<string, unknown> = {}
-    input['input'] = input
-    return Promise.resolve(contentOf({ type: 'tool-call', toolName: 'echo', toolCallId: '1', input }))
-  }, ['DRIVER_INVALID']],
-  ['a tool call without a name', () => Promise.resolve(contentOf({ type: 'tool-call', toolCallId: '1', input: '{}' })), ['DRIVER_INVALID']],
-  ['a tool call whose input is no JSON', () => Promise.resolve(contentOf({ type: 'tool-call', toolName: 'echo', toolCallId: '1', input: '{"a": ' })), ['ok']],
-  ['a tool call with a poisonous input', () => Promise.resolve(contentOf({ type: 'tool-call', toolName: 'echo', toolCallId: '1', input: '{"__proto__": {"polluted": 1}}' })), ['ok']],
-  ['a tool call of 10,000 levels', () => Promise.resolve(contentOf({ type: 'tool-call', toolName: 'echo', toolCallId: '1', input: '['.repeat(10_000) + ']'.repeat(10_000) })), ['DRIVER_INVALID']],
+  [
+    'a function in the content',
+    () => Promise.resolve(contentOf({ type: 'tool-call', toolName: 'echo', toolCallId: '1', input: { run: () => 1 } })),
+    ['DRIVER_INVALID'],
+  ],
+  [
+    'a cycle in the content',
+    () => {
+      const input: Record<string, unknown> = {}
+      input['input'] = input
+      return Promise.resolve(contentOf({ type: 'tool-call', toolName: 'echo', toolCallId: '1', input }))
+    },
+    ['DRIVER_INVALID'],
+  ],
+  [
+    'a tool call without a name',
+    () => Promise.resolve(contentOf({ type: 'tool-call', toolCallId: '1', input: '{}' })),
+    ['DRIVER_INVALID'],
+  ],
+  [
+    'a tool call whose input is no JSON',
+    () => Promise.resolve(contentOf({ type: 'tool-call', toolName: 'echo', toolCallId: '1', input: '{"a": ' })),
+    ['ok'],
+  ],
+  [
+    'a tool call with a poisonous input',
+    () =>
+      Promise.resolve(
+        contentOf({ type: 'tool-call', toolName: 'echo', toolCallId: '1', input: '{"__proto__": {"polluted": 1}}' }),
+      ),
+    ['ok'],
+  ],
+  [
+    'a tool call of 10,000 levels',
+    () =>
+      Promise.resolve(
+        contentOf({
+          type: 'tool-call',
+          toolName: 'echo',
+          toolCallId: '1',
+          input: '['.repeat(10_000) + ']'.repeat(10_000),
+        }),
+      ),
+    ['DRIVER_INVALID'],
+  ],
   ['no finish reason', () => Promise.resolve({ ...answer('x'), finishReason: undefined }), ['ok']],
-  ['a finish reason nobody knows', () => Promise.resolve({ ...answer('x'), finishReason: { unified: 'bored' } }), ['ok']],
+  [
+    'a finish reason nobody knows',
+    () => Promise.resolve({ ...answer('x'), finishReason: { unified: 'bored' } }),
+    ['ok'],
+  ],
   ['no usage', () => Promise.resolve({ ...answer('x'), usage: undefined }), ['ok']],
   ['negative usage', () => Promise.resolve({ ...answer('x'), usage: oddUsage(-5, -1) }), ['ok']],
   ['NaN usage', () => Promise.resolve({ ...answer('x'), usage: oddUsage(Number.NaN, Number.NaN) }), ['ok']],
@@ -697,35 +1004,61 @@ const brokenModels: readonly (readonly [what: string, doing: Doing, codes: reado
   ['usage of 1e308', () => Promise.resolve({ ...answer('x'), usage: oddUsage(1e308, 1e308) }), ['ok']],
   ['usage of a billion', () => Promise.resolve({ ...answer('x'), usage: oddUsage(1e9, 1) }), ['ok']],
   ['usage in words', () => Promise.resolve({ ...answer('x'), usage: oddUsage('many', []) }), ['ok']],
-  ['headers that throw', () => Promise.resolve({ ...answer('x'), response: { headers: new Proxy({}, { get: throwing, ownKeys: throwing }) } }), ['ok']],
-  ['headers of symbols', () => Promise.resolve({ ...answer('x'), response: { headers: { 'x-ratelimit-limit-requests': Symbol('x'), 'retry-after': {} } } }), ['ok']],
+  [
+    'headers that throw',
+    () =>
+      Promise.resolve({ ...answer('x'), response: { headers: new Proxy({}, { get: throwing, ownKeys: throwing }) } }),
+    ['ok'],
+  ],
+  [
+    'headers of symbols',
+    () =>
+      Promise.resolve({
+        ...answer('x'),
+        response: { headers: { 'x-ratelimit-limit-requests': Symbol('x'), 'retry-after': {} } },
+      }),
+    ['ok'],
+  ],
 ]
 
 describe('a broken model', () => {
   for (const [what, doing, codes] of brokenModels) {
     test(what, async () => {
       let isBroken = true
-      const model = rawModel((() => (isBroken ? doing() : Promise.resolve(answer('well')))) as unknown as LanguageModel['doGenerate'])
+      const model = rawModel((() =>
+        isBroken ? doing() : Promise.resolve(answer('well'))) as unknown as LanguageModel['doGenerate'])
       const world = createWorld(options({ models: { core: { model, slots: 1, price: { input: 1, output: 1 } } } }))
       const seen = (await onGround(world, async ({ sys }) => {
         const before = sys.now()
         // Two calls on one slot: a lease that is not given back would leave the second for ever in the queue.
         const ends = await Promise.all([endOf(sys.generate('one')), endOf(sys.generate('two'))])
-        return [ends.map(codeOf), sys.now() - before, ends.map((end) => ('message' in end ? end.message.length : 0))] as unknown as Json
+        return [
+          ends.map(codeOf),
+          sys.now() - before,
+          ends.map((end) => ('message' in end ? end.message.length : 0)),
+        ] as unknown as Json
       })) as unknown as [string[], number, number[]]
       const [ends, ms, lengths] = seen
-      for (const code of ends) assert.ok((codes as readonly string[]).includes(code), `${code}, expected ${codes.join(' or ')}`)
+      for (const code of ends)
+        assert.ok((codes as readonly string[]).includes(code), `${code}, expected ${codes.join(' or ')}`)
       assert.ok(ms < 5_000, `it took ${ms} ms of simulated time`)
       assert.ok(lengths.every((length) => length < 10_000))
       const [core] = world.kernel.cores
       assert.deepEqual([core?.inFlight, core?.waiting], [0, 0], 'the core is free again')
       assertPlainJournal(world.store)
       for (const info of world.kernel.ps()) {
-        for (const [key, value] of Object.entries(info.usage)) assert.ok(Number.isSafeInteger(value) || (key === 'usd' && Number.isFinite(value) && value >= 0), `usage.${key} is ${value}`)
+        for (const [key, value] of Object.entries(info.usage))
+          assert.ok(
+            Number.isSafeInteger(value) || (key === 'usd' && Number.isFinite(value) && value >= 0),
+            `usage.${key} is ${value}`,
+          )
       }
       isBroken = false
       // Once it is well it serves, also a prompt of a few thousand words.
-      const next = world.kernel.spawn(async (sys: Sys) => (await sys.generate({ prompt: 'word '.repeat(3_000), maxOutputTokens: 50 })).text, null)
+      const next = world.kernel.spawn(
+        async (sys: Sys) => (await sys.generate({ prompt: 'word '.repeat(3_000), maxOutputTokens: 50 })).text,
+        null,
+      )
       assert.equal(await world.settled(next.result), 'well')
       await assertServes(world)
     })
@@ -743,18 +1076,42 @@ function* endless(part: unknown): Generator<unknown> {
 const brokenStreams: readonly (readonly [what: string, doing: Doing, codes: readonly (ErrorCode | 'ok')[]])[] = [
   ['gives no stream', () => Promise.resolve({}), ['DRIVER_INVALID']],
   ['gives nothing', () => undefined, ['DRIVER_INVALID']],
-  ['gives a reader that is none', () => Promise.resolve({ stream: { getReader: () => ({}) } }), ['DRIVER_FAILED', 'DRIVER_INVALID']],
-  ['throws in its stream', () => Promise.resolve({ stream: new ReadableStream({ pull: throwing }) }), ['DRIVER_FAILED']],
-  ['sends an error part', () => Promise.resolve(streamOf([start, delta('x'), { type: 'error', error: 'no' }])), ['DRIVER_FAILED']],
+  [
+    'gives a reader that is none',
+    () => Promise.resolve({ stream: { getReader: () => ({}) } }),
+    ['DRIVER_FAILED', 'DRIVER_INVALID'],
+  ],
+  [
+    'throws in its stream',
+    () => Promise.resolve({ stream: new ReadableStream({ pull: throwing }) }),
+    ['DRIVER_FAILED'],
+  ],
+  [
+    'sends an error part',
+    () => Promise.resolve(streamOf([start, delta('x'), { type: 'error', error: 'no' }])),
+    ['DRIVER_FAILED'],
+  ],
   ['ends without a finish', () => Promise.resolve(streamOf([start, delta('x')])), ['DRIVER_INVALID']],
   ['sends null', () => Promise.resolve(streamOf([null])), ['DRIVER_INVALID']],
   ['sends numbers', () => Promise.resolve(streamOf([1, 2, 3])), ['DRIVER_INVALID']],
   ['sends a delta without its start', () => Promise.resolve(streamOf([delta('x'), finish])), ['DRIVER_INVALID']],
   ['sends a delta that is no text', () => Promise.resolve(streamOf([start, delta({}), finish])), ['DRIVER_INVALID']],
-  ['sends parts nobody knows', () => Promise.resolve(streamOf([{ type: 'hologram' }, start, delta('x'), finish])), ['ok']],
+  [
+    'sends parts nobody knows',
+    () => Promise.resolve(streamOf([{ type: 'hologram' }, start, delta('x'), finish])),
+    ['ok'],
+  ],
   ['sends a finish without anything', () => Promise.resolve(streamOf([start, delta('x'), { type: 'finish' }])), ['ok']],
-  ['babbles for ever', () => Promise.resolve(streamOf(endless(delta('babble '.repeat(1_000))))), ['TOO_LARGE', 'DRIVER_INVALID']],
-  ['sends raw parts for ever', () => Promise.resolve(streamOf(endless({ type: 'raw', rawValue: 1 }))), ['DRIVER_INVALID']],
+  [
+    'babbles for ever',
+    () => Promise.resolve(streamOf(endless(delta('babble '.repeat(1_000))))),
+    ['TOO_LARGE', 'DRIVER_INVALID'],
+  ],
+  [
+    'sends raw parts for ever',
+    () => Promise.resolve(streamOf(endless({ type: 'raw', rawValue: 1 }))),
+    ['DRIVER_INVALID'],
+  ],
 ]
 
 describe('a broken stream', () => {
@@ -764,8 +1121,11 @@ describe('a broken stream', () => {
       const world = createWorld(options({ models: { core: { model, slots: 1 } }, limits: { streamPartsMax: 20_000 } }))
       // Somebody watches, so the kernel streams.
       const stop = world.kernel.watch(() => {})
-      const ends = await onGround(world, async ({ sys }) => (await Promise.all([endOf(sys.generate('one')), endOf(sys.generate('two'))])).map(codeOf))
-      for (const code of ends as string[]) assert.ok((codes as readonly string[]).includes(code), `${code}, expected ${codes.join(' or ')}`)
+      const ends = await onGround(world, async ({ sys }) =>
+        (await Promise.all([endOf(sys.generate('one')), endOf(sys.generate('two'))])).map(codeOf),
+      )
+      for (const code of ends as string[])
+        assert.ok((codes as readonly string[]).includes(code), `${code}, expected ${codes.join(' or ')}`)
       assert.deepEqual([world.kernel.cores[0]?.inFlight, world.kernel.cores[0]?.waiting], [0, 0])
       assertPlainJournal(world.store)
       stop()
@@ -776,8 +1136,17 @@ describe('a broken stream', () => {
 
 describe('a model that hangs', () => {
   const never = new Promise<never>(() => {})
-  const hanging = (): LanguageModel => rawModel(() => never, () => never)
-  const stuckStream = (): LanguageModel => rawModel(() => never, () => Promise.resolve({ stream: new ReadableStream({ start: (controller) => controller.enqueue(start as never) }) }))
+  const hanging = (): LanguageModel =>
+    rawModel(
+      () => never,
+      () => never,
+    )
+  const stuckStream = (): LanguageModel =>
+    rawModel(
+      () => never,
+      () =>
+        Promise.resolve({ stream: new ReadableStream({ start: (controller) => controller.enqueue(start as never) }) }),
+    )
 
   for (const [what, make, watched] of [
     ['in a whole answer', hanging, false],
@@ -792,7 +1161,9 @@ describe('a model that hangs', () => {
         doGenerate: (call) => (signals.push(call.abortSignal), inner.doGenerate(call)),
         doStream: (call) => (signals.push(call.abortSignal), inner.doStream(call)),
       }
-      const world = createWorld(options({ models: { core: { model, slots: 1 } }, limits: { generateMs: 1_000, generateTriesMax: 2 } }))
+      const world = createWorld(
+        options({ models: { core: { model, slots: 1 } }, limits: { generateMs: 1_000, generateTriesMax: 2 } }),
+      )
       if (watched) world.kernel.watch(() => {})
       const [code, ms] = (await onGround(world, async ({ sys }) => {
         const before = sys.now()
@@ -801,7 +1172,10 @@ describe('a model that hangs', () => {
       assert.equal(code, 'DRIVER_TIMEOUT')
       assert.ok(ms >= 2_000 && ms < 4_000, `given up after ${ms} ms`)
       assert.equal(signals.length, 2, 'it is tried twice')
-      assert.ok(signals.every((signal) => signal?.aborted === true), 'each try is told to stop')
+      assert.ok(
+        signals.every((signal) => signal?.aborted === true),
+        'each try is told to stop',
+      )
       assert.deepEqual([world.kernel.cores[0]?.inFlight, world.kernel.cores[0]?.waiting], [0, 0])
       await assertServes(world)
     })
@@ -810,7 +1184,13 @@ describe('a model that hangs', () => {
 
 describe('a broken embedder', () => {
   const cases: readonly (readonly [string, Doing, ErrorCode])[] = [
-    ['throws', () => { throw new Error('no') }, 'DRIVER_FAILED'],
+    [
+      'throws',
+      () => {
+        throw new Error('no')
+      },
+      'DRIVER_FAILED',
+    ],
     ['rejects with a proxy that throws', () => Promise.reject(evilError()), 'DRIVER_FAILED'],
     ['returns nothing', () => undefined, 'DRIVER_INVALID'],
     ['resolves to too few', () => Promise.resolve([[1]]), 'DRIVER_INVALID'],
@@ -823,7 +1203,12 @@ describe('a broken embedder', () => {
   ]
   for (const [what, doing, code] of cases) {
     test(what, async () => {
-      const world = createWorld(options({ embedder: { name: 'odd', embed: doing as unknown as Embedder['embed'] }, limits: { generateMs: 1_000 } }))
+      const world = createWorld(
+        options({
+          embedder: { name: 'odd', embed: doing as unknown as Embedder['embed'] },
+          limits: { generateMs: 1_000 },
+        }),
+      )
       assert.equal(await onGround(world, async ({ sys }) => codeOf(await endOf(sys.embed(['a', 'b'])))), code)
       assertPlainJournal(world.store)
       await assertServes(world)
@@ -833,7 +1218,8 @@ describe('a broken embedder', () => {
 
 // --------------------------------------------------------------------------------------------------------------- tools
 
-const later = (ms: number, world: () => World): Promise<void> => new Promise((resolve) => void world().clock.after(ms, resolve))
+const later = (ms: number, world: () => World): Promise<void> =>
+  new Promise((resolve) => void world().clock.after(ms, resolve))
 
 describe('a broken tool', () => {
   let world: World
@@ -844,46 +1230,102 @@ describe('a broken tool', () => {
     ['rejects with undefined', tool('t', () => Promise.reject(undefined)), ['TOOL_FAILED']],
     ['rejects with a text', tool('t', () => Promise.reject('no')), ['TOOL_FAILED']],
     ['rejects with a proxy that throws', tool('t', () => Promise.reject(evilError())), ['TOOL_FAILED']],
-    ['rejects with a cycle', tool('t', () => {
-      const error: Record<string, unknown> = {}
-      error['self'] = error
-      return Promise.reject(error)
-    }), ['TOOL_FAILED']],
-    ['rejects with 4 billion holes', tool('t', () => {
-      const list: unknown[] = []
-      list.length = 2 ** 32 - 1
-      return Promise.reject(list)
-    }), ['TOOL_FAILED']],
-    ['rejects with a forged code', tool('t', () => Promise.reject(Object.assign(new Error('x'), { [Symbol.for('polity.error')]: true, code: 'FORGED', detail: new Map() }))), ['TOOL_FAILED']],
-    ['rejects with a live detail', tool('t', () => Promise.reject(new PolityError('TOOL_FAILED', 'x', { detail: (() => 1) as unknown as Json }))), ['TOOL_FAILED']],
+    [
+      'rejects with a cycle',
+      tool('t', () => {
+        const error: Record<string, unknown> = {}
+        error['self'] = error
+        return Promise.reject(error)
+      }),
+      ['TOOL_FAILED'],
+    ],
+    [
+      'rejects with 4 billion holes',
+      tool('t', () => {
+        const list: unknown[] = []
+        list.length = 2 ** 32 - 1
+        return Promise.reject(list)
+      }),
+      ['TOOL_FAILED'],
+    ],
+    [
+      'rejects with a forged code',
+      tool('t', () =>
+        Promise.reject(
+          Object.assign(new Error('x'), { [Symbol.for('polity.error')]: true, code: 'FORGED', detail: new Map() }),
+        ),
+      ),
+      ['TOOL_FAILED'],
+    ],
+    [
+      'rejects with a live detail',
+      tool('t', () => Promise.reject(new PolityError('TOOL_FAILED', 'x', { detail: (() => 1) as unknown as Json }))),
+      ['TOOL_FAILED'],
+    ],
     ['is a thenable that throws', tool('t', () => ({ then: throwing })), ['TOOL_FAILED']],
     ['returns nothing', tool('t', () => undefined), ['ok']],
     ['returns a function', tool('t', () => throwing), ['TOOL_INVALID']],
-    ['returns a cycle', tool('t', () => {
-      const value: Record<string, unknown> = {}
-      value['self'] = value
-      return value
-    }), ['TOOL_INVALID']],
+    [
+      'returns a cycle',
+      tool('t', () => {
+        const value: Record<string, unknown> = {}
+        value['self'] = value
+        return value
+      }),
+      ['TOOL_INVALID'],
+    ],
     ['returns a proxy that throws', tool('t', () => [new Proxy({}, { ownKeys: throwing })]), ['TOOL_INVALID']],
     ['returns 20 MB', tool('t', () => 'x'.repeat(20_000_000)), ['TOO_LARGE']],
     ['returns 20 MB of numbers', tool('t', () => Array.from({ length: 2_500_000 }, () => 1)), ['TOO_LARGE']],
-    ['returns 4 billion holes', tool('t', () => {
-      const list: unknown[] = []
-      list.length = 2 ** 32 - 1
-      return list
-    }), ['TOOL_INVALID', 'TOO_LARGE']],
+    [
+      'returns 4 billion holes',
+      tool('t', () => {
+        const list: unknown[] = []
+        list.length = 2 ** 32 - 1
+        return list
+      }),
+      ['TOOL_INVALID', 'TOO_LARGE'],
+    ],
     ['hangs', tool('t', () => new Promise(() => {}), { timeoutMs: 500 }), ['TOOL_TIMEOUT']],
-    ['resolves after its deadline', tool('t', () => later(700, here).then(() => 'late'), { timeoutMs: 500 }), ['TOOL_TIMEOUT']],
-    ['rejects after its deadline', tool('t', () => later(700, here).then(throwing), { timeoutMs: 500 }), ['TOOL_TIMEOUT']],
-    ['hangs with a lock', tool('t', () => new Promise(() => {}), { timeoutMs: 500, locks: ['one'] }), ['TOOL_TIMEOUT', 'TIMEOUT']],
-    ['mutates its input', tool('t', (input) => {
-      ;(input as { list: Json[] }).list.push('more')
-      return null
-    }), ['TOOL_FAILED']],
+    [
+      'resolves after its deadline',
+      tool('t', () => later(700, here).then(() => 'late'), { timeoutMs: 500 }),
+      ['TOOL_TIMEOUT'],
+    ],
+    [
+      'rejects after its deadline',
+      tool('t', () => later(700, here).then(throwing), { timeoutMs: 500 }),
+      ['TOOL_TIMEOUT'],
+    ],
+    [
+      'hangs with a lock',
+      tool('t', () => new Promise(() => {}), { timeoutMs: 500, locks: ['one'] }),
+      ['TOOL_TIMEOUT', 'TIMEOUT'],
+    ],
+    [
+      'mutates its input',
+      tool('t', (input) => {
+        ;(input as { list: Json[] }).list.push('more')
+        return null
+      }),
+      ['TOOL_FAILED'],
+    ],
     ['has a schema that throws', tool('t', () => 1, { validate: throwing }), ['INVALID_ARGUMENT']],
-    ['has a schema that answers nothing', tool('t', () => 1, { validate: (() => undefined) as never }), ['INVALID_ARGUMENT']],
-    ['has a schema that lets functions through', tool('t', () => 1, { validate: () => ({ value: throwing as unknown as Json }) }), ['INVALID_ARGUMENT']],
-    ['has a schema with a million issues', tool('t', () => 1, { validate: () => ({ issues: Array.from({ length: 1e6 }, () => ({ message: 'wrong' })) }) }), ['INVALID_ARGUMENT']],
+    [
+      'has a schema that answers nothing',
+      tool('t', () => 1, { validate: (() => undefined) as never }),
+      ['INVALID_ARGUMENT'],
+    ],
+    [
+      'has a schema that lets functions through',
+      tool('t', () => 1, { validate: () => ({ value: throwing as unknown as Json }) }),
+      ['INVALID_ARGUMENT'],
+    ],
+    [
+      'has a schema with a million issues',
+      tool('t', () => 1, { validate: () => ({ issues: Array.from({ length: 1e6 }, () => ({ message: 'wrong' })) }) }),
+      ['INVALID_ARGUMENT'],
+    ],
   ]
   for (const [what, broken, codes] of cases) {
     test(what, async () => {
@@ -906,7 +1348,15 @@ describe('a broken tool', () => {
   test('gets its arguments frozen, as they were checked', async () => {
     const seen: unknown[] = []
     const given = { list: [1] }
-    world = createWorld(options({ tools: [tool('keep', (input) => (seen.push(input), null), { validate: (value) => ({ value: { ...(value as object), added: true } as unknown as Json }) })] }))
+    world = createWorld(
+      options({
+        tools: [
+          tool('keep', (input) => (seen.push(input), null), {
+            validate: (value) => ({ value: { ...(value as object), added: true } as unknown as Json }),
+          }),
+        ],
+      }),
+    )
     await onGround(world, async ({ sys }) => {
       const call = sys.call('keep', given)
       given.list.push(2)
@@ -918,7 +1368,9 @@ describe('a broken tool', () => {
 
   test('has the same idempotency key for one call and another for the next', async () => {
     const keys: string[] = []
-    world = createWorld(options({ tools: [tool('key', (_input, { idempotencyKey }) => (keys.push(idempotencyKey), null))] }))
+    world = createWorld(
+      options({ tools: [tool('key', (_input, { idempotencyKey }) => (keys.push(idempotencyKey), null))] }),
+    )
     await onGround(world, async ({ sys }) => {
       await Promise.all([sys.call('key', 1), sys.call('key', 1)])
       return sys.call('key', 1)
@@ -968,7 +1420,11 @@ describe('in real time', () => {
   const never = new Promise<never>(() => {})
 
   test('a killed process ends, and its driver is aborted, within 100 ms; the driver’s late answer is not heard', async () => {
-    for (const [name, given] of [['generate', ['hi']], ['call', ['hang', 1]], ['embed', [['a']]]] as const) {
+    for (const [name, given] of [
+      ['generate', ['hi']],
+      ['call', ['hang', 1]],
+      ['embed', [['a']]],
+    ] as const) {
       let signal: AbortSignal | undefined
       const kept: ((value: unknown) => void)[] = []
       const hang = (given: AbortSignal | undefined): Promise<never> => {
@@ -981,9 +1437,13 @@ describe('in real time', () => {
         tools: [tool('hang', (_input, context) => hang(context.signal)), echo],
       })
       const run = kernel.spawn(async (sys: Sys) => (await invoke(sys, name, given)) as Json, null)
-      await within(1_000, (async () => {
-        while (signal === undefined) await new Promise((resolve) => setTimeout(resolve, 1))
-      })(), `${name} to reach its driver`)
+      await within(
+        1_000,
+        (async () => {
+          while (signal === undefined) await new Promise((resolve) => setTimeout(resolve, 1))
+        })(),
+        `${name} to reach its driver`,
+      )
       const before = performance.now()
       run.kill()
       assert.equal(codeOf(await within(100, endOf(run.result), `the killed ${name}`)), 'KILLED')
@@ -1000,16 +1460,36 @@ describe('in real time', () => {
 
   test('closing ends within 100 ms whatever hangs, and says so to whoever waits', async () => {
     const { kernel } = real({ models: { core: rawModel(() => never) }, tools: [tool('hang', () => never)] })
-    const runs = (['generate', 'call', 'sleep', 'receive', 'ask'] as const).map((name) => kernel.spawn(async (sys: Sys) => (await invoke(sys, name, { generate: ['hi'], call: ['hang', 1], sleep: [1e6], receive: [], ask: ['?'] }[name])) as Json, null))
+    const runs = (['generate', 'call', 'sleep', 'receive', 'ask'] as const).map((name) =>
+      kernel.spawn(
+        async (sys: Sys) =>
+          (await invoke(
+            sys,
+            name,
+            { generate: ['hi'], call: ['hang', 1], sleep: [1e6], receive: [], ask: ['?'] }[name],
+          )) as Json,
+        null,
+      ),
+    )
     const ends = Promise.all(runs.map((run) => endOf(run.result)))
     await new Promise((resolve) => setTimeout(resolve, 5))
     await within(100, kernel.close(), 'close')
-    assert.deepEqual((await within(100, ends, 'the results')).map(codeOf), runs.map(() => 'KERNEL_CLOSED'))
+    assert.deepEqual(
+      (await within(100, ends, 'the results')).map(codeOf),
+      runs.map(() => 'KERNEL_CLOSED'),
+    )
     assert.throws(() => kernel.spawn(worker, null), { code: 'KERNEL_CLOSED' })
   })
 
   test('a driver that babbles without a pause does not keep the kernel from killing it', async () => {
-    const { kernel } = real({ models: { core: rawModel(() => never, () => Promise.resolve(streamOf(endless({ type: 'raw' })))) } })
+    const { kernel } = real({
+      models: {
+        core: rawModel(
+          () => never,
+          () => Promise.resolve(streamOf(endless({ type: 'raw' }))),
+        ),
+      },
+    })
     kernel.watch(() => {})
     const run = kernel.spawn(async (sys: Sys) => (await sys.generate('hi')).text, null)
     const ended = endOf(run.result)
@@ -1038,7 +1518,12 @@ test('a program that never stops calling is stopped by the limit of its calls', 
 
 test('a program that opens too many calls is refused the rest and keeps the others', async () => {
   const world = createWorld(options({ limits: { callsOpenMax: 10 } }))
-  const ends = await world.settled(world.kernel.spawn(async (sys: Sys) => (await Promise.all(Array.from({ length: 15 }, () => endOf(sys.sleep(5))))).map(codeOf), null).result)
+  const ends = await world.settled(
+    world.kernel.spawn(
+      async (sys: Sys) => (await Promise.all(Array.from({ length: 15 }, () => endOf(sys.sleep(5))))).map(codeOf),
+      null,
+    ).result,
+  )
   assert.equal((ends as string[]).filter((code) => code === 'ok').length, 10)
   assert.equal((ends as string[]).filter((code) => code === 'LIMIT_EXCEEDED').length, 5)
 })
@@ -1056,7 +1541,37 @@ test('a kernel refuses options that are none, and says which', () => {
   ] as const) {
     assert.throws(
       () => createKernel({ store, clock, ...(given as unknown as Partial<KernelOptions>) }),
-      (error: unknown) => PolityError.isInstance(error) && error.code === 'CONFIG_INVALID' && message.test(error.message),
+      (error: unknown) =>
+        PolityError.isInstance(error) && error.code === 'CONFIG_INVALID' && message.test(error.message),
     )
   }
+})
+
+test('the kernel’s own doors refuse nonsense with an error of the table, and go on', async () => {
+  const world = createWorld(options())
+  const { kernel } = world
+  type Door = (...given: readonly unknown[]) => unknown
+  const doors: readonly (readonly [name: keyof Kernel, given: (value: unknown) => readonly unknown[]])[] = [
+    ['run', (value) => [value]],
+    ['resume', (value) => [value]],
+    ['fork', (value) => [value]],
+    ['fork', (value) => [1, { at: value }]],
+    ['replay', (value) => [value]],
+    ['kill', (value) => [value]],
+    ['send', (value) => [value, 1]],
+    ['info', (value) => [value]],
+    ['answer', (value) => [value, 'x']],
+    ['collect', (value) => [value]],
+    ['watch', (value) => [typeof value === 'function' ? () => {} : value]],
+  ]
+  for (const [what, make] of hostile) {
+    for (const [name, given] of doors) {
+      try {
+        await world.settled(Promise.resolve((kernel[name] as Door)(...given(make()))))
+      } catch (error) {
+        assert.ok(PolityError.isInstance(error), `${name} of ${what} throws ${String((error as Error).message)}`)
+      }
+    }
+  }
+  await assertServes(world)
 })

@@ -4,6 +4,7 @@
  *
  * It adds nothing to the kernel: everything here goes through `createKernel` and the ports.
  */
+// oxlint-disable no-unmodified-loop-condition -- a promise ends the loop
 import assert from 'node:assert/strict'
 import type { LanguageModelV4GenerateResult, LanguageModelV4StreamPart } from '@ai-sdk/provider'
 import { memoryStore } from '../src/drivers/store/memory.ts'
@@ -27,7 +28,10 @@ export async function settled<T>(clock: SimulatedClock, promise: Promise<T>): Pr
   const watched = promise.finally(() => (over = true))
   watched.catch(() => {})
   for (let quiet = 0; !over; quiet = clock.pending === 0 ? quiet + 1 : 0) {
-    if (quiet > TURNS_WITHOUT_TIMER_MAX) throw new assert.AssertionError({ message: 'hang: no timer is left in simulated time, and the promise has not ended' })
+    if (quiet > TURNS_WITHOUT_TIMER_MAX)
+      throw new assert.AssertionError({
+        message: 'hang: no timer is left in simulated time, and the promise has not ended',
+      })
     await new Promise((resolve) => void setImmediate(resolve))
   }
   return watched
@@ -54,7 +58,10 @@ export async function endOf(promise: Promise<unknown>): Promise<End> {
   try {
     return { value: await promise }
   } catch (error) {
-    assert.ok(PolityError.isInstance(error), `rejected with something that is no PolityError: ${Object.prototype.toString.call(error)}`)
+    assert.ok(
+      PolityError.isInstance(error),
+      `rejected with something that is no PolityError: ${Object.prototype.toString.call(error)}`,
+    )
     assert.ok(Object.hasOwn(errorTable, error.code), `the code ${String(error.code)} is not in the table`)
     assert.equal(typeof error.message, 'string')
     return { code: error.code, message: error.message }
@@ -68,11 +75,17 @@ export function codeOf(end: End): ErrorCode | 'ok' {
 // --------------------------------------------------------------------------------------------------------------- tools
 
 interface ToolOptions extends Partial<Pick<Tool, 'effect' | 'timeoutMs' | 'locks'>> {
-  readonly validate?: (value: unknown) => { readonly value: Json } | { readonly issues: readonly { readonly message: string }[] }
+  readonly validate?: (
+    value: unknown,
+  ) => { readonly value: Json } | { readonly issues: readonly { readonly message: string }[] }
 }
 
 /** A tool that takes anything, without a schema library. */
-export function tool(name: string, execute: (input: Json, context: ToolContext) => unknown, { validate, ...more }: ToolOptions = {}): Tool {
+export function tool(
+  name: string,
+  execute: (input: Json, context: ToolContext) => unknown,
+  { validate, ...more }: ToolOptions = {},
+): Tool {
   const inputSchema = {
     '~standard': {
       version: 1 as const,
@@ -118,7 +131,11 @@ export interface StoreOptions {
 }
 
 /** A fresh store that holds the first `count` commits of another. */
-export function cutStore(batches: readonly Batch[], count: number, options: Omit<StoreOptions, 'slowly'> = {}): RecordingStore {
+export function cutStore(
+  batches: readonly Batch[],
+  count: number,
+  options: Omit<StoreOptions, 'slowly'> = {},
+): RecordingStore {
   const store = recordingStore(options)
   for (const batch of batches.slice(0, count)) void store.commit(batch)
   return store
@@ -132,7 +149,12 @@ export const noUsage = {
 }
 
 export function answer(text: string): LanguageModelV4GenerateResult {
-  return { content: [{ type: 'text', text }], finishReason: { unified: 'stop', raw: undefined }, usage: noUsage, warnings: [] }
+  return {
+    content: [{ type: 'text', text }],
+    finishReason: { unified: 'stop', raw: undefined },
+    usage: noUsage,
+    warnings: [],
+  }
 }
 
 /** A model made of raw driver functions: for what `scripted` would be too well-behaved to do. */
@@ -171,7 +193,12 @@ export interface World {
 }
 
 /** A kernel in simulated time. */
-export function createWorld(options: Omit<Partial<KernelOptions>, 'clock' | 'store'> & { readonly clock?: SimulatedClock; readonly store?: RecordingStore } = {}): World {
+export function createWorld(
+  options: Omit<Partial<KernelOptions>, 'clock' | 'store'> & {
+    readonly clock?: SimulatedClock
+    readonly store?: RecordingStore
+  } = {},
+): World {
   const clock = options.clock ?? simulatedClock({ seed: 1 })
   const store = options.store ?? recordingStore()
   const kernel = createKernel({ ...options, clock, store })

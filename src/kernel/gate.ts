@@ -96,8 +96,11 @@ export function createGate(machine: Machine): Gate {
     if (call.counted) journal.append({ type: 'call-reserve', seq: 0, at: 0, pid: process.pid, n: call.n, reserved: NOTHING })
     if (wrong !== undefined) return fail(call, wrong)
     const leader = recorded.pid === process.pid || specOf(call).intent?.(args) !== true || call.name === 'generate' ? undefined : machine.openElsewhere(call)
-    if (leader === undefined) revive(call, args)
-    else (leader.followers ??= []).push({ call, goOn: () => revive(call, args) })
+    if (recorded.pid === process.pid) return revive(call, args)
+    // A fork that is not kept yet does nothing outside: a crash would leave the deed without its doer.
+    const goOn = (): void => whenKept(call, () => revive(call, args))
+    if (leader === undefined) goOn()
+    else (leader.followers ??= []).push({ call, goOn })
   }
 
   function revive(call: Call, args: unknown): void {

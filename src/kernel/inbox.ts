@@ -6,7 +6,7 @@
  *   Q2. Silence is never consent: an approval that runs out is a denial, a doubt that runs out stays a doubt.
  */
 import type { Clock } from './clock.ts'
-import { PolityError } from './errors.ts'
+import { PolityError, messageOf } from './errors.ts'
 import type { Limits } from './limits.ts'
 import type { Call } from './process.ts'
 import type { Json, Question } from './types.ts'
@@ -54,7 +54,7 @@ export function createInbox(clock: Clock, limits: Limits, firstId: number): Inbo
 
   function answer(id: number, text: string, value?: Json): void {
     const entry = open.get(id)
-    if (entry === undefined) throw new PolityError('INVALID_ARGUMENT', `no question ${id} waits; waiting: ${[...open.keys()].join(', ') || 'none'}`)
+    if (entry === undefined) throw new PolityError('INVALID_ARGUMENT', `no question ${messageOf(id).slice(0, 80)} waits; waiting: ${[...open.keys()].join(', ') || 'none'}`)
     const { choices } = entry.question
     if (typeof text !== 'string' || (choices !== null && !choices.includes(text))) {
       throw new PolityError('INVALID_ARGUMENT', `question ${id} takes ${choices === null ? 'a text' : choices.join(', ')}, not ${JSON.stringify(text)}`)

@@ -165,7 +165,9 @@ export function createKernel(options: KernelOptions): Kernel {
   const kernelToolNames: readonly string[] = Object.freeze([...kernelTools.keys()])
   /** Ended processes in RAM and journals in the store, the oldest first. */
   const ended: Pid[] = []
-  let kept: Pid[] = []
+  let kept: { readonly pid: Pid; readonly parent: Pid | null }[] = []
+  /** What children of running processes used whose journals were removed, by the parent. */
+  const removedUsage = new Map<Pid, Usage>()
   const forkOrigins = new Map<Pid, number>()
   let live = 0
   let closed: PolityError | undefined
@@ -276,7 +278,12 @@ export function createKernel(options: KernelOptions): Kernel {
   /** The tools that a process was started with, those of its parent among them: by the journal, so never more. */
   function toolsOf(event: ProcessStart): ReadonlyMap<string, Tool> {
     const program = findProgram(`${event.program}@${event.version}`)
-    const parentTools = event.parent === null ? undefined : (table.get(event.parent)?.tools ?? toolsOf(startOf(event.parent)))
+    let parentTools: ReadonlyMap<string, Tool> | undefined
+    if (event.parent !== null) {
+      const [parent] = table.has(event.parent) ? [] : store.events(event.parent)
+      // A parent whose journal was removed: its tools are found by name among all that are known.
+      parentTools = table.get(event.parent)?.tools ?? (parent?.type === 'process-start' ? toolsOf(parent) : new Map([...[...programs.values()].flatMap((one) => one.tools.map((tool) => [tool.name, tool] as const)), ...kernelTools]))
+    }
     const available = parentTools ?? new Map([...kernelTools, ...program.tools.map((tool) => [tool.name, tool] as const)])
     return pick(program, available, event.tools)
   }
@@ -447,9 +454,10 @@ export function createKernel(options: KernelOptions): Kernel {
     if (wasRunning) live--
     const { onEnd, parent } = process
     process.onEnd = undefined
+    // A child that its parent may still wait for stays, and goes when it was waited for; everything else goes in its turn.
+    const stays = parent !== undefined && !parent.ended && parent.children?.has(process) === true
     if (onEnd !== undefined) for (const fn of onEnd) fn(process)
-    // A child that its parent may still wait for stays; everything else may be forgotten in its turn.
-    if (parent === undefined || parent.ended || parent.children?.has(process) !== true) retire(process)
+    if (!stays) retire(process)
   }
 
   /** Stops a process where it is: its journal has no end, so it can be resumed. */
@@ -468,7 +476,7 @@ export function createKernel(options: KernelOptions): Kernel {
   /** Puts an ended process in line to be forgotten: first from RAM, later from the store. */
   function retire(process: Process): void {
     ended.push(process.pid)
-    kept.push(process.pid)
+    kept.push({ pid: process.pid, parent: process.start.parent })
     if (ended.length < limits.processesEndedMax + RETIRE_STEP) return
     for (const pid of ended.splice(0, ended.length - limits.processesEndedMax)) table.delete(pid)
     const keep = store.durability === 'memory' ? limits.processesEndedMax : limits.processesKeptMax
@@ -476,16 +484,29 @@ export function createKernel(options: KernelOptions): Kernel {
   }
 
   function collect(keep: number): number {
+    if (typeof keep !== 'number' || !(keep >= 0)) throw new PolityError('INVALID_ARGUMENT', `collect takes how many journals stay, not ${messageOf(keep).slice(0, 80)}`)
     const over = kept.length - keep
     if (over <= 0) return 0
     const gone = kept.slice(0, over)
     kept = kept.slice(over)
-    const drop = gone.filter((pid) => {
-      if ((forkOrigins.get(pid) ?? 0) === 0) return true
-      kept.push(pid)
+    const drop = gone.filter((one) => {
+      if ((forkOrigins.get(one.pid) ?? 0) === 0) return true
+      kept.push(one)
       return false
     })
-    store.drop(drop)
+    const pids = drop.map(({ pid }) => pid)
+    // A parent that runs on has used what its children used, also after a restart: it is noted before they go.
+    const parents = new Set<Pid>()
+    for (const { pid, parent } of drop) {
+      if (removedUsage.delete(pid)) journal.put({ table: 'meta', key: removedKey(pid), value: null })
+      if (parent === null || table.get(parent)?.ended !== false) continue
+      const last = store.events(pid).at(-1)
+      if (last?.type === 'process-end') removedUsage.set(parent, sum(removedUsage.get(parent), last.usage))
+      parents.add(parent)
+    }
+    for (const parent of parents) journal.put({ table: 'meta', key: removedKey(parent), value: JSON.stringify({ usage: removedUsage.get(parent), pids }) })
+    // Not before their ends are kept: a crash in between would leave neither journal nor end.
+    journal.whenKept((error) => error === undefined && closed === undefined && store.drop(pids))
     return drop.length
   }
 
@@ -558,7 +579,7 @@ export function createKernel(options: KernelOptions): Kernel {
     if (head?.type !== 'process-start') throw noSuchProcess(pid)
     const past = pastOfProcess(head)
     if (at !== undefined && (!Number.isInteger(at) || at < 0 || at > past.starts.length)) {
-      throw new PolityError('INVALID_ARGUMENT', `process ${pid} made ${past.starts.length} system calls; fork takes a call from 0 to ${past.starts.length}, not ${at}`)
+      throw new PolityError('INVALID_ARGUMENT', `process ${pid} made ${past.starts.length} system calls; fork takes a call from 0 to ${past.starts.length}, not ${messageOf(at).slice(0, 80)}`)
     }
     const cut = at === undefined ? undefined : past.starts[at]
     // What is not kept yet is not of its past, now or after a crash.
@@ -615,12 +636,15 @@ export function createKernel(options: KernelOptions): Kernel {
   function recover(): void {
     const unfinished: ProcessStart[] = []
     const endedUsage = new Map<Pid, Usage[]>()
+    const removedPids = new Map<Pid, readonly Pid[]>()
     for (const { start, end } of store.processes()) {
       if (start.forkOf !== null) forkOrigins.set(start.forkOf.pid, (forkOrigins.get(start.forkOf.pid) ?? 0) + 1)
-      if (end === undefined) unfinished.push(start)
-      else {
-        kept.push(start.pid)
-        if (start.parent !== null) {
+      if (end === undefined) {
+        unfinished.push(start)
+        removedWith(start.pid)
+      } else {
+        kept.push({ pid: start.pid, parent: start.parent })
+        if (start.parent !== null && !removedWith(start.parent).includes(start.pid)) {
           const list = endedUsage.get(start.parent)
           if (list === undefined) endedUsage.set(start.parent, [end.usage])
           else list.push(end.usage)
@@ -641,6 +665,20 @@ export function createKernel(options: KernelOptions): Kernel {
       charge(process, ownUsage(store.events(event.pid)))
       if (parent !== undefined) charge(parent, { children: 1 })
       for (const usage of endedUsage.get(event.pid) ?? []) charge(process, { ...usage, children: usage.children + 1 })
+      const removed = removedUsage.get(event.pid)
+      if (removed !== undefined) charge(process, removed)
+    }
+
+    /** Journals that were to be removed when a crash came: what they say is noted already. */
+    function removedWith(parent: Pid): readonly Pid[] {
+      let pids = removedPids.get(parent)
+      if (pids === undefined) {
+        const noted = store.get('meta', removedKey(parent))
+        const { usage, pids: said } = noted === undefined ? { pids: [] } : (JSON.parse(noted as string) as { usage: Usage; pids: readonly Pid[] })
+        if (usage !== undefined) removedUsage.set(parent, usage)
+        removedPids.set(parent, (pids = said))
+      }
+      return pids
     }
   }
 
@@ -794,7 +832,7 @@ export function createKernel(options: KernelOptions): Kernel {
 
   function halt(error: PolityError): void {
     closed ??= error
-    for (const process of [...table.values()]) stop(process, toErrorData(error))
+    for (const process of Array.from(table.values())) stop(process, toErrorData(error))
     watch.close()
   }
 
@@ -807,7 +845,7 @@ export function createKernel(options: KernelOptions): Kernel {
     const error = new PolityError('KERNEL_CLOSED', 'the kernel is closed; its processes can be resumed')
     if (closed === undefined) {
       closed = error
-      for (const process of [...table.values()]) stop(process, toErrorData(error))
+      for (const process of Array.from(table.values())) stop(process, toErrorData(error))
       await journal.flush().catch(() => {})
     }
     closed = error
@@ -914,6 +952,24 @@ export function createKernel(options: KernelOptions): Kernel {
 }
 
 const NO_BUDGET: Budget = Object.freeze({})
+
+/** Where the usage of removed children stands in the store. */
+function removedKey(parent: Pid): string {
+  return `removed ${parent}`
+}
+
+/** With the child itself counted. */
+function sum(before: Usage | undefined, { inputTokens, cachedTokens, outputTokens, usd, steps, calls, children }: Usage): Usage {
+  return {
+    inputTokens: (before?.inputTokens ?? 0) + inputTokens,
+    cachedTokens: (before?.cachedTokens ?? 0) + cachedTokens,
+    outputTokens: (before?.outputTokens ?? 0) + outputTokens,
+    usd: (before?.usd ?? 0) + usd,
+    steps: (before?.steps ?? 0) + steps,
+    calls: (before?.calls ?? 0) + calls,
+    children: (before?.children ?? 0) + children + 1,
+  }
+}
 /** Tools of one program: more than any model can choose from. */
 const TOOLS_MAX = 10_000
 const VERSION_CHARS_MAX = 200
@@ -925,7 +981,7 @@ const POLL_MS = 100
 const STATUS_MAX = 200
 
 function noSuchProcess(pid: Pid): PolityError {
-  return new PolityError('NO_SUCH_PROCESS', `there is no process ${pid}`)
+  return new PolityError('NO_SUCH_PROCESS', `there is no process ${messageOf(pid).slice(0, 80)}`)
 }
 
 function checkPrice(model: string, price: Price | undefined): Price | undefined {

@@ -6,7 +6,6 @@ import type { Access } from './access.ts'
 import type { Clock } from './clock.ts'
 import type { Dispatcher } from './dispatcher.ts'
 import type { Embedder } from './drivers.ts'
-import type { ErrorCode } from './errors.ts'
 import { PolityError, fromErrorData, messageOf } from './errors.ts'
 import type { Inbox } from './inbox.ts'
 import type { Journal } from './journal.ts'
@@ -98,10 +97,6 @@ export function createTable(machine: Machine, { end, fail }: { end: (call: Call,
     return Math.max(0, call.startedAt + ms - clock.now())
   }
 
-  function timeOutAfter(call: Call, ms: number, code: ErrorCode, message: string): void {
-    call.timer = clock.after(ms, () => fail(call, new PolityError(code, message)))
-  }
-
   const spawn: Syscall<{ program: Program; input: Json; options: SpawnOptions }> = {
     check(_process, [given, input, options]) {
       const program = machine.program(given as Program | string)
@@ -136,11 +131,19 @@ export function createTable(machine: Machine, { end, fail }: { end: (call: Call,
         if (ended.state === 'done') end(call, ended.value)
         else fail(call, fromErrorData(ended.error ?? { code: 'KILLED', message: `process ${pid} was killed` }))
       }
-      if (target === call.process) throw new PolityError('INVALID_ARGUMENT', 'a process cannot wait for its own end')
+      for (let at: Process | undefined = call.process; at !== undefined; at = at.parent) {
+        if (at === target) throw new PolityError('INVALID_ARGUMENT', `process ${call.process.pid} ends no later than process ${pid}, so it cannot wait for its end`)
+      }
       if (target.ended) tell(target)
       else {
         ;(target.onEnd ??= []).push(tell)
-        if (timeoutMs < limits.waitMs) timeOutAfter(call, restOf(call, timeoutMs), 'TIMEOUT', `process ${pid} did not end within ${timeoutMs} ms`)
+        if (timeoutMs < limits.waitMs) {
+          call.timer = clock.after(restOf(call, timeoutMs), () => {
+            // Who asks again and again leaves nothing behind.
+            target.onEnd = target.onEnd?.filter((one) => one !== tell)
+            fail(call, new PolityError('TIMEOUT', `process ${pid} did not end within ${timeoutMs} ms`))
+          })
+        }
       }
       return LATER
     },

@@ -4,7 +4,7 @@
  * Nobody's slowness slows the kernel: a watcher that does not keep up has its text deltas merged and, beyond the limit,
  * its oldest ones dropped. Journal events are never dropped for a watcher that is within its limit of them.
  */
-import { messageOf } from './errors.ts'
+import { PolityError, messageOf } from './errors.ts'
 import type { Limits } from './limits.ts'
 import type { Call, Process } from './process.ts'
 import type { Pid, RunEvent } from './types.ts'
@@ -97,6 +97,7 @@ export function createWatch(limits: Limits, isWithin: (pid: Pid, process: Proces
     },
     events,
     all(hear) {
+      if (typeof hear !== 'function') throw new PolityError('INVALID_ARGUMENT', `watch takes a function, not ${messageOf(hear).slice(0, 80)}`)
       hearers.add(hear)
       return () => void hearers.delete(hear)
     },

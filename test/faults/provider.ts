@@ -81,7 +81,7 @@ export function createProvider({ id, price, faultRate, refuses, crash: crashRate
   }
 
   function arrive(life: Life, options: LanguageModelV4CallOptions): Request {
-    const { pid, n } = options.providerOptions?.['polity'] as unknown as { pid: number; n: number }
+    const { pid, n } = (options.providerOptions ?? {})['polity'] as unknown as { pid: number; n: number }
     const request: Request = { life, options, pid, n, input: tokensOf(promptText(options.prompt).length), open: true }
     for (const other of inService) if (!other.life.alive) giveUp(other)
     inService.add(request)

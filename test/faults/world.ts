@@ -11,7 +11,7 @@ import { memoryStore } from '../../src/drivers/store/memory.ts'
 import { PolityError } from '../../src/kernel/errors.ts'
 import type { DisciplineName } from '../../src/kernel/disciplines.ts'
 import { disciplineNames } from '../../src/kernel/disciplines.ts'
-import type { Store } from '../../src/kernel/drivers.ts'
+import type { Batch, Store } from '../../src/kernel/drivers.ts'
 import type { Kernel, KernelOptions, Run } from '../../src/kernel/kernel.ts'
 import { createKernel } from '../../src/kernel/kernel.ts'
 import type { JournalEvent, Json, Pid, Question } from '../../src/kernel/types.ts'
@@ -162,6 +162,9 @@ export async function runWorld(seed: number, options: WorldOptions = {}): Promis
   let life: Life | undefined
   let kernel: Kernel | undefined
   let view: StoreView | undefined
+  const committed: JournalEvent[] = []
+  let committedSeq = -1
+  const endsKept = new Set<Pid>()
   let crashes = 0
   let delayed = false
   let pendingResults = new Map<Promise<Json>, Pid>()
@@ -205,11 +208,21 @@ export async function runWorld(seed: number, options: WorldOptions = {}): Promis
     if (within.length > core.requestsPerMinute) note(6, `${core.id} takes ${core.requestsPerMinute} requests a minute and was sent ${within.length}`)
   }
 
+  /** All that was ever kept, also what the kernel removed later. */
+  function onCommit({ events }: Batch): void {
+    for (const event of events) {
+      if (event.seq <= committedSeq) continue
+      committed.push(event)
+      if (event.type === 'process-end') endsKept.add(event.pid)
+    }
+    committedSeq = Math.max(committedSeq, inner.lastSeq())
+  }
+
   function boot(): void {
     if (record.lives.length >= LIVES_MAX) throw new Error('too many lives')
     const mine = time.live()
     life = mine
-    view = faultyStore({ inner, faults: plan.storeFaults, random, time, life: mine, durability: plan.strict ? 'strict' : 'relaxed', crash, onCommit: () => {} })
+    view = faultyStore({ inner, faults: plan.storeFaults, random, time, life: mine, durability: plan.strict ? 'strict' : 'relaxed', crash, onCommit })
     const store = options.store?.(view.store, mine) ?? view.store
     const kernelOptions: KernelOptions = {
       store,
@@ -261,7 +274,7 @@ export async function runWorld(seed: number, options: WorldOptions = {}): Promis
       (value) => {
         pendingResults.delete(result)
         if (!mine.alive) return
-        if (inner.events(pid).at(-1)?.type !== 'process-end') note(2, `the result of process ${pid} was told before it was kept`)
+        if (!endsKept.has(pid)) note(2, `the result of process ${pid} was told before it was kept`)
         record.results.push({ pid, value })
       },
       (error: unknown) => {
@@ -301,7 +314,7 @@ export async function runWorld(seed: number, options: WorldOptions = {}): Promis
     const running = kernel.ps().filter((one) => one.state === 'running')
     const pid = running.length === 0 ? 0 : random.pick(running).pid
     try {
-      switch (random.pick(['kill', 'send', 'fork', 'jump', 'crash', 'crash', 'close', 'nothing'] as const)) {
+      switch (random.pick(['kill', 'send', 'fork', 'jump', 'crash', 'crash', 'close', 'collect'] as const)) {
         case 'kill':
           if (pid !== 0) kernel.kill(pid, 'by the world')
           break
@@ -332,7 +345,8 @@ export async function runWorld(seed: number, options: WorldOptions = {}): Promis
             void kernel.close().then(() => (mine.alive = false))
           }
           break
-        case 'nothing':
+        case 'collect':
+          kernel.collect(random.int(0, 2))
       }
     } catch (error) {
       refusedOnlyAs(error, ['STORE_FAILED', 'KERNEL_CLOSED'])
@@ -444,8 +458,7 @@ export async function runWorld(seed: number, options: WorldOptions = {}): Promis
       record.replays.push({ pid, same: said?.same ?? false, difference: said === undefined ? 'it never ended' : said.difference })
     }
   }
-  const journal = heads.flatMap(({ start }) => inner.events(start.pid)).toSorted((a, b) => a.seq - b.seq)
-  return { seed, ...record, journal, store: inner, law: plan.law, cores: plan.cores, ms: time.now() - startedAt, steps, crashes, delayed }
+  return { seed, ...record, journal: committed, store: inner, law: plan.law, cores: plan.cores, ms: time.now() - startedAt, steps, crashes, delayed }
 }
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] extends readonly (infer E)[] ? E[] : T[K] }
