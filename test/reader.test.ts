@@ -12,6 +12,8 @@ import fc from 'fast-check'
 import { calculator } from '../src/drivers/calculator.ts'
 import { isRefusal, reader, refusalPrefix } from '../src/drivers/llm/reader.ts'
 import { arithmeticIn, subQuestions } from '../src/drivers/llm/reader-question.ts'
+import { relatedTo } from '../src/drivers/llm/reader-relations.ts'
+import { stem } from '../src/drivers/llm/reader-stem.ts'
 
 const model = reader()
 
@@ -395,4 +397,20 @@ test('any text at all gets an answer or a refusal, and strange tool results do n
   )
   assert.ok(isRefusal(await answer([])))
   assert.throws(() => reader({ supportMin: 2 }), /supportMin must be from 0 to 1/)
+})
+
+test('words relate by meaning: kinds, synonyms and derived words, never to themselves', () => {
+  for (const [word, other] of [
+    ['officer', 'commodore'],
+    ['rejected', 'veto'],
+    ['unspent', 'unexpended'],
+    ['double', 'increase'],
+  ] as const)
+    assert.ok((relatedTo(word).get(stem(other)) ?? 0) > 0, `${word} and ${other}`)
+  assert.ok((relatedTo('officer').get(stem('lieutenant')) ?? 0) > (relatedTo('officer').get(stem('person')) ?? 0))
+  for (const word of ['officer', 'went', 'ships', 'quickly']) {
+    assert.equal(relatedTo(word).get(stem(word)), undefined)
+    assert.ok([...relatedTo(word).values()].every((likeness) => likeness > 0 && likeness < 1))
+  }
+  assert.equal(relatedTo('Xyzzyqua').size, 0)
 })

@@ -21,8 +21,6 @@ export interface Evidence {
   readonly text: string
   /** Place in its result list, 0 is best; 0 for evidence in the prompt. */
   readonly rank: number
-  /** The sum over the searches that found it of a share that falls with its place (reciprocal rank fusion). */
-  readonly fused: number
   /** True when it came from reading a place rather than from a search. */
   readonly isRead: boolean
 }
@@ -116,12 +114,13 @@ function wordScoresOf(steps: readonly Step[]): Map<string, number> {
 /** The best hit for a single word says little of the question: its place counts as if others stood before it. */
 function ranked(evidence: Evidence[], { input }: Step): Evidence[] {
   const isSingleWord = Object.values(input).some((value) => typeof value === 'string' && singleWord.test(value))
-  return isSingleWord ? evidence.map((each) => (each.isRead ? each : { ...each, rank: each.rank + singleWordPlaces })) : evidence
+  return isSingleWord
+    ? evidence.map((each) => (each.isRead ? each : { ...each, rank: each.rank + singleWordPlaces }))
+    : evidence
 }
 
 const singleWord = /^[\p{L}\p{N}\p{M}]+$/u
 const singleWordPlaces = 8
-const fusionPlaces = 10
 
 /** The passages in the result of a tool. */
 export function evidenceOf(output: LanguageModelV4ToolResultOutput | undefined): Evidence[] {
@@ -166,7 +165,6 @@ function passagesIn(value: unknown, depth = 0, rank = { next: 0 }): Evidence[] {
       endLine,
       heading: firstString(record, ['heading', 'title']) ?? '',
       text,
-      fused: isLines ? 0 : 1 / (fusionPlaces + rank.next),
       rank: isLines ? 0 : rank.next++,
       isRead: isLines,
     },
@@ -191,7 +189,6 @@ export function citedLines(text: string): { evidence: Evidence[]; rest: string }
         heading: '',
         text: match[4] as string,
         rank: 0,
-        fused: 1 / fusionPlaces,
         isRead: false,
       })
     }
@@ -238,7 +235,7 @@ function withoutRepeats(evidence: readonly Evidence[]): Evidence[] {
     const key = `${each.path}\n${each.line}\n${each.text}`
     const before = kept.get(key)
     if (before === undefined) kept.set(key, each)
-    else kept.set(key, { ...before, rank: Math.min(each.rank, before.rank), fused: before.fused + each.fused })
+    else if (each.rank < before.rank) kept.set(key, { ...before, rank: each.rank })
   }
   return [...kept.values()]
 }

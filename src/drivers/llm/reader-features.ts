@@ -29,10 +29,6 @@ export interface Features {
   path: number
   /** Share elsewhere in the passage. */
   passage: number
-  /** Share met by a kindred word in the sentences before or after. */
-  kinNear: number
-  /** Share met only in other passages of the same file. */
-  file: number
   /** Share met at all, squared: the last missing term weighs more than the first. */
   cover: number
   /** Weight of the heaviest term that is not met, as a share. */
@@ -47,7 +43,7 @@ export interface Features {
   absent: number
   /** 1 when nothing of what the question turns on is in the sentence, 0.5 when it is only near it. */
   headLost: number
-  /** 1 when a name stands right beside the role asked for («Flask, the third mate»). */
+  /** 1 when a name stands in apposition to the role asked for («Flask, the third mate»), 0.4 when only close by. */
   beside: number
   /** How close together the terms stand, 0 to 1. */
   close: number
@@ -69,8 +65,6 @@ export interface Features {
   counted: number
   /** 0 to 1: how well a word beside a name is of the kind asked for («which officer»: Commodore Perry). */
   typed: number
-  /** 0 to 1: the sum over the searches that found it, by place. */
-  fused: number
   /** 1 for the first of the search results, less for later ones. */
   rank: number
   asking: number
@@ -90,8 +84,6 @@ export const featureNames = [
   'heading',
   'path',
   'passage',
-  'kinNear',
-  'file',
   'cover',
   'lostMost',
   'lostName',
@@ -110,7 +102,6 @@ export const featureNames = [
   'fitsClose',
   'counted',
   'typed',
-  'fused',
   'rank',
   'asking',
   'title',
@@ -139,7 +130,6 @@ export function measureSentences(
     wordScores,
     rarityOf: raritiesIn(passages),
     likenesses: new Map(terms.map((term) => [term.stem, new Map<string, number>()])),
-    fileStems: stemsOfFiles(passages),
   }
   return {
     asked,
@@ -163,11 +153,7 @@ export interface Asked {
   readonly rarityOf: (stem: string) => number
   /** How well a stem stands for a term, 0 to 1, remembered. */
   readonly likenesses: ReadonlyMap<string, Map<string, number>>
-  /** Stems of all passages of a file together. */
-  readonly fileStems: ReadonlyMap<string, ReadonlySet<string>>
 }
-
-const fusedEnough = 0.3
 
 /**
  * How rare a term is, 0.12 to 1. Best known from the scores of searches for single words, where the rarest counts 1; else from how many of the passages found hold it.
@@ -198,8 +184,6 @@ function featuresOf(sentence: Sentence, asked: Asked): Features {
     heading: 0,
     path: 0,
     passage: 0,
-    kinNear: 0,
-    file: 0,
     cover: 0,
     lostMost: 0,
     lostName: 0,
@@ -218,7 +202,6 @@ function featuresOf(sentence: Sentence, asked: Asked): Features {
     fitsClose: 0,
     counted: 0,
     typed: 0,
-    fused: Math.min(1, sentence.passage.evidence.fused / fusedEnough),
     rank: 1 / (1 + 0.4 * sentence.passage.evidence.rank),
     asking: sentence.text.endsWith('?') ? 1 : 0,
     title: sentence.form === 'heading' ? 1 : 0,
@@ -267,17 +250,15 @@ function featuresOf(sentence: Sentence, asked: Asked): Features {
   return features
 }
 
-type Place = 'here' | 'kin' | 'near' | 'kinNear' | 'heading' | 'path' | 'passage' | 'file'
+type Place = 'here' | 'kin' | 'near' | 'heading' | 'path' | 'passage'
 
 const plainWorth: Readonly<Record<Place, number>> = {
   here: 1,
   kin: 0.9,
   near: 0.6,
-  kinNear: 0.5,
   heading: 0.8,
   path: 0.6,
   passage: 0.3,
-  file: 0.15,
 }
 
 /** Where a term is met best and how well; kindred words are worth their likeness. No place when it is not met. */
@@ -291,15 +272,20 @@ export function meet(term: Term, sentence: Sentence, asked: Asked): { place: Pla
     most = worth * plainWorth[place]
     best = { place, worth }
   }
-  const kin = (stems: ReadonlySet<string> | undefined): number => (stems === undefined || term.isName ? 0 : likenessIn(term, stems, asked))
+  const kin = (stems: ReadonlySet<string> | undefined): number =>
+    stems === undefined || term.isName ? 0 : likenessIn(term, stems, asked)
   offer('kin', kin(sentence.stems))
   if (passage.headingStems.has(term.stem)) offer('heading', 1)
   if (passage.pathStems.has(term.stem)) offer('path', 1)
-  const [before, after, earlier] = [passage.sentences[index - 1], passage.sentences[index + 1], passage.sentences[index - 2]]
+  const [before, after, earlier] = [
+    passage.sentences[index - 1],
+    passage.sentences[index + 1],
+    passage.sentences[index - 2],
+  ]
   if (before?.stems.has(term.stem) || after?.stems.has(term.stem) || earlier?.stems.has(term.stem)) offer('near', 1)
-  else if (most < plainWorth.kinNear) offer('kinNear', Math.max(kin(before?.stems), kin(after?.stems), kin(passage.headingStems)))
   if (passage.stems.has(term.stem)) offer('passage', 1)
-  else if (asked.fileStems.get(sentence.path)?.has(term.stem)) offer('file', 1)
+  else if (most < plainWorth.passage)
+    offer('passage', Math.max(kin(before?.stems), kin(after?.stems), kin(passage.headingStems)))
   return best
 }
 
@@ -327,17 +313,8 @@ function raritiesIn(passages: readonly Passage[]): (stem: string) => number {
   const counts = new Map<string, number>()
   for (const { stems } of passages) for (const each of stems) counts.set(each, (counts.get(each) ?? 0) + 1)
   const most = Math.log(passages.length + 1)
-  return (each) => (passages.length < 4 ? 1 : Math.max(0.2, Math.log((passages.length + 1) / ((counts.get(each) ?? 0) + 0.5)) / most))
-}
-
-function stemsOfFiles(passages: readonly Passage[]): Map<string, ReadonlySet<string>> {
-  const files = new Map<string, Set<string>>()
-  for (const { evidence, stems } of passages) {
-    const own = files.get(evidence.path) ?? new Set<string>()
-    for (const each of stems) own.add(each)
-    files.set(evidence.path, own)
-  }
-  return files
+  return (each) =>
+    passages.length < 4 ? 1 : Math.max(0.2, Math.log((passages.length + 1) / ((counts.get(each) ?? 0) + 0.5)) / most)
 }
 
 /** 0 to 1: the share of a title (a heading, a file name) that the question says too; 0 for titles of numbers only. */
@@ -373,17 +350,26 @@ function headLost(sentence: Sentence, asked: Asked): number {
             if (stems.has(each)) return 1
             const term = asked.terms.find((other) => other.stem === each)
             if (term !== undefined) return Math.min(1, likenessIn(term, stems, asked) / 0.7)
-            return [...kinOf(each)].some((kin) => stems.has(kin)) || [...stems].some((other) => isAkin(other, each)) ? 1 : 0
+            return [...kinOf(each)].some((kin) => stems.has(kin)) || [...stems].some((other) => isAkin(other, each))
+              ? 1
+              : 0
           }),
         )
   const { passage, index } = sentence
-  const near = Math.max(held(passage.sentences[index - 1]?.stems), held(passage.sentences[index + 1]?.stems), held(passage.headingStems))
+  const near = Math.max(
+    held(passage.sentences[index - 1]?.stems),
+    held(passage.sentences[index + 1]?.stems),
+    held(passage.headingStems),
+  )
   return 1 - Math.max(held(sentence.stems), near / 2)
 }
 
-/** 1 when a name that the question does not hold stands within three words of what the question turns on. */
-function beside(sentence: Sentence, { question, own }: Asked): number {
-  if (question.head.length === 0) return 0
+/** 1 when a new name stands in apposition to what the question turns on («Perth, the old blacksmith», «Captain Mayhew», «the third mate was Flask»), 0.4 when it only stands close by. */
+function beside(sentence: Sentence, asked: Asked): number {
+  const { question, own } = asked
+  const role = question.head.at(-1)
+  if (role === undefined) return 0
+  const term = asked.terms.find((each) => each.stem === role)
   const names = new Set(namesIn(sentence, own))
   const first = sentence.words[0]
   if (
@@ -393,12 +379,25 @@ function beside(sentence: Sentence, { question, own }: Asked): number {
     !stopWords.has(first.raw.toLowerCase())
   )
     names.add(first.raw)
+  let best = 0
   for (const [place, word] of sentence.words.entries()) {
-    if (word.stem !== question.head.at(-1)) continue
-    for (let other = Math.max(0, place - 4); other <= place + 3; other++)
-      if (names.has(sentence.words[other]?.raw ?? '')) return 1
+    if (word.stem !== role && (term === undefined || likenessIn(term, new Set([word.stem]), asked) < 0.6)) continue
+    for (let other = Math.max(0, place - 7); other <= place + 4; other++) {
+      const name = sentence.words[other]
+      if (name === undefined || !names.has(name.raw)) continue
+      const isBefore = other < place
+      const between = isBefore
+        ? sentence.text.slice(name.at + name.raw.length, word.at)
+        : sentence.text.slice(word.at + word.raw.length, name.at)
+      const isApposed = isBefore
+        ? /^,? (?:(?:is|was|are|were|became|as) )?(?:the|an?|our|his|her|their|its|my)(?: [\p{Ll}-]+,?){0,4} $/u.test(
+            between,
+          )
+        : /^(?:,| is| was| named| called|,? by name)? ?(?:Mr\. |Mrs\. |one )?$/.test(between)
+      best = Math.max(best, isApposed ? 1 : Math.abs(other - place) <= 4 ? 0.4 : 0)
+    }
   }
-  return 0
+  return best
 }
 
 /** 0 to 1: how close together the terms of the question stand in a sentence. */
@@ -464,9 +463,11 @@ function definingForm(sentence: Sentence, question: Question, subject: string): 
       : 0
 }
 
-const lengthUnit = /^(?:f(?:oo|ee)t|inch(?:es)?|miles?|yards?|fathoms?|leagues?|acres?|met(?:er|re)s?|kilomet(?:er|re)s?)$/i
+const lengthUnit =
+  /^(?:f(?:oo|ee)t|inch(?:es)?|miles?|yards?|fathoms?|leagues?|acres?|met(?:er|re)s?|kilomet(?:er|re)s?)$/i
 const timeUnit = /^(?:seconds?|minutes?|hours?|days?|weeks?|months?|years?|ms|milliseconds?)$/i
-const numberLike = /^(?:\p{N}[\p{N}.,]*|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|fifteen|twenty|thirty|forty|fifty|sixty|seventy|eighty|ninety|hundred|thousand|thirds|million)$/iu
+const numberLike =
+  /^(?:\p{N}[\p{N}.,]*|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|fifteen|twenty|thirty|forty|fifty|sixty|seventy|eighty|ninety|hundred|thousand|thirds|million)$/iu
 
 /** 1 when a number that the question does not hold stands before what is counted, before a fitting unit, or behind a currency sign where money is asked for. */
 function counted(sentence: Sentence, asked: Asked): number {
@@ -479,7 +480,8 @@ function counted(sentence: Sentence, asked: Asked): number {
   }
   const isLength = /\bhow (?:tall|high|long|far|deep|wide|thick|large|big)\b/i.test(text)
   const isTime = /\bhow (?:long|old|often)\b/i.test(text)
-  const thing = question.head.length > 0 && !isLength ? asked.terms.find((term) => term.stem === question.head.at(-1)) : undefined
+  const thing =
+    question.head.length > 0 && !isLength ? asked.terms.find((term) => term.stem === question.head.at(-1)) : undefined
   for (const [place, word] of sentence.words.entries()) {
     if (!numberLike.test(word.raw) || own.has(word.raw.toLowerCase())) continue
     for (let next = place + 1; next <= place + 3 && next < sentence.words.length; next++) {
@@ -494,7 +496,10 @@ function counted(sentence: Sentence, asked: Asked): number {
 /** 0 to 1: how well a word beside a new name is of the kind asked for («which officer»: «Commodore Perry»). */
 function typed(sentence: Sentence, asked: Asked): number {
   const { question, own } = asked
-  const noun = /\b(?:which|what)\s+(?:[\p{L}-]+\s+)??([\p{L}]{3,})\s+(?:is|are|was|were|did|does|do|has|have|had|can|could|[\p{Ll}]+(?:ed|s|t|ew|ave)?)\b/iu.exec(question.text)?.[1]
+  const noun =
+    /\b(?:which|what)\s+(?:[\p{L}-]+\s+)??([\p{L}]{3,})\s+(?:is|are|was|were|did|does|do|has|have|had|can|could|[\p{Ll}]+(?:ed|s|t|ew|ave)?)\b/iu.exec(
+      question.text,
+    )?.[1]
   const kind = noun === undefined ? undefined : asked.terms.find((term) => term.raw === noun && !term.isName)
   if (kind === undefined) return 0
   const names = new Set(namesIn(sentence, own))

@@ -4,7 +4,8 @@
  *     const { ranked, support, missing } = rank(parseQuestion('Who …?'), evidence)
  *
  * Each sentence gets a few plain measures (reader-features.ts): how much of the question, weighted by the rarity of its words, stands in it, next to it, or in its headings and path; whether the words
- * stay together; whether it has the form of a definition and holds the kind of thing asked for. Its score is their weighted sum, and so is its support, with other weights.
+ * stay together; whether it has the form of a definition and holds the kind of thing asked for. Its score is their weighted sum; its support is a logistic regression on them (reader-weights.ts, fitted by
+ * scripts/fit-reader.ts).
  *
  * Invariants
  *   RR1. The order is total and depends on the input only: ties go by path, then line.
@@ -29,7 +30,7 @@ export interface RankedSentence {
 export interface Ranking {
   /** Best first, at most `rankedMax`. */
   readonly ranked: readonly RankedSentence[]
-  /** Support of the best. */
+  /** Support of the best supported among the first three. */
   readonly support: number
   /** Terms that the best sentence and its surroundings do not hold, heaviest first. */
   readonly missing: readonly Term[]
@@ -62,7 +63,7 @@ export function rank(
   const missing = asked.terms
     .filter((term) => meet(term, top.sentence, asked).place === undefined)
     .toSorted((a, b) => b.weight - a.weight)
-  return { ranked, support: top.support, missing }
+  return { ranked, support: Math.max(...ranked.slice(0, 3).map((each) => each.support)), missing }
 }
 
 function weigh(features: Features, weights: Readonly<Features>): number {

@@ -4,7 +4,7 @@
  *     relatedTo('officer').get('commodor')   // 0.5 or so: a commodore is a kind of officer
  *
  * How well is a number between 0 and 1: Lin's measure (D. Lin, «An information-theoretic definition of similarity», 1998) along kinds, where a sense tells the more the fewer kinds are below it;
- * less for the rarer senses of either word, and for derived and opposite words. The table is made by scripts/build-reader-relations.ts and read once, at the first question (about 0.15 s).
+ * less for the rarer senses of either word, and for derived and opposite words. The table is made by scripts/build-reader-relations.ts and read once, at the first question (about half a second).
  *
  * Invariants
  *   RN1. A word never relates to its own stem, and every likeness is at least `likenessMin` and below 1.
@@ -79,7 +79,8 @@ function addRelated(base: string, { senses, sensesOf, derived, opposite }: Table
         const { tells, narrower } = senses[above] as Sense
         addSense(above, here * lin(tells, sense.tells, tells))
         for (const beside of narrower)
-          if (beside !== id) addSense(beside, here * worthOfBeside * lin(tells, sense.tells, (senses[beside] as Sense).tells))
+          if (beside !== id)
+            addSense(beside, here * worthOfBeside * lin(tells, sense.tells, (senses[beside] as Sense).tells))
         for (const further of (senses[above] as Sense).wider)
           addSense(further, here * lin((senses[further] as Sense).tells, sense.tells, (senses[further] as Sense).tells))
       }
@@ -154,7 +155,10 @@ function load(): Table {
   tellAll(senses)
   const derived = new Map<string, string[]>()
   const opposite = new Map<string, string[]>()
-  for (const row of text.slice(second + 5).trimEnd().split('\n')) {
+  for (const row of text
+    .slice(second + 5)
+    .trimEnd()
+    .split('\n')) {
     const isOpposite = row.includes('!')
     const [a = '', b = ''] = row.split(isOpposite ? '!' : ' ')
     addPair(isOpposite ? opposite : derived, a, b)

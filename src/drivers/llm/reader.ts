@@ -47,9 +47,9 @@ export function isRefusal(text: string): boolean {
 }
 
 /** Support above this needs no reading on. */
-const supportEnough = 0.97
-/** A second or third quote scores at least this share of the first. */
-const quoteShare = 0.6
+const supportEnough = 0.9
+/** A second or third quote scores at most this much less than the first: it is at least a fiftieth as likely. */
+const quoteGap = 4
 const quoteCharsMax = 700
 const charsPerToken = 4
 const deltaChars = 24
@@ -191,7 +191,7 @@ function quotesOf(ranking: Ranking, quotesMax: number): Quote[] {
   const places = new Set<string>()
   for (const { sentence, score } of ranking.ranked) {
     const source = `${sentence.path}:${sentence.line}`
-    if (quotes.length >= quotesMax || score < top.score * quoteShare) break
+    if (quotes.length >= quotesMax || score < top.score - quoteGap) break
     if (places.has(source) || (quotes.length > 0 && sentence.form === 'heading')) continue
     places.add(source)
     quotes.push({ text: cut(sentence.text), source })
