@@ -67,21 +67,35 @@ async function live(options: VictimOptions, killMs?: number, fromStart = false):
   assert(ms < LIFE_MS_MAX, 'the victim hangs')
   // What was not written to its end was not said.
   const said = text.slice(0, text.lastIndexOf('\n') + 1)
-  const lines = said.split('\n').filter((line) => line !== '').map((line) => JSON.parse(line) as Line)
+  const lines = said
+    .split('\n')
+    .filter((line) => line !== '')
+    .map((line) => JSON.parse(line) as Line)
   return { lines, killed: signal === 'SIGKILL', ms }
 }
 
 function resultsOf(lines: readonly Line[]): string[] {
-  return lines.filter((line) => line.type === 'result').map((line) => JSON.stringify(line.value)).toSorted()
+  return lines
+    .filter((line) => line.type === 'result')
+    .map((line) => JSON.stringify(line.value))
+    .toSorted()
 }
 
 /** Whole journal of a store, in order; and that its file is sound. */
 function journalOf(path: string): JournalEvent[] {
   const store = openSqliteStore(path)
-  const events = [...store.processes()].flatMap(({ start }) => store.events(start.pid)).toSorted((a, b) => a.seq - b.seq)
+  const events = [...store.processes()]
+    .flatMap(({ start }) => store.events(start.pid))
+    .toSorted((a, b) => a.seq - b.seq)
   store.close()
   const database = new DatabaseSync(path, { readOnly: true })
-  assert.deepEqual(database.prepare('PRAGMA integrity_check').all().map((row) => row['integrity_check']), ['ok'])
+  assert.deepEqual(
+    database
+      .prepare('PRAGMA integrity_check')
+      .all()
+      .map((row) => row['integrity_check']),
+    ['ok'],
+  )
   database.close()
   return events
 }
@@ -89,12 +103,17 @@ function journalOf(path: string): JournalEvent[] {
 const places: readonly Place[] = ['before-effect', 'after-effect', 'before-commit', 'after-commit']
 
 test('a kernel that is killed at any moment and resumed loses nothing, repeats nothing, and ends as if nothing had been', async (t) => {
-  const fresh = (name: string): VictimOptions => ({ store: join(folder, `${name}.db`), effects: join(folder, `${name}.effects`) })
+  const fresh = (name: string): VictimOptions => ({
+    store: join(folder, `${name}.db`),
+    effects: join(folder, `${name}.effects`),
+  })
   const calmOptions = fresh('calm')
   const calm = await live(calmOptions)
   const expected = resultsOf(calm.lines)
   assert.equal(expected.length, 4, JSON.stringify(calm.lines.slice(-3)))
-  const expectedEffects = readEffects(calmOptions.effects).map((one) => one.what).toSorted()
+  const expectedEffects = readEffects(calmOptions.effects)
+    .map((one) => one.what)
+    .toSorted()
   const ready = await live(calmOptions)
   const lifeMs = calm.ms - ready.ms
 
@@ -110,7 +129,10 @@ test('a kernel that is killed at any moment and resumed loses nothing, repeats n
       assert(lives < LIVES_MAX, `${told}: no end after ${lives} lives`)
       // A third dies at a place of its choice, the others at a moment of ours: most of them in their work, some while they start.
       const place = random() < 0.35 && kills < KILLS ? places[Math.floor(random() * places.length)] : undefined
-      const suicide = place === undefined ? undefined : { place, times: 1 + Math.floor(random() * (place.endsWith('commit') ? 60 : 12)) }
+      const suicide =
+        place === undefined
+          ? undefined
+          : { place, times: 1 + Math.floor(random() * (place.endsWith('commit') ? 60 : 12)) }
       const fromStart = random() < 0.2
       const killMs = suicide === undefined && kills < KILLS ? 5 + random() * (fromStart ? calm.ms : lifeMs) : undefined
       const life = await live(suicide === undefined ? options : { ...options, suicide }, killMs, fromStart)
@@ -123,21 +145,46 @@ test('a kernel that is killed at any moment and resumed loses nothing, repeats n
 
     const journal = journalOf(options.store)
     const bySeq = new Map(journal.map((event) => [event.seq, JSON.stringify(event)]))
-    for (const line of lines) if (line.type === 'event') assert.equal(bySeq.get((line.event as JournalEvent).seq), JSON.stringify(line.event), `${told}: an acknowledged event is lost`)
-    const ends = new Map(journal.filter((event) => event.type === 'process-end').map((event) => [event.pid, event.value]))
-    for (const line of lines) if (line.type === 'result') assert.deepEqual(line.value, ends.get(line.pid), `${told}: an acknowledged result is lost`)
+    for (const line of lines)
+      if (line.type === 'event')
+        assert.equal(
+          bySeq.get((line.event as JournalEvent).seq),
+          JSON.stringify(line.event),
+          `${told}: an acknowledged event is lost`,
+        )
+    const ends = new Map(
+      journal.filter((event) => event.type === 'process-end').map((event) => [event.pid, event.value]),
+    )
+    for (const line of lines)
+      if (line.type === 'result')
+        assert.deepEqual(line.value, ends.get(line.pid), `${told}: an acknowledged result is lost`)
     const roots = journal.filter((event) => event.type === 'process-start' && event.parent === null)
-    assert.deepEqual(roots.map(({ pid }) => JSON.stringify(ends.get(pid))).toSorted(), expected, `${told}: other answers than an undisturbed run's`)
+    assert.deepEqual(
+      roots.map(({ pid }) => JSON.stringify(ends.get(pid))).toSorted(),
+      expected,
+      `${told}: other answers than an undisturbed run's`,
+    )
 
     const effects = readEffects(options.effects)
     const paid = effects.filter((one) => one.what.startsWith('pay '))
-    assert.deepEqual(paid.map((one) => one.key), [...new Set(paid.map((one) => one.key))], `${told}: a key paid twice`)
-    assert.deepEqual(paid.map((one) => one.what).toSorted(), expectedEffects.filter((what) => what.startsWith('pay ')), `${told}: not every payment once`)
+    assert.deepEqual(
+      paid.map((one) => one.key),
+      [...new Set(paid.map((one) => one.key))],
+      `${told}: a key paid twice`,
+    )
+    assert.deepEqual(
+      paid.map((one) => one.what).toSorted(),
+      expectedEffects.filter((what) => what.startsWith('pay ')),
+      `${told}: not every payment once`,
+    )
     const keys = new Map<string, string>()
-    for (const { what, key } of effects) assert.equal(keys.get(what) ?? key, (keys.set(what, key), key), `${told}: "${what}" under two keys`)
+    for (const { what, key } of effects)
+      assert.equal(keys.get(what) ?? key, (keys.set(what, key), key), `${told}: "${what}" under two keys`)
     questions += lines.filter((line) => line.type === 'question').length
   }
-  t.diagnostic(`${kills} kills, ${questions} in-doubt questions, ${Math.round(lifeMs)} ms of work in ${Math.round(calm.ms)} ms of life, seed ${SEED}`)
+  t.diagnostic(
+    `${kills} kills, ${questions} in-doubt questions, ${Math.round(lifeMs)} ms of work in ${Math.round(calm.ms)} ms of life, seed ${SEED}`,
+  )
 })
 
 test('a second kernel on the same store is told at once who has it', async () => {

@@ -49,7 +49,8 @@ async function check(seed: number, options?: WorldOptions): Promise<{ broken: Br
     return { broken: [{ seed, promise: 1, error }], world: undefined }
   }
   const broken = brokenPromises(world)
-  if (seed % TWICE_EVERY === 0 && textOf(world) !== textOf(await runWorld(seed, options))) broken.push({ seed, promise: 5, error: new Error('the same seed gives another journal') })
+  if (seed % TWICE_EVERY === 0 && textOf(world) !== textOf(await runWorld(seed, options)))
+    broken.push({ seed, promise: 5, error: new Error('the same seed gives another journal') })
   return { broken, world }
 }
 

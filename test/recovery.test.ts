@@ -18,7 +18,12 @@ import type { Life, Time } from './faults/clock.ts'
 import { createTime } from './faults/clock.ts'
 
 const anything: ToolSchema<Json> = {
-  '~standard': { version: 1, vendor: 'test', validate: (value) => ({ value: value as Json }), jsonSchema: { input: () => ({}), output: () => ({}) } },
+  '~standard': {
+    version: 1,
+    vendor: 'test',
+    validate: (value) => ({ value: value as Json }),
+    jsonSchema: { input: () => ({}), output: () => ({}) },
+  },
 }
 
 interface Machine {
@@ -67,11 +72,16 @@ async function settle(): Promise<void> {
   for (let i = 0; i < 5; i++) await new Promise((resolve) => setImmediate(resolve))
 }
 
-function program<Input, Output>(name: string, run: (sys: Sys, input: Input) => Promise<Output>, options: { version?: string; tools?: Tool[] } = {}): Program {
+function program<Input, Output>(
+  name: string,
+  run: (sys: Sys, input: Input) => Promise<Output>,
+  options: { version?: string; tools?: Tool[] } = {},
+): Program {
   return defineProgram(name, run, options as object) as unknown as Program
 }
 
-const tool = (name: string, effect: 'read' | 'idempotent' | 'once', execute: Tool<Json, Json>['execute']): Tool => defineTool({ name, description: name, effect, inputSchema: anything, execute }) as unknown as Tool
+const tool = (name: string, effect: 'read' | 'idempotent' | 'once', execute: Tool<Json, Json>['execute']): Tool =>
+  defineTool({ name, description: name, effect, inputSchema: anything, execute }) as unknown as Tool
 
 const never = (): Promise<never> => new Promise(() => {})
 
@@ -93,14 +103,31 @@ test('after a boot the unfinished processes are there, stopped; nothing runs bef
   })
   const first = m.boot({ programs: [asks] })
   const { pid } = first.spawn(asks, null, { principal: 'ann', name: 'one', priority: 2, budget: { steps: 3 } })
-  await m.end(first.spawn(program('done', async () => 1), null).result)
+  await m.end(
+    first.spawn(
+      program('done', async () => 1),
+      null,
+    ).result,
+  )
   m.crash()
   const second = m.boot({ programs: [asks] })
   await settle()
   assert.equal(runs, 1)
   const [info, ...others] = second.ps()
   assert.deepEqual(others, [])
-  assert.deepEqual([info?.pid, info?.state, info?.program, info?.principal, info?.name, info?.priority, info?.budget, info?.error?.code], [pid, 'stopped', 'asks', 'ann', 'one', 2, { steps: 3 }, 'KERNEL_CLOSED'])
+  assert.deepEqual(
+    [
+      info?.pid,
+      info?.state,
+      info?.program,
+      info?.principal,
+      info?.name,
+      info?.priority,
+      info?.budget,
+      info?.error?.code,
+    ],
+    [pid, 'stopped', 'asks', 'ann', 'one', 2, { steps: 3 }, 'KERNEL_CLOSED'],
+  )
   assert.equal(second.questions.length, 0)
   const [run] = second.resume()
   await settle()
@@ -174,7 +201,10 @@ test('resume names the program that is missing, by its version', async () => {
   await settle()
   m.crash()
   const second = m.boot({ programs: [asks('2')] })
-  assert.throws(() => second.resume(), (error) => PolityError.isInstance(error) && error.code === 'NO_SUCH_PROGRAM' && error.message.includes('asks@1'))
+  assert.throws(
+    () => second.resume(),
+    (error) => PolityError.isInstance(error) && error.code === 'NO_SUCH_PROGRAM' && error.message.includes('asks@1'),
+  )
   assert.equal(second.info(pid).state, 'stopped')
   m.crash()
   // Both at hand: the journal's version runs, and a name alone means the newest.
@@ -182,7 +212,10 @@ test('resume names the program that is missing, by its version', async () => {
   third.resume()
   third.spawn('asks', null)
   await settle()
-  assert.deepEqual(third.questions.map(({ text }) => text), ['1', '2'])
+  assert.deepEqual(
+    third.questions.map(({ text }) => text),
+    ['1', '2'],
+  )
 })
 
 test('a changed program stops with the call it no longer makes, and nothing is lost', async () => {
@@ -237,13 +270,15 @@ test('sleeping, waiting and receiving go on for the rest of their time', async (
   m.time.jump(3_000)
   const second = m.boot({ programs: [...programs, program('hangs', never)] })
   second.resume()
-  for (const pid of pids) assert.equal(Number(await m.end(second.run(pid).result)) - startedAt, 10_000, second.info(pid).program)
+  for (const pid of pids)
+    assert.equal(Number(await m.end(second.run(pid).result)) - startedAt, 10_000, second.info(pid).program)
 })
 
 test('budgets go on: what was used stays used, and a call in doubt counts as what was set aside for it', async () => {
   const m = machine()
   let hangs = false
-  const model = () => scripted(() => (hangs ? { hang: true } : { text: 'x', usage: { inputTokens: 5, outputTokens: 10 } }))
+  const model = () =>
+    scripted(() => (hangs ? { hang: true } : { text: 'x', usage: { inputTokens: 5, outputTokens: 10 } }))
   const talks = program('talks', async (sys) => {
     await sys.generate({ prompt: 'one', maxOutputTokens: 20 })
     const [again, more] = await Promise.allSettled([sys.generate({ prompt: 'two', maxOutputTokens: 20 }), sys.sleep(1)])
@@ -261,7 +296,9 @@ test('budgets go on: what was used stays used, and a call in doubt counts as wha
   hangs = false
   const second = m.boot({ programs: [talks], models: { 'a/b': { model: model(), price: { input: 1, output: 2 } } } })
   const { usage } = second.info(pid)
-  const reserved = (await second.events(pid)).flatMap((event) => (event.type === 'call-start' && event.n === 1 && event.reserved !== undefined ? [event.reserved] : []))[0]
+  const reserved = (await second.events(pid)).flatMap((event) =>
+    event.type === 'call-start' && event.n === 1 && event.reserved !== undefined ? [event.reserved] : [],
+  )[0]
   assert(reserved !== undefined)
   assert.equal(usage.inputTokens + usage.outputTokens, 15 + reserved.tokens)
   assert(Math.abs(usage.usd - (25 / 1e6 + reserved.usd)) < 1e-12)
@@ -283,7 +320,10 @@ test('what children used stays used when their journals are gone', async () => {
     for (let i = 0; i < 3; i++) await sys.wait(await sys.spawn(child, null))
     return sys.ask('more?')
   })
-  const options = () => ({ programs: [child, parent], models: { 'a/b': scripted(() => ({ text: 'x', usage: { inputTokens: 5, outputTokens: 10 } })) } })
+  const options = () => ({
+    programs: [child, parent],
+    models: { 'a/b': scripted(() => ({ text: 'x', usage: { inputTokens: 5, outputTokens: 10 } })) },
+  })
   const first = m.boot(options())
   const { pid } = first.spawn(parent, null, { budget: { tokens: 100, children: 3 } })
   await settle()
@@ -309,7 +349,8 @@ test('what children used stays used when their journals are gone', async () => {
 test('a step that a crash interrupted is tried again as the same step, and each try is paid for', async () => {
   const m = machine()
   let hangs = true
-  const model = () => scripted(() => (hangs ? { hang: true } : { text: 'x', usage: { inputTokens: 5, outputTokens: 10 } }))
+  const model = () =>
+    scripted(() => (hangs ? { hang: true } : { text: 'x', usage: { inputTokens: 5, outputTokens: 10 } }))
   const talks = program('talks', async (sys) => (await sys.generate({ prompt: 'one', maxOutputTokens: 20 })).text)
   const options = () => ({ programs: [talks], models: { 'a/b': model() } })
   let kernel = m.boot(options())
@@ -356,17 +397,27 @@ test('approvals are asked again, since nobody’s word outlives the kernel that 
   let paid = 0
   const pay = tool('pay', 'idempotent', () => ++paid)
   const pays = program('pays', async (sys) => sys.call('pay', { to: 'bob' }))
-  const options = { programs: [pays], tools: [pay], law: { rules: [{ id: 'ask', effect: 'ask' as const, tool: 'pay' }] } }
+  const options = {
+    programs: [pays],
+    tools: [pay],
+    law: { rules: [{ id: 'ask', effect: 'ask' as const, tool: 'pay' }] },
+  }
   const first = m.boot(options)
   const { pid } = first.spawn(pays, null)
   await settle()
-  assert.deepEqual(first.questions.map(({ kind, detail }) => [kind, detail]), [['approval', { tool: 'pay', input: { to: 'bob' } }]])
+  assert.deepEqual(
+    first.questions.map(({ kind, detail }) => [kind, detail]),
+    [['approval', { tool: 'pay', input: { to: 'bob' } }]],
+  )
   m.crash()
   const second = m.boot(options)
   second.resume()
   await settle()
   assert.equal(paid, 0)
-  assert.deepEqual(second.questions.map(({ kind }) => kind), ['approval'])
+  assert.deepEqual(
+    second.questions.map(({ kind }) => kind),
+    ['approval'],
+  )
   second.answer(second.questions[0]?.id ?? 0, 'allow')
   assert.equal(await m.end(second.run(pid).result), 1)
 })
@@ -384,7 +435,9 @@ test('an effect in doubt is a question with its key; the person’s word decides
       keys.push(idempotencyKey)
       return hangs ? never() : 'paid'
     })
-    const pays = program('pays', async (sys) => sys.call('pay', {}).catch((error: unknown) => (error as PolityError).code))
+    const pays = program('pays', async (sys) =>
+      sys.call('pay', {}).catch((error: unknown) => (error as PolityError).code),
+    )
     const first = m.boot({ programs: [pays], tools: [pay] })
     const { pid } = first.spawn(pays, null)
     await settle()
@@ -419,10 +472,13 @@ test('notes and files outlive kernels: notes by principal, files by tree', async
   await settle()
   for (const { id } of second.questions) second.answer(id, 'yes')
   const results = (await m.end(Promise.all(runs.map((run) => run.result)))) as unknown as [string, string[], string][]
-  assert.deepEqual(results.map(([, found, read]) => [found, read]), [
-    [['the sky over ann is blue'], 'ann'],
-    [['the sky over bob is blue'], 'bob'],
-  ])
+  assert.deepEqual(
+    results.map(([, found, read]) => [found, read]),
+    [
+      [['the sky over ann is blue'], 'ann'],
+      [['the sky over bob is blue'], 'bob'],
+    ],
+  )
   const later = program('later', async (sys) => (await sys.recall('sky')).map(({ id }) => id))
   m.crash()
   const third = m.boot({ programs: [later] })

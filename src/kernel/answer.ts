@@ -4,7 +4,7 @@
 import type { LanguageModelV4CallOptions, LanguageModelV4GenerateResult, LanguageModelV4Message, LanguageModelV4StreamPart, LanguageModelV4Usage } from '@ai-sdk/provider'
 import type { LanguageModel } from './drivers.ts'
 import { PolityError, fieldOf } from './errors.ts'
-import { estimatePrompt, estimateTokens, knowAnswer } from './messages.ts'
+import { estimateTokens, knowAnswer } from './messages.ts'
 import { freezePlain, toPlain } from './plain.ts'
 import type { Core } from './scheduler.ts'
 import type { CallUsage, Generation, Json, ModelContent, ToolCall } from './types.ts'
@@ -185,13 +185,13 @@ function parseInput(input: unknown, core: Core, bytesMax: number): Json {
 }
 
 /** The provider's counts where they are numbers, ours where they are not; and what a wrong estimate teaches the core. */
-export function usageOf(answer: Answer, core: Core, messages: readonly LanguageModelV4Message[], estimated: { readonly inputTokens: number; readonly maxOutputTokens: number }): CallUsage {
+export function usageOf(answer: Answer, core: Core, estimated: { readonly estimatedTokens: number; readonly inputTokens: number; readonly maxOutputTokens: number }): CallUsage {
   const input = count(answer.usage?.inputTokens?.total)
   const output = count(answer.usage?.outputTokens?.total)
   const inputTokens = input ?? estimated.inputTokens
   const cachedTokens = Math.min(count(answer.usage?.inputTokens?.cacheRead) ?? 0, inputTokens)
   const outputTokens = output ?? Math.min(estimated.maxOutputTokens, estimateContent(answer.content))
-  if (input !== undefined && input > estimated.inputTokens) core.tokenRatio = Math.max(core.tokenRatio, Math.min(TOKEN_RATIO_MAX, input / Math.max(1, estimatePrompt(messages))))
+  if (input !== undefined && input > estimated.inputTokens) core.tokenRatio = Math.max(core.tokenRatio, Math.min(TOKEN_RATIO_MAX, input / Math.max(1, estimated.estimatedTokens)))
   return { inputTokens, cachedTokens, outputTokens, usd: cost(core, inputTokens, cachedTokens, outputTokens), estimated: input === undefined || output === undefined }
 }
 

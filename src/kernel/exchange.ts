@@ -27,6 +27,8 @@ import type { Generation, Reservation, ToolDescription } from './types.ts'
 /** What a call may take, worked out before it starts. */
 export interface Plan {
   readonly cores: readonly Core[]
+  /** As estimated, before the core's ratio. */
+  readonly estimatedTokens: number
   readonly inputTokens: number
   readonly maxOutputTokens: number
   readonly reserved: Reservation
@@ -209,7 +211,9 @@ export class Exchange implements Dispatchable {
     let answer: Answer
     try {
       answer = this.#streamed ?? wholeAnswer(core.model, this.#whole as LanguageModelV4GenerateResult)
-      const usage = usageOf(answer, core, this.#request.messages, this.#plan)
+      const usage = usageOf(answer, core, this.#plan)
+      // Paid, whatever becomes of it.
+      call.usage = usage
       generation = toGeneration(answer, usage, core, limits.valueBytesMax)
     } catch (error) {
       this.#failed(stay, error)
@@ -217,7 +221,6 @@ export class Exchange implements Dispatchable {
     }
     const { usage } = generation
     this.#giveBack({ type: 'served', tokens: usage.inputTokens + usage.outputTokens, headers: answer.headers })
-    call.usage = usage
     end(call, generation)
     return false
   }

@@ -38,7 +38,7 @@ export interface Gate {
 
 export function createGate(machine: Machine): Gate {
   const { limits, journal, dispatcher, access } = machine
-  const table = createTable(machine, { end, fail })
+  const table = createTable(machine, { permit: (call) => new Promise<void>((resolve) => decided(call, () => resolve())), end, fail })
   const specOf = (call: Call): Syscall<unknown> => table[call.name] as Syscall<unknown>
 
   function invoke(process: Process, frame: number, name: CallName, given: readonly unknown[]): Promise<unknown> {
@@ -105,7 +105,7 @@ export function createGate(machine: Machine): Gate {
 
   function revive(call: Call, args: unknown): void {
     const spec = specOf(call)
-    decided(call, args, () => {
+    const go = (): void => {
       try {
         spec.plan?.(call, args)
       } catch (error) {
@@ -116,7 +116,10 @@ export function createGate(machine: Machine): Gate {
       reserve(call.process, call.reserved)
       journalReserve(call)
       whenKept(call, () => perform(call, args, run))
-    })
+    }
+    // What may have happened is asked before what may happen.
+    if (spec.inDoubt?.(args) === true) go()
+    else decided(call, go)
   }
 
   /** What was set aside for a call that had started before is in the journal too. */
@@ -153,7 +156,7 @@ export function createGate(machine: Machine): Gate {
       start(call)
       return fail(call, wrong)
     }
-    decided(call, args, () => {
+    decided(call, () => {
       const spec = specOf(call)
       try {
         spec.plan?.(call, args)
@@ -171,7 +174,7 @@ export function createGate(machine: Machine): Gate {
   }
 
   /** Goes on where the law allows it; ends the call where it does not; asks where it says so. */
-  function decided(call: Call, args: unknown, go: () => void): void {
+  function decided(call: Call, go: () => void): void {
     const decision = access.decide(call.process, call.name, call.args)
     if (decision === undefined || decision.effect === 'allow') return go()
     if (call.startSeq === 0) start(call)
@@ -189,7 +192,6 @@ export function createGate(machine: Machine): Gate {
       if (said?.text === 'allow') go()
       else deny(said === undefined ? 'nobody approved it in time' : 'a person denied it')
     })
-    void args
   }
 
   function start(call: Call): void {

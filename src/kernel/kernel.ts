@@ -433,16 +433,18 @@ export function createKernel(options: KernelOptions): Kernel {
   }
 
   function finish(process: Process, state: 'done' | 'failed' | 'killed', value: Json | undefined, error: ErrorData | undefined): void {
-    if (process.ended) return
+    // Whoever is told of the end may want to end it too (an abort listener of a tool).
+    if (process.ended || process.ending) return
     if (journal.halted !== undefined) return
+    process.ending = true
     const wasRunning = process.state === 'running'
     process.wallTimer?.cancel()
     if (process.open.length > 0) gate.cancel(process, error === undefined ? new PolityError('KILLED', 'its process ended') : fromErrorData(error))
     // Promise: what a parent's end reaches, it reaches first.
     if (process.children !== undefined) {
       for (const child of process.children) {
-        if (child.ended) retire(child)
-        else finish(child, 'killed', undefined, { code: 'PARENT_ENDED', message: `its parent, process ${process.pid}, ended` })
+        if (!child.ended) finish(child, 'killed', undefined, { code: 'PARENT_ENDED', message: `its parent, process ${process.pid}, ended` })
+        retire(child)
       }
       process.children = undefined
     }
@@ -494,6 +496,12 @@ export function createKernel(options: KernelOptions): Kernel {
       kept.push(one)
       return false
     })
+    // Not before their ends are kept: a crash in between would leave neither journal nor end.
+    journal.whenKept((error) => error === undefined && closed === undefined && remove(drop))
+    return drop.length
+  }
+
+  function remove(drop: typeof kept): void {
     const pids = drop.map(({ pid }) => pid)
     // A parent that runs on has used what its children used, also after a restart: it is noted before they go.
     const parents = new Set<Pid>()
@@ -501,13 +509,20 @@ export function createKernel(options: KernelOptions): Kernel {
       if (removedUsage.delete(pid)) journal.put({ table: 'meta', key: removedKey(pid), value: null })
       if (parent === null || table.get(parent)?.ended !== false) continue
       const last = store.events(pid).at(-1)
-      if (last?.type === 'process-end') removedUsage.set(parent, sum(removedUsage.get(parent), last.usage))
+      if (last?.type !== 'process-end') continue
+      removedUsage.set(parent, sum(removedUsage.get(parent), last.usage))
       parents.add(parent)
     }
     for (const parent of parents) journal.put({ table: 'meta', key: removedKey(parent), value: JSON.stringify({ usage: removedUsage.get(parent), pids }) })
-    // Not before their ends are kept: a crash in between would leave neither journal nor end.
-    journal.whenKept((error) => error === undefined && closed === undefined && store.drop(pids))
-    return drop.length
+    journal.whenKept((error) => {
+      if (error !== undefined || closed !== undefined) return
+      try {
+        store.drop(pids)
+      } catch (dropError) {
+        // They stay where they are; nothing is lost but space.
+        warn(`${pids.length} old journals could not be removed`, dropError)
+      }
+    })
   }
 
   // ------------------------------------------------------------------------------------------------- past and future
@@ -574,6 +589,7 @@ export function createKernel(options: KernelOptions): Kernel {
   async function fork(pid: Pid, { at, budget, priority }: { at?: number; budget?: Budget; priority?: number } = {}): Promise<Run> {
     checkOpen()
     await journal.flush()
+    checkOpen()
     const events = store.events(pid)
     const [head] = events
     if (head?.type !== 'process-start') throw noSuchProcess(pid)
@@ -635,15 +651,18 @@ export function createKernel(options: KernelOptions): Kernel {
 
   function recover(): void {
     const unfinished: ProcessStart[] = []
+    const unfinishedPids = new Set<Pid>()
     const endedUsage = new Map<Pid, Usage[]>()
     const removedPids = new Map<Pid, readonly Pid[]>()
     for (const { start, end } of store.processes()) {
       if (start.forkOf !== null) forkOrigins.set(start.forkOf.pid, (forkOrigins.get(start.forkOf.pid) ?? 0) + 1)
       if (end === undefined) {
         unfinished.push(start)
+        unfinishedPids.add(start.pid)
         removedWith(start.pid)
       } else {
-        kept.push({ pid: start.pid, parent: start.parent })
+        // A parent that goes on may still wait for it.
+        if (start.parent === null || !unfinishedPids.has(start.parent)) kept.push({ pid: start.pid, parent: start.parent })
         if (start.parent !== null && !removedWith(start.parent).includes(start.pid)) {
           const list = endedUsage.get(start.parent)
           if (list === undefined) endedUsage.set(start.parent, [end.usage])
@@ -729,6 +748,7 @@ export function createKernel(options: KernelOptions): Kernel {
   async function replay(pid: Pid): Promise<ReplayReport> {
     checkOpen()
     await journal.flush()
+    checkOpen()
     const event = startOf(pid)
     const past = pastOfProcess(event)
     if (past.end === undefined) throw new PolityError('INVALID_ARGUMENT', `process ${pid} has not ended; replay compares whole runs`)
@@ -850,6 +870,7 @@ export function createKernel(options: KernelOptions): Kernel {
     }
     closed = error
     pollTimer?.cancel()
+    for (const core of cores.values()) core.timer?.cancel()
     watch.close()
     store.close()
   }
@@ -858,7 +879,12 @@ export function createKernel(options: KernelOptions): Kernel {
     if (store.takeCommands === undefined) return undefined
     return clock.after(POLL_MS, () => {
       if (closed !== undefined) return
-      for (const command of store.takeCommands?.() ?? []) obey(command)
+      try {
+        for (const command of store.takeCommands?.() ?? []) obey(command)
+      } catch (error) {
+        // A store that is busy with somebody else's write; the wishes are still there the next time.
+        warn('the store’s commands could not be read', error)
+      }
       pollTimer = pollCommands()
     })
   }
@@ -870,7 +896,7 @@ export function createKernel(options: KernelOptions): Kernel {
       else if (command === 'status') store.publishStatus?.(JSON.stringify({ at: clock.now(), processes: ps().slice(-STATUS_MAX), cores: coreInfos(), questions: inbox.questions }))
     } catch (error) {
       // A wish from outside that cannot be granted (an ended pid, an answered question) harms nobody here.
-      watch.tell(0, { type: 'text-delta', pid: 0, n: 0, delta: messageOf(error) })
+      warn(`the command ${command} from outside was not obeyed`, error)
     }
   }
 
@@ -906,7 +932,7 @@ export function createKernel(options: KernelOptions): Kernel {
       if (model?.specificationVersion !== 'v4' || typeof model.doGenerate !== 'function' || typeof model.doStream !== 'function') {
         throw new PolityError('CONFIG_INVALID', `model "${id}" must be a LanguageModelV4 of the AI SDK 7, not ${model?.specificationVersion ?? typeof model}; update the provider package`)
       }
-      made.set(id, scheduler.createCore({ id, model, price: checkPrice(id, options.prices?.[id]), ...more, discipline: createDiscipline(name, options.disciplineOptions) }))
+      made.set(id, scheduler.createCore({ ...more, id, model, price: checkPrice(id, options.prices?.[id] ?? more.price), discipline: createDiscipline(name, options.disciplineOptions) }))
     }
     return made
   }
@@ -982,6 +1008,11 @@ const STATUS_MAX = 200
 
 function noSuchProcess(pid: Pid): PolityError {
   return new PolityError('NO_SUCH_PROCESS', `there is no process ${messageOf(pid).slice(0, 80)}`)
+}
+
+/** For faults that concern nobody's run: the owner of the kernel is told, and it goes on. */
+function warn(what: string, error: unknown): void {
+  globalThis.process.emitWarning(`${what}: ${messageOf(error)}`, 'PolityWarning')
 }
 
 function checkPrice(model: string, price: Price | undefined): Price | undefined {

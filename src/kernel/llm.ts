@@ -72,7 +72,7 @@ export function createLlm(options: LlmOptions): Llm {
     const reserved = { tokens: inputTokens + output, usd }
     const over = overBudget(process, { tokens: reserved.tokens, usd, steps })
     if (over !== undefined) throw over
-    return { cores: chain, inputTokens, maxOutputTokens: output, reserved }
+    return { cores: chain, estimatedTokens: raw, inputTokens, maxOutputTokens: output, reserved }
   }
 
   return { plan, generate: (call, request, plan) => new Exchange(options, call, request, plan).start() }

@@ -78,10 +78,19 @@ export function createMemory({ store, journal, now }: MemoryOptions): Memory {
     if (words.length === 0) return []
     const prefixes: string[] = []
     for (let space: Space | undefined = process.notes; space !== undefined; space = space.base?.space) prefixes.push(`${space.id}\0`)
+    // Forgotten notes, other branches' and other tags' are filtered after the search, so it asks for more than it needs,
+    // and for more still where that was not enough.
+    for (let width = limit * SEARCH_WIDTH + SEARCH_WIDTH; ; width *= SEARCH_WIDTH) {
+      const hits = store.search('note', prefixes, words, width)
+      const notes = keep(process, hits, limit, tag)
+      if (notes.length === limit || hits.length < width || width > SEARCH_HITS_MAX) return notes
+    }
+  }
+
+  function keep(process: Process, hits: readonly { readonly key: string; readonly score: number }[], limit: number, tag: string | undefined): readonly RecalledNote[] {
     const found: RecalledNote[] = []
     const seen = new Set<string>()
-    // Forgotten notes and other branches' are filtered after the search, so it asks for more than it needs.
-    for (const { key, score } of store.search('note', prefixes, words, limit * SEARCH_WIDTH + SEARCH_WIDTH)) {
+    for (const { key, score } of hits) {
       const id = key.slice(key.indexOf('\0') + 1)
       if (seen.has(id)) continue
       seen.add(id)
@@ -113,6 +122,8 @@ export function createMemory({ store, journal, now }: MemoryOptions): Memory {
   return { remember, recall, forget, rollBack }
 }
 
+/** Hits beyond which a recall takes what it has. */
+const SEARCH_HITS_MAX = 10_000
 /** How many more entries a search asks for than a recall returns. */
 const SEARCH_WIDTH = 4
 /** Words of a query beyond this add nothing to its meaning. */

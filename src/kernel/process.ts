@@ -134,6 +134,8 @@ export class Process implements Dispatchable {
 
   /** Counts restarts of the program frame (resume, restore): what an old frame still does is not heard. */
   frame = 0
+  /** Its end is under way. */
+  ending = false
   /** The program has been called in this frame. */
   entered = false
   /** System calls made in this frame. */

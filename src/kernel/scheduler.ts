@@ -93,6 +93,8 @@ export interface CoreOptions {
 const MINUTE_MS = 60_000
 /** Pause after a refusal that names none, ms. */
 const PAUSE_MS = 1_000
+/** A refusal that says "at once" is not believed: asking again without a pause would never let anything else run, ms. */
+const PAUSE_MS_MIN = 50
 
 export interface Scheduler {
   createCore(options: CoreOptions): Core
@@ -146,7 +148,8 @@ export function createScheduler(clock: Clock, limits: Limits): Scheduler {
     else {
       core.queue.push(ticket)
       core.waiting++
-      if (core.waiting === 1) pump(core, now)
+      // At the head of the queue it may have room where the one behind it has none.
+      if (core.queue.peek() === ticket) pump(core, now)
     }
     return ticket
   }
@@ -248,7 +251,11 @@ export function createScheduler(clock: Clock, limits: Limits): Scheduler {
       case 'cancelled':
         spent(core, ticket, ticket.tokens, now)
     }
-    if (core.waiting > 0) pump(core, now)
+    // A cancelled call may be one of many that go together (a killed tree, a kernel that closes): its place is given away
+    // when all of them are gone, not to the next of them.
+    if (core.waiting === 0) return
+    if (how.type === 'cancelled') clock.soon(() => pump(core, clock.now()))
+    else pump(core, now)
   }
 
   function spent(core: Core, ticket: Ticket, tokens: number, now: number): void {
@@ -288,7 +295,7 @@ export function createScheduler(clock: Clock, limits: Limits): Scheduler {
     if (core.pausedUntil > Math.max(now, pausedBefore)) return
     const others = inFlight - 1
     if (others >= 1) core.slots = Math.min(core.slots, others)
-    else core.pausedUntil = Math.max(core.pausedUntil, now + (retryAfterMs ?? PAUSE_MS))
+    else core.pausedUntil = Math.max(core.pausedUntil, now + Math.max(PAUSE_MS_MIN, retryAfterMs ?? PAUSE_MS))
   }
 
   function openBreaker(core: Core, now: number): void {

@@ -79,13 +79,23 @@ export interface Syscall<Args> {
   /** Runs when the law allowed it, before the start is journaled: what it may cost. Throws `BUDGET_EXCEEDED`. */
   readonly plan?: (call: Call, args: Args) => void
   readonly run: (call: Call, args: Args) => unknown
+  /** Whether a lost try may have had an effect that must not happen twice: then `revive` asks before the law does. */
+  readonly inDoubt?: (args: Args) => boolean
   /** After a crash, for a call that started and may have had its effect. @default run it again */
   readonly revive?: (call: Call, args: Args) => unknown
 }
 
 type Arguments = { readonly [name: string]: Json | undefined }
 
-export function createTable(machine: Machine, { end, fail }: { end: (call: Call, value: unknown) => void; fail: (call: Call, error: unknown) => void }): { readonly [name: string]: Syscall<unknown> } {
+/** How a mechanism speaks to the gate. */
+export interface CallEnds {
+  readonly end: (call: Call, value: unknown) => void
+  readonly fail: (call: Call, error: unknown) => void
+  /** Goes on once the law allows the call; where it does not, the call has ended. */
+  readonly permit: (call: Call) => Promise<void>
+}
+
+export function createTable(machine: Machine, { end, fail, permit }: CallEnds): { readonly [name: string]: Syscall<unknown> } {
   const { clock, limits, tools, memory, storage, mailbox, inbox, llm } = machine
 
   function plain<Args extends Arguments>(args: Args): { args: Args; journal: Json } {
@@ -237,7 +247,7 @@ export function createTable(machine: Machine, { end, fail }: { end: (call: Call,
     plan(call, { texts }) {
       let tokens = 0
       for (const one of texts) tokens += estimateTokens(one)
-      const over = overBudget(call.process, { tokens })
+      const over = overBudget(call.process, { tokens, steps: call.counted ? 0 : 1 })
       if (over !== undefined) throw over
       call.reserved = { tokens, usd: 0 }
     },
@@ -245,6 +255,8 @@ export function createTable(machine: Machine, { end, fail }: { end: (call: Call,
       const { embedder } = machine
       if (embedder === undefined) throw new PolityError('NO_SUCH_MODEL', 'the kernel has no embedder; pass one to boot({ embedder })')
       if (model !== null && model !== embedder.name) throw new PolityError('NO_SUCH_MODEL', `no embedder is named "${model}"; there is ${embedder.name}`)
+      // Sent: what it may cost is spent, also if its end is never heard.
+      call.core = embedder.name
       // Embedders report no counts: the estimate stands.
       call.usage = { inputTokens: call.reserved?.tokens ?? 0, cachedTokens: 0, outputTokens: 0, usd: 0, estimated: true }
       call.timer = clock.after(limits.generateMs, () => {
@@ -264,6 +276,7 @@ export function createTable(machine: Machine, { end, fail }: { end: (call: Call,
     intent: ({ tool }) => tool.effect !== 'read',
     plain: true,
     run: (call, checked) => tools.run(call, checked),
+    inDoubt: ({ tool }) => tool.effect === undefined || tool.effect === 'once',
     async revive(call, checked) {
       if (checked.tool.effect === 'read' || checked.tool.effect === 'idempotent') return tools.run(call, checked)
       // Promise 2: whether it happened is not known, so a person looks.
@@ -274,7 +287,10 @@ export function createTable(machine: Machine, { end, fail }: { end: (call: Call,
         detail: { tool: checked.tool.name, input: checked.input, idempotencyKey: `${call.startPid}-${call.startSeq}` },
         timeoutMs: limits.askMs,
       })
-      if (answer?.text === 'retry') return tools.run(call, checked)
+      if (answer?.text === 'retry') {
+        await permit(call)
+        return tools.run(call, checked)
+      }
       if (answer?.text === 'done') return toPlain(answer.value, 'the answer', limits.valueBytesMax)
       throw new PolityError('IN_DOUBT', `a crash interrupted tool ${checked.tool.name}; ${answer === undefined ? 'nobody said' : 'it is not known'} whether it happened`)
     },

@@ -96,7 +96,10 @@ export function createTools(deadlines: Deadlines, limits: Limits): Tools {
         reject(error)
       }
       const timer = deadlines.set(timeoutMs, () => stop(new PolityError('TIMEOUT', `tool ${tool.name} waited ${timeoutMs} ms for ${names.join(', ')}`)))
-      call.onAbort(stop)
+      call.onAbort((error) => {
+        timer.cancel()
+        stop(error)
+      })
       void before.then(() => {
         timer.cancel()
         // Who queued behind still had to wait for who was before.
@@ -113,13 +116,15 @@ export function createTools(deadlines: Deadlines, limits: Limits): Tools {
   /** Without a promise for a tool that answers at once. `ended` is called once the tool has ended, however late. */
   function execute(call: Call, tool: Tool, input: Json, ended: () => void): Json | Promise<Json> {
     let output: unknown
+    let isPromise: boolean
     try {
       output = tool.execute(input, new Context(call))
+      isPromise = typeof (output as { then?: unknown } | null)?.then === 'function'
     } catch (error) {
       ended()
       throw failed(tool, error)
     }
-    if (typeof (output as { then?: unknown } | null)?.then !== 'function') {
+    if (!isPromise) {
       ended()
       return checkOutput(tool, output)
     }

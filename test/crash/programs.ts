@@ -90,7 +90,10 @@ export const clerk = defineProgram('clerk', async (sys: Sys, { name, steps }: Jo
   const said: string[] = []
   for (let i = 0; i < steps; i++) {
     const { text } = await sys.generate(`${name} ${i}`)
-    const [paid, set] = await Promise.all([sys.call<number>('pay', { what: `${name} ${i}` }), sys.call<number>('set', { what: `${name} ${i}` })])
+    const [paid, set] = await Promise.all([
+      sys.call<number>('pay', { what: `${name} ${i}` }),
+      sys.call<number>('set', { what: `${name} ${i}` }),
+    ])
     await sys.write(`${name}.log`, `${said.join('\n')}\n${text}`)
     if (i % 3 === 0) await sys.remember(`${name} paid ${i}`)
     said.push(`${text} ${paid} ${set}`)

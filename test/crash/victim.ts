@@ -63,8 +63,16 @@ async function main(): Promise<void> {
   say({ type: 'ready' })
   if (options.hold === true) return void setInterval(() => {}, 1_000)
   const clock = realClock({ seed: 7 })
-  const model = scripted((call) => ({ text: `answer to ${JSON.stringify(call.prompt.at(-1)?.content)}`, delayMs: 2 }), { clock })
-  const kernel = createKernel({ store, clock, models: { 'test/model': model }, programs, tools: createTools(options.effects, { at }) })
+  const model = scripted((call) => ({ text: `answer to ${JSON.stringify(call.prompt.at(-1)?.content)}`, delayMs: 2 }), {
+    clock,
+  })
+  const kernel = createKernel({
+    store,
+    clock,
+    models: { 'test/model': model },
+    programs,
+    tools: createTools(options.effects, { at }),
+  })
   kernel.watch((event) => event.type !== 'text-delta' && event.type !== 'call-wait' && say({ type: 'event', event }))
   const person = setInterval(() => {
     for (const { id, kind, detail } of kernel.questions) {
@@ -90,6 +98,9 @@ async function main(): Promise<void> {
 try {
   await main()
 } catch (error) {
-  say({ type: 'error', error: { ...toErrorData(error), at: PolityError.isInstance(error) ? undefined : (error as Error).stack } })
+  say({
+    type: 'error',
+    error: { ...toErrorData(error), at: PolityError.isInstance(error) ? undefined : (error as Error).stack },
+  })
   process.exitCode = 1
 }

@@ -44,7 +44,9 @@ const schema: ToolSchema<ToolInput> = {
     version: 1,
     vendor: 'test',
     validate: (value) =>
-      typeof (value as Partial<ToolInput> | null)?.what === 'string' ? { value: { ...(value as ToolInput), amount: (value as Partial<ToolInput>).amount ?? 1 } } : { issues: [{ message: 'what must be a text' }] },
+      typeof (value as Partial<ToolInput> | null)?.what === 'string'
+        ? { value: { ...(value as ToolInput), amount: (value as Partial<ToolInput>).amount ?? 1 } }
+        : { issues: [{ message: 'what must be a text' }] },
     jsonSchema: { input: () => ({ type: 'object', properties: { what: { type: 'string' } } }), output: () => ({}) },
   },
 }
@@ -63,26 +65,35 @@ const kinds: readonly { readonly name: string; readonly effect: Effect; readonly
 export const toolNames = kinds.map(({ name }) => name)
 
 export function createTools(life: Life, options: LedgerOptions): Tool<never, unknown>[] {
-  return kinds.map(({ name, effect, locks }) =>
-    defineTool<ToolInput, unknown>({
-      name,
-      description: `tool ${name}`,
-      effect,
-      inputSchema: schema,
-      ...(locks === undefined ? {} : { locks }),
-      timeoutMs: 20_000,
-      execute: (input, context) => execute(life, name, effect, input, context, options),
-    }) as unknown as Tool<never, unknown>,
+  return kinds.map(
+    ({ name, effect, locks }) =>
+      defineTool<ToolInput, unknown>({
+        name,
+        description: `tool ${name}`,
+        effect,
+        inputSchema: schema,
+        ...(locks === undefined ? {} : { locks }),
+        timeoutMs: 20_000,
+        execute: (input, context) => execute(life, name, effect, input, context, options),
+      }) as unknown as Tool<never, unknown>,
   )
 }
 
-async function execute(life: Life, tool: string, effect: Effect, input: ToolInput, context: ToolContext, { time, random, faults, crash, onDeed }: LedgerOptions): Promise<unknown> {
+async function execute(
+  life: Life,
+  tool: string,
+  effect: Effect,
+  input: ToolInput,
+  context: ToolContext,
+  { time, random, faults, crash, onDeed }: LedgerOptions,
+): Promise<unknown> {
   if (!life.alive) return never()
   if (random.chance(faults.crash) && crash()) return never()
   const faulty = random.chance(faults.rate)
   const fault = faulty ? random.pick(['throw', 'hang', 'deaf', 'late', 'nonsense', 'throw-after'] as const) : undefined
   if (fault === 'throw') throw new Error('the tool is broken')
-  if (fault === 'hang') return new Promise((_, reject) => context.signal.addEventListener('abort', () => reject(new Error('stopped'))))
+  if (fault === 'hang')
+    return new Promise((_, reject) => context.signal.addEventListener('abort', () => reject(new Error('stopped'))))
   if (fault === 'deaf') return never()
   if (fault === 'late' || random.chance(0.5)) {
     const ms = fault === 'late' ? random.int(15_000, 30_000) : random.int(1, 500)
@@ -92,7 +103,15 @@ async function execute(life: Life, tool: string, effect: Effect, input: ToolInpu
     })
     if (!life.alive) return never()
   }
-  const deed: Deed = { tool, effect, key: context.idempotencyKey, pid: context.pid, input: { ...input }, life: life.number, result: input.what.length + input.amount }
+  const deed: Deed = {
+    tool,
+    effect,
+    key: context.idempotencyKey,
+    pid: context.pid,
+    input: { ...input },
+    life: life.number,
+    result: input.what.length + input.amount,
+  }
   onDeed(deed)
   if (random.chance(faults.crash) && crash()) return never()
   if (fault === 'throw-after') throw new Error('the answer was lost')

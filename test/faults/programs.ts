@@ -13,11 +13,25 @@ import { toolNames } from './ledger.ts'
 import type { Random } from './random.ts'
 
 export type Op =
-  | { readonly op: 'talk'; readonly id: string; readonly steps: number; readonly window: number; readonly tools: boolean; readonly turns: number; readonly model?: readonly string[] }
+  | {
+      readonly op: 'talk'
+      readonly id: string
+      readonly steps: number
+      readonly window: number
+      readonly tools: boolean
+      readonly turns: number
+      readonly model?: readonly string[]
+    }
   | { readonly op: 'generate'; readonly prompt: string; readonly max?: number; readonly model?: readonly string[] }
   | { readonly op: 'call'; readonly tool: string; readonly what: string; readonly amount?: number }
   | { readonly op: 'par' | 'race'; readonly ops: readonly Op[] }
-  | { readonly op: 'spawn'; readonly script: Script; readonly options: SpawnOptions; readonly wait: 'now' | 'later' | 'never'; readonly timeoutMs?: number }
+  | {
+      readonly op: 'spawn'
+      readonly script: Script
+      readonly options: SpawnOptions
+      readonly wait: 'now' | 'later' | 'never'
+      readonly timeoutMs?: number
+    }
   | { readonly op: 'fork'; readonly script: Script; readonly wait: boolean }
   | { readonly op: 'send'; readonly to: 'parent' | 'child' | 'self' | string; readonly body: Json }
   | { readonly op: 'receive'; readonly timeoutMs: number }
@@ -88,12 +102,18 @@ async function act(state: State, op: Op): Promise<unknown> {
       const said = []
       for (let i = 0; i < op.turns; i++) {
         context.append({ role: 'user', content: `turn ${i}: ${'go on '.repeat(10)}` })
-        said.push(await toolLoop(withModel(sys, op.model), context, { stepsMax: op.steps, ...(op.tools ? {} : { tools: [] }) }))
+        said.push(
+          await toolLoop(withModel(sys, op.model), context, { stepsMax: op.steps, ...(op.tools ? {} : { tools: [] }) }),
+        )
       }
       return said
     }
     case 'generate': {
-      const { text, usage } = await sys.generate({ prompt: op.prompt, ...(op.max === undefined ? {} : { maxOutputTokens: op.max }), ...(op.model === undefined ? {} : { model: op.model }) })
+      const { text, usage } = await sys.generate({
+        prompt: op.prompt,
+        ...(op.max === undefined ? {} : { maxOutputTokens: op.max }),
+        ...(op.model === undefined ? {} : { model: op.model }),
+      })
       return [text, usage.outputTokens]
     }
     case 'call':
@@ -116,7 +136,14 @@ async function act(state: State, op: Op): Promise<unknown> {
       return op.wait ? sys.wait(pid) : pid
     }
     case 'send': {
-      const to = op.to === 'parent' ? state.parent : op.to === 'self' ? sys.pid : op.to === 'child' ? (state.children[0] ?? 0) : op.to
+      const to =
+        op.to === 'parent'
+          ? state.parent
+          : op.to === 'self'
+            ? sys.pid
+            : op.to === 'child'
+              ? (state.children[0] ?? 0)
+              : op.to
       return sys.send(to, op.body)
     }
     case 'receive': {
@@ -156,11 +183,19 @@ async function act(state: State, op: Op): Promise<unknown> {
       await sys.sleep(op.ms)
       return sys.now()
     case 'ask':
-      return sys.ask('what now?', { timeoutMs: op.timeoutMs, ...(op.default === undefined ? {} : { default: op.default }) })
+      return sys.ask('what now?', {
+        timeoutMs: op.timeoutMs,
+        ...(op.default === undefined ? {} : { default: op.default }),
+      })
     case 'kill':
       return sys.kill(state.children[0] ?? sys.pid, 'by the script')
     case 'wrong':
-      return Promise.all([attempt(() => sys.read('../etc')), attempt(() => sys.generate({ prompt: 'x', messages: [] })), attempt(() => sys.call('none', {})), attempt(() => sys.wait(999_999))])
+      return Promise.all([
+        attempt(() => sys.read('../etc')),
+        attempt(() => sys.generate({ prompt: 'x', messages: [] })),
+        attempt(() => sys.call('none', {})),
+        attempt(() => sys.wait(999_999)),
+      ])
     case 'draw':
       return [sys.random(), sys.now(), sys.pid, sys.tools.map(({ name }) => name)]
     case 'throw':
@@ -171,7 +206,12 @@ async function act(state: State, op: Op): Promise<unknown> {
 function withModel(sys: Sys, model: readonly string[] | undefined): Sys {
   if (model === undefined) return sys
   return new Proxy(sys, {
-    get: (target, key) => (key === 'generate' ? (request: object) => target.generate({ ...request, model }) : ((value: unknown) => (typeof value === 'function' ? value.bind(target) : value))(Reflect.get(target, key, target))),
+    get: (target, key) =>
+      key === 'generate'
+        ? (request: object) => target.generate({ ...request, model })
+        : ((value: unknown) => (typeof value === 'function' ? value.bind(target) : value))(
+            Reflect.get(target, key, target),
+          ),
   })
 }
 
@@ -206,8 +246,40 @@ export function createBudget(random: Random): Budget {
   return budget
 }
 
-const simple = ['generate', 'generate', 'call', 'call', 'call', 'sleep', 'write', 'read', 'remember', 'draw', 'list', 'send', 'receive'] as const
-const rare = ['talk', 'talk', 'par', 'par', 'race', 'spawn', 'spawn', 'spawn', 'fork', 'again', 'recall', 'forget', 'remove', 'ask', 'kill', 'wrong', 'throw'] as const
+const simple = [
+  'generate',
+  'generate',
+  'call',
+  'call',
+  'call',
+  'sleep',
+  'write',
+  'read',
+  'remember',
+  'draw',
+  'list',
+  'send',
+  'receive',
+] as const
+const rare = [
+  'talk',
+  'talk',
+  'par',
+  'par',
+  'race',
+  'spawn',
+  'spawn',
+  'spawn',
+  'fork',
+  'again',
+  'recall',
+  'forget',
+  'remove',
+  'ask',
+  'kill',
+  'wrong',
+  'throw',
+] as const
 
 function createOp(random: Random, options: ScriptOptions): Op {
   const kind = options.depth > 0 && random.chance(0.4) ? random.pick(rare) : random.pick(simple)
@@ -217,23 +289,63 @@ function createOp(random: Random, options: ScriptOptions): Op {
   const path = random.pick(['a', 'b/c', 'd.txt'])
   switch (kind) {
     case 'talk':
-      return { op: 'talk', id: `c${random.int(0, 999_999)}`, steps: random.int(1, 4), window: random.pick([150, 100_000]), tools: random.chance(0.7), turns: random.int(1, 3), ...model }
+      return {
+        op: 'talk',
+        id: `c${random.int(0, 999_999)}`,
+        steps: random.int(1, 4),
+        window: random.pick([150, 100_000]),
+        tools: random.chance(0.7),
+        turns: random.int(1, 3),
+        ...model,
+      }
     case 'generate':
-      return { op: 'generate', prompt: 'tell me '.repeat(random.int(1, 10)), ...(random.chance(0.5) ? { max: random.int(1, 200) } : {}), ...model }
+      return {
+        op: 'generate',
+        prompt: 'tell me '.repeat(random.int(1, 10)),
+        ...(random.chance(0.5) ? { max: random.int(1, 200) } : {}),
+        ...model,
+      }
     case 'call':
-      return { op: 'call', tool: random.pick(toolNames), what: `w${random.int(0, 9)}`, ...(random.chance(0.3) ? { amount: random.int(1, 100) } : {}) }
+      return {
+        op: 'call',
+        tool: random.pick(toolNames),
+        what: `w${random.int(0, 9)}`,
+        ...(random.chance(0.3) ? { amount: random.int(1, 100) } : {}),
+      }
     case 'par':
     case 'race':
       // A fork beside an effect, messages beside a wait: what happens at once is where the faults are.
-      if (random.chance(0.2)) return { op: kind, ops: [{ op: 'call', tool: random.pick(['pay', 'locked', 'set']), what: 'beside' }, { op: 'fork', script: createScript(random, deeper(2)), wait: true }, ...ops(1)] }
-      if (random.chance(0.2)) return { op: kind, ops: [{ op: 'send', to: 'self', body: 1 }, { op: 'receive', timeoutMs: 3_000 }, { op: 'receive', timeoutMs: 3_000 }, { op: 'send', to: 'self', body: 2 }] }
+      if (random.chance(0.2))
+        return {
+          op: kind,
+          ops: [
+            { op: 'call', tool: random.pick(['pay', 'locked', 'set']), what: 'beside' },
+            { op: 'fork', script: createScript(random, deeper(2)), wait: true },
+            ...ops(1),
+          ],
+        }
+      if (random.chance(0.2))
+        return {
+          op: kind,
+          ops: [
+            { op: 'send', to: 'self', body: 1 },
+            { op: 'receive', timeoutMs: 3_000 },
+            { op: 'receive', timeoutMs: 3_000 },
+            { op: 'send', to: 'self', body: 2 },
+          ],
+        }
       return { op: kind, ops: ops(3) }
     case 'spawn': {
       const tools = random.chance(0.3) ? { tools: toolNames.filter(() => random.chance(0.5)) } : {}
       return {
         op: 'spawn',
         script: createScript(random, deeper(3)),
-        options: { ...tools, ...(random.chance(0.5) ? { budget: createBudget(random) } : {}), ...(random.chance(0.3) ? { name: random.pick(['ann', 'bob']) } : {}), ...(random.chance(0.2) ? { priority: random.int(-2, 2) } : {}) },
+        options: {
+          ...tools,
+          ...(random.chance(0.5) ? { budget: createBudget(random) } : {}),
+          ...(random.chance(0.3) ? { name: random.pick(['ann', 'bob']) } : {}),
+          ...(random.chance(0.2) ? { priority: random.int(-2, 2) } : {}),
+        },
         wait: random.pick(['now', 'later', 'later', 'never'] as const),
         ...(random.chance(0.2) ? { timeoutMs: random.int(0, 5_000) } : {}),
       }

@@ -17,17 +17,32 @@ export interface PromiseCheck {
 }
 
 export const promises: readonly PromiseCheck[] = [
-  { number: 1, text: 'Every system call ends: with a value, an error from the table, or a cancellation. Nothing hangs, whatever a driver does.', check: everyCallEnds },
-  { number: 2, text: 'Kill -9 anywhere, then resume: no acknowledged write is lost; no effect declared `once` is done twice; a call in doubt goes to a person.', check: nothingIsLostOrDoneTwice },
+  {
+    number: 1,
+    text: 'Every system call ends: with a value, an error from the table, or a cancellation. Nothing hangs, whatever a driver does.',
+    check: everyCallEnds,
+  },
+  {
+    number: 2,
+    text: 'Kill -9 anywhere, then resume: no acknowledged write is lost; no effect declared `once` is done twice; a call in doubt goes to a person.',
+    check: nothingIsLostOrDoneTwice,
+  },
   { number: 3, text: 'Budgets cannot be exceeded: tokens, money, time, steps, children.', check: budgetsHold },
   { number: 4, text: 'What no rule allows is denied.', check: deniedIsNotDone },
   { number: 5, text: 'Same seed, same answers, same run; a run can be replayed at any call.', check: runsRepeat },
-  { number: 6, text: 'No model idles while work waits, and no call is sent that the provider will refuse.', check: modelsAreBusyAndNotCrowded },
+  {
+    number: 6,
+    text: 'No model idles while work waits, and no call is sent that the provider will refuse.',
+    check: modelsAreBusyAndNotCrowded,
+  },
   { number: 7, text: 'A context’s prefix never changes between compactions: append only.', check: prefixesStay },
 ]
 
 function seen(world: World, promise: number): void {
-  assert.deepEqual(world.faults.filter((fault) => fault.promise === promise).map((fault) => fault.what), [])
+  assert.deepEqual(
+    world.faults.filter((fault) => fault.promise === promise).map((fault) => fault.what),
+    [],
+  )
 }
 
 interface Part {
@@ -77,8 +92,14 @@ function everyCallEnds(world: World): void {
         assert(!open.has(event.n), `call ${event.n} of process ${pid} starts twice`)
         open.add(event.n)
       } else if (event.type === 'call-end') {
-        assert(open.delete(event.n) || livedAgain.has(event.n) || start.forkOf !== null, `call ${event.n} of process ${pid} ends without a start`)
-        assert((event.error === undefined) !== (event.value === undefined), `call ${event.n} of process ${pid} has both or neither of value and error`)
+        assert(
+          open.delete(event.n) || livedAgain.has(event.n) || start.forkOf !== null,
+          `call ${event.n} of process ${pid} ends without a start`,
+        )
+        assert(
+          (event.error === undefined) !== (event.value === undefined),
+          `call ${event.n} of process ${pid} has both or neither of value and error`,
+        )
       } else if (event.type === 'process-rewind') {
         // What was open when the snapshot was taken is lived again; what came after it may be numbered again.
         for (const one of open) livedAgain.add(one)
@@ -95,18 +116,36 @@ function everyCallEnds(world: World): void {
 function nothingIsLostOrDoneTwice(world: World): void {
   seen(world, 2)
   const bySeq = new Map(world.journal.map((event) => [event.seq, event]))
-  for (const event of world.heard) assert.equal(bySeq.get(event.seq), event, `event ${event.seq}, which a watcher heard, is lost`)
-  for (const { pid, value } of world.results) if (value !== undefined) assert.deepEqual(partsOf(world).get(pid)?.end?.value, value, `the result of process ${pid}, which was told, is lost`)
+  for (const event of world.heard)
+    assert.equal(bySeq.get(event.seq), event, `event ${event.seq}, which a watcher heard, is lost`)
+  for (const { pid, value } of world.results)
+    if (value !== undefined)
+      assert.deepEqual(
+        partsOf(world).get(pid)?.end?.value,
+        value,
+        `the result of process ${pid}, which was told, is lost`,
+      )
   for (const { kind, pid, value } of world.acknowledged) {
-    if (kind === 'snapshot') assert(world.journal.some((event) => event.type === 'call-end' && (event.value as { id?: unknown } | null)?.id === value), `snapshot ${value} of process ${pid} is lost`)
+    if (kind === 'snapshot')
+      assert(
+        world.journal.some(
+          (event) => event.type === 'call-end' && (event.value as { id?: unknown } | null)?.id === value,
+        ),
+        `snapshot ${value} of process ${pid} is lost`,
+      )
     else {
       const seq = kind === 'note' ? Number(String(value).slice(1)) : Number(value)
       const event = bySeq.get(seq)
-      assert(event?.type === 'call-end' && event.value !== undefined, `${kind} ${value}, which process ${pid} was told of, is lost`)
+      assert(
+        event?.type === 'call-end' && event.value !== undefined,
+        `${kind} ${value}, which process ${pid} was told of, is lost`,
+      )
     }
   }
   const files = new Set([...world.store.range('file', '', '\u{10ffff}')].map(([key]) => Number(key.slice(-16))))
-  const notes = new Set([...world.store.range('note', '', '\u{10ffff}')].map(([key]) => key.slice(key.lastIndexOf('\0') + 1)))
+  const notes = new Set(
+    [...world.store.range('note', '', '\u{10ffff}')].map(([key]) => key.slice(key.lastIndexOf('\0') + 1)),
+  )
   for (const { kind, value } of world.acknowledged) {
     if (kind === 'write') assert(files.has(Number(value)), `version ${value} of a file is lost`)
     if (kind === 'note') assert(notes.has(String(value)), `note ${value} is lost`)
@@ -125,9 +164,16 @@ function nothingIsLostOrDoneTwice(world: World): void {
     // Begun in an earlier life: only a person could let it happen in this one.
     const seq = Number(deed.key.slice(deed.key.indexOf('-') + 1))
     const begun = bySeq.get(seq)
-    assert(begun?.type === 'call-start' && begun.call === 'call', `key ${deed.key} names no call that was kept before its effect`)
+    assert(
+      begun?.type === 'call-start' && begun.call === 'call',
+      `key ${deed.key} names no call that was kept before its effect`,
+    )
     const first = world.lives.findLastIndex(({ firstSeq }) => firstSeq < seq)
-    if (first < deed.life) assert(world.answers.some(({ key, text, life }) => key === deed.key && text === 'retry' && life === deed.life), `${deed.tool} (${deed.key}) was in doubt and nobody was asked`)
+    if (first < deed.life)
+      assert(
+        world.answers.some(({ key, text, life }) => key === deed.key && text === 'retry' && life === deed.life),
+        `${deed.tool} (${deed.key}) was in doubt and nobody was asked`,
+      )
   }
   // Messages: each is received once, and in the order in which they were sent, where no history was turned back or copied.
   for (const [pid, { start, events }] of partsOf(world)) {
@@ -154,7 +200,12 @@ function budgetsHold(world: World): void {
   // What the provider billed, whatever became of the answer.
   const billed = new Map<Pid, { tokens: number; usd: number }>()
   const up = (pid: Pid, then: (pid: Pid) => void): void => {
-    for (let at: Pid | null | undefined = pid; at !== null && at !== undefined; at = partsOf(world).get(at)?.start.parent) then(at)
+    for (
+      let at: Pid | null | undefined = pid;
+      at !== null && at !== undefined;
+      at = partsOf(world).get(at)?.start.parent
+    )
+      then(at)
   }
   for (const { pid, tokens, usd } of world.bills) {
     up(pid, (at) => {
@@ -165,9 +216,12 @@ function budgetsHold(world: World): void {
   for (const [pid, { start, end, events }] of partsOf(world)) {
     const { budget } = start
     const bill = billed.get(pid) ?? { tokens: 0, usd: 0 }
-    if (budget.tokens !== undefined) assert(bill.tokens <= budget.tokens, `process ${pid} had ${budget.tokens} tokens and was billed ${bill.tokens}`)
-    if (budget.usd !== undefined) assert(bill.usd <= budget.usd + 1e-9, `process ${pid} had ${budget.usd} dollars and was billed ${bill.usd}`)
-    if (budget.wallMs !== undefined && !world.delayed && end !== undefined) assert(end.at <= start.at + budget.wallMs, `process ${pid} had ${budget.wallMs} ms and took ${end.at - start.at}`)
+    if (budget.tokens !== undefined)
+      assert(bill.tokens <= budget.tokens, `process ${pid} had ${budget.tokens} tokens and was billed ${bill.tokens}`)
+    if (budget.usd !== undefined)
+      assert(bill.usd <= budget.usd + 1e-9, `process ${pid} had ${budget.usd} dollars and was billed ${bill.usd}`)
+    if (budget.wallMs !== undefined && !world.delayed && end !== undefined)
+      assert(end.at <= start.at + budget.wallMs, `process ${pid} had ${budget.wallMs} ms and took ${end.at - start.at}`)
     assert(events.length > 0)
   }
   // The journal, folded anew: settled and reserved together at every event.
@@ -182,14 +236,34 @@ function deniedIsNotDone(world: World): void {
   const all = partsOf(world)
   for (const [pid, { start }] of all) {
     const parent = start.parent === null ? undefined : all.get(start.parent)?.start
-    for (const tool of start.tools) assert(parent === undefined || parent.tools.includes(tool), `process ${pid} holds ${tool}, and its parent does not`)
+    for (const tool of start.tools)
+      assert(
+        parent === undefined || parent.tools.includes(tool),
+        `process ${pid} holds ${tool}, and its parent does not`,
+      )
   }
   // What only reads may be done before anything of it is kept; a crash then gives its pid to another.
-  const deeds = world.deeds.filter(({ effect, key, tool, pid }) => effect !== 'read' || all.get(pid)?.events.some((event) => event.type === 'call-start' && key === `${pid}-${event.seq}` && (event.args as { tool?: unknown }).tool === tool))
-  for (const { pid, tool } of deeds) assert(all.get(pid)?.start.tools.includes(tool), `process ${pid} used ${tool}, which it does not hold`)
+  const deeds = world.deeds.filter(
+    ({ effect, key, tool, pid }) =>
+      effect !== 'read' ||
+      all
+        .get(pid)
+        ?.events.some(
+          (event) =>
+            event.type === 'call-start' &&
+            key === `${pid}-${event.seq}` &&
+            (event.args as { tool?: unknown } | null)?.tool === tool,
+        ),
+  )
+  for (const { pid, tool } of deeds)
+    assert(all.get(pid)?.start.tools.includes(tool), `process ${pid} used ${tool}, which it does not hold`)
   const { law } = world
   if (law === undefined) return
-  const allowed = new Set(world.answers.filter(({ question, text }) => question.kind === 'approval' && text === 'allow').map(({ question }) => `${question.pid} ${JSON.stringify(question.detail)}`))
+  const allowed = new Set(
+    world.answers
+      .filter(({ question, text }) => question.kind === 'approval' && text === 'allow')
+      .map(({ question }) => `${question.pid} ${JSON.stringify(question.detail)}`),
+  )
   const requestOf = (pid: Pid, call: string, args: unknown): Parameters<typeof decide>[1] => {
     const { principal, program } = (all.get(pid) as Part).start
     if (call !== 'call') return { call, args, principal, program }
@@ -199,7 +273,11 @@ function deniedIsNotDone(world: World): void {
   for (const { tool, pid, input } of deeds) {
     const { effect } = decide(law, requestOf(pid, 'call', { tool, input }))
     assert.notEqual(effect, 'deny', `process ${pid} did ${tool}, which the law denies`)
-    if (effect === 'ask') assert(allowed.has(`${pid} ${JSON.stringify({ tool, input })}`), `process ${pid} did ${tool}, and nobody allowed it`)
+    if (effect === 'ask')
+      assert(
+        allowed.has(`${pid} ${JSON.stringify({ tool, input })}`),
+        `process ${pid} did ${tool}, and nobody allowed it`,
+      )
   }
   for (const [pid, { events }] of all) {
     const starts = new Map<number, CallStart>()
@@ -210,8 +288,16 @@ function deniedIsNotDone(world: World): void {
       if (begun === undefined) continue
       const decision = decide(law, requestOf(pid, begun.call, begun.args))
       if (begun.call !== 'call' && decision.rule === null) continue
-      assert.notEqual(decision.effect, 'deny', `call ${event.n} (${begun.call}) of process ${pid} has a value, and the law denies it`)
-      if (decision.effect === 'ask') assert(allowed.has(`${pid} ${JSON.stringify(begun.args)}`), `call ${event.n} (${begun.call}) of process ${pid} has a value, and nobody allowed it`)
+      assert.notEqual(
+        decision.effect,
+        'deny',
+        `call ${event.n} (${begun.call}) of process ${pid} has a value, and the law denies it`,
+      )
+      if (decision.effect === 'ask')
+        assert(
+          allowed.has(`${pid} ${JSON.stringify(begun.args)}`),
+          `call ${event.n} (${begun.call}) of process ${pid} has a value, and nobody allowed it`,
+        )
     }
   }
 }
@@ -229,7 +315,8 @@ function modelsAreBusyAndNotCrowded(world: World): void {
   seen(world, 6)
   for (const { id, slots } of world.cores) {
     if (slots === undefined) continue
-    for (const { core, inService, at } of world.arrivals) if (core === id) assert(inService <= slots, `${id} has ${slots} slots and served ${inService} at ${at}`)
+    for (const { core, inService, at } of world.arrivals)
+      if (core === id) assert(inService <= slots, `${id} has ${slots} slots and served ${inService} at ${at}`)
   }
 }
 
@@ -255,7 +342,10 @@ function prefixesStay(world: World): void {
     const isCompacted = texts.some((text) => text.includes('left out here]') && !last.texts.includes(text))
     // A rewind may also take a conversation back to its beginning under the number of another call.
     const isTurnedBack = world.journal.some((event) => event.type === 'process-rewind' && event.pid === pid)
-    assert(isCompacted || isTurnedBack, `call ${n} of process ${pid} changes message ${changed} of what call ${last.n} sent: ${texts[changed]} instead of ${last.texts[changed]}`)
+    assert(
+      isCompacted || isTurnedBack,
+      `call ${n} of process ${pid} changes message ${changed} of what call ${last.n} sent: ${texts[changed]} instead of ${last.texts[changed]}`,
+    )
   }
   // The journal can say again what was sent.
   for (const [pid, { start, events }] of partsOf(world)) {
@@ -263,6 +353,11 @@ function prefixesStay(world: World): void {
     const starts: CallStart[] = []
     for (const event of events) if (event.type === 'call-start') starts[event.n] = event
     const sent = new Map(world.arrivals.filter((one) => one.pid === pid).map((one) => [one.n, one.prompt]))
-    for (const [n, prompt] of sent) assert.equal(JSON.stringify(expandMessages(starts[n] as CallStart, starts)), JSON.stringify(prompt), `the journal of process ${pid} has another prompt for call ${n}`)
+    for (const [n, prompt] of sent)
+      assert.equal(
+        JSON.stringify(expandMessages(starts[n] as CallStart, starts)),
+        JSON.stringify(prompt),
+        `the journal of process ${pid} has another prompt for call ${n}`,
+      )
   }
 }

@@ -4,7 +4,11 @@
  * It is honest: it bills what it served, and what it may have served of a request that was given up; a refusal and a server's
  * error cost nothing. Its bills are the measure of promise 3, its arrivals of promise 6, its prompts of promise 7.
  */
-import type { LanguageModelV4CallOptions, LanguageModelV4GenerateResult, LanguageModelV4StreamPart } from '@ai-sdk/provider'
+import type {
+  LanguageModelV4CallOptions,
+  LanguageModelV4GenerateResult,
+  LanguageModelV4StreamPart,
+} from '@ai-sdk/provider'
 import type { LanguageModel } from '../../src/kernel/drivers.ts'
 import type { Price } from '../../src/kernel/types.ts'
 import { callError, promptText, streamOf, toParts, tokensOf, toUsage } from '../../src/drivers/llm/scripted.ts'
@@ -60,11 +64,37 @@ export interface ProviderOptions {
   readonly onArrival: (arrival: Arrival) => void
 }
 
-type Fault = 'slow' | 'hang' | 'deaf' | 'server' | 'unavailable' | 'bad-request' | 'refused' | 'refused-headers' | 'garbage' | 'no-usage' | 'wild-usage' | 'throw'
+type Fault =
+  | 'slow'
+  | 'hang'
+  | 'deaf'
+  | 'server'
+  | 'unavailable'
+  | 'bad-request'
+  | 'refused'
+  | 'refused-headers'
+  | 'garbage'
+  | 'no-usage'
+  | 'wild-usage'
+  | 'throw'
 
-const faults: readonly Fault[] = ['slow', 'hang', 'deaf', 'server', 'unavailable', 'bad-request', 'garbage', 'no-usage', 'wild-usage', 'throw']
+const faults: readonly Fault[] = [
+  'slow',
+  'hang',
+  'deaf',
+  'server',
+  'unavailable',
+  'bad-request',
+  'garbage',
+  'no-usage',
+  'wild-usage',
+  'throw',
+]
 
-export function createProvider({ id, price, faultRate, refuses, crash: crashRate }: CoreSpec, { time, random, crash, onBill, onArrival }: ProviderOptions): (life: Life) => LanguageModel {
+export function createProvider(
+  { id, price, faultRate, refuses, crash: crashRate }: CoreSpec,
+  { time, random, crash, onBill, onArrival }: ProviderOptions,
+): (life: Life) => LanguageModel {
   const inService = new Set<Request>()
 
   function bill(request: Request, output: number): void {
@@ -85,7 +115,15 @@ export function createProvider({ id, price, faultRate, refuses, crash: crashRate
     const request: Request = { life, options, pid, n, input: tokensOf(promptText(options.prompt).length), open: true }
     for (const other of inService) if (!other.life.alive) giveUp(other)
     inService.add(request)
-    onArrival({ core: id, pid, n, life: life.number, at: time.now(), prompt: options.prompt, inService: inService.size })
+    onArrival({
+      core: id,
+      pid,
+      n,
+      life: life.number,
+      at: time.now(),
+      prompt: options.prompt,
+      inService: inService.size,
+    })
     options.abortSignal?.addEventListener('abort', () => giveUp(request))
     return request
   }
@@ -98,10 +136,18 @@ export function createProvider({ id, price, faultRate, refuses, crash: crashRate
     const calls = asks ? Array.from({ length: random.int(1, 2) }, () => random.pick(tools)) : []
     const content = [
       { type: 'text' as const, text: `said ${random.int(0, 99)}` },
-      ...calls.map(({ name }, i) => ({ type: 'tool-call' as const, toolCallId: `t${request.n}-${i}`, toolName: name, input: random.chance(0.1) ? '{"wh' : JSON.stringify({ what: `asked ${random.int(0, 9)}` }) })),
+      ...calls.map(({ name }, i) => ({
+        type: 'tool-call' as const,
+        toolCallId: `t${request.n}-${i}`,
+        toolName: name,
+        input: random.chance(0.1) ? '{"wh' : JSON.stringify({ what: `asked ${random.int(0, 9)}` }),
+      })),
     ]
     // Who does not say what it counted can only bill for what can be seen.
-    const output = fault === undefined || fault === 'slow' ? random.int(1, Math.min(max, 40)) : Math.min(max, tokensOf(JSON.stringify(content).length))
+    const output =
+      fault === undefined || fault === 'slow'
+        ? random.int(1, Math.min(max, 40))
+        : Math.min(max, tokensOf(JSON.stringify(content).length))
     request.open = false
     inService.delete(request)
     bill(request, output)
@@ -128,8 +174,14 @@ export function createProvider({ id, price, faultRate, refuses, crash: crashRate
     if (!life.alive) return never()
     const request = arrive(life, options)
     if (random.chance(crashRate) && crash()) return never()
-    const fault = random.chance(faultRate) ? random.pick(refuses ? [...faults, 'refused' as const, 'refused-headers' as const, 'refused' as const] : faults) : undefined
-    if (fault === 'throw') return fail(request, random.pick<unknown>([undefined, 'a text', new TypeError('fetch failed'), { statusCode: 'x' }]))
+    const fault = random.chance(faultRate)
+      ? random.pick(refuses ? [...faults, 'refused' as const, 'refused-headers' as const, 'refused' as const] : faults)
+      : undefined
+    if (fault === 'throw')
+      return fail(
+        request,
+        random.pick<unknown>([undefined, 'a text', new TypeError('fetch failed'), { statusCode: 'x' }]),
+      )
     const ms = fault === 'slow' ? random.int(20_000, 90_000) : random.chance(0.3) ? 0 : random.int(1, 3_000)
     if (ms > 0) {
       await new Promise<void>((resolve, reject) => {
@@ -140,7 +192,9 @@ export function createProvider({ id, price, faultRate, refuses, crash: crashRate
     if (!life.alive) return never()
     switch (fault) {
       case 'hang':
-        return new Promise((_, reject) => options.abortSignal?.addEventListener('abort', () => reject(new Error('aborted'))))
+        return new Promise((_, reject) =>
+          options.abortSignal?.addEventListener('abort', () => reject(new Error('aborted'))),
+        )
       case 'deaf':
         return never()
       case 'server':
@@ -154,18 +208,36 @@ export function createProvider({ id, price, faultRate, refuses, crash: crashRate
       case 'refused-headers':
         return fail(
           request,
-          callError({ message: 'too many', statusCode: 429, headers: random.pick<Record<string, string>>([{ 'retry-after': '7' }, { 'retry-after-ms': '1500' }, { 'x-ratelimit-remaining-requests': '0', 'x-ratelimit-reset-requests': '12s' }]) }),
+          callError({
+            message: 'too many',
+            statusCode: 429,
+            headers: random.pick<Record<string, string>>([
+              { 'retry-after': '7' },
+              { 'retry-after-ms': '1500' },
+              { 'x-ratelimit-remaining-requests': '0', 'x-ratelimit-reset-requests': '12s' },
+            ]),
+          }),
         )
       case 'garbage': {
         const result = serve(request, undefined)
-        return random.pick<unknown>([null, 'text', { ...result, content: 'no list' }, { ...result, content: [{ type: 'nonsense' }] }, { ...result, content: [{ type: 'text' }] }, { ...result, content: [null] }]) as LanguageModelV4GenerateResult
+        return random.pick<unknown>([
+          null,
+          'text',
+          { ...result, content: 'no list' },
+          { ...result, content: [{ type: 'nonsense' }] },
+          { ...result, content: [{ type: 'text' }] },
+          { ...result, content: [null] },
+        ]) as LanguageModelV4GenerateResult
       }
       default:
         return serve(request, fault)
     }
   }
 
-  async function stream(life: Life, options: LanguageModelV4CallOptions): Promise<{ stream: ReadableStream<LanguageModelV4StreamPart> }> {
+  async function stream(
+    life: Life,
+    options: LanguageModelV4CallOptions,
+  ): Promise<{ stream: ReadableStream<LanguageModelV4StreamPart> }> {
     const result = await answer(life, options)
     if (typeof result !== 'object' || result === null || !Array.isArray(result.content)) return result as never
     try {

@@ -26,7 +26,7 @@ export function spending({ journal, lives }: World): void {
   let life = 0
 
   function up(pid: Pid, change: (account: Account) => void): void {
-    for (let at: Pid | null = pid; at !== null; ) {
+    for (let at: Pid | null = pid; at !== null;) {
       const account: Account = accounts.get(at) as Account
       change(account)
       at = account.start.parent
@@ -59,10 +59,19 @@ export function spending({ journal, lives }: World): void {
   function check(pid: Pid, seq: number): void {
     up(pid, ({ start: { pid: at, budget }, tokens, usd, steps, children, reservedTokens, reservedUsd }) => {
       const told = `event ${seq}: process ${at} has`
-      if (budget.tokens !== undefined) assert(tokens + reservedTokens <= budget.tokens, `${told} ${tokens} tokens used and ${reservedTokens} set aside of ${budget.tokens}`)
-      if (budget.usd !== undefined) assert(usd + reservedUsd <= budget.usd + 1e-9, `${told} ${usd} dollars used and ${reservedUsd} set aside of ${budget.usd}`)
+      if (budget.tokens !== undefined)
+        assert(
+          tokens + reservedTokens <= budget.tokens,
+          `${told} ${tokens} tokens used and ${reservedTokens} set aside of ${budget.tokens}`,
+        )
+      if (budget.usd !== undefined)
+        assert(
+          usd + reservedUsd <= budget.usd + 1e-9,
+          `${told} ${usd} dollars used and ${reservedUsd} set aside of ${budget.usd}`,
+        )
       if (budget.steps !== undefined) assert(steps <= budget.steps, `${told} ${steps} steps of ${budget.steps}`)
-      if (budget.children !== undefined) assert(children <= budget.children, `${told} ${children} children of ${budget.children}`)
+      if (budget.children !== undefined)
+        assert(children <= budget.children, `${told} ${children} children of ${budget.children}`)
     })
   }
 
@@ -74,7 +83,17 @@ export function spending({ journal, lives }: World): void {
     }
     switch (event.type) {
       case 'process-start':
-        accounts.set(pid, { start: event, tokens: 0, usd: 0, steps: 0, children: 0, reservedTokens: 0, reservedUsd: 0, open: new Map(), counted: new Set() })
+        accounts.set(pid, {
+          start: event,
+          tokens: 0,
+          usd: 0,
+          steps: 0,
+          children: 0,
+          reservedTokens: 0,
+          reservedUsd: 0,
+          open: new Map(),
+          counted: new Set(),
+        })
         if (event.parent !== null) up(event.parent, (account) => void account.children++)
         break
       case 'call-start':
@@ -86,7 +105,8 @@ export function spending({ journal, lives }: World): void {
         ;(accounts.get(pid) as Account).open.set(event.n, event.reserved)
         reserve(pid, event.reserved, 1)
         // A step is a call, however often it is tried.
-        if (event.type === 'call-start' || !(accounts.get(pid) as Account).counted.has(event.n)) up(pid, (account) => void account.steps++)
+        if (event.type === 'call-start' || !(accounts.get(pid) as Account).counted.has(event.n))
+          up(pid, (account) => void account.steps++)
         ;(accounts.get(pid) as Account).counted.add(event.n)
         break
       case 'call-end': {
@@ -109,8 +129,17 @@ export function spending({ journal, lives }: World): void {
           most += reserved.tokens
           reserve(pid, reserved, -1)
         }
-        const charged = event.type === 'process-rewind' ? (event.charged ?? { tokens: 0, usd: 0 }) : { tokens: event.usage.inputTokens + event.usage.outputTokens - account.tokens, usd: event.usage.usd - account.usd }
-        assert(charged.tokens >= 0 && charged.tokens <= most, `event ${seq}: process ${pid} had ${most} tokens open and is charged ${charged.tokens}`)
+        const charged =
+          event.type === 'process-rewind'
+            ? (event.charged ?? { tokens: 0, usd: 0 })
+            : {
+                tokens: event.usage.inputTokens + event.usage.outputTokens - account.tokens,
+                usd: event.usage.usd - account.usd,
+              }
+        assert(
+          charged.tokens >= 0 && charged.tokens <= most,
+          `event ${seq}: process ${pid} had ${most} tokens open and is charged ${charged.tokens}`,
+        )
         spend(pid, charged.tokens, charged.usd)
         break
       }

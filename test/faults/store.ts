@@ -35,7 +35,16 @@ export interface StoreOptions {
   readonly onCommit: (batch: Batch) => void
 }
 
-export function faultyStore({ inner, faults, random, time, life, durability, crash, onCommit }: StoreOptions): StoreView {
+export function faultyStore({
+  inner,
+  faults,
+  random,
+  time,
+  life,
+  durability,
+  crash,
+  onCommit,
+}: StoreOptions): StoreView {
   let fullUntil = 0
 
   function write(batch: Batch): void {

@@ -147,7 +147,8 @@ function createLaw(random: Random): Law {
   ]
   if (random.chance(0.3)) rules.push({ id: 'no-notes', effect: 'deny', call: 'remember', principal: 'eve' })
   if (random.chance(0.3)) rules.push({ id: 'ask-model', effect: 'ask', call: 'generate', principal: 'eve' })
-  if (random.chance(0.3)) rules.push({ id: 'ask-child', effect: 'ask', call: random.pick(['spawn', 'write', 'fork']), principal: 'local' })
+  if (random.chance(0.3))
+    rules.push({ id: 'ask-child', effect: 'ask', call: random.pick(['spawn', 'write', 'fork']), principal: 'local' })
   if (random.chance(0.9)) rules.push({ id: 'tools', effect: 'allow', call: 'call' })
   return { rules }
 }
@@ -157,7 +158,36 @@ export async function runWorld(seed: number, options: WorldOptions = {}): Promis
   const random = createRandom(seed, 2)
   const time = createTime(seed, plan.yields)
   const inner = memoryStore()
-  const record = { deeds: [], bills: [], arrivals: [], answers: [], asked: [], acknowledged: [], heard: [], results: [], lives: [], replays: [], faults: [], afterEnd: [] } as Mutable<Pick<World, 'deeds' | 'bills' | 'arrivals' | 'answers' | 'asked' | 'acknowledged' | 'heard' | 'results' | 'lives' | 'replays' | 'faults' | 'afterEnd'>>
+  const record = {
+    deeds: [],
+    bills: [],
+    arrivals: [],
+    answers: [],
+    asked: [],
+    acknowledged: [],
+    heard: [],
+    results: [],
+    lives: [],
+    replays: [],
+    faults: [],
+    afterEnd: [],
+  } as Mutable<
+    Pick<
+      World,
+      | 'deeds'
+      | 'bills'
+      | 'arrivals'
+      | 'answers'
+      | 'asked'
+      | 'acknowledged'
+      | 'heard'
+      | 'results'
+      | 'lives'
+      | 'replays'
+      | 'faults'
+      | 'afterEnd'
+    >
+  >
   const note = (promise: number, what: string): void => void record.faults.push({ promise, what })
   let life: Life | undefined
   let kernel: Kernel | undefined
@@ -205,7 +235,8 @@ export async function runWorld(seed: number, options: WorldOptions = {}): Promis
     if (isEnded(pid)) record.afterEnd.push(`the model was asked for process ${pid}`)
     if (core.requestsPerMinute === undefined) return
     const within = record.arrivals.filter((one) => one.core === core.id && one.life === number && one.at > at - 60_000)
-    if (within.length > core.requestsPerMinute) note(6, `${core.id} takes ${core.requestsPerMinute} requests a minute and was sent ${within.length}`)
+    if (within.length > core.requestsPerMinute)
+      note(6, `${core.id} takes ${core.requestsPerMinute} requests a minute and was sent ${within.length}`)
   }
 
   /** All that was ever kept, also what the kernel removed later. */
@@ -222,7 +253,16 @@ export async function runWorld(seed: number, options: WorldOptions = {}): Promis
     if (record.lives.length >= LIVES_MAX) throw new Error('too many lives')
     const mine = time.live()
     life = mine
-    view = faultyStore({ inner, faults: plan.storeFaults, random, time, life: mine, durability: plan.strict ? 'strict' : 'relaxed', crash, onCommit })
+    view = faultyStore({
+      inner,
+      faults: plan.storeFaults,
+      random,
+      time,
+      life: mine,
+      durability: plan.strict ? 'strict' : 'relaxed',
+      crash,
+      onCommit,
+    })
     const store = options.store?.(view.store, mine) ?? view.store
     const kernelOptions: KernelOptions = {
       store,
@@ -240,7 +280,9 @@ export async function runWorld(seed: number, options: WorldOptions = {}): Promis
           },
         ]),
       ),
-      programs: [createActor((kind, pid, value) => mine.alive && record.acknowledged.push({ kind, pid, value })) as never],
+      programs: [
+        createActor((kind, pid, value) => mine.alive && record.acknowledged.push({ kind, pid, value })) as never,
+      ],
       tools: createTools(mine, {
         time,
         random,
@@ -258,7 +300,8 @@ export async function runWorld(seed: number, options: WorldOptions = {}): Promis
     idleSince = new Map()
     questionsSeen = new Set()
     kernel = createKernel(options.kernel?.(kernelOptions) ?? kernelOptions)
-    if (plan.watched) kernel.watch((event) => mine.alive && event.type !== 'text-delta' && event.type !== 'call-wait' && hear(event))
+    if (plan.watched)
+      kernel.watch((event) => mine.alive && event.type !== 'text-delta' && event.type !== 'call-wait' && hear(event))
     if (kernel.ps().length > 0) for (const run of kernel.resume()) follow(run as Run, mine)
   }
 
@@ -279,7 +322,8 @@ export async function runWorld(seed: number, options: WorldOptions = {}): Promis
       },
       (error: unknown) => {
         pendingResults.delete(result)
-        if (mine.alive) record.results.push({ pid, error: PolityError.isInstance(error) ? error.code : `not ours: ${String(error)}` })
+        if (mine.alive)
+          record.results.push({ pid, error: PolityError.isInstance(error) ? error.code : `not ours: ${String(error)}` })
       },
     )
   }
@@ -326,7 +370,15 @@ export async function runWorld(seed: number, options: WorldOptions = {}): Promis
           if (pid === 0) break
           kernel.fork(pid, random.chance(0.5) ? {} : { at: random.int(0, 3) }).then(
             (run) => mine.alive && follow(run as Run<Json>, mine),
-            (error: unknown) => mine.alive && refusedOnlyAs(error, ['STORE_FAILED', 'KERNEL_CLOSED', 'LIMIT_EXCEEDED', 'INVALID_ARGUMENT', 'NO_SUCH_PROCESS']),
+            (error: unknown) =>
+              mine.alive &&
+              refusedOnlyAs(error, [
+                'STORE_FAILED',
+                'KERNEL_CLOSED',
+                'LIMIT_EXCEEDED',
+                'INVALID_ARGUMENT',
+                'NO_SUCH_PROCESS',
+              ]),
           )
           break
         }
@@ -364,9 +416,17 @@ export async function runWorld(seed: number, options: WorldOptions = {}): Promis
       if (random.chance(0.15)) continue
       time.after(random.int(0, 5_000), () => {
         if (!mine.alive || !(kernel as Kernel).questions.some(({ id }) => id === question.id)) return
-        const key = question.kind === 'in-doubt' ? (question.detail as { idempotencyKey: string }).idempotencyKey : undefined
+        const key =
+          question.kind === 'in-doubt' ? (question.detail as { idempotencyKey: string }).idempotencyKey : undefined
         const deed = record.deeds.find((one) => one.key === key)
-        const text = question.kind === 'ask' ? 'this' : question.kind === 'approval' ? random.pick(['allow', 'allow', 'deny']) : deed === undefined ? random.pick(['retry', 'retry', 'fail']) : 'done'
+        const text =
+          question.kind === 'ask'
+            ? 'this'
+            : question.kind === 'approval'
+              ? random.pick(['allow', 'allow', 'deny'])
+              : deed === undefined
+                ? random.pick(['retry', 'retry', 'fail'])
+                : 'done'
         record.answers.push({ question, text, life: mine.number, key })
         ;(kernel as Kernel).answer(question.id, text, deed?.result)
       })
@@ -377,23 +437,31 @@ export async function runWorld(seed: number, options: WorldOptions = {}): Promis
   function look(): void {
     for (const core of (kernel as Kernel).cores) {
       const spec = plan.cores.find(({ id }) => id === core.id) as CoreSpec
-      if (core.inFlight > core.slots && (spec.slots !== undefined || !spec.refuses)) note(6, `${core.id} has ${core.slots} slots and ${core.inFlight} calls`)
-      if (core.inFlight < 0 || core.waiting < 0) note(6, `${core.id} counts ${core.inFlight} in flight, ${core.waiting} waiting`)
+      if (core.inFlight > core.slots && (spec.slots !== undefined || !spec.refuses))
+        note(6, `${core.id} has ${core.slots} slots and ${core.inFlight} calls`)
+      if (core.inFlight < 0 || core.waiting < 0)
+        note(6, `${core.id} counts ${core.inFlight} in flight, ${core.waiting} waiting`)
       const isIdle = core.waiting > 0 && core.inFlight < core.slots && !core.open
       const since = idleSince.get(core.id)
       if (!isIdle) idleSince.delete(core.id)
       else if (since?.admitted !== core.admitted) idleSince.set(core.id, { admitted: core.admitted, at: time.now() })
       const idleMs = time.now() - (idleSince.get(core.id)?.at ?? time.now())
       // A steady core has no reason to keep anybody waiting; another one only until its minute or its pause is over.
-      const patienceMs = spec.faultRate === 0 && spec.requestsPerMinute === undefined ? 0 : core.inFlight > 0 ? Infinity : 61_000
-      if (isIdle && (patienceMs === 0 || idleMs > patienceMs) && !delayed) note(6, `${core.id} has ${core.inFlight} of ${core.slots} calls and ${core.waiting} wait for ${idleMs} ms`)
+      const patienceMs =
+        spec.faultRate === 0 && spec.requestsPerMinute === undefined ? 0 : core.inFlight > 0 ? Infinity : 61_000
+      if (isIdle && (patienceMs === 0 || idleMs > patienceMs) && !delayed)
+        note(6, `${core.id} has ${core.inFlight} of ${core.slots} calls and ${core.waiting} wait for ${idleMs} ms`)
     }
     for (const { pid, state, usage, budget, error } of (kernel as Kernel).ps()) {
       if (error?.code === 'REPLAY_MISMATCH') note(5, error.message)
-      if (budget.tokens !== undefined && usage.inputTokens + usage.outputTokens > budget.tokens) note(3, `process ${pid} (${state}) shows ${usage.inputTokens + usage.outputTokens} of ${budget.tokens} tokens`)
-      if (budget.usd !== undefined && usage.usd > budget.usd + 1e-9) note(3, `process ${pid} (${state}) shows ${usage.usd} of ${budget.usd} dollars`)
-      if (budget.steps !== undefined && usage.steps > budget.steps) note(3, `process ${pid} (${state}) shows ${usage.steps} of ${budget.steps} steps`)
-      if (budget.children !== undefined && usage.children > budget.children) note(3, `process ${pid} (${state}) shows ${usage.children} of ${budget.children} children`)
+      if (budget.tokens !== undefined && usage.inputTokens + usage.outputTokens > budget.tokens)
+        note(3, `process ${pid} (${state}) shows ${usage.inputTokens + usage.outputTokens} of ${budget.tokens} tokens`)
+      if (budget.usd !== undefined && usage.usd > budget.usd + 1e-9)
+        note(3, `process ${pid} (${state}) shows ${usage.usd} of ${budget.usd} dollars`)
+      if (budget.steps !== undefined && usage.steps > budget.steps)
+        note(3, `process ${pid} (${state}) shows ${usage.steps} of ${budget.steps} steps`)
+      if (budget.children !== undefined && usage.children > budget.children)
+        note(3, `process ${pid} (${state}) shows ${usage.children} of ${budget.children} children`)
     }
   }
 
@@ -404,7 +472,8 @@ export async function runWorld(seed: number, options: WorldOptions = {}): Promis
   boot()
   const startedAt = time.now()
   let steps = 0
-  for (let i = random.int(0, 8); i > 0; i--) time.after(random.pick([random.int(0, 200), random.int(0, 5_000), random.int(0, 30_000)]), meddle)
+  for (let i = random.int(0, 8); i > 0; i--)
+    time.after(random.pick([random.int(0, 200), random.int(0, 5_000), random.int(0, 30_000)]), meddle)
   spawnRoot()
   for (let i = rootsLeft; i > 0; i--) time.after(random.int(0, 2_000), () => life?.alive === true && spawnRoot())
   await time.drain()
@@ -413,7 +482,8 @@ export async function runWorld(seed: number, options: WorldOptions = {}): Promis
       await time.drain()
       time.jump(random.int(0, 2_000))
       boot()
-      for (let i = random.chance(0.3) ? rootsLeft : 0; i > 0; i--) time.after(random.int(0, 500), () => life?.alive === true && spawnRoot())
+      for (let i = random.chance(0.3) ? rootsLeft : 0; i > 0; i--)
+        time.after(random.int(0, 500), () => life?.alive === true && spawnRoot())
       await time.drain()
       continue
     }
@@ -428,7 +498,8 @@ export async function runWorld(seed: number, options: WorldOptions = {}): Promis
     const halted = isHalted(kernel as Kernel)
     if (!halted && isQuiet()) break
     if (halted) {
-      if (pendingResults.size > 0) note(1, `the kernel halted and ${[...pendingResults.values()].join(', ')} was not told`)
+      if (pendingResults.size > 0)
+        note(1, `the kernel halted and ${[...pendingResults.values()].join(', ')} was not told`)
       ;(life as Life).alive = false
       delayed = true
       view?.heal()
@@ -436,7 +507,10 @@ export async function runWorld(seed: number, options: WorldOptions = {}): Promis
     }
     if (rootsLeft > 0) spawnRoot()
     else {
-      note(1, `nothing moves, and these do not end: ${JSON.stringify((kernel as Kernel).ps().filter((one) => one.endedAt === null))}`)
+      note(
+        1,
+        `nothing moves, and these do not end: ${JSON.stringify((kernel as Kernel).ps().filter((one) => one.endedAt === null))}`,
+      )
       break
     }
     await time.drain()
@@ -455,10 +529,25 @@ export async function runWorld(seed: number, options: WorldOptions = {}): Promis
       )
       await time.drain()
       while (said === undefined && (await time.step())) continue
-      record.replays.push({ pid, same: said?.same ?? false, difference: said === undefined ? 'it never ended' : said.difference })
+      record.replays.push({
+        pid,
+        same: said?.same ?? false,
+        difference: said === undefined ? 'it never ended' : said.difference,
+      })
     }
   }
-  return { seed, ...record, journal: committed, store: inner, law: plan.law, cores: plan.cores, ms: time.now() - startedAt, steps, crashes, delayed }
+  return {
+    seed,
+    ...record,
+    journal: committed,
+    store: inner,
+    law: plan.law,
+    cores: plan.cores,
+    ms: time.now() - startedAt,
+    steps,
+    crashes,
+    delayed,
+  }
 }
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] extends readonly (infer E)[] ? E[] : T[K] }
