@@ -16,7 +16,15 @@ import { createKernel } from '../src/kernel/kernel.ts'
 import { median, spread } from './figures.ts'
 import { adder, addTool, oneRun } from './one-run.ts'
 
-const { values } = parseArgs({ options: { runs: { type: 'string', default: '10000' }, store: { type: 'string' }, rounds: { type: 'string', default: '5' }, json: { type: 'boolean' }, child: { type: 'boolean' } } })
+const { values } = parseArgs({
+  options: {
+    runs: { type: 'string', default: '10000' },
+    store: { type: 'string' },
+    rounds: { type: 'string', default: '5' },
+    json: { type: 'boolean' },
+    child: { type: 'boolean' },
+  },
+})
 const runs = Number(values.runs)
 
 if (values.child === true) await child(values.store ?? 'memory')
@@ -24,7 +32,8 @@ else parent()
 
 async function child(storeName: string): Promise<void> {
   const folder = mkdtempSync(join(tmpdir(), 'polity-bench-'))
-  const store = storeName === 'memory' ? memoryStore() : openSqliteStore(join(folder, 'bench.db'), { durability: 'relaxed' })
+  const store =
+    storeName === 'memory' ? memoryStore() : openSqliteStore(join(folder, 'bench.db'), { durability: 'relaxed' })
   const kernel = createKernel({ store, models: { model: adder({ latencyMs: 50 }) }, tools: [addTool] })
   // The machine is warm when it serves: compile the paths first.
   await Promise.all(Array.from({ length: 5_000 }, () => kernel.spawn(oneRun, 'warm').result))
@@ -52,7 +61,11 @@ function parent(): void {
   const table = []
   for (const store of values.store === undefined ? ['memory', 'relaxed'] : [values.store]) {
     const rounds = Array.from({ length: Number(values.rounds) }, () => {
-      const { stdout, stderr, status } = spawnSync(process.execPath, [import.meta.filename, '--child', '--runs', String(runs), '--store', store], { encoding: 'utf8' })
+      const { stdout, stderr, status } = spawnSync(
+        process.execPath,
+        [import.meta.filename, '--child', '--runs', String(runs), '--store', store],
+        { encoding: 'utf8' },
+      )
       if (status !== 0) throw new Error(stderr)
       return JSON.parse(stdout) as { wallMs: number; cpuMs: number; stallMs: number; rssMb: number }
     })

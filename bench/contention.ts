@@ -28,16 +28,37 @@ const twoCalls = defineProgram('two-calls', async (sys, i: number) => {
 
 async function contend(agents: number, time: 'real' | 'simulated', declared: boolean, discipline: DisciplineName) {
   const clock = time === 'real' ? realClock() : simulatedClock({ seed: 7 })
-  const model = simulated({ clock, slots: SLOTS, latencyMs: CALL_MS, prefillTokensPerSecond: Infinity, decodeTokensPerSecond: Infinity, refuse: '429', retryAfterMs: 100, declare: declared })
+  const model = simulated({
+    clock,
+    slots: SLOTS,
+    latencyMs: CALL_MS,
+    prefillTokensPerSecond: Infinity,
+    decodeTokensPerSecond: Infinity,
+    refuse: '429',
+    retryAfterMs: 100,
+    declare: declared,
+  })
   const kernel = createKernel({ store: memoryStore(), clock, models: { model }, discipline })
   const started = clock.now()
   const ends = await Promise.allSettled(Array.from({ length: agents }, (_, i) => kernel.spawn(twoCalls, i).result))
   const wallMs = clock.now() - started
-  const finished = ends.flatMap((end) => (end.status === 'fulfilled' ? [end.value - started] : [])).toSorted((a, b) => a - b)
+  const finished = ends
+    .flatMap((end) => (end.status === 'fulfilled' ? [end.value - started] : []))
+    .toSorted((a, b) => a - b)
   const idealMs = Math.ceil((agents * 2) / SLOTS) * CALL_MS
   const { refused } = model.stats()
   await kernel.close()
-  return { agents, time, slots: declared ? 'declared' : 'learned', discipline, finished: finished.length, refused, 'wall ms': Math.round(wallMs), 'of ideal': Math.round((wallMs / idealMs) * 1000) / 1000, 'median finish ms': percentile(finished, 0.5) }
+  return {
+    agents,
+    time,
+    slots: declared ? 'declared' : 'learned',
+    discipline,
+    finished: finished.length,
+    refused,
+    'wall ms': Math.round(wallMs),
+    'of ideal': Math.round((wallMs / idealMs) * 1000) / 1000,
+    'median finish ms': percentile(finished, 0.5),
+  }
 }
 
 const table = []

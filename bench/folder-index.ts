@@ -95,7 +95,9 @@ try {
     `refresh   ${changed.seconds.toFixed(3)} s   ${changed.value.indexed} file changed   longest stall ${changed.stallMs.toFixed(1)} ms`,
   )
 
-  const queries = (await Promise.all(corpusNames.map((corpus) => questionsOf(corpus)))).flat().map((each) => each.question)
+  const queries = (await Promise.all(corpusNames.map((corpus) => questionsOf(corpus))))
+    .flat()
+    .map((each) => each.question)
   const times: number[] = []
   for (const query of [...queries, ...queries]) {
     const start = performance.now()

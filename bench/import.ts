@@ -20,7 +20,9 @@ if (!existsSync(entries.published)) throw new Error('there is no dist/index.js: 
 
 function milliseconds(code: string): { inside: number; outside: number } {
   const started = performance.now()
-  const { stdout, stderr, status } = spawnSync(process.execPath, ['--input-type=module', '-e', code], { encoding: 'utf8' })
+  const { stdout, stderr, status } = spawnSync(process.execPath, ['--input-type=module', '-e', code], {
+    encoding: 'utf8',
+  })
   if (status !== 0) throw new Error(stderr)
   return { inside: Number(stdout), outside: performance.now() - started }
 }
@@ -30,7 +32,9 @@ const table = Object.entries(entries).map(([form, entry]) => {
   const more: number[] = []
   for (let round = 0; round < Number(values.rounds); round++) {
     const bare = milliseconds('console.log(0)').outside
-    const measured = milliseconds(`const t = performance.now(); await import(${JSON.stringify(pathToFileURL(entry).href)}); console.log(performance.now() - t)`)
+    const measured = milliseconds(
+      `const t = performance.now(); await import(${JSON.stringify(pathToFileURL(entry).href)}); console.log(performance.now() - t)`,
+    )
     inside.push(measured.inside)
     more.push(measured.outside - bare)
   }

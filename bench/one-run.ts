@@ -20,7 +20,10 @@ export const addTool = defineTool({
 })
 
 export function adder({ latencyMs }: { latencyMs: number }): LanguageModel {
-  const usage = { inputTokens: { total: 40, noCache: 40, cacheRead: 0, cacheWrite: 0 }, outputTokens: { total: 8, text: 8, reasoning: 0 } }
+  const usage = {
+    inputTokens: { total: 40, noCache: 40, cacheRead: 0, cacheWrite: 0 },
+    outputTokens: { total: 8, text: 8, reasoning: 0 },
+  }
   return {
     specificationVersion: 'v4',
     provider: 'bench',
@@ -31,8 +34,18 @@ export function adder({ latencyMs }: { latencyMs: number }): LanguageModel {
       if (latencyMs > 0) await new Promise((resolve) => setTimeout(resolve, latencyMs))
       const asked = prompt[prompt.length - 1]?.role === 'user'
       return asked
-        ? { content: [{ type: 'tool-call', toolCallId: 'call-1', toolName: 'add', input: '{"a":1,"b":2}' }], finishReason: { unified: 'tool-calls', raw: undefined }, usage, warnings: [] }
-        : { content: [{ type: 'text', text: 'three' }], finishReason: { unified: 'stop', raw: undefined }, usage, warnings: [] }
+        ? {
+            content: [{ type: 'tool-call', toolCallId: 'call-1', toolName: 'add', input: '{"a":1,"b":2}' }],
+            finishReason: { unified: 'tool-calls', raw: undefined },
+            usage,
+            warnings: [],
+          }
+        : {
+            content: [{ type: 'text', text: 'three' }],
+            finishReason: { unified: 'stop', raw: undefined },
+            usage,
+            warnings: [],
+          }
     },
     doStream: () => Promise.reject(new Error('nobody watches')),
   }

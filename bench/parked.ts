@@ -11,7 +11,9 @@ import { memoryStore } from '../src/drivers/store/memory.ts'
 import { createKernel } from '../src/kernel/kernel.ts'
 import { defineProgram } from '../src/kernel/program.ts'
 
-const { values } = parseArgs({ options: { processes: { type: 'string', default: '100000' }, json: { type: 'boolean' } } })
+const { values } = parseArgs({
+  options: { processes: { type: 'string', default: '100000' }, json: { type: 'boolean' } },
+})
 const count = Number(values.processes)
 const collect = globalThis.gc
 if (collect === undefined) throw new Error('run with --expose-gc')

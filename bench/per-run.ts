@@ -22,7 +22,14 @@ import { adder, addInput, addTool, oneRun } from './one-run.ts'
 const contestants = ['bare loop', 'Polity, memory', 'Polity, SQLite relaxed', 'AI SDK'] as const
 type Contestant = (typeof contestants)[number]
 
-const { values } = parseArgs({ options: { runs: { type: 'string', default: '20000' }, rounds: { type: 'string', default: '5' }, json: { type: 'boolean' }, child: { type: 'string' } } })
+const { values } = parseArgs({
+  options: {
+    runs: { type: 'string', default: '20000' },
+    rounds: { type: 'string', default: '5' },
+    json: { type: 'boolean' },
+    child: { type: 'string' },
+  },
+})
 const runs = Number(values.runs)
 const WARM_UP_RUNS = 3_000
 
@@ -42,33 +49,55 @@ async function child(contestant: Contestant): Promise<void> {
   }
   const { user, system } = process.cpuUsage(cpu)
   times.sort()
-  console.log(JSON.stringify({ p50: percentile(times, 0.5), p99: percentile(times, 0.99), cpu: (user + system) / runs }))
+  console.log(
+    JSON.stringify({ p50: percentile(times, 0.5), p99: percentile(times, 0.99), cpu: (user + system) / runs }),
+  )
   await close()
 }
 
-async function prepare(contestant: Contestant): Promise<{ run: (i: number) => Promise<string>; close: () => Promise<void> | void }> {
+async function prepare(
+  contestant: Contestant,
+): Promise<{ run: (i: number) => Promise<string>; close: () => Promise<void> | void }> {
   const model = adder({ latencyMs: 0 })
   if (contestant === 'bare loop') {
     const run = async (i: number): Promise<string> => {
-      const prompt: Parameters<typeof model.doGenerate>[0]['prompt'] = [{ role: 'user', content: [{ type: 'text', text: `run ${i}` }] }]
+      const prompt: Parameters<typeof model.doGenerate>[0]['prompt'] = [
+        { role: 'user', content: [{ type: 'text', text: `run ${i}` }] },
+      ]
       for (;;) {
         const { content } = await model.doGenerate({ prompt })
         const call = content.find((part) => part.type === 'tool-call')
         if (call === undefined) return content.map((part) => (part.type === 'text' ? part.text : '')).join('')
         const { a, b } = addInput.parse(JSON.parse(call.input))
         prompt.push({ role: 'assistant', content: [{ ...call, input: JSON.parse(call.input) as unknown }] })
-        prompt.push({ role: 'tool', content: [{ type: 'tool-result', toolCallId: call.toolCallId, toolName: call.toolName, output: { type: 'json', value: a + b } }] })
+        prompt.push({
+          role: 'tool',
+          content: [
+            {
+              type: 'tool-result',
+              toolCallId: call.toolCallId,
+              toolName: call.toolName,
+              output: { type: 'json', value: a + b },
+            },
+          ],
+        })
       }
     }
     return { run, close: () => {} }
   }
   if (contestant === 'AI SDK') {
     const { ToolLoopAgent, tool } = await import('ai')
-    const agent = new ToolLoopAgent({ model: model as AiSdkModel, tools: { add: tool({ description: addTool.description, inputSchema: addInput, execute: ({ a, b }) => a + b }) } })
+    const agent = new ToolLoopAgent({
+      model: model as AiSdkModel,
+      tools: { add: tool({ description: addTool.description, inputSchema: addInput, execute: ({ a, b }) => a + b }) },
+    })
     return { run: async (i) => (await agent.generate({ prompt: `run ${i}` })).text, close: () => {} }
   }
   const folder = mkdtempSync(join(tmpdir(), 'polity-bench-'))
-  const store = contestant === 'Polity, memory' ? memoryStore() : openSqliteStore(join(folder, 'bench.db'), { durability: 'relaxed' })
+  const store =
+    contestant === 'Polity, memory'
+      ? memoryStore()
+      : openSqliteStore(join(folder, 'bench.db'), { durability: 'relaxed' })
   const kernel = createKernel({ store, models: { model }, tools: [addTool] })
   return {
     run: (i) => kernel.spawn(oneRun, `run ${i}`).result,
@@ -80,10 +109,16 @@ async function prepare(contestant: Contestant): Promise<{ run: (i: number) => Pr
 }
 
 function parent(): void {
-  const figures = new Map<Contestant, { p50: number; p99: number; cpu: number }[]>(contestants.map((name) => [name, []]))
+  const figures = new Map<Contestant, { p50: number; p99: number; cpu: number }[]>(
+    contestants.map((name) => [name, []]),
+  )
   for (let round = 0; round < Number(values.rounds); round++) {
     for (const [name, rounds] of figures) {
-      const { stdout, stderr, status } = spawnSync(process.execPath, [import.meta.filename, '--child', name, '--runs', String(runs)], { encoding: 'utf8' })
+      const { stdout, stderr, status } = spawnSync(
+        process.execPath,
+        [import.meta.filename, '--child', name, '--runs', String(runs)],
+        { encoding: 'utf8' },
+      )
       if (status !== 0) throw new Error(`${name}: ${stderr}`)
       rounds.push(JSON.parse(stdout) as { p50: number; p99: number; cpu: number })
     }

@@ -23,9 +23,13 @@ const benches: readonly (readonly [file: string, ...args: string[]])[] = [
   ['folder-index.ts'],
 ]
 
-console.log(`${cpus().length} × ${cpus()[0]?.model.trim()}, Node ${process.versions.node}, ${new Date().toISOString().slice(0, 10)}`)
+console.log(
+  `${cpus().length} × ${cpus()[0]?.model.trim()}, Node ${process.versions.node}, ${new Date().toISOString().slice(0, 10)}`,
+)
 for (const [file, ...args] of benches) {
   console.log(`\nnode bench/${file} ${args.join(' ')}`)
-  const { status } = spawnSync(process.execPath, ['--expose-gc', join(import.meta.dirname, file), ...args], { stdio: 'inherit' })
+  const { status } = spawnSync(process.execPath, ['--expose-gc', join(import.meta.dirname, file), ...args], {
+    stdio: 'inherit',
+  })
   if (status !== 0) process.exitCode = 1
 }

@@ -27,6 +27,12 @@ await kernel.close()
 const mean = (list: readonly number[]) => list.reduce((sum, one) => sum + one, 0) / list.length
 const second = mean(tenths[1] ?? [])
 const last = mean(tenths[9] ?? [])
-const figures = { runs, seconds: Math.round(seconds), 'second tenth MB': Math.round(second), 'last tenth MB': Math.round(last), ratio: Math.round((last / second) * 1000) / 1000 }
+const figures = {
+  runs,
+  seconds: Math.round(seconds),
+  'second tenth MB': Math.round(second),
+  'last tenth MB': Math.round(last),
+  ratio: Math.round((last / second) * 1000) / 1000,
+}
 if (values.json === true) console.log(JSON.stringify(figures))
 else console.table([figures])

@@ -29,28 +29,45 @@ const NODE_MAJOR_MIN = 24
 
 export async function boot(options: BootOptions = {}): Promise<Kernel> {
   const major = Number(process.versions.node.split('.')[0])
-  if (major < NODE_MAJOR_MIN) throw new PolityError('CONFIG_INVALID', `Polity needs Node ${NODE_MAJOR_MIN} or later; this is ${process.versions.node}`)
+  if (major < NODE_MAJOR_MIN)
+    throw new PolityError(
+      'CONFIG_INVALID',
+      `Polity needs Node ${NODE_MAJOR_MIN} or later; this is ${process.versions.node}`,
+    )
   const { store: givenStore, durability, law: givenLaw, models: givenModels, model: givenModel, ...rest } = options
   const models = await loadModels(givenModels, givenModel)
   const law = givenLaw === undefined ? undefined : readLaw(givenLaw)
   // Last: it takes ownership of the file, and whatever can fail has not.
   const store = await openStore(givenStore, durability)
   try {
-    return createKernel({ ...rest, store, models: models.cores, ...(models.choice === undefined ? {} : { model: models.choice }), ...(law === undefined ? {} : { law }) })
+    return createKernel({
+      ...rest,
+      store,
+      models: models.cores,
+      ...(models.choice === undefined ? {} : { model: models.choice }),
+      ...(law === undefined ? {} : { law }),
+    })
   } catch (error) {
     store.close()
     throw error
   }
 }
 
-async function openStore(given: string | Store | undefined, durability: 'relaxed' | 'strict' = 'relaxed'): Promise<Store> {
+async function openStore(
+  given: string | Store | undefined,
+  durability: 'relaxed' | 'strict' = 'relaxed',
+): Promise<Store> {
   if (given === undefined) return (await import('./drivers/store/memory.ts')).memoryStore()
   if (typeof given !== 'string') return given
-  if (durability !== 'relaxed' && durability !== 'strict') throw new PolityError('CONFIG_INVALID', `durability takes "relaxed" or "strict", not ${JSON.stringify(durability)}`)
+  if (durability !== 'relaxed' && durability !== 'strict')
+    throw new PolityError('CONFIG_INVALID', `durability takes "relaxed" or "strict", not ${JSON.stringify(durability)}`)
   return (await import('./drivers/store/sqlite.ts')).openSqliteStore(given, { durability })
 }
 
-async function loadModels(given: BootOptions['models'], choice: BootOptions['model']): Promise<{ cores: Record<string, LanguageModel | ModelOptions>; choice: ModelChoice | undefined }> {
+async function loadModels(
+  given: BootOptions['models'],
+  choice: BootOptions['model'],
+): Promise<{ cores: Record<string, LanguageModel | ModelOptions>; choice: ModelChoice | undefined }> {
   const cores: Record<string, LanguageModel | ModelOptions> = {}
   let names: string[] = []
   if (Array.isArray(given)) names = [...(given as readonly string[])]

@@ -43,7 +43,10 @@ after(() => rmSync(folder, { recursive: true, force: true }))
 function sourceOf(block: string): string {
   return block
     .replaceAll(/from 'polity'/g, () => `from '${pathToFileURL(join(root, 'src', 'index.ts')).href}'`)
-    .replaceAll(/from 'polity\/([^']+)'/g, (_, path: string) => `from '${pathToFileURL(join(root, 'src', `${path}.ts`)).href}'`)
+    .replaceAll(
+      /from 'polity\/([^']+)'/g,
+      (_, path: string) => `from '${pathToFileURL(join(root, 'src', `${path}.ts`)).href}'`,
+    )
 }
 
 function run(path: string): Promise<{ code: unknown; stdout: string; stderr: string }> {

@@ -387,7 +387,9 @@ test('the three tools have schemas and answer as promised', async () => {
 })
 
 test('processes that build one index at the same time all get a good one', async () => {
-  const files = Object.fromEntries(Array.from({ length: 20 }, (_, i) => [`note-${i}.md`, `The heron number ${i} stands in the reeds.\n`]))
+  const files = Object.fromEntries(
+    Array.from({ length: 20 }, (_, i) => [`note-${i}.md`, `The heron number ${i} stands in the reeds.\n`]),
+  )
   const { root, outside } = await place(files)
   const code = `
     import { openFolderIndex } from ${JSON.stringify(new URL('../src/drivers/folder/folder-index.ts', import.meta.url).href)}
@@ -397,7 +399,9 @@ test('processes that build one index at the same time all get a good one', async
   for (let round = 0; round < 3; round++) {
     const indexPath = join(outside, `race-${round}.db`)
     const found = await Promise.all(
-      Array.from({ length: 3 }, () => promisify(execFile)(process.execPath, ['--input-type=module', '-e', code, indexPath])),
+      Array.from({ length: 3 }, () =>
+        promisify(execFile)(process.execPath, ['--input-type=module', '-e', code, indexPath]),
+      ),
     )
     assert.deepEqual(
       found.map(({ stdout }) => Number(stdout)),

@@ -14,7 +14,11 @@ const together = globSync('test/*.test.ts')
   .toSorted()
 
 function run(isolation: 'none' | 'process', files: readonly string[]): number {
-  const { status } = spawnSync(process.execPath, ['--test', `--test-isolation=${isolation}`, '--test-concurrency=2', ...files], { stdio: 'inherit' })
+  const { status } = spawnSync(
+    process.execPath,
+    ['--test', `--test-isolation=${isolation}`, '--test-concurrency=2', ...files],
+    { stdio: 'inherit' },
+  )
   return status ?? 1
 }
 

@@ -7,6 +7,8 @@ export interface DirectInput {
 }
 
 export const direct = defineProgram('direct', async (sys, { question, instructions }: DirectInput) => {
-  const { text } = await sys.generate(instructions === undefined ? { prompt: question } : { prompt: question, instructions })
+  const { text } = await sys.generate(
+    instructions === undefined ? { prompt: question } : { prompt: question, instructions },
+  )
   return text
 })

@@ -22,7 +22,11 @@ export interface LoopOptions {
 }
 
 /** The loop itself, for programs that need it inside: goes on in the given context until the model answers; returns its text. */
-export async function toolLoop(sys: Sys, context: Context, { tools = sys.tools.map((tool) => tool.name), stepsMax = 20, temperature }: LoopOptions = {}): Promise<string> {
+export async function toolLoop(
+  sys: Sys,
+  context: Context,
+  { tools = sys.tools.map((tool) => tool.name), stepsMax = 20, temperature }: LoopOptions = {},
+): Promise<string> {
   for (let step = 1; ; step++) {
     const mayCall = step < stepsMax && tools.length > 0
     const answer = await sys.generate({
@@ -43,7 +47,9 @@ export async function observe(sys: Sys, calls: readonly ToolCall[]): Promise<Mes
     calls.map(async ({ name, input }) => {
       try {
         const output = await sys.call(name, input)
-        return typeof output === 'string' ? { type: 'text' as const, value: output } : { type: 'json' as const, value: output }
+        return typeof output === 'string'
+          ? { type: 'text' as const, value: output }
+          : { type: 'json' as const, value: output }
       } catch (error) {
         // The end of the process is not an observation of it.
         if (PolityError.isInstance(error) && error.code === 'KILLED') throw error
@@ -52,7 +58,12 @@ export async function observe(sys: Sys, calls: readonly ToolCall[]): Promise<Mes
       }
     }),
   )
-  const content = calls.map(({ id, name }, i) => ({ type: 'tool-result' as const, toolCallId: id, toolName: name, output: outputs[i] }))
+  const content = calls.map(({ id, name }, i) => ({
+    type: 'tool-result' as const,
+    toolCallId: id,
+    toolName: name,
+    output: outputs[i],
+  }))
   return { role: 'tool', content } as unknown as Message
 }
 
@@ -63,14 +74,17 @@ export interface ReactInput extends LoopOptions {
   readonly contextTokens?: number
 }
 
-export const react = defineProgram('react', async (sys, { question, instructions, contextTokens, ...loop }: ReactInput) => {
-  const context = openContext({
-    ...(instructions === undefined ? {} : { instructions }),
-    ...(contextTokens === undefined ? {} : { tokensMax: contextTokens }),
-  })
-  context.append({ role: 'user', content: question })
-  return toolLoop(sys, context, loop)
-})
+export const react = defineProgram(
+  'react',
+  async (sys, { question, instructions, contextTokens, ...loop }: ReactInput) => {
+    const context = openContext({
+      ...(instructions === undefined ? {} : { instructions }),
+      ...(contextTokens === undefined ? {} : { tokensMax: contextTokens }),
+    })
+    context.append({ role: 'user', content: question })
+    return toolLoop(sys, context, loop)
+  },
+)
 
 export interface AgentDefinition extends LoopOptions {
   readonly name: string
@@ -80,7 +94,14 @@ export interface AgentDefinition extends LoopOptions {
 }
 
 /** An agent: ReAct with its own instructions, tools and model. Its input is a text or any JSON; its output is a text. */
-export function defineAgent({ name, version, instructions, tools, model, ...loop }: Omit<AgentDefinition, 'tools'> & { readonly tools?: readonly Tool[] }): Program<Json, string> {
+export function defineAgent({
+  name,
+  version,
+  instructions,
+  tools,
+  model,
+  ...loop
+}: Omit<AgentDefinition, 'tools'> & { readonly tools?: readonly Tool[] }): Program<Json, string> {
   return defineProgram(
     name,
     async (sys, input: Json) => {
@@ -88,6 +109,10 @@ export function defineAgent({ name, version, instructions, tools, model, ...loop
       context.append({ role: 'user', content: typeof input === 'string' ? input : JSON.stringify(input) })
       return toolLoop(sys, context, loop)
     },
-    { ...(version === undefined ? {} : { version }), ...(tools === undefined ? {} : { tools }), ...(model === undefined ? {} : { model }) },
+    {
+      ...(version === undefined ? {} : { version }),
+      ...(tools === undefined ? {} : { tools }),
+      ...(model === undefined ? {} : { model }),
+    },
   )
 }

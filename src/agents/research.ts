@@ -32,7 +32,12 @@ export interface ResearchInput {
 
 export interface Research {
   readonly answer: string
-  readonly claims: readonly { readonly text: string; readonly path: string; readonly line: number; readonly lineEnd: number }[]
+  readonly claims: readonly {
+    readonly text: string
+    readonly path: string
+    readonly line: number
+    readonly lineEnd: number
+  }[]
   /** Whether the files answer the question. */
   readonly found: boolean
   /** The parts into which it was split. */
@@ -58,32 +63,46 @@ interface Finding {
   readonly computed: string | null
 }
 
-const reader = defineProgram('research/reader', async (sys, { question, stepsMax = 8 }: { question: string; stepsMax?: number }): Promise<Finding> => {
-  const context = openContext({ instructions: READ })
-  context.append({ role: 'user', content: question })
-  const text = await toolLoop(sys, context, { stepsMax })
-  const claims = await claimsThatHold(sys, claimsOf(text))
-  return { claims, computed: claims.length === 0 && hasComputed(context.messages) ? text : null }
-})
+const reader = defineProgram(
+  'research/reader',
+  async (sys, { question, stepsMax = 8 }: { question: string; stepsMax?: number }): Promise<Finding> => {
+    const context = openContext({ instructions: READ })
+    context.append({ role: 'user', content: question })
+    const text = await toolLoop(sys, context, { stepsMax })
+    const claims = await claimsThatHold(sys, claimsOf(text))
+    return { claims, computed: claims.length === 0 && hasComputed(context.messages) ? text : null }
+  },
+)
 
 /** Whether the calculator gave a result: arithmetic has no source but itself. */
 function hasComputed(messages: readonly Message[]): boolean {
   return messages.some(
     ({ role, content }) =>
-      role === 'tool' && typeof content !== 'string' && content.some((part) => part.type === 'tool-result' && part.toolName === 'calculator' && part.output.type === 'json'),
+      role === 'tool' &&
+      typeof content !== 'string' &&
+      content.some(
+        (part) => part.type === 'tool-result' && part.toolName === 'calculator' && part.output.type === 'json',
+      ),
   )
 }
 
-export const research = defineProgram('research', async (sys, { question, readers = 4, stepsMax }: ResearchInput): Promise<Research> => {
-  const questions = await plan(sys, question, readers)
-  const children = await Promise.all(questions.map((part) => sys.spawn(reader, stepsMax === undefined ? { question: part } : { question: part, stepsMax })))
-  const findings = await findingsOf(sys, children)
-  const cited = findings.map((finding) => finding.claims).filter((claims) => claims.length > 0)
-  const computed = findings.flatMap((finding) => finding.computed ?? [])
-  const claims = cited.length > 1 ? await write(sys, question, cited) : (cited[0] ?? [])
-  const lines = [...claims.map((claim) => `${claim.text} ${citation(claim)}`), ...computed]
-  return { answer: lines.length === 0 ? notFound : lines.join('\n'), claims, found: lines.length > 0, questions }
-})
+export const research = defineProgram(
+  'research',
+  async (sys, { question, readers = 4, stepsMax }: ResearchInput): Promise<Research> => {
+    const questions = await plan(sys, question, readers)
+    const children = await Promise.all(
+      questions.map((part) =>
+        sys.spawn(reader, stepsMax === undefined ? { question: part } : { question: part, stepsMax }),
+      ),
+    )
+    const findings = await findingsOf(sys, children)
+    const cited = findings.map((finding) => finding.claims).filter((claims) => claims.length > 0)
+    const computed = findings.flatMap((finding) => finding.computed ?? [])
+    const claims = cited.length > 1 ? await write(sys, question, cited) : (cited[0] ?? [])
+    const lines = [...claims.map((claim) => `${claim.text} ${citation(claim)}`), ...computed]
+    return { answer: lines.length === 0 ? notFound : lines.join('\n'), claims, found: lines.length > 0, questions }
+  },
+)
 
 /** A reader that fails takes its part of the answer with it, not the others'. If all fail, so does the run. */
 async function findingsOf(sys: Sys, children: readonly number[]): Promise<Finding[]> {
@@ -95,13 +114,19 @@ async function findingsOf(sys: Sys, children: readonly number[]): Promise<Findin
 }
 
 async function plan(sys: Sys, question: string, readers: number): Promise<string[]> {
-  if (typeof question !== 'string' || question.trim() === '') throw new PolityError('INVALID_ARGUMENT', 'research takes a question that is not empty')
+  if (typeof question !== 'string' || question.trim() === '')
+    throw new PolityError('INVALID_ARGUMENT', 'research takes a question that is not empty')
   if (readers <= 1) return [question]
   const { text } = await sys.generate({ instructions: PLAN, prompt: question, schema: PLAN_SCHEMA })
   return splitOf(text)?.slice(0, readers) ?? [question]
 }
 
-const PLAN_SCHEMA = { type: 'object', properties: { questions: { type: 'array', items: { type: 'string' } } }, required: ['questions'], additionalProperties: false }
+const PLAN_SCHEMA = {
+  type: 'object',
+  properties: { questions: { type: 'array', items: { type: 'string' } } },
+  required: ['questions'],
+  additionalProperties: false,
+}
 
 function splitOf(text: string): string[] | undefined {
   try {
@@ -120,7 +145,9 @@ async function write(sys: Sys, question: string, findings: readonly (readonly Cl
   const { text } = await sys.generate({ instructions: WRITE, prompt: `${question}\n\n${lines.join('\n')}` })
   const written = await claimsThatHold(sys, claimsOf(text))
   // Each part of the question had its finding. What the writer lost of a part, its reader says.
-  const missing = findings.filter((claims) => !claims.some((claim) => written.some((one) => one.path === claim.path && one.line === claim.line)))
+  const missing = findings.filter(
+    (claims) => !claims.some((claim) => written.some((one) => one.path === claim.path && one.line === claim.line)),
+  )
   return [...written, ...missing.map((claims) => claims[0] as Claim)]
 }
 
@@ -135,7 +162,8 @@ async function holds(sys: Sys, { text, path, line, lineEnd }: Claim): Promise<bo
     const cited = contentWords(lines.join('\n'))
     return [...contentWords(text)].some((word) => cited.has(word))
   } catch (error) {
-    if (PolityError.isInstance(error) && (error.code === 'TOOL_FAILED' || error.code === 'INVALID_ARGUMENT')) return false
+    if (PolityError.isInstance(error) && (error.code === 'TOOL_FAILED' || error.code === 'INVALID_ARGUMENT'))
+      return false
     throw error
   }
 }

@@ -1,7 +1,13 @@
 /**
  * The answer of a model driver: read whole or as a stream, checked before it is believed, made into a `Generation`.
  */
-import type { LanguageModelV4CallOptions, LanguageModelV4GenerateResult, LanguageModelV4Message, LanguageModelV4StreamPart, LanguageModelV4Usage } from '@ai-sdk/provider'
+import type {
+  LanguageModelV4CallOptions,
+  LanguageModelV4GenerateResult,
+  LanguageModelV4Message,
+  LanguageModelV4StreamPart,
+  LanguageModelV4Usage,
+} from '@ai-sdk/provider'
 import type { LanguageModel } from './drivers.ts'
 import { PolityError, fieldOf } from './errors.ts'
 import { estimateTokens, knowAnswer } from './messages.ts'
@@ -18,8 +24,14 @@ export interface Answer {
 }
 
 export function wholeAnswer(model: LanguageModel, result: LanguageModelV4GenerateResult): Answer {
-  if (typeof result !== 'object' || result === null || !Array.isArray(result.content)) throw badDriver(model, 'doGenerate gave no content list')
-  return { content: result.content, finishReason: result.finishReason?.unified, usage: result.usage, headers: headersOf(fieldOf(result.response, 'headers')) }
+  if (typeof result !== 'object' || result === null || !Array.isArray(result.content))
+    throw badDriver(model, 'doGenerate gave no content list')
+  return {
+    content: result.content,
+    finishReason: result.finishReason?.unified,
+    usage: result.usage,
+    headers: headersOf(fieldOf(result.response, 'headers')),
+  }
 }
 
 /** The headers that are texts, by their names in lower case: a driver may hand over anything. */
@@ -27,7 +39,9 @@ export function headersOf(given: unknown): Answer['headers'] {
   if (typeof given !== 'object' || given === null) return undefined
   try {
     const entries = Object.entries(given).filter((entry): entry is [string, string] => typeof entry[1] === 'string')
-    return entries.length === 0 ? undefined : Object.fromEntries(entries.map(([name, value]) => [name.toLowerCase(), value]))
+    return entries.length === 0
+      ? undefined
+      : Object.fromEntries(entries.map(([name, value]) => [name.toLowerCase(), value]))
   } catch {
     // Headers that cannot be read teach nothing about the provider's limits, and that is all they are for.
     return undefined
@@ -79,8 +93,13 @@ export async function streamedAnswer(
         case 'reasoning-delta': {
           const kind = part.type === 'text-delta' ? 'text' : 'reasoning'
           const text = texts.get(`${kind}:${part.id}`)
-          if (text === undefined || typeof part.delta !== 'string') throw badDriver(model, `${part.type} without its start, or without text`)
-          if ((bytes += part.delta.length) > bytesMax) throw new PolityError('TOO_LARGE', `the answer of ${model.provider}/${model.modelId} is larger than ${bytesMax} bytes`)
+          if (text === undefined || typeof part.delta !== 'string')
+            throw badDriver(model, `${part.type} without its start, or without text`)
+          if ((bytes += part.delta.length) > bytesMax)
+            throw new PolityError(
+              'TOO_LARGE',
+              `the answer of ${model.provider}/${model.modelId} is larger than ${bytesMax} bytes`,
+            )
           text.text += part.delta
           if (kind === 'text') onText(part.delta)
           break
@@ -105,7 +124,12 @@ export async function streamedAnswer(
     leave()
   }
   if (finish === undefined) throw badDriver(model, 'the stream ended without a finish part')
-  return { content, finishReason: finish.finishReason?.unified, usage: finish.usage, headers: headersOf(fieldOf(result.response, 'headers')) }
+  return {
+    content,
+    finishReason: finish.finishReason?.unified,
+    usage: finish.usage,
+    headers: headersOf(fieldOf(result.response, 'headers')),
+  }
 }
 
 function badDriver(model: LanguageModel, what: string): PolityError {
@@ -128,9 +152,15 @@ export function toGeneration(answer: Answer, usage: CallUsage, core: Core, bytes
         kept = withOptions({ type: part.type, text: part.text }, part, core, bytesMax)
         break
       case 'tool-call': {
-        if (typeof part.toolName !== 'string' || typeof part.toolCallId !== 'string') throw badDriver(core.model, 'a tool call without name or id')
+        if (typeof part.toolName !== 'string' || typeof part.toolCallId !== 'string')
+          throw badDriver(core.model, 'a tool call without name or id')
         const input = parseInput(part.input, core, bytesMax)
-        kept = withOptions({ type: 'tool-call', toolCallId: part.toolCallId, toolName: part.toolName, input }, part, core, bytesMax)
+        kept = withOptions(
+          { type: 'tool-call', toolCallId: part.toolCallId, toolName: part.toolName, input },
+          part,
+          core,
+          bytesMax,
+        )
         const call = { id: part.toolCallId, name: part.toolName, input }
         if (toolCalls === undefined) toolCalls = [call]
         else toolCalls.push(call)
@@ -153,15 +183,27 @@ export function toGeneration(answer: Answer, usage: CallUsage, core: Core, bytes
   knowAnswer(message, usage.outputTokens)
   const finishReason = finishReasons.has(answer.finishReason) ? answer.finishReason : 'other'
   try {
-    return freezePlain({ text, toolCalls: toolCalls ?? [], message, finishReason, usage, model: core.id }, () => `the answer of ${core.id}`, bytesMax)
+    return freezePlain(
+      { text, toolCalls: toolCalls ?? [], message, finishReason, usage, model: core.id },
+      () => `the answer of ${core.id}`,
+      bytesMax,
+    )
   } catch (error) {
-    throw PolityError.isInstance(error) && error.code === 'INVALID_ARGUMENT' ? badDriver(core.model, error.message) : error
+    throw PolityError.isInstance(error) && error.code === 'INVALID_ARGUMENT'
+      ? badDriver(core.model, error.message)
+      : error
   }
 }
 
 /** What a provider wants back with a part (signatures, cache marks) goes back with it. */
-function withOptions(part: Record<string, unknown>, from: { readonly providerMetadata?: unknown }, core: Core, bytesMax: number): object {
-  if (from.providerMetadata !== undefined) part['providerOptions'] = plainOf(from.providerMetadata, 'the metadata of a part', core, bytesMax)
+function withOptions(
+  part: Record<string, unknown>,
+  from: { readonly providerMetadata?: unknown },
+  core: Core,
+  bytesMax: number,
+): object {
+  if (from.providerMetadata !== undefined)
+    part['providerOptions'] = plainOf(from.providerMetadata, 'the metadata of a part', core, bytesMax)
   return part
 }
 
@@ -170,7 +212,9 @@ function plainOf(value: unknown, name: string, core: Core, bytesMax: number): Js
   try {
     return toPlain(value, name, bytesMax)
   } catch (error) {
-    throw PolityError.isInstance(error) && error.code === 'INVALID_ARGUMENT' ? badDriver(core.model, error.message) : error
+    throw PolityError.isInstance(error) && error.code === 'INVALID_ARGUMENT'
+      ? badDriver(core.model, error.message)
+      : error
   }
 }
 
@@ -185,14 +229,28 @@ function parseInput(input: unknown, core: Core, bytesMax: number): Json {
 }
 
 /** The provider's counts where they are numbers, ours where they are not; and what a wrong estimate teaches the core. */
-export function usageOf(answer: Answer, core: Core, estimated: { readonly estimatedTokens: number; readonly inputTokens: number; readonly maxOutputTokens: number }): CallUsage {
+export function usageOf(
+  answer: Answer,
+  core: Core,
+  estimated: { readonly estimatedTokens: number; readonly inputTokens: number; readonly maxOutputTokens: number },
+): CallUsage {
   const input = count(answer.usage?.inputTokens?.total)
   const output = count(answer.usage?.outputTokens?.total)
   const inputTokens = input ?? estimated.inputTokens
   const cachedTokens = Math.min(count(answer.usage?.inputTokens?.cacheRead) ?? 0, inputTokens)
   const outputTokens = output ?? Math.min(estimated.maxOutputTokens, estimateContent(answer.content))
-  if (input !== undefined && input > estimated.inputTokens) core.tokenRatio = Math.max(core.tokenRatio, Math.min(TOKEN_RATIO_MAX, input / Math.max(1, estimated.estimatedTokens)))
-  return { inputTokens, cachedTokens, outputTokens, usd: cost(core, inputTokens, cachedTokens, outputTokens), estimated: input === undefined || output === undefined }
+  if (input !== undefined && input > estimated.inputTokens)
+    core.tokenRatio = Math.max(
+      core.tokenRatio,
+      Math.min(TOKEN_RATIO_MAX, input / Math.max(1, estimated.estimatedTokens)),
+    )
+  return {
+    inputTokens,
+    cachedTokens,
+    outputTokens,
+    usd: cost(core, inputTokens, cachedTokens, outputTokens),
+    estimated: input === undefined || output === undefined,
+  }
 }
 
 /** Upward also where the content cannot be written down: `toGeneration` says what is wrong with it. */

@@ -67,7 +67,9 @@ export interface SimulatedClock extends Clock {
 }
 
 export function simulatedClock(options: { seed?: number; startMs?: number } = {}): SimulatedClock {
-  const timers = heap<{ at: number; order: number; fn: (() => void) | undefined }>((a, b) => a.at - b.at || a.order - b.order)
+  const timers = heap<{ at: number; order: number; fn: (() => void) | undefined }>(
+    (a, b) => a.at - b.at || a.order - b.order,
+  )
   let now = options.startMs ?? 1_700_000_000_000
   let order = 0
   let scheduled = false

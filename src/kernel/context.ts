@@ -47,9 +47,16 @@ export interface Context {
   append(...messages: readonly Message[]): void
 }
 
-export function openContext({ instructions, tokensMax = 100_000, keep = 0.5, compaction = recentTurns }: ContextOptions = {}): Context {
-  if (!(tokensMax >= 100)) throw new PolityError('INVALID_ARGUMENT', `openContext: tokensMax takes at least 100, not ${tokensMax}`)
-  if (!(keep > 0 && keep < 1)) throw new PolityError('INVALID_ARGUMENT', `openContext: keep takes a share between 0 and 1, not ${keep}`)
+export function openContext({
+  instructions,
+  tokensMax = 100_000,
+  keep = 0.5,
+  compaction = recentTurns,
+}: ContextOptions = {}): Context {
+  if (!(tokensMax >= 100))
+    throw new PolityError('INVALID_ARGUMENT', `openContext: tokensMax takes at least 100, not ${tokensMax}`)
+  if (!(keep > 0 && keep < 1))
+    throw new PolityError('INVALID_ARGUMENT', `openContext: keep takes a share between 0 and 1, not ${keep}`)
   const prefix: Message[] = instructions === undefined ? [] : [{ role: 'system', content: instructions }]
   let messages: Message[] = [...prefix]
   let tokens = estimatePrompt(messages)
@@ -71,7 +78,10 @@ export function openContext({ instructions, tokensMax = 100_000, keep = 0.5, com
     const kept = compaction(turns, tokensMax * keep - estimatePrompt(prefix))
     if (kept.length === turns.length) return
     dropped += turns.length - kept.length
-    marker = { role: 'user', content: `[${dropped} earlier ${dropped === 1 ? 'turn was' : 'turns were'} left out here]` }
+    marker = {
+      role: 'user',
+      content: `[${dropped} earlier ${dropped === 1 ? 'turn was' : 'turns were'} left out here]`,
+    }
     messages = [...prefix, marker, ...kept.flatMap((turn) => turn.messages)]
     tokens = estimatePrompt(messages)
     epoch++
@@ -111,5 +121,7 @@ function turnsOf(messages: readonly Message[]): Turn[] {
 
 function endsInToolCall(messages: readonly Message[]): boolean {
   const last = messages[messages.length - 1]
-  return last?.role === 'assistant' && Array.isArray(last.content) && last.content.some((part) => part.type === 'tool-call')
+  return (
+    last?.role === 'assistant' && Array.isArray(last.content) && last.content.some((part) => part.type === 'tool-call')
+  )
 }

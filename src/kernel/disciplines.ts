@@ -32,7 +32,14 @@ export interface Discipline {
   served(call: WaitingCall, tokens: number): void
 }
 
-export const disciplineNames = ['fifo', 'round-robin', 'priority', 'fair-share', 'deadline', 'attained-service'] as const
+export const disciplineNames = [
+  'fifo',
+  'round-robin',
+  'priority',
+  'fair-share',
+  'deadline',
+  'attained-service',
+] as const
 export type DisciplineName = (typeof disciplineNames)[number]
 
 export interface DisciplineOptions {
@@ -54,7 +61,12 @@ export function createDiscipline(name: DisciplineName, options: DisciplineOption
       // Who has started goes first, the oldest process before the younger ones: runs end instead of all ageing together.
       return keyed(name, (call) => (call.started ? call.spawnedAt : call.arrivedAt + NOT_STARTED_MS))
     case 'round-robin':
-      return virtualTime(name, (call) => `${call.pid}`, () => 1, () => 1)
+      return virtualTime(
+        name,
+        (call) => `${call.pid}`,
+        () => 1,
+        () => 1,
+      )
     case 'fair-share':
       return virtualTime(
         name,

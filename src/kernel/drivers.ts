@@ -93,9 +93,19 @@ export interface Store {
   lastSeq(): number
   get(table: Table, key: string): string | Uint8Array | undefined
   /** Entries with `from <= key < to`, by key, at most `limit`. Keys compare by UTF-8 bytes. */
-  range(table: Table, from: string, to: string, options?: { limit?: number; reverse?: boolean }): Iterable<readonly [key: string, value: string | Uint8Array]>
+  range(
+    table: Table,
+    from: string,
+    to: string,
+    options?: { limit?: number; reverse?: boolean },
+  ): Iterable<readonly [key: string, value: string | Uint8Array]>
   /** Entries whose key begins with one of `prefixes` and whose text holds any of `words`, best first (BM25). */
-  search(table: Table, prefixes: readonly string[], words: readonly string[], limit: number): readonly { readonly key: string; readonly score: number }[]
+  search(
+    table: Table,
+    prefixes: readonly string[],
+    words: readonly string[],
+    limit: number,
+  ): readonly { readonly key: string; readonly score: number }[]
   /** Removes the events of ended processes. */
   drop(pids: readonly Pid[]): void
   /** Wishes of other operating-system processes, oldest first; each is returned once. Absent where there can be none. */

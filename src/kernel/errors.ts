@@ -16,39 +16,159 @@ interface Entry {
 }
 
 export const errorTable = {
-  INVALID_ARGUMENT: { means: 'A call was given something it does not take.', todo: 'Pass what the message says was expected.', retry: false },
-  TOO_LARGE: { means: 'A value is larger than the limit named in the message.', todo: 'Write it to a file and pass the path, or raise the limit.', retry: false },
-  NO_SUCH_PROCESS: { means: 'No process has that pid, or it is not yours to see.', todo: 'Check the pid with `polity ps`.', retry: false },
-  NO_SUCH_PROGRAM: { means: 'No program is registered under that name and version.', todo: 'Pass it to `boot({ programs })`, or spawn the program object itself.', retry: false },
-  NO_SUCH_TOOL: { means: 'The process holds no tool of that name.', todo: 'Declare the tool in the program, or pass it to `boot({ tools })`.', retry: false },
-  NO_SUCH_MODEL: { means: 'No core serves that model.', todo: 'Name a model given to `boot({ models })`, or install the provider package that the message names.', retry: false },
+  INVALID_ARGUMENT: {
+    means: 'A call was given something it does not take.',
+    todo: 'Pass what the message says was expected.',
+    retry: false,
+  },
+  TOO_LARGE: {
+    means: 'A value is larger than the limit named in the message.',
+    todo: 'Write it to a file and pass the path, or raise the limit.',
+    retry: false,
+  },
+  NO_SUCH_PROCESS: {
+    means: 'No process has that pid, or it is not yours to see.',
+    todo: 'Check the pid with `polity ps`.',
+    retry: false,
+  },
+  NO_SUCH_PROGRAM: {
+    means: 'No program is registered under that name and version.',
+    todo: 'Pass it to `boot({ programs })`, or spawn the program object itself.',
+    retry: false,
+  },
+  NO_SUCH_TOOL: {
+    means: 'The process holds no tool of that name.',
+    todo: 'Declare the tool in the program, or pass it to `boot({ tools })`.',
+    retry: false,
+  },
+  NO_SUCH_MODEL: {
+    means: 'No core serves that model.',
+    todo: 'Name a model given to `boot({ models })`, or install the provider package that the message names.',
+    retry: false,
+  },
   NO_SUCH_FILE: { means: 'There is no file at that path.', todo: 'List the files of the process first.', retry: false },
-  NO_SUCH_NOTE: { means: 'There is no note with that id in this memory.', todo: 'Recall it first; forgotten notes stay forgotten.', retry: false },
-  NO_SUCH_SNAPSHOT: { means: 'There is no snapshot with that id in this process.', todo: 'Use an id that `snapshot` returned in this run.', retry: false },
-  ACCESS_DENIED: { means: 'No rule of the law allows this, or a rule or a person forbids it.', todo: 'The message names the rule; change the law, or ask for approval.', retry: false },
-  BUDGET_EXCEEDED: { means: 'The call would exceed a budget of the process or of an ancestor.', todo: 'Finish with what there is, or spawn with a larger budget.', retry: false },
-  LIMIT_EXCEEDED: { means: 'A limit of the machine is reached.', todo: 'Do less at once, or raise the limit that the message names.', retry: false },
-  MAILBOX_FULL: { means: 'The receiver has more waiting messages than its mailbox holds.', todo: 'Send again once the receiver has read.', retry: true },
-  OVERLOADED: { means: 'The core’s queue is full, or the call waited too long for a turn.', todo: 'Send less at once, add a core, or raise the limit.', retry: true },
-  DRIVER_FAILED: { means: 'A driver (model, embedder) answered with an error.', todo: 'Read the cause; retryable failures were already tried again.', retry: false },
-  DRIVER_INVALID: { means: 'A driver answered with something that its interface does not allow.', todo: 'Report it to the maker of the driver; the message says what was wrong.', retry: false },
-  DRIVER_TIMEOUT: { means: 'A driver did not answer in time; it was told to stop.', todo: 'Try again, or raise the time limit.', retry: true },
-  DRIVER_UNAVAILABLE: { means: 'The core’s circuit breaker is open after repeated failures, and no fallback is left.', todo: 'Wait for the provider to recover, or name a fallback model.', retry: true },
-  TOOL_FAILED: { means: 'The tool threw an error.', todo: 'The message is the tool’s own; give it to the model or mend the tool.', retry: false },
-  TOOL_INVALID: { means: 'The tool returned something that its output schema or JSON does not allow.', todo: 'Mend the tool; its output was discarded.', retry: false },
-  TOOL_TIMEOUT: { means: 'The tool did not end within its time limit; it was told to stop.', todo: 'Raise `timeoutMs` in the manifest, or make the tool faster.', retry: true },
-  IN_DOUBT: { means: 'A crash interrupted an effect that must happen once; whether it happened is not known.', todo: 'Look, then answer the question in the inbox: done, retry or fail.', retry: false },
-  NO_ANSWER: { means: 'Nobody answered the question in time, and it has no default.', todo: 'Ask again, or give the question a default.', retry: true },
+  NO_SUCH_NOTE: {
+    means: 'There is no note with that id in this memory.',
+    todo: 'Recall it first; forgotten notes stay forgotten.',
+    retry: false,
+  },
+  NO_SUCH_SNAPSHOT: {
+    means: 'There is no snapshot with that id in this process.',
+    todo: 'Use an id that `snapshot` returned in this run.',
+    retry: false,
+  },
+  ACCESS_DENIED: {
+    means: 'No rule of the law allows this, or a rule or a person forbids it.',
+    todo: 'The message names the rule; change the law, or ask for approval.',
+    retry: false,
+  },
+  BUDGET_EXCEEDED: {
+    means: 'The call would exceed a budget of the process or of an ancestor.',
+    todo: 'Finish with what there is, or spawn with a larger budget.',
+    retry: false,
+  },
+  LIMIT_EXCEEDED: {
+    means: 'A limit of the machine is reached.',
+    todo: 'Do less at once, or raise the limit that the message names.',
+    retry: false,
+  },
+  MAILBOX_FULL: {
+    means: 'The receiver has more waiting messages than its mailbox holds.',
+    todo: 'Send again once the receiver has read.',
+    retry: true,
+  },
+  OVERLOADED: {
+    means: 'The core’s queue is full, or the call waited too long for a turn.',
+    todo: 'Send less at once, add a core, or raise the limit.',
+    retry: true,
+  },
+  DRIVER_FAILED: {
+    means: 'A driver (model, embedder) answered with an error.',
+    todo: 'Read the cause; retryable failures were already tried again.',
+    retry: false,
+  },
+  DRIVER_INVALID: {
+    means: 'A driver answered with something that its interface does not allow.',
+    todo: 'Report it to the maker of the driver; the message says what was wrong.',
+    retry: false,
+  },
+  DRIVER_TIMEOUT: {
+    means: 'A driver did not answer in time; it was told to stop.',
+    todo: 'Try again, or raise the time limit.',
+    retry: true,
+  },
+  DRIVER_UNAVAILABLE: {
+    means: 'The core’s circuit breaker is open after repeated failures, and no fallback is left.',
+    todo: 'Wait for the provider to recover, or name a fallback model.',
+    retry: true,
+  },
+  TOOL_FAILED: {
+    means: 'The tool threw an error.',
+    todo: 'The message is the tool’s own; give it to the model or mend the tool.',
+    retry: false,
+  },
+  TOOL_INVALID: {
+    means: 'The tool returned something that its output schema or JSON does not allow.',
+    todo: 'Mend the tool; its output was discarded.',
+    retry: false,
+  },
+  TOOL_TIMEOUT: {
+    means: 'The tool did not end within its time limit; it was told to stop.',
+    todo: 'Raise `timeoutMs` in the manifest, or make the tool faster.',
+    retry: true,
+  },
+  IN_DOUBT: {
+    means: 'A crash interrupted an effect that must happen once; whether it happened is not known.',
+    todo: 'Look, then answer the question in the inbox: done, retry or fail.',
+    retry: false,
+  },
+  NO_ANSWER: {
+    means: 'Nobody answered the question in time, and it has no default.',
+    todo: 'Ask again, or give the question a default.',
+    retry: true,
+  },
   TIMEOUT: { means: 'The wait ended before what was waited for.', todo: 'Wait again, or longer.', retry: true },
-  KILLED: { means: 'The process was killed.', todo: 'The message says by whom; `polity fork` can start again from before.', retry: false },
-  PARENT_ENDED: { means: 'The process ended because its parent ended.', todo: 'Let the parent wait for its children.', retry: false },
-  PROGRAM_FAILED: { means: 'The program threw an error of its own.', todo: 'Mend the program; `polity fork` can resume it before the failing call.', retry: false },
-  REPLAY_MISMATCH: { means: 'The program no longer makes the calls that the journal holds.', todo: 'Run the version that made the journal, or fork before the call named in the message.', retry: false },
-  STORE_LOCKED: { means: 'Another kernel has this store open.', todo: 'Wait for it to end, or use another store file.', retry: true },
-  STORE_FAILED: { means: 'The store could not keep what was written; the kernel has halted.', todo: 'Free disk space or mend the store, then boot again and resume.', retry: true },
-  STORE_INVALID: { means: 'The file is not a store, is of another version, or is damaged.', todo: 'Name another file, or restore this one from a backup.', retry: false },
+  KILLED: {
+    means: 'The process was killed.',
+    todo: 'The message says by whom; `polity fork` can start again from before.',
+    retry: false,
+  },
+  PARENT_ENDED: {
+    means: 'The process ended because its parent ended.',
+    todo: 'Let the parent wait for its children.',
+    retry: false,
+  },
+  PROGRAM_FAILED: {
+    means: 'The program threw an error of its own.',
+    todo: 'Mend the program; `polity fork` can resume it before the failing call.',
+    retry: false,
+  },
+  REPLAY_MISMATCH: {
+    means: 'The program no longer makes the calls that the journal holds.',
+    todo: 'Run the version that made the journal, or fork before the call named in the message.',
+    retry: false,
+  },
+  STORE_LOCKED: {
+    means: 'Another kernel has this store open.',
+    todo: 'Wait for it to end, or use another store file.',
+    retry: true,
+  },
+  STORE_FAILED: {
+    means: 'The store could not keep what was written; the kernel has halted.',
+    todo: 'Free disk space or mend the store, then boot again and resume.',
+    retry: true,
+  },
+  STORE_INVALID: {
+    means: 'The file is not a store, is of another version, or is damaged.',
+    todo: 'Name another file, or restore this one from a backup.',
+    retry: false,
+  },
   KERNEL_CLOSED: { means: 'The kernel is closed.', todo: 'Boot a kernel and resume the process.', retry: true },
-  CONFIG_INVALID: { means: 'An option or a configuration file has a value that does not fit.', todo: 'Correct what the message names.', retry: false },
+  CONFIG_INVALID: {
+    means: 'An option or a configuration file has a value that does not fit.',
+    todo: 'Correct what the message names.',
+    retry: false,
+  },
 } as const satisfies Record<string, Entry>
 
 export type ErrorCode = keyof typeof errorTable
@@ -126,7 +246,14 @@ export function messageOf(error: unknown): string {
   let said: unknown = error
   try {
     if (error instanceof Error) said = error.message || error.name
-    if (typeof said !== 'string') said = inspect(said, { depth: 2, maxArrayLength: 8, maxStringLength: 200, breakLength: Infinity, customInspect: false })
+    if (typeof said !== 'string')
+      said = inspect(said, {
+        depth: 2,
+        maxArrayLength: 8,
+        maxStringLength: 200,
+        breakLength: Infinity,
+        customInspect: false,
+      })
   } catch {
     said = 'something that cannot be read'
   }

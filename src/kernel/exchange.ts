@@ -150,7 +150,8 @@ export class Exchange implements Dispatchable {
       const watch = watcher(call.process)
       if (watch === undefined) {
         const promised = core.model.doGenerate(options)
-        if (typeof promised?.then !== 'function') throw new PolityError('DRIVER_INVALID', `${core.id}: doGenerate gave no promise`)
+        if (typeof promised?.then !== 'function')
+          throw new PolityError('DRIVER_INVALID', `${core.id}: doGenerate gave no promise`)
         promised.then(
           (result) => this.#heard(stay, result, undefined),
           (error: unknown) => this.#failed(stay, error),
@@ -159,7 +160,11 @@ export class Exchange implements Dispatchable {
         const tell = (delta: string): void => {
           if (stay === this.#stay) watch(delta, call)
         }
-        streamedAnswer(core.model, options, controller.signal, tell, { partsMax: limits.streamPartsMax, bytesMax: limits.valueBytesMax, turn: clock.yield }).then(
+        streamedAnswer(core.model, options, controller.signal, tell, {
+          partsMax: limits.streamPartsMax,
+          bytesMax: limits.valueBytesMax,
+          turn: clock.yield,
+        }).then(
           (answer) => this.#heard(stay, undefined, answer),
           (error: unknown) => this.#failed(stay, error),
         )
@@ -187,7 +192,8 @@ export class Exchange implements Dispatchable {
       responseFormat: options['schema'] === undefined ? undefined : { type: 'json', schema: options['schema'] },
       tools: tools.length === 0 ? undefined : tools.map((tool) => driverTool(describe(process, tool))),
       toolChoice: options['toolChoice'],
-      providerOptions: options['providerOptions'] === undefined ? { polity } : { ...(options['providerOptions'] as object), polity },
+      providerOptions:
+        options['providerOptions'] === undefined ? { polity } : { ...(options['providerOptions'] as object), polity },
       abortSignal,
     } as unknown as LanguageModelV4CallOptions
   }
@@ -233,14 +239,26 @@ export class Exchange implements Dispatchable {
     if (status === 429) {
       this.#giveBack({ type: 'refused', headers: headersOf(fieldOf(error, 'responseHeaders')) })
       if (clock.now() - this.#call.startedAt < limits.coreWaitMs) return this.#admit()
-      const late = new PolityError('OVERLOADED', `${this.#call.core} refused the call for ${limits.coreWaitMs} ms`, { cause: error })
+      const late = new PolityError('OVERLOADED', `${this.#call.core} refused the call for ${limits.coreWaitMs} ms`, {
+        cause: error,
+      })
       return this.#next(late, late)
     }
-    this.#giveBack(isRetryable(error) ? { type: 'failed' } : { type: 'served', tokens: this.#plan.inputTokens, headers: headersOf(fieldOf(error, 'responseHeaders')) })
+    this.#giveBack(
+      isRetryable(error)
+        ? { type: 'failed' }
+        : { type: 'served', tokens: this.#plan.inputTokens, headers: headersOf(fieldOf(error, 'responseHeaders')) },
+    )
     const core = this.#plan.cores[this.#core] as Core
     // A driver that says that it failed did not sell anything. One that was late, or said nonsense, may have.
     const isLost = PolityError.isInstance(error) && (error.code === 'DRIVER_TIMEOUT' || error.code === 'DRIVER_INVALID')
-    this.#next(PolityError.isInstance(error) ? error : new PolityError('DRIVER_FAILED', `${core.id}: ${messageOf(error)}`, { cause: error }), error, isLost)
+    this.#next(
+      PolityError.isInstance(error)
+        ? error
+        : new PolityError('DRIVER_FAILED', `${core.id}: ${messageOf(error)}`, { cause: error }),
+      error,
+      isLost,
+    )
   }
 
   #giveBack(how: Release): void {
@@ -263,7 +281,14 @@ export class Exchange implements Dispatchable {
       if (!isLost) this.#goOn(isAgain)
       return
     }
-    if (isLost) call.usage = { inputTokens: this.#plan.inputTokens, cachedTokens: 0, outputTokens: this.#plan.maxOutputTokens, usd: this.#plan.reserved.usd, estimated: true }
+    if (isLost)
+      call.usage = {
+        inputTokens: this.#plan.inputTokens,
+        cachedTokens: 0,
+        outputTokens: this.#plan.maxOutputTokens,
+        usd: this.#plan.reserved.usd,
+        estimated: true,
+      }
     fail(call, error)
   }
 
@@ -272,7 +297,10 @@ export class Exchange implements Dispatchable {
     const call = this.#call
     if (isAgain) {
       // Doubling, between half and one and a half of it, so that a crowd that failed together does not come back together.
-      const pauseMs = limits.generateBackoffMs * 2 ** (this.#tries - 1) * (0.5 + randomAt(clock.seed, call.process.pid, call.n * 16 + this.#tries))
+      const pauseMs =
+        limits.generateBackoffMs *
+        2 ** (this.#tries - 1) *
+        (0.5 + randomAt(clock.seed, call.process.pid, call.n * 16 + this.#tries))
       this.#timer = clock.after(pauseMs, () => this.#admit())
     } else {
       this.#core++
@@ -301,7 +329,12 @@ const driverTools = createStamp<object>()
 function driverTool(tool: ToolDescription): object {
   let form = driverTools.get(tool)
   if (form === undefined) {
-    form = Object.freeze({ type: 'function', name: tool.name, description: tool.description, inputSchema: tool.inputSchema })
+    form = Object.freeze({
+      type: 'function',
+      name: tool.name,
+      description: tool.description,
+      inputSchema: tool.inputSchema,
+    })
     driverTools.set(tool, form)
   }
   return form

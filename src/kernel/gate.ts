@@ -38,7 +38,11 @@ export interface Gate {
 
 export function createGate(machine: Machine): Gate {
   const { limits, journal, dispatcher, access } = machine
-  const table = createTable(machine, { permit: (call) => new Promise<void>((resolve) => decided(call, () => resolve())), end, fail })
+  const table = createTable(machine, {
+    permit: (call) => new Promise<void>((resolve) => decided(call, () => resolve())),
+    end,
+    fail,
+  })
   const specOf = (call: Call): Syscall<unknown> => table[call.name] as Syscall<unknown>
 
   function invoke(process: Process, frame: number, name: CallName, given: readonly unknown[]): Promise<unknown> {
@@ -70,7 +74,9 @@ export function createGate(machine: Machine): Gate {
       call.args = checked.journal
     } catch (error) {
       // What an argument threw when it was read is the caller's, and not worth another code.
-      wrong = PolityError.isInstance(error) ? error : new PolityError('INVALID_ARGUMENT', `${call.name}: ${messageOf(error)}`)
+      wrong = PolityError.isInstance(error)
+        ? error
+        : new PolityError('INVALID_ARGUMENT', `${call.name}: ${messageOf(error)}`)
     }
     const { past } = process
     if (past === undefined) return admit(call, args, wrong)
@@ -78,7 +84,8 @@ export function createGate(machine: Machine): Gate {
     if (recorded === undefined) {
       // What a killed process did beside its kill was not heard either.
       if (past.end?.state === 'killed') return
-      if (past.end !== undefined) return machine.mismatch(process, `the program makes call ${call.n} (${call.name}); the journal ends before it`)
+      if (past.end !== undefined)
+        return machine.mismatch(process, `the program makes call ${call.n} (${call.name}); the journal ends before it`)
       return admit(call, args, wrong)
     }
     const difference = differs(recorded, call.name, call.args)
@@ -93,9 +100,13 @@ export function createGate(machine: Machine): Gate {
     if (past.end !== undefined) return
     process.open.push(call)
     // What the lost try may have cost is spent, whatever becomes of this one.
-    if (call.counted) journal.append({ type: 'call-reserve', seq: 0, at: 0, pid: process.pid, n: call.n, reserved: NOTHING })
+    if (call.counted)
+      journal.append({ type: 'call-reserve', seq: 0, at: 0, pid: process.pid, n: call.n, reserved: NOTHING })
     if (wrong !== undefined) return fail(call, wrong)
-    const leader = recorded.pid === process.pid || specOf(call).intent?.(args) !== true || call.name === 'generate' ? undefined : machine.openElsewhere(call)
+    const leader =
+      recorded.pid === process.pid || specOf(call).intent?.(args) !== true || call.name === 'generate'
+        ? undefined
+        : machine.openElsewhere(call)
     if (recorded.pid === process.pid) return revive(call, args)
     // A fork that is not kept yet does nothing outside: a crash would leave the deed without its doer.
     const goOn = (): void => whenKept(call, () => revive(call, args))
@@ -125,7 +136,14 @@ export function createGate(machine: Machine): Gate {
   /** What was set aside for a call that had started before is in the journal too. */
   function journalReserve(call: Call): void {
     const { process } = call
-    journal.append({ type: 'call-reserve', seq: 0, at: 0, pid: process.pid, n: call.n, reserved: call.reserved as Reservation })
+    journal.append({
+      type: 'call-reserve',
+      seq: 0,
+      at: 0,
+      pid: process.pid,
+      n: call.n,
+      reserved: call.reserved as Reservation,
+    })
     if (!call.counted) charge(process, STEP)
     call.counted = true
   }
@@ -150,8 +168,19 @@ export function createGate(machine: Machine): Gate {
     // Most processes have one open call: a list of one, made for it, is a sixth of an empty one that grew.
     if (process.open.length === 0) process.open = [call]
     else process.open.push(call)
-    if (process.made > limits.callsPerProcessMax) return machine.kill(process, new PolityError('LIMIT_EXCEEDED', `process ${process.pid} made ${limits.callsPerProcessMax} system calls, its limit`))
-    if (process.open.length > limits.callsOpenMax) wrong = new PolityError('LIMIT_EXCEEDED', `process ${process.pid} has ${limits.callsOpenMax} open calls, its limit`)
+    if (process.made > limits.callsPerProcessMax)
+      return machine.kill(
+        process,
+        new PolityError(
+          'LIMIT_EXCEEDED',
+          `process ${process.pid} made ${limits.callsPerProcessMax} system calls, its limit`,
+        ),
+      )
+    if (process.open.length > limits.callsOpenMax)
+      wrong = new PolityError(
+        'LIMIT_EXCEEDED',
+        `process ${process.pid} has ${limits.callsOpenMax} open calls, its limit`,
+      )
     if (wrong !== undefined) {
       start(call)
       return fail(call, wrong)
@@ -179,11 +208,18 @@ export function createGate(machine: Machine): Gate {
     if (decision === undefined || decision.effect === 'allow') return go()
     if (call.startSeq === 0) start(call)
     const what = call.name === 'call' ? `tool ${(call.args as { tool: string }).tool}` : call.name
-    const deny = (by: string) => fail(call, new PolityError('ACCESS_DENIED', `${what} is denied: ${by}`, { detail: { rule: decision.rule } }))
+    const deny = (by: string) =>
+      fail(call, new PolityError('ACCESS_DENIED', `${what} is denied: ${by}`, { detail: { rule: decision.rule } }))
     if (decision.effect === 'deny') return deny(decision.reason)
     let answer: ReturnType<Inbox['ask']>
     try {
-      answer = machine.inbox.ask(call, { kind: 'approval', text: `Allow ${what}? (${decision.reason})`, choices: ['allow', 'deny'], detail: call.args, timeoutMs: limits.askMs })
+      answer = machine.inbox.ask(call, {
+        kind: 'approval',
+        text: `Allow ${what}? (${decision.reason})`,
+        choices: ['allow', 'deny'],
+        detail: call.args,
+        timeoutMs: limits.askMs,
+      })
     } catch (error) {
       return fail(call, error)
     }
@@ -199,7 +235,16 @@ export function createGate(machine: Machine): Gate {
     const event = journal.append(
       call.reserved === undefined
         ? { type: 'call-start', seq: 0, at: 0, pid: process.pid, n: call.n, call: call.name, args: call.args }
-        : { type: 'call-start', seq: 0, at: 0, pid: process.pid, n: call.n, call: call.name, args: call.args, reserved: call.reserved },
+        : {
+            type: 'call-start',
+            seq: 0,
+            at: 0,
+            pid: process.pid,
+            n: call.n,
+            call: call.name,
+            args: call.args,
+            reserved: call.reserved,
+          },
     )
     call.startedAt = event.at
     call.startSeq = event.seq
@@ -310,7 +355,8 @@ export function createGate(machine: Machine): Gate {
       }
       call.abort(error)
       // Its forks may live on; whether its effect happened is theirs to find out, unless they end with it.
-      if (call.followers !== undefined) for (const { call: one, goOn } of call.followers) machine.clock.soon(() => one.open && goOn())
+      if (call.followers !== undefined)
+        for (const { call: one, goOn } of call.followers) machine.clock.soon(() => one.open && goOn())
     }
     return { tokens, usd }
   }
@@ -369,4 +415,3 @@ const ONE_CALL = Object.freeze({ calls: 1 })
 const STEP = Object.freeze({ steps: 1 })
 const NOTHING: Reservation = Object.freeze({ tokens: 0, usd: 0 })
 const ONE_STEP = Object.freeze({ calls: 1, steps: 1 })
-

@@ -37,7 +37,11 @@ export function createInbox(clock: Clock, limits: Limits, firstId: number): Inbo
   let lastId = firstId
 
   function ask(call: Call, { kind, text, choices, detail, timeoutMs }: QuestionInput): Promise<Answer | undefined> {
-    if (open.size >= limits.inboxMax) throw new PolityError('LIMIT_EXCEEDED', `${open.size} questions wait for people; the limit inboxMax is ${limits.inboxMax}`)
+    if (open.size >= limits.inboxMax)
+      throw new PolityError(
+        'LIMIT_EXCEEDED',
+        `${open.size} questions wait for people; the limit inboxMax is ${limits.inboxMax}`,
+      )
     const id = ++lastId
     const askedAt = clock.now()
     return new Promise((resolve) => {
@@ -48,16 +52,26 @@ export function createInbox(clock: Clock, limits: Limits, firstId: number): Inbo
         resolve(answer)
       }
       call.onAbort(() => end(undefined))
-      open.set(id, { question: { id, pid: call.process.pid, kind, text, choices, detail, askedAt, expiresAt: askedAt + timeoutMs }, end })
+      open.set(id, {
+        question: { id, pid: call.process.pid, kind, text, choices, detail, askedAt, expiresAt: askedAt + timeoutMs },
+        end,
+      })
     })
   }
 
   function answer(id: number, text: string, value?: Json): void {
     const entry = open.get(id)
-    if (entry === undefined) throw new PolityError('INVALID_ARGUMENT', `no question ${messageOf(id).slice(0, 80)} waits; waiting: ${[...open.keys()].join(', ') || 'none'}`)
+    if (entry === undefined)
+      throw new PolityError(
+        'INVALID_ARGUMENT',
+        `no question ${messageOf(id).slice(0, 80)} waits; waiting: ${[...open.keys()].join(', ') || 'none'}`,
+      )
     const { choices } = entry.question
     if (typeof text !== 'string' || (choices !== null && !choices.includes(text))) {
-      throw new PolityError('INVALID_ARGUMENT', `question ${id} takes ${choices === null ? 'a text' : choices.join(', ')}, not ${JSON.stringify(text)}`)
+      throw new PolityError(
+        'INVALID_ARGUMENT',
+        `question ${id} takes ${choices === null ? 'a text' : choices.join(', ')}, not ${JSON.stringify(text)}`,
+      )
     }
     entry.end(value === undefined ? { text } : { text, value })
   }

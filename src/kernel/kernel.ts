@@ -44,7 +44,24 @@ import { createGate } from './gate.ts'
 import type { Machine } from './syscalls.ts'
 import { checkSpawnOptions } from './syscalls.ts'
 import { createTools, describeTool } from './tools.ts'
-import type { Budget, CallEnd, JournalEvent, Json, ModelChoice, Pid, Price, ProcessInfo, ProcessStart, Program, Question, RunEvent, SpawnOptions, Sys, Tool, Usage } from './types.ts'
+import type {
+  Budget,
+  CallEnd,
+  JournalEvent,
+  Json,
+  ModelChoice,
+  Pid,
+  Price,
+  ProcessInfo,
+  ProcessStart,
+  Program,
+  Question,
+  RunEvent,
+  SpawnOptions,
+  Sys,
+  Tool,
+  Usage,
+} from './types.ts'
 import type { Watch } from './watch.ts'
 import { createWatch } from './watch.ts'
 
@@ -102,7 +119,11 @@ export interface ReplayReport {
 /** The kernel as doors hold it. */
 export interface Kernel {
   readonly limits: Limits
-  spawn<Input, Output>(program: Program<Input, Output> | ((sys: Sys, input: Input) => Promise<Output>) | string, input: Input, options?: SpawnOptions): Run<Output>
+  spawn<Input, Output>(
+    program: Program<Input, Output> | ((sys: Sys, input: Input) => Promise<Output>) | string,
+    input: Input,
+    options?: SpawnOptions,
+  ): Run<Output>
   /** The run of a process that runs, stopped or ended lately; throws `NO_SUCH_PROCESS`. */
   run(pid: Pid): Run
   /** Lives the journal of a process again, with its descendants, and goes on. @default every process that was stopped */
@@ -205,7 +226,8 @@ export function createKernel(options: KernelOptions): Kernel {
     defaultModel: options.model ?? Object.keys(options.models ?? {})[0],
     volatile: store.durability === 'memory',
     program: (given) => findProgram(given),
-    spawn: (parent, call, program, input, spawnOptions) => start({ parent, call, program, input, options: spawnOptions }),
+    spawn: (parent, call, program, input, spawnOptions) =>
+      start({ parent, call, program, input, options: spawnOptions }),
     fork: forkInside,
     restore,
     kill: (process, error) => finish(process, 'killed', undefined, toErrorData(error)),
@@ -217,15 +239,27 @@ export function createKernel(options: KernelOptions): Kernel {
       return undefined
     },
     find,
-    named: (process, name) => [...table.values()].filter((one) => one.start.name === name && one.principal === process.principal && one.state === 'running'),
+    named: (process, name) =>
+      [...table.values()].filter(
+        (one) => one.start.name === name && one.principal === process.principal && one.state === 'running',
+      ),
     waited(child, waiter) {
       if (child.parent === waiter && waiter.children?.delete(child) === true) retire(child)
     },
-    replayed: (process) => replays.get(process)?.({ same: process.past?.end?.state === 'killed', difference: 'the program goes on where the journal has its end', calls: process.made }),
+    replayed: (process) =>
+      replays.get(process)?.({
+        same: process.past?.end?.state === 'killed',
+        difference: 'the program goes on where the journal has its end',
+        calls: process.made,
+      }),
     mismatch(process, message) {
       const told = replays.get(process)
       if (told !== undefined) told({ same: false, difference: message, calls: process.past?.learned ?? 0 })
-      else stop(process, { code: 'REPLAY_MISMATCH', message: `process ${process.pid} (${process.program.name} ${process.program.version}): ${message}` })
+      else
+        stop(process, {
+          code: 'REPLAY_MISMATCH',
+          message: `process ${process.pid} (${process.program.name} ${process.program.version}): ${message}`,
+        })
     },
   }
   const gate: Gate = createGate(machine)
@@ -240,34 +274,69 @@ export function createKernel(options: KernelOptions): Kernel {
   function findProgram(given: Program | ((sys: Sys, input: never) => Promise<unknown>) | string): Program {
     if (typeof given === 'string') {
       const found = programs.get(given) ?? [...programs.values()].findLast((one) => one.name === given)
-      if (found === undefined) throw new PolityError('NO_SUCH_PROGRAM', `no program "${given.slice(0, 200)}" is registered; there are ${[...programs.keys()].join(', ') || 'none'}`)
+      if (found === undefined)
+        throw new PolityError(
+          'NO_SUCH_PROGRAM',
+          `no program "${given.slice(0, 200)}" is registered; there are ${[...programs.keys()].join(', ') || 'none'}`,
+        )
       return found
     }
-    const program = (typeof given === 'function' ? { name: given.name || 'anonymous', version: '1', tools: [], model: undefined, run: given } : given) as Program
-    if (typeof program !== 'object' || program === null || typeof program.run !== 'function' || typeof program.name !== 'string' || program.name === '') {
-      throw new PolityError('INVALID_ARGUMENT', 'spawn takes a program made by defineProgram or defineAgent, the name of a registered one, or an async function')
+    const program = (
+      typeof given === 'function'
+        ? { name: given.name || 'anonymous', version: '1', tools: [], model: undefined, run: given }
+        : given
+    ) as Program
+    if (
+      typeof program !== 'object' ||
+      program === null ||
+      typeof program.run !== 'function' ||
+      typeof program.name !== 'string' ||
+      program.name === ''
+    ) {
+      throw new PolityError(
+        'INVALID_ARGUMENT',
+        'spawn takes a program made by defineProgram or defineAgent, the name of a registered one, or an async function',
+      )
     }
     const key = `${program.name}@${program.version}`
     if (programs.get(key) !== program) {
-      if (typeof program.version !== 'string' || program.version.length > VERSION_CHARS_MAX || !Array.isArray(program.tools) || program.tools.length > TOOLS_MAX || [...program.tools].some((tool) => typeof tool?.name !== 'string')) {
-        throw new PolityError('INVALID_ARGUMENT', `program ${program.name.slice(0, 200)} takes a version, a short text, and a list of tools; defineProgram sets both`)
+      if (
+        typeof program.version !== 'string' ||
+        program.version.length > VERSION_CHARS_MAX ||
+        !Array.isArray(program.tools) ||
+        program.tools.length > TOOLS_MAX ||
+        [...program.tools].some((tool) => typeof tool?.name !== 'string')
+      ) {
+        throw new PolityError(
+          'INVALID_ARGUMENT',
+          `program ${program.name.slice(0, 200)} takes a version, a short text, and a list of tools; defineProgram sets both`,
+        )
       }
       programs.delete(key)
       programs.set(key, program)
       const waiting = unnamed.get(key)
       unnamed.delete(key)
-      for (const process of waiting ?? []) if (process.state === 'stopped') goOnFromJournal(process, startOf(process.pid))
+      for (const process of waiting ?? [])
+        if (process.state === 'stopped') goOnFromJournal(process, startOf(process.pid))
     }
     return program
   }
 
-  function heldTools(program: Program, parent: Process | undefined, names: readonly string[] | undefined): ReadonlyMap<string, Tool> {
+  function heldTools(
+    program: Program,
+    parent: Process | undefined,
+    names: readonly string[] | undefined,
+  ): ReadonlyMap<string, Tool> {
     if (parent === undefined && names === undefined && program.tools.length === 0) return kernelTools
     const declared = new Map(program.tools.map((tool) => [tool.name, tool]))
     const available = parent?.tools ?? new Map([...kernelTools, ...declared])
     if (parent !== undefined) {
       for (const name of declared.keys()) {
-        if (!available.has(name)) throw new PolityError('ACCESS_DENIED', `program ${program.name} declares tool "${name}", which its parent, process ${parent.pid}, does not hold`)
+        if (!available.has(name))
+          throw new PolityError(
+            'ACCESS_DENIED',
+            `program ${program.name} declares tool "${name}", which its parent, process ${parent.pid}, does not hold`,
+          )
       }
     }
     const wanted = names ?? (parent !== undefined && declared.size > 0 ? [...declared.keys()] : undefined)
@@ -282,17 +351,33 @@ export function createKernel(options: KernelOptions): Kernel {
     if (event.parent !== null) {
       const [parent] = table.has(event.parent) ? [] : store.events(event.parent)
       // A parent whose journal was removed: its tools are found by name among all that are known.
-      parentTools = table.get(event.parent)?.tools ?? (parent?.type === 'process-start' ? toolsOf(parent) : new Map([...[...programs.values()].flatMap((one) => one.tools.map((tool) => [tool.name, tool] as const)), ...kernelTools]))
+      parentTools =
+        table.get(event.parent)?.tools ??
+        (parent?.type === 'process-start'
+          ? toolsOf(parent)
+          : new Map([
+              ...[...programs.values()].flatMap((one) => one.tools.map((tool) => [tool.name, tool] as const)),
+              ...kernelTools,
+            ]))
     }
-    const available = parentTools ?? new Map([...kernelTools, ...program.tools.map((tool) => [tool.name, tool] as const)])
+    const available =
+      parentTools ?? new Map([...kernelTools, ...program.tools.map((tool) => [tool.name, tool] as const)])
     return pick(program, available, event.tools)
   }
 
-  function pick(program: Program, available: ReadonlyMap<string, Tool>, names: readonly string[]): ReadonlyMap<string, Tool> {
+  function pick(
+    program: Program,
+    available: ReadonlyMap<string, Tool>,
+    names: readonly string[],
+  ): ReadonlyMap<string, Tool> {
     return new Map(
       names.map((name) => {
         const tool = available.get(name)
-        if (tool === undefined) throw new PolityError('NO_SUCH_TOOL', `a process of ${program.name} cannot be given tool "${name}"; available are ${[...available.keys()].join(', ') || 'none'}`)
+        if (tool === undefined)
+          throw new PolityError(
+            'NO_SUCH_TOOL',
+            `a process of ${program.name} cannot be given tool "${name}"; available are ${[...available.keys()].join(', ') || 'none'}`,
+          )
         return [name, tool]
       }),
     )
@@ -309,9 +394,25 @@ export function createKernel(options: KernelOptions): Kernel {
     readonly fork?: { readonly of: Process | ProcessHead; readonly seq: number; readonly call: number | null }
   }
 
-  function start({ program, input, options: spawnOptions, parent, call, fork, held = heldTools(program, parent, spawnOptions.tools) }: Start): Process {
-    if (live >= limits.processesLiveMax) throw new PolityError('LIMIT_EXCEEDED', `${live} processes run; the limit processesLiveMax is ${limits.processesLiveMax}`)
-    if (parent !== undefined && parent.depth + 1 >= limits.processDepthMax) throw new PolityError('LIMIT_EXCEEDED', `process ${parent.pid} is ${parent.depth + 1} deep; the limit processDepthMax is ${limits.processDepthMax}`)
+  function start({
+    program,
+    input,
+    options: spawnOptions,
+    parent,
+    call,
+    fork,
+    held = heldTools(program, parent, spawnOptions.tools),
+  }: Start): Process {
+    if (live >= limits.processesLiveMax)
+      throw new PolityError(
+        'LIMIT_EXCEEDED',
+        `${live} processes run; the limit processesLiveMax is ${limits.processesLiveMax}`,
+      )
+    if (parent !== undefined && parent.depth + 1 >= limits.processDepthMax)
+      throw new PolityError(
+        'LIMIT_EXCEEDED',
+        `process ${parent.pid} is ${parent.depth + 1} deep; the limit processDepthMax is ${limits.processDepthMax}`,
+      )
     const pid = journal.lastSeq + 1
     const event = journal.append({
       type: 'process-start',
@@ -329,7 +430,10 @@ export function createKernel(options: KernelOptions): Kernel {
       budget: spawnOptions.budget ?? NO_BUDGET,
       tools: held === kernelTools ? kernelToolNames : [...held.keys()],
       seed: Math.floor(randomAt(clock.seed, pid, 0) * 2 ** 32),
-      forkOf: fork === undefined ? null : { pid: 'pid' in fork.of ? fork.of.pid : fork.of.start.pid, seq: fork.seq, call: fork.call },
+      forkOf:
+        fork === undefined
+          ? null
+          : { pid: 'pid' in fork.of ? fork.of.pid : fork.of.start.pid, seq: fork.seq, call: fork.call },
     }) as ProcessStart
     if (event.forkOf !== null) forkOrigins.set(event.forkOf.pid, (forkOrigins.get(event.forkOf.pid) ?? 0) + 1)
     const process = toProcess(event, program, parent, held)
@@ -339,7 +443,12 @@ export function createKernel(options: KernelOptions): Kernel {
   }
 
   /** A process as its start event says; in the table, not yet running. */
-  function toProcess(event: ProcessStart, program: Program, parent: Process | undefined, held: ReadonlyMap<string, Tool>): Process {
+  function toProcess(
+    event: ProcessStart,
+    program: Program,
+    parent: Process | undefined,
+    held: ReadonlyMap<string, Tool>,
+  ): Process {
     const process = new Process(event, { parent, program, tools: held, branch: branchOf(event) }, learn)
     table.set(process.pid, process)
     if (parent !== undefined) (parent.children ??= new Set()).add(process)
@@ -353,7 +462,10 @@ export function createKernel(options: KernelOptions): Kernel {
     const origin = table.get(pid) ?? ghost(pid)
     if (origin === undefined) return undefined
     const id = `fork ${event.pid}`
-    return { files: { id, base: { space: origin.files, before: seq } }, notes: { id, base: { space: origin.notes, before: seq } } }
+    return {
+      files: { id, base: { space: origin.files, before: seq } },
+      notes: { id, base: { space: origin.notes, before: seq } },
+    }
   }
 
   /** A process of which only the journal is left, with the parents that its spaces come from. */
@@ -366,7 +478,15 @@ export function createKernel(options: KernelOptions): Kernel {
 
   /** The registered program, or a stand-in that cannot run. */
   function programOf({ program, version }: ProcessStart): Program {
-    return programs.get(`${program}@${version}`) ?? { name: program, version, tools: [], model: undefined, run: () => Promise.reject(new Error('not registered')) }
+    return (
+      programs.get(`${program}@${version}`) ?? {
+        name: program,
+        version,
+        tools: [],
+        model: undefined,
+        run: () => Promise.reject(new Error('not registered')),
+      }
+    )
   }
 
   function run(process: Process): void {
@@ -374,7 +494,11 @@ export function createKernel(options: KernelOptions): Kernel {
     const { wallMs } = process.budget
     if (wallMs !== undefined) {
       process.wallTimer = clock.after(Math.max(0, process.startedAt + wallMs - clock.now()), () => {
-        finish(process, 'killed', undefined, { code: 'BUDGET_EXCEEDED', message: `process ${process.pid} had a budget of ${wallMs} ms`, detail: { pid: process.pid, kind: 'wallMs' } })
+        finish(process, 'killed', undefined, {
+          code: 'BUDGET_EXCEEDED',
+          message: `process ${process.pid} had a budget of ${wallMs} ms`,
+          detail: { pid: process.pid, kind: 'wallMs' },
+        })
       })
     }
     dispatcher.wake(process)
@@ -411,8 +535,17 @@ export function createKernel(options: KernelOptions): Kernel {
     const told = replays.get(process)
     if (told === undefined) return finish(process, 'done', value, undefined)
     const was = process.past?.end
-    const same = was?.state === 'killed' || (was?.state === 'done' && JSON.stringify(was.value) === JSON.stringify(value))
-    told(same ? { same, calls: process.made } : { same, calls: process.made, difference: `the journal ends with ${was?.state ?? 'nothing'}; the program returns something else` })
+    const same =
+      was?.state === 'killed' || (was?.state === 'done' && JSON.stringify(was.value) === JSON.stringify(value))
+    told(
+      same
+        ? { same, calls: process.made }
+        : {
+            same,
+            calls: process.made,
+            difference: `the journal ends with ${was?.state ?? 'nothing'}; the program returns something else`,
+          },
+    )
   }
 
   function exitWith(process: Process, error: ErrorData): void {
@@ -421,7 +554,11 @@ export function createKernel(options: KernelOptions): Kernel {
     if (told === undefined) return finish(process, 'failed', undefined, error)
     const was = process.past?.end
     const same = was?.state === 'killed' || (was?.state === 'failed' && was.error?.code === error.code)
-    told(same ? { same, calls: process.made } : { same, calls: process.made, difference: `the program throws: ${error.message}` })
+    told(
+      same
+        ? { same, calls: process.made }
+        : { same, calls: process.made, difference: `the program throws: ${error.message}` },
+    )
   }
 
   /** Whether the program ended before it made all the calls that its journal has. */
@@ -432,27 +569,42 @@ export function createKernel(options: KernelOptions): Kernel {
     return true
   }
 
-  function finish(process: Process, state: 'done' | 'failed' | 'killed', value: Json | undefined, error: ErrorData | undefined): void {
+  function finish(
+    process: Process,
+    state: 'done' | 'failed' | 'killed',
+    value: Json | undefined,
+    error: ErrorData | undefined,
+  ): void {
     // Whoever is told of the end may want to end it too (an abort listener of a tool).
     if (process.ended || process.ending) return
     if (journal.halted !== undefined) return
     process.ending = true
     const wasRunning = process.state === 'running'
     process.wallTimer?.cancel()
-    if (process.open.length > 0) gate.cancel(process, error === undefined ? new PolityError('KILLED', 'its process ended') : fromErrorData(error))
+    if (process.open.length > 0)
+      gate.cancel(process, error === undefined ? new PolityError('KILLED', 'its process ended') : fromErrorData(error))
     // Promise: what a parent's end reaches, it reaches first.
     if (process.children !== undefined) {
       for (const child of process.children) {
-        if (!child.ended) finish(child, 'killed', undefined, { code: 'PARENT_ENDED', message: `its parent, process ${process.pid}, ended` })
+        if (!child.ended)
+          finish(child, 'killed', undefined, {
+            code: 'PARENT_ENDED',
+            message: `its parent, process ${process.pid}, ended`,
+          })
         retire(child)
       }
       process.children = undefined
     }
     const used = { ...process.used }
     const { at } = journal.append(
-      error === undefined ? { type: 'process-end', pid: process.pid, state, value: value ?? null, usage: used } : { type: 'process-end', pid: process.pid, state, error, usage: used },
+      error === undefined
+        ? { type: 'process-end', pid: process.pid, state, value: value ?? null, usage: used }
+        : { type: 'process-end', pid: process.pid, state, error, usage: used },
     )
-    transition(process, error === undefined ? { type: 'end', state, at, value: value ?? null } : { type: 'end', state, at, error })
+    transition(
+      process,
+      error === undefined ? { type: 'end', state, at, value: value ?? null } : { type: 'end', state, at, error },
+    )
     if (wasRunning) live--
     const { onEnd, parent } = process
     process.onEnd = undefined
@@ -486,7 +638,11 @@ export function createKernel(options: KernelOptions): Kernel {
   }
 
   function collect(keep: number): number {
-    if (typeof keep !== 'number' || !(keep >= 0)) throw new PolityError('INVALID_ARGUMENT', `collect takes how many journals stay, not ${messageOf(keep).slice(0, 80)}`)
+    if (typeof keep !== 'number' || !(keep >= 0))
+      throw new PolityError(
+        'INVALID_ARGUMENT',
+        `collect takes how many journals stay, not ${messageOf(keep).slice(0, 80)}`,
+      )
     const over = kept.length - keep
     if (over <= 0) return 0
     const gone = kept.slice(0, over)
@@ -513,7 +669,12 @@ export function createKernel(options: KernelOptions): Kernel {
       removedUsage.set(parent, sum(removedUsage.get(parent), last.usage))
       parents.add(parent)
     }
-    for (const parent of parents) journal.put({ table: 'meta', key: removedKey(parent), value: JSON.stringify({ usage: removedUsage.get(parent), pids }) })
+    for (const parent of parents)
+      journal.put({
+        table: 'meta',
+        key: removedKey(parent),
+        value: JSON.stringify({ usage: removedUsage.get(parent), pids }),
+      })
     journal.whenKept((error) => {
       if (error !== undefined || closed !== undefined) return
       try {
@@ -537,11 +698,13 @@ export function createKernel(options: KernelOptions): Kernel {
   function originPast({ pid, seq, call }: NonNullable<ProcessStart['forkOf']>): Past {
     const events = store.events(pid)
     const head = events[0]
-    if (head?.type !== 'process-start') throw new PolityError('NO_SUCH_PROCESS', `the journal of process ${pid}, from which this one was forked, is gone`)
+    if (head?.type !== 'process-start')
+      throw new PolityError('NO_SUCH_PROCESS', `the journal of process ${pid}, from which this one was forked, is gone`)
     const origin = head.forkOf === null ? undefined : originPast(head.forkOf)
     const before = events.filter((event) => event.seq < seq)
     const forking = call === null ? undefined : events.find((event) => event.type === 'call-start' && event.seq === seq)
-    if (forking !== undefined) before.push(forking, { type: 'call-end', seq, at: forking.at, pid, n: call as number, value: 0 })
+    if (forking !== undefined)
+      before.push(forking, { type: 'call-end', seq, at: forking.at, pid, n: call as number, value: 0 })
     const forked = { pid: head.pid, seed: head.seed }
     return pastOf(before, origin === undefined ? { forking: forked } : { origin, forking: forked })
   }
@@ -561,7 +724,10 @@ export function createKernel(options: KernelOptions): Kernel {
       const end = error === undefined ? { value: value ?? null } : { error }
       return journal.append({ type: 'call-end', pid: process.pid, n, ...end }) as CallEnd
     })
-    const whole = adopted.length === 0 ? past : { ...past, ends: [...past.ends, ...adopted], ended: new Set([...past.ended, ...adopted.map((one) => one.n)]) }
+    const whole =
+      adopted.length === 0
+        ? past
+        : { ...past, ends: [...past.ends, ...adopted], ended: new Set([...past.ended, ...adopted.map((one) => one.n)]) }
     transition(process, { type: 'restart', past: { ...whole, counted: new Set() } })
   }
 
@@ -579,14 +745,21 @@ export function createKernel(options: KernelOptions): Kernel {
       parent,
       call: call.n,
       // A fork of a fork that was open when it was forked itself goes back to where that call was made.
-      fork: { of: call.startPid === parent.pid ? parent : { start: startOf(call.startPid) }, seq: call.startSeq, call: call.n },
+      fork: {
+        of: call.startPid === parent.pid ? parent : { start: startOf(call.startPid) },
+        seq: call.startSeq,
+        call: call.n,
+      },
     })
     goOn(child, store.events(call.startPid))
     // At once: a child and the end of its fork are kept together, or a resumed parent would fork it again.
     gate.end(call, child.pid)
   }
 
-  async function fork(pid: Pid, { at, budget, priority }: { at?: number; budget?: Budget; priority?: number } = {}): Promise<Run> {
+  async function fork(
+    pid: Pid,
+    { at, budget, priority }: { at?: number; budget?: Budget; priority?: number } = {},
+  ): Promise<Run> {
     checkOpen()
     await journal.flush()
     checkOpen()
@@ -595,16 +768,28 @@ export function createKernel(options: KernelOptions): Kernel {
     if (head?.type !== 'process-start') throw noSuchProcess(pid)
     const past = pastOfProcess(head)
     if (at !== undefined && (!Number.isInteger(at) || at < 0 || at > past.starts.length)) {
-      throw new PolityError('INVALID_ARGUMENT', `process ${pid} made ${past.starts.length} system calls; fork takes a call from 0 to ${past.starts.length}, not ${messageOf(at).slice(0, 80)}`)
+      throw new PolityError(
+        'INVALID_ARGUMENT',
+        `process ${pid} made ${past.starts.length} system calls; fork takes a call from 0 to ${past.starts.length}, not ${messageOf(at).slice(0, 80)}`,
+      )
     }
     const cut = at === undefined ? undefined : past.starts[at]
     // What is not kept yet is not of its past, now or after a crash.
     const seq = cut?.seq ?? past.end?.seq ?? store.lastSeq() + 1
-    if (cut !== undefined && cut.pid !== pid) throw new PolityError('INVALID_ARGUMENT', `call ${at} of process ${pid} was made before it was forked from process ${cut.pid}: fork that one`)
+    if (cut !== undefined && cut.pid !== pid)
+      throw new PolityError(
+        'INVALID_ARGUMENT',
+        `call ${at} of process ${pid} was made before it was forked from process ${cut.pid}: fork that one`,
+      )
     const child = start({
       program: findProgram(`${head.program}@${head.version}`),
       input: head.input,
-      options: checkSpawnOptions({ principal: head.principal, priority: priority ?? head.priority, budget: budget ?? head.budget, name: head.name ?? undefined }),
+      options: checkSpawnOptions({
+        principal: head.principal,
+        priority: priority ?? head.priority,
+        budget: budget ?? head.budget,
+        name: head.name ?? undefined,
+      }),
       held: toolsOf(head),
       fork: { of: { start: head }, seq, call: null },
     })
@@ -622,14 +807,21 @@ export function createKernel(options: KernelOptions): Kernel {
     const past = pastOfProcess(startOf(process.pid))
     const taken = past.starts[n]
     const before = past.ends.find((end) => end.n === n)
-    if (taken?.call !== 'snapshot' || before === undefined || (before.value as { id?: string } | undefined)?.id !== id) throw unknown()
+    if (taken?.call !== 'snapshot' || before === undefined || (before.value as { id?: string } | undefined)?.id !== id)
+      throw unknown()
     // Files and notes as they were when the snapshot was made, however often it was restored since.
-    const made = store.events(taken.pid).find((event) => event.type === 'call-end' && event.n === n && event.seq > taken.seq)
+    const made = store
+      .events(taken.pid)
+      .find((event) => event.type === 'call-end' && event.n === n && event.seq > taken.seq)
     const cut = made?.seq ?? before.seq
     const charged = gate.cancel(process, new PolityError('KILLED', 'its process went back to a snapshot'))
     if (process.children !== undefined) {
       for (const child of process.children) {
-        if ((past.starts[child.start.parentCall ?? -1]?.seq ?? Infinity) > before.seq) finish(child, 'killed', undefined, { code: 'PARENT_ENDED', message: `its parent, process ${process.pid}, went back to before it` })
+        if ((past.starts[child.start.parentCall ?? -1]?.seq ?? Infinity) > before.seq)
+          finish(child, 'killed', undefined, {
+            code: 'PARENT_ENDED',
+            message: `its parent, process ${process.pid}, went back to before it`,
+          })
       }
     }
     const isOwn = (pid: Pid) => descends(pid, process)
@@ -637,7 +829,11 @@ export function createKernel(options: KernelOptions): Kernel {
     memory.rollBack(process.notes, cut, isOwn)
     const restored = ((before.value as { restored?: number }).restored ?? 0) + 1
     const value = { id, restored }
-    journal.append(charged.tokens === 0 ? { type: 'process-rewind', pid: process.pid, n, value } : { type: 'process-rewind', pid: process.pid, n, value, charged })
+    journal.append(
+      charged.tokens === 0
+        ? { type: 'process-rewind', pid: process.pid, n, value }
+        : { type: 'process-rewind', pid: process.pid, n, value, charged },
+    )
     // Nothing that the old frame still does may follow the rewind in the journal.
     transition(process, { type: 'leave' })
     const left = process.frame
@@ -662,7 +858,8 @@ export function createKernel(options: KernelOptions): Kernel {
         removedWith(start.pid)
       } else {
         // A parent that goes on may still wait for it.
-        if (start.parent === null || !unfinishedPids.has(start.parent)) kept.push({ pid: start.pid, parent: start.parent })
+        if (start.parent === null || !unfinishedPids.has(start.parent))
+          kept.push({ pid: start.pid, parent: start.parent })
         if (start.parent !== null && !removedWith(start.parent).includes(start.pid)) {
           const list = endedUsage.get(start.parent)
           if (list === undefined) endedUsage.set(start.parent, [end.usage])
@@ -680,7 +877,10 @@ export function createKernel(options: KernelOptions): Kernel {
         // Told by `resume`, which needs them.
       }
       const process = toProcess(event, program, parent, held)
-      transition(process, { type: 'stop', error: { code: 'KERNEL_CLOSED', message: 'the kernel that ran it is gone; resume it' } })
+      transition(process, {
+        type: 'stop',
+        error: { code: 'KERNEL_CLOSED', message: 'the kernel that ran it is gone; resume it' },
+      })
       charge(process, ownUsage(store.events(event.pid)))
       if (parent !== undefined) charge(parent, { children: 1 })
       for (const usage of endedUsage.get(event.pid) ?? []) charge(process, { ...usage, children: usage.children + 1 })
@@ -693,7 +893,8 @@ export function createKernel(options: KernelOptions): Kernel {
       let pids = removedPids.get(parent)
       if (pids === undefined) {
         const noted = store.get('meta', removedKey(parent))
-        const { usage, pids: said } = noted === undefined ? { pids: [] } : (JSON.parse(noted as string) as { usage: Usage; pids: readonly Pid[] })
+        const { usage, pids: said } =
+          noted === undefined ? { pids: [] } : (JSON.parse(noted as string) as { usage: Usage; pids: readonly Pid[] })
         if (usage !== undefined) removedUsage.set(parent, usage)
         removedPids.set(parent, (pids = said))
       }
@@ -703,7 +904,9 @@ export function createKernel(options: KernelOptions): Kernel {
 
   function resume(pid?: Pid): readonly Run[] {
     checkOpen()
-    const stopped = [...table.values()].filter((process) => process.state === 'stopped' && (pid === undefined || isWithin(process, pid)))
+    const stopped = [...table.values()].filter(
+      (process) => process.state === 'stopped' && (pid === undefined || isWithin(process, pid)),
+    )
     if (pid !== undefined && stopped.length === 0) {
       const process = table.get(pid)
       if (process !== undefined && !process.ended) return [toRun(process)]
@@ -751,7 +954,8 @@ export function createKernel(options: KernelOptions): Kernel {
     checkOpen()
     const event = startOf(pid)
     const past = pastOfProcess(event)
-    if (past.end === undefined) throw new PolityError('INVALID_ARGUMENT', `process ${pid} has not ended; replay compares whole runs`)
+    if (past.end === undefined)
+      throw new PolityError('INVALID_ARGUMENT', `process ${pid} has not ended; replay compares whole runs`)
     const program = findProgram(`${event.program}@${event.version}`)
     const held = toolsOf(event)
     const shadow = new Process(event, { parent: undefined, program, tools: held }, learn)
@@ -779,7 +983,12 @@ export function createKernel(options: KernelOptions): Kernel {
     const last = store.events(pid).at(-1)
     const process = last?.type === 'process-end' ? ghost(pid) : undefined
     if (last?.type !== 'process-end' || process === undefined) return undefined
-    transition(process, last.error === undefined ? { type: 'end', state: last.state, at: last.at, value: last.value ?? null } : { type: 'end', state: last.state, at: last.at, error: last.error })
+    transition(
+      process,
+      last.error === undefined
+        ? { type: 'end', state: last.state, at: last.at, value: last.value ?? null }
+        : { type: 'end', state: last.state, at: last.at, error: last.error },
+    )
     Object.assign(process.used, last.usage)
     return process
   }
@@ -842,7 +1051,10 @@ export function createKernel(options: KernelOptions): Kernel {
       if (process === undefined && store.events(pid).length === 0) throw noSuchProcess(pid)
       return
     }
-    finish(process, 'killed', undefined, { code: 'KILLED', message: reason === undefined ? 'killed from outside' : `killed from outside: ${reason}` })
+    finish(process, 'killed', undefined, {
+      code: 'KILLED',
+      message: reason === undefined ? 'killed from outside' : `killed from outside: ${reason}`,
+    })
   }
 
   function onCommit(events: readonly JournalEvent[]): void {
@@ -893,7 +1105,15 @@ export function createKernel(options: KernelOptions): Kernel {
     try {
       if (command === 'kill' && pid !== undefined) kill(pid, text)
       else if (command === 'answer' && id !== undefined && text !== undefined) inbox.answer(id, text)
-      else if (command === 'status') store.publishStatus?.(JSON.stringify({ at: clock.now(), processes: ps().slice(-STATUS_MAX), cores: coreInfos(), questions: inbox.questions }))
+      else if (command === 'status')
+        store.publishStatus?.(
+          JSON.stringify({
+            at: clock.now(),
+            processes: ps().slice(-STATUS_MAX),
+            cores: coreInfos(),
+            questions: inbox.questions,
+          }),
+        )
     } catch (error) {
       // A wish from outside that cannot be granted (an ended pid, an answered question) harms nobody here.
       warn(`the command ${command} from outside was not obeyed`, error)
@@ -926,13 +1146,34 @@ export function createKernel(options: KernelOptions): Kernel {
   function createCores(): Map<string, Core> {
     const made = new Map<string, Core>()
     const name = options.discipline ?? 'attained-service'
-    if (!disciplineNames.includes(name)) throw new PolityError('CONFIG_INVALID', `discipline takes ${disciplineNames.join(', ')}, not ${JSON.stringify(name)}`)
+    if (!disciplineNames.includes(name))
+      throw new PolityError(
+        'CONFIG_INVALID',
+        `discipline takes ${disciplineNames.join(', ')}, not ${JSON.stringify(name)}`,
+      )
     for (const [id, given] of Object.entries(options.models ?? {})) {
-      const { model, ...more } = typeof given === 'object' && given !== null && 'model' in given ? given : { model: given }
-      if (model?.specificationVersion !== 'v4' || typeof model.doGenerate !== 'function' || typeof model.doStream !== 'function') {
-        throw new PolityError('CONFIG_INVALID', `model "${id}" must be a LanguageModelV4 of the AI SDK 7, not ${model?.specificationVersion ?? typeof model}; update the provider package`)
+      const { model, ...more } =
+        typeof given === 'object' && given !== null && 'model' in given ? given : { model: given }
+      if (
+        model?.specificationVersion !== 'v4' ||
+        typeof model.doGenerate !== 'function' ||
+        typeof model.doStream !== 'function'
+      ) {
+        throw new PolityError(
+          'CONFIG_INVALID',
+          `model "${id}" must be a LanguageModelV4 of the AI SDK 7, not ${model?.specificationVersion ?? typeof model}; update the provider package`,
+        )
       }
-      made.set(id, scheduler.createCore({ ...more, id, model, price: checkPrice(id, options.prices?.[id] ?? more.price), discipline: createDiscipline(name, options.disciplineOptions) }))
+      made.set(
+        id,
+        scheduler.createCore({
+          ...more,
+          id,
+          model,
+          price: checkPrice(id, options.prices?.[id] ?? more.price),
+          discipline: createDiscipline(name, options.disciplineOptions),
+        }),
+      )
     }
     return made
   }
@@ -941,7 +1182,13 @@ export function createKernel(options: KernelOptions): Kernel {
     limits,
     spawn(program, input, spawnOptions) {
       checkOpen()
-      return toRun(start({ program: findProgram(program as Program), input: toPlain(input, 'spawn: input', limits.valueBytesMax), options: checkSpawnOptions(spawnOptions) }))
+      return toRun(
+        start({
+          program: findProgram(program as Program),
+          input: toPlain(input, 'spawn: input', limits.valueBytesMax),
+          options: checkSpawnOptions(spawnOptions),
+        }),
+      )
     },
     run(pid) {
       const process = table.get(pid) ?? loadEnded(pid)
@@ -985,7 +1232,10 @@ function removedKey(parent: Pid): string {
 }
 
 /** With the child itself counted. */
-function sum(before: Usage | undefined, { inputTokens, cachedTokens, outputTokens, usd, steps, calls, children }: Usage): Usage {
+function sum(
+  before: Usage | undefined,
+  { inputTokens, cachedTokens, outputTokens, usd, steps, calls, children }: Usage,
+): Usage {
   return {
     inputTokens: (before?.inputTokens ?? 0) + inputTokens,
     cachedTokens: (before?.cachedTokens ?? 0) + cachedTokens,
@@ -1019,13 +1269,21 @@ function checkPrice(model: string, price: Price | undefined): Price | undefined 
   if (price === undefined) return undefined
   const { input, output, cached = 0 } = price
   if ([input, output, cached].every((one) => typeof one === 'number' && one >= 0)) return price
-  throw new PolityError('CONFIG_INVALID', `the price of "${model}" takes { input, output } in US dollars for a million tokens, numbers of at least 0`)
+  throw new PolityError(
+    'CONFIG_INVALID',
+    `the price of "${model}" takes { input, output } in US dollars for a million tokens, numbers of at least 0`,
+  )
 }
 
 function checkLimits(given: Partial<Limits> | undefined): Limits {
   for (const [key, value] of Object.entries(given ?? {})) {
-    if (!(key in defaultLimits)) throw new PolityError('CONFIG_INVALID', `there is no limit "${key}"; there are ${Object.keys(defaultLimits).join(', ')}`)
-    if (typeof value !== 'number' || !(value > 0)) throw new PolityError('CONFIG_INVALID', `limit ${key} takes a number above 0, not ${JSON.stringify(value)}`)
+    if (!(key in defaultLimits))
+      throw new PolityError(
+        'CONFIG_INVALID',
+        `there is no limit "${key}"; there are ${Object.keys(defaultLimits).join(', ')}`,
+      )
+    if (typeof value !== 'number' || !(value > 0))
+      throw new PolityError('CONFIG_INVALID', `limit ${key} takes a number above 0, not ${JSON.stringify(value)}`)
   }
   return { ...defaultLimits, ...given }
 }

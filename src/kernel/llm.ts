@@ -34,7 +34,10 @@ export function createLlm(options: LlmOptions): Llm {
   function core(model: string): Core {
     const found = cores.get(model)
     if (found !== undefined) return found
-    throw new PolityError('NO_SUCH_MODEL', `no core serves "${model}"; there are ${[...cores.keys()].join(', ') || 'none'}`)
+    throw new PolityError(
+      'NO_SUCH_MODEL',
+      `no core serves "${model}"; there are ${[...cores.keys()].join(', ') || 'none'}`,
+    )
   }
 
   function plan(process: Process, request: CheckedRequest, steps: 0 | 1): Plan {
@@ -52,16 +55,27 @@ export function createLlm(options: LlmOptions): Llm {
     const inputTokens = Math.ceil(raw * ratio)
     const asked = request.options['maxOutputTokens'] as number | undefined
     let output = Math.min(asked ?? limits.outputTokensDefault, contextTokens - inputTokens)
-    if (output < 1) throw new PolityError('TOO_LARGE', `the prompt has about ${inputTokens} tokens; ${chain.map((one) => `${one.id} takes ${one.contextTokens}`).join(', ')} with the answer`)
+    if (output < 1)
+      throw new PolityError(
+        'TOO_LARGE',
+        `the prompt has about ${inputTokens} tokens; ${chain.map((one) => `${one.id} takes ${one.contextTokens}`).join(', ')} with the answer`,
+      )
     const left = usdLeft(process)
     if (left !== Infinity) {
       const unpriced = chain.find((one) => one.price === undefined)
-      if (unpriced !== undefined) throw new PolityError('BUDGET_EXCEEDED', `process ${process.pid} has a budget in US dollars, and nobody said what ${unpriced.id} costs: give its price to boot({ prices })`)
+      if (unpriced !== undefined)
+        throw new PolityError(
+          'BUDGET_EXCEEDED',
+          `process ${process.pid} has a budget in US dollars, and nobody said what ${unpriced.id} costs: give its price to boot({ prices })`,
+        )
     }
     // Where the request named no maximum, a budget that has room for less than the default makes the answer shorter.
     if (asked === undefined) {
       output = Math.min(output, tokensLeft(process) - inputTokens)
-      if (left !== Infinity) for (const { price } of chain) if (price !== undefined && price.output > 0) output = Math.min(output, Math.floor(((left - (inputTokens * price.input) / 1e6) * 1e6) / price.output))
+      if (left !== Infinity)
+        for (const { price } of chain)
+          if (price !== undefined && price.output > 0)
+            output = Math.min(output, Math.floor(((left - (inputTokens * price.input) / 1e6) * 1e6) / price.output))
       output = Math.max(1, Math.floor(output))
     }
     let usd = 0

@@ -29,7 +29,10 @@ export function createMailbox({ journal, limits, end }: MailboxOptions): Mailbox
   function send(from: Process, receivers: readonly Process[], body: Json): number {
     for (const receiver of receivers) {
       if ((receiver.mail?.length ?? 0) >= limits.mailboxMessagesMax) {
-        throw new PolityError('MAILBOX_FULL', `the mailbox of process ${receiver.pid} holds ${limits.mailboxMessagesMax} messages, its limit`)
+        throw new PolityError(
+          'MAILBOX_FULL',
+          `the mailbox of process ${receiver.pid} holds ${limits.mailboxMessagesMax} messages, its limit`,
+        )
       }
     }
     for (const receiver of receivers) {

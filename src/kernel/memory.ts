@@ -77,7 +77,8 @@ export function createMemory({ store, journal, now }: MemoryOptions): Memory {
     const words = wordsOf(query)
     if (words.length === 0) return []
     const prefixes: string[] = []
-    for (let space: Space | undefined = process.notes; space !== undefined; space = space.base?.space) prefixes.push(`${space.id}\0`)
+    for (let space: Space | undefined = process.notes; space !== undefined; space = space.base?.space)
+      prefixes.push(`${space.id}\0`)
     // Forgotten notes, other branches' and other tags' are filtered after the search, so it asks for more than it needs,
     // and for more still where that was not enough.
     for (let width = limit * SEARCH_WIDTH + SEARCH_WIDTH; ; width *= SEARCH_WIDTH) {
@@ -87,7 +88,12 @@ export function createMemory({ store, journal, now }: MemoryOptions): Memory {
     }
   }
 
-  function keep(process: Process, hits: readonly { readonly key: string; readonly score: number }[], limit: number, tag: string | undefined): readonly RecalledNote[] {
+  function keep(
+    process: Process,
+    hits: readonly { readonly key: string; readonly score: number }[],
+    limit: number,
+    tag: string | undefined,
+  ): readonly RecalledNote[] {
     const found: RecalledNote[] = []
     const seen = new Set<string>()
     for (const { key, score } of hits) {
@@ -114,7 +120,8 @@ export function createMemory({ store, journal, now }: MemoryOptions): Memory {
     for (const [key, value] of store.range('note', `${space.id}\0`, `${space.id}\u0001`)) {
       const { forgottenSeq, forgottenBy, ...note } = JSON.parse(value as string) as StoredNote
       if (forgottenSeq === undefined) {
-        if (note.seq >= before && isOwn(note.pid)) put(key, { ...note, forgottenSeq: journal.lastSeq + 1, forgottenBy: note.pid })
+        if (note.seq >= before && isOwn(note.pid))
+          put(key, { ...note, forgottenSeq: journal.lastSeq + 1, forgottenBy: note.pid })
       } else if (forgottenSeq >= before && isOwn(forgottenBy ?? note.pid) && note.seq < before) put(key, note)
     }
   }
@@ -132,7 +139,10 @@ const QUERY_WORDS_MAX = 64
 /** The words of a query, lower case, without repetition. */
 function wordsOf(query: string): string[] {
   const words = new Set<string>()
-  for (const [word] of query.normalize('NFKC').toLowerCase().matchAll(/[\p{L}\p{N}]+/gu)) {
+  for (const [word] of query
+    .normalize('NFKC')
+    .toLowerCase()
+    .matchAll(/[\p{L}\p{N}]+/gu)) {
     words.add(word)
     if (words.size === QUERY_WORDS_MAX) break
   }
@@ -142,14 +152,23 @@ function wordsOf(query: string): string[] {
 export function checkNote(note: unknown, limits: Limits): CheckedNote {
   const given = toPlain(note, 'a note', limits.valueBytesMax)
   for (const key of typeof given === 'object' && given !== null ? Object.keys(given) : []) {
-    if (!NOTE_KEYS.has(key)) throw new PolityError('INVALID_ARGUMENT', `a note takes ${[...NOTE_KEYS].join(', ')}, not ${key.slice(0, 80)}`)
+    if (!NOTE_KEYS.has(key))
+      throw new PolityError('INVALID_ARGUMENT', `a note takes ${[...NOTE_KEYS].join(', ')}, not ${key.slice(0, 80)}`)
   }
-  const { text, tags = [], source = null } = (typeof given === 'string' ? { text: given } : (given ?? {})) as Partial<NoteInput>
-  if (typeof text !== 'string' || text.trim() === '') throw new PolityError('INVALID_ARGUMENT', 'a note takes a text that is not empty')
-  if (!Array.isArray(tags) || tags.some((tag) => typeof tag !== 'string')) throw new PolityError('INVALID_ARGUMENT', 'a note’s tags are a list of texts')
-  if (source !== null && typeof source !== 'string') throw new PolityError('INVALID_ARGUMENT', 'a note’s source is a text')
+  const {
+    text,
+    tags = [],
+    source = null,
+  } = (typeof given === 'string' ? { text: given } : (given ?? {})) as Partial<NoteInput>
+  if (typeof text !== 'string' || text.trim() === '')
+    throw new PolityError('INVALID_ARGUMENT', 'a note takes a text that is not empty')
+  if (!Array.isArray(tags) || tags.some((tag) => typeof tag !== 'string'))
+    throw new PolityError('INVALID_ARGUMENT', 'a note’s tags are a list of texts')
+  if (source !== null && typeof source !== 'string')
+    throw new PolityError('INVALID_ARGUMENT', 'a note’s source is a text')
   const bytes = Buffer.byteLength(text)
-  if (bytes > limits.noteBytesMax) throw new PolityError('TOO_LARGE', `the note has ${bytes} bytes; the limit noteBytesMax is ${limits.noteBytesMax}`)
+  if (bytes > limits.noteBytesMax)
+    throw new PolityError('TOO_LARGE', `the note has ${bytes} bytes; the limit noteBytesMax is ${limits.noteBytesMax}`)
   return { text, tags, source }
 }
 

@@ -15,17 +15,20 @@ import type { Message } from './types.ts'
 const known = createStamp<{ readonly message: LanguageModelV4Message; readonly tokens: number }>()
 
 export function knowMessage(message: Message, at: () => string, limits: Limits): LanguageModelV4Message {
-  if (typeof message !== 'object' || message === null) throw wrong(at(), 'a message such as { role: "user", content: "…" }', message)
+  if (typeof message !== 'object' || message === null)
+    throw wrong(at(), 'a message such as { role: "user", content: "…" }', message)
   const seen = known.get(message)
   if (seen !== undefined) return seen.message
   const { role, content } = message
-  if (role !== 'system' && role !== 'user' && role !== 'assistant' && role !== 'tool') throw wrong(`${at()}.role`, '"system", "user", "assistant" or "tool"', role)
+  if (role !== 'system' && role !== 'user' && role !== 'assistant' && role !== 'tool')
+    throw wrong(`${at()}.role`, '"system", "user", "assistant" or "tool"', role)
   let form: LanguageModelV4Message
   if (typeof content === 'string') {
     if (role === 'tool') throw wrong(`${at()}.content`, 'a list of tool results', content)
     form = role === 'system' ? { role, content } : { role, content: [{ type: 'text', text: content }] }
   } else {
-    if (role === 'system' || !Array.isArray(content)) throw wrong(`${at()}.content`, role === 'system' ? 'text' : 'text or a list of parts', content)
+    if (role === 'system' || !Array.isArray(content))
+      throw wrong(`${at()}.content`, role === 'system' ? 'text' : 'text or a list of parts', content)
     form = message as LanguageModelV4Message
   }
   // Sent and journaled is a copy: what is frozen in place may still answer otherwise the next time (a getter, a proxy).

@@ -51,7 +51,10 @@ export interface PastOptions {
   readonly forking?: { readonly pid: Pid; readonly seed: number }
 }
 
-export function pastOf(events: readonly JournalEvent[], { before = Infinity, origin, forking }: PastOptions = {}): Past {
+export function pastOf(
+  events: readonly JournalEvent[],
+  { before = Infinity, origin, forking }: PastOptions = {},
+): Past {
   let starts: CallStart[] = origin === undefined ? [] : [...origin.starts]
   let ends: CallEnd[] = origin === undefined ? [] : [...origin.ends]
   const mails: Mail[] = origin === undefined ? [] : [...origin.mail]
@@ -94,7 +97,11 @@ export function pastOf(events: readonly JournalEvent[], { before = Infinity, ori
         for (const one of undone) if (starts[one.n] !== undefined) ends.push(one)
         // What the process did after it went back is its own, also where an origin had made a call of that number.
         const { length } = starts
-        origins = origins.map((one) => ({ ...one, starts: Math.min(one.starts, length), ends: Math.min(one.ends, cut) }))
+        origins = origins.map((one) => ({
+          ...one,
+          starts: Math.min(one.starts, length),
+          ends: Math.min(one.ends, cut),
+        }))
       }
     }
   }
@@ -109,7 +116,10 @@ export function pastOf(events: readonly JournalEvent[], { before = Infinity, ori
     ends,
     mail: mails.filter((mail) => !received.has(mail.id)),
     end,
-    origins: forking === undefined ? origins : [...origins, { starts: starts.length, ends: ends.length, pid: forking.pid, seed: forking.seed }],
+    origins:
+      forking === undefined
+        ? origins
+        : [...origins, { starts: starts.length, ends: ends.length, pid: forking.pid, seed: forking.seed }],
     startedAt,
     lastSeq,
     ended,

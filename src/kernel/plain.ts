@@ -43,10 +43,14 @@ function checked(value: unknown, name: Name, bytesMax: number, copy: boolean): J
     return walk(value, 0, copy)
   } catch (error) {
     const at = typeof name === 'string' ? name : name()
-    if (error === tooLarge) throw new PolityError('TOO_LARGE', `${at} is larger than ${bytesMax} bytes`, { detail: { bytesMax } })
+    if (error === tooLarge)
+      throw new PolityError('TOO_LARGE', `${at} is larger than ${bytesMax} bytes`, { detail: { bytesMax } })
     // A getter or proxy of the value threw: that is not plain data either.
     const { what, path } = error instanceof NotPlain ? error : { what: `unreadable (${messageOf(error)})`, path: '' }
-    throw new PolityError('INVALID_ARGUMENT', `${at}${path} is ${what}; expected plain JSON data (pass binary data as a base64 string, dates as text)`)
+    throw new PolityError(
+      'INVALID_ARGUMENT',
+      `${at}${path} is ${what}; expected plain JSON data (pass binary data as a base64 string, dates as text)`,
+    )
   }
 }
 
@@ -90,7 +94,9 @@ function walk(value: unknown, depth: number, copy: boolean): Json {
   if (prototype !== Object.prototype && prototype !== null) {
     const { toJSON } = value as { toJSON?: unknown }
     if (copy && typeof toJSON === 'function') return walk(toJSON.call(value), depth + 1, copy)
-    throw new NotPlain(`an instance of ${(prototype as { constructor?: { name?: string } }).constructor?.name ?? 'a class'}`)
+    throw new NotPlain(
+      `an instance of ${(prototype as { constructor?: { name?: string } }).constructor?.name ?? 'a class'}`,
+    )
   }
   const record = value as Record<string, unknown>
   const result: Record<string, Json> = copy ? {} : (record as Record<string, Json>)
@@ -117,7 +123,8 @@ function step(value: unknown, key: string | number, depth: number, copy: boolean
   try {
     return walk(value, depth + 1, copy)
   } catch (error) {
-    if (error instanceof NotPlain && error !== tooLarge) error.path = `${typeof key === 'number' ? `[${key}]` : `.${key}`}${error.path}`
+    if (error instanceof NotPlain && error !== tooLarge)
+      error.path = `${typeof key === 'number' ? `[${key}]` : `.${key}`}${error.path}`
     throw error
   }
 }

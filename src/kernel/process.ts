@@ -15,7 +15,21 @@ import type { Dispatchable } from './dispatcher.ts'
 import type { ErrorData } from './errors.ts'
 import { PolityError } from './errors.ts'
 import type { Past } from './past.ts'
-import type { Budget, CallName, CallUsage, Json, Mail, Pid, ProcessInfo, ProcessStart, ProcessState, Program, Reservation, Tool, Usage } from './types.ts'
+import type {
+  Budget,
+  CallName,
+  CallUsage,
+  Json,
+  Mail,
+  Pid,
+  ProcessInfo,
+  ProcessStart,
+  ProcessState,
+  Program,
+  Reservation,
+  Tool,
+  Usage,
+} from './types.ts'
 
 /** A system call that has not ended: what its mechanism may know and do. */
 export class Call {
@@ -158,14 +172,26 @@ export class Process implements Dispatchable {
   lastPrompt: { readonly n: number; readonly messages: readonly LanguageModelV4Message[] } | undefined = undefined
   wallTimer: Timer | undefined = undefined
 
-  used: { -readonly [K in keyof Usage]: Usage[K] } = { inputTokens: 0, cachedTokens: 0, outputTokens: 0, usd: 0, steps: 0, calls: 0, children: 0 }
+  used: { -readonly [K in keyof Usage]: Usage[K] } = {
+    inputTokens: 0,
+    cachedTokens: 0,
+    outputTokens: 0,
+    usd: 0,
+    steps: 0,
+    calls: 0,
+    children: 0,
+  }
   reservedTokens = 0
   reservedUsd = 0
 
   queued = false
   readonly #learn: (process: Process) => boolean
 
-  constructor(start: ProcessStart, { parent, program, tools, branch }: ProcessLinks, learn: (process: Process) => boolean) {
+  constructor(
+    start: ProcessStart,
+    { parent, program, tools, branch }: ProcessLinks,
+    learn: (process: Process) => boolean,
+  ) {
     this.pid = start.pid
     this.start = start
     this.parent = parent
@@ -202,7 +228,13 @@ export class Process implements Dispatchable {
 }
 
 export type Action =
-  | { readonly type: 'end'; readonly state: 'done' | 'failed' | 'killed'; readonly at: number; readonly value?: Json; readonly error?: ErrorData }
+  | {
+      readonly type: 'end'
+      readonly state: 'done' | 'failed' | 'killed'
+      readonly at: number
+      readonly value?: Json
+      readonly error?: ErrorData
+    }
   | { readonly type: 'stop'; readonly error: ErrorData }
   /** The program frame is left behind; the next one follows with `restart`. */
   | { readonly type: 'leave' }
@@ -265,12 +297,17 @@ export function overBudget(process: Process, charge: Charge): PolityError | unde
     if (charge.steps !== undefined && budget.steps !== undefined && used.steps + charge.steps > budget.steps) {
       return exceeded(at, 'steps', used.steps, 0, charge.steps, budget.steps)
     }
-    if (charge.children !== undefined && budget.children !== undefined && used.children + charge.children > budget.children) {
+    if (
+      charge.children !== undefined &&
+      budget.children !== undefined &&
+      used.children + charge.children > budget.children
+    ) {
       return exceeded(at, 'children', used.children, 0, charge.children, budget.children)
     }
     if (charge.tokens !== undefined && budget.tokens !== undefined) {
       const spent = used.inputTokens + used.outputTokens
-      if (spent + at.reservedTokens + charge.tokens > budget.tokens) return exceeded(at, 'tokens', spent, at.reservedTokens, charge.tokens, budget.tokens)
+      if (spent + at.reservedTokens + charge.tokens > budget.tokens)
+        return exceeded(at, 'tokens', spent, at.reservedTokens, charge.tokens, budget.tokens)
     }
     if (charge.usd !== undefined && budget.usd !== undefined && used.usd + at.reservedUsd + charge.usd > budget.usd) {
       return exceeded(at, 'usd', used.usd, at.reservedUsd, charge.usd, budget.usd)
@@ -279,11 +316,22 @@ export function overBudget(process: Process, charge: Charge): PolityError | unde
   return undefined
 }
 
-function exceeded(process: Process, kind: keyof Budget, used: number, reserved: number, wanted: number, budget: number): PolityError {
+function exceeded(
+  process: Process,
+  kind: keyof Budget,
+  used: number,
+  reserved: number,
+  wanted: number,
+  budget: number,
+): PolityError {
   const held = reserved === 0 ? '' : ` and ${round(reserved)} reserved`
-  return new PolityError('BUDGET_EXCEEDED', `process ${process.pid} has a budget of ${budget} ${kind}: ${round(used)} used${held}, ${round(wanted)} more needed`, {
-    detail: { pid: process.pid, kind, used, reserved, wanted, budget },
-  })
+  return new PolityError(
+    'BUDGET_EXCEEDED',
+    `process ${process.pid} has a budget of ${budget} ${kind}: ${round(used)} used${held}, ${round(wanted)} more needed`,
+    {
+      detail: { pid: process.pid, kind, used, reserved, wanted, budget },
+    },
+  )
 }
 
 function round(value: number): number {
@@ -294,7 +342,8 @@ function round(value: number): number {
 export function tokensLeft(process: Process): number {
   let left = Infinity
   for (let at: Process | undefined = process; at !== undefined; at = at.parent) {
-    if (at.budget.tokens !== undefined) left = Math.min(left, at.budget.tokens - at.used.inputTokens - at.used.outputTokens - at.reservedTokens)
+    if (at.budget.tokens !== undefined)
+      left = Math.min(left, at.budget.tokens - at.used.inputTokens - at.used.outputTokens - at.reservedTokens)
   }
   return left
 }

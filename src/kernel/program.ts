@@ -11,8 +11,17 @@ export interface ProgramOptions {
 }
 
 /** Names a program, so that its journal can find it again. Throws `CONFIG_INVALID` for a name that is not one. */
-export function defineProgram<Input, Output>(name: string, run: (sys: Sys, input: Input) => Promise<Output>, options: ProgramOptions = {}): Program<Input, Output> {
-  if (typeof name !== 'string' || !/^[^\s@]{1,100}$/.test(name)) throw new PolityError('CONFIG_INVALID', `a program’s name is 1 to 100 characters without space or "@", not ${JSON.stringify(name)}`)
-  if (typeof run !== 'function') throw new PolityError('CONFIG_INVALID', `program ${name}: expected an async function (sys, input) => output`)
+export function defineProgram<Input, Output>(
+  name: string,
+  run: (sys: Sys, input: Input) => Promise<Output>,
+  options: ProgramOptions = {},
+): Program<Input, Output> {
+  if (typeof name !== 'string' || !/^[^\s@]{1,100}$/.test(name))
+    throw new PolityError(
+      'CONFIG_INVALID',
+      `a program’s name is 1 to 100 characters without space or "@", not ${JSON.stringify(name)}`,
+    )
+  if (typeof run !== 'function')
+    throw new PolityError('CONFIG_INVALID', `program ${name}: expected an async function (sys, input) => output`)
   return Object.freeze({ name, version: options.version ?? '1', tools: options.tools ?? [], model: options.model, run })
 }

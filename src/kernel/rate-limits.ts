@@ -19,7 +19,8 @@ export function readRateLimits(headers: Headers | undefined, now: number): RateL
   if (headers === undefined) return {}
   const read = (name: string) => headers[name] ?? headers[name.toLowerCase()]
   const kinds = ['requests', 'tokens'] as const
-  const limit = (kind: string) => positive(read(`x-ratelimit-limit-${kind}`) ?? read(`anthropic-ratelimit-${kind}-limit`))
+  const limit = (kind: string) =>
+    positive(read(`x-ratelimit-limit-${kind}`) ?? read(`anthropic-ratelimit-${kind}-limit`))
   let exhaustedForMs: number | undefined
   for (const kind of kinds) {
     const remaining = read(`x-ratelimit-remaining-${kind}`) ?? read(`anthropic-ratelimit-${kind}-remaining`)
@@ -47,7 +48,8 @@ function durationMs(text: string | undefined, now: number): number | undefined {
   if (/^\d+(\.\d+)?$/.test(text)) return Number(text) * 1_000
   if (/^(\d+(\.\d+)?(ms|s|m|h|d))+$/.test(text)) {
     let total = 0
-    for (const [, amount, unit] of text.matchAll(/(\d+(?:\.\d+)?)(ms|s|m|h|d)/g)) total += Number(amount) * (units[unit as string] ?? 0)
+    for (const [, amount, unit] of text.matchAll(/(\d+(?:\.\d+)?)(ms|s|m|h|d)/g))
+      total += Number(amount) * (units[unit as string] ?? 0)
     return total
   }
   const time = Date.parse(text)

@@ -18,21 +18,44 @@ export interface CheckedRequest {
 }
 
 const partKeys = new Set(['model', 'instructions', 'prompt', 'messages', 'tools'])
-const optionKeys = new Set(['maxOutputTokens', 'temperature', 'topP', 'topK', 'seed', 'stopSequences', 'schema', 'toolChoice', 'providerOptions', 'deadlineMs'])
+const optionKeys = new Set([
+  'maxOutputTokens',
+  'temperature',
+  'topP',
+  'topK',
+  'seed',
+  'stopSequences',
+  'schema',
+  'toolChoice',
+  'providerOptions',
+  'deadlineMs',
+])
 
-export function checkRequest(request: GenerateRequest | string, process: Process, defaultModel: ModelChoice | undefined, limits: Limits): CheckedRequest {
+export function checkRequest(
+  request: GenerateRequest | string,
+  process: Process,
+  defaultModel: ModelChoice | undefined,
+  limits: Limits,
+): CheckedRequest {
   if (typeof request === 'string') request = { prompt: request }
-  if (typeof request !== 'object' || request === null) throw invalid('generate', 'a prompt or a request object', request)
+  if (typeof request !== 'object' || request === null)
+    throw invalid('generate', 'a prompt or a request object', request)
   let options: { [key: string]: Json | undefined } | undefined
   for (const key in request) {
     if (partKeys.has(key)) continue
     if (!optionKeys.has(key)) throw invalid(`generate.${key}`, `one of ${[...partKeys, ...optionKeys].join(', ')}`, key)
     const value = request[key as 'seed'] as unknown
-    if (value !== undefined) (options ??= {})[key] = checkOption(key, toPlain(value, () => `generate.${key}`, limits.valueBytesMax))
+    if (value !== undefined)
+      (options ??= {})[key] = checkOption(
+        key,
+        toPlain(value, () => `generate.${key}`, limits.valueBytesMax),
+      )
   }
   const { instructions, prompt } = request
-  if (instructions !== undefined && typeof instructions !== 'string') throw invalid('generate.instructions', 'text', instructions)
-  if ((prompt === undefined) === (request.messages === undefined)) throw invalid('generate', 'either prompt or messages', prompt === undefined ? 'neither' : 'both')
+  if (instructions !== undefined && typeof instructions !== 'string')
+    throw invalid('generate.instructions', 'text', instructions)
+  if ((prompt === undefined) === (request.messages === undefined))
+    throw invalid('generate', 'either prompt or messages', prompt === undefined ? 'neither' : 'both')
   let messages: LanguageModelV4Message[]
   if (prompt !== undefined) {
     if (typeof prompt !== 'string') throw invalid('generate.prompt', 'text', prompt)
@@ -41,21 +64,36 @@ export function checkRequest(request: GenerateRequest | string, process: Process
     if (!Array.isArray(request.messages)) throw invalid('generate.messages', 'a list of messages', request.messages)
     messages = []
     // One by one: a list may claim more than it holds.
-    for (let i = 0; i < request.messages.length; i++) messages.push(knowMessage(request.messages[i] as Message, () => `generate.messages[${i}]`, limits))
+    for (let i = 0; i < request.messages.length; i++)
+      messages.push(knowMessage(request.messages[i] as Message, () => `generate.messages[${i}]`, limits))
   }
   if (instructions !== undefined) messages.unshift(instructionsOf(instructions, process, limits))
   const choice = request.model === undefined ? (process.program.model ?? defaultModel) : request.model
-  if (choice === undefined) throw new PolityError('NO_SUCH_MODEL', 'the call names no model, and neither its program nor the kernel has a default')
+  if (choice === undefined)
+    throw new PolityError(
+      'NO_SUCH_MODEL',
+      'the call names no model, and neither its program nor the kernel has a default',
+    )
   const models = typeof choice === 'string' ? [choice] : toPlain(choice, 'generate.model', limits.valueBytesMax)
-  if (!Array.isArray(models) || models.length === 0 || models.some((one) => typeof one !== 'string')) throw invalid('generate.model', '"provider/model" or a list of such names', choice)
-  const tools = request.tools === undefined ? NO_TOOLS : (toPlain(request.tools, 'generate.tools', limits.valueBytesMax) as readonly string[])
-  if (!Array.isArray(tools) || tools.some((one) => typeof one !== 'string')) throw invalid('generate.tools', 'a list of names of held tools', tools)
+  if (!Array.isArray(models) || models.length === 0 || models.some((one) => typeof one !== 'string'))
+    throw invalid('generate.model', '"provider/model" or a list of such names', choice)
+  const tools =
+    request.tools === undefined
+      ? NO_TOOLS
+      : (toPlain(request.tools, 'generate.tools', limits.valueBytesMax) as readonly string[])
+  if (!Array.isArray(tools) || tools.some((one) => typeof one !== 'string'))
+    throw invalid('generate.tools', 'a list of names of held tools', tools)
   for (let i = 0; i < tools.length; i++) {
     const tool: unknown = tools[i]
-    if (!process.tools.has(tool as string)) throw new PolityError('NO_SUCH_TOOL', `process ${process.pid} holds no tool "${String(tool)}"; it holds ${[...process.tools.keys()].join(', ') || 'none'}`)
+    if (!process.tools.has(tool as string))
+      throw new PolityError(
+        'NO_SUCH_TOOL',
+        `process ${process.pid} holds no tool "${String(tool)}"; it holds ${[...process.tools.keys()].join(', ') || 'none'}`,
+      )
   }
   const max = options?.['maxOutputTokens']
-  if (max !== undefined && !(typeof max === 'number' && Number.isSafeInteger(max) && max >= 1)) throw invalid('generate.maxOutputTokens', 'a whole number of at least 1', max)
+  if (max !== undefined && !(typeof max === 'number' && Number.isSafeInteger(max) && max >= 1))
+    throw invalid('generate.maxOutputTokens', 'a whole number of at least 1', max)
   return { messages, models, options: options ?? NO_OPTIONS, tools }
 }
 
@@ -72,14 +110,17 @@ function checkOption(key: string, value: Json): Json {
     case 'maxOutputTokens':
       return value
     case 'stopSequences':
-      if (!Array.isArray(value) || value.some((one) => typeof one !== 'string')) throw invalid(`generate.${key}`, 'a list of texts', value)
+      if (!Array.isArray(value) || value.some((one) => typeof one !== 'string'))
+        throw invalid(`generate.${key}`, 'a list of texts', value)
       return value
     case 'schema':
     case 'providerOptions':
-      if (typeof value !== 'object' || value === null || Array.isArray(value)) throw invalid(`generate.${key}`, 'an object', value)
+      if (typeof value !== 'object' || value === null || Array.isArray(value))
+        throw invalid(`generate.${key}`, 'an object', value)
       return value
     case 'toolChoice':
-      if (!toolChoices.has((value as { type?: unknown } | null)?.type)) throw invalid(`generate.${key}`, '{ type: "auto" }, "none", "required" or "tool" with toolName', value)
+      if (!toolChoices.has((value as { type?: unknown } | null)?.type))
+        throw invalid(`generate.${key}`, '{ type: "auto" }, "none", "required" or "tool" with toolName', value)
       return value
     case 'deadlineMs':
       if (typeof value !== 'number' || value < 0) throw invalid(`generate.${key}`, 'ms of at least 0', value)
@@ -106,14 +147,18 @@ export function toJournal(request: CheckedRequest, process: Process, n: number):
   const { messages, models, options, tools } = request
   const last = process.lastPrompt
   let keep = 0
-  if (last !== undefined) while (keep < messages.length && keep < last.messages.length && messages[keep] === last.messages[keep]) keep++
+  if (last !== undefined)
+    while (keep < messages.length && keep < last.messages.length && messages[keep] === last.messages[keep]) keep++
   process.lastPrompt = { n, messages }
   const prompt = last !== undefined && keep > 0 ? { like: last.n, keep, add: messages.slice(keep) } : { add: messages }
   return { models, tools, options, messages: prompt } as unknown as Json
 }
 
 /** Messages of a journaled `generate`, whole again. `starts` are the calls of the same process by number. */
-export function expandMessages(start: CallStart, starts: readonly (CallStart | undefined)[]): readonly LanguageModelV4Message[] {
+export function expandMessages(
+  start: CallStart,
+  starts: readonly (CallStart | undefined)[],
+): readonly LanguageModelV4Message[] {
   let messages: LanguageModelV4Message[] = []
   /** Of the request at hand, how many of its first messages are wanted. */
   let wanted = Infinity

@@ -73,7 +73,11 @@ export type Granted = (error: PolityError | undefined, ticket: Ticket) => void
 
 /** How a granted call went. */
 export type Release =
-  | { readonly type: 'served'; readonly tokens: number; readonly headers?: { readonly [name: string]: string | undefined } }
+  | {
+      readonly type: 'served'
+      readonly tokens: number
+      readonly headers?: { readonly [name: string]: string | undefined }
+    }
   | { readonly type: 'refused'; readonly headers?: { readonly [name: string]: string | undefined } }
   | { readonly type: 'failed' }
   /** Cancelled by its caller: says nothing about the core. The tokens count as spent. */
@@ -142,7 +146,13 @@ export function createScheduler(clock: Clock, limits: Limits): Scheduler {
     const now = clock.now()
     if (core.openUntil > now) return refuse(ticket, unavailable(core, now))
     if (core.waiting >= limits.coreQueueMax) {
-      return refuse(ticket, new PolityError('OVERLOADED', `${core.waiting} calls already wait for ${core.id}; the limit coreQueueMax is ${limits.coreQueueMax}`))
+      return refuse(
+        ticket,
+        new PolityError(
+          'OVERLOADED',
+          `${core.waiting} calls already wait for ${core.id}; the limit coreQueueMax is ${limits.coreQueueMax}`,
+        ),
+      )
     }
     if (core.waiting === 0 && roomAt(core, ticket, now) <= now) grant(ticket, now)
     else {
@@ -181,7 +191,8 @@ export function createScheduler(clock: Clock, limits: Limits): Scheduler {
     let at = core.pausedUntil
     if (core.requestsPerMinute !== Infinity) {
       const used = core.requestTimes.sum(now - MINUTE_MS)
-      if (used >= core.requestsPerMinute) at = Math.max(at, core.requestTimes.freeAt(used - core.requestsPerMinute + 1) + MINUTE_MS)
+      if (used >= core.requestsPerMinute)
+        at = Math.max(at, core.requestTimes.freeAt(used - core.requestsPerMinute + 1) + MINUTE_MS)
     }
     if (core.tokensPerMinute !== Infinity) {
       const used = core.tokenTimes.sum(now - MINUTE_MS)
@@ -263,7 +274,11 @@ export function createScheduler(clock: Clock, limits: Limits): Scheduler {
     if (core.tokensPerMinute !== Infinity) core.tokenTimes.add(now, tokens)
   }
 
-  function learn(core: Core, headers: { readonly [name: string]: string | undefined } | undefined, now: number): number | undefined {
+  function learn(
+    core: Core,
+    headers: { readonly [name: string]: string | undefined } | undefined,
+    now: number,
+  ): number | undefined {
     if (headers === undefined) return undefined
     const said = readRateLimits(headers, now)
     if (said.requestsPerMinute !== undefined && said.requestsPerMinute !== core.requestsPerMinute) {
@@ -287,7 +302,12 @@ export function createScheduler(clock: Clock, limits: Limits): Scheduler {
    * A refusal is read as "too many at once" when others are in flight and the headers name no exhausted rate: the core
    * then has as many slots as calls that were not refused. Otherwise it is a rate, and the core pauses as told.
    */
-  function refused(core: Core, headers: { readonly [name: string]: string | undefined } | undefined, inFlight: number, now: number): void {
+  function refused(
+    core: Core,
+    headers: { readonly [name: string]: string | undefined } | undefined,
+    inFlight: number,
+    now: number,
+  ): void {
     const pausedBefore = core.pausedUntil
     const retryAfterMs = learn(core, headers, now)
     core.growing = false
@@ -319,7 +339,10 @@ export function createScheduler(clock: Clock, limits: Limits): Scheduler {
 }
 
 function unavailable(core: Core, now: number): PolityError {
-  return new PolityError('DRIVER_UNAVAILABLE', `${core.id} failed ${core.failures} times in a row; its next try is in ${Math.ceil((core.openUntil - now) / 1000)} s`)
+  return new PolityError(
+    'DRIVER_UNAVAILABLE',
+    `${core.id} failed ${core.failures} times in a row; its next try is in ${Math.ceil((core.openUntil - now) / 1000)} s`,
+  )
 }
 
 /** Amounts with their times; forgets what is older than it is asked about. */

@@ -52,13 +52,23 @@ export function createStorage({ store, journal, limits, now }: StorageOptions): 
   }
 
   /** The last version before an event, looking through the branches; with `counts`, the last that does. */
-  function lastVersion(space: Space, path: string, before: number, counts?: (version: Version) => boolean): Version | undefined {
+  function lastVersion(
+    space: Space,
+    path: string,
+    before: number,
+    counts?: (version: Version) => boolean,
+  ): Version | undefined {
     const limit = counts === undefined ? 1 : undefined
-    for (const [, value] of store.range('file', key(space, path, 0), key(space, path, before), { limit, reverse: true })) {
+    for (const [, value] of store.range('file', key(space, path, 0), key(space, path, before), {
+      limit,
+      reverse: true,
+    })) {
       const version = JSON.parse(value as string) as Version
       if (counts === undefined || counts(version)) return version
     }
-    return space.base === undefined ? undefined : lastVersion(space.base.space, path, Math.min(before, space.base.before), counts)
+    return space.base === undefined
+      ? undefined
+      : lastVersion(space.base.space, path, Math.min(before, space.base.before), counts)
   }
 
   function put({ pid, files: space }: Process, path: string, hash: string | null, bytes: number): Version {
@@ -70,16 +80,24 @@ export function createStorage({ store, journal, limits, now }: StorageOptions): 
   function read(process: Process, path: string, version: number | undefined): string {
     const found = lastVersion(process.files, path, version === undefined ? LATEST : version + 1)
     if (found === undefined || found.hash === null || (version !== undefined && found.version !== version)) {
-      throw new PolityError('NO_SUCH_FILE', version === undefined ? `there is no file "${path}"` : `"${path}" has no version ${version}`)
+      throw new PolityError(
+        'NO_SUCH_FILE',
+        version === undefined ? `there is no file "${path}"` : `"${path}" has no version ${version}`,
+      )
     }
     const blob = store.get('blob', found.hash)
-    if (blob === undefined) throw new PolityError('STORE_INVALID', `the content of "${path}" (${found.hash}) is missing from the store`)
+    if (blob === undefined)
+      throw new PolityError('STORE_INVALID', `the content of "${path}" (${found.hash}) is missing from the store`)
     return typeof blob === 'string' ? blob : Buffer.from(blob).toString('utf8')
   }
 
   function write(process: Process, path: string, content: string): FileEntry {
     const bytes = Buffer.byteLength(content)
-    if (bytes > limits.fileBytesMax) throw new PolityError('TOO_LARGE', `"${path}" would have ${bytes} bytes; the limit fileBytesMax is ${limits.fileBytesMax}`)
+    if (bytes > limits.fileBytesMax)
+      throw new PolityError(
+        'TOO_LARGE',
+        `"${path}" would have ${bytes} bytes; the limit fileBytesMax is ${limits.fileBytesMax}`,
+      )
     const hash = createHash('sha256').update(content).digest('hex')
     journal.put({ table: 'blob', key: hash, value: content })
     const { version, at } = put(process, path, hash, bytes)
@@ -87,7 +105,12 @@ export function createStorage({ store, journal, limits, now }: StorageOptions): 
   }
 
   /** Newest versions by path, of one branch after another: the nearer branch wins. */
-  function newestVersions(space: Space, prefix: string, before: number, found = new Map<string, Version>()): Map<string, Version> {
+  function newestVersions(
+    space: Space,
+    prefix: string,
+    before: number,
+    found = new Map<string, Version>(),
+  ): Map<string, Version> {
     const own = new Map<string, Version>()
     const from = `${space.id}\0${prefix}`
     for (const [name, value] of store.range('file', from, `${from}\u{10ffff}`)) {
@@ -96,7 +119,9 @@ export function createStorage({ store, journal, limits, now }: StorageOptions): 
       if (version.version < before) own.set(path, version)
     }
     for (const [path, version] of own) if (!found.has(path)) found.set(path, version)
-    return space.base === undefined ? found : newestVersions(space.base.space, prefix, Math.min(before, space.base.before), found)
+    return space.base === undefined
+      ? found
+      : newestVersions(space.base.space, prefix, Math.min(before, space.base.before), found)
   }
 
   function list(process: Process, prefix: string): readonly FileEntry[] {
@@ -106,7 +131,10 @@ export function createStorage({ store, journal, limits, now }: StorageOptions): 
     }
     entries.sort((a, b) => (a.path < b.path ? -1 : 1))
     if (entries.length > limits.listPathsMax) {
-      throw new PolityError('LIMIT_EXCEEDED', `${entries.length} files begin with "${prefix}"; the limit listPathsMax is ${limits.listPathsMax}: name a longer prefix`)
+      throw new PolityError(
+        'LIMIT_EXCEEDED',
+        `${entries.length} files begin with "${prefix}"; the limit listPathsMax is ${limits.listPathsMax}: name a longer prefix`,
+      )
     }
     return entries
   }
@@ -134,9 +162,14 @@ const LATEST = Number.MAX_SAFE_INTEGER
 
 /** A path as given, checked; throws `INVALID_ARGUMENT`. */
 export function checkPath(path: unknown, limits: Limits): string {
-  if (typeof path !== 'string' || path === '') throw new PolityError('INVALID_ARGUMENT', 'a path is a non-empty text such as "notes/today.md"')
+  if (typeof path !== 'string' || path === '')
+    throw new PolityError('INVALID_ARGUMENT', 'a path is a non-empty text such as "notes/today.md"')
   const fault = pathFault(path, limits)
-  if (fault !== undefined) throw new PolityError('INVALID_ARGUMENT', `the path ${JSON.stringify(path.slice(0, 120))} ${fault}; expected a relative path such as "notes/today.md"`)
+  if (fault !== undefined)
+    throw new PolityError(
+      'INVALID_ARGUMENT',
+      `the path ${JSON.stringify(path.slice(0, 120))} ${fault}; expected a relative path such as "notes/today.md"`,
+    )
   return path
 }
 

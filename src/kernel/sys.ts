@@ -5,7 +5,23 @@
 import { randomAt } from './clock.ts'
 import type { Origin } from './past.ts'
 import type { Process } from './process.ts'
-import type { AskOptions, CallName, FileEntry, GenerateRequest, Generation, Json, Mail, NoteInput, Pid, Program, RecalledNote, Snapshot, SpawnOptions, Sys, ToolDescription } from './types.ts'
+import type {
+  AskOptions,
+  CallName,
+  FileEntry,
+  GenerateRequest,
+  Generation,
+  Json,
+  Mail,
+  NoteInput,
+  Pid,
+  Program,
+  RecalledNote,
+  Snapshot,
+  SpawnOptions,
+  Sys,
+  ToolDescription,
+} from './types.ts'
 import { describeTool } from './tools.ts'
 
 export type Invoke = (process: Process, frame: number, name: CallName, given: readonly unknown[]) => Promise<unknown>
@@ -128,7 +144,7 @@ class ProcessSys implements Sys {
   random(): number {
     const process = this.#process
     if (process.frame !== this.#frame) return 0
-    return randomAt((originOf(process)?.seed ?? process.start.seed), 0, process.drawn++)
+    return randomAt(originOf(process)?.seed ?? process.start.seed, 0, process.drawn++)
   }
 }
 

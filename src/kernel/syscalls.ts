@@ -67,7 +67,11 @@ export const LATER = Symbol('later')
 
 export interface Syscall<Args> {
   /** The arguments in their checked form, and as journaled. Throws `INVALID_ARGUMENT`. */
-  readonly check: (process: Process, given: readonly unknown[], n: number) => { readonly args: Args; readonly journal: Json }
+  readonly check: (
+    process: Process,
+    given: readonly unknown[],
+    n: number,
+  ) => { readonly args: Args; readonly journal: Json }
   /** Its intent is kept before it runs: it reaches outside the kernel. */
   readonly intent?: (args: Args) => boolean
   /** The process learns its end from the journal: what else is known of the value, beside the value. */
@@ -95,7 +99,10 @@ export interface CallEnds {
   readonly permit: (call: Call) => Promise<void>
 }
 
-export function createTable(machine: Machine, { end, fail, permit }: CallEnds): { readonly [name: string]: Syscall<unknown> } {
+export function createTable(
+  machine: Machine,
+  { end, fail, permit }: CallEnds,
+): { readonly [name: string]: Syscall<unknown> } {
   const { clock, limits, tools, memory, storage, mailbox, inbox, llm } = machine
 
   function plain<Args extends Arguments>(args: Args): { args: Args; journal: Json } {
@@ -110,8 +117,15 @@ export function createTable(machine: Machine, { end, fail, permit }: CallEnds): 
   const spawn: Syscall<{ program: Program; input: Json; options: SpawnOptions }> = {
     check(_process, [given, input, options]) {
       const program = machine.program(given as Program | string)
-      const args = { program, input: toPlain(input, 'spawn: input', limits.valueBytesMax), options: checkSpawnOptions(options) }
-      return { args, journal: { program: program.name, version: program.version, input: args.input, options: args.options as Json } }
+      const args = {
+        program,
+        input: toPlain(input, 'spawn: input', limits.valueBytesMax),
+        options: checkSpawnOptions(options),
+      }
+      return {
+        args,
+        journal: { program: program.name, version: program.version, input: args.input, options: args.options as Json },
+      }
     },
     plan(call) {
       const over = overBudget(call.process, { children: 1 })
@@ -130,7 +144,11 @@ export function createTable(machine: Machine, { end, fail, permit }: CallEnds): 
   }
 
   const wait: Syscall<{ pid: Pid; timeoutMs: number }> = {
-    check: (_process, [pid, options]) => plain({ pid: whole('wait: pid', pid), timeoutMs: timeout('wait', optionsOf('wait', options, TIMEOUT_KEYS), limits.waitMs, limits) }),
+    check: (_process, [pid, options]) =>
+      plain({
+        pid: whole('wait: pid', pid),
+        timeoutMs: timeout('wait', optionsOf('wait', options, TIMEOUT_KEYS), limits.waitMs, limits),
+      }),
     run(call, { pid, timeoutMs }) {
       const target = machine.find(call.process, pid)
       const tell = (ended: Process): void => {
@@ -142,7 +160,11 @@ export function createTable(machine: Machine, { end, fail, permit }: CallEnds): 
         else fail(call, fromErrorData(ended.error ?? { code: 'KILLED', message: `process ${pid} was killed` }))
       }
       for (let at: Process | undefined = call.process; at !== undefined; at = at.parent) {
-        if (at === target) throw new PolityError('INVALID_ARGUMENT', `process ${call.process.pid} ends no later than process ${pid}, so it cannot wait for its end`)
+        if (at === target)
+          throw new PolityError(
+            'INVALID_ARGUMENT',
+            `process ${call.process.pid} ends no later than process ${pid}, so it cannot wait for its end`,
+          )
       }
       if (target.ended) tell(target)
       else {
@@ -160,21 +182,30 @@ export function createTable(machine: Machine, { end, fail, permit }: CallEnds): 
   }
 
   const kill: Syscall<{ pid: Pid; reason: string }> = {
-    check: (_process, [pid, reason]) => plain({ pid: whole('kill: pid', pid), reason: reason === undefined ? '' : text('kill: reason', reason) }),
+    check: (_process, [pid, reason]) =>
+      plain({ pid: whole('kill: pid', pid), reason: reason === undefined ? '' : text('kill: reason', reason) }),
     run(call, { pid, reason }) {
       const target = machine.find(call.process, pid)
       if (target.ended) return null
       for (let at: Process | undefined = target; at !== call.process; at = at.parent) {
-        if (at === undefined) throw new PolityError('ACCESS_DENIED', `process ${call.process.pid} may kill its own descendants; ${pid} is none`)
+        if (at === undefined)
+          throw new PolityError(
+            'ACCESS_DENIED',
+            `process ${call.process.pid} may kill its own descendants; ${pid} is none`,
+          )
       }
-      machine.kill(target, new PolityError('KILLED', `killed by process ${call.process.pid}${reason === '' ? '' : `: ${reason}`}`))
+      machine.kill(
+        target,
+        new PolityError('KILLED', `killed by process ${call.process.pid}${reason === '' ? '' : `: ${reason}`}`),
+      )
       return null
     },
   }
 
   const sleep: Syscall<{ ms: number }> = {
     check(_process, [ms]) {
-      if (typeof ms !== 'number' || !(ms >= 0) || ms > limits.waitMs) throw wrong('sleep', `0 to ${limits.waitMs} ms`, ms)
+      if (typeof ms !== 'number' || !(ms >= 0) || ms > limits.waitMs)
+        throw wrong('sleep', `0 to ${limits.waitMs} ms`, ms)
       return plain({ ms: ms === 0 ? 0 : ms })
     },
     run(call, { ms }) {
@@ -184,12 +215,20 @@ export function createTable(machine: Machine, { end, fail, permit }: CallEnds): 
   }
 
   const send: Syscall<{ to: Pid | string; body: Json }> = {
-    check: (_process, [to, body]) => plain({ to: typeof to === 'string' ? to : whole('send: to', to), body: toPlain(body, 'send: body', limits.valueBytesMax) }),
+    check: (_process, [to, body]) =>
+      plain({
+        to: typeof to === 'string' ? to : whole('send: to', to),
+        body: toPlain(body, 'send: body', limits.valueBytesMax),
+      }),
     kept: true,
     run(call, { to, body }) {
       const receivers = typeof to === 'string' ? machine.named(call.process, to) : [machine.find(call.process, to)]
       const running = receivers.filter((receiver) => !receiver.ended)
-      if (running.length === 0) throw new PolityError('NO_SUCH_PROCESS', typeof to === 'string' ? `no running process is named "${to}"` : `process ${to} has ended`)
+      if (running.length === 0)
+        throw new PolityError(
+          'NO_SUCH_PROCESS',
+          typeof to === 'string' ? `no running process is named "${to}"` : `process ${to} has ended`,
+        )
       return mailbox.send(call.process, running, body)
     },
   }
@@ -239,9 +278,13 @@ export function createTable(machine: Machine, { end, fail, permit }: CallEnds): 
   const embed: Syscall<{ texts: readonly string[]; model: string | null }> = {
     check(_process, [given, options]) {
       const texts = toPlain(given, 'embed: texts', limits.valueBytesMax)
-      if (!Array.isArray(texts) || texts.some((one) => typeof one !== 'string')) throw wrong('embed', 'a list of texts', given)
+      if (!Array.isArray(texts) || texts.some((one) => typeof one !== 'string'))
+        throw wrong('embed', 'a list of texts', given)
       const { model } = optionsOf('embed', options, EMBED_KEYS)
-      return plain({ texts: texts as readonly string[], model: model === undefined ? null : text('embed: model', model) })
+      return plain({
+        texts: texts as readonly string[],
+        model: model === undefined ? null : text('embed: model', model),
+      })
     },
     intent: () => true,
     plan(call, { texts }) {
@@ -253,24 +296,41 @@ export function createTable(machine: Machine, { end, fail, permit }: CallEnds): 
     },
     run(call, { texts, model }) {
       const { embedder } = machine
-      if (embedder === undefined) throw new PolityError('NO_SUCH_MODEL', 'the kernel has no embedder; pass one to boot({ embedder })')
-      if (model !== null && model !== embedder.name) throw new PolityError('NO_SUCH_MODEL', `no embedder is named "${model}"; there is ${embedder.name}`)
+      if (embedder === undefined)
+        throw new PolityError('NO_SUCH_MODEL', 'the kernel has no embedder; pass one to boot({ embedder })')
+      if (model !== null && model !== embedder.name)
+        throw new PolityError('NO_SUCH_MODEL', `no embedder is named "${model}"; there is ${embedder.name}`)
       // Sent: what it may cost is spent, also if its end is never heard.
       call.core = embedder.name
       // Embedders report no counts: the estimate stands.
-      call.usage = { inputTokens: call.reserved?.tokens ?? 0, cachedTokens: 0, outputTokens: 0, usd: 0, estimated: true }
+      call.usage = {
+        inputTokens: call.reserved?.tokens ?? 0,
+        cachedTokens: 0,
+        outputTokens: 0,
+        usd: 0,
+        estimated: true,
+      }
       call.timer = clock.after(limits.generateMs, () => {
-        const error = new PolityError('DRIVER_TIMEOUT', `${embedder.name} did not answer within ${limits.generateMs} ms`)
+        const error = new PolityError(
+          'DRIVER_TIMEOUT',
+          `${embedder.name} did not answer within ${limits.generateMs} ms`,
+        )
         call.abort(error)
         fail(call, error)
       })
-      return call.race(Promise.resolve(embedder.embed(texts, { signal: call.signal }))).then((vectors) => vectorsOf(vectors, embedder.name, texts.length))
+      return call
+        .race(Promise.resolve(embedder.embed(texts, { signal: call.signal })))
+        .then((vectors) => vectorsOf(vectors, embedder.name, texts.length))
     },
   }
 
   const call: Syscall<Checked> = {
     check(process, [name, input]) {
-      const checked = tools.check(process, text('call: tool', name), toPlain(input, 'call: input', limits.valueBytesMax))
+      const checked = tools.check(
+        process,
+        text('call: tool', name),
+        toPlain(input, 'call: input', limits.valueBytesMax),
+      )
       return { args: checked, journal: { tool: checked.tool.name, input: checked.input } }
     },
     intent: ({ tool }) => tool.effect !== 'read',
@@ -292,7 +352,10 @@ export function createTable(machine: Machine, { end, fail, permit }: CallEnds): 
         return tools.run(call, checked)
       }
       if (answer?.text === 'done') return toPlain(answer.value, 'the answer', limits.valueBytesMax)
-      throw new PolityError('IN_DOUBT', `a crash interrupted tool ${checked.tool.name}; ${answer === undefined ? 'nobody said' : 'it is not known'} whether it happened`)
+      throw new PolityError(
+        'IN_DOUBT',
+        `a crash interrupted tool ${checked.tool.name}; ${answer === undefined ? 'nobody said' : 'it is not known'} whether it happened`,
+      )
     },
   }
 
@@ -302,10 +365,21 @@ export function createTable(machine: Machine, { end, fail, permit }: CallEnds): 
       const choices = options['choices'] === undefined ? null : texts('ask: choices', options['choices'])
       if (choices?.length === 0) throw wrong('ask: choices', 'at least one', choices)
       const timeoutMs = timeout('ask', options, limits.askMs, limits)
-      return plain({ text: text('ask: text', question), choices, timeoutMs, default: options['default'] === undefined ? null : text('ask: default', options['default']) })
+      return plain({
+        text: text('ask: text', question),
+        choices,
+        timeoutMs,
+        default: options['default'] === undefined ? null : text('ask: default', options['default']),
+      })
     },
     async run(call, args) {
-      const answer = await inbox.ask(call, { kind: 'ask', text: args.text, choices: args.choices, detail: null, timeoutMs: restOf(call, args.timeoutMs) })
+      const answer = await inbox.ask(call, {
+        kind: 'ask',
+        text: args.text,
+        choices: args.choices,
+        detail: null,
+        timeoutMs: restOf(call, args.timeoutMs),
+      })
       if (answer !== undefined) return answer.text
       if (args.default !== null) return args.default
       throw new PolityError('NO_ANSWER', `nobody answered within ${args.timeoutMs} ms`)
@@ -325,8 +399,13 @@ export function createTable(machine: Machine, { end, fail, permit }: CallEnds): 
     check(_process, [query, given]) {
       const { limit: wanted, tag } = optionsOf('recall', given, RECALL_KEYS)
       const limit = wanted === undefined ? RECALL_DEFAULT : whole('recall: limit', wanted)
-      if (limit < 1 || limit > limits.recallNotesMax) throw wrong('recall: limit', `1 to ${limits.recallNotesMax}`, limit)
-      return plain({ query: text('recall: query', query), limit, tag: tag === undefined ? null : text('recall: tag', tag) })
+      if (limit < 1 || limit > limits.recallNotesMax)
+        throw wrong('recall: limit', `1 to ${limits.recallNotesMax}`, limit)
+      return plain({
+        query: text('recall: query', query),
+        limit,
+        tag: tag === undefined ? null : text('recall: tag', tag),
+      })
     },
     run: (call, { query, limit, tag }) => memory.recall(call.process, query, limit, tag ?? undefined),
   }
@@ -340,7 +419,10 @@ export function createTable(machine: Machine, { end, fail, permit }: CallEnds): 
   const read: Syscall<{ path: string; version: number | null }> = {
     check(_process, [path, options]) {
       const { version } = optionsOf('read', options, READ_KEYS)
-      return plain({ path: checkPath(path, limits), version: version === undefined ? null : whole('read: version', version) })
+      return plain({
+        path: checkPath(path, limits),
+        version: version === undefined ? null : whole('read: version', version),
+      })
     },
     run: (call, { path, version }) => storage.read(call.process, path, version ?? undefined),
   }
@@ -349,8 +431,10 @@ export function createTable(machine: Machine, { end, fail, permit }: CallEnds): 
     check(_process, [path, content]) {
       if (typeof content !== 'string') throw wrong('write: content', 'a text', content)
       // A file is UTF-8: half of a character could not be read back as it was written.
-      if (!content.isWellFormed()) throw wrong('write: content', 'well-formed Unicode', 'a text with half of a surrogate pair')
-      if (content.length > limits.fileBytesMax) throw new PolityError('TOO_LARGE', `write: content is larger than fileBytesMax, ${limits.fileBytesMax} bytes`)
+      if (!content.isWellFormed())
+        throw wrong('write: content', 'well-formed Unicode', 'a text with half of a surrogate pair')
+      if (content.length > limits.fileBytesMax)
+        throw new PolityError('TOO_LARGE', `write: content is larger than fileBytesMax, ${limits.fileBytesMax} bytes`)
       return plain({ path: checkPath(path, limits), content })
     },
     kept: true,
@@ -382,19 +466,42 @@ export function createTable(machine: Machine, { end, fail, permit }: CallEnds): 
     },
   }
 
-  const table = { spawn, fork, wait, kill, sleep, send, receive, generate, embed, call, ask, remember, recall, forget, read, write, list, remove, snapshot, restore }
+  const table = {
+    spawn,
+    fork,
+    wait,
+    kill,
+    sleep,
+    send,
+    receive,
+    generate,
+    embed,
+    call,
+    ask,
+    remember,
+    recall,
+    forget,
+    read,
+    write,
+    list,
+    remove,
+    snapshot,
+    restore,
+  }
   return table as unknown as { readonly [name: string]: Syscall<unknown> }
 }
 
 /** What an embedder gave, if it is what it should be: as many vectors as texts, all of one length. */
 function vectorsOf(given: unknown, name: string, count: number): readonly (readonly number[])[] {
   const wrong = (what: string) => new PolityError('DRIVER_INVALID', `${name} gave ${what}`)
-  if (!Array.isArray(given) || given.length !== count) throw wrong(`${Array.isArray(given) ? given.length : 'no'} vectors for ${count} texts`)
+  if (!Array.isArray(given) || given.length !== count)
+    throw wrong(`${Array.isArray(given) ? given.length : 'no'} vectors for ${count} texts`)
   return given.map((vector: unknown) => {
     if (!Array.isArray(vector) && !ArrayBuffer.isView(vector)) throw wrong('something that is no vector')
     const numbers = Array.from(vector as ArrayLike<number>)
     if (numbers.length !== (given[0] as ArrayLike<number>).length) throw wrong('vectors of different lengths')
-    if (!numbers.every((one) => typeof one === 'number' && Number.isFinite(one))) throw wrong('a vector with something else than numbers')
+    if (!numbers.every((one) => typeof one === 'number' && Number.isFinite(one)))
+      throw wrong('a vector with something else than numbers')
     return numbers
   })
 }
@@ -422,11 +529,17 @@ function texts(at: string, value: Json): readonly string[] {
 }
 
 /** Options of a call, plain: a key that it does not know is a mistake, not a wish. */
-function optionsOf(at: string, given: unknown, keys: ReadonlySet<string>): { readonly [key: string]: Json | undefined } {
+function optionsOf(
+  at: string,
+  given: unknown,
+  keys: ReadonlySet<string>,
+): { readonly [key: string]: Json | undefined } {
   if (given === undefined) return NONE
   const options = toPlain(given, `${at}: options`, OPTIONS_BYTES_MAX) as { readonly [key: string]: Json | undefined }
-  if (options === null || typeof options !== 'object' || Array.isArray(options)) throw wrong(`${at}: options`, 'an object', given)
-  for (const key of Object.keys(options)) if (!keys.has(key)) throw wrong(`${at}: options`, `the keys ${[...keys].join(', ')}`, key)
+  if (options === null || typeof options !== 'object' || Array.isArray(options))
+    throw wrong(`${at}: options`, 'an object', given)
+  for (const key of Object.keys(options))
+    if (!keys.has(key)) throw wrong(`${at}: options`, `the keys ${[...keys].join(', ')}`, key)
   return options
 }
 
@@ -439,10 +552,16 @@ const ASK_KEYS = new Set(['choices', 'timeoutMs', 'default'])
 const RECALL_KEYS = new Set(['limit', 'tag'])
 const READ_KEYS = new Set(['version'])
 
-function timeout(at: string, options: { readonly [key: string]: Json | undefined }, unset: number, limits: Limits): number {
+function timeout(
+  at: string,
+  options: { readonly [key: string]: Json | undefined },
+  unset: number,
+  limits: Limits,
+): number {
   const ms = options['timeoutMs']
   if (ms === undefined) return unset
-  if (typeof ms !== 'number' || !(ms >= 0) || ms > limits.waitMs) throw wrong(`${at}: timeoutMs`, `0 to ${limits.waitMs} ms`, ms)
+  if (typeof ms !== 'number' || !(ms >= 0) || ms > limits.waitMs)
+    throw wrong(`${at}: timeoutMs`, `0 to ${limits.waitMs} ms`, ms)
   return ms
 }
 
@@ -455,16 +574,22 @@ export function checkSpawnOptions(given: unknown): SpawnOptions {
   const options = optionsOf('spawn', given, spawnKeys)
   const { budget, priority, principal, tools, name } = options
   if (budget !== undefined) {
-    if (typeof budget !== 'object' || budget === null || Array.isArray(budget)) throw wrong('spawn: budget', 'an object', budget)
+    if (typeof budget !== 'object' || budget === null || Array.isArray(budget))
+      throw wrong('spawn: budget', 'an object', budget)
     for (const [key, value] of Object.entries(budget)) {
-      if (!(budgetKeys as readonly string[]).includes(key)) throw wrong('spawn: budget', `the keys ${budgetKeys.join(', ')}`, key)
-      if (typeof value !== 'number' || !(value >= 0)) throw wrong(`spawn: budget.${key}`, 'a number of at least 0', value)
+      if (!(budgetKeys as readonly string[]).includes(key))
+        throw wrong('spawn: budget', `the keys ${budgetKeys.join(', ')}`, key)
+      if (typeof value !== 'number' || !(value >= 0))
+        throw wrong(`spawn: budget.${key}`, 'a number of at least 0', value)
     }
   }
   if (priority !== undefined && typeof priority !== 'number') throw wrong('spawn: priority', 'a number', priority)
-  if (principal !== undefined && (typeof principal !== 'string' || !PRINCIPAL.test(principal))) throw wrong('spawn: principal', '1 to 200 printable characters', principal)
-  if (tools !== undefined && (!Array.isArray(tools) || tools.some((one) => typeof one !== 'string'))) throw wrong('spawn: tools', 'a list of names of tools', tools)
-  if (name !== undefined && (typeof name !== 'string' || name === '')) throw wrong('spawn: name', 'a text that is not empty', name)
+  if (principal !== undefined && (typeof principal !== 'string' || !PRINCIPAL.test(principal)))
+    throw wrong('spawn: principal', '1 to 200 printable characters', principal)
+  if (tools !== undefined && (!Array.isArray(tools) || tools.some((one) => typeof one !== 'string')))
+    throw wrong('spawn: tools', 'a list of names of tools', tools)
+  if (name !== undefined && (typeof name !== 'string' || name === ''))
+    throw wrong('spawn: name', 'a text that is not empty', name)
   return options as SpawnOptions
 }
 

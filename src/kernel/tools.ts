@@ -21,13 +21,18 @@ const NAME = /^[A-Za-z0-9_.\-/]{1,64}$/
 
 /** Checks a tool's definition and returns it. Throws `CONFIG_INVALID` that says what was expected. */
 export function defineTool<Input, Output>(tool: Tool<Input, Output>): Tool<Input, Output> {
-  const wrong = (what: string) => new PolityError('CONFIG_INVALID', `tool ${JSON.stringify(tool?.name ?? null)}: ${what}`)
-  if (typeof tool !== 'object' || tool === null) throw wrong('expected an object with name, description, inputSchema and execute')
-  if (typeof tool.name !== 'string' || !NAME.test(tool.name)) throw wrong('name must be 1 to 64 letters, digits, "_", "-", "." or "/"')
+  const wrong = (what: string) =>
+    new PolityError('CONFIG_INVALID', `tool ${JSON.stringify(tool?.name ?? null)}: ${what}`)
+  if (typeof tool !== 'object' || tool === null)
+    throw wrong('expected an object with name, description, inputSchema and execute')
+  if (typeof tool.name !== 'string' || !NAME.test(tool.name))
+    throw wrong('name must be 1 to 64 letters, digits, "_", "-", "." or "/"')
   if (typeof tool.description !== 'string') throw wrong('description must be a text: it is what the model reads')
-  if (typeof tool.inputSchema?.['~standard']?.validate !== 'function') throw wrong('inputSchema must be a Standard Schema, such as z.object({ … }) of zod 4')
+  if (typeof tool.inputSchema?.['~standard']?.validate !== 'function')
+    throw wrong('inputSchema must be a Standard Schema, such as z.object({ … }) of zod 4')
   if (typeof tool.execute !== 'function') throw wrong('execute must be a function')
-  if (tool.effect !== undefined && !['read', 'idempotent', 'once'].includes(tool.effect)) throw wrong('effect must be "read", "idempotent" or "once"')
+  if (tool.effect !== undefined && !['read', 'idempotent', 'once'].includes(tool.effect))
+    throw wrong('effect must be "read", "idempotent" or "once"')
   if (tool.timeoutMs !== undefined && !(tool.timeoutMs > 0)) throw wrong('timeoutMs must be a positive number of ms')
   return Object.freeze({ ...tool })
 }
@@ -40,10 +45,21 @@ export function describeTool(tool: Tool): ToolDescription {
   if (description === undefined) {
     const converter = tool.inputSchema['~standard'].jsonSchema
     if (converter === undefined) {
-      throw new PolityError('CONFIG_INVALID', `tool "${tool.name}": its schema library (${tool.inputSchema['~standard'].vendor}) cannot describe itself as JSON Schema; use one that can, such as zod 4.2 or later`)
+      throw new PolityError(
+        'CONFIG_INVALID',
+        `tool "${tool.name}": its schema library (${tool.inputSchema['~standard'].vendor}) cannot describe itself as JSON Schema; use one that can, such as zod 4.2 or later`,
+      )
     }
-    const inputSchema = toPlain(converter.input({ target: 'draft-2020-12' }), `tool ${tool.name}: inputSchema`, SCHEMA_BYTES_MAX)
-    description = Object.freeze({ name: tool.name, description: tool.description, inputSchema: inputSchema as ToolDescription['inputSchema'] })
+    const inputSchema = toPlain(
+      converter.input({ target: 'draft-2020-12' }),
+      `tool ${tool.name}: inputSchema`,
+      SCHEMA_BYTES_MAX,
+    )
+    description = Object.freeze({
+      name: tool.name,
+      description: tool.description,
+      inputSchema: inputSchema as ToolDescription['inputSchema'],
+    })
     descriptions.set(tool, description)
   }
   return description
@@ -68,13 +84,23 @@ export function createTools(deadlines: Deadlines, limits: Limits): Tools {
 
   function check(process: Process, name: string, input: Json): Checked {
     const tool = process.tools.get(name)
-    if (tool === undefined) throw new PolityError('NO_SUCH_TOOL', `process ${process.pid} holds no tool "${name}"; it holds ${[...process.tools.keys()].join(', ') || 'none'}`)
-    const checked = validate(tool.inputSchema, input, (what) => new PolityError('INVALID_ARGUMENT', `tool ${name}: ${what}`))
+    if (tool === undefined)
+      throw new PolityError(
+        'NO_SUCH_TOOL',
+        `process ${process.pid} holds no tool "${name}"; it holds ${[...process.tools.keys()].join(', ') || 'none'}`,
+      )
+    const checked = validate(
+      tool.inputSchema,
+      input,
+      (what) => new PolityError('INVALID_ARGUMENT', `tool ${name}: ${what}`),
+    )
     return { tool, input: freezePlain(checked as Json, () => `tool ${name}: input`, limits.valueBytesMax) }
   }
 
   function run(call: Call, { tool, input }: Checked): Json | Promise<Json> {
-    return tool.locks === undefined || tool.locks.length === 0 ? execute(call, tool, input, nothing) : locked(call, tool, input, tool.locks)
+    return tool.locks === undefined || tool.locks.length === 0
+      ? execute(call, tool, input, nothing)
+      : locked(call, tool, input, tool.locks)
   }
 
   /** Waits its turn at each lock, for as long as the tool may take; holds them until the tool itself has ended. */
@@ -95,7 +121,9 @@ export function createTools(deadlines: Deadlines, limits: Limits): Tools {
         over = true
         reject(error)
       }
-      const timer = deadlines.set(timeoutMs, () => stop(new PolityError('TIMEOUT', `tool ${tool.name} waited ${timeoutMs} ms for ${names.join(', ')}`)))
+      const timer = deadlines.set(timeoutMs, () =>
+        stop(new PolityError('TIMEOUT', `tool ${tool.name} waited ${timeoutMs} ms for ${names.join(', ')}`)),
+      )
       call.onAbort((error) => {
         timer.cancel()
         stop(error)
@@ -159,7 +187,8 @@ export function createTools(deadlines: Deadlines, limits: Limits): Tools {
   }
 
   function checkOutput(tool: Tool, output: unknown): Json {
-    const wrong = (what: string) => new PolityError('TOOL_INVALID', `tool ${tool.name} returned something else than it says: ${what}`)
+    const wrong = (what: string) =>
+      new PolityError('TOOL_INVALID', `tool ${tool.name} returned something else than it says: ${what}`)
     const checked = tool.outputSchema === undefined ? output : validate(tool.outputSchema, output, wrong)
     try {
       return toPlain(checked, () => `tool ${tool.name}: output`, limits.valueBytesMax)
@@ -195,7 +224,9 @@ class Context implements ToolContext {
 function nothing(): void {}
 
 function failed(tool: Tool, error: unknown): PolityError {
-  return PolityError.isInstance(error) ? error : new PolityError('TOOL_FAILED', `tool ${tool.name}: ${messageOf(error)}`, { cause: error })
+  return PolityError.isInstance(error)
+    ? error
+    : new PolityError('TOOL_FAILED', `tool ${tool.name}: ${messageOf(error)}`, { cause: error })
 }
 
 function validate(schema: ToolSchema<unknown>, value: unknown, wrong: (what: string) => PolityError): unknown {

@@ -97,7 +97,8 @@ export function createWatch(limits: Limits, isWithin: (pid: Pid, process: Proces
     },
     events,
     all(hear) {
-      if (typeof hear !== 'function') throw new PolityError('INVALID_ARGUMENT', `watch takes a function, not ${messageOf(hear).slice(0, 80)}`)
+      if (typeof hear !== 'function')
+        throw new PolityError('INVALID_ARGUMENT', `watch takes a function, not ${messageOf(hear).slice(0, 80)}`)
       hearers.add(hear)
       return () => void hearers.delete(hear)
     },

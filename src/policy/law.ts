@@ -145,11 +145,14 @@ export function parseLaw(json: unknown): Law {
   for (const [i, rule] of json['rules'].entries()) {
     const at = `rules[${i}]`
     if (!isRecord(rule)) throw new TypeError(`${at} must be an object`)
-    for (const key of Object.keys(rule)) if (!ruleKeys.has(key)) throw new TypeError(`${at} has an unknown key "${key}"; known: ${[...ruleKeys].join(', ')}`)
+    for (const key of Object.keys(rule))
+      if (!ruleKeys.has(key))
+        throw new TypeError(`${at} has an unknown key "${key}"; known: ${[...ruleKeys].join(', ')}`)
     if (typeof rule['id'] !== 'string' || rule['id'] === '') throw new TypeError(`${at}.id must be a non-empty string`)
     if (ids.has(rule['id'])) throw new TypeError(`${at}.id "${rule['id']}" is used twice`)
     ids.add(rule['id'])
-    if (!['allow', 'deny', 'ask'].includes(rule['effect'] as string)) throw new TypeError(`${at}.effect must be "allow", "deny" or "ask"`)
+    if (!['allow', 'deny', 'ask'].includes(rule['effect'] as string))
+      throw new TypeError(`${at}.effect must be "allow", "deny" or "ask"`)
     for (const key of ['call', 'tool', 'principal', 'program', 'reason']) {
       if (rule[key] !== undefined && typeof rule[key] !== 'string') throw new TypeError(`${at}.${key} must be a string`)
     }
@@ -158,7 +161,8 @@ export function parseLaw(json: unknown): Law {
     for (const [name, condition] of Object.entries(rule['args'])) {
       if (!isRecord(condition)) throw new TypeError(`${at}.args.${name} must be a condition such as { "equals": 1 }`)
       for (const key of Object.keys(condition)) {
-        if (!conditionKeys.has(key)) throw new TypeError(`${at}.args.${name} has an unknown key "${key}"; known: ${[...conditionKeys].join(', ')}`)
+        if (!conditionKeys.has(key))
+          throw new TypeError(`${at}.args.${name} has an unknown key "${key}"; known: ${[...conditionKeys].join(', ')}`)
       }
     }
   }

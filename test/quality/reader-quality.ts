@@ -137,7 +137,10 @@ export type QuestionSet = 'paraphrased' | 'plain'
 
 export async function questionsOf(corpus: CorpusName, set: QuestionSet = 'paraphrased'): Promise<QualityQuestion[]> {
   return JSON.parse(
-    await readFile(join(import.meta.dirname, 'questions', set === 'plain' ? `${corpus}-plain.json` : `${corpus}.json`), 'utf8'),
+    await readFile(
+      join(import.meta.dirname, 'questions', set === 'plain' ? `${corpus}-plain.json` : `${corpus}.json`),
+      'utf8',
+    ),
   ) as QualityQuestion[]
 }
 
@@ -181,7 +184,12 @@ export function describe(name: string, figures: Figures): string {
 
 async function main(): Promise<void> {
   const { values } = parseArgs({
-    options: { failures: { type: 'boolean', default: false }, half: { type: 'string' }, corpus: { type: 'string' }, set: { type: 'string', default: 'paraphrased' } },
+    options: {
+      failures: { type: 'boolean', default: false },
+      half: { type: 'string' },
+      corpus: { type: 'string' },
+      set: { type: 'string', default: 'paraphrased' },
+    },
   })
   const parent = await mkdtemp(join(tmpdir(), 'reader-quality-'))
   try {
