@@ -159,7 +159,7 @@ export function createScheduler(clock: Clock, limits: Limits): Scheduler {
       core.queue.push(ticket)
       core.waiting++
       // At the head of the queue it may have room where the one behind it has none.
-      if (core.queue.peek() === ticket) pump(core, now)
+      if (headOf(core) === ticket) pump(core, now)
     }
     return ticket
   }
@@ -207,11 +207,7 @@ export function createScheduler(clock: Clock, limits: Limits): Scheduler {
 
   /** Grants what there is room for; otherwise sees to it that somebody looks again (S3). */
   function pump(core: Core, now: number): void {
-    for (let ticket = core.queue.peek(); ticket !== undefined; ticket = core.queue.peek()) {
-      if (ticket.granted === undefined) {
-        core.queue.pop()
-        continue
-      }
+    for (let ticket = headOf(core); ticket !== undefined; ticket = headOf(core)) {
       const at = roomAt(core, ticket, now)
       if (at > now) {
         if (at !== Infinity) lookAgain(core, at, now)
@@ -220,6 +216,15 @@ export function createScheduler(clock: Clock, limits: Limits): Scheduler {
       core.queue.pop()
       core.waiting--
       grant(ticket, now)
+    }
+  }
+
+  /** The first that still waits; those that left before it are cleared away. */
+  function headOf(core: Core): Ticket | undefined {
+    for (;;) {
+      const ticket = core.queue.peek()
+      if (ticket === undefined || ticket.granted !== undefined) return ticket
+      core.queue.pop()
     }
   }
 
