@@ -1,5 +1,5 @@
 /**
- * Runs the tests: those that kill processes in processes of their own, all others together in one (39 times faster to
+ * Runs the tests: those that kill processes in processes of their own, all others together in one (much faster to
  * start, and nothing of ours leans on a fresh process).
  *
  *     npm test              everything, in its short form

@@ -214,7 +214,7 @@ export class PolityError extends Error {
   }
 }
 
-/** An error without a stack, for ends that are data: no trace is worth 5 µs on a path that only says "not now". */
+/** Anything that was thrown, as plain data; what is not ours gets the fallback code. */
 export function toErrorData(error: unknown, fallback: ErrorCode = 'PROGRAM_FAILED'): ErrorData {
   if (!PolityError.isInstance(error)) return { code: fallback, message: messageOf(error) }
   // Tools and programs throw them too, and another copy of the package may have other codes: what is kept is of the table, and plain.

@@ -165,7 +165,7 @@ export function createGate(machine: Machine): Gate {
 
   function admit(call: Call, args: unknown, wrong: unknown): void {
     const { process } = call
-    // Most processes have one open call: a list of one, made for it, is a sixth of an empty one that grew.
+    // Most processes have one open call: a list of one, made for it, is a third of an empty one that grew.
     if (process.open.length === 0) process.open = [call]
     else process.open.push(call)
     if (process.made > limits.callsPerProcessMax)
