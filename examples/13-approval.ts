@@ -17,7 +17,7 @@ const transfer = defineTool({
 
 const law = parseLaw({
   rules: [
-    { id: 'small-amounts', effect: 'allow', tool: 'transfer', args: { amount: { max: 100 } } },
+    { id: 'small-amounts', effect: 'allow', tool: 'transfer', args: { amount: { maximum: 100 } } },
     { id: 'large-amounts', effect: 'ask', tool: 'transfer', reason: 'more than 100' },
   ],
 })

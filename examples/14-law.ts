@@ -22,8 +22,8 @@ const deletePage = defineTool({
 
 const law = parseLaw({
   rules: [
-    { id: 'no-secrets', effect: 'deny', tool: '*', args: { url: { prefix: 'https://example.org/private' } } },
-    { id: 'own-site', effect: 'allow', tool: 'fetch_page', args: { url: { prefix: 'https://example.org/' } } },
+    { id: 'no-secrets', effect: 'deny', tool: '*', args: { url: { pattern: '^https://example\\.org/private' } } },
+    { id: 'own-site', effect: 'allow', tool: 'fetch_page', args: { url: { pattern: '^https://example\\.org/' } } },
     { id: 'no-notes', effect: 'deny', call: 'remember', reason: 'this deployment keeps no notes' },
   ],
 })

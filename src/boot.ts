@@ -41,6 +41,9 @@ export async function boot(options: BootOptions = {}): Promise<Kernel> {
   const store = await openStore(givenStore, durability)
   try {
     return createKernel({
+      ...(typeof givenStore === 'string' && law !== undefined
+        ? { approvalKey: (await import('./drivers/store/approval-key.ts')).approvalKeyOf(givenStore) }
+        : {}),
       ...rest,
       store,
       models: models.cores,

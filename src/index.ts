@@ -12,6 +12,7 @@
 export { defineAgent } from './agents/react.ts'
 export { boot, loadModel } from './boot.ts'
 export type { BootOptions } from './boot.ts'
+export type { CodeToolsOptions } from './drivers/sandbox/tools.ts'
 export { realClock, simulatedClock } from './kernel/clock.ts'
 export type { Clock } from './kernel/clock.ts'
 export { openContext } from './kernel/context.ts'

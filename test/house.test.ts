@@ -91,7 +91,7 @@ function roomOf(path: string): string {
 const ground = ['kernel', 'policy']
 const neighbours = ['environments', 'agents', 'drivers']
 const middle = ['evaluation', ...neighbours, ...ground]
-const laboratories = ['evolution', 'training', 'simulation']
+const laboratories = ['evolution', 'training', 'simulation', 'emulation', 'redteam']
 
 /** Where each room may look. Down only: never sideways, never up. A door may open another door. */
 const below: { readonly [room: string]: readonly string[] } = {
@@ -100,12 +100,15 @@ const below: { readonly [room: string]: readonly string[] } = {
   environments: ground,
   agents: ground,
   drivers: ground,
+  lint: ground,
   evaluation: [...neighbours, ...ground],
   evolution: middle,
   training: middle,
   simulation: middle,
+  emulation: middle,
+  redteam: middle,
   server: ['door', ...laboratories, ...middle],
-  cli: ['door', 'server', ...laboratories, ...middle],
+  cli: ['door', 'server', 'lint', ...laboratories, ...middle],
   door: ['door', ...laboratories, ...middle],
 }
 
@@ -193,6 +196,7 @@ describe('imports', () => {
     const doors = [
       'src/index.ts',
       'src/testing.ts',
+      'src/policy.ts',
       'src/cli/main.ts',
       ...sources.filter((path) => path.endsWith('/conformance.ts') || path === 'src/server/main.ts'),
     ]
@@ -228,7 +232,9 @@ describe('sources', () => {
   test('time and chance come from the clock', () => {
     const pattern =
       /\bDate\.now\b|\bnew Date\(\s*\)|\bperformance\.now\b|\bMath\.random\b|\bprocess\.hrtime\b|\bcrypto\.random|\brandomUUID\b|\brandomBytes\b/
-    const faults = sources.filter((path) => path !== 'src/kernel/clock.ts').flatMap((path) => linesWith(path, pattern))
+    // A key that could be drawn again from a seed would be no key.
+    const own = ['src/kernel/clock.ts', 'src/drivers/store/approval-key.ts']
+    const faults = sources.filter((path) => !own.includes(path)).flatMap((path) => linesWith(path, pattern))
     assertNone(
       faults,
       'take `clock: Clock` and use clock.now() and randomAt(clock.seed, stream, index); only src/kernel/clock.ts asks the machine',

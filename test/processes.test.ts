@@ -682,3 +682,71 @@ test('no rejection that a program forgot, lost or abandoned reaches the operatin
   }
   assert.deepEqual(leaked, [])
 })
+
+test('a tool or a driver whose abort listener throws ends its own call only, and its owner is told', async () => {
+  const uncaught: unknown[] = []
+  const warned: string[] = []
+  const hear = (error: unknown): void => void uncaught.push(error)
+  const note = ({ message }: Error): void => void warned.push(message)
+  process.on('uncaughtException', hear)
+  process.on('unhandledRejection', hear)
+  process.on('warning', note)
+  try {
+    let heard = 0
+    const listen = (signal: AbortSignal, name: string): void => {
+      const removed = (): void => void uncaught.push('was removed')
+      signal.addEventListener('abort', removed)
+      signal.addEventListener('abort', () => {
+        throw new Error(`${name} throws`)
+      })
+      signal.addEventListener('abort', async () => {
+        throw new Error(`${name} rejects`)
+      })
+      signal.addEventListener(
+        'abort',
+        {
+          handleEvent() {
+            throw new Error(`${name} captures`)
+          },
+        },
+        { once: true, capture: true },
+      )
+      // oxlint-disable-next-line unicorn/prefer-add-event-listener -- both ways have to hold
+      signal.onabort = () => {
+        throw new Error(`${name} handles`)
+      }
+      signal.removeEventListener('abort', removed)
+      signal.addEventListener('abort', () => void heard++)
+    }
+    const world = createWorld({
+      models: {
+        model: rawModel(({ abortSignal }) => {
+          listen(abortSignal as AbortSignal, 'driver')
+          return new Promise(() => {})
+        }),
+      },
+      tools: [
+        tool('hangs', (_input, { signal }) => {
+          listen(signal, 'tool')
+          return new Promise(() => {})
+        }),
+      ],
+    })
+    const run = spawned(world, async (sys) => Promise.all([sys.generate('hi'), sys.call('hangs', null)]))
+    await lived(world, (sys) => sys.sleep(10))
+    run.kill()
+    assert.equal(codeOf(await world.settled(endOf(run.result))), 'KILLED')
+    await lived(world, (sys) => sys.sleep(10))
+    for (let i = 0; i < 5; i++) await new Promise((resolve) => setImmediate(resolve))
+    assert.equal(heard, 2)
+  } finally {
+    process.off('uncaughtException', hear)
+    process.off('unhandledRejection', hear)
+    process.off('warning', note)
+  }
+  assert.deepEqual(uncaught, [])
+  assert.deepEqual(
+    warned.map((message) => message.replace('what listens to the abort of a call threw: ', '')).toSorted(),
+    ['driver', 'tool'].flatMap((name) => ['captures', 'handles', 'rejects', 'throws'].map((how) => `${name} ${how}`)),
+  )
+})

@@ -249,6 +249,68 @@ test('a changed program stops with the call it no longer makes, and nothing is l
   assert.equal(await m.end(third.run(waiter.pid).result), 'done')
 })
 
+test('another default model is for new calls: what the journal has was asked of the old one, and is not asked again', async () => {
+  const m = machine()
+  const asked: string[] = []
+  const model = (name: string, hangs = () => false) =>
+    scripted(() => {
+      asked.push(name)
+      return hangs() ? { hang: true } : { text: `by ${name}` }
+    })
+  let hangs = true
+  const talks = program('talks', async (sys) => {
+    const said = [(await sys.generate('one')).text]
+    const [two] = await Promise.all([sys.generate('two'), sys.ask('go on?')])
+    said.push(two.text, (await sys.generate('three')).text)
+    return said
+  })
+  const first = m.boot({
+    programs: [talks],
+    models: { 'a/old': model('old', () => asked.length > 1 && hangs), 'a/new': model('new') },
+    model: 'a/old',
+  })
+  const { pid } = first.spawn(talks, null)
+  await settle()
+  assert.deepEqual(asked, ['old', 'old'])
+  m.crash()
+  hangs = false
+  const options = { programs: [talks], models: { 'a/new': model('new'), 'a/old': model('old') } }
+  const second = m.boot({ ...options, model: 'a/new' })
+  second.resume()
+  await settle()
+  second.answer(second.questions[0]?.id ?? 0, 'yes')
+  assert.deepEqual(await m.end(second.run(pid).result), ['by old', 'by old', 'by new'])
+  assert.deepEqual(asked.slice(2), ['old', 'new'], 'what was in flight goes to the model that it was sent to')
+  m.crash()
+  const third = m.boot({ ...options, model: ['a/old', 'a/new'] })
+  assert.deepEqual(await m.end(third.replay(pid)), { same: true, calls: 4 })
+  const fork = await m.end(third.fork(pid, { at: 3 }))
+  assert.deepEqual(await m.end(fork.result), ['by old', 'by old', 'by old'])
+})
+
+test('a program that names another model than its journal does not make the same call', async () => {
+  const m = machine()
+  const models = { 'a/old': scripted(() => 'x'), 'a/new': scripted(() => 'x') }
+  const talks = (named?: string): Program =>
+    program('talks', async (sys) => {
+      await sys.generate({ prompt: 'one', ...(named === undefined ? {} : { model: named }) })
+      return sys.ask('go on?')
+    })
+  const first = m.boot({ programs: [talks('a/old')], models })
+  const { pid } = first.spawn('talks', null)
+  await settle()
+  for (const [named, said] of [
+    ['a/new', /the journal has .*a\/old.*a\/new/],
+    [undefined, /its arguments differ/],
+  ] as const) {
+    m.crash()
+    const next = m.boot({ programs: [talks(named)], models })
+    const [run] = next.resume()
+    assert.equal(await codeOf(m.end(run?.result as Promise<unknown>)), 'REPLAY_MISMATCH')
+    assert.match(next.info(pid).error?.message ?? '', said)
+  }
+})
+
 test('sleeping, waiting and receiving go on for the rest of their time', async () => {
   const m = machine()
   const timed = (name: string, run: (sys: Sys) => Promise<unknown>): Program =>
@@ -311,6 +373,77 @@ test('budgets go on: what was used stays used, and a call in doubt counts as wha
   const end = (await third.events(pid)).at(-1)
   assert(end?.type === 'process-end')
   assert.equal(end.usage.inputTokens + end.usage.outputTokens, 15 + reserved.tokens, 'and it stays so')
+})
+
+test('a call that only waited for a core costs nothing, after a close and after a crash; one that was sent costs all', async () => {
+  for (const ends of ['close', 'crash'] as const) {
+    const m = machine()
+    let life = 1
+    const sent: string[] = []
+    const model = () =>
+      scripted(({ prompt }) => {
+        const which = JSON.stringify(prompt).includes('two') ? 'two' : 'one'
+        sent.push(which)
+        return which === 'two' || life === 1
+          ? { hang: true }
+          : { text: 'x', usage: { inputTokens: 5, outputTokens: 10 } }
+      })
+    const talks = program('talks', async (sys, prompt: string) => {
+      const { text } = await sys.generate({ prompt, maxOutputTokens: 20 })
+      return text
+    })
+    const options = () => ({
+      programs: [talks],
+      models: { 'a/b': { model: model(), slots: 1, price: { input: 1, output: 2 } } },
+    })
+    const first = m.boot(options())
+    const one = first.spawn(talks, 'one', { budget: { tokens: 50 } }).pid
+    // It has room for one try and no more.
+    const two = first.spawn(talks, 'two', { budget: { tokens: 25, steps: 1 } }).pid
+    await settle()
+    assert.equal(first.info(two).queued, true)
+    if (ends === 'close') await first.close()
+    else m.crash()
+    life = 2
+    const second = m.boot(options())
+    assert.deepEqual([second.info(one).usage.outputTokens, second.info(two).usage.outputTokens], [25, 0], ends)
+    assert.equal(second.info(two).usage.usd, 0)
+    second.resume()
+    assert.equal(await m.end(second.run(one).result), 'x')
+    await settle()
+    assert.deepEqual(sent, ['one', 'one', 'two'])
+    m.crash()
+    const third = m.boot(options())
+    assert.equal(third.info(two).usage.outputTokens, 25, 'it was sent after it had waited, and may have been paid for')
+    third.resume(two)
+    assert.equal(await codeOf(m.end(third.run(two).result)), 'BUDGET_EXCEEDED')
+  }
+})
+
+test('what is sent is in the journal before it is sent, also after a queue; what was refused waits again', async () => {
+  const m = machine()
+  const kept: string[] = []
+  const keptWhenSent: (string | undefined)[] = []
+  const model = scripted((_call, i) => {
+    keptWhenSent.push(kept.at(-1))
+    return i === 0 ? { error: { statusCode: 429, message: 'later' } } : { hang: true }
+  })
+  const talks = program('talks', async (sys) => (await sys.generate({ prompt: 'one', maxOutputTokens: 20 })).text)
+  const options = { programs: [talks], models: { 'a/b': model } }
+  const first = m.boot(options)
+  first.watch(({ type }) => void kept.push(type))
+  const { pid } = first.spawn(talks, null)
+  await settle()
+  assert.deepEqual(kept, ['process-start', 'call-start', 'call-wait'])
+  m.crash()
+  const second = m.boot(options)
+  assert.equal(second.info(pid).usage.outputTokens, 0, 'refused, and so not paid for')
+  second.watch(({ type }) => void kept.push(type))
+  second.resume()
+  await m.end(new Promise<void>((resolve) => m.time.after(2_000, resolve)))
+  assert.deepEqual(keptWhenSent, ['call-start', 'call-reserve'])
+  m.crash()
+  assert.equal(m.boot(options).info(pid).usage.outputTokens, 25)
 })
 
 test('what children used stays used when their journals are gone', async () => {
@@ -511,4 +644,92 @@ test('two forks at once take two children from the budget, and a fork made durin
   assert.deepEqual(await m.end(told).catch((error: PolityError) => error.code), ['child', 1])
   assert.deepEqual(await m.end(run.result), ['BUDGET_EXCEEDED', 1])
   assert.equal(run.usage.children, 1)
+})
+
+test('functions without a name are told apart by their text, and children of one text by the call that spawned them', async () => {
+  const m = machine()
+  const parent = program('parent', async (sys) => {
+    const pids: Pid[] = []
+    for (const i of [0, 1, 2])
+      pids.push(await sys.spawn((async (own: Sys) => [i, await own.ask(`child ${i}`)]) as unknown as Program, null))
+    pids.push(await sys.spawn((async (own: Sys) => ['other', await own.ask('child 3')]) as unknown as Program, null))
+    return Promise.all(pids.map((pid) => sys.wait(pid)))
+  })
+  const first = m.boot({ programs: [parent] })
+  const { pid } = first.spawn(parent, null)
+  await settle()
+  const versions = first.ps().map(({ program: name, version }) => `${name}@${version}`)
+  assert.equal(new Set(versions).size, 3, 'the parent, one text, another text')
+  await first.close()
+  const second = m.boot({ programs: [parent] })
+  second.resume()
+  await settle()
+  assert.equal(second.questions.length, 4)
+  for (const { id, text } of second.questions) second.answer(id, text)
+  assert.deepEqual(await m.end(second.run(pid).result), [
+    [0, 'child 0'],
+    [1, 'child 1'],
+    [2, 'child 2'],
+    ['other', 'child 3'],
+  ])
+  for (const { pid: child } of second.ps()) assert.equal((await m.end(second.replay(child))).same, true)
+})
+
+test('a journal of one of several functions with one text is lived by nobody else’s', async () => {
+  const m = machine()
+  const make =
+    (said: string) =>
+    async (sys: Sys): Promise<Json> => [said, await sys.ask(said)]
+  const asked = async (kernel: Kernel, said: string): Promise<Pid> => {
+    const run = kernel.spawn(make(said), null)
+    await settle()
+    kernel.answer(kernel.questions[0]?.id ?? 0, 'yes')
+    assert.deepEqual(await m.end(run.result), [said, 'yes'])
+    return run.pid
+  }
+  const first = m.boot({})
+  const pids = [await asked(first, 'one'), await asked(first, 'two')]
+  assert.equal(new Set(first.ps().map(({ version }) => version)).size, 1)
+  for (const pid of pids)
+    assert.equal((await m.end(first.replay(pid))).same, true, 'here each process knows its function')
+  const fork = await m.end(first.fork(pids[0] as Pid))
+  assert.deepEqual(await m.end(fork.result), ['one', 'yes'])
+  m.crash()
+  const second = m.boot({})
+  await asked(second, 'three')
+  await asked(second, 'four')
+  assert.equal(await codeOf(m.end(second.fork(pids[0] as Pid))), 'NO_SUCH_PROGRAM')
+  await assert.rejects(m.end(second.replay(pids[1] as Pid)), /several functions without a name/)
+})
+
+test('what was sent in the minute before a restart counts against the rates of after it', async () => {
+  for (const rate of [{ requestsPerMinute: 3 }, { tokensPerMinute: 45 }]) {
+    const m = machine()
+    const sentAt: number[] = []
+    let hangs = true
+    const model = () =>
+      scripted((_call, i) => {
+        sentAt.push(m.time.now())
+        return hangs && i === 2 ? { hang: true } : { text: 'x', usage: { inputTokens: 5, outputTokens: 10 } }
+      })
+    const talks = program('talks', async (sys) => (await sys.generate({ prompt: 'one', maxOutputTokens: 10 })).text)
+    const options = () => ({ programs: [talks], models: { 'a/b': { model: model(), ...rate } } })
+    const first = m.boot(options())
+    // Two that ended, and one that the crash interrupts.
+    for (let i = 0; i < 2; i++) await m.end(first.spawn(talks, null).result)
+    first.spawn(talks, null)
+    await settle()
+    const startedAt = m.time.now()
+    assert.equal(sentAt.length, 3)
+    m.crash()
+    m.time.jump(20_000)
+    hangs = false
+    const second = m.boot(options())
+    await m.end(second.spawn(talks, null).result)
+    assert.deepEqual(
+      sentAt.map((at) => at - startedAt),
+      [0, 0, 0, 60_000],
+      JSON.stringify(rate),
+    )
+  }
 })

@@ -252,6 +252,22 @@ describe('learned limits', () => {
     assert.equal(run.usage.steps, 1)
   })
 
+  test('a driver that refuses on the spot, before it gives a promise, leaves no time limit of the first wait behind', async () => {
+    const clock = simulatedClock()
+    const slow = scripted([{ text: 'at last', delayMs: 10_000 }], { clock })
+    let calls = 0
+    const model = rawModel((options) => {
+      if (calls++ > 0) return slow.doGenerate(options)
+      throw Object.assign(new Error('too many'), { statusCode: 429, responseHeaders: { 'retry-after': '2' } })
+    })
+    const world = createWorld({ clock, models: { model }, limits: { coreWaitMs: 5_000 } })
+    const started = clock.now()
+    const run = world.kernel.spawn(async (sys: Sys) => (await sys.generate('hi')).text, null)
+    assert.deepEqual(await world.settled(endOf(run.result)), { value: 'at last' })
+    assert.equal(calls, 2)
+    assert.ok(clock.now() - started >= 12_000)
+  })
+
   test('headers that lie or babble neither stop the core nor make it run wild', async () => {
     for (const headers of [
       { 'x-ratelimit-limit-requests': '0' },

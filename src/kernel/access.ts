@@ -1,33 +1,210 @@
 /**
- * Access: asks the law about each system call, before anything of it happens.
+ * Access: asks the law about each system call, before anything of it happens, and keeps what the law has to know of a
+ * process for that: its standing.
+ *
+ *     const decision = access.decide(process, 'call', { tool, input })   // undefined: nothing stands against it
+ *     access.passed(process, 'call', { tool, input })                    // it was let through
+ *     access.learned(process, call, value, labels)                       // the process learned its end
  *
  * Tool calls need a rule that allows them. The other calls reach only what is the process's own (its memory, its files,
  * its budget), so they are let through unless a rule forbids them or wants a person.
+ *
+ * Invariants
+ *   A1. A child starts with the standing of its parent; what a process sends, writes, remembers, returns or passes to a
+ *       child carries the labels of all that it has learned, and who takes it up has learned them too.
+ *   A2. A law that a process was spawned with only narrows: a call goes through where the kernel's law and every law of
+ *       the process let it.
+ *   A3. The standing is a function of what the process did and learned, so a replay and a fork come to the same.
  */
-import type { Decision, Law } from '../policy/law.ts'
-import { decide, holdersLaw } from '../policy/law.ts'
+import type { Decision, Law, Origin, Request, TemporalRule } from '../policy/law.ts'
+import { holdersLaw, judge } from '../policy/law.ts'
 import type { Process } from './process.ts'
-import type { CallName, Json } from './types.ts'
+import type { CallName, Json, Tool } from './types.ts'
 
+/** The law as the gate asks it. */
 export interface Access {
-  /** undefined: allowed, by the common case. */
+  /** undefined: nothing stands against the call, and nothing follows from it. */
   decide(process: Process, call: CallName, args: Json): Decision | undefined
+  /** The call was let through, also by a person. */
+  passed(process: Process, call: CallName, args: Json): void
+  /** Temporal rules that the process breaks if it ends now. What its parent left open is not its own. */
+  unmet(process: Process): readonly TemporalRule[]
+  /** Whether some call of this tool could still be let through by the temporal rules. */
+  isOpen(process: Process, tool: string): boolean
+  /** The process learned the end of a call. */
+  learned(process: Process, call: CallName, args: Json, value: Json, labels: readonly string[] | undefined): void
+  /** The process learned the error of a call. */
+  failed(
+    process: Process,
+    call: CallName,
+    args: Json,
+    code: string,
+    labels: readonly string[] | undefined,
+  ): void
 }
 
+/** Access by a law; without one, who holds a tool may call it. */
 export function createAccess(law: Law | undefined): Access {
-  const rules = law ?? holdersLaw
-  const beyondTools = rules.rules.some((rule) => (rule.call ?? 'call') !== 'call')
+  const rules = judge(law ?? holdersLaw)
+  const beyondTools =
+    law !== undefined && [...law.rules, ...Object.values(law.events ?? {})].some((match) => speaksOfMore(match))
   const everyTool = law === undefined
+
+  function byKernel(process: Process, call: CallName, args: Json): Decision | undefined {
+    if (call === 'call' ? everyTool : !beyondTools) return undefined
+    const decision = rules.decide(requestOf(process, call, args), process.standing)
+    // What no rule speaks of is forbidden to tools only.
+    return call !== 'call' && decision.rule === null ? undefined : decision
+  }
+
+  function decide(process: Process, call: CallName, args: Json): Decision | undefined {
+    let strictest = byKernel(process, call, args)
+    const { laws } = process.start
+    for (let i = 0; laws !== undefined && i < laws.length; i++) {
+      const decision = judge(laws[i] as Law).decide(requestOf(process, call, args))
+      if (call !== 'call' && decision.rule === null) continue
+      if (strictest !== undefined && strictness[decision.effect] <= strictness[strictest.effect]) continue
+      const rule = decision.rule === null ? null : `process/${decision.rule}`
+      strictest = { ...decision, rule, reason: `${decision.reason}, by a law of the process` }
+    }
+    return strictest
+  }
+
   return {
-    decide(process, call, args) {
-      if (call === 'call') {
-        if (everyTool) return undefined
-        const { tool, input } = args as { readonly tool: string; readonly input: Json }
-        return decide(rules, { call, tool, args: input, principal: process.principal, program: process.program.name })
-      }
-      if (!beyondTools) return undefined
-      const decision = decide(rules, { call, args, principal: process.principal, program: process.program.name })
-      return decision.rule === null ? undefined : decision
+    decide,
+    passed(process, call, args) {
+      const { standing } = process
+      // The kernel's own rules go on from what they said, whatever a law of the process added.
+      const decision = byKernel(process, call, args)
+      if (decision === undefined) return
+      const after = rules.after(requestOf(process, call, args), decision, standing)
+      if (after !== standing) process.standing = { ...standing, ...after }
+    },
+    unmet: ({ standing, start }) => {
+      const inherited = start.standing === undefined ? [] : rules.unmet(start.standing)
+      return rules.unmet(standing).filter((rule) => !inherited.includes(rule))
+    },
+    isOpen: ({ standing }, tool) => rules.isOpen(tool, standing),
+    learned(process, call, args, value, labels) {
+      if (labels !== undefined) taint(process, labels)
+      if (call !== 'call') return
+      const { tool, input } = args as { readonly tool: string; readonly input: Json }
+      if (process.tools.get(tool)?.trusted === true) (process.trusted ??= []).push(value)
+      const { standing } = process
+      const after = rules.learned({ call, tool, args: input }, value, standing)
+      if (after !== standing) process.standing = { ...standing, ...after }
+    },
+    failed(process, call, args, code, labels) {
+      // The words of an error may hold what was learned.
+      if (labels !== undefined) taint(process, labels)
+      // A call that was refused was not made; nor was one whose arguments were wrong, and which has none.
+      if (call !== 'call' || args === null || code === 'ACCESS_DENIED') return
+      const { tool, input } = args as { readonly tool: string; readonly input: Json }
+      const { standing } = process
+      const after = rules.learned({ call, tool, args: input }, `error ${code}`, standing)
+      if (after !== standing) process.standing = { ...standing, ...after }
     },
   }
+}
+
+const strictness = { allow: 0, ask: 1, deny: 2 } as const
+
+function speaksOfMore({ call = 'call', then }: Partial<Law['rules'][number]>): boolean {
+  return call !== 'call' || then?.add?.some(speaksOfMore) === true
+}
+
+/** The process has learned something with these labels. */
+function taint(process: Process, labels: readonly string[]): void {
+  const { standing } = process
+  const more = labels.filter((label) => !standing.labels.includes(label))
+  if (more.length > 0)
+    process.standing = { ...standing, labels: Object.freeze([...standing.labels, ...more].toSorted()) }
+}
+
+function requestOf(process: Process, call: CallName, args: Json): Request {
+  const isTool = call === 'call'
+  const { tool: name, input } = args as { readonly tool: string; readonly input: Json }
+  const tool: Tool | undefined = isTool ? process.tools.get(name) : undefined
+  const request: { -readonly [K in keyof Request]: Request[K] } = {
+    call,
+    args: isTool ? input : args,
+    principal: process.principal,
+    program: process.program.name,
+    ancestors: ancestorsOf(process),
+    seen: new Set(process.standing.labels),
+    originOf: (value) => originOf(process, value),
+  }
+  if (isTool) request.tool = name
+  const asked = askedOf(process.root)
+  if (asked !== undefined) request.asked = asked
+  if (tool?.outbound !== undefined) request.outbound = tool.outbound
+  return request
+}
+
+function ancestorsOf(process: Process): readonly string[] {
+  const names: string[] = []
+  for (let at = process.parent; at !== undefined; at = at.parent) names.push(at.program.name)
+  return names
+}
+
+// --------------------------------------------------------------------------------------------------------- provenance
+
+/** What the user asked for: the texts in the input of the root. */
+function askedOf(root: Process): string | undefined {
+  const { input } = root.start
+  return input === undefined || input === null ? undefined : textsOf(input).join('\n')
+}
+
+/**
+ * Where a value came from: it stands in the user's words, or in an answer of a tool that is declared trusted, as a whole
+ * word or number. Everything else, also what the model made up itself, is untrusted.
+ */
+function originOf(process: Process, value: string | number | boolean): Origin {
+  const asked = askedOf(process.root)
+  if (asked !== undefined && holds(asked, value)) return 'request'
+  for (let at: Process | undefined = process; at !== undefined; at = at.parent)
+    if (at.trusted?.some((one) => textsOf(one).some((text) => holds(text, value))) === true) return 'trusted'
+  return 'untrusted'
+}
+
+function textsOf(value: Json): string[] {
+  if (typeof value === 'string') return [value]
+  if (typeof value === 'number' || typeof value === 'boolean') return [String(value)]
+  if (value === null) return []
+  return Array.isArray(value)
+    ? value.flatMap(textsOf)
+    : Object.values(value as { [key: string]: Json }).flatMap(textsOf)
+}
+
+/** Whether the value stands in the text, not as a part of a longer word or number. */
+function holds(text: string, value: string | number | boolean): boolean {
+  if (typeof value === 'number')
+    return [...text.matchAll(NUMBER)].some(([found]) => Number(found.replaceAll(',', '')) === value)
+  // Characters that nobody sees join nothing and part nothing.
+  const where = plainText(text.replaceAll(/\p{Cf}/gu, ''))
+  const what = plainText(String(value))
+  // Nothing stands everywhere, and the search for it would not end.
+  if (what === '') return false
+  for (let at = where.indexOf(what); at >= 0; at = where.indexOf(what, at + 1)) {
+    if (!adjoins(where, at - 1, -1) && !adjoins(where, at + what.length, 1)) return true
+  }
+  return false
+}
+
+/** Not within a word, a date or an account. */
+const NUMBER =
+  /(?<![\p{L}\p{N}_]|[\p{L}\p{N}_][-.,:/])-?\d+(?:,\d{3})*(?:\.\d+)?(?![\p{L}\p{N}_]|[-.,:/][\p{L}\p{N}_])/gu
+
+/** Whether what stands there belongs to the same word, address or path: `mark@a.org` does not stand in `x.mark@a.org`. */
+function adjoins(text: string, at: number, step: 1 | -1): boolean {
+  const next = text[at] ?? ' '
+  return WORD.test(next) || (JOINT.test(next) && WORD.test(text[at + step] ?? ' '))
+}
+
+const WORD = /[\p{L}\p{N}_]/u
+const JOINT = /[-.@+/:'’!#$%&*=?^{|}~\\\p{Pd}]/u
+
+/** Compared without regard to white space, and to how a character is composed. Case counts: it does in passwords and paths. */
+function plainText(text: string): string {
+  return text.normalize('NFC').replaceAll(/\s+/g, ' ').trim()
 }

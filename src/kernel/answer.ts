@@ -8,6 +8,7 @@ import type {
   LanguageModelV4StreamPart,
   LanguageModelV4Usage,
 } from '@ai-sdk/provider'
+import { costOf } from './cores.ts'
 import type { LanguageModel } from './drivers.ts'
 import { PolityError, fieldOf } from './errors.ts'
 import { estimateTokens, knowAnswer } from './messages.ts'
@@ -23,6 +24,7 @@ export interface Answer {
   readonly headers: { readonly [name: string]: string | undefined } | undefined
 }
 
+/** What `doGenerate` gave, as far as its shape goes; throws `DRIVER_INVALID`. */
 export function wholeAnswer(model: LanguageModel, result: LanguageModelV4GenerateResult): Answer {
   if (typeof result !== 'object' || result === null || !Array.isArray(result.content))
     throw badDriver(model, 'doGenerate gave no content list')
@@ -136,13 +138,17 @@ function badDriver(model: LanguageModel, what: string): PolityError {
   return new PolityError('DRIVER_INVALID', `${model.provider}/${model.modelId}: ${what}`)
 }
 
+const NO_TOOL_CALLS: readonly ToolCall[] = Object.freeze([])
 const finishReasons = new Set(['stop', 'length', 'content-filter', 'tool-calls', 'error', 'interrupted', 'other'])
 
+/** The answer as the program gets it: plain, frozen, with its tool calls parsed. Throws `DRIVER_INVALID`, `TOO_LARGE`. */
 export function toGeneration(answer: Answer, usage: CallUsage, core: Core, bytesMax: number): Generation {
   let text = ''
   let toolCalls: ToolCall[] | undefined
   let content: object[] | undefined
-  for (const part of answer.content) {
+  // By index: an iterator costs a result object a part where this is not inlined.
+  for (let i = 0; i < answer.content.length; i++) {
+    const part = answer.content[i] as ModelContent
     let kept: object
     switch (part?.type) {
       case 'text':
@@ -184,7 +190,7 @@ export function toGeneration(answer: Answer, usage: CallUsage, core: Core, bytes
   const finishReason = finishReasons.has(answer.finishReason) ? answer.finishReason : 'other'
   try {
     return freezePlain(
-      { text, toolCalls: toolCalls ?? [], message, finishReason, usage, model: core.id },
+      { text, toolCalls: toolCalls ?? NO_TOOL_CALLS, message, finishReason, usage, model: core.id },
       () => `the answer of ${core.id}`,
       bytesMax,
     )
@@ -248,7 +254,7 @@ export function usageOf(
     inputTokens,
     cachedTokens,
     outputTokens,
-    usd: cost(core, inputTokens, cachedTokens, outputTokens),
+    usd: costOf(core.price, inputTokens, cachedTokens, outputTokens),
     estimated: input === undefined || output === undefined,
   }
 }
@@ -273,9 +279,4 @@ const TOKENS_MAX = 1e9
 
 function count(value: unknown): number | undefined {
   return typeof value === 'number' && value >= 0 && value <= TOKENS_MAX ? Math.ceil(value) : undefined
-}
-
-function cost({ price }: Core, input: number, cached: number, output: number): number {
-  if (price === undefined) return 0
-  return ((input - cached) * price.input + cached * (price.cached ?? price.input) + output * price.output) / 1e6
 }

@@ -12,12 +12,14 @@
  */
 import { heap } from './heap.ts'
 
+/** Something that was set and has not happened yet. */
 export interface Timer {
   cancel(): void
   /** Whether the operating-system process stays alive for it. @default true */
   hold(on: boolean): void
 }
 
+/** Where all time and randomness of a kernel come from. */
 export interface Clock {
   readonly seed: number
   /** Milliseconds since 1970, with microseconds as decimals. */
@@ -33,6 +35,7 @@ export interface Clock {
 /** Longest delay that the platform's timers take, ms. */
 const TIMER_MS_MAX = 2_147_483_647
 
+/** The time of the machine, with a random seed unless one is given. */
 export function realClock(options: { seed?: number } = {}): Clock {
   const origin = performance.timeOrigin
   return {
@@ -59,6 +62,7 @@ function soon(fn: () => void): void {
   queueMicrotask(() => process.nextTick(fn))
 }
 
+/** A clock that stands still until nothing else can happen. */
 export interface SimulatedClock extends Clock {
   /** Moves time forward without running timers in between, as a suspended machine does. Negative values are ignored (C1). */
   jump(ms: number): void
@@ -66,6 +70,7 @@ export interface SimulatedClock extends Clock {
   readonly pending: number
 }
 
+/** Time for tests and simulations: it jumps from timer to timer, the same for the same seed. */
 export function simulatedClock(options: { seed?: number; startMs?: number } = {}): SimulatedClock {
   const timers = heap<{ at: number; order: number; fn: (() => void) | undefined }>(
     (a, b) => a.at - b.at || a.order - b.order,

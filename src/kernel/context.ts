@@ -26,6 +26,7 @@ export interface Turn {
   readonly tokens: number
 }
 
+/** How a window begins, and what becomes of it when it is full. */
 export interface ContextOptions {
   /** First message, never compacted. */
   readonly instructions?: string
@@ -37,6 +38,7 @@ export interface ContextOptions {
   readonly compaction?: Compaction
 }
 
+/** A window: messages that only grow at their end between two compactions. */
 export interface Context {
   /** The window as it would be sent now. */
   readonly messages: readonly Message[]
@@ -47,6 +49,7 @@ export interface Context {
   append(...messages: readonly Message[]): void
 }
 
+/** Opens a window. */
 export function openContext({
   instructions,
   tokensMax = 100_000,

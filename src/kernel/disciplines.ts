@@ -23,6 +23,7 @@ export interface WaitingCall {
   readonly tokens: number
 }
 
+/** Gives waiting calls their places: the smallest key goes first. */
 export interface Discipline {
   readonly name: DisciplineName
   key(call: WaitingCall): number
@@ -32,6 +33,7 @@ export interface Discipline {
   served(call: WaitingCall, tokens: number): void
 }
 
+/** The disciplines that there are. */
 export const disciplineNames = [
   'fifo',
   'round-robin',
@@ -40,8 +42,10 @@ export const disciplineNames = [
   'deadline',
   'attained-service',
 ] as const
+/** One of them. */
 export type DisciplineName = (typeof disciplineNames)[number]
 
+/** What disciplines can be told. */
 export interface DisciplineOptions {
   /** `priority`: waiting this long weighs as much as one step of priority, ms. @default 10,000 */
   readonly ageMs?: number
@@ -49,6 +53,7 @@ export interface DisciplineOptions {
   readonly weights?: { readonly [principal: string]: number }
 }
 
+/** A discipline by its name, for one core: it may keep sums of its own. */
 export function createDiscipline(name: DisciplineName, options: DisciplineOptions = {}): Discipline {
   switch (name) {
     case 'fifo':

@@ -20,12 +20,14 @@ export interface Dispatchable {
   learn(): boolean
 }
 
+/** The queue of those that have something to learn. */
 export interface Dispatcher {
   wake(process: Dispatchable): void
   /** Processes that wait for their turn. */
   readonly length: number
 }
 
+/** A dispatcher on a clock. */
 export function createDispatcher(clock: Clock, limits: Limits): Dispatcher {
   let queue: Dispatchable[] = []
   let head = 0

@@ -25,8 +25,10 @@ export interface ModelCapabilities {
   readonly preempt?: 'none' | 'prefix' | 'exact'
 }
 
+/** A model driver: an AI SDK model, with what it may say of itself. */
 export type LanguageModel = LanguageModelV4 & { readonly capabilities?: ModelCapabilities }
 
+/** A driver that makes vectors of texts. */
 export interface Embedder {
   readonly name: string
   /** One vector per text, all of one length. */
@@ -44,6 +46,7 @@ export type Durability = 'memory' | 'relaxed' | 'strict'
 /** Tables of the store beside the journal: ordered key-value. */
 export type Table = 'blob' | 'file' | 'note' | 'meta'
 
+/** An entry of a table, to be written with the events of its batch. */
 export interface Put {
   readonly table: Table
   readonly key: string
@@ -53,11 +56,13 @@ export interface Put {
   readonly text?: string
 }
 
+/** What is kept together or not at all. */
 export interface Batch {
   readonly events: readonly JournalEvent[]
   readonly puts: readonly Put[]
 }
 
+/** The first and the last event of a process. */
 export interface ProcessHead {
   readonly start: ProcessStart
   /** Absent while the process has not ended. */
@@ -70,6 +75,8 @@ export interface Command {
   readonly pid?: Pid
   readonly id?: number
   readonly text?: string
+  /** Of an answer that allows a call: the signed approval, as JSON. */
+  readonly proof?: string
 }
 
 /**

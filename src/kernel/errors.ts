@@ -15,6 +15,7 @@ interface Entry {
   readonly retry: boolean
 }
 
+/** Every error there is: what it means, what its reader can do, and whether trying again may help. */
 export const errorTable = {
   INVALID_ARGUMENT: {
     means: 'A call was given something it does not take.',
@@ -171,6 +172,7 @@ export const errorTable = {
   },
 } as const satisfies Record<string, Entry>
 
+/** A code of the table. */
 export type ErrorCode = keyof typeof errorTable
 
 /** An error as plain data: what the journal, the CLI and the wire carry. */
@@ -182,6 +184,7 @@ export interface ErrorData {
 
 const marker = Symbol.for('polity.error')
 
+/** The one class of error that the kernel throws and programs catch, told apart by `code`. */
 export class PolityError extends Error {
   readonly code: ErrorCode
   /** Facts for programs: the rule that denied, the limit that was met. Plain JSON. */
@@ -237,6 +240,7 @@ function plainDetail(detail: unknown): Json | undefined {
 /** Details beyond this are left out: they are facts, not data. */
 const DETAIL_CHARS_MAX = 65_536
 
+/** Plain data as an error again. */
 export function fromErrorData(data: ErrorData): PolityError {
   return new PolityError(data.code, data.message, data.detail === undefined ? {} : { detail: data.detail })
 }
@@ -262,6 +266,21 @@ export function messageOf(error: unknown): string {
 }
 
 const MESSAGE_CHARS_MAX = 4_000
+
+/** For faults that concern nobody's run: the owner of the kernel is told, and it goes on. */
+export function warn(what: string, error: unknown): void {
+  globalThis.process.emitWarning(`${what}: ${messageOf(error)}`, 'PolityWarning')
+}
+
+/** An argument of a call that is not what the call takes. */
+export function invalid(at: string, expected: string, got: unknown): PolityError {
+  return new PolityError('INVALID_ARGUMENT', `${at} takes ${expected}, not ${messageOf(got).slice(0, 80)}`)
+}
+
+/** What every look-up of a pid says where there is none. */
+export function noSuchProcess(pid: unknown): PolityError {
+  return new PolityError('NO_SUCH_PROCESS', `there is no process ${messageOf(pid).slice(0, 80)}`)
+}
 
 /** A field of anything that was thrown; undefined where it cannot be read. */
 export function fieldOf(thing: unknown, key: string): unknown {

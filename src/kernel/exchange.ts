@@ -2,31 +2,35 @@
  * An exchange: one model call on its way through its cores. It waits for a turn, asks the driver, reads the answer and
  * gives the core back; goes to the queue again when it was refused, tries again after a pause, asks the next core.
  *
- * Written as a small machine of callbacks, not as async functions: there are two of these in every step of every agent.
+ * Written as a small machine of callbacks, not as async functions, and as one object that is at once the call in its
+ * core's queue, the waiter of its time limits and what the dispatcher wakes: there is one in every step of every agent.
  *
  * Invariants
  *   X1. A granted place on a core is given back exactly once, whatever the driver does.
  *   X2. A refusal (429) is the scheduler's business: the call goes back to the queue and its process never sees it.
- *   X3. After the call was cancelled, or its stay with a driver is over, nothing that the driver says is heard.
+ *   X3. What was sent is known from the journal before it is sent: a call that only waited has cost nothing.
+ *   X4. After the call was cancelled, or its stay with a driver is over, nothing that the driver says is heard.
  */
 import type { LanguageModelV4CallOptions, LanguageModelV4GenerateResult } from '@ai-sdk/provider'
+import { abort } from './abort.ts'
 import type { Answer } from './answer.ts'
 import { headersOf, streamedAnswer, toGeneration, usageOf, wholeAnswer } from './answer.ts'
 import type { Clock, Timer } from './clock.ts'
 import { randomAt } from './clock.ts'
-import type { Deadlines } from './deadlines.ts'
+import type { Deadlines, Late } from './deadlines.ts'
 import type { Dispatchable, Dispatcher } from './dispatcher.ts'
 import { PolityError, fieldOf, messageOf } from './errors.ts'
 import type { Limits } from './limits.ts'
 import type { Call, Process } from './process.ts'
 import type { CheckedRequest } from './request.ts'
-import type { Core, Release, Scheduler, Ticket } from './scheduler.ts'
-import { createStamp } from './stamp.ts'
-import type { Generation, Reservation, ToolDescription } from './types.ts'
+import type { Core, CoreCall, Release, Scheduler } from './scheduler.ts'
+import type { Generation, Reservation } from './types.ts'
 
 /** What a call may take, worked out before it starts. */
 export interface Plan {
   readonly cores: readonly Core[]
+  /** The request's tools in the driver's form. */
+  readonly tools: readonly object[] | undefined
   /** As estimated, before the core's ratio. */
   readonly estimatedTokens: number
   readonly inputTokens: number
@@ -41,28 +45,29 @@ export interface ExchangeOptions {
   readonly limits: Limits
   readonly scheduler: Scheduler
   readonly dispatcher: Dispatcher
-  /** A held tool as models see it. */
-  readonly describe: (process: Process, tool: string) => ToolDescription
   /** Undefined while nobody watches the text of this process: then the whole answer is asked for, not a stream. */
   readonly watcher: (process: Process) => ((delta: string, call: Call) => void) | undefined
-  readonly onWait: (call: Call, core: string) => void
+  /** The call stands in the queue of a core. */
+  readonly waits: (call: Call, core: string) => void
+  /** A call that waited has its turn: goes on once that is kept. */
+  readonly sends: (call: Call, go: () => void) => void
   readonly end: (call: Call, generation: Generation) => void
   readonly fail: (call: Call, error: unknown) => void
   /** Sets aside as much again, then goes on; false where no budget has it. */
   readonly again: (call: Call, go: () => void) => boolean
 }
 
-export class Exchange implements Dispatchable {
+/** One model call on its way through its cores, started by `start`. */
+export class Exchange implements CoreCall, Dispatchable, Late {
   readonly #options: ExchangeOptions
   readonly #call: Call
   readonly #request: CheckedRequest
   readonly #plan: Plan
   #core = 0
   #tries = 0
-  /** Number of the stay with a driver; answers to an earlier one are not heard (X3). */
+  /** Number of the stay with a driver; answers to an earlier one are not heard (X4). */
   #stay = 0
-  /** In the queue or in flight. */
-  #ticket: Ticket | undefined = undefined
+  /** It has a place on its core (X1). */
   #inFlight = false
   #timer: Timer | undefined = undefined
   #controller: AbortController | undefined = undefined
@@ -70,6 +75,8 @@ export class Exchange implements Dispatchable {
   #whole: LanguageModelV4GenerateResult | undefined = undefined
   #streamed: Answer | undefined = undefined
   queued = false
+  place: CoreCall['place'] = undefined
+  arrivedAt = 0
 
   constructor(options: ExchangeOptions, call: Call, request: CheckedRequest, plan: Plan) {
     this.#options = options
@@ -78,59 +85,89 @@ export class Exchange implements Dispatchable {
     this.#plan = plan
   }
 
+  get pid(): number {
+    return this.#call.process.pid
+  }
+
+  get principal(): string {
+    return this.#call.process.principal
+  }
+
+  get priority(): number {
+    return this.#call.process.priority
+  }
+
+  get spawnedAt(): number {
+    return this.#call.process.startedAt
+  }
+
+  get deadlineAt(): number {
+    const ms = this.#request.options['deadlineMs'] as number | undefined
+    return ms === undefined ? Infinity : this.#call.startedAt + ms
+  }
+
+  get started(): boolean {
+    return this.#call.process.used.steps > 1
+  }
+
+  get tokens(): number {
+    return this.#plan.reserved.tokens
+  }
+
   start(): void {
     this.#call.onAbort((error) => this.#cancelled(error))
     this.#admit()
   }
 
   #admit(): void {
-    const { scheduler, clock, limits, deadlines, onWait } = this.#options
+    const { scheduler, clock, limits, deadlines, waits } = this.#options
     const call = this.#call
-    const { process } = call
     const core = this.#plan.cores[this.#core] as Core
-    const arrivedAt = clock.now()
-    const deadlineMs = this.#request.options['deadlineMs'] as number | undefined
-    let granted = false
-    let queued = false
+    this.arrivedAt = clock.now()
     call.core = core.id
-    const ticket = scheduler.admit(
-      core,
-      {
-        pid: process.pid,
-        principal: process.principal,
-        priority: process.priority,
-        spawnedAt: process.startedAt,
-        arrivedAt,
-        deadlineAt: deadlineMs === undefined ? Infinity : call.startedAt + deadlineMs,
-        started: process.used.steps > 1,
-        tokens: this.#plan.reserved.tokens,
-      },
-      (error, given) => {
-        granted = true
-        this.#ticket = undefined
-        if (queued) {
-          call.inQueue = false
-          call.waitedMs += clock.now() - arrivedAt
-          this.#timer?.cancel()
-        }
-        if (error !== undefined) return this.#next(error, error)
-        this.#ticket = given
-        this.#inFlight = true
-        this.#ask(core)
-      },
-    )
-    if (granted) return
-    queued = true
-    this.#ticket = ticket
+    scheduler.admit(core, this)
+    // Granted at once; or granted, refused by its driver on the spot and queued again, all before this line.
+    if (this.place === undefined || call.inQueue) return
     call.inQueue = true
-    onWait(call, core.id)
-    this.#timer = deadlines.set(limits.coreWaitMs, () => {
-      scheduler.leave(ticket)
-      this.#ticket = undefined
+    this.#timer = deadlines.set(limits.coreWaitMs, this)
+    waits(call, core.id)
+  }
+
+  granted(error: PolityError | undefined): void {
+    const call = this.#call
+    const waited = call.inQueue
+    if (waited) {
       call.inQueue = false
+      call.waitedMs += this.#options.clock.now() - this.arrivedAt
+      this.#timer?.cancel()
+    }
+    if (error !== undefined) return this.#next(error, error)
+    this.#inFlight = true
+    const core = this.#plan.cores[this.#core] as Core
+    if (!waited) return this.#ask(core)
+    const { clock, scheduler, sends } = this.#options
+    const grantedAt = clock.now()
+    sends(call, () => {
+      scheduler.sent(core, grantedAt)
+      this.#ask(core)
+    })
+  }
+
+  /** Its time is over: in the queue, or with the driver. */
+  late(): void {
+    const { scheduler, limits } = this.#options
+    const core = this.#plan.cores[this.#core] as Core
+    if (this.#inFlight) {
+      const late = new PolityError('DRIVER_TIMEOUT', `${core.id} did not answer within ${limits.generateMs} ms`)
+      // Told to stop before its place is given to another.
+      if (this.#controller !== undefined) abort(this.#controller, late)
+      this.#failed(this.#stay, late)
+    } else {
+      scheduler.leave(this)
+      this.#call.inQueue = false
       const late = new PolityError('OVERLOADED', `the call waited ${limits.coreWaitMs} ms for a turn on ${core.id}`)
       this.#next(late, late)
-    })
+    }
   }
 
   #ask(core: Core): void {
@@ -139,12 +176,7 @@ export class Exchange implements Dispatchable {
     const stay = ++this.#stay
     const controller = new AbortController()
     this.#controller = controller
-    this.#timer = deadlines.set(limits.generateMs, () => {
-      const late = new PolityError('DRIVER_TIMEOUT', `${core.id} did not answer within ${limits.generateMs} ms`)
-      // Told to stop before its place is given to another.
-      controller.abort(late)
-      this.#failed(stay, late)
-    })
+    this.#timer = deadlines.set(limits.generateMs, this)
     try {
       const options = this.#driverOptions(controller.signal)
       const watch = watcher(call.process)
@@ -175,8 +207,7 @@ export class Exchange implements Dispatchable {
   }
 
   #driverOptions(abortSignal: AbortSignal): LanguageModelV4CallOptions {
-    const { options, tools, messages } = this.#request
-    const { describe } = this.#options
+    const { options, messages } = this.#request
     const { process, n } = this.#call
     // Position in the journal: what `recorded` answers by. Providers ignore options that are not theirs.
     const polity = { pid: process.pid, n }
@@ -190,7 +221,7 @@ export class Exchange implements Dispatchable {
       seed: options['seed'],
       stopSequences: options['stopSequences'],
       responseFormat: options['schema'] === undefined ? undefined : { type: 'json', schema: options['schema'] },
-      tools: tools.length === 0 ? undefined : tools.map((tool) => driverTool(describe(process, tool))),
+      tools: this.#plan.tools,
       toolChoice: options['toolChoice'],
       providerOptions:
         options['providerOptions'] === undefined ? { polity } : { ...(options['providerOptions'] as object), polity },
@@ -264,10 +295,9 @@ export class Exchange implements Dispatchable {
   #giveBack(how: Release): void {
     this.#stay++
     this.#timer?.cancel()
-    const ticket = this.#ticket
-    this.#ticket = undefined
+    if (!this.#inFlight) return
     this.#inFlight = false
-    if (ticket !== undefined) this.#options.scheduler.release(ticket, how)
+    this.#options.scheduler.release(this.#plan.cores[this.#core] as Core, this, how)
   }
 
   /** Again on this core after a pause, or on the next one, or not at all. `said` is the driver's own word. */
@@ -311,33 +341,11 @@ export class Exchange implements Dispatchable {
 
   #cancelled(error: PolityError): void {
     this.#timer?.cancel()
-    const ticket = this.#ticket
-    if (ticket === undefined) return
     if (this.#inFlight) {
-      this.#controller?.abort(error)
+      if (this.#controller !== undefined) abort(this.#controller, error)
       this.#giveBack({ type: 'cancelled' })
-    } else {
-      this.#ticket = undefined
-      this.#options.scheduler.leave(ticket)
-    }
+    } else this.#options.scheduler.leave(this)
   }
-}
-
-const driverTools = createStamp<object>()
-
-/** In the driver's form; made once. */
-function driverTool(tool: ToolDescription): object {
-  let form = driverTools.get(tool)
-  if (form === undefined) {
-    form = Object.freeze({
-      type: 'function',
-      name: tool.name,
-      description: tool.description,
-      inputSchema: tool.inputSchema,
-    })
-    driverTools.set(tool, form)
-  }
-  return form
 }
 
 function statusOf(error: unknown): number | undefined {

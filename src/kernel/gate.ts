@@ -11,9 +11,12 @@
  *   G3. What a driver or tool does after its call ended is not heard.
  *   G4. No outside effect begins before its intent is kept; no end of a write is learned before it is kept.
  */
+import type { Decision } from '../policy/law.ts'
+import { bindingOf } from './approvals.ts'
 import { PolityError, fromErrorData, messageOf, toErrorData } from './errors.ts'
 import type { Inbox } from './inbox.ts'
 import type { NewEvent } from './journal.ts'
+import type { Past } from './past.ts'
 import { differs, unmade } from './past.ts'
 import { freezePlain, toPlain } from './plain.ts'
 import type { Process } from './process.ts'
@@ -23,6 +26,7 @@ import type { Machine, Syscall } from './syscalls.ts'
 import { LATER, createTable } from './syscalls.ts'
 import type { CallName, Json, Reservation, Sys } from './types.ts'
 
+/** The way from a program to the mechanisms, and back. */
 export interface Gate {
   /** The system calls as a program of this process sees them, for its present frame. */
   sys(process: Process): Sys
@@ -32,10 +36,15 @@ export interface Gate {
   fail(call: Call, error: unknown): void
   /** Takes all open calls from a process: they end with it. Returns what they were charged. */
   cancel(process: Process, error: PolityError): Reservation
+  /** The call stands in the queue of a core: what is set aside for it is at no risk until it is sent. */
+  waits(call: Call, core: string): void
+  /** It is about to be sent; goes on once that is kept. */
+  sends(call: Call, go: () => void): void
   /** Sets aside as much again for another try, where the last one may have cost it all; false where no budget has it. */
   again(call: Call, go: () => void): boolean
 }
 
+/** The gate of a machine. */
 export function createGate(machine: Machine): Gate {
   const { limits, journal, dispatcher, access } = machine
   const table = createTable(machine, {
@@ -49,12 +58,11 @@ export function createGate(machine: Machine): Gate {
     // A frame that was left behind (the process ended, or went back to a snapshot) waits for ever and is collected.
     if (process.frame !== frame) return new Promise(ignore)
     const call = new Call(process, process.made++, name)
-    const promise = new Promise<unknown>((resolve, reject) => {
-      call.resolve = resolve
-      call.reject = reject
-      begin(call, given)
-    })
+    const { promise, resolve, reject } = Promise.withResolvers<unknown>()
     call.promise = promise
+    call.resolve = resolve
+    call.reject = reject
+    begin(call, given)
     return promise
   }
 
@@ -90,6 +98,8 @@ export function createGate(machine: Machine): Gate {
     }
     const difference = differs(recorded, call.name, call.args)
     if (difference !== undefined) return machine.mismatch(process, `call ${call.n} (${call.name}): ${difference}`)
+    // A call with wrong arguments never came to the law.
+    if (past.ended.has(call.n) && wrong === undefined) relive(call, past)
     call.startedAt = recorded.at
     call.startSeq = recorded.seq
     call.startPid = recorded.pid
@@ -112,6 +122,13 @@ export function createGate(machine: Machine): Gate {
     const goOn = (): void => whenKept(call, () => revive(call, args))
     if (leader === undefined) goOn()
     else (leader.followers ??= []).push({ call, goOn })
+  }
+
+  /** A call that the law let through changes it again. Of what a person had to allow, the end says whether one did. */
+  function relive({ process, n, name, args }: Call, past: Past): void {
+    const decision = access.decide(process, name, args)
+    if (decision === undefined || decision.effect === 'deny') return
+    if (!past.ends.some((one) => one.n === n && one.error?.code === 'ACCESS_DENIED')) access.passed(process, name, args)
   }
 
   function revive(call: Call, args: unknown): void {
@@ -153,6 +170,15 @@ export function createGate(machine: Machine): Gate {
     else journal.whenKept((error) => (error === undefined ? call.open && go() : fail(call, error)))
   }
 
+  function waits(call: Call, core: string): void {
+    journal.append({ type: 'call-wait', seq: 0, at: 0, pid: call.process.pid, n: call.n, core })
+  }
+
+  function sends(call: Call, go: () => void): void {
+    journal.append({ type: 'call-sent', seq: 0, at: 0, pid: call.process.pid, n: call.n })
+    whenKept(call, go)
+  }
+
   function again(call: Call, go: () => void): boolean {
     const { process } = call
     const more = call.reserved
@@ -185,32 +211,60 @@ export function createGate(machine: Machine): Gate {
       start(call)
       return fail(call, wrong)
     }
-    decided(call, () => {
-      const spec = specOf(call)
-      try {
-        spec.plan?.(call, args)
-      } catch (error) {
-        if (call.startSeq === 0) start(call)
-        return fail(call, error)
-      }
-      if (call.reserved !== undefined) reserve(process, call.reserved)
+    const decision = access.decide(call.process, call.name, call.args)
+    if (decision === undefined) proceed(call, args)
+    else judged(call, decision, () => proceed(call, args))
+  }
+
+  /** The law has nothing against it: the call starts, if the budgets have what it may cost. */
+  function proceed(call: Call, args: unknown): void {
+    const { process } = call
+    const spec = specOf(call)
+    try {
+      spec.plan?.(call, args)
+    } catch (error) {
       if (call.startSeq === 0) start(call)
-      else if (call.reserved !== undefined) journalReserve(call)
-      if (!machine.volatile && spec.intent?.(args) === true) {
-        journal.whenKept((error) => (error === undefined ? perform(call, args, spec.run) : fail(call, error)))
-      } else perform(call, args, spec.run)
-    })
+      return fail(call, error)
+    }
+    if (call.reserved !== undefined) reserve(process, call.reserved)
+    if (call.startSeq === 0) start(call)
+    else if (call.reserved !== undefined) journalReserve(call)
+    if (!machine.volatile && spec.intent?.(args) === true) {
+      journal.whenKept((error) => (error === undefined ? perform(call, args, spec.run) : fail(call, error)))
+    } else perform(call, args, spec.run)
   }
 
   /** Goes on where the law allows it; ends the call where it does not; asks where it says so. */
   function decided(call: Call, go: () => void): void {
     const decision = access.decide(call.process, call.name, call.args)
-    if (decision === undefined || decision.effect === 'allow') return go()
+    if (decision === undefined) go()
+    else judged(call, decision, go)
+  }
+
+  function judged(call: Call, decision: Decision, go: () => void): void {
+    const { audit, approvals } = machine
+    const allow = (by: string | null): void => {
+      audit?.note({ ...noted, effect: 'allow', by })
+      access.passed(call.process, call.name, call.args)
+      go()
+    }
+    const deny = (why: string, by: string | null): void => {
+      audit?.note({ ...noted, effect: 'deny', by })
+      const error = new PolityError('ACCESS_DENIED', `${binding.what} is denied: ${why}`, {
+        detail: { rule: decision.rule },
+      })
+      fail(call, error)
+      if (decision.ends === true) machine.kill(call.process, error)
+    }
+    const binding = bindingOf(call, decision.rule)
+    const { pid, n, what, argsHash, rule } = binding
+    const noted = { pid, n, what, argsHash, rule }
+    if (decision.effect === 'allow') return allow(null)
     if (call.startSeq === 0) start(call)
-    const what = call.name === 'call' ? `tool ${(call.args as { tool: string }).tool}` : call.name
-    const deny = (by: string) =>
-      fail(call, new PolityError('ACCESS_DENIED', `${what} is denied: ${by}`, { detail: { rule: decision.rule } }))
-    if (decision.effect === 'deny') return deny(decision.reason)
+    if (decision.effect === 'deny') return deny(decision.reason, null)
+    const earlier = approvals.find(binding)
+    if (earlier !== undefined) return allow(earlier.approver)
+    audit?.note({ ...noted, effect: 'ask', by: null })
     let answer: ReturnType<Inbox['ask']>
     try {
       answer = machine.inbox.ask(call, {
@@ -219,14 +273,18 @@ export function createGate(machine: Machine): Gate {
         choices: ['allow', 'deny'],
         detail: call.args,
         timeoutMs: limits.askMs,
+        binding,
       })
     } catch (error) {
       return fail(call, error)
     }
     void answer.then((said) => {
       if (!call.open) return
-      if (said?.text === 'allow') go()
-      else deny(said === undefined ? 'nobody approved it in time' : 'a person denied it')
+      if (said === undefined) return deny('nobody approved it in time', null)
+      if (said.text !== 'allow') return deny('a person denied it', 'a person')
+      const until = machine.clock.now() + limits.askMs
+      const approval = said.approval ?? approvals.take(binding, { approver: 'kernel', until })
+      allow(approval.approver)
     })
   }
 
@@ -316,7 +374,8 @@ export function createGate(machine: Machine): Gate {
           : waitedMs === 0
             ? { type: 'call-end', seq: 0, at: 0, pid, n, value: value ?? null, usage }
             : { type: 'call-end', seq: 0, at: 0, pid, n, value: value ?? null, usage, waitedMs }
-    const { at } = journal.append(end)
+    const { labels } = call
+    const { at } = journal.append(labels === undefined ? end : { ...end, labels })
     if (journal.halted !== undefined) return
     if (call.followers !== undefined) for (const { call: one } of call.followers) follow(one, call)
     call.endedAt = at
@@ -383,8 +442,12 @@ export function createGate(machine: Machine): Gate {
         if (next.error === undefined) {
           const value = freezePlain(next.value ?? null, call.name, Infinity)
           specOf(call).relearned?.(value)
+          access.learned(process, call.name, call.args, value, next.labels)
           call.resolve(value)
-        } else refuse(call, fromErrorData(next.error))
+        } else {
+          access.failed(process, call.name, call.args, next.error.code, next.labels)
+          refuse(call, fromErrorData(next.error))
+        }
         return true
       }
       if (past.starts.length > process.made) {
@@ -401,12 +464,17 @@ export function createGate(machine: Machine): Gate {
     if (call === undefined || !call.ready) return false
     process.ends.shift()
     process.learnedAt = call.endedAt
-    if (call.error === undefined) call.resolve(call.value)
-    else refuse(call, fromErrorData(call.error))
+    if (call.error === undefined) {
+      access.learned(process, call.name, call.args, call.value ?? null, call.labels)
+      call.resolve(call.value)
+    } else {
+      access.failed(process, call.name, call.args, call.error.code, call.labels)
+      refuse(call, fromErrorData(call.error))
+    }
     return process.ends.length > 0
   }
 
-  return { sys: (process) => createSys(process, invoke), learn, end, fail, cancel, again }
+  return { sys: (process) => createSys(process, invoke), learn, end, fail, cancel, waits, sends, again }
 }
 
 function ignore(): void {}

@@ -5,38 +5,46 @@
  *   Q1. A question ends once: by an answer, by its time limit, or with the call that asked.
  *   Q2. Silence is never consent: an approval that runs out is a denial, a doubt that runs out stays a doubt.
  */
+import type { Approval } from './approvals.ts'
 import type { Clock } from './clock.ts'
 import { PolityError, messageOf } from './errors.ts'
 import type { Limits } from './limits.ts'
 import type { Call } from './process.ts'
-import type { Json, Question } from './types.ts'
+import type { Binding, Json, Question } from './types.ts'
 
+/** What a person said. */
 export interface Answer {
   readonly text: string
   /** For a doubt answered `done`: what the effect returned, if the person knows. */
   readonly value?: Json
+  /** For an approval from another operating-system process: it is signed. */
+  readonly approval?: Approval
 }
 
+/** A question before it has its number. */
 export interface QuestionInput {
   readonly kind: Question['kind']
   readonly text: string
   readonly choices: readonly string[] | null
   readonly detail: Json
   readonly timeoutMs: number
+  readonly binding?: Binding
 }
 
+/** Questions that wait for people. */
 export interface Inbox {
   readonly questions: readonly Question[]
   /** The answer; undefined when the time ran out. */
   ask(call: Call, input: QuestionInput): Promise<Answer | undefined>
-  answer(id: number, text: string, value?: Json): void
+  answer(id: number, text: string, more?: Omit<Answer, 'text'>): void
 }
 
+/** An inbox whose numbers go on from `firstId`. */
 export function createInbox(clock: Clock, limits: Limits, firstId: number): Inbox {
   const open = new Map<number, { question: Question; end: (answer: Answer | undefined) => void }>()
   let lastId = firstId
 
-  function ask(call: Call, { kind, text, choices, detail, timeoutMs }: QuestionInput): Promise<Answer | undefined> {
+  function ask(call: Call, { timeoutMs, ...input }: QuestionInput): Promise<Answer | undefined> {
     if (open.size >= limits.inboxMax)
       throw new PolityError(
         'LIMIT_EXCEEDED',
@@ -53,13 +61,13 @@ export function createInbox(clock: Clock, limits: Limits, firstId: number): Inbo
       }
       call.onAbort(() => end(undefined))
       open.set(id, {
-        question: { id, pid: call.process.pid, kind, text, choices, detail, askedAt, expiresAt: askedAt + timeoutMs },
+        question: { id, pid: call.process.pid, ...input, askedAt, expiresAt: askedAt + timeoutMs },
         end,
       })
     })
   }
 
-  function answer(id: number, text: string, value?: Json): void {
+  function answer(id: number, text: string, more?: Omit<Answer, 'text'>): void {
     const entry = open.get(id)
     if (entry === undefined)
       throw new PolityError(
@@ -73,7 +81,7 @@ export function createInbox(clock: Clock, limits: Limits, firstId: number): Inbo
         `question ${id} takes ${choices === null ? 'a text' : choices.join(', ')}, not ${JSON.stringify(text)}`,
       )
     }
-    entry.end(value === undefined ? { text } : { text, value })
+    entry.end({ text, ...more })
   }
 
   return {

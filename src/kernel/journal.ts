@@ -23,6 +23,7 @@ type Unsequenced<E> = E extends unknown ? Omit<E, 'seq' | 'at'> & { seq?: number
 /** An event before the journal gives it its place and time; the object is taken over. */
 export type NewEvent = Unsequenced<JournalEvent>
 
+/** The end of the journal, where events are added. */
 export interface Journal {
   append(event: NewEvent): JournalEvent
   /** Adds to the batch of the next event; call it just before that event's `append`. */
@@ -35,6 +36,7 @@ export interface Journal {
   readonly halted: PolityError | undefined
 }
 
+/** Where the journal is kept, and who is told. */
 export interface JournalOptions {
   readonly store: Store
   readonly clock: Clock
@@ -49,6 +51,7 @@ interface Segment {
   readonly waiters: ((error?: PolityError) => void)[]
 }
 
+/** A journal that goes on where its store ends. */
 export function createJournal({ store, clock, limits, onCommit, onHalt }: JournalOptions): Journal {
   // The last segment is open; the others are full and wait. A put lies in the segment of the event after it (J2).
   let segments: Segment[] = [newSegment()]

@@ -15,38 +15,43 @@
  */
 import type { Law } from '../policy/law.ts'
 import { createAccess } from './access.ts'
+import { createApprovals } from './approvals.ts'
+import { createAudit } from './audit.ts'
+import type { ForkOptions, Start } from './branches.ts'
+import { createBranches } from './branches.ts'
 import type { Clock } from './clock.ts'
 import { randomAt, realClock } from './clock.ts'
-import type { DisciplineName, DisciplineOptions } from './disciplines.ts'
-import { createDiscipline, disciplineNames } from './disciplines.ts'
+import { listen } from './commands.ts'
+import type { CoreInfo, ModelOptions } from './cores.ts'
+import { coreInfos, createCores, hasRates, rememberMinute } from './cores.ts'
 import { createDeadlines } from './deadlines.ts'
+import type { DisciplineName, DisciplineOptions } from './disciplines.ts'
 import { createDispatcher } from './dispatcher.ts'
-import type { Command, Embedder, LanguageModel, ProcessHead, Store } from './drivers.ts'
+import type { Embedder, LanguageModel, Store } from './drivers.ts'
 import type { ErrorData } from './errors.ts'
-import { PolityError, fromErrorData, messageOf, toErrorData } from './errors.ts'
+import { PolityError, fromErrorData, noSuchProcess, toErrorData } from './errors.ts'
+import type { Gate } from './gate.ts'
+import { createGate } from './gate.ts'
 import { createInbox } from './inbox.ts'
 import { createJournal } from './journal.ts'
 import type { Limits } from './limits.ts'
-import { defaultLimits } from './limits.ts'
+import { checkLimits } from './limits.ts'
+import { createLineage, isWithin } from './lineage.ts'
 import { createLlm } from './llm.ts'
 import { createMailbox } from './mailbox.ts'
 import { createMemory } from './memory.ts'
-import type { Past } from './past.ts'
-import { endsAfter, ownUsage, pastOf, unmade } from './past.ts'
+import { ownUsage, readPast, startOf, unmade } from './past.ts'
 import { toPlain } from './plain.ts'
-import type { Call, Space } from './process.ts'
-import { Process, charge, overBudget, processInfo, transition } from './process.ts'
-import type { Core } from './scheduler.ts'
-import { createScheduler } from './scheduler.ts'
+import { Process, charge, isClean, labelsOf, processInfo, transition } from './process.ts'
+import { createPrograms } from './programs.ts'
+import { createRetention } from './retention.ts'
+import { MINUTE_MS, createScheduler } from './scheduler.ts'
 import { createStorage } from './storage.ts'
-import type { Gate } from './gate.ts'
-import { createGate } from './gate.ts'
 import type { Machine } from './syscalls.ts'
 import { checkSpawnOptions } from './syscalls.ts'
-import { createTools, describeTool } from './tools.ts'
+import { createTools } from './tools.ts'
 import type {
   Budget,
-  CallEnd,
   JournalEvent,
   Json,
   ModelChoice,
@@ -65,16 +70,9 @@ import type {
 import type { Watch } from './watch.ts'
 import { createWatch } from './watch.ts'
 
-/** A model with what its owner knows of it beyond what the driver says. */
-export interface ModelOptions {
-  readonly model: LanguageModel
-  readonly slots?: number
-  readonly requestsPerMinute?: number
-  readonly tokensPerMinute?: number
-  readonly contextTokens?: number
-  readonly price?: Price
-}
+export type { CoreInfo, ModelOptions } from './cores.ts'
 
+/** The parts of a kernel; `boot` makes them of strings. */
 export interface KernelOptions {
   readonly store: Store
   /** Cores by the name under which programs ask for them. */
@@ -89,6 +87,8 @@ export interface KernelOptions {
   readonly tools?: readonly Tool[]
   /** @default every process may call the tools it holds */
   readonly law?: Law
+  /** Key that approvals from other operating-system processes are signed with. @default none: only who holds the kernel can allow a call */
+  readonly approvalKey?: string
   readonly clock?: Clock
   readonly limits?: Partial<Limits>
   /** Order in which waiting model calls are served. @default 'attained-service' */
@@ -108,6 +108,7 @@ export interface Run<Output = Json> {
   kill(reason?: string): void
 }
 
+/** How a replay went. */
 export interface ReplayReport {
   readonly same: boolean
   /** Where the program left its journal. */
@@ -129,7 +130,7 @@ export interface Kernel {
   /** Lives the journal of a process again, with its descendants, and goes on. @default every process that was stopped */
   resume(pid?: Pid): readonly Run[]
   /** A new process with the past of another up to its call `at`. @default all its past */
-  fork(pid: Pid, options?: { at?: number; budget?: Budget; priority?: number }): Promise<Run>
+  fork(pid: Pid, options?: ForkOptions): Promise<Run>
   /** Runs an ended process again against its journal, without any effect, and says whether it made the same calls. */
   replay(pid: Pid): Promise<ReplayReport>
   kill(pid: Pid, reason?: string): void
@@ -150,72 +151,82 @@ export interface Kernel {
   close(): Promise<void>
 }
 
-export interface CoreInfo {
-  readonly id: string
-  readonly slots: number
-  readonly inFlight: number
-  readonly waiting: number
-  readonly requestsPerMinute: number | null
-  readonly tokensPerMinute: number | null
-  readonly admitted: number
-  readonly refused: number
-  readonly failed: number
-  readonly open: boolean
-}
-
+/** A kernel on a store. Throws `CONFIG_INVALID`. */
 export function createKernel(options: KernelOptions): Kernel {
   const { store } = options
   const clock = options.clock ?? realClock()
   const limits = checkLimits(options.limits)
   const table = new Map<Pid, Process>()
-  const programs = new Map<string, Program>()
-  /** Resumed processes whose program nobody has named yet, by `name@version`. */
-  const unnamed = new Map<string, Process[]>()
   const journal = createJournal({ store, clock, limits, onCommit, onHalt: halt })
   const dispatcher = createDispatcher(clock, limits)
   const deadlines = createDeadlines(clock)
   const scheduler = createScheduler(clock, limits)
+  const programs = createPrograms({
+    tools: options.tools ?? [],
+    table,
+    store,
+    onKnown: (process, program) => process.state === 'stopped' && goOnFromJournal(process, program),
+  })
+  const lineage = createLineage({ store, table, programs })
+  const retention = createRetention({ store, journal, limits, table, isOpen: () => closed === undefined })
   const inbox = createInbox(clock, limits, journal.lastSeq)
   const tools = createTools(deadlines, limits)
   const memory = createMemory({ store, journal, now: () => clock.now() })
   const storage = createStorage({ store, journal, limits, now: () => clock.now() })
-  const mailbox = createMailbox({ journal, limits, end: (call, mail) => gate.end(call, mail) })
-  const watch: Watch = createWatch(limits, (pid, process) => process.root === process || descends(pid, process))
-  const cores = createCores()
-  const kernelTools = new Map((options.tools ?? []).map((tool) => [tool.name, tool]))
-  const kernelToolNames: readonly string[] = Object.freeze([...kernelTools.keys()])
-  /** Ended processes in RAM and journals in the store, the oldest first. */
-  const ended: Pid[] = []
-  let kept: { readonly pid: Pid; readonly parent: Pid | null }[] = []
-  /** What children of running processes used whose journals were removed, by the parent. */
-  const removedUsage = new Map<Pid, Usage>()
-  const forkOrigins = new Map<Pid, number>()
+  const mailbox = createMailbox({
+    journal,
+    limits,
+    end(call, mail) {
+      call.labels = mail.labels
+      gate.end(call, mail)
+    },
+  })
+  const watch: Watch = createWatch(limits, (pid, process) => process.root === process || lineage.descends(pid, process))
+  const cores = createCores(options, scheduler)
   let live = 0
   let closed: PolityError | undefined
 
+  const access = createAccess(options.law)
+  const approvals = createApprovals({ store, journal, clock, key: options.approvalKey })
+
   const llm = createLlm({
+    isOpen: access.isOpen,
     clock,
     deadlines,
     limits,
     scheduler,
     cores,
     dispatcher,
-    describe: (process, name) => describeTool(process.tools.get(name) as Tool),
     watcher: (process) => watch.textOf(process.root.pid),
-    onWait(call, core) {
-      if (watch.active) watch.tell(call.process.root.pid, { type: 'call-wait', pid: call.process.pid, n: call.n, core })
-    },
+    waits: (call, core) => gate.waits(call, core),
+    sends: (call, go) => gate.sends(call, go),
     end: (call, generation) => gate.end(call, generation),
     fail: (call, error) => gate.fail(call, error),
     again: (call, go) => gate.again(call, go),
   })
 
+  const branches = createBranches({
+    store,
+    journal,
+    dispatcher,
+    programs,
+    memory,
+    storage,
+    gate: () => gate,
+    checkOpen,
+    start,
+    kill: (process, error) => finish(process, 'killed', undefined, error),
+    descends: lineage.descends,
+  })
   const machine: Machine = {
     clock,
     limits,
     journal,
     dispatcher,
-    access: createAccess(options.law),
+    access,
+    approvals,
+    audit:
+      options.law === undefined || store.durability === 'memory' ? undefined : createAudit({ store, journal, clock }),
     llm,
     embedder: options.embedder,
     tools,
@@ -225,11 +236,11 @@ export function createKernel(options: KernelOptions): Kernel {
     inbox,
     defaultModel: options.model ?? Object.keys(options.models ?? {})[0],
     volatile: store.durability === 'memory',
-    program: (given) => findProgram(given),
+    program: (given, by) => programs.find(given, by),
     spawn: (parent, call, program, input, spawnOptions) =>
       start({ parent, call, program, input, options: spawnOptions }),
-    fork: forkInside,
-    restore,
+    fork: branches.forkInside,
+    restore: branches.restore,
     kill: (process, error) => finish(process, 'killed', undefined, toErrorData(error)),
     openElsewhere({ startSeq, process: own }) {
       for (const process of table.values()) {
@@ -244,7 +255,7 @@ export function createKernel(options: KernelOptions): Kernel {
         (one) => one.start.name === name && one.principal === process.principal && one.state === 'running',
       ),
     waited(child, waiter) {
-      if (child.parent === waiter && waiter.children?.delete(child) === true) retire(child)
+      if (child.parent === waiter && waiter.children?.delete(child) === true) retention.retire(child)
     },
     replayed: (process) =>
       replays.get(process)?.({
@@ -265,134 +276,24 @@ export function createKernel(options: KernelOptions): Kernel {
   const gate: Gate = createGate(machine)
   const replays = new Map<Process, (report: ReplayReport) => void>()
 
-  for (const program of options.programs ?? []) findProgram(program)
+  for (const program of options.programs ?? []) programs.find(program)
   recover()
-  let pollTimer = pollCommands()
+  const commands = listen({
+    store,
+    clock,
+    isOpen: () => closed === undefined,
+    kill,
+    answer: answerFromOutside,
+    status: () =>
+      ({
+        at: clock.now(),
+        processes: ps().slice(-STATUS_MAX),
+        cores: coreInfos(cores, clock.now()),
+        questions: inbox.questions,
+      }) as unknown as Json,
+  })
 
   // ------------------------------------------------------------------------------------------------------ processes
-
-  function findProgram(given: Program | ((sys: Sys, input: never) => Promise<unknown>) | string): Program {
-    if (typeof given === 'string') {
-      const found = programs.get(given) ?? [...programs.values()].findLast((one) => one.name === given)
-      if (found === undefined)
-        throw new PolityError(
-          'NO_SUCH_PROGRAM',
-          `no program "${given.slice(0, 200)}" is registered; there are ${[...programs.keys()].join(', ') || 'none'}`,
-        )
-      return found
-    }
-    const program = (
-      typeof given === 'function'
-        ? { name: given.name || 'anonymous', version: '1', tools: [], model: undefined, run: given }
-        : given
-    ) as Program
-    if (
-      typeof program !== 'object' ||
-      program === null ||
-      typeof program.run !== 'function' ||
-      typeof program.name !== 'string' ||
-      program.name === ''
-    ) {
-      throw new PolityError(
-        'INVALID_ARGUMENT',
-        'spawn takes a program made by defineProgram or defineAgent, the name of a registered one, or an async function',
-      )
-    }
-    const key = `${program.name}@${program.version}`
-    if (programs.get(key) !== program) {
-      if (
-        typeof program.version !== 'string' ||
-        program.version.length > VERSION_CHARS_MAX ||
-        !Array.isArray(program.tools) ||
-        program.tools.length > TOOLS_MAX ||
-        [...program.tools].some((tool) => typeof tool?.name !== 'string')
-      ) {
-        throw new PolityError(
-          'INVALID_ARGUMENT',
-          `program ${program.name.slice(0, 200)} takes a version, a short text, and a list of tools; defineProgram sets both`,
-        )
-      }
-      programs.delete(key)
-      programs.set(key, program)
-      const waiting = unnamed.get(key)
-      unnamed.delete(key)
-      for (const process of waiting ?? [])
-        if (process.state === 'stopped') goOnFromJournal(process, startOf(process.pid))
-    }
-    return program
-  }
-
-  function heldTools(
-    program: Program,
-    parent: Process | undefined,
-    names: readonly string[] | undefined,
-  ): ReadonlyMap<string, Tool> {
-    if (parent === undefined && names === undefined && program.tools.length === 0) return kernelTools
-    const declared = new Map(program.tools.map((tool) => [tool.name, tool]))
-    const available = parent?.tools ?? new Map([...kernelTools, ...declared])
-    if (parent !== undefined) {
-      for (const name of declared.keys()) {
-        if (!available.has(name))
-          throw new PolityError(
-            'ACCESS_DENIED',
-            `program ${program.name} declares tool "${name}", which its parent, process ${parent.pid}, does not hold`,
-          )
-      }
-    }
-    const wanted = names ?? (parent !== undefined && declared.size > 0 ? [...declared.keys()] : undefined)
-    if (wanted === undefined) return available
-    return pick(program, available, wanted)
-  }
-
-  /** The tools that a process was started with, those of its parent among them: by the journal, so never more. */
-  function toolsOf(event: ProcessStart): ReadonlyMap<string, Tool> {
-    const program = findProgram(`${event.program}@${event.version}`)
-    let parentTools: ReadonlyMap<string, Tool> | undefined
-    if (event.parent !== null) {
-      const [parent] = table.has(event.parent) ? [] : store.events(event.parent)
-      // A parent whose journal was removed: its tools are found by name among all that are known.
-      parentTools =
-        table.get(event.parent)?.tools ??
-        (parent?.type === 'process-start'
-          ? toolsOf(parent)
-          : new Map([
-              ...[...programs.values()].flatMap((one) => one.tools.map((tool) => [tool.name, tool] as const)),
-              ...kernelTools,
-            ]))
-    }
-    const available =
-      parentTools ?? new Map([...kernelTools, ...program.tools.map((tool) => [tool.name, tool] as const)])
-    return pick(program, available, event.tools)
-  }
-
-  function pick(
-    program: Program,
-    available: ReadonlyMap<string, Tool>,
-    names: readonly string[],
-  ): ReadonlyMap<string, Tool> {
-    return new Map(
-      names.map((name) => {
-        const tool = available.get(name)
-        if (tool === undefined)
-          throw new PolityError(
-            'NO_SUCH_TOOL',
-            `a process of ${program.name} cannot be given tool "${name}"; available are ${[...available.keys()].join(', ') || 'none'}`,
-          )
-        return [name, tool]
-      }),
-    )
-  }
-
-  interface Start {
-    /** @default by the options, the program and the parent */
-    readonly held?: ReadonlyMap<string, Tool>
-    readonly program: Program
-    readonly input: Json
-    readonly options: SpawnOptions
-    readonly parent?: Process
-    readonly call?: number
-    readonly fork?: { readonly of: Process | ProcessHead; readonly seq: number; readonly call: number | null }
-  }
 
   function start({
     program,
@@ -401,7 +302,7 @@ export function createKernel(options: KernelOptions): Kernel {
     parent,
     call,
     fork,
-    held = heldTools(program, parent, spawnOptions.tools),
+    held = programs.toolsFor(program, parent, spawnOptions.tools),
   }: Start): Process {
     if (live >= limits.processesLiveMax)
       throw new PolityError(
@@ -423,23 +324,42 @@ export function createKernel(options: KernelOptions): Kernel {
       parentCall: call ?? null,
       program: program.name,
       version: program.version,
-      input,
       name: spawnOptions.name ?? null,
       principal: parent?.principal ?? spawnOptions.principal ?? 'local',
       priority: spawnOptions.priority ?? parent?.priority ?? 0,
       budget: spawnOptions.budget ?? NO_BUDGET,
-      tools: held === kernelTools ? kernelToolNames : [...held.keys()],
+      tools: programs.namesOf(held),
       seed: Math.floor(randomAt(clock.seed, pid, 0) * 2 ** 32),
+      ...inherited(parent, fork?.of.start),
+      ...bound(parent, fork?.of.start, spawnOptions.law),
       forkOf:
         fork === undefined
           ? null
           : { pid: 'pid' in fork.of ? fork.of.pid : fork.of.start.pid, seq: fork.seq, call: fork.call },
+      // Last, and only where there is one: what was left out stays left out.
+      ...(input === undefined ? undefined : { input }),
     }) as ProcessStart
-    if (event.forkOf !== null) forkOrigins.set(event.forkOf.pid, (forkOrigins.get(event.forkOf.pid) ?? 0) + 1)
+    retention.began(event)
     const process = toProcess(event, program, parent, held)
     if (parent !== undefined) charge(parent, { children: 1 })
     run(process)
     return process
+  }
+
+  /** The standing that a child takes over from its parent; a fork lives its own again, from where its origin began. */
+  function inherited(parent: Process | undefined, origin: ProcessStart | undefined): Pick<ProcessStart, 'standing'> {
+    const standing = origin === undefined ? parent?.standing : origin.standing
+    return standing === undefined || isClean(standing) ? {} : { standing }
+  }
+
+  /** The laws that bind a process: those of its parent, or of the process it is forked from, and its own. */
+  function bound(
+    parent: Process | undefined,
+    origin: ProcessStart | undefined,
+    own: Law | undefined,
+  ): Pick<ProcessStart, 'laws'> {
+    const laws = [...(origin?.laws ?? parent?.start.laws ?? []), ...(own === undefined ? [] : [own])]
+    return laws.length === 0 ? {} : { laws }
   }
 
   /** A process as its start event says; in the table, not yet running. */
@@ -449,44 +369,10 @@ export function createKernel(options: KernelOptions): Kernel {
     parent: Process | undefined,
     held: ReadonlyMap<string, Tool>,
   ): Process {
-    const process = new Process(event, { parent, program, tools: held, branch: branchOf(event) }, learn)
+    const process = new Process(event, { parent, program, tools: held, branch: lineage.branchOf(event) }, learn)
     table.set(process.pid, process)
     if (parent !== undefined) (parent.children ??= new Set()).add(process)
     return process
-  }
-
-  /** The spaces of a fork: what its origin had at the cut, and its own from there on. */
-  function branchOf(event: ProcessStart): { files: Space; notes: Space } | undefined {
-    if (event.forkOf === null) return undefined
-    const { pid, seq } = event.forkOf
-    const origin = table.get(pid) ?? ghost(pid)
-    if (origin === undefined) return undefined
-    const id = `fork ${event.pid}`
-    return {
-      files: { id, base: { space: origin.files, before: seq } },
-      notes: { id, base: { space: origin.notes, before: seq } },
-    }
-  }
-
-  /** A process of which only the journal is left, with the parents that its spaces come from. */
-  function ghost(pid: Pid): Process | undefined {
-    const [event] = store.events(pid)
-    if (event?.type !== 'process-start') return undefined
-    const parent = event.parent === null ? undefined : (table.get(event.parent) ?? ghost(event.parent))
-    return new Process(event, { parent, program: programOf(event), tools: kernelTools, branch: branchOf(event) }, learn)
-  }
-
-  /** The registered program, or a stand-in that cannot run. */
-  function programOf({ program, version }: ProcessStart): Program {
-    return (
-      programs.get(`${program}@${version}`) ?? {
-        name: program,
-        version,
-        tools: [],
-        model: undefined,
-        run: () => Promise.reject(new Error('not registered')),
-      }
-    )
   }
 
   function run(process: Process): void {
@@ -531,6 +417,12 @@ export function createKernel(options: KernelOptions): Kernel {
       value = toPlain(returned, () => `the output of ${process.program.name}`, limits.valueBytesMax)
     } catch (error) {
       return exitWith(process, toErrorData(error))
+    }
+    const unmet = machine.access.unmet(process)
+    if (unmet.length > 0) {
+      const rules = unmet.map(({ id, reason }) => (reason === undefined ? id : `${id} (${reason})`)).join(', ')
+      const message = `the run returned, but must not end before it has met: ${rules}`
+      return exitWith(process, { code: 'ACCESS_DENIED', message, detail: { rules: unmet.map(({ id }) => id) } })
     }
     const told = replays.get(process)
     if (told === undefined) return finish(process, 'done', value, undefined)
@@ -591,15 +483,15 @@ export function createKernel(options: KernelOptions): Kernel {
             code: 'PARENT_ENDED',
             message: `its parent, process ${process.pid}, ended`,
           })
-        retire(child)
+        retention.retire(child)
       }
       process.children = undefined
     }
     const used = { ...process.used }
     const { at } = journal.append(
       error === undefined
-        ? { type: 'process-end', pid: process.pid, state, value: value ?? null, usage: used }
-        : { type: 'process-end', pid: process.pid, state, error, usage: used },
+        ? { type: 'process-end', pid: process.pid, state, value: value ?? null, ...labelled(process), usage: used }
+        : { type: 'process-end', pid: process.pid, state, error, ...labelled(process), usage: used },
     )
     transition(
       process,
@@ -611,7 +503,7 @@ export function createKernel(options: KernelOptions): Kernel {
     // A child that its parent may still wait for stays, and goes when it was waited for; everything else goes in its turn.
     const stays = parent !== undefined && !parent.ended && parent.children?.has(process) === true
     if (onEnd !== undefined) for (const fn of onEnd) fn(process)
-    if (!stays) retire(process)
+    if (!stays) retention.retire(process)
   }
 
   /** Stops a process where it is: its journal has no end, so it can be resumed. */
@@ -627,279 +519,33 @@ export function createKernel(options: KernelOptions): Kernel {
     if (onEnd !== undefined) for (const fn of onEnd) fn(process)
   }
 
-  /** Puts an ended process in line to be forgotten: first from RAM, later from the store. */
-  function retire(process: Process): void {
-    ended.push(process.pid)
-    kept.push({ pid: process.pid, parent: process.start.parent })
-    if (ended.length < limits.processesEndedMax + RETIRE_STEP) return
-    for (const pid of ended.splice(0, ended.length - limits.processesEndedMax)) table.delete(pid)
-    const keep = store.durability === 'memory' ? limits.processesEndedMax : limits.processesKeptMax
-    if (kept.length >= keep + RETIRE_STEP) collect(keep)
-  }
-
-  function collect(keep: number): number {
-    if (typeof keep !== 'number' || !(keep >= 0))
-      throw new PolityError(
-        'INVALID_ARGUMENT',
-        `collect takes how many journals stay, not ${messageOf(keep).slice(0, 80)}`,
-      )
-    const over = kept.length - keep
-    if (over <= 0) return 0
-    const gone = kept.slice(0, over)
-    kept = kept.slice(over)
-    const drop = gone.filter((one) => {
-      if ((forkOrigins.get(one.pid) ?? 0) === 0) return true
-      kept.push(one)
-      return false
-    })
-    // Not before their ends are kept: a crash in between would leave neither journal nor end.
-    journal.whenKept((error) => error === undefined && closed === undefined && remove(drop))
-    return drop.length
-  }
-
-  function remove(drop: typeof kept): void {
-    const pids = drop.map(({ pid }) => pid)
-    // A parent that runs on has used what its children used, also after a restart: it is noted before they go.
-    const parents = new Set<Pid>()
-    for (const { pid, parent } of drop) {
-      if (removedUsage.delete(pid)) journal.put({ table: 'meta', key: removedKey(pid), value: null })
-      if (parent === null || table.get(parent)?.ended !== false) continue
-      const last = store.events(pid).at(-1)
-      if (last?.type !== 'process-end') continue
-      removedUsage.set(parent, sum(removedUsage.get(parent), last.usage))
-      parents.add(parent)
-    }
-    for (const parent of parents)
-      journal.put({
-        table: 'meta',
-        key: removedKey(parent),
-        value: JSON.stringify({ usage: removedUsage.get(parent), pids }),
-      })
-    journal.whenKept((error) => {
-      if (error !== undefined || closed !== undefined) return
-      try {
-        store.drop(pids)
-      } catch (dropError) {
-        // They stay where they are; nothing is lost but space.
-        warn(`${pids.length} old journals could not be removed`, dropError)
-      }
-    })
-  }
-
-  // ------------------------------------------------------------------------------------------------- past and future
-
-  /** All events of a process that are kept. */
-  function pastOfProcess(start: ProcessStart): Past {
-    const origin = start.forkOf === null ? undefined : originPast(start.forkOf)
-    return origin === undefined ? pastOf(store.events(start.pid)) : pastOf(store.events(start.pid), { origin })
-  }
-
-  /** The past that a fork shares with its origin, with the `fork` call returning 0 in it. */
-  function originPast({ pid, seq, call }: NonNullable<ProcessStart['forkOf']>): Past {
-    const events = store.events(pid)
-    const head = events[0]
-    if (head?.type !== 'process-start')
-      throw new PolityError('NO_SUCH_PROCESS', `the journal of process ${pid}, from which this one was forked, is gone`)
-    const origin = head.forkOf === null ? undefined : originPast(head.forkOf)
-    const before = events.filter((event) => event.seq < seq)
-    const forking = call === null ? undefined : events.find((event) => event.type === 'call-start' && event.seq === seq)
-    if (forking !== undefined)
-      before.push(forking, { type: 'call-end', seq, at: forking.at, pid, n: call as number, value: 0 })
-    const forked = { pid: head.pid, seed: head.seed }
-    return pastOf(before, origin === undefined ? { forking: forked } : { origin, forking: forked })
-  }
-
-  function startOf(pid: Pid): ProcessStart {
-    const [start] = store.events(pid)
-    if (start?.type !== 'process-start') throw noSuchProcess(pid)
-    return start
-  }
-
-  /** Gives a fork its past: takes over the ends of calls that were open, and lives the rest again. */
-  function goOn(process: Process, events: readonly JournalEvent[]): void {
-    const { forkOf } = process.start
-    if (forkOf === null) return
-    const past = originPast(forkOf)
-    const adopted = endsAfter(events, forkOf.seq + (forkOf.call === null ? 0 : 1), past).map(({ n, value, error }) => {
-      const end = error === undefined ? { value: value ?? null } : { error }
-      return journal.append({ type: 'call-end', pid: process.pid, n, ...end }) as CallEnd
-    })
-    const whole =
-      adopted.length === 0
-        ? past
-        : { ...past, ends: [...past.ends, ...adopted], ended: new Set([...past.ended, ...adopted.map((one) => one.n)]) }
-    transition(process, { type: 'restart', past: { ...whole, counted: new Set() } })
-  }
-
-  async function forkInside(parent: Process, call: Call): Promise<void> {
-    await journal.flush()
-    if (!call.open) return
-    // Another fork may have come first while this one waited.
-    const over = overBudget(parent, { children: 1 })
-    if (over !== undefined) throw over
-    const child = start({
-      program: parent.program,
-      input: parent.start.input,
-      held: parent.tools,
-      options: { priority: parent.priority, ...(parent.start.name === null ? {} : { name: parent.start.name }) },
-      parent,
-      call: call.n,
-      // A fork of a fork that was open when it was forked itself goes back to where that call was made.
-      fork: {
-        of: call.startPid === parent.pid ? parent : { start: startOf(call.startPid) },
-        seq: call.startSeq,
-        call: call.n,
-      },
-    })
-    goOn(child, store.events(call.startPid))
-    // At once: a child and the end of its fork are kept together, or a resumed parent would fork it again.
-    gate.end(call, child.pid)
-  }
-
-  async function fork(
-    pid: Pid,
-    { at, budget, priority }: { at?: number; budget?: Budget; priority?: number } = {},
-  ): Promise<Run> {
-    checkOpen()
-    await journal.flush()
-    checkOpen()
-    const events = store.events(pid)
-    const [head] = events
-    if (head?.type !== 'process-start') throw noSuchProcess(pid)
-    const past = pastOfProcess(head)
-    if (at !== undefined && (!Number.isInteger(at) || at < 0 || at > past.starts.length)) {
-      throw new PolityError(
-        'INVALID_ARGUMENT',
-        `process ${pid} made ${past.starts.length} system calls; fork takes a call from 0 to ${past.starts.length}, not ${messageOf(at).slice(0, 80)}`,
-      )
-    }
-    const cut = at === undefined ? undefined : past.starts[at]
-    // What is not kept yet is not of its past, now or after a crash.
-    const seq = cut?.seq ?? past.end?.seq ?? store.lastSeq() + 1
-    if (cut !== undefined && cut.pid !== pid)
-      throw new PolityError(
-        'INVALID_ARGUMENT',
-        `call ${at} of process ${pid} was made before it was forked from process ${cut.pid}: fork that one`,
-      )
-    const child = start({
-      program: findProgram(`${head.program}@${head.version}`),
-      input: head.input,
-      options: checkSpawnOptions({
-        principal: head.principal,
-        priority: priority ?? head.priority,
-        budget: budget ?? head.budget,
-        name: head.name ?? undefined,
-      }),
-      held: toolsOf(head),
-      fork: { of: { start: head }, seq, call: null },
-    })
-    goOn(child, events)
-    return toRun(child)
-  }
-
-  async function restore(process: Process, id: string): Promise<void> {
-    const [pid, n] = id.split('.').map(Number)
-    const unknown = () => new PolityError('NO_SUCH_SNAPSHOT', `process ${process.pid} has no snapshot "${id}"`)
-    if (n === undefined || pid === undefined || Number.isNaN(n)) throw unknown()
-    const { frame } = process
-    await journal.flush()
-    if (process.frame !== frame) return
-    const past = pastOfProcess(startOf(process.pid))
-    const taken = past.starts[n]
-    const before = past.ends.find((end) => end.n === n)
-    if (taken?.call !== 'snapshot' || before === undefined || (before.value as { id?: string } | undefined)?.id !== id)
-      throw unknown()
-    // Files and notes as they were when the snapshot was made, however often it was restored since.
-    const made = store
-      .events(taken.pid)
-      .find((event) => event.type === 'call-end' && event.n === n && event.seq > taken.seq)
-    const cut = made?.seq ?? before.seq
-    const charged = gate.cancel(process, new PolityError('KILLED', 'its process went back to a snapshot'))
-    if (process.children !== undefined) {
-      for (const child of process.children) {
-        if ((past.starts[child.start.parentCall ?? -1]?.seq ?? Infinity) > before.seq)
-          finish(child, 'killed', undefined, {
-            code: 'PARENT_ENDED',
-            message: `its parent, process ${process.pid}, went back to before it`,
-          })
-      }
-    }
-    const isOwn = (pid: Pid) => descends(pid, process)
-    storage.rollBack(process, cut, isOwn)
-    memory.rollBack(process.notes, cut, isOwn)
-    const restored = ((before.value as { restored?: number }).restored ?? 0) + 1
-    const value = { id, restored }
-    journal.append(
-      charged.tokens === 0
-        ? { type: 'process-rewind', pid: process.pid, n, value }
-        : { type: 'process-rewind', pid: process.pid, n, value, charged },
-    )
-    // Nothing that the old frame still does may follow the rewind in the journal.
-    transition(process, { type: 'leave' })
-    const left = process.frame
-    await journal.flush()
-    if (process.frame !== left) return
-    transition(process, { type: 'restart', past: pastOfProcess(startOf(process.pid)) })
-    dispatcher.wake(process)
-  }
-
   // -------------------------------------------------------------------------------------------------------- recovery
 
+  /** Every process that had not ended is in the table again, stopped, with what it used. */
   function recover(): void {
-    const unfinished: ProcessStart[] = []
-    const unfinishedPids = new Set<Pid>()
-    const endedUsage = new Map<Pid, Usage[]>()
-    const removedPids = new Map<Pid, readonly Pid[]>()
-    for (const { start, end } of store.processes()) {
-      if (start.forkOf !== null) forkOrigins.set(start.forkOf.pid, (forkOrigins.get(start.forkOf.pid) ?? 0) + 1)
-      if (end === undefined) {
-        unfinished.push(start)
-        unfinishedPids.add(start.pid)
-        removedWith(start.pid)
-      } else {
-        // A parent that goes on may still wait for it.
-        if (start.parent === null || !unfinishedPids.has(start.parent))
-          kept.push({ pid: start.pid, parent: start.parent })
-        if (start.parent !== null && !removedWith(start.parent).includes(start.pid)) {
-          const list = endedUsage.get(start.parent)
-          if (list === undefined) endedUsage.set(start.parent, [end.usage])
-          else list.push(end.usage)
-        }
-      }
-    }
+    const { unfinished, endedLately, usedBelow } = retention.recover(store.processes(), clock.now() - MINUTE_MS)
+    if (hasRates(cores)) rememberMinute(cores, scheduler, journalsOf([...unfinished, ...endedLately]), clock.now())
     for (const event of unfinished) {
       const parent = event.parent === null ? undefined : table.get(event.parent)
-      const program = programOf(event)
       let held: ReadonlyMap<string, Tool> = new Map()
       try {
-        held = toolsOf(event)
+        held = programs.toolsOf(event)
       } catch {
         // Told by `resume`, which needs them.
       }
-      const process = toProcess(event, program, parent, held)
+      const process = toProcess(event, programs.standIn(event), parent, held)
       transition(process, {
         type: 'stop',
         error: { code: 'KERNEL_CLOSED', message: 'the kernel that ran it is gone; resume it' },
       })
       charge(process, ownUsage(store.events(event.pid)))
       if (parent !== undefined) charge(parent, { children: 1 })
-      for (const usage of endedUsage.get(event.pid) ?? []) charge(process, { ...usage, children: usage.children + 1 })
-      const removed = removedUsage.get(event.pid)
-      if (removed !== undefined) charge(process, removed)
+      for (const usage of usedBelow(event.pid)) charge(process, usage)
     }
+  }
 
-    /** Journals that were to be removed when a crash came: what they say is noted already. */
-    function removedWith(parent: Pid): readonly Pid[] {
-      let pids = removedPids.get(parent)
-      if (pids === undefined) {
-        const noted = store.get('meta', removedKey(parent))
-        const { usage, pids: said } =
-          noted === undefined ? { pids: [] } : (JSON.parse(noted as string) as { usage: Usage; pids: readonly Pid[] })
-        if (usage !== undefined) removedUsage.set(parent, usage)
-        removedPids.set(parent, (pids = said))
-      }
-      return pids
-    }
+  function* journalsOf(starts: readonly ProcessStart[]): Generator<readonly JournalEvent[]> {
+    for (const { pid } of starts) yield store.events(pid)
   }
 
   function resume(pid?: Pid): readonly Run[] {
@@ -915,49 +561,36 @@ export function createKernel(options: KernelOptions): Kernel {
         : new PolityError('INVALID_ARGUMENT', `process ${pid} has ended; fork it to go on from one of its calls`)
     }
     // Throws what is missing before anything of it runs. The program of a child may be one that only its parent names:
-    // it goes on once its parent has lived its `spawn` again (findProgram).
-    const ready: { process: Process; event: ProcessStart }[] = []
+    // it goes on once its parent has lived its `spawn` again (programs.ts).
+    const ready: { process: Process; program: Program }[] = []
     for (const process of stopped) {
-      const event = startOf(process.pid)
-      const key = `${event.program}@${event.version}`
-      if (programs.has(key) || process.parent === undefined || !stopped.includes(process.parent)) {
-        findProgram(key)
-        if (process.parent === undefined) toolsOf(event)
-        ready.push({ process, event })
-      } else unnamed.set(key, [...(unnamed.get(key) ?? []), process])
+      if (programs.knows(process) || process.parent === undefined || !stopped.includes(process.parent)) {
+        ready.push({ process, program: programs.of(process.start) })
+        if (process.parent === undefined) programs.toolsOf(process.start)
+      } else programs.await(process)
     }
-    for (const { process, event } of ready) goOnFromJournal(process, event)
+    for (const { process, program } of ready) goOnFromJournal(process, program)
     return stopped.map(toRun)
   }
 
   /** Lives its journal again, with the program and the tools that are known now. */
-  function goOnFromJournal(process: Process, event: ProcessStart): void {
-    Object.assign(process, { program: programOf(event), tools: toolsOf(event) })
-    transition(process, { type: 'restart', past: pastOfProcess(event) })
+  function goOnFromJournal(process: Process, program: Program): void {
+    Object.assign(process, { program })
+    Object.assign(process, { tools: programs.toolsOf(process.start) })
+    transition(process, { type: 'restart', past: readPast(store, process.start) })
     run(process)
-  }
-
-  function isWithin(process: Process, pid: Pid): boolean {
-    for (let at: Process | undefined = process; at !== undefined; at = at.parent) if (at.pid === pid) return true
-    return false
-  }
-
-  /** Whether the process is `ancestor` or descends from it, also when only its journal is left. */
-  function descends(pid: Pid, ancestor: Process): boolean {
-    const process = table.get(pid) ?? ghost(pid)
-    return process !== undefined && isWithin(process, ancestor.pid)
   }
 
   async function replay(pid: Pid): Promise<ReplayReport> {
     checkOpen()
     await journal.flush()
     checkOpen()
-    const event = startOf(pid)
-    const past = pastOfProcess(event)
+    const event = startOf(store, pid)
+    const past = readPast(store, event)
     if (past.end === undefined)
       throw new PolityError('INVALID_ARGUMENT', `process ${pid} has not ended; replay compares whole runs`)
-    const program = findProgram(`${event.program}@${event.version}`)
-    const held = toolsOf(event)
+    const program = programs.of(event)
+    const held = programs.toolsOf(event)
     const shadow = new Process(event, { parent: undefined, program, tools: held }, learn)
     transition(shadow, { type: 'restart', past })
     return new Promise((resolve) => {
@@ -973,24 +606,9 @@ export function createKernel(options: KernelOptions): Kernel {
   // ------------------------------------------------------------------------------------------------------------ doors
 
   function find(process: Process, pid: Pid): Process {
-    const found = table.get(pid) ?? loadEnded(pid)
+    const found = lineage.find(pid)
     if (found === undefined || found.principal !== process.principal) throw noSuchProcess(pid)
     return found
-  }
-
-  /** A process that ended so long ago that only the store knows it. */
-  function loadEnded(pid: Pid): Process | undefined {
-    const last = store.events(pid).at(-1)
-    const process = last?.type === 'process-end' ? ghost(pid) : undefined
-    if (last?.type !== 'process-end' || process === undefined) return undefined
-    transition(
-      process,
-      last.error === undefined
-        ? { type: 'end', state: last.state, at: last.at, value: last.value ?? null }
-        : { type: 'end', state: last.state, at: last.at, error: last.error },
-    )
-    Object.assign(process.used, last.usage)
-    return process
   }
 
   /** A class, because an object literal with getters costs ten times one without. */
@@ -1039,9 +657,17 @@ export function createKernel(options: KernelOptions): Kernel {
           else reject(fromErrorData(process.error ?? { code: 'KERNEL_CLOSED', message: 'the kernel is closed' }))
         })
       }
-      if (process.state === 'running') (process.onEnd ??= []).push(tell)
-      else tell()
+      if (process.state !== 'running') tell()
+      else if (process.onEnd === undefined) process.onEnd = [tell]
+      else process.onEnd.push(tell)
     })
+  }
+
+  /** An answer that another operating-system process wrote into the store. What allows a call has to be signed. */
+  function answerFromOutside(id: number, text: string, proof: string | undefined): void {
+    const question = inbox.questions.find((one) => one.id === id)
+    if (question?.binding === undefined || text !== 'allow') return inbox.answer(id, text)
+    inbox.answer(id, text, { approval: approvals.takeSigned(question.binding, proof ?? '') })
   }
 
   function kill(pid: Pid, reason?: string): void {
@@ -1081,43 +707,10 @@ export function createKernel(options: KernelOptions): Kernel {
       await journal.flush().catch(() => {})
     }
     closed = error
-    pollTimer?.cancel()
+    commands?.cancel()
     for (const core of cores.values()) core.timer?.cancel()
     watch.close()
     store.close()
-  }
-
-  function pollCommands(): { cancel(): void } | undefined {
-    if (store.takeCommands === undefined) return undefined
-    return clock.after(POLL_MS, () => {
-      if (closed !== undefined) return
-      try {
-        for (const command of store.takeCommands?.() ?? []) obey(command)
-      } catch (error) {
-        // A store that is busy with somebody else's write; the wishes are still there the next time.
-        warn('the store’s commands could not be read', error)
-      }
-      pollTimer = pollCommands()
-    })
-  }
-
-  function obey({ command, pid, id, text }: Command): void {
-    try {
-      if (command === 'kill' && pid !== undefined) kill(pid, text)
-      else if (command === 'answer' && id !== undefined && text !== undefined) inbox.answer(id, text)
-      else if (command === 'status')
-        store.publishStatus?.(
-          JSON.stringify({
-            at: clock.now(),
-            processes: ps().slice(-STATUS_MAX),
-            cores: coreInfos(),
-            questions: inbox.questions,
-          }),
-        )
-    } catch (error) {
-      // A wish from outside that cannot be granted (an ended pid, an answered question) harms nobody here.
-      warn(`the command ${command} from outside was not obeyed`, error)
-    }
   }
 
   function ps(): readonly ProcessInfo[] {
@@ -1125,57 +718,9 @@ export function createKernel(options: KernelOptions): Kernel {
   }
 
   function info(pid: Pid): ProcessInfo {
-    const process = table.get(pid) ?? loadEnded(pid)
+    const process = lineage.find(pid)
     if (process === undefined) throw noSuchProcess(pid)
     return processInfo(process)
-  }
-
-  function coreInfos(): readonly CoreInfo[] {
-    return [...cores.values()].map((core) => ({
-      id: core.id,
-      slots: core.slots,
-      inFlight: core.inFlight,
-      waiting: core.waiting,
-      requestsPerMinute: Number.isFinite(core.requestsPerMinute) ? core.requestsPerMinute : null,
-      tokensPerMinute: Number.isFinite(core.tokensPerMinute) ? core.tokensPerMinute : null,
-      ...core.stats,
-      open: core.openUntil > clock.now(),
-    }))
-  }
-
-  function createCores(): Map<string, Core> {
-    const made = new Map<string, Core>()
-    const name = options.discipline ?? 'attained-service'
-    if (!disciplineNames.includes(name))
-      throw new PolityError(
-        'CONFIG_INVALID',
-        `discipline takes ${disciplineNames.join(', ')}, not ${JSON.stringify(name)}`,
-      )
-    for (const [id, given] of Object.entries(options.models ?? {})) {
-      const { model, ...more } =
-        typeof given === 'object' && given !== null && 'model' in given ? given : { model: given }
-      if (
-        model?.specificationVersion !== 'v4' ||
-        typeof model.doGenerate !== 'function' ||
-        typeof model.doStream !== 'function'
-      ) {
-        throw new PolityError(
-          'CONFIG_INVALID',
-          `model "${id}" must be a LanguageModelV4 of the AI SDK 7, not ${model?.specificationVersion ?? typeof model}; update the provider package`,
-        )
-      }
-      made.set(
-        id,
-        scheduler.createCore({
-          ...more,
-          id,
-          model,
-          price: checkPrice(id, options.prices?.[id] ?? more.price),
-          discipline: createDiscipline(name, options.disciplineOptions),
-        }),
-      )
-    }
-    return made
   }
 
   return {
@@ -1184,26 +729,26 @@ export function createKernel(options: KernelOptions): Kernel {
       checkOpen()
       return toRun(
         start({
-          program: findProgram(program as Program),
-          input: toPlain(input, 'spawn: input', limits.valueBytesMax),
+          program: programs.find(program as Program),
+          input: input === undefined ? undefined : toPlain(input, 'spawn: input', limits.valueBytesMax),
           options: checkSpawnOptions(spawnOptions),
         }),
       )
     },
     run(pid) {
-      const process = table.get(pid) ?? loadEnded(pid)
+      const process = lineage.find(pid)
       if (process === undefined) throw noSuchProcess(pid)
       return toRun(process)
     },
     resume,
-    fork,
+    fork: async (pid, forkOptions) => toRun(await branches.fork(pid, forkOptions)),
     replay,
     kill,
     send(pid, body) {
       checkOpen()
       const process = table.get(pid)
       if (process === undefined || process.ended) throw noSuchProcess(pid)
-      mailbox.send({ pid: 0 } as Process, [process], toPlain(body, 'send: body', limits.valueBytesMax))
+      mailbox.send(0, undefined, [process], toPlain(body, 'send: body', limits.valueBytesMax))
     },
     ps,
     info,
@@ -1214,76 +759,22 @@ export function createKernel(options: KernelOptions): Kernel {
     get questions() {
       return inbox.questions
     },
-    answer: (id, text, value) => inbox.answer(id, text, value),
+    answer: (id, text, value) => inbox.answer(id, text, value === undefined ? {} : { value }),
     get cores() {
-      return coreInfos()
+      return coreInfos(cores, clock.now())
     },
     watch: watch.all,
-    collect,
+    collect: retention.collect,
     close,
   }
 }
 
 const NO_BUDGET: Budget = Object.freeze({})
 
-/** Where the usage of removed children stands in the store. */
-function removedKey(parent: Pid): string {
-  return `removed ${parent}`
+function labelled(process: Process): { readonly labels?: readonly string[] } {
+  const labels = labelsOf(process)
+  return labels === undefined ? {} : { labels }
 }
 
-/** With the child itself counted. */
-function sum(
-  before: Usage | undefined,
-  { inputTokens, cachedTokens, outputTokens, usd, steps, calls, children }: Usage,
-): Usage {
-  return {
-    inputTokens: (before?.inputTokens ?? 0) + inputTokens,
-    cachedTokens: (before?.cachedTokens ?? 0) + cachedTokens,
-    outputTokens: (before?.outputTokens ?? 0) + outputTokens,
-    usd: (before?.usd ?? 0) + usd,
-    steps: (before?.steps ?? 0) + steps,
-    calls: (before?.calls ?? 0) + calls,
-    children: (before?.children ?? 0) + children + 1,
-  }
-}
-/** Tools of one program: more than any model can choose from. */
-const TOOLS_MAX = 10_000
-const VERSION_CHARS_MAX = 200
-/** Ended processes that wait before the oldest are forgotten together. */
-const RETIRE_STEP = 64
-/** How often wishes of other operating-system processes are looked for, ms. */
-const POLL_MS = 100
 /** Processes in a published status, the youngest. */
 const STATUS_MAX = 200
-
-function noSuchProcess(pid: Pid): PolityError {
-  return new PolityError('NO_SUCH_PROCESS', `there is no process ${messageOf(pid).slice(0, 80)}`)
-}
-
-/** For faults that concern nobody's run: the owner of the kernel is told, and it goes on. */
-function warn(what: string, error: unknown): void {
-  globalThis.process.emitWarning(`${what}: ${messageOf(error)}`, 'PolityWarning')
-}
-
-function checkPrice(model: string, price: Price | undefined): Price | undefined {
-  if (price === undefined) return undefined
-  const { input, output, cached = 0 } = price
-  if ([input, output, cached].every((one) => typeof one === 'number' && one >= 0)) return price
-  throw new PolityError(
-    'CONFIG_INVALID',
-    `the price of "${model}" takes { input, output } in US dollars for a million tokens, numbers of at least 0`,
-  )
-}
-
-function checkLimits(given: Partial<Limits> | undefined): Limits {
-  for (const [key, value] of Object.entries(given ?? {})) {
-    if (!(key in defaultLimits))
-      throw new PolityError(
-        'CONFIG_INVALID',
-        `there is no limit "${key}"; there are ${Object.keys(defaultLimits).join(', ')}`,
-      )
-    if (typeof value !== 'number' || !(value > 0))
-      throw new PolityError('CONFIG_INVALID', `limit ${key} takes a number above 0, not ${JSON.stringify(value)}`)
-  }
-  return { ...defaultLimits, ...given }
-}

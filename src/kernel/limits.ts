@@ -4,6 +4,9 @@
  * `boot({ limits: { … } })` replaces single values. A limit is never reached in silence: each has an error of the table
  * (errors.ts) or a documented drop rule, named beside it.
  */
+import { PolityError } from './errors.ts'
+
+/** The limits of one kernel. */
 export interface Limits {
   /** Processes that have not ended, in all. Beyond: `LIMIT_EXCEEDED`. */
   readonly processesLiveMax: number
@@ -77,6 +80,7 @@ export interface Limits {
 
 const HOUR_MS = 3_600_000
 
+/** What holds where nobody says otherwise. */
 export const defaultLimits: Limits = {
   processesLiveMax: 1_000_000,
   processesEndedMax: 256,
@@ -112,4 +116,18 @@ export const defaultLimits: Limits = {
   commitTriesMax: 5,
   commitRetryMs: 50,
   commitEventsMax: 4_096,
+}
+
+/** The limits of a kernel: the defaults where its owner says nothing else. Throws `CONFIG_INVALID`. */
+export function checkLimits(given: Partial<Limits> | undefined): Limits {
+  for (const [key, value] of Object.entries(given ?? {})) {
+    if (!(key in defaultLimits))
+      throw new PolityError(
+        'CONFIG_INVALID',
+        `there is no limit "${key}"; there are ${Object.keys(defaultLimits).join(', ')}`,
+      )
+    if (typeof value !== 'number' || !(value > 0))
+      throw new PolityError('CONFIG_INVALID', `limit ${key} takes a number above 0, not ${JSON.stringify(value)}`)
+  }
+  return { ...defaultLimits, ...given }
 }

@@ -6,6 +6,7 @@
  * The plan is an upper estimate: what is reserved before the call covers what is settled after it, as far as the input
  * was estimated well; the output cannot be longer, since the provider is told its limit.
  */
+import { costOf } from './cores.ts'
 import { PolityError } from './errors.ts'
 import type { ExchangeOptions, Plan } from './exchange.ts'
 import { Exchange } from './exchange.ts'
@@ -14,9 +15,10 @@ import type { Call, Process } from './process.ts'
 import { overBudget, tokensLeft, usdLeft } from './process.ts'
 import type { CheckedRequest } from './request.ts'
 import type { Core } from './scheduler.ts'
-import { createStamp } from './stamp.ts'
-import type { ToolDescription } from './types.ts'
+import { describeTool } from './tools.ts'
+import type { Tool } from './types.ts'
 
+/** Model calls, planned and made. */
 export interface Llm {
   /** What the call may cost at most, and the output limit that follows; throws `BUDGET_EXCEEDED` where nothing is left. */
   plan(process: Process, request: CheckedRequest, steps: 0 | 1): Plan
@@ -24,12 +26,17 @@ export interface Llm {
   generate(call: Call, request: CheckedRequest, plan: Plan): void
 }
 
+/** What model calls need: the exchange’s options, and the cores. */
 export interface LlmOptions extends ExchangeOptions {
   readonly cores: ReadonlyMap<string, Core>
+  /** Whether a call of this tool could be let through: others are not offered to the model. */
+  readonly isOpen: (process: Process, tool: string) => boolean
 }
 
+/** Model calls on these cores. */
 export function createLlm(options: LlmOptions): Llm {
-  const { cores, limits, describe } = options
+  const { cores, limits, isOpen } = options
+  let lastChain: { readonly models: readonly string[]; readonly cores: readonly Core[] } | undefined
 
   function core(model: string): Core {
     const found = cores.get(model)
@@ -40,10 +47,22 @@ export function createLlm(options: LlmOptions): Llm {
     )
   }
 
+  /** Requests that name the same models share one list of names (request.ts), and one of cores. */
+  function chainOf(models: readonly string[]): readonly Core[] {
+    if (lastChain?.models !== models) lastChain = { models, cores: models.map(core) }
+    return lastChain.cores
+  }
+
+  function offered(process: Process, tools: readonly string[]): readonly string[] {
+    for (let i = 0; i < tools.length; i++)
+      if (!isOpen(process, tools[i] as string)) return tools.filter((tool) => isOpen(process, tool))
+    return tools
+  }
+
   function plan(process: Process, request: CheckedRequest, steps: 0 | 1): Plan {
-    const chain = request.models.length === 1 ? [core(request.models[0] as string)] : request.models.map(core)
-    let raw = estimatePrompt(request.messages)
-    for (let i = 0; i < request.tools.length; i++) raw += toolTokens(describe(process, request.tools[i] as string))
+    const chain = chainOf(request.models)
+    const tools = toolSetOf(process.tools, offered(process, request.tools))
+    const raw = estimatePrompt(request.messages) + tools.tokens
     // The dearest and the most talkative core of the chain sets the reservation.
     let ratio = 1
     let contextTokens = 0
@@ -75,30 +94,42 @@ export function createLlm(options: LlmOptions): Llm {
       if (left !== Infinity)
         for (const { price } of chain)
           if (price !== undefined && price.output > 0)
-            output = Math.min(output, Math.floor(((left - (inputTokens * price.input) / 1e6) * 1e6) / price.output))
+            output = Math.min(output, Math.floor(((left - costOf(price, inputTokens, 0, 0)) * 1e6) / price.output))
       output = Math.max(1, Math.floor(output))
     }
     let usd = 0
-    for (let i = 0; i < chain.length; i++) {
-      const { price } = chain[i] as Core
-      if (price !== undefined) usd = Math.max(usd, (inputTokens * price.input + output * price.output) / 1e6)
-    }
+    for (let i = 0; i < chain.length; i++) usd = Math.max(usd, costOf((chain[i] as Core).price, inputTokens, 0, output))
     const reserved = { tokens: inputTokens + output, usd }
     const over = overBudget(process, { tokens: reserved.tokens, usd, steps })
     if (over !== undefined) throw over
-    return { cores: chain, estimatedTokens: raw, inputTokens, maxOutputTokens: output, reserved }
+    return { cores: chain, tools: tools.forms, estimatedTokens: raw, inputTokens, maxOutputTokens: output, reserved }
   }
 
   return { plan, generate: (call, request, plan) => new Exchange(options, call, request, plan).start() }
 }
 
-const toolEstimates = createStamp<number>()
-
-function toolTokens(tool: ToolDescription): number {
-  let tokens = toolEstimates.get(tool)
-  if (tokens === undefined) {
-    tokens = FRAME_TOKENS + estimateTokens(JSON.stringify(tool))
-    toolEstimates.set(tool, tokens)
-  }
-  return tokens
+/** Tools as drivers get them, with their estimated tokens. */
+interface ToolSet {
+  readonly held: ReadonlyMap<string, Tool>
+  readonly names: readonly string[]
+  readonly forms: readonly object[] | undefined
+  readonly tokens: number
 }
+
+/** The last one made: most requests, of most processes, offer the same tools. */
+let lastToolSet: ToolSet | undefined
+
+function toolSetOf(held: ReadonlyMap<string, Tool>, names: readonly string[]): ToolSet {
+  if (names.length === 0) return NO_TOOLS
+  if (lastToolSet?.held === held && lastToolSet.names === names) return lastToolSet
+  let tokens = 0
+  const forms = names.map((one) => {
+    const { name, description, inputSchema } = describeTool(held.get(one) as Tool)
+    const form = { type: 'function', name, description, inputSchema }
+    tokens += FRAME_TOKENS + estimateTokens(JSON.stringify(form))
+    return Object.freeze(form)
+  })
+  return (lastToolSet = { held, names, forms: Object.freeze(forms), tokens })
+}
+
+const NO_TOOLS: ToolSet = Object.freeze({ held: new Map(), names: [], forms: undefined, tokens: 0 })

@@ -9,15 +9,17 @@ import { PolityError } from './errors.ts'
 import type { Journal } from './journal.ts'
 import type { Limits } from './limits.ts'
 import type { Call, Process } from './process.ts'
-import type { Json, Mail } from './types.ts'
+import type { Json, Mail, Pid } from './types.ts'
 
+/** Messages between processes. */
 export interface Mailbox {
   /** Delivers to all, or to none if one of them is full. Returns to how many. */
-  send(from: Process, receivers: readonly Process[], body: Json): number
+  send(from: Pid, labels: readonly string[] | undefined, receivers: readonly Process[], body: Json): number
   /** The oldest matching message; undefined if the call has to wait (it then stands among the receivers). */
   receive(call: Call, from: number | undefined): Mail | undefined
 }
 
+/** Where messages are kept, and how a receiver is told. */
 export interface MailboxOptions {
   readonly journal: Journal
   readonly limits: Limits
@@ -25,8 +27,9 @@ export interface MailboxOptions {
   readonly end: (call: Call, mail: Mail) => void
 }
 
+/** The mailboxes of a kernel. */
 export function createMailbox({ journal, limits, end }: MailboxOptions): Mailbox {
-  function send(from: Process, receivers: readonly Process[], body: Json): number {
+  function send(from: Pid, labels: readonly string[] | undefined, receivers: readonly Process[], body: Json): number {
     for (const receiver of receivers) {
       if ((receiver.mail?.length ?? 0) >= limits.mailboxMessagesMax) {
         throw new PolityError(
@@ -36,7 +39,12 @@ export function createMailbox({ journal, limits, end }: MailboxOptions): Mailbox
       }
     }
     for (const receiver of receivers) {
-      const mail: Mail = Object.freeze({ id: journal.lastSeq + 1, from: from.pid, body })
+      const mail: Mail = Object.freeze({
+        id: journal.lastSeq + 1,
+        from,
+        body,
+        ...(labels === undefined ? {} : { labels }),
+      })
       journal.append({ type: 'mail-sent', pid: receiver.pid, mail })
       const at = receiver.receivers?.findIndex((call) => wants(call, mail)) ?? -1
       if (at >= 0) {

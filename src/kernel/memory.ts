@@ -14,6 +14,7 @@ import type { Journal } from './journal.ts'
 import type { Limits } from './limits.ts'
 import { toPlain } from './plain.ts'
 import type { Process, Space } from './process.ts'
+import { labelsOf } from './process.ts'
 import type { NoteInput, RecalledNote } from './types.ts'
 
 interface StoredNote {
@@ -24,11 +25,14 @@ interface StoredNote {
   readonly pid: number
   readonly at: number
   readonly seq: number
+  /** Of what its writer had learned. */
+  readonly labels?: readonly string[]
   /** Set when it was forgotten, and by whom. */
   readonly forgottenSeq?: number
   readonly forgottenBy?: number
 }
 
+/** Notes of principals, with their search. */
 export interface Memory {
   remember(process: Process, note: CheckedNote): string
   recall(process: Process, query: string, limit: number, tag: string | undefined): readonly RecalledNote[]
@@ -37,18 +41,21 @@ export interface Memory {
   rollBack(space: Space, before: number, isOwn: (pid: number) => boolean): void
 }
 
+/** A note as `remember` takes it, checked. */
 export interface CheckedNote {
   readonly text: string
   readonly tags: readonly string[]
   readonly source: string | null
 }
 
+/** Where notes are kept. */
 export interface MemoryOptions {
   readonly store: Store
   readonly journal: Journal
   readonly now: () => number
 }
 
+/** The memory of a kernel. */
 export function createMemory({ store, journal, now }: MemoryOptions): Memory {
   function put(key: string, note: StoredNote): void {
     journal.put({ table: 'note', key, value: JSON.stringify(note), text: [note.text, ...note.tags].join('\n') })
@@ -57,7 +64,9 @@ export function createMemory({ store, journal, now }: MemoryOptions): Memory {
   function remember(process: Process, { text, tags, source }: CheckedNote): string {
     const seq = journal.lastSeq + 1
     const id = `n${seq}`
-    put(`${process.notes.id}\0${id}`, { text, tags, source, pid: process.pid, at: now(), seq })
+    const labels = labelsOf(process)
+    const note = { text, tags, source, pid: process.pid, at: now(), seq, ...(labels === undefined ? {} : { labels }) }
+    put(`${process.notes.id}\0${id}`, note)
     return id
   }
 
@@ -102,7 +111,8 @@ export function createMemory({ store, journal, now }: MemoryOptions): Memory {
       seen.add(id)
       const note = visible(process.notes, id, Number.MAX_SAFE_INTEGER)?.note
       if (note === undefined || (tag !== undefined && !note.tags.includes(tag))) continue
-      found.push({ id, text: note.text, tags: note.tags, source: note.source, pid: note.pid, at: note.at, score })
+      const { text, tags, source, pid, at, labels = [] } = note
+      found.push({ id, text, tags, source, pid, at, labels, score })
       if (found.length === limit) break
     }
     return found
@@ -149,6 +159,7 @@ function wordsOf(query: string): string[] {
   return [...words]
 }
 
+/** A note as it was given, or `INVALID_ARGUMENT`. */
 export function checkNote(note: unknown, limits: Limits): CheckedNote {
   const given = toPlain(note, 'a note', limits.valueBytesMax)
   for (const key of typeof given === 'object' && given !== null ? Object.keys(given) : []) {

@@ -5,45 +5,58 @@
  * `generate` once is frozen from then on, and costs a look-up the next time.
  */
 import type { LanguageModelV4Message } from '@ai-sdk/provider'
-import { PolityError, messageOf } from './errors.ts'
+import { invalid } from './errors.ts'
 import type { Limits } from './limits.ts'
 import { freezePlain, toPlain } from './plain.ts'
 import { createStamp } from './stamp.ts'
 import type { Message } from './types.ts'
 
-/** Messages seen before, with their estimated tokens: each is checked and frozen once, however often it is sent. */
-const known = createStamp<{ readonly message: LanguageModelV4Message; readonly tokens: number }>()
+/** The estimated tokens of messages that were sent before, in the driver's form. */
+const tokensOf = createStamp<number>()
+/** The form of messages that programs wrote in another. */
+const formOf = createStamp<LanguageModelV4Message>()
 
-export function knowMessage(message: Message, at: () => string, limits: Limits): LanguageModelV4Message {
+/** The message in the driver's form, checked and frozen. `name` and `index` say in an error where it stood. */
+export function knowMessage(
+  message: Message,
+  name: string,
+  index: number | undefined,
+  limits: Limits,
+): LanguageModelV4Message {
   if (typeof message !== 'object' || message === null)
-    throw wrong(at(), 'a message such as { role: "user", content: "…" }', message)
-  const seen = known.get(message)
-  if (seen !== undefined) return seen.message
+    throw invalid(placeOf(name, index), 'a message such as { role: "user", content: "…" }', message)
+  if (tokensOf.get(message) !== undefined) return message as LanguageModelV4Message
+  const seen = formOf.get(message)
+  if (seen !== undefined) return seen
+  const at = (): string => placeOf(name, index)
   const { role, content } = message
   if (role !== 'system' && role !== 'user' && role !== 'assistant' && role !== 'tool')
-    throw wrong(`${at()}.role`, '"system", "user", "assistant" or "tool"', role)
+    throw invalid(`${at()}.role`, '"system", "user", "assistant" or "tool"', role)
   let form: LanguageModelV4Message
   if (typeof content === 'string') {
-    if (role === 'tool') throw wrong(`${at()}.content`, 'a list of tool results', content)
+    if (role === 'tool') throw invalid(`${at()}.content`, 'a list of tool results', content)
     form = role === 'system' ? { role, content } : { role, content: [{ type: 'text', text: content }] }
   } else {
     if (role === 'system' || !Array.isArray(content))
-      throw wrong(`${at()}.content`, role === 'system' ? 'text' : 'text or a list of parts', content)
+      throw invalid(`${at()}.content`, role === 'system' ? 'text' : 'text or a list of parts', content)
     form = message as LanguageModelV4Message
   }
   // Sent and journaled is a copy: what is frozen in place may still answer otherwise the next time (a getter, a proxy).
   if (form === message) form = toPlain(message, at, limits.valueBytesMax) as unknown as LanguageModelV4Message
   else freezePlain(form, at, limits.valueBytesMax)
   freezePlain(message, at, limits.valueBytesMax)
-  const entry = { message: form, tokens: estimateMessage(form) }
-  known.set(message, entry)
-  known.set(form, entry)
+  tokensOf.set(form, estimateMessage(form))
+  formOf.set(message, form)
   return form
+}
+
+function placeOf(name: string, index: number | undefined): string {
+  return index === undefined ? name : `${name}[${index}]`
 }
 
 /** A message that a model made: the provider counted its tokens. */
 export function knowAnswer(message: LanguageModelV4Message, outputTokens: number): void {
-  known.set(message, { message, tokens: FRAME_TOKENS + outputTokens })
+  tokensOf.set(message, FRAME_TOKENS + outputTokens)
 }
 
 /**
@@ -61,9 +74,9 @@ function estimateMessage(message: LanguageModelV4Message): number {
   if (typeof message.content === 'string') return FRAME_TOKENS + estimateTokens(message.content)
   let tokens = FRAME_TOKENS
   for (const part of message.content) {
-    if (typeof part?.type !== 'string') throw wrong('a message', 'parts with a type', part)
+    if (typeof part?.type !== 'string') throw invalid('a message', 'parts with a type', part)
     if (part.type === 'text' || part.type === 'reasoning') {
-      if (typeof part.text !== 'string') throw wrong(`a ${part.type} part`, 'text', part.text)
+      if (typeof part.text !== 'string') throw invalid(`a ${part.type} part`, 'text', part.text)
       tokens += estimateTokens(part.text)
     } else tokens += estimateTokens(JSON.stringify(part))
   }
@@ -75,11 +88,7 @@ export function estimatePrompt(messages: readonly Message[]): number {
   let tokens = 0
   for (let i = 0; i < messages.length; i++) {
     const message = messages[i] as Message
-    tokens += known.get(message)?.tokens ?? estimateMessage(message as LanguageModelV4Message)
+    tokens += tokensOf.get(formOf.get(message) ?? message) ?? estimateMessage(message as LanguageModelV4Message)
   }
   return tokens
-}
-
-function wrong(at: string, expected: string, got: unknown): PolityError {
-  return new PolityError('INVALID_ARGUMENT', `${at} takes ${expected}, not ${messageOf(got).slice(0, 80)}`)
 }

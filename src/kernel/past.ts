@@ -4,15 +4,30 @@
  *     pastOf(events)                       everything that is known: to resume, to replay
  *     pastOf(events, { before })           what was known before that event: to fork
  *     pastOf(events, { origin })           of a fork: the past of the process it came from, then its own
+ *     readPast(store, start)               of any process, from the store
  *
  * Invariants
  *   H1. `ends` stand in the order in which the process learned them.
  *   H2. What a rewind undid is not in the past; what it kept is as if it had never been followed by anything else.
  *   H3. A fork's own end of a call goes before an origin's: whatever the origin learns later is not the fork's.
  */
+import type { Store } from './drivers.ts'
+import { noSuchProcess, PolityError } from './errors.ts'
 import type { Call } from './process.ts'
-import type { CallEnd, CallStart, JournalEvent, Json, Mail, Pid, ProcessEnd, Reservation, Usage } from './types.ts'
+import type {
+  CallEnd,
+  CallStart,
+  JournalEvent,
+  Json,
+  Mail,
+  Pid,
+  ProcessEnd,
+  ProcessStart,
+  Reservation,
+  Usage,
+} from './types.ts'
 
+/** What a process did and learned, to be lived again. */
 export interface Past {
   /** By the number of the call. */
   readonly starts: readonly CallStart[]
@@ -36,6 +51,7 @@ export interface Past {
   readonly made: Map<number, Call>
 }
 
+/** A process that a fork came from, and how much of the past is its. */
 export interface Origin {
   readonly starts: number
   readonly ends: number
@@ -43,6 +59,7 @@ export interface Origin {
   readonly seed: number
 }
 
+/** How much of the events is the past, and what came before them. */
 export interface PastOptions {
   /** Only what stands before this event. @default everything */
   readonly before?: number
@@ -51,6 +68,7 @@ export interface PastOptions {
   readonly forking?: { readonly pid: Pid; readonly seed: number }
 }
 
+/** Events, folded into a past. */
 export function pastOf(
   events: readonly JournalEvent[],
   { before = Infinity, origin, forking }: PastOptions = {},
@@ -129,6 +147,34 @@ export function pastOf(
   }
 }
 
+/** The first event of a process that the store has; throws `NO_SUCH_PROCESS`. */
+export function startOf(store: Store, pid: Pid): ProcessStart {
+  const [start] = store.events(pid)
+  if (start?.type !== 'process-start') throw noSuchProcess(pid)
+  return start
+}
+
+/** Everything of a process that is kept, with what it shares with those it was forked from. */
+export function readPast(store: Store, start: ProcessStart): Past {
+  const origin = start.forkOf === null ? undefined : originPast(store, start.forkOf)
+  return origin === undefined ? pastOf(store.events(start.pid)) : pastOf(store.events(start.pid), { origin })
+}
+
+/** The past that a fork shares with its origin, with the `fork` call returning 0 in it. */
+export function originPast(store: Store, { pid, seq, call }: NonNullable<ProcessStart['forkOf']>): Past {
+  const events = store.events(pid)
+  const head = events[0]
+  if (head?.type !== 'process-start')
+    throw new PolityError('NO_SUCH_PROCESS', `the journal of process ${pid}, from which this one was forked, is gone`)
+  const origin = head.forkOf === null ? undefined : originPast(store, head.forkOf)
+  const before = events.filter((event) => event.seq < seq)
+  const forking = call === null ? undefined : events.find((event) => event.type === 'call-start' && event.seq === seq)
+  if (forking !== undefined)
+    before.push(forking, { type: 'call-end', seq, at: forking.at, pid, n: call as number, value: 0 })
+  const forked = { pid: head.pid, seed: head.seed }
+  return pastOf(before, origin === undefined ? { forking: forked } : { origin, forking: forked })
+}
+
 /** Ends of calls that were open before that event and ended after it: a fork takes them over, so their effect is not done again. */
 export function endsAfter(events: readonly JournalEvent[], before: number, past: Past): CallEnd[] {
   const ends: CallEnd[] = []
@@ -140,10 +186,14 @@ export function endsAfter(events: readonly JournalEvent[], before: number, past:
   return ends
 }
 
-/** What the process itself was charged, without its descendants. Calls in doubt count as they were reserved. */
+/**
+ * What the process itself was charged, without its descendants. Calls in doubt count as they were reserved; calls that only
+ * waited for a core were not sent, and cost nothing.
+ */
 export function ownUsage(events: readonly JournalEvent[]): { -readonly [K in keyof Usage]: Usage[K] } {
   const used = { inputTokens: 0, cachedTokens: 0, outputTokens: 0, usd: 0, steps: 0, calls: 0, children: 0 }
   const open = new Map<number, Reservation>()
+  const waiting = new Set<number>()
   const counted = new Set<number>()
   const spend = (reserved: Reservation | undefined): void => {
     used.outputTokens += reserved?.tokens ?? 0
@@ -154,13 +204,20 @@ export function ownUsage(events: readonly JournalEvent[]): { -readonly [K in key
       case 'call-start':
         used.calls++
         counted.delete(event.n)
+        waiting.delete(event.n)
         if (event.reserved === undefined) break
         open.set(event.n, event.reserved)
         counted.add(event.n)
         used.steps++
         break
+      case 'call-wait':
+        waiting.add(event.n)
+        break
+      case 'call-sent':
+        waiting.delete(event.n)
+        break
       case 'call-reserve':
-        spend(open.get(event.n))
+        if (!waiting.delete(event.n)) spend(open.get(event.n))
         open.set(event.n, event.reserved)
         if (!counted.has(event.n)) used.steps++
         counted.add(event.n)
@@ -178,7 +235,7 @@ export function ownUsage(events: readonly JournalEvent[]): { -readonly [K in key
         spend(event.charged)
     }
   }
-  for (const reserved of open.values()) spend(reserved)
+  for (const [n, reserved] of open) if (!waiting.has(n)) spend(reserved)
   return used
 }
 

@@ -12,13 +12,16 @@ import type { Json } from './types.ts'
 /** Nesting beyond this is refused: no program's data needs it, and a cycle is caught by it. */
 const DEPTH_MAX = 128
 
+/** What an error calls the value; a function where the name costs something to make. */
 export type Name = string | (() => string)
 
+/** A frozen plain copy. Throws `INVALID_ARGUMENT`, `TOO_LARGE`. */
 export function toPlain(value: unknown, name: Name, bytesMax: number): Json {
   if (typeof value === 'boolean' || value === null || value === undefined) return value ?? null
   return checked(value, name, bytesMax, true)
 }
 
+/** The same object, checked and frozen in place. Throws `INVALID_ARGUMENT`, `TOO_LARGE`. */
 export function freezePlain<T>(value: T, name: Name, bytesMax: number): T {
   checked(value, name, bytesMax, false)
   return value
@@ -81,12 +84,12 @@ function walk(value: unknown, depth: number, copy: boolean): Json {
   if (depth >= DEPTH_MAX) throw new NotPlain(`nested deeper than ${DEPTH_MAX} (or a cycle)`)
   if ((bytesLeft -= 2) < 0) throw tooLarge
   if (Array.isArray(value)) {
-    // Grown item by item: a list may claim four billion of them and hold none.
-    const list: Json[] = copy ? [] : value
-    for (let i = 0; i < value.length; i++) {
+    const { length } = value
+    const list = copy ? listFor<Json>(length) : value
+    for (let i = 0; i < length; i++) {
       const item = step(value[i], i, depth, copy)
       if (bytesLeft < 0) throw tooLarge
-      if (copy) list.push(item)
+      if (copy) list[i] = item
     }
     return Object.freeze(list)
   }
@@ -114,6 +117,17 @@ function walk(value: unknown, depth: number, copy: boolean): Json {
   }
   return Object.freeze(result)
 }
+
+/**
+ * A list with room for so many items, to be filled from the first to the last. One that grows by `push` has room for
+ * seventeen from its first item on; a long one grows all the same, since a list may claim four billion items and hold none.
+ */
+export function listFor<Item>(length: number): Item[] {
+  // oxlint-disable-next-line unicorn/no-new-array -- the room is the point
+  return new Array<Item>(Math.min(length, LIST_ROOM_MAX))
+}
+
+const LIST_ROOM_MAX = 64
 
 function step(value: unknown, key: string | number, depth: number, copy: boolean): Json {
   if (typeof value === 'string') {

@@ -10,6 +10,7 @@
  *   P3. Along every path from a process to its root: used + reserved <= budget at the moment a call is let through.
  */
 import type { LanguageModelV4Message } from '@ai-sdk/provider'
+import { abort } from './abort.ts'
 import type { Timer } from './clock.ts'
 import type { Dispatchable } from './dispatcher.ts'
 import type { ErrorData } from './errors.ts'
@@ -27,6 +28,7 @@ import type {
   ProcessState,
   Program,
   Reservation,
+  Standing,
   Tool,
   Usage,
 } from './types.ts'
@@ -56,6 +58,8 @@ export class Call {
   reserved: Reservation | undefined = undefined
   usage: CallUsage | undefined = undefined
   value: Json | undefined = undefined
+  /** Labels of the value. */
+  labels: readonly string[] | undefined = undefined
   error: ErrorData | undefined = undefined
   endedAt = 0
   timer: Timer | undefined = undefined
@@ -67,7 +71,8 @@ export class Call {
   reject: (error: unknown) => void = ignore
   #controller: AbortController | undefined = undefined
   #aborted: PolityError | undefined = undefined
-  #onAbort: ((error: PolityError) => void)[] | undefined = undefined
+  /** One listener, as nearly always, or several. */
+  #onAbort: ((error: PolityError) => void) | ((error: PolityError) => void)[] | undefined = undefined
 
   constructor(process: Process, n: number, name: CallName) {
     this.process = process
@@ -87,7 +92,8 @@ export class Call {
   /** Runs `fn` when the call is cancelled; at once if it already is. */
   onAbort(fn: (error: PolityError) => void): void {
     if (this.#aborted !== undefined) fn(this.#aborted)
-    else if (this.#onAbort === undefined) this.#onAbort = [fn]
+    else if (this.#onAbort === undefined) this.#onAbort = fn
+    else if (typeof this.#onAbort === 'function') this.#onAbort = [this.#onAbort, fn]
     else this.#onAbort.push(fn)
   }
 
@@ -95,8 +101,11 @@ export class Call {
   abort(error: PolityError): void {
     if (this.#aborted !== undefined) return
     this.#aborted = error
-    this.#controller?.abort(error)
-    if (this.#onAbort !== undefined) for (const fn of this.#onAbort.splice(0)) fn(error)
+    if (this.#controller !== undefined) abort(this.#controller, error)
+    const told = this.#onAbort
+    this.#onAbort = undefined
+    if (typeof told === 'function') told(error)
+    else if (told !== undefined) for (const fn of told) fn(error)
   }
 
   /** `promise`, or the cancellation if that comes first. Whatever a driver does, its caller goes on. */
@@ -110,10 +119,21 @@ export class Call {
 
 function ignore(): void {}
 
+const CLEAN: Standing = Object.freeze({ fired: Object.freeze([]), trace: Object.freeze([]), labels: Object.freeze([]) })
+
 /** A branch of versioned things: what was before `base.before` in another branch, and what was done here since. */
 export interface Space {
   readonly id: string
   readonly base?: { readonly space: Space; readonly before: number }
+}
+
+export function isClean({ fired, trace, runaway, labels }: Standing): boolean {
+  return fired.length === 0 && trace.length === 0 && runaway === undefined && labels.length === 0
+}
+
+/** Labels of what a process makes of what it has learned; undefined for none. */
+export function labelsOf(process: Process): readonly string[] | undefined {
+  return process.standing.labels.length === 0 ? undefined : process.standing.labels
 }
 
 /** What a process has beside what its start event says. */
@@ -125,6 +145,7 @@ export interface ProcessLinks {
   readonly branch?: { readonly files: Space; readonly notes: Space }
 }
 
+/** The record of a process. */
 export class Process implements Dispatchable {
   readonly pid: Pid
   readonly start: ProcessStart
@@ -183,6 +204,9 @@ export class Process implements Dispatchable {
   }
   reservedTokens = 0
   reservedUsd = 0
+  standing: Standing
+  /** Answers of tools that are declared trusted. */
+  trusted: Json[] | undefined = undefined
 
   queued = false
   readonly #learn: (process: Process) => boolean
@@ -203,6 +227,7 @@ export class Process implements Dispatchable {
     this.budget = start.budget
     this.startedAt = start.at
     this.learnedAt = start.at
+    this.standing = start.standing ?? CLEAN
     this.root = parent?.root ?? this
     this.depth = parent === undefined ? 0 : parent.depth + 1
     this.#learn = learn
@@ -227,6 +252,7 @@ export class Process implements Dispatchable {
   }
 }
 
+/** What can happen to the state of a process. */
 export type Action =
   | {
       readonly type: 'end'
@@ -272,6 +298,8 @@ export function transition(process: Process, action: Action): void {
       process.drawn = 0
       process.learnedAt = action.past?.startedAt ?? process.startedAt
       process.lastPrompt = undefined
+      process.standing = process.start.standing ?? CLEAN
+      process.trusted = undefined
       process.past = action.past
       // What came in since the past was read is waiting too.
       const { mail = [], lastSeq = -1 } = action.past ?? {}
@@ -283,6 +311,7 @@ export function transition(process: Process, action: Action): void {
 
 // ----------------------------------------------------------------------------------------------------------- budgets
 
+/** What something may take from the budgets. */
 export interface Charge {
   readonly tokens?: number
   readonly usd?: number
@@ -357,6 +386,7 @@ export function usdLeft(process: Process): number {
   return left
 }
 
+/** Sets aside, here and in every ancestor. */
 export function reserve(process: Process, { tokens, usd }: Reservation): void {
   for (let at: Process | undefined = process; at !== undefined; at = at.parent) {
     at.reservedTokens += tokens
@@ -364,6 +394,7 @@ export function reserve(process: Process, { tokens, usd }: Reservation): void {
   }
 }
 
+/** Gives back what was set aside. */
 export function unreserve(process: Process, { tokens, usd }: Reservation): void {
   for (let at: Process | undefined = process; at !== undefined; at = at.parent) {
     at.reservedTokens -= tokens
@@ -387,6 +418,7 @@ export function charge(process: Process, more: Partial<Usage>): void {
 
 // ------------------------------------------------------------------------------------------------------------- views
 
+/** A process as doors show it: plain data. */
 export function processInfo(process: Process): ProcessInfo {
   const call = process.open[0]
   return {

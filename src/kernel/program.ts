@@ -2,6 +2,7 @@
 import { PolityError } from './errors.ts'
 import type { ModelChoice, Program, Sys, Tool } from './types.ts'
 
+/** What a program has beside its name and its function. */
 export interface ProgramOptions {
   /** Raise it when the program makes other calls than before: journals of older versions are then not replayed by it. @default '1' */
   readonly version?: string

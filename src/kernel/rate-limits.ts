@@ -15,6 +15,7 @@ export interface RateLimits {
 
 type Headers = { readonly [name: string]: string | undefined }
 
+/** The limits that these headers state; nothing where they state none. */
 export function readRateLimits(headers: Headers | undefined, now: number): RateLimits {
   if (headers === undefined) return {}
   const read = (name: string) => headers[name] ?? headers[name.toLowerCase()]

@@ -2,10 +2,10 @@
  * The request of a `generate` call: as given, as checked, as journaled.
  */
 import type { LanguageModelV4Message } from '@ai-sdk/provider'
-import { PolityError, messageOf } from './errors.ts'
+import { PolityError, invalid } from './errors.ts'
 import type { Limits } from './limits.ts'
 import { knowMessage } from './messages.ts'
-import { toPlain } from './plain.ts'
+import { listFor, toPlain } from './plain.ts'
 import type { Process } from './process.ts'
 import type { CallStart, GenerateRequest, Json, Message, ModelChoice } from './types.ts'
 
@@ -13,6 +13,8 @@ import type { CallStart, GenerateRequest, Json, Message, ModelChoice } from './t
 export interface CheckedRequest {
   readonly messages: readonly LanguageModelV4Message[]
   readonly models: readonly string[]
+  /** The program named no model: these are the default at the time of the call. */
+  readonly isDefault: boolean
   readonly options: { readonly [key: string]: Json | undefined }
   readonly tools: readonly string[]
 }
@@ -31,9 +33,11 @@ const optionKeys = new Set([
   'deadlineMs',
 ])
 
+/** The request of call `n`, checked; throws `INVALID_ARGUMENT`, `NO_SUCH_MODEL`, `NO_SUCH_TOOL`. */
 export function checkRequest(
   request: GenerateRequest | string,
   process: Process,
+  n: number,
   defaultModel: ModelChoice | undefined,
   limits: Limits,
 ): CheckedRequest {
@@ -59,30 +63,30 @@ export function checkRequest(
   let messages: LanguageModelV4Message[]
   if (prompt !== undefined) {
     if (typeof prompt !== 'string') throw invalid('generate.prompt', 'text', prompt)
-    messages = [knowMessage({ role: 'user', content: prompt }, () => 'generate.prompt', limits)]
+    messages = [knowMessage({ role: 'user', content: prompt }, 'generate.prompt', undefined, limits)]
   } else {
     if (!Array.isArray(request.messages)) throw invalid('generate.messages', 'a list of messages', request.messages)
-    messages = []
-    // One by one: a list may claim more than it holds.
-    for (let i = 0; i < request.messages.length; i++)
-      messages.push(knowMessage(request.messages[i] as Message, () => `generate.messages[${i}]`, limits))
+    const { length } = request.messages
+    messages = listFor(length)
+    for (let i = 0; i < length; i++)
+      messages[i] = knowMessage(request.messages[i] as Message, 'generate.messages', i, limits)
   }
-  if (instructions !== undefined) messages.unshift(instructionsOf(instructions, process, limits))
-  const choice = request.model === undefined ? (process.program.model ?? defaultModel) : request.model
+  if (instructions !== undefined) messages = [instructionsOf(instructions, process, limits), ...messages]
+  const named = request.model
+  const isDefault = named === undefined
+  const choice = isDefault ? (modelsBefore(process, n) ?? process.program.model ?? defaultModel) : named
   if (choice === undefined)
     throw new PolityError(
       'NO_SUCH_MODEL',
       'the call names no model, and neither its program nor the kernel has a default',
     )
-  const models = typeof choice === 'string' ? [choice] : toPlain(choice, 'generate.model', limits.valueBytesMax)
-  if (!Array.isArray(models) || models.length === 0 || models.some((one) => typeof one !== 'string'))
+  const models = typeof choice === 'string' ? nameOf(choice) : namesOf(choice, lastModels, 'generate.model', limits)
+  if (models === undefined || models.length === 0)
     throw invalid('generate.model', '"provider/model" or a list of such names', choice)
-  const tools =
-    request.tools === undefined
-      ? NO_TOOLS
-      : (toPlain(request.tools, 'generate.tools', limits.valueBytesMax) as readonly string[])
-  if (!Array.isArray(tools) || tools.some((one) => typeof one !== 'string'))
-    throw invalid('generate.tools', 'a list of names of held tools', tools)
+  lastModels = models
+  const tools = request.tools === undefined ? NO_NAMES : namesOf(request.tools, lastTools, 'generate.tools', limits)
+  if (tools === undefined) throw invalid('generate.tools', 'a list of names of held tools', request.tools)
+  lastTools = tools
   for (let i = 0; i < tools.length; i++) {
     const tool: unknown = tools[i]
     if (!process.tools.has(tool as string))
@@ -94,14 +98,41 @@ export function checkRequest(
   const max = options?.['maxOutputTokens']
   if (max !== undefined && !(typeof max === 'number' && Number.isSafeInteger(max) && max >= 1))
     throw invalid('generate.maxOutputTokens', 'a whole number of at least 1', max)
-  return { messages, models, options: options ?? NO_OPTIONS, tools }
+  return { messages, models, isDefault, options: options ?? NO_OPTIONS, tools }
+}
+
+/** The default that the same call took in the journal: one that was changed since is for new calls only. */
+function modelsBefore({ past }: Process, n: number): readonly string[] | undefined {
+  const args = past?.starts[n]?.args as { readonly models?: readonly string[]; readonly default?: unknown } | undefined
+  return args?.default === true ? args.models : undefined
+}
+
+const NO_NAMES: readonly string[] = Object.freeze([])
+
+/** The lists of names that were asked for last: most requests ask for the same, and share one frozen list. */
+let lastModels = NO_NAMES
+let lastTools = NO_NAMES
+
+function nameOf(model: string): readonly string[] {
+  return lastModels.length === 1 && lastModels[0] === model ? lastModels : Object.freeze([model])
+}
+
+/** Names as a frozen list, `last` where they are the same; undefined where they are no names. */
+function namesOf(given: unknown, last: readonly string[], at: string, limits: Limits): readonly string[] | undefined {
+  if (Array.isArray(given) && given.length === last.length) {
+    let same = 0
+    while (same < last.length && given[same] === last[same]) same++
+    if (same === last.length) return last
+  }
+  const names = toPlain(given, at, limits.valueBytesMax)
+  return Array.isArray(names) && names.every((one) => typeof one === 'string') ? names : undefined
 }
 
 /** The same instructions as in the last request are the same message, so that what follows them is known too. */
 function instructionsOf(instructions: string, process: Process, limits: Limits): LanguageModelV4Message {
   const [first] = process.lastPrompt?.messages ?? []
   if (first?.role === 'system' && first.content === instructions) return first
-  return knowMessage({ role: 'system', content: instructions }, () => 'generate.instructions', limits)
+  return knowMessage({ role: 'system', content: instructions }, 'generate.instructions', undefined, limits)
 }
 
 /** An option as its driver will get it, of the kind that it should be. */
@@ -132,26 +163,24 @@ function checkOption(key: string, value: Json): Json {
 }
 
 const toolChoices = new Set<unknown>(['auto', 'none', 'required', 'tool'])
-const NO_TOOLS: readonly string[] = Object.freeze([])
 const NO_OPTIONS = Object.freeze({})
-
-function invalid(at: string, expected: string, got: unknown): PolityError {
-  return new PolityError('INVALID_ARGUMENT', `${at} takes ${expected}, not ${messageOf(got).slice(0, 80)}`)
-}
 
 /**
  * The request as journaled. Messages that stood at the beginning of this process's last request are named, not repeated:
- * `{ like: n, keep: k, add: […] }`. A long conversation is so written once, not once a step.
+ * `{ like: n, keep: k, add: […] }`. A long conversation is so written once, not once a step. Where the program named no
+ * model, `default` says so: what is compared when the call is made again is what the program says.
  */
 export function toJournal(request: CheckedRequest, process: Process, n: number): Json {
-  const { messages, models, options, tools } = request
+  const { messages, models, isDefault, options, tools } = request
   const last = process.lastPrompt
   let keep = 0
   if (last !== undefined)
     while (keep < messages.length && keep < last.messages.length && messages[keep] === last.messages[keep]) keep++
   process.lastPrompt = { n, messages }
   const prompt = last !== undefined && keep > 0 ? { like: last.n, keep, add: messages.slice(keep) } : { add: messages }
-  return { models, tools, options, messages: prompt } as unknown as Json
+  return (isDefault
+    ? { models, default: true, tools, options, messages: prompt }
+    : { models, tools, options, messages: prompt }) as unknown as Json
 }
 
 /** Messages of a journaled `generate`, whole again. `starts` are the calls of the same process by number. */
@@ -159,17 +188,18 @@ export function expandMessages(
   start: CallStart,
   starts: readonly (CallStart | undefined)[],
 ): readonly LanguageModelV4Message[] {
-  let messages: LanguageModelV4Message[] = []
+  /** The last first. */
+  const parts: (readonly LanguageModelV4Message[])[] = []
   /** Of the request at hand, how many of its first messages are wanted. */
   let wanted = Infinity
   let at: CallStart | undefined = start
   while (at !== undefined && wanted > 0) {
     const { like, keep = 0, add }: JournaledMessages = (at.args as unknown as { messages: JournaledMessages }).messages
-    messages = [...add.slice(0, Math.max(0, wanted - keep)), ...messages]
+    parts.push(add.slice(0, Math.max(0, wanted - keep)))
     wanted = Math.min(keep, wanted)
     at = like === undefined ? undefined : starts[like]
   }
-  return messages
+  return parts.toReversed().flat()
 }
 
 interface JournaledMessages {

@@ -6,14 +6,15 @@
  * room; until then it stands in the core's queue, in the order of the discipline. What a provider does not declare is
  * learned from its refusals (429) and headers.
  *
- *     const ticket = scheduler.admit(core, waiting, granted)     // `granted` may be called before this returns
- *     scheduler.release(ticket, { … })                          // exactly once after a grant
- *     scheduler.leave(ticket)                                   // instead, while it still waits
+ *     scheduler.admit(core, call)             // `call.granted()` is called some time, also before this returns
+ *     scheduler.sent(core, grantedAt)         // where a grant was not used at once
+ *     scheduler.release(core, call, { … })    // exactly once after a grant
+ *     scheduler.leave(call)                   // instead, while it still waits
  *
  * Invariants
  *   S1. In flight <= slots; requests admitted in any 60 s <= requests a minute; tokens reserved or used in any 60 s <=
  *       tokens a minute (a call larger than the whole limit goes alone).
- *   S2. A ticket is granted, refused or left exactly once.
+ *   S2. A call that was admitted is granted, refused or left exactly once.
  *   S3. If the queue is not empty, something will look at it again: a release, or a timer.
  */
 import type { Clock, Timer } from './clock.ts'
@@ -26,6 +27,7 @@ import type { Limits } from './limits.ts'
 import { readRateLimits } from './rate-limits.ts'
 import type { Price } from './types.ts'
 
+/** A model with its queue and its limits, as the scheduler keeps it. */
 export interface Core {
   readonly id: string
   readonly model: LanguageModel
@@ -40,8 +42,8 @@ export interface Core {
   readonly discipline: Discipline
   /** Estimated tokens are multiplied by this to be what the provider counted. Never below 1: estimates err upward. */
   tokenRatio: number
-  readonly queue: Heap<Ticket>
-  /** Tickets in the queue that have not left. */
+  readonly queue: Heap<Place>
+  /** Calls in the queue. */
   waiting: number
   readonly stats: { admitted: number; refused: number; failed: number }
   // Sliding minute.
@@ -58,18 +60,21 @@ export interface Core {
   timerAt: number
 }
 
-export interface Ticket {
-  readonly core: Core
-  readonly call: WaitingCall
-  readonly key: number
-  readonly order: number
-  granted: Granted | undefined
-  /** Tokens set aside while in flight. */
-  readonly tokens: number
+/** A model call as its core sees it. */
+export interface CoreCall extends WaitingCall {
+  /** Where it stands in a queue; the scheduler's own mark. */
+  place: Place | undefined
+  /** Its turn has come; or, with an error, it will have none on this core. */
+  granted(error: PolityError | undefined): void
 }
 
-/** The call has its place; or, with an error, it will have none here. */
-export type Granted = (error: PolityError | undefined, ticket: Ticket) => void
+/** A place in a queue. Who leaves does not make the others move up at once: the place stays, empty, until it is the first. */
+interface Place {
+  readonly core: Core
+  readonly key: number
+  readonly order: number
+  call: CoreCall | undefined
+}
 
 /** How a granted call went. */
 export type Release =
@@ -83,6 +88,7 @@ export type Release =
   /** Cancelled by its caller: says nothing about the core. The tokens count as spent. */
   | { readonly type: 'cancelled' }
 
+/** What is known of a core from the start. */
 export interface CoreOptions {
   readonly id: string
   readonly model: LanguageModel
@@ -94,19 +100,26 @@ export interface CoreOptions {
   readonly discipline: Discipline
 }
 
-const MINUTE_MS = 60_000
+/** The window of the rates that providers state, ms. */
+export const MINUTE_MS = 60_000
 /** Pause after a refusal that names none, ms. */
 const PAUSE_MS = 1_000
 /** A refusal that says "at once" is not believed: asking again without a pause would never let anything else run, ms. */
 const PAUSE_MS_MIN = 50
 
+/** Admission to cores. */
 export interface Scheduler {
   createCore(options: CoreOptions): Core
-  admit(core: Core, call: WaitingCall, granted: Granted): Ticket
-  release(ticket: Ticket, how: Release): void
-  leave(ticket: Ticket): void
+  /** What an earlier kernel sent and used counts in this minute too; the oldest first. */
+  remember(core: Core, at: number, requests: number, tokens: number): void
+  admit(core: Core, call: CoreCall): void
+  /** A call is sent only now, not when it was granted: its minute begins now. */
+  sent(core: Core, grantedAt: number): void
+  release(core: Core, call: CoreCall, how: Release): void
+  leave(call: CoreCall): void
 }
 
+/** A scheduler on a clock. */
 export function createScheduler(clock: Clock, limits: Limits): Scheduler {
   let order = 0
 
@@ -125,7 +138,7 @@ export function createScheduler(clock: Clock, limits: Limits): Scheduler {
       inFlight: 0,
       discipline: options.discipline,
       tokenRatio: 1,
-      queue: heap<Ticket>((a, b) => a.key - b.key || a.order - b.order),
+      queue: heap<Place>((a, b) => a.key - b.key || a.order - b.order),
       waiting: 0,
       stats: { admitted: 0, refused: 0, failed: 0 },
       requestTimes: slidingWindow(),
@@ -141,50 +154,48 @@ export function createScheduler(clock: Clock, limits: Limits): Scheduler {
     }
   }
 
-  function admit(core: Core, call: WaitingCall, granted: Granted): Ticket {
-    const ticket: Ticket = { core, call, key: core.discipline.key(call), order: order++, granted, tokens: call.tokens }
+  function remember(core: Core, at: number, requests: number, tokens: number): void {
+    if (requests > 0 && core.requestsPerMinute !== Infinity) core.requestTimes.add(at, requests)
+    if (tokens > 0 && core.tokensPerMinute !== Infinity) core.tokenTimes.add(at, tokens)
+  }
+
+  function admit(core: Core, call: CoreCall): void {
+    const key = core.discipline.key(call)
     const now = clock.now()
-    if (core.openUntil > now) return refuse(ticket, unavailable(core, now))
+    if (core.openUntil > now) return refuse(core, call, unavailable(core, now))
     if (core.waiting >= limits.coreQueueMax) {
-      return refuse(
-        ticket,
-        new PolityError(
-          'OVERLOADED',
-          `${core.waiting} calls already wait for ${core.id}; the limit coreQueueMax is ${limits.coreQueueMax}`,
-        ),
-      )
+      const full = `${core.waiting} calls already wait for ${core.id}; the limit coreQueueMax is ${limits.coreQueueMax}`
+      return refuse(core, call, new PolityError('OVERLOADED', full))
     }
-    if (core.waiting === 0 && roomAt(core, ticket, now) <= now) grant(ticket, now)
-    else {
-      core.queue.push(ticket)
-      core.waiting++
-      // At the head of the queue it may have room where the one behind it has none.
-      if (headOf(core) === ticket) pump(core, now)
-    }
-    return ticket
+    if (core.waiting === 0 && roomAt(core, call.tokens, now) <= now) return grant(core, call, key, now)
+    call.place = { core, key, order: order++, call }
+    core.queue.push(call.place)
+    core.waiting++
+    // At the head of the queue it may have room where the one behind it has none.
+    if (headOf(core)?.call === call) pump(core, now)
   }
 
-  function refuse(ticket: Ticket, error: PolityError): Ticket {
-    const { granted } = ticket
-    ticket.granted = undefined
-    ticket.core.discipline.served(ticket.call, 0)
-    granted?.(error, ticket)
-    return ticket
+  function refuse(core: Core, call: CoreCall, error: PolityError): void {
+    core.discipline.served(call, 0)
+    call.granted(error)
   }
 
-  function grant(ticket: Ticket, now: number): void {
-    const { core, granted } = ticket
-    ticket.granted = undefined
+  function grant(core: Core, call: CoreCall, key: number, now: number): void {
     core.inFlight++
     core.stats.admitted++
-    core.discipline.admitted(ticket.call, ticket.key)
+    core.discipline.admitted(call, key)
     if (core.requestsPerMinute !== Infinity) core.requestTimes.add(now, 1)
-    core.tokensReserved += ticket.tokens
-    granted?.(undefined, ticket)
+    core.tokensReserved += call.tokens
+    call.granted(undefined)
   }
 
-  /** When there will be room for the ticket: a time not after `now` if there is, Infinity if only a release can tell. */
-  function roomAt(core: Core, ticket: Ticket, now: number): number {
+  function sent(core: Core, grantedAt: number): void {
+    const now = clock.now()
+    if (core.requestsPerMinute !== Infinity && now > grantedAt) core.requestTimes.move(grantedAt, now)
+  }
+
+  /** When there will be room for so many tokens: a time not after `now` if there is, Infinity if only a release can tell. */
+  function roomAt(core: Core, tokens: number, now: number): number {
     if (core.inFlight >= core.slots) return Infinity
     // A breaker that was open lets one call try.
     if (core.failures >= limits.breakerFailuresMax && core.inFlight > 0) return Infinity
@@ -196,7 +207,7 @@ export function createScheduler(clock: Clock, limits: Limits): Scheduler {
     }
     if (core.tokensPerMinute !== Infinity) {
       const used = core.tokenTimes.sum(now - MINUTE_MS)
-      const over = used + core.tokensReserved + ticket.tokens - core.tokensPerMinute
+      const over = used + core.tokensReserved + tokens - core.tokensPerMinute
       if (over > 0 && used + core.tokensReserved > 0) {
         if (over > used) return used > 0 && core.inFlight === 0 ? core.tokenTimes.freeAt(used) + MINUTE_MS : Infinity
         at = Math.max(at, core.tokenTimes.freeAt(over) + MINUTE_MS)
@@ -207,23 +218,30 @@ export function createScheduler(clock: Clock, limits: Limits): Scheduler {
 
   /** Grants what there is room for; otherwise sees to it that somebody looks again (S3). */
   function pump(core: Core, now: number): void {
-    for (let ticket = headOf(core); ticket !== undefined; ticket = headOf(core)) {
-      const at = roomAt(core, ticket, now)
+    for (let place = headOf(core); place !== undefined; place = headOf(core)) {
+      const call = place.call as CoreCall
+      const at = roomAt(core, call.tokens, now)
       if (at > now) {
         if (at !== Infinity) lookAgain(core, at, now)
         return
       }
       core.queue.pop()
-      core.waiting--
-      grant(ticket, now)
+      vacate(place)
+      grant(core, call, place.key, now)
     }
   }
 
-  /** The first that still waits; those that left before it are cleared away. */
-  function headOf(core: Core): Ticket | undefined {
+  function vacate(place: Place): void {
+    if (place.call !== undefined) place.call.place = undefined
+    place.call = undefined
+    place.core.waiting--
+  }
+
+  /** The first that still waits; the empty places before it are cleared away. */
+  function headOf(core: Core): Place | undefined {
     for (;;) {
-      const ticket = core.queue.peek()
-      if (ticket === undefined || ticket.granted !== undefined) return ticket
+      const place = core.queue.peek()
+      if (place === undefined || place.call !== undefined) return place
       core.queue.pop()
     }
   }
@@ -239,33 +257,32 @@ export function createScheduler(clock: Clock, limits: Limits): Scheduler {
     })
   }
 
-  function release(ticket: Ticket, how: Release): void {
-    const { core } = ticket
+  function release(core: Core, call: CoreCall, how: Release): void {
     const now = clock.now()
     const inFlight = core.inFlight--
-    core.tokensReserved -= ticket.tokens
+    core.tokensReserved -= call.tokens
     switch (how.type) {
       case 'served':
         core.failures = 0
         // First: the tokens of the answer that tells the limit count against it.
         learn(core, how.headers, now)
-        spent(core, ticket, how.tokens, now)
+        spent(core, call, how.tokens, now)
         if (!core.slotsDeclared && inFlight >= core.slots) grow(core, now)
         break
       case 'refused':
         core.stats.refused++
         // It will be given a key again when it comes back.
-        core.discipline.served(ticket.call, 0)
+        core.discipline.served(call, 0)
         refused(core, how.headers, inFlight, now)
         break
       case 'failed':
         core.stats.failed++
         core.failures++
-        spent(core, ticket, ticket.tokens, now)
+        spent(core, call, call.tokens, now)
         if (core.failures >= limits.breakerFailuresMax) openBreaker(core, now)
         break
       case 'cancelled':
-        spent(core, ticket, ticket.tokens, now)
+        spent(core, call, call.tokens, now)
     }
     // A cancelled call may be one of many that go together (a killed tree, a kernel that closes): its place is given away
     // when all of them are gone, not to the next of them.
@@ -274,8 +291,8 @@ export function createScheduler(clock: Clock, limits: Limits): Scheduler {
     else pump(core, now)
   }
 
-  function spent(core: Core, ticket: Ticket, tokens: number, now: number): void {
-    core.discipline.served(ticket.call, tokens)
+  function spent(core: Core, call: CoreCall, tokens: number, now: number): void {
+    core.discipline.served(call, tokens)
     if (core.tokensPerMinute !== Infinity) core.tokenTimes.add(now, tokens)
   }
 
@@ -325,22 +342,25 @@ export function createScheduler(clock: Clock, limits: Limits): Scheduler {
 
   function openBreaker(core: Core, now: number): void {
     core.openUntil = now + limits.breakerOpenMs
-    for (let ticket = core.queue.pop(); ticket !== undefined; ticket = core.queue.pop()) {
-      if (ticket.granted !== undefined) refuse(ticket, unavailable(core, now))
+    for (let place = core.queue.pop(); place !== undefined; place = core.queue.pop()) {
+      const { call } = place
+      if (call === undefined) continue
+      vacate(place)
+      refuse(core, call, unavailable(core, now))
     }
-    core.waiting = 0
   }
 
-  function leave(ticket: Ticket): void {
-    if (ticket.granted === undefined) return
-    ticket.granted = undefined
-    ticket.core.discipline.served(ticket.call, 0)
-    ticket.core.waiting--
+  function leave(call: CoreCall): void {
+    const { place } = call
+    if (place === undefined) return
+    vacate(place)
+    const { core } = place
+    core.discipline.served(call, 0)
     // It may have been what the others stood behind.
-    if (ticket.core.waiting > 0) pump(ticket.core, clock.now())
+    if (core.waiting > 0) pump(core, clock.now())
   }
 
-  return { createCore, admit, release, leave }
+  return { createCore, remember, admit, sent, release, leave }
 }
 
 function unavailable(core: Core, now: number): PolityError {
@@ -353,6 +373,8 @@ function unavailable(core: Core, now: number): PolityError {
 /** Amounts with their times; forgets what is older than it is asked about. */
 interface Window {
   add(at: number, amount: number): void
+  /** One of what was added at `from` came later: at `to`, which is not before anything else in it. */
+  move(from: number, to: number): void
   /** Sum of what came after `since`. */
   sum(since: number): number
   /** Time of the entry with which `amount` has been passed, counted from the oldest. */
@@ -369,6 +391,14 @@ function slidingWindow(): Window {
       times.push(at)
       amounts.push(amount)
       total += amount
+    },
+    move(from, to) {
+      let i = times.length - 1
+      while (i >= head && ((times[i] as number) > from || amounts[i] === 0)) i--
+      if (i < head || times[i] !== from) return
+      ;(amounts[i] as number)--
+      times.push(to)
+      amounts.push(1)
     },
     sum(since) {
       while (head < times.length && (times[head] as number) <= since) total -= amounts[head++] as number

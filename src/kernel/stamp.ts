@@ -13,6 +13,7 @@ export interface Stamp<Value> {
   set(object: object, value: Value): void
 }
 
+/** A stamp of its own: what one puts on an object no other sees. */
 export function createStamp<Value>(): Stamp<Value> {
   const refused = new WeakMap<object, Value>()
   let anyRefused = false

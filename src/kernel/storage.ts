@@ -15,6 +15,7 @@ import { PolityError } from './errors.ts'
 import type { Journal } from './journal.ts'
 import type { Limits } from './limits.ts'
 import type { Process, Space } from './process.ts'
+import { labelsOf } from './process.ts'
 import type { FileEntry } from './types.ts'
 
 interface Version {
@@ -25,17 +26,28 @@ interface Version {
   readonly hash: string | null
   readonly bytes: number
   readonly at: number
+  /** Of what its writer had learned. */
+  readonly labels?: readonly string[]
 }
 
+/** Versioned files of process trees. */
 export interface Storage {
-  read(process: Process, path: string, version: number | undefined): string
+  read(
+    process: Process,
+    path: string,
+    version: number | undefined,
+  ): { readonly content: string; readonly labels: readonly string[] | undefined }
   write(process: Process, path: string, content: string): FileEntry
-  list(process: Process, prefix: string): readonly FileEntry[]
+  list(
+    process: Process,
+    prefix: string,
+  ): { readonly entries: readonly FileEntry[]; readonly labels: readonly string[] }
   remove(process: Process, path: string): null
   /** Undoes what was written from that event on by those that `isOwn` names: what was there without it is written again. */
   rollBack(process: Process, before: number, isOwn: (pid: number) => boolean): void
 }
 
+/** Where files are kept. */
 export interface StorageOptions {
   readonly store: Store
   readonly journal: Journal
@@ -46,6 +58,7 @@ export interface StorageOptions {
 /** Digits of a version in a key: sorts as it counts, up to 2^53. */
 const VERSION_DIGITS = 16
 
+/** The files of a kernel. */
 export function createStorage({ store, journal, limits, now }: StorageOptions): Storage {
   function key(space: Space, path: string, version: number): string {
     return `${space.id}\0${path}\0${String(version).padStart(VERSION_DIGITS, '0')}`
@@ -71,13 +84,20 @@ export function createStorage({ store, journal, limits, now }: StorageOptions): 
       : lastVersion(space.base.space, path, Math.min(before, space.base.before), counts)
   }
 
-  function put({ pid, files: space }: Process, path: string, hash: string | null, bytes: number): Version {
+  function put(
+    { pid, files: space }: Process,
+    path: string,
+    hash: string | null,
+    bytes: number,
+    labels: readonly string[] | undefined,
+  ): Version {
     const version: Version = { version: journal.lastSeq + 1, pid, hash, bytes, at: now() }
-    journal.put({ table: 'file', key: key(space, path, version.version), value: JSON.stringify(version) })
+    const value = JSON.stringify(labels === undefined ? version : { ...version, labels })
+    journal.put({ table: 'file', key: key(space, path, version.version), value })
     return version
   }
 
-  function read(process: Process, path: string, version: number | undefined): string {
+  function read(process: Process, path: string, version: number | undefined): ReturnType<Storage['read']> {
     const found = lastVersion(process.files, path, version === undefined ? LATEST : version + 1)
     if (found === undefined || found.hash === null || (version !== undefined && found.version !== version)) {
       throw new PolityError(
@@ -88,7 +108,7 @@ export function createStorage({ store, journal, limits, now }: StorageOptions): 
     const blob = store.get('blob', found.hash)
     if (blob === undefined)
       throw new PolityError('STORE_INVALID', `the content of "${path}" (${found.hash}) is missing from the store`)
-    return typeof blob === 'string' ? blob : Buffer.from(blob).toString('utf8')
+    return { content: typeof blob === 'string' ? blob : Buffer.from(blob).toString('utf8'), labels: found.labels }
   }
 
   function write(process: Process, path: string, content: string): FileEntry {
@@ -100,7 +120,7 @@ export function createStorage({ store, journal, limits, now }: StorageOptions): 
       )
     const hash = createHash('sha256').update(content).digest('hex')
     journal.put({ table: 'blob', key: hash, value: content })
-    const { version, at } = put(process, path, hash, bytes)
+    const { version, at } = put(process, path, hash, bytes, labelsOf(process))
     return { path, version, bytes, at }
   }
 
@@ -124,10 +144,13 @@ export function createStorage({ store, journal, limits, now }: StorageOptions): 
       : newestVersions(space.base.space, prefix, Math.min(before, space.base.before), found)
   }
 
-  function list(process: Process, prefix: string): readonly FileEntry[] {
+  function list(process: Process, prefix: string): ReturnType<Storage['list']> {
     const entries: FileEntry[] = []
-    for (const [path, { hash, version, bytes, at }] of newestVersions(process.files, prefix, LATEST)) {
-      if (hash !== null) entries.push({ path, version, bytes, at })
+    const labels = new Set<string>()
+    for (const [path, { hash, version, bytes, at, labels: own = [] }] of newestVersions(process.files, prefix, LATEST)) {
+      if (hash === null) continue
+      entries.push({ path, version, bytes, at })
+      for (const label of own) labels.add(label)
     }
     entries.sort((a, b) => (a.path < b.path ? -1 : 1))
     if (entries.length > limits.listPathsMax) {
@@ -136,13 +159,13 @@ export function createStorage({ store, journal, limits, now }: StorageOptions): 
         `${entries.length} files begin with "${prefix}"; the limit listPathsMax is ${limits.listPathsMax}: name a longer prefix`,
       )
     }
-    return entries
+    return { entries, labels: [...labels] }
   }
 
   function remove(process: Process, path: string): null {
     const found = lastVersion(process.files, path, LATEST)
     if (found === undefined || found.hash === null) throw new PolityError('NO_SUCH_FILE', `there is no file "${path}"`)
-    put(process, path, null, 0)
+    put(process, path, null, 0, undefined)
     return null
   }
 
@@ -151,7 +174,7 @@ export function createStorage({ store, journal, limits, now }: StorageOptions): 
     for (const [path, newest] of newestVersions({ id: files.id }, '', LATEST)) {
       if (newest.version < before || !isOwn(newest.pid)) continue
       const was = lastVersion(files, path, LATEST, (version) => version.version < before || !isOwn(version.pid))
-      if ((was?.hash ?? null) !== newest.hash) put(process, path, was?.hash ?? null, was?.bytes ?? 0)
+      if ((was?.hash ?? null) !== newest.hash) put(process, path, was?.hash ?? null, was?.bytes ?? 0, was?.labels)
     }
   }
 

@@ -24,8 +24,10 @@ import type {
 } from './types.ts'
 import { describeTool } from './tools.ts'
 
+/** How a call of a frame reaches the gate. */
 export type Invoke = (process: Process, frame: number, name: CallName, given: readonly unknown[]) => Promise<unknown>
 
+/** `sys` for the present frame of a process. */
 export function createSys(process: Process, invoke: Invoke): Sys {
   return new ProcessSys(process, invoke)
 }

@@ -2,11 +2,15 @@
  * The table of system calls: how each one's arguments are checked, what it costs, whether its intent must be kept before
  * its effect, and what it does. To add a call, add a line here and one to `Sys` (and argue one away).
  */
+import type { Law } from '../policy/law.ts'
+import { parseLaw } from '../policy/law.ts'
 import type { Access } from './access.ts'
+import type { Approvals } from './approvals.ts'
+import type { Audit } from './audit.ts'
 import type { Clock } from './clock.ts'
 import type { Dispatcher } from './dispatcher.ts'
 import type { Embedder } from './drivers.ts'
-import { PolityError, fromErrorData, messageOf } from './errors.ts'
+import { PolityError, fromErrorData, invalid, messageOf } from './errors.ts'
 import type { Inbox } from './inbox.ts'
 import type { Journal } from './journal.ts'
 import type { Limits } from './limits.ts'
@@ -20,7 +24,8 @@ import type { CheckedNote, Memory } from './memory.ts'
 import { checkNote } from './memory.ts'
 import { toPlain } from './plain.ts'
 import type { Call, Process } from './process.ts'
-import { overBudget } from './process.ts'
+import { labelsOf, overBudget } from './process.ts'
+import type { Spawner } from './programs.ts'
 import type { Storage } from './storage.ts'
 import { checkPath } from './storage.ts'
 import type { Checked, Tools } from './tools.ts'
@@ -33,6 +38,9 @@ export interface Machine {
   readonly journal: Journal
   readonly dispatcher: Dispatcher
   readonly access: Access
+  readonly approvals: Approvals
+  /** undefined where nothing outlives the kernel, or no law was given: there is nothing to look into. */
+  readonly audit: Audit | undefined
   readonly llm: Llm
   readonly embedder: Embedder | undefined
   readonly tools: Tools
@@ -43,8 +51,9 @@ export interface Machine {
   readonly defaultModel: ModelChoice | undefined
   /** The store forgets with the process: nothing needs to be waited for. */
   readonly volatile: boolean
-  program(program: Program | string): Program
-  spawn(parent: Process, call: number, program: Program, input: Json, options: SpawnOptions): Process
+  /** The program that a call of a process spawns, made known. */
+  program(program: Program | string, by: Spawner): Program
+  spawn(parent: Process, call: number, program: Program, input: Json | undefined, options: SpawnOptions): Process
   /** Makes a child of `parent` with its past up to `call`, in which that call returned 0; ends `call` with its pid. */
   fork(parent: Process, call: Call): Promise<void>
   restore(process: Process, id: string): Promise<void>
@@ -65,6 +74,7 @@ export interface Machine {
 /** The mechanism ends the call itself, later. */
 export const LATER = Symbol('later')
 
+/** A line of the table. */
 export interface Syscall<Args> {
   /** The arguments in their checked form, and as journaled. Throws `INVALID_ARGUMENT`. */
   readonly check: (
@@ -99,6 +109,7 @@ export interface CallEnds {
   readonly permit: (call: Call) => Promise<void>
 }
 
+/** The table, on the mechanisms of a machine. */
 export function createTable(
   machine: Machine,
   { end, fail, permit }: CallEnds,
@@ -114,17 +125,18 @@ export function createTable(
     return Math.max(0, call.startedAt + ms - clock.now())
   }
 
-  const spawn: Syscall<{ program: Program; input: Json; options: SpawnOptions }> = {
-    check(_process, [given, input, options]) {
-      const program = machine.program(given as Program | string)
+  const spawn: Syscall<{ program: Program; input: Json | undefined; options: SpawnOptions }> = {
+    check(process, [given, input, options], n) {
+      const program = machine.program(given as Program | string, { process, n })
       const args = {
         program,
-        input: toPlain(input, 'spawn: input', limits.valueBytesMax),
+        input: input === undefined ? undefined : toPlain(input, 'spawn: input', limits.valueBytesMax),
         options: checkSpawnOptions(options),
       }
+      const withInput = args.input === undefined ? {} : { input: args.input }
       return {
         args,
-        journal: { program: program.name, version: program.version, input: args.input, options: args.options as Json },
+        journal: { program: program.name, version: program.version, ...withInput, options: args.options as Json },
       }
     },
     plan(call) {
@@ -156,6 +168,7 @@ export function createTable(
         // Stopped: it may be resumed, and then ends.
         if (!ended.ended) return void (ended.onEnd ??= []).push(tell)
         machine.waited(ended, call.process)
+        call.labels = labelsOf(ended)
         if (ended.state === 'done') end(call, ended.value)
         else fail(call, fromErrorData(ended.error ?? { code: 'KILLED', message: `process ${pid} was killed` }))
       }
@@ -205,7 +218,7 @@ export function createTable(
   const sleep: Syscall<{ ms: number }> = {
     check(_process, [ms]) {
       if (typeof ms !== 'number' || !(ms >= 0) || ms > limits.waitMs)
-        throw wrong('sleep', `0 to ${limits.waitMs} ms`, ms)
+        throw invalid('sleep', `0 to ${limits.waitMs} ms`, ms)
       return plain({ ms: ms === 0 ? 0 : ms })
     },
     run(call, { ms }) {
@@ -229,7 +242,7 @@ export function createTable(
           'NO_SUCH_PROCESS',
           typeof to === 'string' ? `no running process is named "${to}"` : `process ${to} has ended`,
         )
-      return mailbox.send(call.process, running, body)
+      return mailbox.send(call.process.pid, labelsOf(call.process), running, body)
     },
   }
 
@@ -242,7 +255,10 @@ export function createTable(
     },
     run(call, { from, timeoutMs }) {
       const mail = mailbox.receive(call, from)
-      if (mail !== undefined) return mail
+      if (mail !== undefined) {
+        call.labels = mail.labels
+        return mail
+      }
       if (timeoutMs < limits.waitMs) {
         call.timer = clock.after(restOf(call, timeoutMs), () => {
           const error = new PolityError('TIMEOUT', `no message came within ${timeoutMs} ms`)
@@ -254,10 +270,10 @@ export function createTable(
     },
   }
 
-  const generate: Syscall<{ request: CheckedRequest; plan?: Plan }> = {
-    check(process, [given], n) {
-      const request = checkRequest(given as GenerateRequest | string, process, machine.defaultModel, limits)
-      return { args: { request }, journal: toJournal(request, process, n) }
+  const generate: Syscall<{ request: CheckedRequest; plan: Plan | undefined }> = {
+    check(process, given, n) {
+      const request = checkRequest(given[0] as GenerateRequest | string, process, n, machine.defaultModel, limits)
+      return { args: { request, plan: undefined }, journal: toJournal(request, process, n) }
     },
     intent: () => true,
     plain: true,
@@ -279,7 +295,7 @@ export function createTable(
     check(_process, [given, options]) {
       const texts = toPlain(given, 'embed: texts', limits.valueBytesMax)
       if (!Array.isArray(texts) || texts.some((one) => typeof one !== 'string'))
-        throw wrong('embed', 'a list of texts', given)
+        throw invalid('embed', 'a list of texts', given)
       const { model } = optionsOf('embed', options, EMBED_KEYS)
       return plain({
         texts: texts as readonly string[],
@@ -325,19 +341,20 @@ export function createTable(
   }
 
   const call: Syscall<Checked> = {
-    check(process, [name, input]) {
-      const checked = tools.check(
-        process,
-        text('call: tool', name),
-        toPlain(input, 'call: input', limits.valueBytesMax),
-      )
+    check(process, given) {
+      const name = text('call: tool', given[0])
+      const checked = tools.check(process, name, toPlain(given[1], 'call: input', limits.valueBytesMax))
       return { args: checked, journal: { tool: checked.tool.name, input: checked.input } }
     },
     intent: ({ tool }) => tool.effect !== 'read',
     plain: true,
-    run: (call, checked) => tools.run(call, checked),
+    run(call, checked) {
+      call.labels = checked.tool.labels
+      return tools.run(call, checked)
+    },
     inDoubt: ({ tool }) => tool.effect === undefined || tool.effect === 'once',
     async revive(call, checked) {
+      call.labels = checked.tool.labels
       if (checked.tool.effect === 'read' || checked.tool.effect === 'idempotent') return tools.run(call, checked)
       // Promise 2: whether it happened is not known, so a person looks.
       const answer = await inbox.ask(call, {
@@ -363,7 +380,7 @@ export function createTable(
     check(_process, [question, given]) {
       const options = optionsOf('ask', given, ASK_KEYS)
       const choices = options['choices'] === undefined ? null : texts('ask: choices', options['choices'])
-      if (choices?.length === 0) throw wrong('ask: choices', 'at least one', choices)
+      if (choices?.length === 0) throw invalid('ask: choices', 'at least one', choices)
       const timeoutMs = timeout('ask', options, limits.askMs, limits)
       return plain({
         text: text('ask: text', question),
@@ -400,14 +417,19 @@ export function createTable(
       const { limit: wanted, tag } = optionsOf('recall', given, RECALL_KEYS)
       const limit = wanted === undefined ? RECALL_DEFAULT : whole('recall: limit', wanted)
       if (limit < 1 || limit > limits.recallNotesMax)
-        throw wrong('recall: limit', `1 to ${limits.recallNotesMax}`, limit)
+        throw invalid('recall: limit', `1 to ${limits.recallNotesMax}`, limit)
       return plain({
         query: text('recall: query', query),
         limit,
         tag: tag === undefined ? null : text('recall: tag', tag),
       })
     },
-    run: (call, { query, limit, tag }) => memory.recall(call.process, query, limit, tag ?? undefined),
+    run(call, { query, limit, tag }) {
+      const notes = memory.recall(call.process, query, limit, tag ?? undefined)
+      const labels = new Set(notes.flatMap((note) => note.labels))
+      if (labels.size > 0) call.labels = [...labels]
+      return notes
+    },
   }
 
   const forget: Syscall<{ id: string }> = {
@@ -424,15 +446,19 @@ export function createTable(
         version: version === undefined ? null : whole('read: version', version),
       })
     },
-    run: (call, { path, version }) => storage.read(call.process, path, version ?? undefined),
+    run(call, { path, version }) {
+      const { content, labels } = storage.read(call.process, path, version ?? undefined)
+      call.labels = labels
+      return content
+    },
   }
 
   const write: Syscall<{ path: string; content: string }> = {
     check(_process, [path, content]) {
-      if (typeof content !== 'string') throw wrong('write: content', 'a text', content)
+      if (typeof content !== 'string') throw invalid('write: content', 'a text', content)
       // A file is UTF-8: half of a character could not be read back as it was written.
       if (!content.isWellFormed())
-        throw wrong('write: content', 'well-formed Unicode', 'a text with half of a surrogate pair')
+        throw invalid('write: content', 'well-formed Unicode', 'a text with half of a surrogate pair')
       if (content.length > limits.fileBytesMax)
         throw new PolityError('TOO_LARGE', `write: content is larger than fileBytesMax, ${limits.fileBytesMax} bytes`)
       return plain({ path: checkPath(path, limits), content })
@@ -443,7 +469,12 @@ export function createTable(
 
   const list: Syscall<{ prefix: string }> = {
     check: (_process, [prefix]) => plain({ prefix: prefix === undefined ? '' : text('list: prefix', prefix) }),
-    run: (call, { prefix }) => storage.list(call.process, prefix),
+    run(call, { prefix }) {
+      const { entries, labels } = storage.list(call.process, prefix)
+      // Names tell too.
+      if (labels.length > 0) call.labels = labels
+      return entries
+    },
   }
 
   const remove: Syscall<{ path: string }> = {
@@ -509,22 +540,18 @@ function vectorsOf(given: unknown, name: string, count: number): readonly (reado
 /** Notes that `recall` returns when it names no limit. */
 const RECALL_DEFAULT = 10
 
-function wrong(at: string, expected: string, got: unknown): PolityError {
-  return new PolityError('INVALID_ARGUMENT', `${at} takes ${expected}, not ${messageOf(got).slice(0, 80)}`)
-}
-
 function text(at: string, value: unknown): string {
-  if (typeof value !== 'string') throw wrong(at, 'a text', value)
+  if (typeof value !== 'string') throw invalid(at, 'a text', value)
   return value
 }
 
 function whole(at: string, value: unknown): number {
-  if (typeof value !== 'number' || !Number.isSafeInteger(value) || value < 0) throw wrong(at, 'a whole number', value)
+  if (typeof value !== 'number' || !Number.isSafeInteger(value) || value < 0) throw invalid(at, 'a whole number', value)
   return value === 0 ? 0 : value
 }
 
 function texts(at: string, value: Json): readonly string[] {
-  if (!Array.isArray(value) || value.some((one) => typeof one !== 'string')) throw wrong(at, 'a list of texts', value)
+  if (!Array.isArray(value) || value.some((one) => typeof one !== 'string')) throw invalid(at, 'a list of texts', value)
   return value as readonly string[]
 }
 
@@ -537,9 +564,9 @@ function optionsOf(
   if (given === undefined) return NONE
   const options = toPlain(given, `${at}: options`, OPTIONS_BYTES_MAX) as { readonly [key: string]: Json | undefined }
   if (options === null || typeof options !== 'object' || Array.isArray(options))
-    throw wrong(`${at}: options`, 'an object', given)
+    throw invalid(`${at}: options`, 'an object', given)
   for (const key of Object.keys(options))
-    if (!keys.has(key)) throw wrong(`${at}: options`, `the keys ${[...keys].join(', ')}`, key)
+    if (!keys.has(key)) throw invalid(`${at}: options`, `the keys ${[...keys].join(', ')}`, key)
   return options
 }
 
@@ -561,36 +588,53 @@ function timeout(
   const ms = options['timeoutMs']
   if (ms === undefined) return unset
   if (typeof ms !== 'number' || !(ms >= 0) || ms > limits.waitMs)
-    throw wrong(`${at}: timeoutMs`, `0 to ${limits.waitMs} ms`, ms)
+    throw invalid(`${at}: timeoutMs`, `0 to ${limits.waitMs} ms`, ms)
   return ms
 }
 
 const budgetKeys = ['tokens', 'usd', 'wallMs', 'steps', 'children'] as const
-const spawnKeys = new Set(['budget', 'priority', 'principal', 'tools', 'name'])
+const spawnKeys = new Set(['budget', 'priority', 'principal', 'tools', 'name', 'law'])
 
 /** Spawn options, checked and plain. */
 export function checkSpawnOptions(given: unknown): SpawnOptions {
   if (given === undefined) return NO_OPTIONS
   const options = optionsOf('spawn', given, spawnKeys)
-  const { budget, priority, principal, tools, name } = options
+  const { budget, priority, principal, tools, name, law } = options
   if (budget !== undefined) {
     if (typeof budget !== 'object' || budget === null || Array.isArray(budget))
-      throw wrong('spawn: budget', 'an object', budget)
+      throw invalid('spawn: budget', 'an object', budget)
     for (const [key, value] of Object.entries(budget)) {
       if (!(budgetKeys as readonly string[]).includes(key))
-        throw wrong('spawn: budget', `the keys ${budgetKeys.join(', ')}`, key)
+        throw invalid('spawn: budget', `the keys ${budgetKeys.join(', ')}`, key)
       if (typeof value !== 'number' || !(value >= 0))
-        throw wrong(`spawn: budget.${key}`, 'a number of at least 0', value)
+        throw invalid(`spawn: budget.${key}`, 'a number of at least 0', value)
     }
   }
-  if (priority !== undefined && typeof priority !== 'number') throw wrong('spawn: priority', 'a number', priority)
+  if (priority !== undefined && typeof priority !== 'number') throw invalid('spawn: priority', 'a number', priority)
   if (principal !== undefined && (typeof principal !== 'string' || !PRINCIPAL.test(principal)))
-    throw wrong('spawn: principal', '1 to 200 printable characters', principal)
+    throw invalid('spawn: principal', '1 to 200 printable characters', principal)
   if (tools !== undefined && (!Array.isArray(tools) || tools.some((one) => typeof one !== 'string')))
-    throw wrong('spawn: tools', 'a list of names of tools', tools)
+    throw invalid('spawn: tools', 'a list of names of tools', tools)
   if (name !== undefined && (typeof name !== 'string' || name === ''))
-    throw wrong('spawn: name', 'a text that is not empty', name)
+    throw invalid('spawn: name', 'a text that is not empty', name)
+  if (law !== undefined) checkOwnLaw(law)
   return options as SpawnOptions
+}
+
+/** A law for one process: rules that stand by themselves, so that a restart finds them as they were. */
+function checkOwnLaw(given: Json): void {
+  let law: Law
+  try {
+    law = parseLaw(given)
+  } catch (error) {
+    throw new PolityError('INVALID_ARGUMENT', `spawn: law: ${messageOf(error)}`, { cause: error })
+  }
+  const { events, temporal, runaway, rules } = law
+  if (events !== undefined || temporal !== undefined || runaway !== undefined || rules.some((rule) => rule.then))
+    throw new PolityError(
+      'INVALID_ARGUMENT',
+      'spawn: law takes rules only, without "then"; events, temporal rules and runaway belong to the law of the kernel',
+    )
 }
 
 const NO_OPTIONS: SpawnOptions = Object.freeze({})

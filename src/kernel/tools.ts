@@ -33,6 +33,8 @@ export function defineTool<Input, Output>(tool: Tool<Input, Output>): Tool<Input
   if (typeof tool.execute !== 'function') throw wrong('execute must be a function')
   if (tool.effect !== undefined && !['read', 'idempotent', 'once'].includes(tool.effect))
     throw wrong('effect must be "read", "idempotent" or "once"')
+  if (tool.labels !== undefined && (!Array.isArray(tool.labels) || tool.labels.some((one) => typeof one !== 'string')))
+    throw wrong('labels must be a list of texts')
   if (tool.timeoutMs !== undefined && !(tool.timeoutMs > 0)) throw wrong('timeoutMs must be a positive number of ms')
   return Object.freeze({ ...tool })
 }
@@ -67,17 +69,20 @@ export function describeTool(tool: Tool): ToolDescription {
 
 const SCHEMA_BYTES_MAX = 262_144
 
+/** Calls of tools. */
 export interface Tools {
   /** The arguments as they will be executed. Throws `NO_SUCH_TOOL`, `INVALID_ARGUMENT`. */
   check(process: Process, name: string, input: Json): Checked
   run(call: Call, checked: Checked): Json | Promise<Json>
 }
 
+/** A tool with the arguments that it will be called with. */
 export interface Checked {
   readonly tool: Tool
   readonly input: Json
 }
 
+/** Tools with their locks. */
 export function createTools(deadlines: Deadlines, limits: Limits): Tools {
   /** Last holder of each lock. */
   const locks = new Map<string, Promise<void>>()
@@ -121,9 +126,10 @@ export function createTools(deadlines: Deadlines, limits: Limits): Tools {
         over = true
         reject(error)
       }
-      const timer = deadlines.set(timeoutMs, () =>
-        stop(new PolityError('TIMEOUT', `tool ${tool.name} waited ${timeoutMs} ms for ${names.join(', ')}`)),
-      )
+      const timer = deadlines.set(timeoutMs, {
+        late: () =>
+          stop(new PolityError('TIMEOUT', `tool ${tool.name} waited ${timeoutMs} ms for ${names.join(', ')}`)),
+      })
       call.onAbort((error) => {
         timer.cancel()
         stop(error)
@@ -158,10 +164,12 @@ export function createTools(deadlines: Deadlines, limits: Limits): Tools {
     }
     const timeoutMs = tool.timeoutMs ?? limits.toolMs
     return new Promise((resolve, reject) => {
-      const timer = deadlines.set(timeoutMs, () => {
-        const late = new PolityError('TOOL_TIMEOUT', `tool ${tool.name} did not end within ${timeoutMs} ms`)
-        reject(late)
-        call.abort(late)
+      const timer = deadlines.set(timeoutMs, {
+        late() {
+          const late = new PolityError('TOOL_TIMEOUT', `tool ${tool.name} did not end within ${timeoutMs} ms`)
+          reject(late)
+          call.abort(late)
+        },
       })
       call.onAbort((error) => {
         timer.cancel()

@@ -5,9 +5,12 @@
  */
 import type { LanguageModelV4Content, LanguageModelV4Message, LanguageModelV4ToolChoice } from '@ai-sdk/provider'
 import type { StandardJSONSchemaV1, StandardSchemaV1 } from '@standard-schema/spec'
+import type { Law, LawState, Rule } from '../policy/law.ts'
 import type { ErrorData } from './errors.ts'
 
+/** Plain data: what may be journaled. */
 export type Json = null | boolean | number | string | readonly Json[] | { readonly [key: string]: Json | undefined }
+/** A process by the place of its start event in the journal. */
 export type Pid = number
 
 // ---------------------------------------------------------------------------------------------------------- programs
@@ -40,6 +43,7 @@ export interface ToolSchema<Value> {
   readonly '~standard': StandardSchemaV1.Props<unknown, Value> & Partial<StandardJSONSchemaV1.Props<unknown, Value>>
 }
 
+/** What a tool is told of its call. */
 export interface ToolContext {
   /** Aborts when the call is cancelled, killed or out of time. */
   readonly signal: AbortSignal
@@ -49,6 +53,7 @@ export interface ToolContext {
   readonly principal: string
 }
 
+/** A function that models may ask for, with what the kernel has to know of it. */
 export interface Tool<Input = unknown, Output = unknown> {
   /** 1 to 64 letters, digits, `_`, `-`, `.` or `/`. */
   readonly name: string
@@ -59,6 +64,12 @@ export interface Tool<Input = unknown, Output = unknown> {
   readonly effect?: Effect
   /** Arguments that steer what the effect hits (recipient, path, amount). Read by the law. */
   readonly control?: readonly string[]
+  /** Labels of what it returns, such as `private` or `untrusted`: whoever learns it has seen them. Read by the law. */
+  readonly labels?: readonly string[]
+  /** What it returns is as good as the user's own word: values in it have the origin `trusted`. @default false */
+  readonly trusted?: boolean
+  /** Whether a call tells something to the outside: mail, a web page, a payment. @default unknown, which no rule trusts */
+  readonly outbound?: boolean
   /** Names of things that only one call at a time may hold, in all processes. */
   readonly locks?: readonly string[]
   /** @default limits.toolMs */
@@ -75,8 +86,10 @@ export interface ToolDescription {
 
 // ------------------------------------------------------------------------------------------------------------ models
 
+/** A message of a conversation, in the AI SDK’s form or with plain text. */
 export type Message = LanguageModelV4Message | { readonly role: 'user' | 'assistant'; readonly content: string }
 
+/** What a model is asked. */
 export interface GenerateRequest {
   /** @default the program's model, else the kernel's */
   readonly model?: ModelChoice
@@ -103,6 +116,7 @@ export interface GenerateRequest {
   readonly deadlineMs?: number
 }
 
+/** A tool that a model asked for. */
 export interface ToolCall {
   readonly id: string
   readonly name: string
@@ -110,8 +124,10 @@ export interface ToolCall {
   readonly input: Json
 }
 
+/** Why the model stopped. */
 export type FinishReason = 'stop' | 'length' | 'content-filter' | 'tool-calls' | 'error' | 'interrupted' | 'other'
 
+/** What a model answered. */
 export interface Generation {
   readonly text: string
   readonly toolCalls: readonly ToolCall[]
@@ -123,6 +139,7 @@ export interface Generation {
   readonly model: string
 }
 
+/** A part of what a model sent, in the driver’s form. */
 export type ModelContent = LanguageModelV4Content
 
 /** What one model call took. Tokens as the provider counted them, or as we estimated where it says nothing. */
@@ -182,6 +199,7 @@ export interface Budget {
 
 // --------------------------------------------------------------------------------------------------------- processes
 
+/** What a process is given beside its program and input. */
 export interface SpawnOptions {
   readonly budget?: Budget
   /** Higher goes first under the `priority` discipline. @default the parent's, else 0 */
@@ -192,8 +210,14 @@ export interface SpawnOptions {
   readonly tools?: readonly string[]
   /** Address for `send`, beside the pid. Not unique: a group is several processes of one name. */
   readonly name?: string
+  /**
+   * Rules that bind this process and its descendants beside the law of the kernel and the laws of its ancestors: what one
+   * of them denies is denied. So it can only narrow, whoever wrote it, also a model. Rules only, without `then`.
+   */
+  readonly law?: { readonly description?: string; readonly rules: readonly Rule[] }
 }
 
+/** Where a process stands: see process.ts. */
 export type ProcessState = 'running' | 'stopped' | 'done' | 'failed' | 'killed'
 
 /** A process as seen from outside: plain data. */
@@ -220,15 +244,24 @@ export interface ProcessInfo {
   readonly error: ErrorData | null
 }
 
+/** What a process did and learned, as far as the law cares. */
+export interface Standing extends LawState {
+  /** Labels of what it has learned, sorted. */
+  readonly labels: readonly string[]
+}
+
 /** What a message carries from one process to another. */
 export interface Mail {
   readonly id: number
   readonly from: Pid
   readonly body: Json
+  /** Labels of what the sender had learned. */
+  readonly labels?: readonly string[]
 }
 
 // ------------------------------------------------------------------------------------------------------------ memory
 
+/** A note before it is kept. */
 export interface NoteInput {
   readonly text: string
   readonly tags?: readonly string[]
@@ -236,6 +269,7 @@ export interface NoteInput {
   readonly source?: string
 }
 
+/** A note of a principal. */
 export interface Note {
   readonly id: string
   readonly text: string
@@ -243,8 +277,11 @@ export interface Note {
   readonly source: string | null
   readonly pid: Pid
   readonly at: number
+  /** Labels of what its writer had learned. */
+  readonly labels: readonly string[]
 }
 
+/** A note that a query found. */
 export interface RecalledNote extends Note {
   /** Higher is nearer to the query; comparable within one result only. */
   readonly score: number
@@ -252,6 +289,7 @@ export interface RecalledNote extends Note {
 
 // ----------------------------------------------------------------------------------------------------------- storage
 
+/** A version of a file, without its content. */
 export interface FileEntry {
   readonly path: string
   /** Grows with every write in the kernel; `read` takes it. */
@@ -260,6 +298,7 @@ export interface FileEntry {
   readonly at: number
 }
 
+/** A point that its process can go back to. */
 export interface Snapshot {
   readonly id: string
   /** How often this snapshot was restored: 0 when it was made. A program branches on it, as on `fork`. */
@@ -268,6 +307,7 @@ export interface Snapshot {
 
 // -------------------------------------------------------------------------------------------------------- questions
 
+/** How a person is asked. */
 export interface AskOptions {
   /** What may be answered. @default anything */
   readonly choices?: readonly string[]
@@ -287,6 +327,24 @@ export interface Question {
   readonly detail: Json
   readonly askedAt: number
   readonly expiresAt: number
+  /** Of an approval: what exactly is to be allowed. */
+  readonly binding?: Binding
+}
+
+/** A call that the law asks about, as an approval names it. */
+export interface Binding {
+  readonly pid: Pid
+  /** Root of its process tree: its run. */
+  readonly root: Pid
+  readonly principal: string
+  /** The n-th call of its process. */
+  readonly n: number
+  /** The rule that asks. */
+  readonly rule: string | null
+  /** The system call, or `tool` and its name. */
+  readonly what: string
+  /** SHA-256 of its arguments. */
+  readonly argsHash: string
 }
 
 // ------------------------------------------------------------------------------------------------------ system calls
@@ -340,6 +398,7 @@ export interface Sys {
   random(): number
 }
 
+/** The name of a system call. */
 export type CallName = Exclude<keyof Sys, 'pid' | 'principal' | 'tools'>
 
 // ----------------------------------------------------------------------------------------------------------- journal
@@ -360,13 +419,18 @@ export interface ProcessStart extends Placed {
   readonly parentCall: number | null
   readonly program: string
   readonly version: string
-  readonly input: Json
+  /** Left out where it was started without any. */
+  readonly input?: Json
   readonly name: string | null
   readonly principal: string
   readonly priority: number
   readonly budget: Budget
   /** Names of the tools that it holds. */
   readonly tools: readonly string[]
+  /** Laws that bind it beside the kernel's: those of its ancestors and its own. @default none */
+  readonly laws?: readonly Law[]
+  /** What the law knows of its parent, whose standing it takes over. @default nothing yet */
+  readonly standing?: Standing
   /** Stream of its random numbers. */
   readonly seed: number
   /** For a fork: whose journal is its past, and up to which event. */
@@ -381,7 +445,7 @@ export interface CallStart extends Placed {
   readonly call: CallName
   /** As checked. Messages that the process sent before are not repeated: see `expandMessages` in request.ts. */
   readonly args: Json
-  /** Set aside from the budgets until the call ends; charged in full if a crash leaves the end unknown. */
+  /** Set aside from the budgets until the call ends; charged in full if a crash leaves the end unknown, unless it waited. */
   readonly reserved?: Reservation
 }
 
@@ -390,6 +454,8 @@ export interface CallEnd extends Placed {
   readonly type: 'call-end'
   readonly n: number
   readonly value?: Json
+  /** Labels of the value: whoever learns it has seen them. */
+  readonly labels?: readonly string[]
   readonly error?: ErrorData
   /** What it was charged. */
   readonly usage?: CallUsage
@@ -407,6 +473,19 @@ export interface CallReserve extends Placed {
   readonly reserved: Reservation
 }
 
+/** A call began to wait for its turn on a core. Until it is sent, what was set aside for it is at no risk. */
+export interface CallWait extends Placed {
+  readonly type: 'call-wait'
+  readonly n: number
+  readonly core: string
+}
+
+/** A call that waited has its turn; kept before it is sent. A call that never waited is sent once its start is kept. */
+export interface CallSent extends Placed {
+  readonly type: 'call-sent'
+  readonly n: number
+}
+
 /** A message reached a mailbox. */
 export interface MailSent extends Placed {
   readonly type: 'mail-sent'
@@ -422,30 +501,36 @@ export interface ProcessRewind extends Placed {
   readonly charged?: Reservation
 }
 
+/** A process ended. */
 export interface ProcessEnd extends Placed {
   readonly type: 'process-end'
   readonly state: 'done' | 'failed' | 'killed'
   readonly value?: Json
+  /** Labels of what it had learned, and so of the value. */
+  readonly labels?: readonly string[]
   readonly error?: ErrorData
   readonly usage: Usage
 }
 
-export type JournalEvent = ProcessStart | CallStart | CallReserve | CallEnd | MailSent | ProcessRewind | ProcessEnd
+/** An event of the journal. */
+export type JournalEvent =
+  | ProcessStart
+  | CallStart
+  | CallReserve
+  | CallWait
+  | CallSent
+  | CallEnd
+  | MailSent
+  | ProcessRewind
+  | ProcessEnd
 
 /** What a watcher sees: the journal as it becomes durable, and the text of models as it comes (never journaled). */
-export type RunEvent = JournalEvent | TextDelta | CallWait
+export type RunEvent = JournalEvent | TextDelta
 
+/** A piece of what a model is saying. */
 export interface TextDelta {
   readonly type: 'text-delta'
   readonly pid: Pid
   readonly n: number
   readonly delta: string
-}
-
-/** A call began to wait for its turn on a core. */
-export interface CallWait {
-  readonly type: 'call-wait'
-  readonly pid: Pid
-  readonly n: number
-  readonly core: string
 }

@@ -9,6 +9,7 @@ import type { Limits } from './limits.ts'
 import type { Call, Process } from './process.ts'
 import type { Pid, RunEvent } from './types.ts'
 
+/** Those who watch, and what they are told. */
 export interface Watch {
   /** Whether anybody watches anything. */
   readonly active: boolean

@@ -1,58 +1,59 @@
 /**
- * The law: which calls are let through. Pure functions; no I/O, no clock.
+ * The law: which calls are let through. Plain data, read once, then asked of every call. Pure; no I/O, no clock.
  *
- *     decide(law, { call: 'call', tool: 'transfer', args, principal, program })  →  { effect, rule, reason }
+ *     const law = parseLaw({ rules: [{ id: 'own-site', effect: 'allow', tool: 'fetch', args: { url: { pattern: '^https://example\\.org/' } } }] })
+ *     decide(law, { call: 'call', tool: 'fetch', args: { url: 'https://example.org/' }, principal: 'ada', program: 'reader' })
+ *     // { effect: 'allow', rule: 'own-site', … }
+ *
+ * A rule speaks of the call itself (tool, arguments), of who makes it (principal, program and the programs above it), of
+ * what the user asked for in their own words, of where the values of arguments came from, and of what the run has seen.
+ * What it says of an argument is a condition in the words of JSON Schema (conditions.ts). Beside the rules stand temporal
+ * ones, which speak of the order of calls (trace.ts).
  *
  * Invariants
  *   L1. Rules are read in order; the first that matches decides.
  *   L2. What no rule matches is denied.
- *   L3. A condition on an argument that is absent, or of another type than the condition speaks of, does not hold for
- *       `allow` and `ask`, and holds for `deny`: doubt never widens.
+ *   L3. Doubt never widens: what is absent, unknown, or of another type than a condition speaks of, does not meet a
+ *       condition of `allow`, and meets one of `deny`. A rule that asks, and matches only in doubt, does not decide: but
+ *       what a later rule would allow is then asked.
+ *   L4. A law that cannot be read whole is not read at all: an unknown key, a bad pattern or a name used twice is an error.
  */
+import type { Check, Match, Request } from './match.ts'
+import { checkMatch, compileMatch, isRecord, isTexts, matchKeys } from './match.ts'
+import type { TemporalRule, TraceState } from './trace.ts'
+import { compileTrace } from './trace.ts'
+import type { Counted, Runaway, RunawayState } from './runaway.ts'
+import { atRest, compileRunaway, keyOf } from './runaway.ts'
+
+export type { Match, Origin, Request } from './match.ts'
+export type { Runaway, RunawayState } from './runaway.ts'
+export type { TemporalRule, TraceState } from './trace.ts'
+
 export type Effect = 'allow' | 'deny' | 'ask'
 
-/** What an argument must be. All given parts must hold. */
-export interface Condition {
-  readonly equals?: string | number | boolean | null
-  readonly oneOf?: readonly (string | number | boolean | null)[]
-  /** For numbers, inclusive. */
-  readonly min?: number
-  /** For numbers, inclusive. */
-  readonly max?: number
-  /** For strings. */
-  readonly prefix?: string
-  /** For strings and arrays: the largest length. */
-  readonly maxLength?: number
-}
-
-export interface Rule {
-  /** Named in decisions, traces and errors. */
+export interface Rule extends Match {
+  /** Named in decisions, traces and errors. One rule a name. */
   readonly id: string
+  /** `ask`: a person decides; silence is a denial. */
   readonly effect: Effect
-  /** System call; `*` stands for any run of characters. @default 'call', a tool call */
-  readonly call?: string
-  /** Tool; `*` as above. @default any */
-  readonly tool?: string
-  /** `*` as above. @default any */
-  readonly principal?: string
-  /** `*` as above. @default any */
-  readonly program?: string
-  /** Conditions on arguments by name; of a tool call, on the tool's input. */
-  readonly args?: { readonly [name: string]: Condition }
   /** Told to the agent with a denial, to the person with a question. */
   readonly reason?: string
+  /** A denial ends the process instead of being told to it. */
+  readonly ends?: true
+  /** Once a call that this rule decided was let through: rules that go, and rules that come before all others. */
+  readonly then?: { readonly drop?: readonly string[]; readonly add?: readonly Rule[] }
 }
 
 export interface Law {
+  /** What it is for. */
+  readonly description?: string
   readonly rules: readonly Rule[]
-}
-
-export interface Request {
-  readonly call: string
-  readonly tool?: string
-  readonly args: unknown
-  readonly principal: string
-  readonly program: string
+  /** Names for kinds of calls, of which the temporal rules speak. Names of tools need none. */
+  readonly events?: { readonly [name: string]: Match }
+  /** What may happen only before, after or instead of something else. They bind also where a rule allows. */
+  readonly temporal?: readonly TemporalRule[]
+  /** When an agent that does the same over and over is stopped. @default never */
+  readonly runaway?: Runaway
 }
 
 export interface Decision {
@@ -60,115 +61,250 @@ export interface Decision {
   /** Id of the rule that decided; null when none matched. */
   readonly rule: string | null
   readonly reason: string
+  /** A denial that ends the process. */
+  readonly ends?: true
+  /** A temporal rule decided: what a person allows is left out of its trace. */
+  readonly isTemporal?: true
 }
+
+/** What a run's own calls have changed of the law. Plain data. */
+export interface LawState {
+  /** Rules that have fired (their `then`), in order. */
+  readonly fired: readonly string[]
+  /** Where the temporal rules stand. */
+  readonly trace: TraceState
+  /** What it did over and over; left out by a law that does not care. */
+  readonly runaway?: RunawayState
+}
+
+/** Nothing has happened yet. */
+export const freshState: LawState = Object.freeze({ fired: Object.freeze([]), trace: Object.freeze([]) })
 
 /** The law of a kernel that was given none: a process may use what it holds. What it does not hold it cannot even name. */
 export const holdersLaw: Law = { rules: [{ id: 'kernel/held-tools', effect: 'allow', call: 'call' }] }
 
-const DENIED: Decision = { effect: 'deny', rule: null, reason: 'no rule allows it' }
+const DENIED: Decision = Object.freeze({ effect: 'deny', rule: null, reason: 'no rule allows it' })
 
-export function decide(law: Law, request: Request): Decision {
-  for (const rule of law.rules) {
-    if (
-      matches(rule.call ?? 'call', request.call) &&
-      (rule.tool === undefined || (request.tool !== undefined && matches(rule.tool, request.tool))) &&
-      (rule.principal === undefined || matches(rule.principal, request.principal)) &&
-      (rule.program === undefined || matches(rule.program, request.program)) &&
-      (rule.args === undefined || conditionsHold(rule.args, request.args, rule.effect === 'deny'))
-    ) {
-      return { effect: rule.effect, rule: rule.id, reason: rule.reason ?? `rule ${rule.id}` }
+// ---------------------------------------------------------------------------------------------------------- compiling
+
+/** A law made ready to be asked. */
+export interface Judge {
+  decide(request: Request, state?: LawState): Decision
+  /** In the order in which they are read. */
+  rulesInForce(state: LawState): readonly Rule[]
+  /** The state after a call that `decision` let through, also by a person. */
+  after(request: Request, decision: Decision, state?: LawState): LawState
+  /** The state after the process has learned what a call gave, or its error as any text. */
+  learned(request: Pick<Request, 'call' | 'tool' | 'args'>, result: unknown, state: LawState): LawState
+  /** Temporal rules that the run breaks if it ends here. */
+  unmet(state: LawState): readonly TemporalRule[]
+  /** Whether some call of this tool would keep the temporal rules: what a model need not be offered. */
+  isOpen(tool: string, state: LawState): boolean
+}
+
+interface Compiled {
+  readonly rule: Rule
+  readonly decision: Decision
+  readonly matches: Check
+}
+
+const judges = new WeakMap<Law, Judge>()
+
+/** The law made ready; a second time it is the same object. Throws a TypeError as `parseLaw` does. */
+export function judge(law: Law): Judge {
+  let made = judges.get(law)
+  if (made === undefined) judges.set(law, (made = compileLaw(law)))
+  return made
+}
+
+/** Decides one call. */
+export function decide(law: Law, request: Request, state?: LawState): Decision {
+  return judge(law).decide(request, state)
+}
+
+function compileLaw(law: Law): Judge {
+  const byId = new Map<string, Compiled>()
+  const rules = law.rules.map((rule, i) => compileRule(rule, `rules[${i}]`, byId))
+  const trace = compileTrace(law.temporal ?? [], law.events)
+  const runaway = law.runaway === undefined ? undefined : compileRunaway(law.runaway)
+  /** The rules in force, by what has fired. */
+  const inForce = new Map<string, readonly Compiled[]>([['', rules]])
+
+  function rulesAfter(fired: readonly string[]): readonly Compiled[] {
+    const key = fired.length === 0 ? '' : JSON.stringify(fired)
+    let found = inForce.get(key)
+    if (found === undefined) {
+      const { drop = [], add = [] } = byId.get(fired[fired.length - 1] as string)?.rule.then ?? {}
+      const gone = new Set(drop)
+      found = [
+        ...add.map((rule) => byId.get(rule.id) as Compiled),
+        ...rulesAfter(fired.slice(0, -1)).filter(({ rule }) => !gone.has(rule.id)),
+      ]
+      inForce.set(key, found)
     }
+    return found
   }
-  return DENIED
-}
 
-/** Glob with `*` only, linear in the text: no backtracking beyond the last star. */
-function matches(pattern: string, text: string): boolean {
-  if (pattern === text || pattern === '*') return true
-  if (!pattern.includes('*')) return false
-  let p = 0
-  let t = 0
-  let star = -1
-  let mark = 0
-  while (t < text.length) {
-    if (p < pattern.length && pattern[p] !== '*' && pattern[p] === text[t]) {
-      p++
-      t++
-    } else if (pattern[p] === '*') {
-      star = p++
-      mark = t
-    } else if (star >= 0) {
-      p = star + 1
-      t = ++mark
-    } else return false
+  /** What stands against a call that the rules let through: what the run did before it. */
+  function objectionTo(request: Request, state: LawState): Decision | undefined {
+    const rule = trace.objection(request, state.trace)
+    if (rule !== undefined)
+      return { effect: rule.effect ?? 'deny', rule: rule.id, reason: reasonOf(rule), isTemporal: true }
+    const call = runaway === undefined ? undefined : countedOf(request)
+    const reason = call === undefined ? undefined : runaway?.objection(call, state.runaway ?? atRest)
+    if (reason === undefined) return undefined
+    const { effect = 'deny', ends } = law.runaway ?? {}
+    return { effect, rule: RUNAWAY, reason, ...(ends === undefined ? {} : { ends }) }
   }
-  while (pattern[p] === '*') p++
-  return p === pattern.length
-}
 
-function conditionsHold(conditions: { readonly [name: string]: Condition }, args: unknown, inDoubt: boolean): boolean {
-  for (const name of Object.keys(conditions)) {
-    const given = typeof args === 'object' && args !== null && Object.hasOwn(args, name)
-    const value = given ? (args as Record<string, unknown>)[name] : undefined
-    if (!(given ? holds(conditions[name] as Condition, value, inDoubt) : inDoubt)) return false
-  }
-  return true
-}
-
-function holds(condition: Condition, value: unknown, inDoubt: boolean): boolean {
-  const { equals, oneOf, min, max, prefix, maxLength } = condition
-  if (equals !== undefined && value !== equals) return false
-  if (oneOf !== undefined && !oneOf.some((option) => option === value)) return false
-  if (min !== undefined || max !== undefined) {
-    if (typeof value !== 'number' || Number.isNaN(value)) return inDoubt
-    if (min !== undefined && value < min) return false
-    if (max !== undefined && value > max) return false
-  }
-  if (prefix !== undefined) {
-    if (typeof value !== 'string') return inDoubt
-    if (!value.startsWith(prefix)) return false
-  }
-  if (maxLength !== undefined) {
-    if (typeof value !== 'string' && !Array.isArray(value)) return inDoubt
-    if (value.length > maxLength) return false
-  }
-  return true
-}
-
-const ruleKeys = new Set(['id', 'effect', 'call', 'tool', 'principal', 'program', 'args', 'reason'])
-const conditionKeys = new Set(['equals', 'oneOf', 'min', 'max', 'prefix', 'maxLength'])
-
-/** Reads a law from JSON. Throws a TypeError whose message says where and what was expected. */
-export function parseLaw(json: unknown): Law {
-  if (!isRecord(json) || !Array.isArray(json['rules'])) throw new TypeError('a law is an object { "rules": [ … ] }')
-  const ids = new Set<string>()
-  for (const [i, rule] of json['rules'].entries()) {
-    const at = `rules[${i}]`
-    if (!isRecord(rule)) throw new TypeError(`${at} must be an object`)
-    for (const key of Object.keys(rule))
-      if (!ruleKeys.has(key))
-        throw new TypeError(`${at} has an unknown key "${key}"; known: ${[...ruleKeys].join(', ')}`)
-    if (typeof rule['id'] !== 'string' || rule['id'] === '') throw new TypeError(`${at}.id must be a non-empty string`)
-    if (ids.has(rule['id'])) throw new TypeError(`${at}.id "${rule['id']}" is used twice`)
-    ids.add(rule['id'])
-    if (!['allow', 'deny', 'ask'].includes(rule['effect'] as string))
-      throw new TypeError(`${at}.effect must be "allow", "deny" or "ask"`)
-    for (const key of ['call', 'tool', 'principal', 'program', 'reason']) {
-      if (rule[key] !== undefined && typeof rule[key] !== 'string') throw new TypeError(`${at}.${key} must be a string`)
-    }
-    if (rule['args'] === undefined) continue
-    if (!isRecord(rule['args'])) throw new TypeError(`${at}.args must be an object of conditions by argument name`)
-    for (const [name, condition] of Object.entries(rule['args'])) {
-      if (!isRecord(condition)) throw new TypeError(`${at}.args.${name} must be a condition such as { "equals": 1 }`)
-      for (const key of Object.keys(condition)) {
-        if (!conditionKeys.has(key))
-          throw new TypeError(`${at}.args.${name} has an unknown key "${key}"; known: ${[...conditionKeys].join(', ')}`)
+  function byRules(request: Request, fired: readonly string[]): Decision {
+    let doubtful: Decision | undefined
+    for (const { decision, matches } of rulesAfter(fired)) {
+      if (decision.effect === 'ask') {
+        if (matches(request, false)) return doubtful ?? decision
+        if (doubtful === undefined && matches(request, true)) doubtful = decision
+      } else if (matches(request, decision.effect === 'deny')) {
+        return decision.effect === 'allow' && doubtful !== undefined ? doubtful : decision
       }
     }
+    return DENIED
   }
-  return json as unknown as Law
+
+  return {
+    decide(given, state = freshState) {
+      const { asked } = given
+      const request = asked === undefined ? given : { ...given, asked: asked.normalize('NFKC').toLowerCase() }
+      const decision = byRules(request, state.fired)
+      // Denied is denied, by whomever; and one question is enough.
+      if (decision.effect === 'deny') return decision
+      const objection = objectionTo(request, state)
+      return objection === undefined || (decision.effect === 'ask' && objection.effect === 'ask') ? decision : objection
+    },
+    after(request, { rule, isTemporal }, state = freshState) {
+      const fires = rule !== null && byId.get(rule)?.rule.then !== undefined && !state.fired.includes(rule)
+      // What a person allowed against a rule is left out: within it, the run could not go on.
+      const isKept = isTemporal !== true && trace.objection(request, state.trace) === undefined
+      const after = isKept ? trace.step(request, state.trace) : state.trace
+      const call = runaway === undefined ? undefined : countedOf(request)
+      if (!fires && after === state.trace && call === undefined) return state
+      const { runaway: before = atRest } = state
+      const next = { ...state, fired: fires ? [...state.fired, rule] : state.fired, trace: after }
+      return runaway === undefined || call === undefined ? next : { ...next, runaway: runaway.step(call, before) }
+    },
+    learned(request, result, state) {
+      const call = runaway === undefined ? undefined : countedOf(request)
+      if (runaway === undefined || call === undefined) return state
+      return { ...state, runaway: runaway.learned(call, keyOf(result), state.runaway ?? atRest) }
+    },
+    rulesInForce: (state) => rulesAfter(state.fired).map(({ rule }) => rule),
+    unmet: (state) => trace.unmet(state.trace),
+    isOpen: (tool, state) => trace.isOpen(tool, state.trace),
+  }
 }
 
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
+function compileRule(rule: Rule, at: string, byId: Map<string, Compiled>): Compiled {
+  const { id, effect, ends, then } = rule
+  if (byId.has(id)) throw new TypeError(`${at}.id "${id}" is used twice`)
+  const compiled: Compiled = {
+    rule,
+    decision: Object.freeze({ effect, rule: id, reason: reasonOf(rule), ...(ends === undefined ? {} : { ends }) }),
+    matches: compileMatch(rule, at, effect !== 'allow'),
+  }
+  byId.set(id, compiled)
+  for (const [i, added] of (then?.add ?? []).entries()) compileRule(added, `${at}.then.add[${i}]`, byId)
+  return compiled
+}
+
+/** Rule that decisions about runaway agents name. */
+const RUNAWAY = 'kernel/runaway'
+
+function countedOf({ tool, args }: Pick<Request, 'tool' | 'args'>): Counted | undefined {
+  return tool === undefined ? undefined : { tool, key: `${tool} ${keyOf(args)}` }
+}
+
+function reasonOf({ id, reason }: { readonly id: string; readonly reason?: string }): string {
+  return `rule ${id}${reason === undefined ? '' : `: ${reason}`}`
+}
+
+// ------------------------------------------------------------------------------------------------------------- reading
+
+const lawKeys = new Set(['$schema', 'description', 'rules', 'events', 'temporal', 'runaway'])
+const runawayKeys = new Set(['identical', 'streak', 'calls', 'effect', 'ends'])
+const ruleKeys = new Set(['id', 'effect', ...matchKeys, 'reason', 'ends', 'then'])
+const temporalKeys = new Set(['id', 'formula', 'effect', 'reason'])
+
+/** Reads a law from JSON. Throws a TypeError whose message says where, and what was expected. */
+export function parseLaw(json: unknown): Law {
+  if (!isRecord(json) || !Array.isArray(json['rules'])) throw new TypeError('a law is an object { "rules": [ … ] }')
+  refuseOtherKeys(json, lawKeys, 'the law')
+  for (const [i, rule] of json['rules'].entries()) checkRule(rule, `rules[${i}]`)
+  const { events = {}, temporal = [] } = json
+  if (!isRecord(events)) throw new TypeError('events must be an object of matches by name')
+  for (const [name, match] of Object.entries(events)) {
+    if (!isRecord(match)) throw new TypeError(`events.${name} must be an object such as { "tool": "send_*" }`)
+    refuseOtherKeys(match, new Set(matchKeys), `events.${name}`)
+    checkMatch(match, `events.${name}`)
+  }
+  if (!Array.isArray(temporal)) throw new TypeError('temporal must be a list of temporal rules')
+  for (const [i, rule] of temporal.entries()) checkTemporal(rule, `temporal[${i}]`)
+  checkRunaway(json['runaway'])
+  const law = json as unknown as Law
+  const ids = new Set(law.rules.map((rule) => rule.id))
+  const twice = law.temporal?.find((rule) => ids.has(rule.id))
+  if (twice !== undefined) throw new TypeError(`the id "${twice.id}" is used twice`)
+  judge(law)
+  return law
+}
+
+function refuseOtherKeys(json: Readonly<Record<string, unknown>>, known: ReadonlySet<string>, at: string): void {
+  for (const key of Object.keys(json))
+    if (!known.has(key)) throw new TypeError(`${at} has an unknown key "${key}"; known: ${[...known].join(', ')}`)
+}
+
+function checkRule(rule: unknown, at: string): void {
+  if (!isRecord(rule)) throw new TypeError(`${at} must be an object`)
+  refuseOtherKeys(rule, ruleKeys, at)
+  checkNamed(rule, at)
+  if (!['allow', 'deny', 'ask'].includes(rule['effect'] as string))
+    throw new TypeError(`${at}.effect must be "allow", "deny" or "ask"`)
+  checkMatch(rule, at)
+  if (rule['ends'] !== undefined && (rule['ends'] !== true || rule['effect'] !== 'deny'))
+    throw new TypeError(`${at}.ends must be true, in a rule that denies, or left out`)
+  const { then } = rule
+  if (then === undefined) return
+  if (!isRecord(then)) throw new TypeError(`${at}.then must be an object { "drop": [ids], "add": [rules] }`)
+  refuseOtherKeys(then, new Set(['drop', 'add']), `${at}.then`)
+  if (then['drop'] !== undefined && !isTexts(then['drop'])) throw new TypeError(`${at}.then.drop must be a list of ids`)
+  if (then['add'] === undefined) return
+  if (!Array.isArray(then['add'])) throw new TypeError(`${at}.then.add must be a list of rules`)
+  for (const [i, added] of then['add'].entries()) checkRule(added, `${at}.then.add[${i}]`)
+}
+
+function checkTemporal(rule: unknown, at: string): void {
+  if (!isRecord(rule)) throw new TypeError(`${at} must be an object`)
+  refuseOtherKeys(rule, temporalKeys, at)
+  checkNamed(rule, at)
+  if (typeof rule['formula'] !== 'string')
+    throw new TypeError(`${at}.formula must be a text such as "precedence(confirm, pay)"`)
+  if (rule['effect'] !== undefined && rule['effect'] !== 'deny' && rule['effect'] !== 'ask')
+    throw new TypeError(`${at}.effect must be "deny" or "ask"`)
+}
+
+function checkRunaway(runaway: unknown): void {
+  if (runaway === undefined) return
+  if (!isRecord(runaway)) throw new TypeError('runaway must be an object such as { "identical": 4, "streak": 10 }')
+  refuseOtherKeys(runaway, runawayKeys, 'runaway')
+  for (const key of ['identical', 'streak', 'calls'])
+    if (runaway[key] !== undefined && !(Number.isSafeInteger(runaway[key]) && (runaway[key] as number) >= 1))
+      throw new TypeError(`runaway.${key} must be a whole number of at least 1`)
+  if (runaway['effect'] !== undefined && runaway['effect'] !== 'deny' && runaway['effect'] !== 'ask')
+    throw new TypeError('runaway.effect must be "deny" or "ask"')
+  if (runaway['ends'] !== undefined && (runaway['ends'] !== true || runaway['effect'] === 'ask'))
+    throw new TypeError('runaway.ends must be true, where runaway denies, or left out')
+}
+
+function checkNamed(rule: Readonly<Record<string, unknown>>, at: string): void {
+  if (typeof rule['id'] !== 'string' || rule['id'] === '') throw new TypeError(`${at}.id must be a non-empty string`)
+  if (rule['reason'] !== undefined && typeof rule['reason'] !== 'string')
+    throw new TypeError(`${at}.reason must be a string`)
 }

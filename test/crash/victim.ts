@@ -73,7 +73,7 @@ async function main(): Promise<void> {
     programs,
     tools: createTools(options.effects, { at }),
   })
-  kernel.watch((event) => event.type !== 'text-delta' && event.type !== 'call-wait' && say({ type: 'event', event }))
+  kernel.watch((event) => event.type !== 'text-delta' && say({ type: 'event', event }))
   const person = setInterval(() => {
     for (const { id, kind, detail } of kernel.questions) {
       const { idempotencyKey: key } = detail as { idempotencyKey: string }

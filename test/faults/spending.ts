@@ -1,7 +1,8 @@
 /**
  * Promise 3 from the journal alone: what each tree had used and set aside after every event, added up by hand.
  *
- * It does not use the kernel's own sums. Where a life of the kernel ended, what was set aside is spent: nobody knows better.
+ * It does not use the kernel's own sums. Where a life of the kernel ended, what was set aside is spent, since nobody knows
+ * better; but not for a call that only waited for a core, since its sending would have been kept before it.
  */
 import assert from 'node:assert/strict'
 import type { Pid, ProcessStart, Reservation } from '../../src/kernel/types.ts'
@@ -17,6 +18,8 @@ interface Account {
   reservedUsd: number
   /** Calls with something set aside, by number. */
   readonly open: Map<number, Reservation>
+  /** Calls that wait for a core: whatever happens now, they were not sent. */
+  readonly waiting: Set<number>
   /** Calls that were counted as a step. */
   readonly counted: Set<number>
 }
@@ -48,12 +51,13 @@ export function spending({ journal, lives }: World): void {
   }
 
   function spendReserved(pid: Pid, n: number): void {
-    const { open } = accounts.get(pid) as Account
+    const { open, waiting } = accounts.get(pid) as Account
     const reserved = open.get(n)
+    const isUnsent = waiting.delete(n)
     if (reserved === undefined) return
     open.delete(n)
     reserve(pid, reserved, -1)
-    spend(pid, reserved.tokens, reserved.usd)
+    if (!isUnsent) spend(pid, reserved.tokens, reserved.usd)
   }
 
   function check(pid: Pid, seq: number): void {
@@ -92,9 +96,16 @@ export function spending({ journal, lives }: World): void {
           reservedTokens: 0,
           reservedUsd: 0,
           open: new Map(),
+          waiting: new Set(),
           counted: new Set(),
         })
         if (event.parent !== null) up(event.parent, (account) => void account.children++)
+        break
+      case 'call-wait':
+        ;(accounts.get(pid) as Account).waiting.add(event.n)
+        break
+      case 'call-sent':
+        ;(accounts.get(pid) as Account).waiting.delete(event.n)
         break
       case 'call-start':
       case 'call-reserve':

@@ -143,7 +143,7 @@ function createLaw(random: Random): Law {
   const rules: Rule[] = [
     { id: 'secret', effect: 'deny', tool: 'secret' },
     { id: 'risky', effect: 'ask', tool: 'risky' },
-    { id: 'small', effect: 'deny', tool: 'pay', args: { amount: { min: 60 } } },
+    { id: 'small', effect: 'deny', tool: 'pay', args: { amount: { minimum: 60 } } },
   ]
   if (random.chance(0.3)) rules.push({ id: 'no-notes', effect: 'deny', call: 'remember', principal: 'eve' })
   if (random.chance(0.3)) rules.push({ id: 'ask-model', effect: 'ask', call: 'generate', principal: 'eve' })
@@ -231,8 +231,12 @@ export async function runWorld(seed: number, options: WorldOptions = {}): Promis
     }
   }
 
-  function checkArrival(core: CoreSpec, { pid, life: number, at }: Arrival): void {
+  function checkArrival(core: CoreSpec, { pid, n, life: number, at }: Arrival): void {
     if (isEnded(pid)) record.afterEnd.push(`the model was asked for process ${pid}`)
+    // What is sent must be known to whoever comes after a crash.
+    const fact = committed.findLast((event) => event.pid === pid && 'n' in event && event.n === n)
+    if (!['call-start', 'call-reserve', 'call-sent'].includes(fact?.type ?? ''))
+      note(3, `call ${n} of process ${pid} was sent, and the journal has ${fact?.type ?? 'nothing'} of it last`)
     if (core.requestsPerMinute === undefined) return
     const within = record.arrivals.filter((one) => one.core === core.id && one.life === number && one.at > at - 60_000)
     if (within.length > core.requestsPerMinute)
@@ -300,8 +304,7 @@ export async function runWorld(seed: number, options: WorldOptions = {}): Promis
     idleSince = new Map()
     questionsSeen = new Set()
     kernel = createKernel(options.kernel?.(kernelOptions) ?? kernelOptions)
-    if (plan.watched)
-      kernel.watch((event) => mine.alive && event.type !== 'text-delta' && event.type !== 'call-wait' && hear(event))
+    if (plan.watched) kernel.watch((event) => mine.alive && event.type !== 'text-delta' && hear(event))
     if (kernel.ps().length > 0) for (const run of kernel.resume()) follow(run as Run, mine)
   }
 

@@ -1,4 +1,5 @@
 /** `polity inbox`: questions that wait for a person. */
+import type { Json } from '../../kernel/types.ts'
 import { duration } from '../amounts.ts'
 import { defineCommand } from '../command.ts'
 import { exitCodes } from '../report.ts'
@@ -21,11 +22,12 @@ export const inbox = defineCommand({
     try {
       const questions = await waitingQuestions(context.storePath, reader)
       const stopped = questions === undefined ? stoppedQuestions(reader) : []
-      const rows = (questions ?? []).map(({ id, pid, kind, text, choices, askedAt }) => [
+      const rows = (questions ?? []).map(({ id, pid, kind, text, choices, detail, askedAt }) => [
         String(id),
         String(pid),
         kind,
-        oneLine(text),
+        // What is allowed are these arguments, and no others: they are shown.
+        detail === null ? oneLine(text) : `${oneLine(text)} ${oneLine(JSON.stringify(argumentsIn(detail)))}`,
         choices === null ? 'any text' : choices.map(oneLine).join(', '),
         duration(context.clock.now() - askedAt),
       ])
@@ -46,8 +48,12 @@ export const inbox = defineCommand({
         )
       } else if (stopped.length === 0) context.note('no question waits')
       if (context.isJson) return exitCodes.done
-      if (rows.length > 0)
+      if (rows.length > 0) {
+        const kinds = new Set(questions?.map((one) => one.kind))
+        if (kinds.has('approval'))
+          context.note(context.err.paint('dim', `let a call pass with: ${context.commandLine('approve <id>')}`))
         context.note(context.err.paint('dim', `answer with: ${context.commandLine('answer <id> <text>')}`))
+      }
       for (const { pid, text } of stopped)
         context.note(
           `process ${pid} is stopped at a question (${oneLine(text)}); it asks again after: ${context.commandLine(`resume ${pid}`)}`,
@@ -58,3 +64,8 @@ export const inbox = defineCommand({
     }
   },
 })
+
+/** Of a tool call, its input. */
+function argumentsIn(detail: Json): Json {
+  return typeof detail === 'object' && detail !== null && 'input' in detail ? (detail as { input: Json }).input : detail
+}

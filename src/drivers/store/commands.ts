@@ -9,6 +9,7 @@ import type { Command } from '../../kernel/drivers.ts'
 import { PolityError } from '../../kernel/errors.ts'
 import { preparer } from './search.ts'
 
+/** The table of wishes that are still to be taken. */
 export const commandTables = 'CREATE TABLE command(id INTEGER PRIMARY KEY AUTOINCREMENT, wish TEXT NOT NULL)'
 
 /** Commands that wait in one store. Beyond: `LIMIT_EXCEEDED` to the sender. */
@@ -33,6 +34,7 @@ export function insertCommand(database: DatabaseSync, command: Command): void {
     )
 }
 
+/** Wishes, as the owner of the store takes them. */
 export interface CommandBox {
   /** A number that changes when another connection writes. The connection must hold no read transaction. */
   version(): unknown
@@ -40,6 +42,7 @@ export interface CommandBox {
   take(): Command[]
 }
 
+/** The box of a store file. */
 export function createCommandBox(database: DatabaseSync): CommandBox {
   const prepare = preparer(database)
   return {
@@ -55,10 +58,10 @@ export function createCommandBox(database: DatabaseSync): CommandBox {
 /** Who may write to the file may write anything; what is no command is left out. */
 function toCommand(value: unknown): Command | undefined {
   if (typeof value !== 'object' || value === null) return undefined
-  const { command, pid, id, text } = value as { [key: string]: unknown }
-  if (!verbs.has(command) || !isOptional(pid, 'number') || !isOptional(id, 'number') || !isOptional(text, 'string'))
-    return undefined
-  return { command, pid, id, text } as Command
+  const { command, pid, id, text, proof } = value as { [key: string]: unknown }
+  const areOfType =
+    isOptional(pid, 'number') && isOptional(id, 'number') && isOptional(text, 'string') && isOptional(proof, 'string')
+  return verbs.has(command) && areOfType ? ({ command, pid, id, text, proof } as Command) : undefined
 }
 
 function isOptional(value: unknown, type: 'number' | 'string'): boolean {
@@ -75,10 +78,12 @@ function parse(text: string): unknown {
 
 // ------------------------------------------------------------------------------------------------------------- state
 
+/** Says who owns the file, or what it does. */
 export function writeState(database: DatabaseSync, key: 'owner' | 'status', value: string | number): void {
   database.prepare('INSERT INTO state VALUES(?1, ?2) ON CONFLICT(key) DO UPDATE SET value = ?2').run(key, value)
 }
 
+/** What was said last. */
 export function readState(database: DatabaseSync, key: 'owner' | 'status'): unknown {
   return database.prepare('SELECT value FROM state WHERE key = ?').get(key)?.['value']
 }

@@ -5,6 +5,7 @@ import type { JournalEvent, Pid, ProcessStart } from '../../kernel/types.ts'
 
 const AT = 1_700_000_000_000.125
 
+/** A process begins. */
 export function start(seq: number, pid: Pid, input = 'go'): ProcessStart {
   return {
     type: 'process-start',
@@ -42,6 +43,7 @@ export function callEnd(
   }
 }
 
+/** A process ends. */
 export function end(seq: number, pid: Pid): JournalEvent {
   const usage = { inputTokens: 1, cachedTokens: 0, outputTokens: 2, usd: 0.001, steps: 1, calls: 1, children: 0 }
   return { type: 'process-end', seq, at: AT + seq, pid, state: 'done', value: 'bye', usage }

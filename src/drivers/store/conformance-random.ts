@@ -13,6 +13,7 @@ import { callEnd, end, start } from './conformance-events.ts'
 
 const nothing: Batch = { events: [], puts: [] }
 
+/** Does the same random things to a store and to a model of one, and compares them after each. */
 export async function randomSequence(
   seed: number,
   sequence: number,

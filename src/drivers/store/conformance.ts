@@ -16,6 +16,7 @@ import type { JournalEvent, ProcessStart } from '../../kernel/types.ts'
 import { callEnd, end, start } from './conformance-events.ts'
 import { randomSequence } from './conformance-random.ts'
 
+/** How the suite opens a store, and what it should survive. */
 export interface StoreConformanceOptions {
   /** A new, empty store. */
   readonly open: () => Store | Promise<Store>
@@ -31,6 +32,7 @@ export interface StoreConformanceOptions {
   readonly seed?: number
 }
 
+/** Declares the tests of the suite, with the `test` that it is given. */
 export function storeConformance(options: StoreConformanceOptions): void {
   const { open, reopen, test, name = 'store', sequences = 500, seed = 1 } = options
   const check = (what: string, fn: (store: Store) => void | Promise<void>): void => {

@@ -10,9 +10,11 @@
  *   F3. No file of a store is ever opened except by SQLite: closing a second descriptor of a file drops the POSIX locks
  *       that this process holds on it.
  */
-import { realpathSync, statSync } from 'node:fs'
+import { copyFileSync, existsSync, mkdtempSync, realpathSync, rmSync, statSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { basename, dirname, join, resolve } from 'node:path'
 import type { DatabaseSync } from 'node:sqlite'
+import { pathToFileURL } from 'node:url'
 import { PolityError, messageOf } from '../../kernel/errors.ts'
 import { makeFolder } from '../make-folder.ts'
 
@@ -37,9 +39,59 @@ const codes = {
   notADatabase: 26,
 } as const
 
+/** Opens the file with our settings; throws `STORE_INVALID`, `STORE_LOCKED`. */
 export function openConnection(path: string, options: { readOnly?: boolean; busyMs?: number } = {}): DatabaseSync {
   const { DatabaseSync } = process.getBuiltinModule('node:sqlite')
   return new DatabaseSync(path, { readOnly: options.readOnly ?? false, timeout: options.busyMs ?? BUSY_MS })
+}
+
+/**
+ * Opens a store for looking only, also where nothing can be written: on a read-only mount, in a folder of somebody else.
+ * SQLite wants to make the shared memory of the log there, and refuses when it cannot.
+ */
+export function openForReading(path: string): { readonly database: DatabaseSync; close(): void } {
+  try {
+    const database = openConnection(path, { readOnly: true })
+    try {
+      numberOf(database, 'PRAGMA user_version') // the file is opened by the first look at it
+      return { database, close: () => database.isOpen && database.close() }
+    } catch (error) {
+      database.close()
+      throw error
+    }
+  } catch (error) {
+    const code = resultCodeOf(error)
+    if (code !== codes.cannotOpen && code !== codes.readOnly) throw error
+    return openUnwritable(path, error)
+  }
+}
+
+function openUnwritable(path: string, refusal: unknown): ReturnType<typeof openForReading> {
+  const { DatabaseSync } = process.getBuiltinModule('node:sqlite')
+  if ((statSync(`${path}-wal`, { throwIfNoEntry: false })?.size ?? 0) === 0) {
+    // All that was written stands in the file itself; who cannot write sees it as it is now.
+    const database = new DatabaseSync(`${pathToFileURL(path).href}?immutable=1`, { readOnly: true })
+    return { database, close: () => database.isOpen && database.close() }
+  }
+  // What was written last stands in the log, which is read where its shared memory can be made. No lock of ours is lost by
+  // the copy (F3): where one is held, the file can be written.
+  const folder = mkdtempSync(join(tmpdir(), 'polity-store-'))
+  const remove = (): void => rmSync(folder, { recursive: true, force: true })
+  try {
+    const copy = join(folder, 'store.db')
+    for (const suffix of ['', '-wal']) copyFileSync(path + suffix, copy + suffix)
+    const database = openConnection(copy, { readOnly: true })
+    return {
+      database,
+      close() {
+        if (database.isOpen) database.close()
+        remove()
+      },
+    }
+  } catch {
+    remove()
+    throw refusal
+  }
 }
 
 // ------------------------------------------------------------------------------------------------------------- files
@@ -65,6 +117,7 @@ export function realStorePath(path: string): string {
   }
 }
 
+/** Makes the folder that a file is to lie in. */
 export function createFolderOf(path: string): void {
   try {
     makeFolder(dirname(resolve(path)))
@@ -114,6 +167,7 @@ export function createTables(database: DatabaseSync, tables: string): void {
   )
 }
 
+/** The one number that a statement gives. */
 export function numberOf(database: DatabaseSync, sql: string): number {
   return Number(Object.values(database.prepare(sql).get() ?? {})[0] ?? 0)
 }
@@ -142,13 +196,12 @@ export function toStoreError(path: string, error: unknown): unknown {
       return isClosed(error) ? new PolityError('KERNEL_CLOSED', `The store ${path} is closed.`, options) : error
     case codes.notADatabase:
     case codes.format:
-      return new PolityError('STORE_INVALID', `${path} is not a Polity store: an SQLite file was expected.`, options)
+      // Only a store has an owner.
+      return existsSync(`${path}-owner`)
+        ? damaged(path, 'it does not begin as an SQLite file does', error)
+        : new PolityError('STORE_INVALID', `${path} is not a Polity store: an SQLite file was expected.`, options)
     case codes.corrupt:
-      return new PolityError(
-        'STORE_INVALID',
-        `The store ${path} is damaged: ${messageOf(error)}. Restore it from a backup.`,
-        options,
-      )
+      return damaged(path, messageOf(error), error)
     case codes.full:
       return new PolityError(
         'STORE_FAILED',
@@ -161,8 +214,13 @@ export function toStoreError(path: string, error: unknown): unknown {
         `The disk reported an error for the store ${path} (${messageOf(error)}); nothing of the batch was kept.`,
         options,
       )
-    case codes.readOnly:
     case codes.cannotOpen:
+      return new PolityError(
+        'STORE_FAILED',
+        `The store ${path} cannot be opened (${messageOf(error)}). The file must be readable, and for a run it and its folder writable.`,
+        options,
+      )
+    case codes.readOnly:
       return new PolityError(
         'STORE_FAILED',
         `The store ${path} cannot be opened for writing (${messageOf(error)}). The file and its folder must be writable.`,
@@ -178,6 +236,15 @@ export function toStoreError(path: string, error: unknown): unknown {
     default:
       return new PolityError('STORE_FAILED', `The store ${path} failed: ${messageOf(error)}.`, options)
   }
+}
+
+/** A store in which something is broken. The detail tells it from a file that is no store. */
+export function damaged(path: string, what: string, cause?: unknown): PolityError {
+  return new PolityError(
+    'STORE_INVALID',
+    `The store ${path} is damaged: ${what}. Restore it from a backup; \`polity doctor\` says what is left of it.`,
+    { detail: { damaged: true }, ...(cause === undefined ? {} : { cause }) },
+  )
 }
 
 /** SQLite's primary result code, or undefined when the error is not SQLite's. */

@@ -15,6 +15,7 @@ import { numberOf } from './connection.ts'
 import type { JournalTable } from './journal-table.ts'
 import { preparer } from './search.ts'
 
+/** The table of removals that are under way. */
 export const droppingTables = 'CREATE TABLE dropping(id INTEGER PRIMARY KEY, pids TEXT NOT NULL)'
 
 /** Rows removed in one step; about 5 ms. */
@@ -25,6 +26,7 @@ const PAGES_A_STEP = 250
 const FREE_PART = 0.25
 const FREE_PAGES_MIN = 1_024
 
+/** Removal in steps. */
 export interface Dropping {
   has(pid: Pid): boolean
   /** Notes the wish and removes the first rows. Its caller opens the transaction. */
@@ -38,6 +40,7 @@ export interface Dropping {
   reload(): void
 }
 
+/** The removals of a store file; without its journal, only who is being removed. */
 export function createDropping(database: DatabaseSync, journal?: JournalTable): Dropping {
   const prepare = preparer(database)
   let waiting = new Set<Pid>()

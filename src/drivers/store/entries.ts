@@ -19,10 +19,13 @@ const tables: readonly Table[] = ['blob', 'file', 'note', 'meta']
 /** Entries read from a table at once. Few, because a value can be of many megabytes. */
 const PAGE_ENTRIES = 64
 
+/** The ordered tables beside the journal. */
 export const entryTables = `${tables.map((table) => `CREATE TABLE ${table}(key TEXT PRIMARY KEY, value NOT NULL) WITHOUT ROWID`).join(';')};${searchTables}`
 
+/** What a key stands for. */
 export type Value = string | Uint8Array
 
+/** How many, and from which end. */
 export interface RangeOptions {
   /** Most entries. @default all */
   readonly limit?: number
@@ -30,6 +33,7 @@ export interface RangeOptions {
   readonly reverse?: boolean
 }
 
+/** The ordered tables of a store file. */
 export interface Entries {
   put(put: Put): void
   get(table: Table, key: string): Value | undefined

@@ -21,9 +21,11 @@
 import type { DatabaseSync } from 'node:sqlite'
 import type { ProcessHead } from '../../kernel/drivers.ts'
 import type { JournalEvent, Pid, ProcessEnd } from '../../kernel/types.ts'
-import { PolityError, messageOf } from '../../kernel/errors.ts'
+import { messageOf } from '../../kernel/errors.ts'
+import { damaged } from './connection.ts'
 import { preparer } from './search.ts'
 
+/** The journal, and where the events of a process lie in it. */
 export const journalTables = `
   CREATE TABLE journal(seq INTEGER PRIMARY KEY, pid INTEGER NOT NULL, events TEXT NOT NULL);
   CREATE TABLE place(pid INTEGER NOT NULL, seq INTEGER NOT NULL, PRIMARY KEY(pid, seq)) WITHOUT ROWID;
@@ -48,6 +50,7 @@ const EVENTS_SQL = `
   SELECT events FROM journal WHERE seq IN
     (SELECT seq FROM place WHERE pid = ?1 UNION ALL SELECT seq FROM journal WHERE seq > ${INDEXED} AND pid = ?1) ORDER BY seq`
 
+/** Events of one process that were committed together, a line each. */
 export interface Row {
   readonly pid: Pid
   /** Of the row's last event. */
@@ -80,6 +83,7 @@ export function toRows(events: readonly JournalEvent[], after: number): Row[] {
   return rows
 }
 
+/** The journal of a store file. */
 export interface JournalTable {
   append(row: Row): void
   /** Brings `place` up to date. Its caller opens the transaction. */
@@ -121,7 +125,8 @@ export function createJournalTable(
       const rows = prepare(EVENTS_SQL).all(pid)
       const events: JournalEvent[] = []
       for (const row of rows) {
-        const text = row['events'] as string
+        const text = row['events']
+        if (typeof text !== 'string') throw damaged(path, 'a row of the journal is not text')
         if (text.includes('\n')) for (const line of text.split('\n')) events.push(parse(line, path))
         else events.push(parse(text, path))
       }
@@ -135,7 +140,7 @@ export function createJournalTable(
         }))
         for (const row of rows) {
           if (dropped(row['pid'] as Pid)) continue
-          const head = toHead(row['first'] as string, (row['last'] ?? row['first']) as string, path)
+          const head = toHead(row['first'], row['last'] ?? row['first'], path)
           if (head !== undefined) yield head
         }
         if (rows.length < PAGE_PROCESSES) return
@@ -151,7 +156,8 @@ export function createJournalTable(
 }
 
 /** What is left of a process that was dropped and written to again has no start, and is no process. */
-function toHead(first: string, last: string, path: string): ProcessHead | undefined {
+function toHead(first: unknown, last: unknown, path: string): ProcessHead | undefined {
+  if (typeof first !== 'string' || typeof last !== 'string') throw damaged(path, 'a row of the journal is not text')
   const line = first.indexOf('\n')
   const start = parse(line < 0 ? first : first.slice(0, line), path)
   if (start.type !== 'process-start') return undefined
@@ -167,13 +173,12 @@ function endOf(line: string, path: string): ProcessEnd | undefined {
 }
 
 function parse(line: string, path: string): JournalEvent {
+  let event: JournalEvent | null
   try {
-    return JSON.parse(line) as JournalEvent
+    event = JSON.parse(line) as JournalEvent | null
   } catch (error) {
-    throw new PolityError(
-      'STORE_INVALID',
-      `The journal in ${path} is damaged: an event is not JSON (${messageOf(error)}). Restore the file from a backup.`,
-      { cause: error },
-    )
+    throw damaged(path, `an event of the journal is not JSON (${messageOf(error)})`, error)
   }
+  if (typeof event?.type !== 'string') throw damaged(path, 'an event of the journal has no type')
+  return event
 }

@@ -17,6 +17,7 @@ import type { Value } from './entries.ts'
 import { createSearch, searchTables, type Search, type SearchHit } from './search.ts'
 import { sortedMap, type SortedMap } from './sorted-map.ts'
 
+/** A store in memory. */
 export function memoryStore(): Store {
   const journal = new Map<Pid, JournalEvent[]>()
   const tables: { readonly [table in Table]: SortedMap } = {

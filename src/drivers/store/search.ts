@@ -27,12 +27,14 @@ export const searchTables = `
   CREATE TABLE searchable(id INTEGER PRIMARY KEY, name TEXT NOT NULL, key TEXT NOT NULL, UNIQUE(name, key));
   CREATE VIRTUAL TABLE words USING fts5(text, content='', contentless_delete=1, tokenize='porter unicode61 remove_diacritics 2')`
 
+/** An entry that a search found. */
 export interface SearchHit {
   readonly key: string
   /** Higher is better; comparable within one result only. */
   readonly score: number
 }
 
+/** Full text over the entries of a store. */
 export interface Search {
   /** Takes the text of an entry, in place of an older one. */
   index(table: Table, key: string, text: string): void
@@ -40,6 +42,7 @@ export interface Search {
   find(table: Table, prefixes: readonly string[], words: readonly string[], limit: number): SearchHit[]
 }
 
+/** The index of a database. */
 export function createSearch(database: DatabaseSync): Search {
   const prepare = preparer(database)
   function remove(table: Table, key: string): void {

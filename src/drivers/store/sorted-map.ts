@@ -6,6 +6,7 @@
  */
 import type { RangeOptions, Value } from './entries.ts'
 
+/** A map that can be read in the order of its keys. */
 export interface SortedMap {
   get(key: string): Value | undefined
   set(key: string, value: Value): void
@@ -17,6 +18,7 @@ export interface SortedMap {
 /** More new keys than this are sorted together; fewer are put in their places one by one. */
 const INSERTS_MAX = 16
 
+/** An empty one. */
 export function sortedMap(): SortedMap {
   /** `undefined` for a removed key that `order` still holds. */
   const values = new Map<string, Value | undefined>()

@@ -7,17 +7,21 @@
  *
  * Invariants
  *   R1. A reader takes no lock that the owner waits for, and sees whole commits only.
- *   R2. Nothing here makes a file: where there is no store, the error says so.
+ *   R2. Nothing here makes a store: where there is none, the error says so. One that cannot be written can be read.
  */
+import { existsSync } from 'node:fs'
+import { basename } from 'node:path'
 import type { DatabaseSync } from 'node:sqlite'
 import type { Command, Store } from '../../kernel/drivers.ts'
 import { PolityError } from '../../kernel/errors.ts'
 import { insertCommand, readState } from './commands.ts'
-import { checkFormat, fileBytes, guarded, openConnection, realStorePath } from './connection.ts'
+import { checkFormat, fileBytes, guarded, openConnection, openForReading, realStorePath } from './connection.ts'
+import type { Dropping } from './dropping.ts'
 import { createDropping } from './dropping.ts'
 import { createEntries } from './entries.ts'
 import { createJournalTable } from './journal-table.ts'
 
+/** A store file as other processes may read it. */
 export interface StoreReader extends Pick<
   Store,
   'processes' | 'events' | 'lastSeq' | 'get' | 'range' | 'search' | 'close'
@@ -28,9 +32,22 @@ export interface StoreReader extends Pick<
 
 /** Opens a store for reading, without owning it. */
 export function readSqliteStore(path: string): StoreReader {
-  const { database, file } = openExisting(path, true)
+  const { database, file, close } = openExisting(path, openForReading)
   const read = <T>(work: () => T): T => guarded(file, work)
   const dropping = createDropping(database)
+  try {
+    return read(() => readerOf(database, file, { read, dropping, close }))
+  } catch (error) {
+    close()
+    throw error
+  }
+}
+
+function readerOf(
+  database: DatabaseSync,
+  file: string,
+  { read, dropping, close }: { read: <T>(work: () => T) => T; dropping: Dropping; close: () => void },
+): StoreReader {
   const journal = createJournalTable(database, {
     path: file,
     page: read,
@@ -48,13 +65,16 @@ export function readSqliteStore(path: string): StoreReader {
     range: entries.range,
     search: (table, prefixes, words, limit) => read(() => entries.search(table, prefixes, words, limit)),
     status: () => read(() => readState(database, 'status') as string | undefined),
-    close: () => database.isOpen && database.close(),
+    close,
   }
 }
 
 /** Leaves a wish for the kernel that owns the store, or for the next one. Waits at most 2 s for a write lock. */
 export function sendCommand(path: string, command: Command): void {
-  const { database, file } = openExisting(path, false)
+  const { database, file, close } = openExisting(path, (file) => {
+    const database = openConnection(file)
+    return { database, close: () => database.isOpen && database.close() }
+  })
   try {
     guarded(file, () => {
       // Nothing that would hold the owner up: no wait for the disk, no checkpoint.
@@ -62,7 +82,7 @@ export function sendCommand(path: string, command: Command): void {
       insertCommand(database, command)
     })
   } finally {
-    database.close()
+    close()
   }
 }
 
@@ -76,17 +96,27 @@ export function readStatus(path: string): string | undefined {
   }
 }
 
-function openExisting(path: string, readOnly: boolean): { database: DatabaseSync; file: string } {
+/** A connection to a file that is a store. */
+export function openExisting(
+  path: string,
+  open: typeof openForReading,
+): { readonly database: DatabaseSync; readonly file: string; close(): void } {
   const file = realStorePath(path)
   if (guarded(file, () => fileBytes(file)) === 0)
-    throw new PolityError('STORE_INVALID', `There is no store at ${file}.`)
-  const database = guarded(file, () => openConnection(file, { readOnly }))
+    throw new PolityError(
+      'STORE_INVALID',
+      `There is no store at ${file}${existsSync(file) ? ': the file is empty' : ''}.`,
+    )
+  const { database, close } = guarded(file, () => open(file))
   try {
     if (!guarded(file, () => checkFormat(database, file)))
-      throw new PolityError('STORE_INVALID', `There is no store at ${file}: the file is empty.`)
-    return { database, file }
+      throw new PolityError(
+        'STORE_INVALID',
+        `There is no store at ${file}: nothing stands in it. What was written may be in a file ${basename(file)}-wal that belongs beside it.`,
+      )
+    return { database, file, close }
   } catch (error) {
-    database.close()
+    close()
     throw error
   }
 }

@@ -39,6 +39,7 @@ import { createJournalTable, journalTables, toRows, type Row } from './journal-t
 import { takeOwnership } from './ownership.ts'
 import { createTransactions } from './transactions.ts'
 
+/** How a store file is kept. */
 export interface SqliteStoreOptions {
   /** What a commit that has returned survives. @default 'relaxed' */
   readonly durability?: Exclude<Durability, 'memory'>

@@ -19,6 +19,7 @@ import { isBusy } from './connection.ts'
 /** Load between two chances for a checkpoint; a small commit is 1. */
 const PINNED_LOAD_MAX = 512
 
+/** Write transactions on one connection. */
 export interface Transactions {
   run(work: () => void, load: number): void
   runSingle(work: () => void, load: number): void
@@ -26,6 +27,7 @@ export interface Transactions {
   unpin(): void
 }
 
+/** The transactions of a database. */
 export function createTransactions(database: DatabaseSync): Transactions {
   const begin = database.prepare('BEGIN IMMEDIATE')
   const commit = database.prepare('COMMIT')

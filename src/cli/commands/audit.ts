@@ -1,0 +1,64 @@
+/** `polity audit`: the decisions of the law, and whether their log is whole. */
+import { readAudit, verifyAudit } from '../../kernel/audit.ts'
+import { counted } from '../amounts.ts'
+import { defineCommand } from '../command.ts'
+import { usageError } from '../options.ts'
+import { exitCodes } from '../report.ts'
+import { readStore } from '../store-file.ts'
+import { table } from '../table.ts'
+import { oneLine } from '../terminal.ts'
+
+export const audit = defineCommand({
+  name: 'audit',
+  summary: 'the decisions of the law, and whether their log is whole',
+  usage: '[verify]',
+  positionals: [0, 1],
+  options: {
+    head: { kind: 'text', value: 'hash', help: 'verify: a head printed before, which must still be in the chain' },
+    pid: { kind: 'whole', value: 'pid', help: 'only the calls of this process' },
+  },
+  details:
+    'Every decision under a law is an entry that names the one before it by its hash. `verify` follows the chain and prints its head; keep that elsewhere, and an end that is cut off later is seen too.',
+  examples: ['polity audit', 'polity audit verify', 'polity audit verify --head 5f1c…'],
+  async run(context, { values, positionals: [what] }) {
+    if (what !== undefined && what !== 'verify')
+      throw usageError(`audit takes verify or nothing, not ${JSON.stringify(what)}`)
+    const reader = readStore(context.storePath)
+    try {
+      if (what === 'verify') {
+        const report = verifyAudit(readAudit(reader), values.head)
+        context.result(
+          report.isWhole
+            ? `${counted(report.entries, 'decision')}, none changed; head ${report.head}`
+            : `broken at entry ${report.broken}: ${report.why}`,
+          report,
+        )
+        return report.isWhole ? exitCodes.done : exitCodes.failed
+      }
+      const entries = [...readAudit(reader)].filter(
+        (entry) => entry !== undefined && (values.pid === undefined || entry.pid === values.pid),
+      )
+      if (entries.length === 0) context.note('no decision was made under a law here')
+      const rows = entries.map((entry) => [
+        new Date(entry?.at ?? 0).toISOString(),
+        String(entry?.pid),
+        String(entry?.n),
+        entry?.effect ?? '',
+        oneLine(entry?.what ?? ''),
+        entry?.rule ?? 'no rule',
+        entry?.by ?? '',
+      ])
+      const columns = ['AT', 'PID', 'CALL', 'EFFECT', 'WHAT', 'RULE', 'BY'].map((title) => ({ title }))
+      if (entries.length > 0 || context.isJson)
+        context.result(
+          table(columns, rows, context.out.isTerminal ? context.out.columns : Infinity, (text, row) =>
+            row < 0 ? context.out.paint('bold', text) : text,
+          ).join('\n'),
+          entries,
+        )
+      return exitCodes.done
+    } finally {
+      reader.close()
+    }
+  },
+})

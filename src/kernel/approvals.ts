@@ -1,0 +1,196 @@
+/**
+ * Approvals: a person's word for one call, or for all calls that one rule asks about in one run or of one principal, for a
+ * time. Signed, so that nothing else makes one: not the text of a model, not the answer of a tool, not a row that somebody
+ * writes into the store.
+ *
+ *     const approval = approvals.find(binding)                     // one that was given before, and still holds
+ *     approvals.take(binding, { approver: 'ada', until, scope })   // from who holds the kernel itself
+ *     approvals.takeSigned(binding, proof)                         // from another operating-system process
+ *
+ * The signature is an HMAC-SHA256 over everything that the approval says (RFC 2104), with a key that lies beside the store
+ * and not in it.
+ *
+ * Invariants
+ *   AP1. An approval holds for the run, call, tool and arguments (by their hash) that the person was shown; a batch holds
+ *        for one rule in the stated scope. Not for a fork, not for other arguments.
+ *   AP2. It ends at its time. What is not approved is denied.
+ *   AP3. It is kept with its signature and looked at again each time: one that was changed in the store holds no more.
+ */
+import { createHash, createHmac, timingSafeEqual } from 'node:crypto'
+import type { Clock } from './clock.ts'
+import type { Store } from './drivers.ts'
+import { PolityError } from './errors.ts'
+import type { Journal } from './journal.ts'
+import type { Call } from './process.ts'
+import type { Binding, Json } from './types.ts'
+
+/** How far a person's word reaches. */
+export type Scope = 'once' | 'run' | 'principal'
+
+/** What is signed. */
+export interface Claim extends Binding {
+  readonly scope: Scope
+  readonly approver: string
+  /** ms since 1970. */
+  readonly at: number
+  /** When it ends, ms since 1970. */
+  readonly until: number
+}
+
+export interface Approval extends Claim {
+  readonly mac: string
+}
+
+export interface Word {
+  readonly approver: string
+  readonly scope?: Scope
+  readonly until: number
+}
+
+export interface Approvals {
+  /** An approval that was given before and holds for this call now. */
+  find(binding: Binding): Approval | undefined
+  /** A word from who holds the kernel. */
+  take(binding: Binding, word: Word): Approval
+  /** A signed approval from elsewhere, as JSON. Throws `ACCESS_DENIED` that says what is wrong with it. */
+  takeSigned(binding: Binding, proof: string): Approval
+}
+
+export interface ApprovalsOptions {
+  readonly store: Store
+  readonly journal: Journal
+  readonly clock: Clock
+  /** @default none: nothing from elsewhere can be signed, and an approval is for the one call at hand */
+  readonly key?: string | undefined
+}
+
+export function createApprovals({ store, journal, clock, key }: ApprovalsOptions): Approvals {
+  function holds(approval: Approval, binding: Binding): boolean {
+    return isSigned(approval, key) && reaches(approval, binding) && approval.until > clock.now()
+  }
+
+  function keep(approval: Approval): Approval {
+    journal.put({ table: 'meta', key: keyOf(approval), value: JSON.stringify(approval) })
+    return approval
+  }
+
+  return {
+    find(binding) {
+      for (const scope of key === undefined ? [] : SCOPES) {
+        const kept = store.get('meta', keyOf({ ...binding, scope }))
+        const approval = kept === undefined ? undefined : readApproval(kept as string)
+        if (approval !== undefined && holds(approval, binding)) return approval
+      }
+      return undefined
+    },
+    take(binding, { approver, scope = 'once', until }) {
+      const claim: Claim = { ...binding, scope, approver, at: clock.now(), until }
+      return key === undefined ? { ...claim, mac: '' } : keep(sign(claim, key))
+    },
+    takeSigned(binding, proof) {
+      const refuse = (what: string) =>
+        new PolityError('ACCESS_DENIED', `the approval of call ${binding.n} of process ${binding.pid} ${what}`)
+      const approval = readApproval(proof)
+      if (approval === undefined) throw refuse('is none; approve with `polity approve`')
+      if (!isSigned(approval, key)) throw refuse('is not signed with the key of this store')
+      if (!reaches(approval, binding)) throw refuse('was given for another call, or for other arguments')
+      if (approval.until <= clock.now()) throw refuse('has ended')
+      return keep(approval)
+    },
+  }
+}
+
+const SCOPES: readonly Scope[] = ['once', 'run', 'principal']
+
+/** What a person is asked about, as an approval names it. `rule` is the rule that asks. */
+export function bindingOf({ process, n, name, args }: Call, rule: string | null): Binding {
+  return {
+    pid: process.pid,
+    root: process.root.pid,
+    principal: process.principal,
+    n,
+    rule,
+    what: name === 'call' ? `tool ${(args as { tool: string }).tool}` : name,
+    argsHash: hashOf(args),
+  }
+}
+
+/** SHA-256 of the arguments as they are journaled, keys in order. */
+export function hashOf(args: Json): string {
+  return createHash('sha256').update(canonical(args)).digest('hex')
+}
+
+export function sign(claim: Claim, key: string): Approval {
+  return { ...claim, mac: macOf(claim, key) }
+}
+
+function macOf(claim: Claim, key: string): string {
+  const { pid, root, principal, n, rule, what, argsHash, scope, approver, at, until } = claim
+  const said = ['polity approval 1', pid, root, principal, n, rule, what, argsHash, scope, approver, at, until]
+  return createHmac('sha256', key).update(JSON.stringify(said)).digest('hex')
+}
+
+function isSigned({ mac, ...claim }: Approval, key: string | undefined): boolean {
+  if (key === undefined) return false
+  const given = Buffer.from(mac, 'hex')
+  const right = Buffer.from(macOf(claim, key), 'hex')
+  return given.length === right.length && timingSafeEqual(given, right)
+}
+
+function reaches(approval: Approval, binding: Binding): boolean {
+  switch (approval.scope) {
+    case 'once':
+      return (
+        approval.pid === binding.pid &&
+        approval.n === binding.n &&
+        approval.rule === binding.rule &&
+        approval.what === binding.what &&
+        approval.argsHash === binding.argsHash
+      )
+    case 'run':
+      return approval.rule !== null && approval.rule === binding.rule && approval.root === binding.root
+    case 'principal':
+      return approval.rule !== null && approval.rule === binding.rule && approval.principal === binding.principal
+  }
+}
+
+function keyOf({ scope, pid, n, root, principal, rule }: { readonly scope: Scope } & Binding): string {
+  switch (scope) {
+    case 'once':
+      return `approval once ${pid}.${n}`
+    case 'run':
+      return `approval run ${root} ${rule ?? ''}`
+    case 'principal':
+      return `approval principal ${principal} ${rule ?? ''}`
+  }
+}
+
+function readApproval(text: string): Approval | undefined {
+  let given: unknown
+  try {
+    given = JSON.parse(text)
+  } catch {
+    return undefined
+  }
+  if (typeof given !== 'object' || given === null) return undefined
+  const { pid, root, principal, n, rule, what, argsHash, scope, approver, at, until, mac } = given as Approval
+  const numbers: readonly unknown[] = [pid, root, n, at, until]
+  const texts: readonly unknown[] = [principal, what, argsHash, approver, mac]
+  const isApproval =
+    numbers.every((one) => typeof one === 'number') &&
+    texts.every((one) => typeof one === 'string') &&
+    (rule === null || typeof rule === 'string') &&
+    SCOPES.includes(scope)
+  return isApproval ? { pid, root, principal, n, rule, what, argsHash, scope, approver, at, until, mac } : undefined
+}
+
+/** JSON with keys in order: the same for equal values. */
+function canonical(value: Json): string {
+  if (typeof value !== 'object' || value === null) return JSON.stringify(value)
+  if (Array.isArray(value)) return `[${value.map(canonical).join(',')}]`
+  const record = value as { readonly [key: string]: Json | undefined }
+  const fields = Object.keys(record)
+    .toSorted()
+    .flatMap((key) => (record[key] === undefined ? [] : [`${JSON.stringify(key)}:${canonical(record[key])}`]))
+  return `{${fields.join(',')}}`
+}

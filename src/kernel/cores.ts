@@ -1,0 +1,170 @@
+/**
+ * Cores: made from the models that a kernel was given, shown as plain data, and what they charge.
+ *
+ *     const cores = createCores(options, scheduler)
+ *     coreInfos(cores, clock.now())
+ *     rememberMinute(cores, scheduler, journals, clock.now())   // what an earlier kernel has just sent
+ *     costOf(core.price, inputTokens, cachedTokens, outputTokens)
+ */
+import type { DisciplineName, DisciplineOptions } from './disciplines.ts'
+import { createDiscipline, disciplineNames } from './disciplines.ts'
+import type { LanguageModel } from './drivers.ts'
+import { PolityError } from './errors.ts'
+import type { Core, Scheduler } from './scheduler.ts'
+import { MINUTE_MS } from './scheduler.ts'
+import type { CallEnd, JournalEvent, Price } from './types.ts'
+
+/** A model with what its owner knows of it beyond what the driver says. */
+export interface ModelOptions {
+  readonly model: LanguageModel
+  readonly slots?: number
+  readonly requestsPerMinute?: number
+  readonly tokensPerMinute?: number
+  readonly contextTokens?: number
+  readonly price?: Price
+}
+
+/** A core as seen from outside: plain data. */
+export interface CoreInfo {
+  readonly id: string
+  readonly slots: number
+  readonly inFlight: number
+  readonly waiting: number
+  readonly requestsPerMinute: number | null
+  readonly tokensPerMinute: number | null
+  readonly admitted: number
+  readonly refused: number
+  readonly failed: number
+  readonly open: boolean
+}
+
+/** The models of a kernel and how their queues are served. */
+export interface CoresOptions {
+  readonly models?: { readonly [name: string]: LanguageModel | ModelOptions }
+  readonly prices?: { readonly [model: string]: Price }
+  readonly discipline?: DisciplineName
+  readonly disciplineOptions?: DisciplineOptions
+}
+
+/** One core for each model, by its name. Throws `CONFIG_INVALID`. */
+export function createCores(options: CoresOptions, scheduler: Scheduler): ReadonlyMap<string, Core> {
+  const cores = new Map<string, Core>()
+  const name = options.discipline ?? 'attained-service'
+  if (!disciplineNames.includes(name))
+    throw new PolityError(
+      'CONFIG_INVALID',
+      `discipline takes ${disciplineNames.join(', ')}, not ${JSON.stringify(name)}`,
+    )
+  for (const [id, given] of Object.entries(options.models ?? {})) {
+    const { model, ...more } =
+      typeof given === 'object' && given !== null && 'model' in given ? given : { model: given }
+    if (
+      model?.specificationVersion !== 'v4' ||
+      typeof model.doGenerate !== 'function' ||
+      typeof model.doStream !== 'function'
+    ) {
+      throw new PolityError(
+        'CONFIG_INVALID',
+        `model "${id}" must be a LanguageModelV4 of the AI SDK 7, not ${model?.specificationVersion ?? typeof model}; update the provider package`,
+      )
+    }
+    cores.set(
+      id,
+      scheduler.createCore({
+        ...more,
+        id,
+        model,
+        price: checkPrice(id, options.prices?.[id] ?? more.price),
+        discipline: createDiscipline(name, options.disciplineOptions),
+      }),
+    )
+  }
+  return cores
+}
+
+/** The cores as they stand. */
+export function coreInfos(cores: ReadonlyMap<string, Core>, now: number): readonly CoreInfo[] {
+  return [...cores.values()].map((core) => ({
+    id: core.id,
+    slots: core.slots,
+    inFlight: core.inFlight,
+    waiting: core.waiting,
+    requestsPerMinute: Number.isFinite(core.requestsPerMinute) ? core.requestsPerMinute : null,
+    tokensPerMinute: Number.isFinite(core.tokensPerMinute) ? core.tokensPerMinute : null,
+    ...core.stats,
+    open: core.openUntil > now,
+  }))
+}
+
+/** Whether a core has a rate that its owner or driver declared: what was sent before a restart counts against it. */
+export function hasRates(cores: ReadonlyMap<string, Core>): boolean {
+  return [...cores.values()].some((core) => Math.min(core.requestsPerMinute, core.tokensPerMinute) !== Infinity)
+}
+
+/** A model call on its way, as a journal has it. */
+interface Sent {
+  model: string | undefined
+  readonly sentAt: number[]
+  tokens: number
+}
+
+/**
+ * Counts what the journals of an earlier kernel have of the last minute. A request counts from its start, or from its turn if
+ * it waited, and on the core that answered, else the first that it named; tokens count from the end of the call, and where
+ * there is none as they were set aside, from now.
+ */
+export function rememberMinute(
+  cores: ReadonlyMap<string, Core>,
+  scheduler: Scheduler,
+  journals: Iterable<readonly JournalEvent[]>,
+  now: number,
+): void {
+  const found: { readonly model: string | undefined; at: number; requests: number; tokens: number }[] = []
+  const count = ({ model, sentAt, tokens }: Sent, endedAt: number): void => {
+    for (const at of sentAt) found.push({ model, at, requests: 1, tokens: 0 })
+    if (sentAt.length > 0) found.push({ model, at: endedAt, requests: 0, tokens })
+  }
+  for (const events of journals) {
+    const open = new Map<number, Sent>()
+    for (const event of events) {
+      if (event.type === 'call-start' && event.call === 'generate' && event.reserved !== undefined) {
+        const { models } = event.args as { readonly models?: readonly string[] }
+        open.set(event.n, { model: models?.[0], sentAt: [event.at], tokens: event.reserved.tokens })
+        continue
+      }
+      const call = 'n' in event ? open.get(event.n) : undefined
+      if (call === undefined) continue
+      // Its last try was not sent after all, or was refused: the journal does not tell, and most have never been sent.
+      if (event.type === 'call-wait') call.sentAt.pop()
+      else if (event.type === 'call-sent') call.sentAt.push(event.at)
+      else if (event.type === 'call-reserve' && event.reserved.tokens > 0) call.sentAt.push(event.at)
+      else if (event.type === 'call-end') {
+        open.delete((event as CallEnd).n)
+        call.model = (event.value as { readonly model?: string } | undefined)?.model ?? call.model
+        if (event.usage !== undefined) call.tokens = event.usage.inputTokens + event.usage.outputTokens
+        count(call, event.at)
+      }
+    }
+    for (const call of open.values()) count(call, now)
+  }
+  for (const { model, at, requests, tokens } of found.toSorted((a, b) => a.at - b.at)) {
+    const core = model === undefined ? undefined : cores.get(model)
+    if (core !== undefined && at > now - MINUTE_MS) scheduler.remember(core, Math.min(at, now), requests, tokens)
+  }
+}
+
+/** US dollars for so many tokens; `input` counts the cached ones too. Nothing where nobody named a price. */
+export function costOf(price: Price | undefined, input: number, cached: number, output: number): number {
+  if (price === undefined) return 0
+  return ((input - cached) * price.input + cached * (price.cached ?? price.input) + output * price.output) / 1e6
+}
+
+function checkPrice(model: string, price: Price | undefined): Price | undefined {
+  if (price === undefined) return undefined
+  const { input, output, cached = 0 } = price
+  if ([input, output, cached].every((one) => typeof one === 'number' && one >= 0)) return price
+  throw new PolityError(
+    'CONFIG_INVALID',
+    `the price of "${model}" takes { input, output } in US dollars for a million tokens, numbers of at least 0`,
+  )
+}

@@ -1,0 +1,223 @@
+/**
+ * Retention: which ended processes stay in RAM, and whose journals stay in the store. The oldest go first.
+ *
+ *     retention.retire(process)      // it has ended, and nobody waits for it any more
+ *     retention.collect(100)         // removes journals until 100 of ended processes are left
+ *
+ * Invariants
+ *   K1. The end of a process is kept before its journal goes: a crash in between leaves one of them.
+ *   K2. What a removed child used is noted for its parent first, so that a parent that runs on keeps its sums.
+ *   K3. The journal of a process stays while a fork of it has one: it is the fork's past. With its last fork it may go.
+ */
+import type { ProcessHead, Store } from './drivers.ts'
+import { PolityError, messageOf, warn } from './errors.ts'
+import type { Journal } from './journal.ts'
+import type { Limits } from './limits.ts'
+import type { Process } from './process.ts'
+import type { Pid, ProcessStart, Usage } from './types.ts'
+
+/** Who is forgotten, and when. */
+export interface Retention {
+  /** A journal began: of a fork, it keeps the one that it came from. */
+  began(start: ProcessStart): void
+  /** Puts an ended process in line to be forgotten: first from RAM, later from the store. */
+  retire(process: Process): void
+  /** Removes the journals of ended processes until `keep` are left. Returns how many went. */
+  collect(keep: number): number
+  /** Takes over what an earlier kernel left, and says what the ended children of unfinished processes used. */
+  recover(
+    heads: Iterable<ProcessHead>,
+    lately: number,
+  ): {
+    readonly unfinished: readonly ProcessStart[]
+    /** Those that ended after `lately`. */
+    readonly endedLately: readonly ProcessStart[]
+    usedBelow(pid: Pid): Usage[]
+  }
+}
+
+/** Where ended processes stand. */
+export interface RetentionOptions {
+  readonly store: Store
+  readonly journal: Journal
+  readonly limits: Limits
+  readonly table: Map<Pid, Process>
+  readonly isOpen: () => boolean
+}
+
+interface Kept {
+  readonly pid: Pid
+  readonly parent: Pid | null
+  /** The process that it was forked from. */
+  readonly origin: Pid | null
+}
+
+/** Retention of a kernel, empty until `recover`. */
+export function createRetention({ store, journal, limits, table, isOpen }: RetentionOptions): Retention {
+  /** Processes up to here are an earlier kernel's: what was noted for them is known to the store alone. */
+  const earlier = journal.lastSeq
+  /** Ended processes in RAM and journals in the store, the oldest first. */
+  const ended: Pid[] = []
+  let kept: Kept[] = []
+  /** What children of running processes used whose journals were removed, by the parent. */
+  const removedUsage = new Map<Pid, Usage>()
+  /** How many journals of forks each process is the past of. */
+  const forks = new Map<Pid, number>()
+
+  function hold(origin: Pid | null): void {
+    if (origin !== null) forks.set(origin, (forks.get(origin) ?? 0) + 1)
+  }
+
+  /** A fork's journal goes. Returns its origin if that was the last one. */
+  function release(origin: Pid | null): Pid | undefined {
+    if (origin === null) return undefined
+    const left = (forks.get(origin) ?? 1) - 1
+    if (left > 0) forks.set(origin, left)
+    else forks.delete(origin)
+    return left > 0 ? undefined : origin
+  }
+
+  function retire(process: Process): void {
+    ended.push(process.pid)
+    kept.push(keptOf(process.start))
+    if (ended.length < limits.processesEndedMax + RETIRE_STEP) return
+    for (const pid of ended.splice(0, ended.length - limits.processesEndedMax)) table.delete(pid)
+    const keep = store.durability === 'memory' ? limits.processesEndedMax : limits.processesKeptMax
+    if (kept.length >= keep + RETIRE_STEP) collect(keep)
+  }
+
+  function collect(keep: number): number {
+    if (typeof keep !== 'number' || !(keep >= 0))
+      throw new PolityError(
+        'INVALID_ARGUMENT',
+        `collect takes how many journals stay, not ${messageOf(keep).slice(0, 80)}`,
+      )
+    const over = kept.length - keep
+    if (over <= 0) return 0
+    let drop: readonly Kept[]
+    if (forks.size === 0) {
+      drop = kept.slice(0, over)
+      kept = kept.slice(over)
+    } else {
+      drop = chosen(over)
+      const pids = new Set(drop.map(({ pid }) => pid))
+      kept = kept.filter(({ pid }) => !pids.has(pid))
+    }
+    if (drop.length === 0) return 0
+    // Not before their ends are kept: a crash in between would leave neither journal nor end.
+    journal.whenKept((error) => error === undefined && isOpen() && remove(drop))
+    return drop.length
+  }
+
+  /** The oldest whose journals may go, at most so many; after a fork, the origin that only it held. */
+  function chosen(count: number): readonly Kept[] {
+    const drop: Kept[] = []
+    const held = new Map<Pid, Kept>()
+    for (const one of kept) {
+      if (drop.length >= count) break
+      if (forks.has(one.pid)) held.set(one.pid, one)
+      else {
+        for (let next: Kept | undefined = one; next !== undefined && drop.length < count;) {
+          drop.push(next)
+          const free = release(next.origin)
+          next = free === undefined ? undefined : held.get(free)
+        }
+      }
+    }
+    return drop
+  }
+
+  function remove(drop: readonly Kept[]): void {
+    const pids = drop.map(({ pid }) => pid)
+    // A parent that runs on has used what its children used, also after a restart: it is noted before they go.
+    const parents = new Set<Pid>()
+    for (const { pid, parent } of drop) {
+      if (removedUsage.delete(pid) || (pid <= earlier && store.get('meta', removedKey(pid)) !== undefined))
+        journal.put({ table: 'meta', key: removedKey(pid), value: null })
+      if (parent === null || table.get(parent)?.ended !== false) continue
+      const last = store.events(pid).at(-1)
+      if (last?.type !== 'process-end') continue
+      removedUsage.set(parent, sum(removedUsage.get(parent), last.usage))
+      parents.add(parent)
+    }
+    for (const parent of parents)
+      journal.put({
+        table: 'meta',
+        key: removedKey(parent),
+        value: JSON.stringify({ usage: removedUsage.get(parent), pids }),
+      })
+    journal.whenKept((error) => {
+      if (error !== undefined || !isOpen()) return
+      try {
+        store.drop(pids)
+      } catch (dropError) {
+        // They stay where they are, and go another time.
+        warn(`${pids.length} old journals could not be removed`, dropError)
+        kept = [...drop, ...kept]
+        for (const { origin } of drop) hold(origin)
+      }
+    })
+  }
+
+  function recover(heads: Iterable<ProcessHead>, lately: number): ReturnType<Retention['recover']> {
+    const unfinished: ProcessStart[] = []
+    const endedLately: ProcessStart[] = []
+    const usage = new Map<Pid, Usage[]>()
+    /** Of each unfinished process, the children whose journals were to be removed when a crash came. */
+    const removed = new Map<Pid, ReadonlySet<Pid>>()
+    for (const { start, end } of heads) {
+      hold(keptOf(start).origin)
+      const { pid, parent } = start
+      if (end === undefined) {
+        unfinished.push(start)
+        const noted = notedOf(pid)
+        if (noted.usage !== undefined) removedUsage.set(pid, noted.usage)
+        removed.set(pid, new Set(noted.pids))
+        usage.set(pid, noted.usage === undefined ? [] : [noted.usage])
+        continue
+      }
+      if (end.at > lately) endedLately.push(start)
+      const waiter = parent === null ? undefined : removed.get(parent)
+      // A parent that goes on may still wait for it.
+      if (waiter === undefined) kept.push(keptOf(start))
+      else if (!waiter.has(pid)) usage.get(parent as Pid)?.push(sum(undefined, end.usage))
+    }
+    return { unfinished, endedLately, usedBelow: (pid) => usage.get(pid) ?? [] }
+  }
+
+  /** What was noted of removed children. */
+  function notedOf(parent: Pid): { readonly usage?: Usage; readonly pids?: readonly Pid[] } {
+    const noted = store.get('meta', removedKey(parent))
+    return noted === undefined ? {} : (JSON.parse(noted as string) as { usage: Usage; pids: readonly Pid[] })
+  }
+
+  return { began: (start) => hold(keptOf(start).origin), retire, collect, recover }
+}
+
+function keptOf({ pid, parent, forkOf }: ProcessStart): Kept {
+  return { pid, parent, origin: forkOf?.pid ?? null }
+}
+
+/** Where the usage of removed children stands in the store. */
+function removedKey(parent: Pid): string {
+  return `removed ${parent}`
+}
+
+/** With the child itself counted. */
+function sum(
+  before: Usage | undefined,
+  { inputTokens, cachedTokens, outputTokens, usd, steps, calls, children }: Usage,
+): Usage {
+  return {
+    inputTokens: (before?.inputTokens ?? 0) + inputTokens,
+    cachedTokens: (before?.cachedTokens ?? 0) + cachedTokens,
+    outputTokens: (before?.outputTokens ?? 0) + outputTokens,
+    usd: (before?.usd ?? 0) + usd,
+    steps: (before?.steps ?? 0) + steps,
+    calls: (before?.calls ?? 0) + calls,
+    children: (before?.children ?? 0) + children + 1,
+  }
+}
+
+/** Ended processes that wait before the oldest are forgotten together. */
+const RETIRE_STEP = 64

@@ -1,0 +1,34 @@
+/**
+ * Globs: patterns in which `*` stands for any run of characters, also an empty one. Everything else stands for itself.
+ *
+ *     glob('read_*')('read_file')     // true
+ *
+ * Invariant
+ *   GL1. Linear in the text for each star: no backtracking beyond the last one.
+ */
+export function glob(pattern: string): (text: string) => boolean {
+  if (pattern === '*') return () => true
+  if (!pattern.includes('*')) return (text) => text === pattern
+  return (text) => matches(pattern, text)
+}
+
+function matches(pattern: string, text: string): boolean {
+  let p = 0
+  let t = 0
+  let star = -1
+  let mark = 0
+  while (t < text.length) {
+    if (p < pattern.length && pattern[p] !== '*' && pattern[p] === text[t]) {
+      p++
+      t++
+    } else if (pattern[p] === '*') {
+      star = p++
+      mark = t
+    } else if (star >= 0) {
+      p = star + 1
+      t = ++mark
+    } else return false
+  }
+  while (pattern[p] === '*') p++
+  return p === pattern.length
+}

@@ -1,0 +1,179 @@
+/**
+ * Matches: what a rule or an event of the law says of a call. All given parts must hold.
+ *
+ *     const check = compileMatch({ tool: 'fetch', args: { url: { pattern: '^https://example\\.org/' } } }, 'rules[0]')
+ *     check(request, false)
+ *
+ * Invariant
+ *   MA1. Where it cannot be told (an argument is absent, or of another type than its condition speaks of; nobody said what
+ *        the tool does or what the run has seen), the answer is `doubt`.
+ */
+import type { Condition } from './conditions.ts'
+import { compile } from './conditions.ts'
+import { glob } from './glob.ts'
+
+/** Where a value came from, as far as the kernel can tell: the words of the user, a source that is trusted, anything else. */
+export type Origin = 'request' | 'trusted' | 'untrusted'
+
+export interface Match {
+  /** System call; `*` stands for any run of characters. @default 'call', a tool call */
+  readonly call?: string
+  /** Tool; `*` as above. @default any */
+  readonly tool?: string
+  /** `*` as above. @default any */
+  readonly principal?: string
+  /** Program that makes the call; `*` as above. @default any */
+  readonly program?: string
+  /** Program that makes the call or one that it runs under; `*` as above. @default any */
+  readonly under?: string
+  /** Only calls of tools that say that they reach the outside (`outbound`). */
+  readonly outbound?: true
+  /** What the user asked for: a condition on the text of the run's input, in lower case. */
+  readonly asked?: Condition
+  /** Conditions on arguments by name; of a tool call, on the tool's input. An argument that is absent meets none. */
+  readonly args?: { readonly [name: string]: Condition }
+  /**
+   * Where every value in an argument must come from: `request` is the user's own words; `trusted` also the answers of
+   * tools that are declared so. An argument that is absent or empty has no value, and so meets it. A rule that denies or
+   * asks matches where one value comes from elsewhere.
+   */
+  readonly origins?: { readonly [name: string]: 'request' | 'trusted' }
+  /** Labels of data that the run must have seen, all of them. */
+  readonly seen?: readonly string[]
+}
+
+/** A call, as the law sees it. */
+export interface Request {
+  readonly call: string
+  readonly tool?: string
+  /** As they were checked and will be executed; defaults filled in. */
+  readonly args: unknown
+  readonly principal: string
+  readonly program: string
+  /** Programs that it runs under, the nearest first. @default none */
+  readonly ancestors?: readonly string[]
+  /** Whether the tool reaches the outside. @default unknown */
+  readonly outbound?: boolean
+  /** What the user asked for; conditions see it in lower case. @default unknown */
+  readonly asked?: string
+  /** Where a value came from. @default every value is `untrusted` */
+  readonly originOf?: (value: string | number | boolean) => Origin
+  /** Labels of the data that the run has seen. @default unknown */
+  readonly seen?: ReadonlySet<string>
+}
+
+/** `doubt`: what to say where it cannot be told. */
+export type Check = (request: Request, doubt: boolean) => boolean
+
+/**
+ * Makes a match ready to be asked. With `strays`, `origins` hold where a value comes from elsewhere, and not where all come
+ * from there. Throws a TypeError that says where, and what was expected.
+ */
+export function compileMatch(match: Match, at: string, strays = false): Check {
+  const checks: Check[] = []
+  const call = glob(match.call ?? 'call')
+  checks.push((request) => call(request.call))
+  if (match.tool !== undefined) {
+    const tool = glob(match.tool)
+    checks.push((request) => request.tool !== undefined && tool(request.tool))
+  }
+  if (match.principal !== undefined) {
+    const principal = glob(match.principal)
+    checks.push((request) => principal(request.principal))
+  }
+  if (match.program !== undefined) {
+    const program = glob(match.program)
+    checks.push((request) => program(request.program))
+  }
+  if (match.under !== undefined) {
+    const under = glob(match.under)
+    checks.push(({ program, ancestors }) => under(program) || ancestors?.some(under) === true)
+  }
+  if (match.outbound !== undefined) checks.push(({ outbound }, doubt) => outbound ?? doubt)
+  if (match.seen !== undefined) {
+    const labels = match.seen
+    checks.push(({ seen }, doubt) => (seen === undefined ? doubt : labels.every((label) => seen.has(label))))
+  }
+  if (match.asked !== undefined) {
+    const asked = compile(match.asked, `${at}.asked`)
+    checks.push((request, doubt) => (request.asked === undefined ? doubt : asked.holds(request.asked, doubt)))
+  }
+  // All must hold, so the order is free: patterns last.
+  const conditions = Object.entries(match.args ?? {}).toSorted(([, a], [, b]) => costOf(a) - costOf(b))
+  for (const [name, condition] of conditions) {
+    const { holds } = compile(condition, `${at}.args.${name}`)
+    checks.push(({ args }, doubt) => {
+      const value = argumentOf(args, name)
+      return value === undefined ? doubt : holds(value, doubt)
+    })
+  }
+  for (const [name, wanted] of Object.entries(match.origins ?? {})) {
+    checks.push((request) => {
+      const value = argumentOf(request.args, name)
+      return (value === undefined || comesFrom(value, wanted, request)) !== strays
+    })
+  }
+  return (request, doubt) => {
+    for (const check of checks) if (!check(request, doubt)) return false
+    return true
+  }
+}
+
+function costOf(condition: Condition): number {
+  return /"(?:pattern|matches)":/.test(JSON.stringify(condition)) ? 1 : 0
+}
+
+function argumentOf(args: unknown, name: string): unknown {
+  return typeof args === 'object' && args !== null && Object.hasOwn(args, name)
+    ? (args as { readonly [name: string]: unknown })[name]
+    : undefined
+}
+
+/** Whether every text, number and truth value in it comes from there. Keys of objects count as texts. */
+function comesFrom(value: unknown, wanted: 'request' | 'trusted', request: Request): boolean {
+  switch (typeof value) {
+    case 'string':
+    case 'number':
+    case 'boolean': {
+      if (value === '') return true
+      const origin = request.originOf?.(value) ?? 'untrusted'
+      return origin === 'request' || origin === wanted
+    }
+    case 'object':
+      if (value === null) return true
+      if (Array.isArray(value)) return value.every((item) => comesFrom(item, wanted, request))
+      return Object.entries(value).every(
+        ([key, item]) => comesFrom(key, wanted, request) && comesFrom(item, wanted, request),
+      )
+    default:
+      return true
+  }
+}
+
+const texts = ['call', 'tool', 'principal', 'program', 'under'] as const
+/** The keys of a match. */
+export const matchKeys: readonly string[] = [...texts, 'outbound', 'asked', 'args', 'origins', 'seen']
+
+/** Throws a TypeError that says where a match from JSON is none; its conditions are looked at when it is compiled. */
+export function checkMatch(match: Readonly<Record<string, unknown>>, at: string): void {
+  for (const key of texts)
+    if (match[key] !== undefined && typeof match[key] !== 'string') throw new TypeError(`${at}.${key} must be a string`)
+  if (match['outbound'] !== undefined && match['outbound'] !== true)
+    throw new TypeError(`${at}.outbound must be true, or left out`)
+  if (match['args'] !== undefined && !isRecord(match['args']))
+    throw new TypeError(`${at}.args must be an object of conditions by argument name`)
+  if (match['seen'] !== undefined && !isTexts(match['seen'])) throw new TypeError(`${at}.seen must be a list of labels`)
+  if (match['origins'] === undefined) return
+  if (!isRecord(match['origins'])) throw new TypeError(`${at}.origins must be an object of origins by argument name`)
+  for (const [name, origin] of Object.entries(match['origins']))
+    if (origin !== 'request' && origin !== 'trusted')
+      throw new TypeError(`${at}.origins.${name} must be "request" or "trusted"`)
+}
+
+export function isTexts(value: unknown): value is readonly string[] {
+  return Array.isArray(value) && value.every((one) => typeof one === 'string')
+}
+
+export function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}

@@ -1,0 +1,763 @@
+/**
+ * The law: what a rule matches, who wins, what doubt does; what it keeps of a run (rules that change it, temporal rules,
+ * labels), also through children, mail, memory, files, a crash and a fork. Through the kernel wherever there is one.
+ */
+import assert from 'node:assert/strict'
+import { globSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { describe, test } from 'node:test'
+import { z } from 'zod'
+import { scripted } from '../src/drivers/llm/scripted.ts'
+import { defineProgram } from '../src/kernel/program.ts'
+import type { Json, Sys, Tool } from '../src/kernel/types.ts'
+import type { Decision, Law, Request } from '../src/policy/law.ts'
+import { decide, judge, parseLaw } from '../src/policy/law.ts'
+import {
+  allow,
+  ask,
+  atLeast,
+  deny,
+  fromProgent,
+  lawOf,
+  lawSchema,
+  matching,
+  oneOf,
+  startsWith,
+  temporal,
+} from '../src/policy.ts'
+import type { World } from './world.ts'
+import { codeOf, createWorld, cutStore, endOf, tool as plainTool } from './world.ts'
+
+const tool = (name: string, args: Json = {}, more: Partial<Request> = {}): Request => ({
+  call: 'call',
+  tool: name,
+  args,
+  principal: 'ada',
+  program: 'clerk',
+  ...more,
+})
+const said = (law: unknown, request: Request): string => {
+  const { effect, rule } = decide(parseLaw(law), request)
+  return rule === null ? effect : `${effect} ${rule}`
+}
+
+describe('who decides', () => {
+  test('the first rule that matches; what none matches is denied', () => {
+    const law = {
+      rules: [
+        { id: 'no-root', effect: 'deny', tool: 'delete', args: { path: { pattern: '^/' } } },
+        { id: 'files', effect: 'allow', tool: 'delete' },
+        { id: 'never', effect: 'deny', tool: 'delete' },
+        { id: 'reads', effect: 'allow', tool: 'read_*', principal: 'ada', program: 'cl*' },
+      ],
+    }
+    assert.equal(said(law, tool('delete', { path: '/etc' })), 'deny no-root')
+    assert.equal(said(law, tool('delete', { path: 'etc' })), 'allow files')
+    assert.equal(said(law, tool('read_mail')), 'allow reads')
+    assert.equal(said(law, tool('read_mail', {}, { principal: 'eve' })), 'deny')
+    assert.equal(said(law, tool('read_mail', {}, { program: 'spy' })), 'deny')
+    assert.equal(said(law, tool('write')), 'deny')
+    assert.equal(said(law, { ...tool('x'), call: 'send', args: {} }), 'deny')
+  })
+
+  test('the programs above, what was asked for, what is outbound, what was seen', () => {
+    const law = {
+      rules: [
+        { id: 'leak', effect: 'ask', tool: '*', outbound: true, seen: ['private', 'untrusted'] },
+        { id: 'guest', effect: 'deny', tool: 'pay', under: 'visitor' },
+        { id: 'asked', effect: 'allow', tool: 'pay', asked: { pattern: '\\bpay\\b' } },
+        { id: 'mail', effect: 'allow', tool: 'mail' },
+      ],
+    }
+    const pay = (more: Partial<Request>): string => said(law, tool('pay', {}, { outbound: false, ...more }))
+    assert.equal(pay({ asked: 'Please PAY the bill' }), 'allow asked')
+    assert.equal(pay({ asked: 'What did I repay?' }), 'deny')
+    assert.equal(pay({}), 'deny', 'nobody knows what was asked for')
+    assert.equal(pay({ asked: 'pay', ancestors: ['desk', 'visitor'] }), 'deny guest')
+    const seen = new Set(['private', 'untrusted', 'other'])
+    assert.equal(said(law, tool('mail', {}, { seen, outbound: true })), 'ask leak')
+    assert.equal(said(law, tool('mail', {}, { seen, outbound: false })), 'allow mail')
+    assert.equal(said(law, tool('mail', {}, { seen: new Set(['private']), outbound: true })), 'allow mail')
+    assert.equal(said(law, tool('mail', {}, { seen })), 'ask leak', 'in doubt, it is outbound')
+    assert.equal(said(law, tool('mail', {}, { outbound: true })), 'ask leak', 'in doubt, it has seen all')
+  })
+})
+
+describe('doubt never widens', () => {
+  const condition = { to: { pattern: '@acme\\.com$' } }
+  const forms: readonly (readonly [what: string, args: Json])[] = [
+    ['absent', {}],
+    ['null', { to: null }],
+    ['a list', { to: ['eve@evil.com'] }],
+    ['a list of what would pass', { to: ['ann@acme.com'] }],
+    ['an object', { to: { toString: 'ann@acme.com' } }],
+    ['a number', { to: 7 }],
+  ]
+  for (const [what, args] of forms) {
+    test(`an argument that is ${what}`, () => {
+      const allow = { rules: [{ id: 'a', effect: 'allow', tool: 'mail', args: condition }] }
+      const deny = {
+        rules: [
+          { id: 'd', effect: 'deny', tool: 'mail', args: condition },
+          { id: 'a', effect: 'allow' },
+        ],
+      }
+      const ask = {
+        rules: [
+          { id: 'q', effect: 'ask', tool: 'mail', args: condition },
+          { id: 'a', effect: 'allow' },
+        ],
+      }
+      const askOnly = { rules: [{ id: 'q', effect: 'ask', tool: 'mail', args: condition }] }
+      assert.equal(said(allow, tool('mail', args)), 'deny')
+      assert.equal(said(deny, tool('mail', args)), 'deny d')
+      assert.equal(said(ask, tool('mail', args)), 'ask q')
+      assert.equal(said(askOnly, tool('mail', args)), 'deny', 'a doubtful question opens nothing')
+    })
+  }
+
+  test('origins: every value counts, also in lists, objects and their keys; nothing said is nothing to doubt', () => {
+    const law = { rules: [{ id: 'a', effect: 'allow', tool: 'mail', origins: { to: 'request' } }] }
+    const denies = {
+      rules: [
+        { id: 'd', effect: 'deny', tool: 'mail', origins: { to: 'trusted' } },
+        { id: 'a', effect: 'allow' },
+      ],
+    }
+    const originOf = (value: unknown) => (value === 'ann' ? 'request' : value === 'bob' ? 'trusted' : 'untrusted')
+    for (const [args, allowed, denied] of [
+      [{ to: 'ann' }, 'allow a', 'allow a'],
+      [{ to: ['ann', ''] }, 'allow a', 'allow a'],
+      [{ to: null }, 'allow a', 'allow a'],
+      [{}, 'allow a', 'allow a'],
+      [{ to: 'bob' }, 'deny', 'allow a'],
+      [{ to: ['ann', 'eve'] }, 'deny', 'deny d'],
+      [{ to: { ann: 'eve' } }, 'deny', 'deny d'],
+      [{ to: { eve: 'ann' } }, 'deny', 'deny d'],
+      [{ to: 3 }, 'deny', 'deny d'],
+    ] as const) {
+      assert.equal(said(law, tool('mail', args, { originOf })), allowed, JSON.stringify(args))
+      assert.equal(said(denies, tool('mail', args, { originOf })), denied, JSON.stringify(args))
+      assert.equal(
+        said(law, tool('mail', args)),
+        allowed === 'allow a' && !('to' in args && args.to !== null) ? 'allow a' : 'deny',
+      )
+    }
+  })
+})
+
+describe('a law that cannot be read whole is not read', () => {
+  for (const [law, expected] of [
+    [[], /a law is an object/],
+    [{ rules: [], version: 2 }, /unknown key "version"/],
+    [{ rules: [{ id: 'x', effect: 'allow', tools: 'a' }] }, /rules\[0\] has an unknown key "tools"/],
+    [{ rules: [{ id: 'x', effect: 'permit' }] }, /rules\[0\]\.effect/],
+    [{ rules: [{ id: '', effect: 'deny' }] }, /rules\[0\]\.id/],
+    [
+      {
+        rules: [
+          { id: 'x', effect: 'deny' },
+          { id: 'x', effect: 'deny' },
+        ],
+      },
+      /"x" is used twice/,
+    ],
+    [{ rules: [{ id: 'x', effect: 'allow', ends: true }] }, /ends/],
+    [{ rules: [{ id: 'x', effect: 'allow', args: { a: { patern: 'x' } } }] }, /rules\[0\]\.args\.a.*patern/],
+    [{ rules: [{ id: 'x', effect: 'allow', args: { a: { pattern: '(?=x)' } } }] }, /rules\[0\]\.args\.a/],
+    [{ rules: [{ id: 'x', effect: 'allow', origins: { a: 'user' } }] }, /origins\.a/],
+    [{ rules: [{ id: 'x', effect: 'allow', then: { add: [{ id: 'x', effect: 'deny' }] } }] }, /"x" is used twice/],
+    [{ rules: [], temporal: [{ id: 't', formula: 'precedence(a' }] }, /temporal rule "t"/],
+    [{ rules: [{ id: 't', effect: 'deny' }], temporal: [{ id: 't', formula: 'G a' }] }, /"t" is used twice/],
+    [{ rules: [], events: { a: { effect: 'deny' } } }, /events\.a has an unknown key "effect"/],
+  ] as const) {
+    test(JSON.stringify(law), () => {
+      assert.throws(
+        () => parseLaw(law),
+        (error: Error) => error instanceof TypeError && expected.test(error.message),
+      )
+    })
+  }
+})
+
+describe('writing a law', () => {
+  const transfer = { name: 'transfer', execute: (_input: { to: string; amount: number }) => 'moved' }
+  const law = lawOf(
+    deny('no-root', 'delete_*', { args: { path: startsWith('/etc.d') }, reason: 'not the machine' }),
+    ask('large', transfer, { args: { amount: atLeast(100) } }),
+    allow('small', transfer, { args: { to: oneOf('ann', 'bob') } }),
+    allow('sites', 'fetch', { args: { url: matching(/https:\/\/[a-z]+\.acme\.com\/.*/) } }),
+    temporal('confirmed', 'precedence(confirm, transfer)'),
+    { description: 'a clerk' },
+  )
+  // @ts-expect-error -- the tool has no such argument
+  void (() => allow('x', transfer, { args: { amout: atLeast(1) } }))
+
+  test('by functions is the same as by data', () => {
+    const text = JSON.stringify(law)
+    assert.deepEqual(parseLaw(JSON.parse(text)), law)
+    const state = judge(law).after(tool('confirm'), decide(law, tool('confirm')))
+    assert.equal(decide(law, tool('delete_page', { path: '/etc.d/x' })).rule, 'no-root')
+    assert.equal(decide(law, tool('delete_page', { path: '/etcXd/x' })).rule, null)
+    assert.equal(decide(law, tool('transfer', { to: 'ann', amount: 5 })).rule, 'confirmed')
+    assert.equal(decide(law, tool('transfer', { to: 'ann', amount: 5 }), state).rule, 'small')
+    assert.equal(decide(law, tool('transfer', { to: 'ann', amount: 500 }), state).rule, 'large')
+    assert.equal(decide(law, tool('fetch', { url: 'https://shop.acme.com/a' })).rule, 'sites')
+    assert.equal(decide(law, tool('fetch', { url: 'https://evil.org/?https://shop.acme.com/a' })).rule, null)
+  })
+
+  test('its JSON Schema takes what the parser takes, and refuses what is misspelt', () => {
+    const schema = z.fromJSONSchema(lawSchema as never)
+    const policies = globSync(join(import.meta.dirname, '../examples/policies/*.json'))
+    assert.ok(policies.length >= 4)
+    for (const taken of [
+      law,
+      fromProgent({ a: [[1, 0, { x: 'y' }, 1, { b: [] }]] }),
+      ...policies.map((path) => JSON.parse(readFileSync(path, 'utf8')) as unknown),
+    ]) {
+      parseLaw(taken)
+      assert.equal(schema.safeParse(taken).success, true, JSON.stringify(schema.safeParse(taken).error?.issues))
+    }
+    for (const refused of [
+      {},
+      { rules: [{ id: 'x' }] },
+      { rules: [{ id: 'x', effect: 'permit' }] },
+      { rules: [{ id: 'x', effect: 'deny', tols: 'x' }] },
+      { rules: [{ id: 'x', effect: 'deny', args: { a: { patern: 'x' } } }] },
+      { rules: [], runaway: { identical: 0 } },
+      { rules: [], temporal: [{ id: 'x' }] },
+    ]) {
+      assert.throws(() => parseLaw(refused))
+      assert.equal(schema.safeParse(refused).success, false, JSON.stringify(refused))
+    }
+  })
+})
+
+describe('Progent’s policies', () => {
+  const policy = {
+    send_money: [
+      [2, 0, { recipient: { type: 'string', enum: ['UK1', 'UK2'] }, amount: { maximum: 100 } }, 0],
+      [1, 1, { recipient: { type: 'string', pattern: '^XX' } }, 0],
+      [2, 1, { amount: { const: 13 } }, 0],
+    ],
+    read_file: [[1, 0, { path: 'docs/' }, 2]],
+    wipe: [[1, 1, {}, 1]],
+    unlock: [[1, 0, {}, 0, { send_money: [[1, 0, {}, 0]] }]],
+    nothing: [],
+  }
+  const law = fromProgent(policy)
+  const effect = (name: string, args: Json): Decision => decide(law, tool(name, args))
+
+  test('smaller priorities first, forbid before allow, patterns from the start, fallbacks', () => {
+    assert.equal(effect('send_money', { recipient: 'UK1', amount: 5 }).effect, 'allow')
+    assert.equal(effect('send_money', { recipient: 'UK1', amount: 13 }).effect, 'deny')
+    assert.equal(effect('send_money', { recipient: 'UK3', amount: 5 }).effect, 'deny')
+    assert.equal(effect('send_money', { recipient: 'XX1', amount: 5 }).effect, 'deny')
+    assert.equal(effect('read_file', { path: 'docs/a' }).effect, 'allow')
+    assert.equal(effect('read_file', { path: 'my/docs/a' }).effect, 'ask')
+    assert.deepEqual([effect('wipe', {}).effect, effect('wipe', {}).ends], ['deny', true])
+    assert.equal(effect('nothing', {}).effect, 'deny')
+    assert.equal(effect('unheard-of', {}).effect, 'deny')
+  })
+
+  test('strict where its code is lax: absent arguments, other types, what it cannot understand', () => {
+    assert.equal(effect('send_money', { recipient: 'UK1' }).effect, 'deny')
+    assert.equal(effect('send_money', { recipient: ['XX1'], amount: 5 }).effect, 'deny')
+    assert.equal(effect('read_file', {}).effect, 'ask')
+    assert.throws(() => fromProgent({ a: [[1, 0, { x: { pattern: '(?<!a)b' } }, 0]] }), TypeError)
+    assert.throws(() => fromProgent({ a: [[1, 0, { x: { format: 'email' } }, 0]] }), TypeError)
+    assert.throws(() => fromProgent({ a: [[1, 0, 'x', 0]] }), /progent\.a\[0\] must be/)
+    assert.throws(() => fromProgent({ a: [[1, 1, {}, 0, { b: [] }]] }), /forbids cannot change/)
+    assert.equal(decide(fromProgent({}), tool('a')).effect, 'deny')
+  })
+
+  test('an update replaces the rules of its tools once the call was let through', () => {
+    const { decide: ask, after } = judge(law)
+    const pay = tool('send_money', { recipient: 'UK3', amount: 5 })
+    const unlock = tool('unlock')
+    const state = after(unlock, ask(unlock))
+    assert.equal(ask(pay).effect, 'deny')
+    assert.equal(ask(pay, state).effect, 'allow')
+    assert.equal(ask(tool('read_file', { path: 'x' }), state).effect, 'ask', 'other tools keep theirs')
+  })
+})
+
+// ------------------------------------------------------------------------------------------------------ in the kernel
+
+const done: string[] = []
+const named = (name: string, more: Partial<Tool> = {}): Tool => ({
+  ...plainTool(name, (input) => {
+    done.push(name)
+    return more.description === 'echoes' ? input : `${name} done`
+  }),
+  effect: 'read',
+  ...more,
+})
+const tools: readonly Tool[] = [
+  named('read_private', { labels: ['private'] }),
+  named('read_web', { labels: ['untrusted'] }),
+  named('lookup', { trusted: true, description: 'echoes' }),
+  named('send', { outbound: true }),
+  named('approve'),
+  named('lock'),
+  named('unlock'),
+  named('grant'),
+]
+
+function world(law: unknown, more: Parameters<typeof createWorld>[0] = {}): World {
+  done.length = 0
+  return createWorld({ tools, law: parseLaw(law), ...more })
+}
+const tries = async (call: Promise<unknown>): Promise<string> => codeOf(await endOf(call))
+const all = { id: 'all', effect: 'allow' }
+
+describe('temporal rules', () => {
+  const law: Law = {
+    rules: [{ id: 'all', effect: 'allow' }],
+    temporal: [{ id: 'no-leak', formula: 'G(read_private -> (!send W approve))', reason: 'approve first' }],
+  } as Law
+
+  test('a call after which the rule could no longer be kept does not run; the agent is told which rule, and can go on', async () => {
+    const w = world(law)
+    const run = w.kernel.spawn(async (sys: Sys) => {
+      const seen = [await tries(sys.call('send', {})), await tries(sys.call('read_private', {}))]
+      const refused = await endOf(sys.call('send', {}))
+      seen.push('code' in refused ? `${refused.code} ${refused.message}` : 'sent')
+      await sys.call('approve', {})
+      return [...seen, await tries(sys.call('send', {}))]
+    }, null)
+    assert.deepEqual(await w.settled(run.result), [
+      'ok',
+      'ok',
+      'ACCESS_DENIED tool send is denied: rule no-leak: approve first',
+      'ok',
+    ])
+    assert.deepEqual(done, ['send', 'read_private', 'approve', 'send'])
+  })
+
+  test('a child begins where its parent stands, so a delegate may no more than who sent it', async () => {
+    const w = world(law)
+    const child = defineProgram('child', async (sys) => tries(sys.call('send', {})))
+    const run = w.kernel.spawn(async (sys: Sys) => {
+      const before = await sys.wait(await sys.spawn(child, null))
+      await sys.call('read_private', {})
+      return [before, await sys.wait(await sys.spawn(child, null))]
+    }, null)
+    assert.deepEqual(await w.settled(run.result), ['ok', 'ACCESS_DENIED'])
+  })
+
+  test('it stands where it stood after a kernel was closed and its run resumed', async () => {
+    const program = defineProgram('clerk', async (sys) => {
+      await sys.call('read_private', {})
+      await sys.receive()
+      return tries(sys.call('send', {}))
+    })
+    const first = world(law)
+    const { pid, result } = first.kernel.spawn(program, null)
+    void result.catch(() => {})
+    await first.settled(first.kernel.spawn(async (sys: Sys) => sys.sleep(5), null).result)
+    await first.kernel.close()
+    const second = world(law, { programs: [program], store: cutStore(first.store.batches, Infinity) })
+    const [run] = second.kernel.resume(pid)
+    second.kernel.send(pid, 'go')
+    assert.equal(await second.settled(run!.result), 'ACCESS_DENIED')
+    assert.deepEqual(done, [])
+  })
+
+  test('a run that returns before it has met a rule has failed, and says which', async () => {
+    const w = world({ rules: [all], temporal: [{ id: 'unlocks', formula: 'response(lock, unlock)' }] })
+    const locks = defineProgram('locks', async (sys) => sys.call('lock', {}))
+    const open = w.kernel.spawn(locks, null)
+    const end = await w.settled(endOf(open.result))
+    assert.ok('code' in end && end.code === 'ACCESS_DENIED' && /unlocks/.test(end.message), JSON.stringify(end))
+    const kept = w.kernel.spawn(async (sys: Sys) => [await sys.call('lock', {}), await sys.call('unlock', {})], null)
+    assert.equal(codeOf(await w.settled(endOf(kept.result))), 'ok')
+    assert.deepEqual(await w.settled(w.kernel.replay(open.pid)), { same: true, calls: 1 })
+  })
+
+  test('tools that could only break a rule are not offered to a model', async () => {
+    const offered: string[][] = []
+    const model = scripted((call) => {
+      offered.push((call.tools ?? []).map((one) => one.name))
+      return 'ok'
+    })
+    const w = world(law, { models: { model } })
+    const ask = { prompt: 'hi', tools: ['send', 'approve'] }
+    const run = w.kernel.spawn(async (sys: Sys) => {
+      await sys.generate(ask)
+      await sys.call('read_private', {})
+      await sys.generate(ask)
+    }, null)
+    await w.settled(run.result)
+    assert.deepEqual(offered, [['send', 'approve'], ['approve']])
+  })
+
+  test('a state that does not belong to the rules lets nothing through', () => {
+    const other = parseLaw({
+      rules: [all],
+      temporal: [
+        { id: 'a', formula: 'precedence(a, b)' },
+        { id: 'c', formula: 'absence(c)' },
+      ],
+    })
+    const mine = parseLaw(law)
+    const fresh = decide(mine, tool('lock'))
+    assert.equal(fresh.effect, 'allow')
+    const foreign = judge(other).after(tool('a'), decide(other, tool('a')))
+    for (const trace of [foreign.trace, [999], ['G('], [null as never]])
+      assert.equal(decide(mine, tool('lock'), { fired: [], trace }).effect, 'deny', JSON.stringify(trace))
+  })
+
+  test('effect ask: a person may allow the exception, and the rule stands as before it', async () => {
+    const w = world({ rules: [all], temporal: [{ ...law.temporal?.[0], effect: 'ask' }] })
+    const run = w.kernel.spawn(async (sys: Sys) => {
+      await sys.call('read_private', {})
+      return [await tries(sys.call('send', {})), await tries(sys.call('send', {})), await tries(sys.call('lock', {}))]
+    }, null)
+    const answered: string[] = []
+    const result = run.result
+    for (const text of ['allow', 'deny']) {
+      await w.settled(w.kernel.spawn(async (sys: Sys) => sys.sleep(1), null).result)
+      const [question] = w.kernel.questions
+      answered.push(question?.text ?? 'none')
+      w.kernel.answer(question!.id, text)
+    }
+    assert.deepEqual(await w.settled(result), ['ok', 'ACCESS_DENIED', 'ok'])
+    assert.match(answered[0] ?? '', /no-leak/)
+  })
+})
+
+describe('labels', () => {
+  const law = { rules: [{ id: 'leak', effect: 'deny', tool: 'send', seen: ['private'] }, all] }
+  const sends = defineProgram('sends', async (sys) => tries(sys.call('send', {})))
+
+  test('of what a tool returned, to whoever learns it: its process, its children, and who waits for them', async () => {
+    const w = world(law)
+    const reads = defineProgram('reads', async (sys) => sys.call('read_private', {}))
+    const run = w.kernel.spawn(async (sys: Sys) => {
+      const before = await tries(sys.call('send', {}))
+      const pid = await sys.spawn(reads, null)
+      await sys.sleep(1)
+      const unlearned = await tries(sys.call('send', {}))
+      await sys.wait(pid)
+      return [before, unlearned, await tries(sys.call('send', {})), await sys.wait(await sys.spawn(sends, null))]
+    }, null)
+    assert.deepEqual(await w.settled(run.result), ['ok', 'ok', 'ACCESS_DENIED', 'ACCESS_DENIED'])
+  })
+
+  for (const [way, give, take] of [
+    ['mail', (sys: Sys, to: number) => sys.send(to, 'x'), (sys: Sys) => sys.receive()],
+    [
+      'mail that was waited for',
+      async (sys: Sys, to: number) => (await sys.sleep(5), sys.send(to, 'x')),
+      (sys: Sys) => sys.receive(),
+    ],
+    ['a note', (sys: Sys) => sys.remember('the number is 7'), (sys: Sys) => sys.recall('number')],
+    ['a file', (sys: Sys) => sys.write('a.txt', '7'), async (sys: Sys) => (await sys.sleep(2), sys.read('a.txt'))],
+  ] as const) {
+    test(`through ${way}`, async () => {
+      const w = world(law)
+      const giver = defineProgram('giver', async (sys, to: number) => {
+        await sys.call('read_private', {})
+        await give(sys, to)
+        await sys.sleep(50)
+      })
+      const run = w.kernel.spawn(async (sys: Sys) => {
+        await sys.spawn(giver, sys.pid)
+        await sys.sleep(1)
+        const before = await tries(sys.call('send', {}))
+        await take(sys)
+        return [before, await tries(sys.call('send', {}))]
+      }, null)
+      assert.deepEqual(await w.settled(run.result), ['ok', 'ACCESS_DENIED'])
+    })
+  }
+})
+
+describe('where values come from', () => {
+  const law = {
+    rules: [
+      { id: 'known', effect: 'allow', tool: 'send', origins: { to: 'trusted' } },
+      { id: 'reads', effect: 'allow', tool: '[^s]*' },
+      { id: 'lookups', effect: 'allow', tool: 'l*' },
+      { id: 'web', effect: 'allow', tool: 'read_*' },
+    ],
+  }
+  const input = { question: 'Send 1,200.50 to Ann@Acme.com and to x.mark@a.org (see https://a.org/b/c). Ask Joanna.' }
+  for (const [to, expected] of [
+    ['Ann@Acme.com', 'ok'],
+    ['ann@acme.com', 'ACCESS_DENIED'],
+    ['Ann', 'ACCESS_DENIED'],
+    [' ', 'ACCESS_DENIED'],
+    ['mark@a.org', 'ACCESS_DENIED'],
+    ['x.mark@a.org', 'ok'],
+    ['a.org', 'ACCESS_DENIED'],
+    ['https://a.org/b', 'ACCESS_DENIED'],
+    ['https://a.org/b/c', 'ok'],
+    ['Joan', 'ACCESS_DENIED'],
+    ['Joanna', 'ok'],
+    ['joanna', 'ACCESS_DENIED'],
+    [1200.5, 'ok'],
+    [1200, 'ACCESS_DENIED'],
+    [['Joanna', 'eve'], 'ACCESS_DENIED'],
+    ['eve@evil.com', 'ACCESS_DENIED'],
+  ] as const) {
+    test(`the request, whole words only: ${JSON.stringify(to)} is ${expected}`, async () => {
+      const w = world(law)
+      const run = w.kernel.spawn(async (sys: Sys, _input: Json) => tries(sys.call('send', { to } as Json)), input)
+      assert.equal(await w.settled(run.result), expected)
+    })
+  }
+
+  test('a trusted tool’s answer, also for a child; not another tool’s, nor what the agent said itself', async () => {
+    const w = world(law)
+    const child = defineProgram('child', async (sys, to: string) => tries(sys.call('send', { to })))
+    const run = w.kernel.spawn(async (sys: Sys) => {
+      const before = await tries(sys.call('send', { to: 'bob@b.org' }))
+      await sys.call('read_web', { text: 'eve@evil.com' })
+      await sys.remember('eve@evil.com')
+      await sys.call('lookup', { text: 'bob@b.org' })
+      const tellChild = async (to: string) => sys.wait(await sys.spawn(child, to))
+      return [
+        before,
+        await tries(sys.call('send', { to: 'bob@b.org' })),
+        await tellChild('bob@b.org'),
+        await tellChild('eve@evil.com'),
+      ]
+    }, 'hello')
+    assert.deepEqual(await w.settled(run.result), ['ACCESS_DENIED', 'ok', 'ok', 'ACCESS_DENIED'])
+  })
+})
+
+describe('a law of one process', () => {
+  const tries3 = defineProgram('tries', async (sys) => [
+    await tries(sys.call('send', {})),
+    await tries(sys.call('lock', {})),
+    await tries(sys.write('a', 'b')),
+  ])
+  const only = (...names: string[]) => ({
+    rules: names.map((name) => ({ id: name, effect: 'allow' as const, tool: name })),
+  })
+  const denied = 'ACCESS_DENIED'
+
+  test('narrows, never widens, for it and all below it, whatever the kernel’s law says', async () => {
+    const below = defineProgram('below', async (sys) =>
+      sys.wait(await sys.spawn(tries3, null, { law: only('send', 'lock') })),
+    )
+    const kernelLaw = { rules: [{ id: 'no-lock', effect: 'deny', tool: 'lock' }, all] }
+    for (const [law, own, expected] of [
+      [undefined, only('send'), ['ok', denied, 'ok']],
+      [undefined, undefined, ['ok', 'ok', 'ok']],
+      [kernelLaw, only('send', 'lock'), ['ok', denied, 'ok']],
+      [kernelLaw, only('lock'), [denied, denied, 'ok']],
+      [undefined, { rules: [{ id: 'w', effect: 'deny', call: 'write' } as const] }, [denied, denied, denied]],
+    ] as const) {
+      const w = createWorld({ tools, ...(law === undefined ? {} : { law: parseLaw(law) }) })
+      for (const program of [tries3, below])
+        assert.deepEqual(
+          await w.settled(w.kernel.spawn(program, null, own === undefined ? {} : { law: own }).result),
+          expected,
+        )
+    }
+  })
+
+  test('binds also after a restart and in a fork; an answer names its rule', async () => {
+    const waits = defineProgram('waits', async (sys) => {
+      await sys.receive()
+      const end = await endOf(sys.call('send', {}))
+      return 'code' in end ? end.message : 'sent'
+    })
+    const first = createWorld({ tools })
+    const { pid, result } = first.kernel.spawn(waits, null, {
+      law: {
+        rules: [
+          { id: 'mute', effect: 'deny', tool: 'send' },
+          { id: 'rest', effect: 'allow' },
+        ],
+      },
+    })
+    void result.catch(() => {})
+    await first.settled(first.kernel.spawn(async (sys: Sys) => sys.sleep(5), null).result)
+    await first.kernel.close()
+    const second = createWorld({ tools, programs: [waits], store: cutStore(first.store.batches, Infinity) })
+    const [run] = second.kernel.resume(pid)
+    const fork = await second.settled(second.kernel.fork(pid))
+    for (const each of [run!, fork]) {
+      second.kernel.send(each.pid, 'go')
+      assert.match((await second.settled(each.result)) as string, /rule mute, by a law of the process/)
+    }
+  })
+
+  test('takes rules that stand by themselves', async () => {
+    const w = createWorld({ tools })
+    for (const [law, expected] of [
+      [{ rules: [{ id: 'x', effect: 'permit' }] }, /spawn: law: rules\[0\]\.effect/],
+      [{ rules: [{ id: 'x', effect: 'allow', then: {} }] }, /rules only/],
+      [{ rules: [], runaway: {} }, /rules only/],
+    ] as const)
+      assert.throws(() => w.kernel.spawn(tries3, null, { law: law as never }), expected)
+  })
+})
+
+describe('rules that change the law', () => {
+  const law = {
+    rules: [
+      {
+        id: 'granting',
+        effect: 'allow',
+        tool: 'grant',
+        then: { add: [{ id: 'granted', effect: 'allow', tool: 'send' }] },
+      },
+      { id: 'once', effect: 'allow', tool: 'lock', then: { drop: ['once'] } },
+    ],
+  }
+
+  test('once their call was let through, for the process and its children, and after a fork', async () => {
+    const w = world(law)
+    const child = defineProgram('child', async (sys) => tries(sys.call('send', {})))
+    const run = w.kernel.spawn(async (sys: Sys) => {
+      const codes = [
+        await tries(sys.call('send', {})),
+        await tries(sys.call('grant', {})),
+        await tries(sys.call('send', {})),
+      ]
+      codes.push(await tries(sys.call('lock', {})), await tries(sys.call('lock', {})))
+      codes.push((await sys.wait(await sys.spawn(child, null))) as string)
+      const pid = await sys.fork()
+      const own = await tries(sys.call('send', {}))
+      return pid === 0 ? own : [...codes, own, await sys.wait(pid)]
+    }, null)
+    assert.deepEqual(await w.settled(run.result), [
+      'ACCESS_DENIED',
+      'ok',
+      'ok',
+      'ok',
+      'ACCESS_DENIED',
+      'ok',
+      'ok',
+      'ok',
+    ])
+    assert.equal((await w.settled(w.kernel.replay(run.pid))).same, true)
+  })
+
+  test('a denial that ends the process, and nothing else', async () => {
+    const w = world({ rules: [{ id: 'trap', effect: 'deny', tool: 'send', ends: true }, all] })
+    const child = defineProgram('child', async (sys) => [
+      await tries(sys.call('send', {})),
+      await tries(sys.call('lock', {})),
+    ])
+    const run = w.kernel.spawn(async (sys: Sys) => endOf(sys.wait(await sys.spawn(child, null))), null)
+    const end = (await w.settled(run.result)) as { code?: string; message?: string }
+    assert.equal(end.code, 'ACCESS_DENIED')
+    assert.match(end.message ?? '', /trap/)
+    assert.deepEqual(done, [])
+  })
+})
+
+describe('runaway agents', () => {
+  const law = (runaway: object) => ({ rules: [all], runaway })
+  /** Calls until one is refused; the number of those that ran. */
+  const until = async (w: World, next: (i: number) => readonly [tool: string, input: Json]): Promise<number> => {
+    const run = w.kernel.spawn(async (sys: Sys) => {
+      for (let i = 0; i < 60; i++) if ((await tries(sys.call(...next(i)))) !== 'ok') return i
+      return 60
+    }, null)
+    return w.settled(run.result) as Promise<number>
+  }
+
+  test('identical calls with identical results', async () => {
+    assert.equal(await until(world(law({ identical: 3 })), () => ['lock', { a: 1 }]), 3)
+    assert.equal(await until(world(law({})), () => ['lock', {}]), 4)
+    assert.equal(await until(world(law({ identical: 3 })), (i) => ['lookup', { text: i }]), 60, 'other arguments')
+  })
+
+  test('polling is no loop: a result that changes is new information', async () => {
+    let count = 0
+    const poll = plainTool('poll', () => Math.floor(count++ / 2))
+    assert.equal(await until(world(law({ identical: 3 }), { tools: [poll] }), () => ['poll', {}]), 60)
+  })
+
+  test('the same error again and again', async () => {
+    const broken = plainTool('broken', () => {
+      throw new Error('no')
+    })
+    const w = world(law({ identical: 3 }), { tools: [broken] })
+    const run = w.kernel.spawn(async (sys: Sys) => {
+      const codes: string[] = []
+      for (let i = 0; i < 5; i++) codes.push(await tries(sys.call('broken', {})))
+      return codes
+    }, null)
+    const failed = 'TOOL_FAILED'
+    assert.deepEqual(await w.settled(run.result), [failed, failed, failed, 'ACCESS_DENIED', 'ACCESS_DENIED'])
+  })
+
+  test('cycles of up to four calls', async () => {
+    for (const length of [2, 3, 4]) {
+      const ran = await until(world(law({ identical: 3 })), (i) => ['lookup', { text: i % length }])
+      assert.ok(ran <= 3 * length, `a cycle of ${length} ran ${ran} calls`)
+      assert.ok(ran >= 2 * length, `a cycle of ${length} was stopped after ${ran} calls`)
+    }
+  })
+
+  test('one tool in a row, and calls in all', async () => {
+    assert.equal(await until(world(law({ streak: 5 })), (i) => ['lookup', { text: i }]), 5)
+    assert.equal(await until(world(law({ streak: 5 })), (i) => [i % 5 === 4 ? 'lock' : 'lookup', { text: i }]), 60)
+    assert.equal(await until(world(law({ calls: 7 })), (i) => [i % 2 === 0 ? 'lock' : 'lookup', { text: i }]), 7)
+  })
+
+  test('the reason is told; it can end the process; a child goes on counting where its parent stood', async () => {
+    const w = world(law({ calls: 2, ends: true }))
+    const child = defineProgram('child', async (sys) => tries(sys.call('lock', {})))
+    const run = w.kernel.spawn(async (sys: Sys) => {
+      await sys.call('lock', {})
+      return [await sys.wait(await sys.spawn(child, null)), await sys.call('unlock', {}), await sys.call('send', {})]
+    }, null)
+    const end = await w.settled(endOf(run.result))
+    assert.ok('code' in end && end.code === 'ACCESS_DENIED', JSON.stringify(end))
+    assert.match(end.message, /made 2 tool calls, its limit/)
+    assert.deepEqual(done, ['lock', 'lock', 'unlock'])
+  })
+
+  test('it counts on after a restart', async () => {
+    const program = defineProgram('looper', async (sys) => {
+      await sys.call('lock', {})
+      await sys.call('lock', {})
+      await sys.receive()
+      return [await tries(sys.call('lock', {})), await tries(sys.call('lock', {}))]
+    })
+    const first = world(law({ identical: 3 }))
+    const { pid, result } = first.kernel.spawn(program, null)
+    void result.catch(() => {})
+    await first.settled(first.kernel.spawn(async (sys: Sys) => sys.sleep(5), null).result)
+    await first.kernel.close()
+    const second = world(law({ identical: 3 }), { programs: [program], store: cutStore(first.store.batches, Infinity) })
+    const [run] = second.kernel.resume(pid)
+    second.kernel.send(pid, 'go')
+    assert.deepEqual(await second.settled(run!.result), ['ok', 'ACCESS_DENIED'])
+  })
+})
+
+test('time: a decision among 100 rules, and one on 10 kB of an adversarial argument', () => {
+  const rules = Array.from({ length: 100 }, (_, i) => ({
+    id: `r${i}`,
+    effect: 'allow',
+    tool: 'send',
+    args: { to: { matches: `[a-z]{1,20}@site${i}\\.example` }, amount: { minimum: i, maximum: i + 100 } },
+  }))
+  const law = judge(parseLaw({ rules }))
+  const hard = judge(parseLaw({ rules: [{ id: 'x', effect: 'allow', args: { to: { pattern: '^(a+)+$' } } }] }))
+  const median = (fn: () => unknown, times: number): number => {
+    for (let i = 0; i < times; i++) fn()
+    const taken = Array.from({ length: times }, () => {
+      const from = performance.now()
+      fn()
+      return performance.now() - from
+    })
+    return (taken.toSorted((a, b) => a - b)[Math.floor(times / 2)] as number) * 1000
+  }
+  const usual = median(() => law.decide(tool('send', { to: 'ann@site99.example', amount: 120 })), 2_000)
+  const adversarial = median(() => hard.decide(tool('send', { to: `${'a'.repeat(10_000)}!` })), 300)
+  // Far more than is expected, for machines that are shared with other tests; bench/law-time.ts has the figures.
+  assert.ok(usual < 1_000, `${usual} µs`)
+  assert.ok(adversarial < 10_000, `${adversarial} µs`)
+})

@@ -1,0 +1,324 @@
+/**
+ * Regular expressions of the law, against V8's: the same language where both read them, refused where it is not regular,
+ * linear in the text, and an exact algebra.
+ */
+import assert from 'node:assert/strict'
+import { describe, test } from 'node:test'
+import { createAutomaton, findText, lengthWalker, listWalker } from '../src/policy/automaton.ts'
+import type { Automaton } from '../src/policy/automaton.ts'
+import { globRegex, parseRegex, searching } from '../src/policy/regex.ts'
+import { anyRegex, anyText, chanceOf } from './policy-reference.ts'
+
+const LONG = process.env['POLITY_LONG'] === '1'
+
+const found = (source: string): Automaton => createAutomaton(searching(parseRegex(source)))
+const whole = (source: string): Automaton => createAutomaton(parseRegex(source))
+
+/** Every text up to a length over some letters. */
+function texts(letters: string, length: number): string[] {
+  const all = ['']
+  for (let i = 0; i < all.length; i++)
+    if ((all[i] as string).length < length) for (const letter of letters) all.push((all[i] as string) + letter)
+  return all
+}
+
+/** The conjunction of what may be open. */
+function both(x: boolean | undefined, y: boolean | undefined): boolean | undefined {
+  return x === false || y === false ? false : x === undefined || y === undefined ? undefined : true
+}
+
+describe('a regular expression', () => {
+  const count = LONG ? 50_000 : 2_000
+
+  test(`means what it means to V8 (${count} generated ones, searching and whole)`, () => {
+    for (let seed = 0; seed < count; seed++) {
+      const chance = chanceOf(seed)
+      const source = anyRegex(chance)
+      const [search, match] = [found(source), whole(source)]
+      const [v8Search, v8Match] = [new RegExp(source, 'u'), new RegExp(`^(?:${source})$`, 'u')]
+      for (let i = 0; i < 20; i++) {
+        // V8 finds `\B` in the middle of a surrogate pair, where ECMAScript has no place.
+        const text = source.includes('\\B') ? anyText(chance, 6).replaceAll('😀', 'é') : anyText(chance, 6)
+        const at = `seed ${seed}: ${JSON.stringify(source)} on ${JSON.stringify(text)}`
+        assert.equal(search.accepts(text), v8Search.test(text), `search, ${at}`)
+        assert.equal(match.accepts(text), v8Match.test(text), `whole, ${at}`)
+      }
+    }
+  })
+
+  test('that counts far means what it means to V8', () => {
+    let accepted = 0
+    for (let seed = 0; seed < count; seed++) {
+      const chance = chanceOf(seed)
+      const piece = (): string => {
+        const [from, more] = [chance.below(12), chance.below(30)]
+        return `${chance.pick(['a', '[ab]', '(?:ab|b)', '(?:ba|b)', '\\w'])}${chance.pick([`{${from}}`, `{${from},${from + more}}`, `{${from},}`])}`
+      }
+      const source = `^${piece()}${chance.pick(['', 'c', '-'])}${piece()}$`
+      const [ours, v8] = [found(source), new RegExp(source, 'u')]
+      for (let i = 0; i < 5; i++) {
+        const half = (): string => chance.pick(['a', 'b', 'ab', 'bab']).repeat(chance.below(25))
+        const text = `${half()}${chance.pick(['', 'c', '-'])}${half()}`
+        const is = v8.test(text)
+        if (is) accepted++
+        assert.equal(ours.accepts(text), is, `seed ${seed}: ${source} on ${text}`)
+      }
+    }
+    assert.ok(accepted > count / 10, `only ${accepted} were accepted`)
+  })
+
+  test('that nests repetitions counts as arithmetic does', () => {
+    const chance = chanceOf(9)
+    for (let i = 0; i < 60; i++) {
+      const [a, b, c, d] = [1 + chance.below(5), chance.below(12), 1 + chance.below(4), chance.below(9)]
+      const source = `(?:x?a{${a},${a + b}}){${c},${c + d}}`
+      const automaton = whole(source)
+      // From k times the least to k times the most, for some k that the outer counts allow.
+      const isSum = (n: number): boolean =>
+        Array.from({ length: d + 1 }, (_, k) => c + k).some((k) => n >= k * a && n <= k * (a + b))
+      for (let n = 0; n < 230; n++) {
+        assert.equal(automaton.accepts('a'.repeat(n)), isSum(n), `${source} on ${n}`)
+        assert.equal(automaton.accepts(`x${'a'.repeat(n)}`), isSum(n), `${source} on x and ${n}`)
+      }
+    }
+  })
+
+  test('made of any characters at all is refused where V8 refuses it, or means the same', () => {
+    let read = 0
+    for (let seed = 0; seed < count * 5; seed++) {
+      const chance = chanceOf(seed)
+      const pieces = [
+        ...'ab-^$.*+?()[]{}|\\,019',
+        '(?:',
+        '\\b',
+        '\\w',
+        '\\D',
+        '{1,2}',
+        '\\x41',
+        '\\u{62}',
+        '\\cA',
+        '\\0',
+        '[^',
+        '\\-',
+        '(?<x>',
+        '\\k<x>',
+        '(?=',
+        '\\1',
+        '\\p{L}',
+      ]
+      const source = Array.from({ length: 1 + chance.below(7) }, () => chance.pick(pieces)).join('')
+      let ours: Automaton
+      try {
+        ours = found(source)
+      } catch (error) {
+        assert.ok(error instanceof TypeError)
+        continue
+      }
+      read++
+      // The one liberty: `\-` and other punctuation may be escaped outside a class too.
+      const v8 = new RegExp(
+        source.replaceAll('\\\\', '\\x5c').replaceAll('\\-', '\\x2d').replaceAll('\\,', '\\x2c'),
+        'u',
+      )
+      for (let i = 0; i < 10; i++) {
+        const text = anyText(chance, 5)
+        assert.equal(ours.accepts(text), v8.test(text), `seed ${seed}: ${source} on ${JSON.stringify(text)}`)
+      }
+    }
+    assert.ok(read > count / 2, `only ${read} were read`)
+  })
+
+  test('knows every character that V8 puts into a class', () => {
+    for (const source of [
+      '\\d',
+      '\\w',
+      '\\s',
+      '\\D',
+      '\\W',
+      '\\S',
+      '.',
+      '[^\\s\\w]',
+      '\\u{1F600}',
+      '\\uD83D\\uDE00',
+      '[\\u{10000}-\\u{10FFFF}]',
+    ]) {
+      const ours = whole(source)
+      const v8 = new RegExp(`^${source}$`, 'u')
+      for (let point = 0; point < 0x20000; point++) {
+        const char = String.fromCodePoint(point)
+        if (ours.accepts(char) !== v8.test(char)) assert.fail(`${source} on U+${point.toString(16)}`)
+      }
+    }
+  })
+
+  test('reads a surrogate without its half as V8 does', () => {
+    for (const source of ['\\uD83D', '[\\uD800-\\uDFFF]', '^.$', '\\uD83D.', '😀'])
+      for (const text of ['\uD83D', '\uDE00', '😀', '\uDE00\uD83D', 'a\uD83D', '\uD83Da'])
+        assert.equal(
+          found(source).accepts(text),
+          new RegExp(source, 'u').test(text),
+          `${source} ${JSON.stringify(text)}`,
+        )
+  })
+
+  test('that is not regular, or not understood, is refused with the reason and the place', () => {
+    for (const [source, why] of [
+      ['(?=a)', 'look-ahead'],
+      ['(?!a)', 'look-ahead'],
+      ['(?<=a)b', 'look-behind'],
+      ['(?<!a)b', 'look-behind'],
+      ['(a)\\1', 'back references'],
+      ['(?<x>a)\\k<x>', 'back references'],
+      ['\\p{L}', 'not supported'],
+      ['(?i)a', 'both cases'],
+      ['a\\', 'backslash'],
+      ['[a', 'not closed'],
+      ['(a', 'not closed'],
+      ['a)', 'closes no group'],
+      ['a{', 'must be escaped'],
+      ['a{,3}', 'must be escaped'],
+      ['a}', 'must be escaped'],
+      ['a**', 'without a group'],
+      ['*', 'nothing'],
+      ['^*', 'assertion'],
+      ['\\Z', 'not supported'],
+      ['[b-a]', 'out of order'],
+      ['[\\w-a]', 'end of a range'],
+      ['a{3,2}', 'out of order'],
+      ['a{1001}', 'at most 1000'],
+      ['(?:a{500}){500}', 'states'],
+      ['(?:(?:(){1000}){1000}){1000}', 'states'],
+      ['('.repeat(60), 'nested'],
+      ['a'.repeat(2001), 'longer'],
+    ] as const)
+      assert.throws(
+        () => parseRegex(source, 'rules[0].args.to.pattern'),
+        (error: unknown) =>
+          error instanceof TypeError &&
+          error.message.startsWith('rules[0].args.to.pattern ') &&
+          error.message.includes(why),
+        source,
+      )
+  })
+})
+
+describe('time', () => {
+  const a = 'a'.repeat(10_000)
+  const chance = chanceOf(5)
+  const mixed = Array.from({ length: 10_000 }, () => chance.pick(['a', 'b'])).join('')
+
+  test('is linear for patterns on which backtracking takes years', () => {
+    const cases: readonly (readonly [string, string])[] = [
+      ['^(a+)+$', `${a}!`],
+      ['^(a|a)*$', `${a}!`],
+      ['^(a|aa)+$', `${a}!`],
+      ['(.*)*=', a],
+      ['.*.*.*.*=.*', a],
+      ['^((a{1,30}){1,30})$', `${a}!`],
+      ['(?:(?:a{0,9}){0,9}){0,9}!', a],
+      ['^(?:(?:a|b){1,30}c?){1,20}$', mixed],
+      ['^(a|b)*a(a|b){20}$', mixed],
+      ['a(a|b){400}c', mixed],
+      ['\\b\\w+\\b!', a],
+    ]
+    for (const [source, text] of cases) {
+      const automaton = found(source)
+      automaton.accepts(text)
+      const start = performance.now()
+      for (let i = 0; i < 5; i++) automaton.accepts(text)
+      const eachMs = (performance.now() - start) / 5
+      // A loose bound, for a machine that others use too.
+      assert.ok(eachMs < 250, `${source} took ${eachMs.toFixed(1)} ms on 10,000 characters`)
+    }
+  })
+
+  test('does not change answers when there are more states than are kept', () => {
+    const automaton = whole('(a|b)*a(a|b){20}')
+    for (let i = 0; i < 30; i++) {
+      const text = Array.from({ length: 400 }, () => chance.pick(['a', 'b'])).join('')
+      assert.equal(automaton.accepts(text), text.at(-21) === 'a', text)
+    }
+    assert.equal(automaton.accepts(mixed), mixed.at(-21) === 'a')
+    const wide = whole('(a|b)*a(a|b){40}')
+    const pairs = whole('(a|😀)*a(a|😀){20}')
+    for (let i = 0; i < 20; i++) {
+      const text = Array.from({ length: 2_000 }, () => chance.pick(['a', 'b'])).join('')
+      assert.equal(wide.accepts(text), text.at(-41) === 'a', text)
+      assert.equal(pairs.accepts(text.replaceAll('b', '😀')), text.at(-21) === 'a', text)
+    }
+  })
+})
+
+describe('algebra', () => {
+  const all = texts('ab-', 5)
+  const count = LONG ? 5_000 : 600
+
+  test(`finds a shortest text in one, in the other and in neither (${count} pairs, against all ${all.length} short texts)`, () => {
+    let none = 0
+    for (let seed = 0; seed < count; seed++) {
+      const chance = chanceOf(seed + 1_000_000)
+      const [p, q] = [anyRegex(chance, 2), anyRegex(chance, 2)]
+      const [x, y] = [new RegExp(p, 'u'), new RegExp(q, 'u')]
+      const max = chance.below(6)
+      for (const [want, other] of [
+        [true, true],
+        [true, false],
+        [false, false],
+      ] as const) {
+        const walkers = [found(p).walker(), found(q).walker(), lengthWalker(0, max)]
+        const answer = findText(walkers, ([one, two, short]) =>
+          both(
+            both(one === undefined ? undefined : one === want, two === undefined ? undefined : two === other),
+            short,
+          ),
+        )
+        const isIn = (text: string): boolean =>
+          x.test(text) === want && y.test(text) === other && [...text].length <= max
+        const at = `seed ${seed}: ${p} ${want}, ${q} ${other}, at most ${max}`
+        assert.notEqual(answer, 'unknown', at)
+        const shortest = all.find(isIn)
+        if (answer === undefined) {
+          none++
+          assert.equal(shortest, undefined, at)
+        } else if (answer !== 'unknown') {
+          assert.ok(isIn(answer.text), `${at}: ${JSON.stringify(answer.text)}`)
+          if (shortest !== undefined) assert.ok([...answer.text].length <= shortest.length, at)
+        }
+      }
+    }
+    assert.ok(none > 20, `only ${none} were empty`)
+  })
+
+  test('prefers what can be read', () => {
+    const text = (source: string): unknown => findText([whole(source).walker()], ([is]) => is)
+    assert.deepEqual(text('[^]{3}'), { text: 'aaa' })
+    assert.deepEqual(text('[^a-z]'), { text: '0' })
+    assert.deepEqual(text('[\\x00-\\x7f]{2}'), { text: 'aa' })
+    assert.deepEqual(text('\\s'), { text: ' ' })
+    assert.deepEqual(text('[]'), undefined)
+  })
+
+  test('knows lists, lengths and globs', () => {
+    const list = listWalker(['ab', 'abc', '😀', ''])
+    const not = ([is]: readonly (boolean | undefined)[]): boolean | undefined => (is === undefined ? undefined : !is)
+    assert.deepEqual(findText([list], not), { text: 'a' })
+    assert.deepEqual(
+      findText([listWalker([])], ([is]) => is),
+      undefined,
+    )
+    assert.deepEqual(
+      findText([list, lengthWalker(3, 3)], ([x, y]) => both(x, y)),
+      { text: 'abc' },
+    )
+    const glob = createAutomaton(globRegex('a*.b*'))
+    for (const text of texts('ab.', 5)) assert.equal(glob.accepts(text), /^a[^]*\.b[^]*$/u.test(text), text)
+  })
+
+  test('says unknown, and not none, when there are too many states', () => {
+    const walkers = [whole('(a|b)*a(a|b){16}').walker(), whole('(a|b)*b(a|b){16}').walker(), whole('(a|b)*').walker()]
+    assert.equal(
+      findText(walkers, ([x, y]) => both(x, y)),
+      'unknown',
+    )
+  })
+})
