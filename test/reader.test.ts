@@ -14,6 +14,7 @@ import { isRefusal, reader, refusalPrefix } from '../src/drivers/llm/reader.ts'
 import { arithmeticIn, subQuestions } from '../src/drivers/llm/reader-question.ts'
 import { relatedTo } from '../src/drivers/llm/reader-relations.ts'
 import { stem } from '../src/drivers/llm/reader-stem.ts'
+import { likeness, nearestTo, vectorOf } from '../src/drivers/llm/reader-vectors.ts'
 
 const model = reader()
 
@@ -413,4 +414,49 @@ test('words relate by meaning: kinds, synonyms and derived words, never to thems
     assert.ok([...relatedTo(word).values()].every((likeness) => likeness > 0 && likeness < 1))
   }
   assert.equal(relatedTo('Xyzzyqua').size, 0)
+})
+
+test('words are alike by the company they keep, and the nearest come first', () => {
+  const alike = (a: string, b: string): number => {
+    const [x, y] = [vectorOf(a), vectorOf(b)]
+    assert.ok(x !== undefined && y !== undefined, `${a} and ${b} are known`)
+    return likeness(x, y)
+  }
+  for (const [word, near, far] of [
+    ['doctor', 'physician', 'whale'],
+    ['ship', 'vessel', 'tax'],
+    ['buy', 'purchase', 'sing'],
+    ['begin', 'commence', 'copper'],
+  ] as const)
+    assert.ok(alike(word, near) > alike(word, far) + 0.3, `${word} is nearer to ${near} than to ${far}`)
+  assert.ok(Math.abs(alike('ship', 'ship') - 1) < 1e-5)
+  const nearest = nearestTo('ship')
+  assert.equal(nearest[0]?.[0], 'vessel')
+  for (const [word, value] of nearest) assert.ok(Math.abs(alike('ship', word) - value) < 1e-4)
+  assert.deepEqual(nearestTo('xyzzyqua'), [])
+})
+
+test('a very long question is read in less than a second', async () => {
+  const evidence = '[docs/ship.md:3] The captain of the Pequod was Ahab, a man of Nantucket.'
+  await answer(user(`Who was the captain?\n${evidence}`)) // the tables are read before the clock starts
+  const words = Array.from({ length: 14_000 }, (_, index) => `word${index}`).join(' ')
+  for (const text of [
+    words,
+    `${words}?`,
+    'x'.repeat(100_000),
+    ' \n'.repeat(50_000),
+    'Who was it and what did Ahab do to The Whale. '.repeat(2_200),
+    'Who was it? '.repeat(9_000),
+    `Compare ${'a b '.repeat(25_000)}`,
+  ]) {
+    const start = process.cpuUsage()
+    await model.doGenerate({ prompt: user(text), tools: [searchTool] })
+    await model.doGenerate({ prompt: user(`${text}\n${evidence}`) })
+    const { user: time, system } = process.cpuUsage(start)
+    assert.ok(time + system < 1_000_000, `${text.slice(0, 20)}… took ${(time + system) / 1_000} ms`)
+  }
+  assert.match(
+    await answer(user(`${'Once upon a time. '.repeat(6_000)}\n${evidence}\nWho was the captain?`)),
+    /ship\.md:3/,
+  )
 })

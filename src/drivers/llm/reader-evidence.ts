@@ -9,6 +9,7 @@
  * Invariants
  *   RE1. Only what follows the last user message, and that message, is read: an older turn's evidence never answers a newer question.
  *   RE2. Every passage has a source, and its text is verbatim.
+ *   RE3. A question has at most `questionCharsMax` characters, so that reading it takes a bounded time.
  */
 import type { LanguageModelV4Prompt, LanguageModelV4ToolResultOutput } from '@ai-sdk/provider'
 
@@ -21,6 +22,8 @@ export interface Evidence {
   readonly text: string
   /** Place in its result list, 0 is best; 0 for evidence in the prompt. */
   readonly rank: number
+  /** Its relevance in the first search, as a share of the best; 0 when that did not find it. */
+  readonly worth: number
   /** True when it came from reading a place rather than from a search. */
   readonly isRead: boolean
 }
@@ -46,6 +49,8 @@ export interface ReadPrompt {
 }
 
 const evidencePassagesMax = 400
+/** A longer message is cut in its middle: a question stands at its beginning or at its end. */
+const questionCharsMax = 6_000
 const nestedMax = 6
 
 /** Takes the question, the evidence and the steps of this turn out of a prompt. */
@@ -82,9 +87,15 @@ export function readPrompt(prompt: LanguageModelV4Prompt): ReadPrompt {
     }
     if (calls > 0) rounds++
   }
-  const evidence = [...given.evidence, ...steps.flatMap((step) => ranked(evidenceOf(step.output), step))]
+  let isFirst = true
+  const evidence = [...given.evidence]
+  for (const step of steps) {
+    const found = ranked(evidenceOf(step.output), step, isFirst)
+    if (found.some((each) => !each.isRead)) isFirst = false
+    evidence.push(...found)
+  }
   return {
-    question: questionIn(given.rest),
+    question: questionIn(shortened(given.rest)),
     evidence: withoutRepeats(evidence).slice(0, evidencePassagesMax),
     steps,
     rounds,
@@ -111,12 +122,19 @@ function wordScoresOf(steps: readonly Step[]): Map<string, number> {
   return scores
 }
 
-/** The best hit for a single word says little of the question: its place counts as if others stood before it. */
-function ranked(evidence: Evidence[], { input }: Step): Evidence[] {
+/** The best hit for a single word says little of the question: its place counts as if others stood before it. Relevance is comparable within one search only, and that of the first is kept. */
+function ranked(evidence: Evidence[], { input }: Step, isFirst: boolean): Evidence[] {
   const isSingleWord = Object.values(input).some((value) => typeof value === 'string' && singleWord.test(value))
-  return isSingleWord
-    ? evidence.map((each) => (each.isRead ? each : { ...each, rank: each.rank + singleWordPlaces }))
-    : evidence
+  const best = Math.max(...evidence.map((each) => each.worth))
+  return evidence.map((each) =>
+    each.isRead
+      ? each
+      : {
+          ...each,
+          rank: each.rank + (isSingleWord ? singleWordPlaces : 0),
+          worth: isFirst && best > 0 ? each.worth / best : 0,
+        },
+  )
 }
 
 const singleWord = /^[\p{L}\p{N}\p{M}]+$/u
@@ -166,6 +184,7 @@ function passagesIn(value: unknown, depth = 0, rank = { next: 0 }): Evidence[] {
       heading: firstString(record, ['heading', 'title']) ?? '',
       text,
       rank: isLines ? 0 : rank.next++,
+      worth: Math.max(0, firstNumber(record, ['score', 'relevance']) ?? 0),
       isRead: isLines,
     },
   ]
@@ -189,11 +208,18 @@ export function citedLines(text: string): { evidence: Evidence[]; rest: string }
         heading: '',
         text: match[4] as string,
         rank: 0,
+        worth: 0,
         isRead: false,
       })
     }
   }
   return { evidence, rest: rest.join('\n') }
+}
+
+function shortened(text: string): string {
+  const packed = text.replaceAll(/[^\S\n]+/g, ' ').replaceAll(/\n(?: ?\n)+/g, '\n\n')
+  if (packed.length <= questionCharsMax) return packed
+  return `${packed.slice(0, questionCharsMax / 2)}\n${packed.slice(-questionCharsMax / 2)}`.toWellFormed()
 }
 
 /** The question in a message: what follows «Question:», else the sentences that ask, else all of it. */
@@ -235,7 +261,12 @@ function withoutRepeats(evidence: readonly Evidence[]): Evidence[] {
     const key = `${each.path}\n${each.line}\n${each.text}`
     const before = kept.get(key)
     if (before === undefined) kept.set(key, each)
-    else if (each.rank < before.rank) kept.set(key, { ...before, rank: each.rank })
+    else
+      kept.set(key, {
+        ...before,
+        rank: Math.min(before.rank, each.rank),
+        worth: Math.max(before.worth, each.worth),
+      })
   }
   return [...kept.values()]
 }

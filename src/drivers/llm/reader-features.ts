@@ -5,18 +5,21 @@
  *     measured[0].features.here     // the share of the question's terms that stand in the sentence, weighted by their rarity
  *
  * Invariants
- *   RF1. Every feature is between 0 and 1, except `long`, and depends on the question and the evidence only.
+ *   RF1. Every feature is between 0 and 1, except `long` and the masses of reader-meaning.ts, and depends on the question and the evidence only.
  *   RF2. Each term of the question counts once, where it is met best; so `here` to `passage` add up to 1 at most.
  */
 import type { Evidence } from './reader-evidence.ts'
 import { stemmed, type Question, type Term } from './reader-question.ts'
 import { toPassage, type Passage, type Sentence } from './reader-sentences.ts'
 import { stopWords } from '../folder/words.ts'
+import { fitCloseness, fitOf, namesIn } from './reader-kinds.ts'
+import { meaningsFor, type Meaning } from './reader-meaning.ts'
 import { relatedTo } from './reader-relations.ts'
-import { isAkin, kinOf, monthPattern, numberWordPattern, wordsIn } from './reader-words.ts'
+import { surroundingsOf, type Surroundings } from './reader-surroundings.ts'
+import { isAkin, kinOf, wordsIn } from './reader-words.ts'
 
 /** What is measured of a sentence. Shares are of the question's terms, weighted by rarity; each term counts once, where it is met best. */
-export interface Features {
+export interface Features extends Meaning, Surroundings {
   /** Share of terms in the sentence itself. */
   here: number
   /** Share met by a kindred word in it. */
@@ -109,6 +112,26 @@ export const featureNames = [
   'table',
   'short',
   'long',
+  'alikeNear',
+  'alikePassage',
+  'alikePlain',
+  'gist',
+  'gistNear',
+  'toThePoint',
+  'kindAlike',
+  'held',
+  'heldNear',
+  'lost',
+  'lostHeaviest',
+  'asked',
+  'found',
+  'defaults',
+  'about',
+  'fitsNext',
+  'item',
+  'opens',
+  'year',
+  'remedy',
 ] as const satisfies readonly (keyof Features)[]
 
 /** The features of every sentence, before any weight; what the tuner works on. */
@@ -129,15 +152,30 @@ export function measureSentences(
     own,
     wordScores,
     rarityOf: raritiesIn(passages),
+    meaningOf: meaningsFor(question, terms),
     likenesses: new Map(terms.map((term) => [term.stem, new Map<string, number>()])),
   }
   return {
     asked,
-    measured: passages.flatMap((passage) =>
-      passage.sentences.map((sentence) => ({ sentence, features: featuresOf(sentence, asked) })),
-    ),
+    measured: mostAlike(passages, asked).map((sentence) => ({ sentence, features: featuresOf(sentence, asked) })),
   }
 }
+
+/** Of the sentences of the evidence, those that have most to do with the question; only they are measured in full. */
+function mostAlike(passages: readonly Passage[], asked: Asked): readonly Sentence[] {
+  const sentences = passages.flatMap((passage) => passage.sentences)
+  if (sentences.length <= measuredMax) return sentences
+  const order = sentences.map((sentence, index) => {
+    const { alikeNear, gist, gistNear } = asked.meaningOf(sentence)
+    return { sentence, index, alike: alikeNear + gistNear + gist / 2 + sentence.passage.evidence.worth / 2 }
+  })
+  return order
+    .toSorted((a, b) => b.alike - a.alike || a.index - b.index)
+    .slice(0, measuredMax)
+    .map(({ sentence }) => sentence)
+}
+
+const measuredMax = 260
 
 export interface Asked {
   readonly question: Question
@@ -151,6 +189,8 @@ export interface Asked {
   readonly wordScores: ReadonlyMap<string, number>
   /** How rare a stem is among the passages, 0.2 to 1. */
   readonly rarityOf: (stem: string) => number
+  /** How much of the question a sentence says in other words. */
+  readonly meaningOf: (sentence: Sentence) => Meaning
   /** How well a stem stands for a term, 0 to 1, remembered. */
   readonly likenesses: ReadonlyMap<string, Map<string, number>>
 }
@@ -209,6 +249,8 @@ function featuresOf(sentence: Sentence, asked: Asked): Features {
     table: sentence.form === 'table' ? 1 : 0,
     short: sentence.words.length < 4 ? 1 : 0,
     long: Math.max(0, sentence.words.length - 40) / 100,
+    ...asked.meaningOf(sentence),
+    ...surroundingsOf(sentence, asked),
   }
   let plain = 0
   let plainMet = 0
@@ -393,7 +435,9 @@ function beside(sentence: Sentence, asked: Asked): number {
         ? /^,? (?:(?:is|was|are|were|became|as) )?(?:the|an?|our|his|her|their|its|my)(?: [\p{Ll}-]+,?){0,4} $/u.test(
             between,
           )
-        : /^(?:,| is| was| named| called|,? by name)? ?(?:Mr\. |Mrs\. |one )?$/.test(between)
+        : /^(?:,| is| was| named| called|,? by name|,? whose name (?:is|was)|['’]s name (?:is|was))? ?(?:Mr\. |Mrs\. |one )?$/.test(
+            between,
+          )
       best = Math.max(best, isApposed ? 1 : Math.abs(other - place) <= 4 ? 0.4 : 0)
     }
   }
@@ -428,6 +472,7 @@ function closeness(sentence: Sentence, terms: readonly Term[]): number {
 /** 0 to 1: the share of neighbouring terms of the question that are neighbours in the sentence too. */
 function pairsKept(sentence: Sentence, question: Question): number {
   if (question.pairs.length === 0) return 0
+  if (!question.pairs.some(([a, b]) => sentence.stems.has(a) && sentence.stems.has(b))) return 0
   const follows = new Set<string>()
   for (let place = 0; place < sentence.words.length; place++)
     for (let next = place + 1; next <= place + 3 && next < sentence.words.length; next++)
@@ -512,91 +557,4 @@ function typed(sentence: Sentence, asked: Asked): number {
       if (names.has(sentence.words[other]?.raw ?? '')) best = likeness
   }
   return best
-}
-
-const reasonPattern =
-  /\b(?:because|since|due to|so that|in order|reason|owing to|therefore|thus|for security|caused? by|causes?|occurs? when|happens? (?:when|because)|to (?:prevent|avoid|protect|ensure))\b/i
-
-/** 1 when the sentence holds the kind of thing asked for beyond what the question names itself, -1 when it does not, 0 when that cannot be told. */
-function fitOf(sentence: Sentence, { question, own }: Asked): number {
-  const text = sentence.text
-  switch (question.asks) {
-    case 'number': {
-      if (
-        sentence.words.some(
-          (word) => /^\p{N}/u.test(word.raw) && !own.has(word.raw.toLowerCase()) && !/^1[5-9]\d\d$/.test(word.raw),
-        )
-      )
-        return 1
-      return numberWordPattern.test(text.replaceAll(/\b(?:no|none|one|half|once|single|first|second|third)\b/gi, ''))
-        ? 0.8
-        : -1
-    }
-    case 'time': {
-      const years = text.match(/\b1[5-9]\d\d\b|\b20\d\d\b/g)?.filter((year) => !own.has(year)) ?? []
-      if (/\b(?:date|day)\b/i.test(question.text))
-        return /\d(?:st|nd|rd|th|d)?\s+(?:day\s+)?(?:of\s+)?[A-Z]|[a-z]\s+\d{1,2}(?:st|nd|rd|th)?\b/.test(text) &&
-          monthPattern.test(text)
-          ? 1
-          : years.length > 0
-            ? 0.4
-            : -1
-      if (years.length > 0 || monthPattern.test(text)) return 1
-      return /\b(?:day|night|morning|century|ago|yesterday|today|o'clock|when|after|before|if)\b/i.test(text)
-        ? -0.3
-        : -1
-    }
-    case 'name':
-      return namesIn(sentence, own).length > 0 ? 1 : -0.6
-    case 'place':
-      return /\b(?:in|at|from|of|to|near|off|on|for|upon)\s+(?:the\s+)?\p{Lu}\p{L}+/u.test(text) &&
-        namesIn(sentence, own).length > 0
-        ? 1
-        : -0.6
-    case 'occasion':
-      return /\b(?:when|if|whenever|once|after|before)\b/i.test(text) ? 1 : -0.5
-    case 'which':
-      return namesIn(sentence, own).length > 0 || codeIn(text, own) ? 0.6 : -0.2
-    case 'reason':
-      return reasonPattern.test(text) ? 1 : 0
-    default:
-      return 0
-  }
-}
-
-/** 0 to 1: how close the kind of thing asked for stands to a term of the question. */
-function fitCloseness(sentence: Sentence, { question, terms, own }: Asked): number {
-  if (question.asks === 'reason' || question.asks === 'occasion' || question.asks === 'which') return 0
-  const wanted = new Set(terms.map((term) => term.stem))
-  const names = question.asks === 'name' || question.asks === 'place' ? new Set(namesIn(sentence, own)) : undefined
-  let nearest = Infinity
-  const termPlaces = sentence.words.flatMap((word, place) => (wanted.has(word.stem) ? [place] : []))
-  for (const [place, word] of sentence.words.entries()) {
-    const isKind = names
-      ? names.has(word.raw)
-      : (/^\p{N}/u.test(word.raw) ||
-          monthPattern.test(word.raw) ||
-          (question.asks === 'number' && numberWordPattern.test(word.raw))) &&
-        !own.has(word.raw.toLowerCase())
-    if (isKind) for (const other of termPlaces) nearest = Math.min(nearest, Math.abs(place - other))
-  }
-  return nearest === Infinity ? 0 : 1 / (1 + nearest / 3)
-}
-
-/** True when a text names something in code quotes that the question does not. */
-function codeIn(text: string, own: ReadonlySet<string>): boolean {
-  return [...text.matchAll(/`([^`\s]+)`/g)].some((match) => !own.has((match[1] ?? '').toLowerCase()))
-}
-
-/** Capitalised words inside a sentence that the question does not hold. */
-function namesIn(sentence: Sentence, own: ReadonlySet<string>): string[] {
-  return sentence.words
-    .filter(
-      (word) =>
-        /^\p{Lu}[\p{L}'-]+/u.test(word.raw) &&
-        word.at > 0 &&
-        !own.has(word.raw.toLowerCase()) &&
-        !/[.?!]["'”)]*\s*$/.test(sentence.text.slice(0, word.at)),
-    )
-    .map((word) => word.raw)
 }

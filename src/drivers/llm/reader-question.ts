@@ -40,6 +40,10 @@ export interface Question {
 }
 
 const termsMax = 24
+/** A longer word is none that anyone searches for. */
+const termCharsMax = 64
+/** The words before a noun that tell whether it names the kind of answer. */
+const kindCharsMax = 120
 
 /** Reads a question. */
 export function parseQuestion(text: string): Question {
@@ -55,7 +59,8 @@ export function parseQuestion(text: string): Question {
     if (
       (stopWords.has(lower) && !isShouted(word.raw)) ||
       (lower.length === 1 && !/\p{N}/u.test(lower)) ||
-      questionNouns.has(lower)
+      questionNouns.has(lower) ||
+      lower.length > termCharsMax
     )
       continue
     if (before !== undefined && word.at - before.end <= 12) pairs.push([before.stem, word.stem])
@@ -65,7 +70,9 @@ export function parseQuestion(text: string): Question {
     const isName =
       /\p{N}/u.test(word.raw) ||
       isCode(word.raw) ||
-      (/^\p{Lu}/u.test(word.raw) && index > 0 && !/[.?!:]["'”)]*\s*$/.test(clean.slice(0, word.at)))
+      (/^\p{Lu}/u.test(word.raw) &&
+        index > 0 &&
+        !/[.?!:]["'”)]*\s*$/.test(clean.slice(Math.max(0, word.at - 20), word.at)))
     const weight = isName ? 1.35 : framingWords.has(word.stem) || isKindNoun(clean, word.at) ? 0.4 : 1
     terms.push({ raw: word.raw, stem: word.stem, weight, isName })
   }
@@ -93,8 +100,9 @@ function headOf(text: string, terms: readonly Term[]): string[] {
     /^(?:and |but )?(?:to |from |by |with )?(?:who|whom|whose)\s+(?:(?:is|are|was|were|did|does|has|had)\s+)?(.*)/i.exec(
       text,
     )?.[1]
+  const named = /\bnames? of (.*)/i.exec(text)?.[1]
   const words: string[] = []
-  for (const word of (counted ?? acted ?? owned ?? '').match(/[\p{L}\p{N}-]+/gu) ?? []) {
+  for (const word of (counted ?? acted ?? named ?? owned ?? '').match(/[\p{L}\p{N}-]+/gu) ?? []) {
     const lower = word.toLowerCase()
     if (/^(?:the|an?|of|its|his|her)$/.test(lower) && words.length === 0) continue
     const term = terms.find((each) => each.raw.toLowerCase() === lower)
@@ -109,10 +117,11 @@ const questionNouns = new Set(['much', 'many'])
 
 /** True for the noun after «which» or «what» («which island …»): it names the kind of answer, and seldom stands in it. */
 function isKindNoun(text: string, at: number): boolean {
+  const before = text.slice(Math.max(0, at - kindCharsMax), at)
   return (
-    /\b(?:which|what)\s+(?:[\p{Ll}]+\s+)?$/iu.test(text.slice(0, at)) &&
+    /\b(?:which|what)\s+(?:[\p{Ll}]+\s+)?$/iu.test(before) &&
     !/\b(?:which|what)\s+(?:is|are|was|were|do|does|did|has|have|had|can|could|will|would|must|should|happens?|happened|became|causes?)\s+$/i.test(
-      text.slice(0, at),
+      before,
     )
   )
 }

@@ -35,8 +35,24 @@ export interface Passage {
 const abbreviation =
   /(?:\b(?:Mr|Mrs|Ms|Messrs|Dr|Gen|Capt|Col|Lieut|St|No|Hon|Rev|Jr|Sr|vs|etc|viz|cf|e\.g|i\.e|p|pp|vol|fig|approx)|\b[A-Z])\.["'”)]*\s*$/
 
-/** Cuts a passage into sentences. */
+const cutPassages = new Map<string, Passage>()
+const cutPassagesMax = 600
+
+/** Cuts a passage into sentences. The same passage is looked at in every round of a turn, so what was cut is remembered. */
 export function toPassage(evidence: Evidence): Passage {
+  const key = `${evidence.path}\n${evidence.line}\n${evidence.heading}\n${evidence.text}`
+  let known = cutPassages.get(key)
+  if (known === undefined) {
+    if (cutPassages.size >= cutPassagesMax) cutPassages.clear()
+    cutPassages.set(key, (known = cut(evidence)))
+  }
+  const sentences: Sentence[] = []
+  const passage: Passage = { ...known, evidence, sentences }
+  for (const sentence of known.sentences) sentences.push({ ...sentence, passage })
+  return passage
+}
+
+function cut(evidence: Evidence): Passage {
   const sentences: Sentence[] = []
   const passage: Passage = {
     evidence,

@@ -8,8 +8,11 @@
 import type { LanguageModelV4CallOptions, LanguageModelV4FunctionTool } from '@ai-sdk/provider'
 import type { Step } from './reader-evidence.ts'
 import type { JsonSchema } from './reader-json.ts'
-import { stemmed, type Question } from './reader-question.ts'
+import { stemmed, type Question, type Term } from './reader-question.ts'
 import type { Ranking } from './reader-ranking.ts'
+import { relatedTo } from './reader-relations.ts'
+import { stem } from './reader-stem.ts'
+import { nearestTo } from './reader-vectors.ts'
 import { kinOf } from './reader-words.ts'
 
 /** A tool call the reader wants to make. */
@@ -134,10 +137,11 @@ export function firstSearches(questions: readonly Question[], tools: KnownTools)
   return searchesFor(queries, tools)
 }
 
-/** Where the evidence is thin: kin of the words not found, the words not found alone, pairs of words, and lines around the best hits. */
+/** Where the evidence is thin: words that may stand for those of the question, the words not found alone, pairs of words, and lines around the best hits. */
 export function furtherCalls(question: Question, ranking: Ranking, tools: KnownTools, round: number): Wish[] {
   if (round > 1) return []
   const queries: string[] = []
+  queries.push(...inOtherWords(question))
   const loose = question.terms.flatMap((term) => [term.raw, ...(term.isName ? [] : [...kinOf(term.stem)].slice(0, 4))])
   if (loose.length > question.terms.length) queries.push(loose.join(' '))
   const missing = ranking.missing.filter((term) => term.weight > 0.2)
@@ -145,6 +149,28 @@ export function furtherCalls(question: Question, ranking: Ranking, tools: KnownT
   for (const pair of question.pairs.slice(0, 3))
     if (question.terms.length > 2) queries.push(queryOf(question.terms.filter((term) => pair.includes(term.stem))))
   return [...searchesFor(queries, tools), ...readsAround(question, ranking, tools)]
+}
+
+/** Two queries with words that may stand for those of the question: beside them, and instead of them. */
+function inOtherWords(question: Question): string[] {
+  const others = question.terms.map((term) => ({ term, words: term.isName ? [] : othersFor(term) }))
+  if (others.every(({ words }) => words.length === 0)) return []
+  return [
+    others.flatMap(({ term, words }) => [term.raw, ...words.slice(0, 2)]).join(' '),
+    others.flatMap(({ term, words }) => (words.length === 0 ? [term.raw] : words.slice(0, 3))).join(' '),
+  ]
+}
+
+/** Words that may stand for a term, the likeliest first: alike by their vectors, more so where the relations know them too. */
+function othersFor(term: Term): string[] {
+  const related = relatedTo(term.raw)
+  const stems = new Set([term.stem])
+  return nearestTo(term.raw.toLowerCase())
+    .map(([word, likeness]) => ({ word, worth: likeness + 0.5 * (related.get(stem(word)) ?? 0) }))
+    .filter(({ worth }) => worth >= 0.6)
+    .toSorted((a, b) => b.worth - a.worth)
+    .filter(({ word }) => (stems.has(stem(word)) ? false : stems.add(stem(word))))
+    .map(({ word }) => word)
 }
 
 function queryOf(terms: readonly { readonly raw: string }[]): string {
