@@ -5,11 +5,25 @@
  */
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  chmodSync,
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  readdirSync,
+  rmSync,
+  statSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
 import { after, before, test } from 'node:test'
 import { setTimeout as pause } from 'node:timers/promises'
+import { stripVTControlCharacters } from 'node:util'
 import { loadCommand } from '../src/cli/commands.ts'
 import { parseCommandLine } from '../src/cli/options.ts'
 import { readSqliteStore } from '../src/drivers/store/sqlite-reader.ts'
@@ -56,6 +70,21 @@ before(() => {
     'stray.ts',
     "export default async (sys) => { void Promise.reject(new Error('stray')); await sys.sleep(60_000) }\n",
   )
+  file(
+    'deep.ts',
+    "import { readFileSync } from 'node:fs'\nconst load = (path) =>\n  readFileSync(path)\nexport default async (sys, input) => {\n  await sys.sleep(1)\n  return load(input)\n}\n",
+  )
+  file('exit.ts', 'export default async (sys) => { await sys.sleep(1); process.exit(0) }\n')
+  file('no-tool.ts', "export default async (sys) => sys.call('nosuch', {})\n")
+  file('exit-at-once.ts', 'process.exit(0)\n')
+  file('guest.ts', "export default async (sys, guest = 'nobody') => { await sys.sleep(1); return { guest } }\n")
+  file(
+    'finder.ts',
+    "export default async (sys, ms) => { await sys.sleep(ms); const hits = await sys.call('search', { query: 'survives keeper' }); return hits.map(({ path }) => path) }\n",
+  )
+  file('half.ts', "export default async function half(sys, ms) { await sys.sleep(ms); throw new Error('half way') }\n")
+  file('quick.ts', 'export default async function slow(sys, ms) { await sys.sleep(ms); return `quick ${ms}` }\n')
+  file('closed.law', '{"rules":[{"id":"no-search","effect":"deny","tool":"search","reason":"not in office hours"}]}')
   file('number.ts', 'export default 5\n')
   file('none.ts', 'export const x = 1\n')
   file('never.ts', 'await new Promise(() => {})\nexport default 1\n')
@@ -82,16 +111,18 @@ after(() => {
   rmSync(folder, { recursive: true, force: true })
 })
 
-function start(args: readonly string[], env: NodeJS.ProcessEnv = {}): Started {
+function start(args: readonly string[], env: NodeJS.ProcessEnv = {}, stdin?: string): Started {
   const child = spawn(process.execPath, [bin, ...args], {
     cwd: folder,
     env: { ...process.env, POLITY_STORE: '', POLITY_DEBUG: '', ...env },
-    stdio: ['ignore', 'pipe', 'pipe'],
+    stdio: [stdin === undefined ? 'ignore' : 'pipe', 'pipe', 'pipe'],
   })
+  child.stdin?.on('error', () => {}) // it may end before it has read everything
+  child.stdin?.end(stdin)
   let out = ''
   let err = ''
-  child.stdout.setEncoding('utf8').on('data', (text: string) => (out += text))
-  child.stderr.setEncoding('utf8').on('data', (text: string) => (err += text))
+  child.stdout?.setEncoding('utf8').on('data', (text: string) => (out += text))
+  child.stderr?.setEncoding('utf8').on('data', (text: string) => (err += text))
   const done = new Promise<Outcome>((resolve, reject) => {
     child.on('error', reject)
     child.on('close', (code) => {
@@ -105,6 +136,8 @@ function start(args: readonly string[], env: NodeJS.ProcessEnv = {}): Started {
 }
 
 const polity = (...args: string[]): Promise<Outcome> => start(args).done
+/** The same with something on stdin. */
+const fed = (stdin: string, ...args: string[]): Promise<Outcome> => start(args, {}, stdin).done
 
 /** Waits until `look` gives something. */
 async function until<T>(look: () => T | undefined | Promise<T | undefined>): Promise<T> {
@@ -131,28 +164,30 @@ async function listed(store: string, ...more: string[]): Promise<Listed> {
   return JSON.parse((await polity('ps', '--json', '--store', store, ...more)).out) as Listed
 }
 
-/** The pid of a process that is at its `sleep`, read here: a start of `polity ps` could take as long as the sleep. */
-function sleeping(store: string): Promise<number> {
-  return until(() => {
-    const path = join(folder, store)
-    if (!existsSync(path)) return undefined
+/** The pids of those that are at a `sleep` or a question, read here: a start of `polity ps` could take as long as the sleep. */
+function waiting(store: string): number[] {
+  const path = join(folder, store)
+  if (!existsSync(path)) return []
+  try {
+    const journal = readSqliteStore(path)
     try {
-      const journal = readSqliteStore(path)
-      try {
-        for (const { start, end } of journal.processes()) {
-          const last = journal.events(start.pid).at(-1)
-          if (end === undefined && last?.type === 'call-start' && last.call === 'sleep') return start.pid
-        }
-        return undefined
-      } finally {
-        journal.close()
-      }
-    } catch (error) {
-      // The store is only being made.
-      if (PolityError.isInstance(error)) return undefined
-      throw error
+      return [...journal.processes()].flatMap(({ start, end }) => {
+        const last = journal.events(start.pid).at(-1)
+        const waits = end === undefined && last?.type === 'call-start' && ['sleep', 'ask'].includes(last.call)
+        return waits ? [start.pid] : []
+      })
+    } finally {
+      journal.close()
     }
-  })
+  } catch (error) {
+    // The store is only being made.
+    if (PolityError.isInstance(error)) return []
+    throw error
+  }
+}
+
+function sleeping(store: string): Promise<number> {
+  return until(() => waiting(store)[0])
 }
 
 test('ask answers with places that can be opened, says what it does on stderr, and answers the same as JSON', async () => {
@@ -198,6 +233,60 @@ test('ask reads a single file, several sources at once, and says when there is n
   assert.match(none.out, /nothing/)
 })
 
+test('ask says of each part of a question that found nothing that it did, and cites what answers the others', async () => {
+  const question = 'What survives a kill -9, and who discovered penicillin, and when is a budget reserved?'
+  const [some, few, none] = await Promise.all([
+    polity('ask', question, '--in', 'docs', '--store', 'parts/1.db'),
+    polity('ask', question, '--in', 'docs', '--store', 'parts/2.db', '--readers', '2', '--json'),
+    polity('ask', 'Who painted the Mona Lisa, and who discovered penicillin?', '--in', 'docs', '--store', 'parts/3.db'),
+  ])
+  assert.match(some.out, /survives a kill -9\. \[docs\/store\.md:3\]\n.*\[docs\/budget\.md:3\]\n/, some.err)
+  assert.match(some.out, /\nI found nothing in these files that answers "Who discovered penicillin\?"\.\n$/)
+  const { output } = JSON.parse(few.out) as { output: { answer: string; found: boolean; unanswered: string[] } }
+  assert.equal(output.found, true)
+  assert.deepEqual(output.unanswered, ['Who discovered penicillin?', 'When is a budget reserved?'])
+  assert.match(
+    output.answer,
+    /I did not look for "When is a budget reserved\?": .* more parts than there are readers\.$/,
+  )
+  assert.equal(none.out, 'I found nothing in these files that answers the question.\n')
+})
+
+test('ask reads its question from a pipe or where `-` stands, and says what is left out of the index', async () => {
+  const folder = ['--in', 'mixed', '--store', 'piped/p.db']
+  mixedFolder()
+  const [piped, dash, empty, blank, long] = [
+    await fed('Who was the lighthouse keeper?\n', 'ask', ...folder),
+    await fed('Who was the lighthouse keeper?', 'ask', '-', '--json', ...folder),
+    await fed('', 'ask', '-', ...folder),
+    await fed(' \n', 'ask', ...folder),
+    await fed('why? '.repeat(20_000), 'ask', '-', ...folder),
+  ]
+  assert.match(piped.out, /Ingrid.*\[mixed\/keeper\.txt:1\]/, piped.err)
+  assert.match(piped.err, /reading mixed: 1 file, 41 B; 1 indexed in .*; left out: 2 binary, 1 over 16 MiB\n/)
+  const { output, sources } = JSON.parse(dash.out) as {
+    output: { answer: string; claims: { path: string }[] }
+    sources: { files: number; leftOut: { binary: number; tooLarge: number; unreadable: number } }
+  }
+  assert.match(output.answer, /\[mixed\/keeper\.txt:1\]/)
+  assert.equal(output.claims[0]?.path, 'mixed/keeper.txt')
+  assert.partialDeepStrictEqual(sources, { files: 1, leftOut: { binary: 2, tooLarge: 1, unreadable: 0 } })
+  for (const { code, err } of [empty, blank]) {
+    assert.equal(code, 2)
+    assert.match(err, /question on stdin is empty; expected: echo/)
+  }
+  assert.match(long.err, /question on stdin is larger than 65\.5 kB/)
+})
+
+/** A text, two binary files and one that is too large. */
+function mixedFolder(): void {
+  mkdirSync(join(folder, 'mixed'))
+  writeFileSync(join(folder, 'mixed/keeper.txt'), 'The lighthouse keeper was called Ingrid.\n')
+  for (const name of ['a.bin', 'b.bin']) writeFileSync(join(folder, 'mixed', name), new Uint8Array(300))
+  writeFileSync(join(folder, 'mixed/huge.txt'), '')
+  truncateSync(join(folder, 'mixed/huge.txt'), 17 * 1024 * 1024)
+}
+
 test('ask without a question answers one from its own docs', async () => {
   const { code, out, err } = await polity('ask', '--store', 'own.db')
   assert.equal(code, 0, err)
@@ -210,9 +299,10 @@ const refused: readonly (readonly [args: readonly string[], code: number, says: 
   [['nosuch'], 2, /no command "nosuch"/],
   [['trase', '1'], 2, /did you mean `polity trace`/],
   [['ask', ''], 2, /question is empty/],
+  [['ask', '-'], 2, /question on stdin is empty/],
   [['ask', 'q', '--in', 'nowhere'], 2, /no folder or file nowhere/],
   [['ask', 'q', '--in', 'empty'], 2, /empty holds no text files: it is empty/],
-  [['ask', 'q', '--in', 'binary'], 2, /no text files \(left out: 1 binary file\)/],
+  [['ask', 'q', '--in', 'binary'], 2, /no text files \(left out: 1 binary\)/],
   [['ask', 'q', '--in', 'binary/x.bin'], 2, /not a text file/],
   [['ask', 'q', '--model', 'nosuch/x'], 2, /@ai-sdk\/nosuch.*npm install/],
   [['ask', 'q', '--model', 'garbage'], 2, /provider\/model/],
@@ -230,9 +320,26 @@ const refused: readonly (readonly [args: readonly string[], code: number, says: 
   [['run', 'none.ts'], 2, /no default export \(it exports x\)/],
   [['run', 'number.ts'], 2, /is a number; expected a program/],
   [['run', 'never.ts'], 1, /waits for something that cannot come/],
-  [['run', 'syntax.ts'], 2, /does not load/],
-  [['run', 'boom.ts', '--store', 'e.db'], 1, /boom at night/],
-  [['run', 'stray.ts', '--store', 'f.db'], 1, /nothing waited for: stray/],
+  [['run', 'syntax.ts'], 2, /syntax\.ts does not load \(syntax\.ts:1\): /],
+  [['run', 'boom.ts', '--store', 'e.db'], 1, /process \d+ failed at boom\.ts:1:36: boom at night/],
+  [['run', 'deep.ts', 'nowhere', '--store', 'e2.db'], 1, /process \d+ failed at deep\.ts:3:3: ENOENT/],
+  [
+    ['run', 'stray.ts', '--store', 'f.db'],
+    4,
+    /nothing waited for at stray\.ts:1:\d+: stray\. Process 1 is stopped; .*resume 1 --store f\.db/,
+  ],
+  [
+    ['run', 'exit.ts', '--store', 'f2.db'],
+    4,
+    /ended the whole command with process\.exit\(0\).* Process 1 is stopped; .*resume 1 --store f2\.db/,
+  ],
+  [['run', 'no-tool.ts', '--store', 'f5.db'], 1, /process \d+ failed: process \d+ holds no tool "nosuch"/],
+  [['run', 'exit-at-once.ts', '--store', 'f3.db'], 1, /ended the whole command with process\.exit\(0\)/],
+  [
+    ['run', 'finder.ts', '1', '--in', 'docs', '--law', 'closed.law', '--store', 'f4.db'],
+    1,
+    /tool search is denied: rule no-search: not in office hours/,
+  ],
   [['ps', '--store', 'missing.db'], 2, /no store at missing\.db/],
   [['trace', 'x'], 2, /a pid is a whole number/],
   [['top', '--interval', '1'], 2, /at least 100 ms/],
@@ -298,6 +405,33 @@ test('run takes JSON or text and prints a text as it is, anything else as JSON',
   assert.partialDeepStrictEqual(JSON.parse(asJson.out), { state: 'done', output: 'plain' })
 })
 
+test('a program that is given no input has its own default, in the run, in its trace and in its replay', async () => {
+  const store = ['--store', 'guest.db']
+  const [none, nothing, json] = [
+    await polity('run', 'guest.ts', ...store),
+    await polity('run', 'guest.ts', 'null', ...store),
+    await fed('{"of":"honour"}', 'run', 'guest.ts', '-', ...store),
+  ]
+  assert.deepEqual(
+    [none, nothing, json].map(({ out }) => JSON.parse(out) as unknown),
+    [{ guest: 'nobody' }, { guest: null }, { guest: { of: 'honour' } }],
+  )
+  const pid = String((await listed('guest.db', '--all')).processes[0]?.pid)
+  assert.match((await polity('replay', pid, ...store)).out, /^same/)
+  assert.match((await polity('trace', pid, ...store)).out, /start guest\n/)
+  const fork = await polity('fork', pid, '--at', '0', ...store)
+  assert.deepEqual(JSON.parse(fork.out), { guest: 'nobody' })
+})
+
+test('what a program threw is shown whole where stacks are asked for, and with its place as JSON', async () => {
+  const [whole, json] = await Promise.all([
+    start(['run', 'deep.ts', 'nowhere', '--store', 'deep1.db'], { POLITY_DEBUG: '1' }).done,
+    polity('run', 'deep.ts', 'nowhere', '--store', 'deep2.db', '--json'),
+  ])
+  assert.match(whole.err, /Error: ENOENT[^\n]*\n(?: +at .*\n)* +at load \(.*deep\.ts:3:3\)/)
+  assert.equal((JSON.parse(json.out) as { place: string }).place, 'deep.ts:3:3')
+})
+
 test('a finished run can be listed, traced, replayed, forked and collected', async () => {
   const store = ['--store', 'life.db']
   const ran = await polity('run', 'slow.ts', '30', ...store)
@@ -350,8 +484,8 @@ test('a finished run can be listed, traced, replayed, forked and collected', asy
   assert.match(badFork.err, /takes a call from 0 to 2, not 99/)
   assert.deepEqual([badFork.code, ended.code, noPid.code], [2, 2, 2])
   const gc = await polity('gc', '--keep', '0', '--json', ...store)
-  // The origin of a fork stays as long as its journal is another's past.
-  assert.equal((JSON.parse(gc.out) as { removed: number }).removed, 1)
+  // The origin of a fork stays as long as its journal is another's past, and goes with the last fork.
+  assert.equal((JSON.parse(gc.out) as { removed: number }).removed, 2)
 })
 
 test('a program that changed is told to differ by replay', async () => {
@@ -406,6 +540,49 @@ test('a killed tree is resumed with its children, also by another folder’s com
   assert.deepEqual(JSON.parse(resumed.out), [1, 3000])
 })
 
+test('all that are stopped go on together: one that waits or fails keeps none of the others', async () => {
+  const store = ['--store', 'together.db']
+  const begin = async (words: readonly string[], nth: number): Promise<void> => {
+    const run = start(['run', ...words, ...store])
+    await until(() => (waiting('together.db').length === nth ? true : undefined))
+    run.kill('SIGKILL')
+    await run.done
+  }
+  // Each is killed at its sleep; the last has the name of the first in another file, so no kernel can have both.
+  const runs = [
+    ['slow.ts', '700'],
+    ['half.ts', '600'],
+    ['finder.ts', '650', '--in', 'docs'],
+    ['finder.ts', '550', '--in', 'one.txt'],
+    ['asker.ts'],
+    ['quick.ts', '500'],
+  ]
+  for (const [at, words] of runs.entries()) await begin(words, at + 1)
+  const stopped = (await listed('together.db')).processes.map(({ pid }) => pid)
+  assert.equal(stopped.length, 6)
+  const resumed = start(['resume', '--json', ...store])
+  const id = await until(() => /answer (\d+)/.exec(resumed.err())?.[1])
+  // While one waits for a person, the others come to their ends.
+  await until(() => (resumed.out().trim().split('\n').length === 4 ? true : undefined))
+  assert.equal((await polity('answer', id, 'red', ...store)).code, 0)
+  const { code, out, err } = await resumed.done
+  assert.equal(code, 1)
+  const ends = out
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line) as { pid: number; output?: unknown; error?: { message: string } })
+  const endOf = (at: number) => ends.find(({ pid }) => pid === stopped[at])
+  assert.match(JSON.stringify(endOf(0)?.output), /wait 700/)
+  assert.equal(endOf(1)?.error?.message, 'half way')
+  assert.deepEqual(endOf(2)?.output, ['store.md'])
+  assert.deepEqual(endOf(3)?.output, ['one.txt'])
+  assert.equal(endOf(4)?.output, 'red')
+  assert.equal(endOf(5)?.output, 'quick 500')
+  assert.equal(ends.at(-1)?.pid, stopped[5])
+  assert.match(err, new RegExp(`process ${stopped[5]} is resumed after the others`))
+  for (const pid of stopped) assert.match(err, new RegExp(`process ${pid} goes on`))
+})
+
 test('while a kernel has the store: runs are refused, and ps, top, trace, doctor and kill reach it', async () => {
   const store = ['--store', 'n.db']
   const run = start(['run', 'slow.ts', '60000', ...store])
@@ -423,6 +600,17 @@ test('while a kernel has the store: runs are refused, and ps, top, trace, doctor
   assert.equal(list.isOwned, true)
   assert.equal(list.processes[0]?.waiting, 'sleep')
   assert.equal((JSON.parse(top.out) as { cores: { id: string }[] }).cores[0]?.id, 'offline/reader')
+  const narrow = await piped(
+    `script -qec 'stty cols 60; "${process.execPath}" "${bin}" top --once --store n.db' /dev/null`,
+  )
+  if (narrow.code !== 127) {
+    const lines = stripVTControlCharacters(narrow.out).split(/\r?\n/)
+    assert.ok(
+      lines.every((line) => line.length <= 60),
+      narrow.out,
+    )
+    assert.match(lines.join(' '), /core offline\/reader: 0 busy, no limit, 0 waiting; 1 call, 0 refused, 0 failed/)
+  }
   assert.match(trace.out, /#1 sleep\(60000 ms\) = \?/)
   assert.match(doctor.out, /warn +owner +a kernel in process \d+/)
   const killed = await polity('kill', pid, '--reason', 'enough', ...store)
@@ -469,6 +657,107 @@ test('a run of a library is resumed with the file named, and killed where no ker
   assert.equal((await polity('resume', first, '--program', 'slow.ts', '--store', 'p.db')).code, 0)
   assert.equal((await polity('kill', second, '--store', 'p.db')).out, `killed ${second}\n`)
   assert.deepEqual((await listed('p.db')).processes, [])
+})
+
+test('a damaged store ends each command with 4 and its name, another file with 2, and the doctor says what is broken', async () => {
+  for (const n of ['1', '2', '3']) assert.equal((await polity('run', 'echo.ts', n, '--store', 'whole.db')).code, 0)
+  const size = statSync(join(folder, 'whole.db')).size
+  const whole = readFileSync(join(folder, 'whole.db'))
+  const looks = [['ps', '--all'], ['trace', '1'], ['kill', '1'], ['resume']]
+  const broken: readonly (readonly [name: string, bytes: Uint8Array, code: number, says: RegExp])[] = [
+    ['half.db', whole.subarray(0, size / 2), 4, /store .*half\.db is damaged/],
+    ['schema.db', scribbled(whole, 100, 300), 4, /store .*schema\.db is damaged/],
+    ['table.db', scribbled(whole, 8_192, 300), 4, /store .*table\.db is damaged/],
+    ['empty.db', whole.subarray(0, 0), 2, /no store at .*empty\.db: the file is empty/],
+  ]
+  for (const [name, bytes, code, says] of broken) {
+    writeFileSync(join(folder, name), bytes)
+    const [doctor, ...outcomes] = await Promise.all([
+      polity('doctor', '--store', name),
+      ...looks.map((words) => polity(...words, '--quiet', '--store', name)),
+    ])
+    for (const [at, outcome] of outcomes.entries()) {
+      const about = `${looks[at]?.join(' ')} on ${name}: ${outcome.err}`
+      assert.equal(outcome.code, code, about)
+      assert.match(outcome.err, says, about)
+      assert.equal(outcome.err.trim().split('\n').length, 1, about)
+    }
+    assert.equal(doctor.code, 1, doctor.out)
+    if (code === 4) assert.match(doctor.out, new RegExp(`fail .*\\n(?:.*\\n)*warn  remedy +keep a copy of ${name}`))
+  }
+})
+
+test('the doctor reads the journal to its end and names the row that is wrong', async () => {
+  const sound = await polity('doctor', '--store', 'whole.db')
+  assert.match(sound.out, /ok +journal +6 events of 3 processes, all of which can be read/)
+  const faults: readonly (readonly [sql: string, says: RegExp])[] = [
+    [
+      "UPDATE journal SET events = '{\"type' WHERE seq = 2",
+      /row 2 of the journal, of process 1, holds an event that is not JSON/,
+    ],
+    ["UPDATE journal SET events = x'07' WHERE seq = 2", /row 2 .* is not text/],
+    [
+      'UPDATE journal SET events = replace(events, \'"seq":2\', \'"seq":0\') WHERE seq = 2',
+      /holds event 0 after event 1/,
+    ],
+    ['UPDATE journal SET pid = 9 WHERE seq = 2', /of process 9, holds an event of process 1/],
+    ['DELETE FROM journal WHERE seq = 2', /the journal lacks 1 of the rows/],
+    ['DELETE FROM place WHERE seq = 2', /the index of places does not know 1 of its rows/],
+  ]
+  for (const [sql, says] of faults) {
+    copyFileSync(join(folder, 'whole.db'), join(folder, 'inner.db'))
+    const database = new DatabaseSync(join(folder, 'inner.db'))
+    database.exec(sql)
+    database.close()
+    const { code, out } = await polity('doctor', '--store', 'inner.db')
+    assert.equal(code, 1, sql + out)
+    assert.match(out, says)
+    assert.match(out, /warn +journal +\d+ events of .* can still be read/)
+  }
+})
+
+/** A copy in which some bytes are noise. */
+function scribbled(bytes: Uint8Array, from: number, count: number): Uint8Array {
+  const copy = Uint8Array.from(bytes)
+  for (let at = from; at < from + count; at++) copy[at] = (at * 2_654_435_761) >>> 24
+  return copy
+}
+
+test('a store that cannot be written is looked at as any other', { skip: process.platform === 'win32' }, async () => {
+  const place = join(folder, 'still')
+  mkdirSync(place)
+  const run = start(['run', 'slow.ts', '60000', '--store', 'still/killed.db'])
+  await sleeping('still/killed.db')
+  run.kill('SIGKILL')
+  await run.done
+  assert.equal((await polity('run', 'echo.ts', '1', '--store', 'still/closed.db')).code, 0)
+  for (const suffix of ['', '-wal']) copyFileSync(`${place}/killed.db${suffix}`, `${place}/log.db${suffix}`)
+  const looks = ['killed', 'closed', 'log'].flatMap((name) =>
+    ['ps --all', 'trace 1', 'run echo.ts'].map((look) => `${look} --store still/${name}.db`),
+  )
+  const script = looks.map((look) => `"${process.execPath}" "${bin}" ${look} 2>&1; echo "= $?"`).join('\n')
+  writeFileSync(join(folder, 'looks.sh'), `cd "${folder}"\n${script}\n`)
+  const mount = 'mount --bind still still && mount -o remount,ro,bind still'
+  // The superuser may write everywhere but on a mount that is read-only.
+  const isRoot = process.getuid?.() === 0
+  if (isRoot && (await piped(`unshare -m sh -c '${mount}'`)).code !== 0) return
+  if (!isRoot) {
+    for (const name of readdirSync(place)) chmodSync(join(place, name), 0o444)
+    chmodSync(place, 0o555)
+  }
+  const shown = await piped(isRoot ? `unshare -m sh -c '${mount} && sh looks.sh'` : 'sh looks.sh')
+  if (!isRoot) chmodSync(place, 0o755)
+  const codes = [...shown.out.matchAll(/^= (\d+)$/gm)].map(([, code]) => Number(code))
+  assert.deepEqual(codes, Array.from({ length: 3 }, () => [0, 0, 2]).flat(), shown.out)
+  assert.equal([...shown.out.matchAll(/#1 sleep\(60000 ms\) = \?/g)].length, 2)
+  assert.equal([...shown.out.matchAll(/cannot be opened for writing .* make it and its folder writable/g)].length, 3)
+})
+
+test('a Node that is too old is told what to type here', async () => {
+  const old = `data:text/javascript,Object.defineProperty(process,'versions',{value:{...process.versions,node:'20.1.0'}})`
+  const { code, err } = await piped(`"${process.execPath}" --import "${old}" "${bin}" run echo.ts`)
+  assert.equal(code, 2)
+  assert.match(err, /^polity: this is Node 20\.1\.0, and Node 24 or later is needed; .*`npx polity run …`.*\n$/)
 })
 
 test('help, version, a reader that goes away, and a Node that is too old', async () => {

@@ -7,9 +7,11 @@ import { dirname, join } from 'node:path'
 import { after, test } from 'node:test'
 import { promisify } from 'node:util'
 import fc from 'fast-check'
+import { contentWords } from '../src/agents/citations.ts'
 import { openFolderIndex, type FolderIndex, type FolderIndexOptions } from '../src/drivers/folder/folder-index.ts'
 import { cutPassages, passageBytesMax } from '../src/drivers/folder/passages.ts'
 import { folderTools, readLines, readLinesMax } from '../src/drivers/folder/tools.ts'
+import { spaced } from '../src/drivers/folder/segments.ts'
 import { searchWords } from '../src/drivers/folder/words.ts'
 
 const made: string[] = []
@@ -53,6 +55,53 @@ test('a search finds a stemmed word with its path, lines, heading and text', asy
   assert.equal(hit?.text, '## Budgets\n\nTokens are reserved before the call,\nand settled after it.')
   assert.ok((hit?.score ?? 0) > 0)
   index.close()
+})
+
+test('words of Japanese, Chinese and Thai are found in the middle of a line, among files of other scripts', async () => {
+  const { open } = await place({
+    'ja.md':
+      '# 灯台\n\n灯台の番人の名前は田中です。\n猫は夜、納屋で寝ます。\n予算は呼び出しの前に確保され、その後で精算されます。\n',
+    'zh.md': '# 灯塔\n\n灯塔看守人名叫英格丽德。\n北京是中国的首都。\n预算在调用之前预留。\n',
+    'th.txt': 'แมวนอนในยุ้งฉางตอนกลางคืน\n',
+    'en.md': '# Barn\n\nThe cat sleeps in the barn. Run it with Node.jsで.\n',
+    '納屋/memo.txt': 'empty\n',
+  })
+  const index = await open()
+  const asked: readonly (readonly [question: string, path: string])[] = [
+    ['猫はどこで寝ますか', 'ja.md'],
+    ['予算はいつ確保されますか？', 'ja.md'],
+    ['番人の名前', 'ja.md'],
+    ['谁是灯塔的看守人？', 'zh.md'],
+    ['中国的首都是哪里？', 'zh.md'],
+    ['预算什么时候预留？', 'zh.md'],
+    ['แมวนอนที่ไหน', 'th.txt'],
+    ['node js', 'en.md'],
+  ]
+  for (const [question, path] of asked) assert.equal((await index.search(question))[0]?.path, path, question)
+  const [hit] = await index.search('首都')
+  assert.match(hit?.text ?? '', /北京是中国的首都。/) // as it stands in the file
+  assert.deepEqual(new Set((await index.search('納屋')).map(({ path }) => path)), new Set(['ja.md', '納屋/memo.txt']))
+  assert.deepEqual(await index.search('東京'), [])
+  index.close()
+})
+
+test('a script without spaces is cut into words, and other text is left as it is', () => {
+  assert.deepEqual(searchWords('猫はどこで寝ますか'), ['猫', '寝'])
+  assert.deepEqual(searchWords('北京是中国的首都吗？'), ['北京', '中国', '首都'])
+  assert.deepEqual(searchWords('은행의 예산'), ['은행의', '예산']) // Korean has spaces
+  const latin = 'Größe, naïve “quotes” — and Ελληνικά.'
+  assert.equal(spaced(latin), latin)
+  assert.equal(spaced('Node.jsで動く').replaceAll(/\s+/g, ' '), 'Node.js で 動く ')
+  fc.assert(
+    fc.property(fc.string({ unit: 'binary' }), (text) => spaced(text).replaceAll(' ', '') === text.replaceAll(' ', '')),
+  )
+})
+
+test('a claim in a script without spaces is held against the signs of its lines', () => {
+  const cited = contentWords('猫は夜、納屋で寝ます。')
+  assert.ok([...contentWords('納屋にいる')].some((word) => cited.has(word)))
+  assert.ok(![...contentWords('予算の確保')].some((word) => cited.has(word)))
+  assert.deepEqual([...contentWords('The budget of 12')], ['budget', '12'])
 })
 
 test('a heading inside a code fence is no heading', async () => {

@@ -40,7 +40,17 @@ export function citation({ path, line, lineEnd }: Claim): string {
   return lineEnd > line ? `[${path}:${line}-${lineEnd}]` : `[${path}:${line}]`
 }
 
-/** Words that carry meaning: four letters or more, or digits. */
+/**
+ * Words that carry meaning: four letters or more, or digits. Of a script without spaces (Han, kana, Thai) two signs that
+ * stand together: a run of them is not a word.
+ */
 export function contentWords(text: string): Set<string> {
-  return new Set(Array.from(text.toLowerCase().matchAll(/[\p{L}]{4,}|\p{N}+/gu), ([word]) => word))
+  const words = new Set<string>()
+  for (const [run] of text.toLowerCase().matchAll(/[\p{L}\p{M}]{2,}|\p{N}+/gu)) {
+    if (UNSPACED.test(run)) for (let at = 0; at + 2 <= run.length; at++) words.add(run.slice(at, at + 2))
+    else if (run.length >= 4 || /\p{N}/u.test(run)) words.add(run)
+  }
+  return words
 }
+
+const UNSPACED = /\p{Script=Han}|\p{Script=Hiragana}|\p{Script=Katakana}|\p{Script=Thai}/u

@@ -13,9 +13,10 @@
  *   1. Every claim of the answer cites lines that exist and share content with it.
  *   2. Without such a claim, or a result of the calculator, `found` is false and the answer is one sentence without a
  *      citation.
+ *   3. A part of the question is answered, or a sentence without a citation says that it is not.
  */
 import { openContext } from '../kernel/context.ts'
-import { PolityError } from '../kernel/errors.ts'
+import { PolityError, messageOf } from '../kernel/errors.ts'
 import { defineProgram } from '../kernel/program.ts'
 import type { Json, Message, Sys } from '../kernel/types.ts'
 import type { Claim } from './citations.ts'
@@ -42,6 +43,8 @@ export interface Research {
   readonly found: boolean
   /** The parts into which it was split. */
   readonly questions: readonly string[]
+  /** Those of them that the answer does not answer, and says so. */
+  readonly unanswered: readonly string[]
 }
 
 export const notFound = 'I found nothing in these files that answers the question.'
@@ -90,27 +93,39 @@ export const research = defineProgram(
   'research',
   async (sys, { question, readers = 4, stepsMax }: ResearchInput): Promise<Research> => {
     const questions = await plan(sys, question, readers)
+    const read = questions.slice(0, Math.max(1, readers))
     const children = await Promise.all(
-      questions.map((part) =>
-        sys.spawn(reader, stepsMax === undefined ? { question: part } : { question: part, stepsMax }),
-      ),
+      read.map((part) => sys.spawn(reader, stepsMax === undefined ? { question: part } : { question: part, stepsMax })),
     )
-    const findings = await findingsOf(sys, children)
+    const ends = await Promise.allSettled(children.map((pid) => sys.wait<Finding & Json>(pid)))
+    const findings = ends.flatMap((end) => (end.status === 'fulfilled' ? [end.value] : []))
     const cited = findings.map((finding) => finding.claims).filter((claims) => claims.length > 0)
     const computed = findings.flatMap((finding) => finding.computed ?? [])
     const claims = cited.length > 1 ? await write(sys, question, cited) : (cited[0] ?? [])
     const lines = [...claims.map((claim) => `${claim.text} ${citation(claim)}`), ...computed]
-    return { answer: lines.length === 0 ? notFound : lines.join('\n'), claims, found: lines.length > 0, questions }
+    const unanswered = questions.filter((_, at) => !isAnswered(ends[at]))
+    // A reader that fails takes its part of the answer with it, not the others'; where they have none, so does the run.
+    const failed = ends.find((end) => end.status === 'rejected')
+    if (lines.length === 0 && failed !== undefined) throw failed.reason
+    if (lines.length === 0) return { answer: notFound, claims, found: false, questions, unanswered }
+    const gaps = questions.flatMap((part, at) => (isAnswered(ends[at]) ? [] : [gapOf(part, ends[at])]))
+    return { answer: [...lines, ...gaps].join('\n'), claims, found: true, questions, unanswered }
   },
 )
 
-/** A reader that fails takes its part of the answer with it, not the others'. If all fail, so does the run. */
-async function findingsOf(sys: Sys, children: readonly number[]): Promise<Finding[]> {
-  const ends = await Promise.allSettled(children.map((pid) => sys.wait<Finding & Json>(pid)))
-  const findings = ends.flatMap((end) => (end.status === 'fulfilled' ? [end.value] : []))
-  const [failed] = ends.flatMap((end) => (end.status === 'rejected' ? [end.reason as unknown] : []))
-  if (findings.length === 0 && failed !== undefined) throw failed
-  return findings
+type End = PromiseSettledResult<Finding>
+
+function isAnswered(end: End | undefined): boolean {
+  return end?.status === 'fulfilled' && (end.value.claims.length > 0 || end.value.computed !== null)
+}
+
+/** The sentence for a part that is not answered. It is no claim, so it cites nothing. */
+function gapOf(part: string, end: End | undefined): string {
+  const asked = JSON.stringify(part)
+  if (end === undefined) return `I did not look for ${asked}: the question has more parts than there are readers.`
+  return end.status === 'fulfilled'
+    ? `I found nothing in these files that answers ${asked}.`
+    : `I could not look for ${asked}: ${messageOf(end.reason).replace(/\.$/, '')}.`
 }
 
 async function plan(sys: Sys, question: string, readers: number): Promise<string[]> {
@@ -118,8 +133,11 @@ async function plan(sys: Sys, question: string, readers: number): Promise<string
     throw new PolityError('INVALID_ARGUMENT', 'research takes a question that is not empty')
   if (readers <= 1) return [question]
   const { text } = await sys.generate({ instructions: PLAN, prompt: question, schema: PLAN_SCHEMA })
-  return splitOf(text)?.slice(0, readers) ?? [question]
+  return splitOf(text) ?? [question]
 }
+
+/** A planner that finds more leaves the question whole too. */
+const PARTS_MAX = 32
 
 const PLAN_SCHEMA = {
   type: 'object',
@@ -133,7 +151,7 @@ function splitOf(text: string): string[] | undefined {
     const { questions } = JSON.parse(text) as { questions?: unknown }
     if (!Array.isArray(questions)) return undefined
     const parts = questions.filter((one): one is string => typeof one === 'string' && one.trim() !== '')
-    return parts.length === 0 ? undefined : parts
+    return parts.length === 0 || parts.length > PARTS_MAX ? undefined : parts
   } catch {
     // A planner that does not plan leaves the question whole.
     return undefined

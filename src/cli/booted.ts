@@ -9,15 +9,17 @@
  * Invariants
  *   B1. What can be wrong is found before the store is taken; the store is given up again when anything after fails.
  *   B2. A setup holds absolute paths, so a run can be resumed from any folder.
+ *   B3. Runs that can share a kernel do (crewsOf): one of them that waits or fails keeps none of the others waiting.
  */
 import { readFileSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
 import { boot, loadModel } from '../boot.ts'
+import { approvalKeyOf } from '../drivers/store/approval-key.ts'
 import { calculator } from '../drivers/calculator.ts'
-import type { LanguageModel, Store } from '../kernel/drivers.ts'
+import type { LanguageModel } from '../kernel/drivers.ts'
 import { PolityError, messageOf } from '../kernel/errors.ts'
 import type { Kernel, ModelOptions } from '../kernel/kernel.ts'
-import type { Budget, Json, Pid, ProcessStart, Program, Tool } from '../kernel/types.ts'
+import type { Budget, Json, Pid, ProcessStart, Program, Sys, Tool, ToolContext } from '../kernel/types.ts'
 import { parseLaw } from '../policy/law.ts'
 import { bytes } from './amounts.ts'
 import type { Context } from './command.ts'
@@ -35,44 +37,56 @@ export interface Booted {
   readonly sources: Sources | undefined
   /** Keeps the setup beside a run. */
   noteSetup(pid: Pid): void
+  /** What the program threw in that process, with its stack; undefined if it did not. */
+  thrownIn(pid: Pid): unknown
   /** Stops what runs, so that it can be resumed, and gives everything up. Safe to call twice. */
   close(): Promise<void>
 }
 
+/** What a run needs, but for the store and its folders. */
+export interface Plan {
+  /** Of a run that is in the store. */
+  readonly pid?: Pid
+  readonly main: Program<Json, Json>
+  readonly programs: readonly Program[]
+  readonly setup: Setup
+  /** Models that its programs and its setup name. */
+  readonly models: ReadonlyMap<string, LanguageModel>
+}
+
+/** A plan that could not be served, and why. */
+export interface Refusal {
+  readonly refused: unknown
+}
+
 export async function bootFor(context: Context, given: Setup, budget: Budget = {}): Promise<Booted> {
+  return bootOne(context, await planFor(given, budget))
+}
+
+/** The kernel for a run that is in the store: as its setup says, with what the command line says over it. */
+export async function bootAgain(context: Context, pid: Pid, over: Setup = {}, budget: Budget = {}): Promise<Booted> {
+  return bootOne(context, await planAgain(context, pid, over, budget))
+}
+
+async function bootOne(context: Context, plan: Plan): Promise<Booted> {
+  const [outcome] = await bootTogether(context, [plan])
+  if (isRefusal(outcome)) throw outcome.refused
+  return outcome as Booted
+}
+
+async function planFor(given: Setup, budget: Budget = {}): Promise<Plan> {
   const { main, programs } = await programsFor(given.program)
   if (given.law !== undefined) checkLaw(given.law)
   const setup = absolute({ ...given, model: given.model ?? (hasModel(main) ? undefined : modelDefault) })
   const names = namesOf(programs, setup.model)
   if (budget.usd !== undefined) checkPrice(names, setup)
-  const models: Record<string, LanguageModel | ModelOptions> = {}
-  for (const name of names) {
-    const model = await loadModel(name)
-    models[name] = setup.price === undefined || name === modelDefault ? model : { model, price: setup.price }
-  }
-  const store = await openStore(context.storePath)
-  let sources: Sources | undefined
-  try {
-    if (setup.in !== undefined) sources = await openSourcesFor(context, setup.in)
-    const tools = sources === undefined ? [] : [...sources.tools, calculator() as Tool]
-    const kernel = await boot({
-      store,
-      models,
-      ...(setup.model === undefined ? {} : { model: setup.model }),
-      ...(setup.law === undefined ? {} : { law: setup.law }),
-      programs,
-      tools: tools as readonly Tool[],
-    })
-    return booted(kernel, store, main, setup, sources)
-  } catch (error) {
-    sources?.close()
-    store.close()
-    throw error
-  }
+  const models = new Map<string, LanguageModel>()
+  for (const name of names) models.set(name, await loadModel(name))
+  return { main, programs, setup, models }
 }
 
-/** The kernel for a run that is in the store: as its setup says, with what the command line says over it. */
-export async function bootAgain(context: Context, pid: Pid, over: Setup = {}, budget: Budget = {}): Promise<Booted> {
+/** The plan of a run that is in the store. */
+export async function planAgain(context: Context, pid: Pid, over: Setup = {}, budget: Budget = {}): Promise<Plan> {
   const reader = readStore(context.storePath)
   let start: ProcessStart
   let setup: Setup | undefined
@@ -102,31 +116,152 @@ export async function bootAgain(context: Context, pid: Pid, over: Setup = {}, bu
       )
     }
   }
-  return bootFor(context, merged, budget)
+  return { ...(await planFor(merged, budget)), pid }
 }
 
-function booted(
-  kernel: Kernel,
-  store: Store,
-  main: Program<Json, Json>,
-  setup: Setup,
-  sources: Sources | undefined,
-): Booted {
-  let closing: Promise<void> | undefined
-  return {
-    kernel,
-    main,
-    setup,
-    sources,
-    noteSetup(pid) {
-      const value = JSON.stringify({ setup, at: kernel.info(pid).startedAt })
-      store.commit({ events: [], puts: [{ table: 'meta', key: setupKey(pid), value }] })
-    },
-    close() {
-      closing ??= kernel.close().finally(() => sources?.close())
-      return closing
-    },
+/**
+ * The plans by crews, each of which one kernel can serve: its plans have one law, one model for calls that name none and
+ * one price, and no two programs of one name from different files.
+ */
+export function crewsOf(plans: readonly Plan[]): readonly (readonly Plan[])[] {
+  const crews: { readonly terms: string; readonly files: Map<string, string | undefined>; readonly plans: Plan[] }[] =
+    []
+  for (const plan of plans) {
+    const { law, price, model, program } = plan.setup
+    const terms = JSON.stringify([law, price, model ?? [...plan.models.keys()][0]])
+    const names = plan.programs.map(nameOf)
+    let crew = crews.find(
+      (one) => one.terms === terms && names.every((name) => !one.files.has(name) || one.files.get(name) === program),
+    )
+    if (crew === undefined) crews.push((crew = { terms, files: new Map(), plans: [] }))
+    for (const name of names) crew.files.set(name, program)
+    crew.plans.push(plan)
   }
+  return crews.map((crew) => crew.plans)
+}
+
+/** One kernel for the plans of a crew. A plan whose folders cannot be read is refused, and the others are served. */
+export async function bootTogether(context: Context, plans: readonly Plan[]): Promise<readonly (Booted | Refusal)[]> {
+  const { setup } = plans[0] as Plan
+  const store = await openStore(context.storePath)
+  const opened = new Map<string, Sources | Refusal>()
+  const read = (): Sources[] => [...opened.values()].flatMap((one) => (isRefusal(one) ? [] : [one]))
+  try {
+    for (const {
+      setup: { in: paths },
+    } of plans) {
+      const key = JSON.stringify(paths)
+      if (paths === undefined || opened.has(key)) continue
+      opened.set(key, await openSourcesFor(context, paths).catch((error: unknown) => ({ refused: error })))
+    }
+    const sourcesOf = (plan: Plan | undefined) => opened.get(JSON.stringify(plan?.setup.in))
+    const refusals = plans.map(sourcesOf).filter(isRefusal)
+    if (refusals.length === plans.length) {
+      store.close()
+      return refusals
+    }
+    const thrown = new Map<Pid, unknown>()
+    const programs = new Map<string, Program>()
+    for (const { main, programs: own } of plans) {
+      for (const one of own)
+        if (!programs.has(nameOf(one))) programs.set(nameOf(one), one === main ? watched(one, thrown) : one)
+    }
+    const kernel = await boot({
+      store,
+      models: modelsOf(plans, setup),
+      ...(setup.model === undefined ? {} : { model: setup.model }),
+      ...(setup.law === undefined ? {} : { law: setup.law, approvalKey: approvalKeyOf(context.storePath) }),
+      programs: [...programs.values()],
+      tools: toolsOf(read(), (pid) => {
+        const root = rootIn(kernel, pid)
+        return sourcesOf(plans.find((plan) => plan.pid === root)) as Sources
+      }),
+    })
+    const close = closing(kernel, read())
+    return plans.map((plan) => {
+      const sources = sourcesOf(plan)
+      if (isRefusal(sources)) return sources
+      return {
+        kernel,
+        main: programs.get(nameOf(plan.main)) as Plan['main'],
+        setup: plan.setup,
+        sources,
+        noteSetup(pid) {
+          const value = JSON.stringify({ setup: plan.setup, at: kernel.info(pid).startedAt })
+          store.commit({ events: [], puts: [{ table: 'meta', key: setupKey(pid), value }] })
+        },
+        thrownIn: (pid) => thrown.get(pid),
+        close,
+      }
+    })
+  } catch (error) {
+    for (const sources of read()) sources.close()
+    store.close()
+    throw error
+  }
+}
+
+export function isRefusal(outcome: object | undefined): outcome is Refusal {
+  return outcome !== undefined && 'refused' in outcome
+}
+
+function closing(kernel: Kernel, sources: readonly Sources[]): () => Promise<void> {
+  let closed: Promise<void> | undefined
+  return () => (closed ??= kernel.close().finally(() => sources.forEach((one) => one.close())))
+}
+
+function modelsOf(plans: readonly Plan[], { price }: Setup): Record<string, LanguageModel | ModelOptions> {
+  const models: Record<string, LanguageModel | ModelOptions> = {}
+  for (const [name, model] of plans.flatMap((plan) => [...plan.models]))
+    models[name] = price === undefined || name === modelDefault ? model : { model, price }
+  return models
+}
+
+/** The tools of the folders; where there are several sets of them, each process has those of the run that it belongs to. */
+function toolsOf(all: readonly Sources[], sourcesOf: (pid: Pid) => Sources): readonly Tool[] {
+  const [first] = all
+  if (first === undefined) return []
+  if (all.length === 1) return [...first.tools, calculator() as Tool]
+  const own = first.tools.map((tool) => ({
+    ...tool,
+    execute(input: unknown, context: ToolContext) {
+      const mine = sourcesOf(context.pid).tools.find(({ name }) => name === tool.name) as Tool
+      return mine.execute(input, context)
+    },
+  }))
+  return [...own, calculator() as Tool]
+}
+
+function rootIn(kernel: Kernel, pid: Pid): Pid {
+  let root = pid
+  for (let parent = kernel.info(root).parent; parent !== null; parent = kernel.info(root).parent) root = parent
+  return root
+}
+
+/** The program, with a note of what it throws: a journal keeps the message of an error and not its stack. */
+function watched(program: Program, thrown: Map<Pid, unknown>): Program {
+  const note = (pid: Pid, error: unknown): void => void (thrown.size < THROWN_MAX && thrown.set(pid, error))
+  return Object.freeze({
+    ...program,
+    run(sys: Sys, input: unknown) {
+      try {
+        const output = program.run(sys, input)
+        // Beside the promise that the kernel waits for, so that nothing comes later than it would.
+        Promise.resolve(output).catch((error: unknown) => note(sys.pid, error))
+        return output
+      } catch (error) {
+        note(sys.pid, error)
+        throw error
+      }
+    },
+  })
+}
+
+/** Errors that are kept: a program may spawn itself, and fail, without end. */
+const THROWN_MAX = 1_000
+
+function nameOf({ name, version }: Program): string {
+  return `${name}@${version}`
 }
 
 async function programsFor(

@@ -11,6 +11,7 @@
  *   C2. What goes to stderr is for people; `--quiet` leaves only what went wrong.
  */
 import type { Clock } from '../kernel/clock.ts'
+import type { Pid } from '../kernel/types.ts'
 import type { Channel, StatusLine } from './terminal.ts'
 
 export interface Context {
@@ -20,11 +21,15 @@ export interface Context {
   readonly status: StatusLine
   readonly isJson: boolean
   readonly isQuiet: boolean
+  /** Stacks are shown: POLITY_DEBUG=1. */
+  readonly isDebug: boolean
   readonly clock: Clock
   /** Aborts with the first SIGINT, SIGTERM or SIGHUP; its reason is that name. */
   readonly interrupted: AbortSignal
   /** Path of the store as given or by default. */
   readonly storePath: string
+  /** Runs that this process has begun and that have not ended: if it ends before them, they can be resumed. */
+  readonly unfinished: Set<Pid>
   /** The command line that runs `polity` here, with the store where it is not the default one: `polity resume 17`. */
   commandLine(command: string): string
   /** A line for people, on stderr; not under `--quiet`. */

@@ -6,6 +6,7 @@
  *   F2. A question that waits is shown once, with the line that answers it; on a terminal it can be answered in place.
  */
 import { createInterface } from 'node:readline'
+import { inspect } from 'node:util'
 import type { ErrorData } from '../kernel/errors.ts'
 import { toErrorData } from '../kernel/errors.ts'
 import type { Kernel, Run } from '../kernel/kernel.ts'
@@ -14,6 +15,7 @@ import { costOf, duration, tokens } from './amounts.ts'
 import type { Booted } from './booted.ts'
 import type { Context } from './command.ts'
 import { describeCall } from './call-text.ts'
+import { placeOf } from './place.ts'
 import { exitCodeOfSignal, exitCodes, sentenceOfData } from './report.ts'
 import { oneLine } from './terminal.ts'
 
@@ -22,6 +24,8 @@ export type Ending =
   | {
       readonly state: 'failed' | 'killed' | 'stopped'
       readonly error: ErrorData
+      /** The line of the program at which it failed, where that is known. */
+      readonly place: string | undefined
       readonly usage: Usage
       readonly exitCode: number
     }
@@ -29,29 +33,67 @@ export type Ending =
 const QUESTIONS_LOOK_MS = 150
 const STATUS_LOOK_MS = 250
 
+/** A run and what it was booted with. */
+export interface Followed {
+  readonly booted: Booted
+  readonly run: Run
+}
+
 /** Waits for the end of a run and says on stderr how it goes. The kernel is closed when it returns. */
-export async function follow(context: Context, { kernel, close }: Booted, run: Run): Promise<Ending> {
+export async function follow(context: Context, booted: Booted, run: Run): Promise<Ending> {
+  const [ending] = await followAll(context, [{ booted, run }], () => {})
+  return ending as Ending
+}
+
+/**
+ * The same for runs of one kernel. `onEnd` hears of each when it has ended; of the last when the kernel is closed, so that
+ * who reads that the run is done finds the store free.
+ */
+export async function followAll(
+  context: Context,
+  all: readonly Followed[],
+  onEnd: (one: Followed, ending: Ending) => void,
+): Promise<readonly Ending[]> {
+  const [
+    {
+      booted: { kernel, close },
+    },
+  ] = all as readonly [Followed]
   const startedAt = context.clock.now()
-  const stopWatching = context.isQuiet || !context.err.isTerminal ? () => {} : watch(context, kernel, run, startedAt)
+  for (const { run } of all) context.unfinished.add(run.pid)
+  const runs = all.map(({ run }) => run)
+  const stopWatching = context.isQuiet || !context.err.isTerminal ? () => {} : watch(context, kernel, runs, startedAt)
   const stopAsking = showQuestions(context, kernel)
   const interrupt = (): void => void close()
   if (context.interrupted.aborted) interrupt()
   else context.interrupted.addEventListener('abort', interrupt, { once: true })
-  let ending: Ending
+  let left = all.length
+  const end = async (one: Followed): Promise<Ending> => {
+    const ending = await endingOf(context, one)
+    context.unfinished.delete(one.run.pid)
+    if (--left === 0) {
+      stopWatching()
+      stopAsking()
+      context.interrupted.removeEventListener('abort', interrupt)
+      context.status.clear()
+      await close()
+    }
+    tell(context, one.run, ending, context.clock.now() - startedAt)
+    onEnd(one, ending)
+    return ending
+  }
+  return Promise.all(all.map(end))
+}
+
+async function endingOf(context: Context, { booted, run }: Followed): Promise<Ending> {
   try {
     const value = await run.result
-    ending = { state: 'done', value, usage: run.usage, exitCode: exitCodes.done }
+    return { state: 'done', value, usage: run.usage, exitCode: exitCodes.done }
   } catch (error) {
-    ending = failed(context, run, toErrorData(error))
-  } finally {
-    stopWatching()
-    stopAsking()
-    context.interrupted.removeEventListener('abort', interrupt)
-    context.status.clear()
+    const thrown = booted.thrownIn(run.pid)
+    if (thrown !== undefined && context.isDebug) context.warn(inspect(thrown))
+    return failed(context, run, toErrorData(error), placeOf(thrown))
   }
-  await close()
-  tell(context, run, ending, context.clock.now() - startedAt)
-  return ending
 }
 
 /** The ending as `--json` shows it. */
@@ -60,11 +102,12 @@ export function endingJson(run: Run, ending: Ending): { readonly [key: string]: 
     pid: run.pid,
     state: ending.state,
     ...(ending.state === 'done' ? { output: ending.value } : { error: ending.error }),
+    ...(ending.state === 'done' || ending.place === undefined ? {} : { place: ending.place }),
     usage: ending.usage,
   }
 }
 
-function failed(context: Context, run: Run, error: ErrorData): Ending {
+function failed(context: Context, run: Run, error: ErrorData, place: string | undefined): Ending {
   const state = stateOf(run)
   const exitCode =
     state !== 'stopped'
@@ -72,7 +115,7 @@ function failed(context: Context, run: Run, error: ErrorData): Ending {
       : context.interrupted.aborted
         ? exitCodeOfSignal(context.interrupted.reason)
         : exitCodes.stopped
-  return { state, error, usage: run.usage, exitCode }
+  return { state, error, place, usage: run.usage, exitCode }
 }
 
 function stateOf(run: Run): 'failed' | 'killed' | 'stopped' {
@@ -95,7 +138,7 @@ function tell(context: Context, run: Run, ending: Ending, tookMs: number): void 
       )
   } else {
     context.warn(
-      `polity: process ${run.pid} ${ending.state === 'killed' ? 'was killed' : 'failed'}: ${sentenceOfData(ending.error)}`,
+      `polity: process ${run.pid} ${ending.state === 'killed' ? 'was killed' : 'failed'}${ending.place === undefined ? '' : ` at ${ending.place}`}: ${sentenceOfData(ending.error)}`,
     )
     context.note(err.paint('dim', `after ${duration(tookMs)}, ${cost}; see ${context.commandLine(`trace ${run.pid}`)}`))
   }
@@ -104,22 +147,23 @@ function tell(context: Context, run: Run, ending: Ending, tookMs: number): void 
 // ----------------------------------------------------------------------------------------------------------- progress
 
 /** One line that says what happens now; drawn again as things happen and as time goes by. */
-function watch(context: Context, kernel: Kernel, run: Run, startedAt: number): () => void {
+function watch(context: Context, kernel: Kernel, runs: readonly Run[], startedAt: number): () => void {
   const programs = new Map<number, string>()
-  const open = new Map<string, string>()
+  const open = runs.map(() => new Map<string, string>())
   let isOver = false
   let timer = context.clock.after(0, tick)
-  void (async () => {
-    for await (const event of run.events) hear(event)
-  })()
+  for (const [at, run] of runs.entries())
+    void (async () => {
+      for await (const event of run.events) hear(event, open[at] as Map<string, string>)
+    })()
 
-  function hear(event: RunEvent): void {
+  function hear(event: RunEvent, calls: Map<string, string>): void {
     if (event.type === 'process-start') programs.set(event.pid, event.program)
     if (event.type === 'call-start')
-      open.set(`${event.pid}.${event.n}`, `${programOf(event.pid)} ${describeCall(event.call, event.args, 60)}`)
-    if (event.type === 'call-end') open.delete(`${event.pid}.${event.n}`)
+      calls.set(`${event.pid}.${event.n}`, `${programOf(event.pid)} ${describeCall(event.call, event.args, 60)}`)
+    if (event.type === 'call-end') calls.delete(`${event.pid}.${event.n}`)
     if (event.type === 'process-end')
-      for (const key of open.keys()) if (key.startsWith(`${event.pid}.`)) open.delete(key)
+      for (const key of calls.keys()) if (key.startsWith(`${event.pid}.`)) calls.delete(key)
     draw()
   }
 
@@ -133,11 +177,14 @@ function watch(context: Context, kernel: Kernel, run: Run, startedAt: number): (
     if (isOver) return
     // Where somebody types an answer, nothing is drawn over it.
     if (canAnswerHere(context) && kernel.questions.length > 0) return context.status.clear()
-    // A parent that waits for its children says less than they do.
-    const calls = [...open.values()].filter((call) => !/ (?:wait|spawn)\(/.test(call))
-    const more = calls.length > 1 ? ` and ${calls.length - 1} more` : ''
+    const used = runs.reduce((sum, { usage }) => sum + usage.inputTokens + usage.outputTokens, 0)
+    const doing = runs.flatMap((run, at) => {
+      if (!context.unfinished.has(run.pid)) return []
+      return [`${runs.length > 1 ? `${run.pid} ` : ''}${nowOf(open[at] as Map<string, string>)}`]
+    })
+    const count = runs.length > 1 ? `${doing.length} of ${runs.length} go on, ` : ''
     context.status.show(
-      `${duration(context.clock.now() - startedAt)}, ${tokens(run.usage.inputTokens + run.usage.outputTokens)} tokens: ${calls.at(-1) ?? 'thinking'}${more}`,
+      `${count}${duration(context.clock.now() - startedAt)}, ${tokens(used)} tokens: ${doing.join(' | ')}`,
     )
   }
 
@@ -150,6 +197,12 @@ function watch(context: Context, kernel: Kernel, run: Run, startedAt: number): (
     isOver = true
     timer.cancel()
   }
+}
+
+/** The last of the calls that are open. A parent that waits for its children says less than they do. */
+function nowOf(open: ReadonlyMap<string, string>): string {
+  const calls = [...open.values()].filter((call) => !/ (?:wait|spawn)\(/.test(call))
+  return `${calls.at(-1) ?? 'thinking'}${calls.length > 1 ? ` and ${calls.length - 1} more` : ''}`
 }
 
 // ---------------------------------------------------------------------------------------------------------- questions
@@ -184,7 +237,7 @@ function showQuestions(context: Context, kernel: Kernel): () => void {
 }
 
 function canAnswerHere({ err }: Context): boolean {
-  return process.stdin.isTTY === true && err.isTerminal
+  return process.stdin.isTTY === true && !process.stdin.readableEnded && err.isTerminal
 }
 
 function questionText(context: Context, { id, pid, text, choices, detail }: Question, canAnswerHere: boolean): string {

@@ -4,15 +4,17 @@
  * Invariants
  *   M1. The process ends with a code of report.ts, after stdout and stderr took what was written to them.
  *   M2. The first signal asks the command to leave what runs resumable; the second, or GRACE_MS, ends the process.
- *   M3. A reader that went away (`polity trace 17 | head`) is no error.
+ *   M3. A process that ends before a run of it has ended says which, and how to resume it.
+ *   M4. A reader that went away (`polity trace 17 | head`) is no error.
  */
-import { readFileSync } from 'node:fs'
+import { readFileSync, writeSync } from 'node:fs'
 import { basename, join, relative, sep } from 'node:path'
 import { realClock } from '../kernel/clock.ts'
 import type { Command, Context } from './command.ts'
 import { commandNames, loadCommand, loadCommands } from './commands.ts'
 import { helpOf, overview } from './help.ts'
 import { nearest, parseCommandLine, usageError } from './options.ts'
+import { placeOf } from './place.ts'
 import { errorJson, exitCodeOf, exitCodeOfSignal, exitCodes, sentenceOf } from './report.ts'
 import { storePathDefault } from './store-file.ts'
 import { createStatusLine, openChannel } from './terminal.ts'
@@ -39,27 +41,44 @@ export async function main(words: readonly string[]): Promise<never> {
     return exitCodeOf(error)
   }
 
+  let context: Context | undefined
   const strayed = new Promise<number>((resolve) => {
     for (const event of ['uncaughtException', 'unhandledRejection'] as const) {
       process.on(event, (error: unknown) => {
         if (isDebug) console.error(error)
-        process.stderr.write(`polity: an error that nothing waited for: ${sentenceOf(error)}\n`)
-        resolve(exitCodes.failed)
+        const left = takeUnfinished(context)
+        const place = placeOf(error)
+        context?.status.clear()
+        process.stderr.write(
+          `polity: an error that nothing waited for${place === undefined ? '' : ` at ${place}`}: ${sentenceOf(error)}${left === undefined ? '' : ` ${left}`}\n`,
+        )
+        if (isJson) process.stdout.write(`${JSON.stringify({ error: errorJson(error) })}\n`)
+        resolve(left === undefined ? exitCodes.failed : exitCodes.stopped)
       })
     }
+  })
+  // Whoever ends this process leaves through here, a program's own `process.exit(0)` too: it must not look like success.
+  process.once('exit', (code) => {
+    const left = takeUnfinished(context)
+    context?.status.clear()
+    if (isLeaving) return left === undefined ? undefined : writeNow(2, `polity: ${left}\n`)
+    const said = `the program ended the whole command with process.exit(${code}); it has to return instead.${left === undefined ? '' : ` ${left}`}`
+    writeNow(2, `polity: ${said}\n`)
+    if (isJson) writeNow(1, `${JSON.stringify({ error: { code: 'PROGRAM_FAILED', message: said } })}\n`)
+    process.exitCode = left === undefined ? exitCodes.failed : exitCodes.stopped
   })
   // Nothing is left that could wake the command: an import of the user's that never settles.
   process.once('beforeExit', () => {
     process.stderr.write(
       'polity: the program waits for something that cannot come; look for an `await` that nothing ends.\n',
     )
-    process.exit(exitCodes.failed)
+    leave(exitCodes.failed)
   })
-  const done = run(words, interrupted, clock).catch(report)
+  const done = run(words, (given) => (context = contextOf({ ...given, interrupted, isDebug, clock }))).catch(report)
   return exit(await Promise.race([done, killed, strayed]))
 }
 
-async function run(words: readonly string[], interrupted: AbortSignal, clock: Context['clock']): Promise<number> {
+async function run(words: readonly string[], open: (given: Given) => Context): Promise<number> {
   const [name, ...rest] = words
   const out = openChannel(process.stdout)
   if (name === undefined) {
@@ -78,7 +97,7 @@ async function run(words: readonly string[], interrupted: AbortSignal, clock: Co
     return exitCodes.done
   }
   const { store, json, quiet } = given.values as { store: string | undefined; json: boolean; quiet: boolean }
-  return command.run(contextOf({ store, isJson: json, isQuiet: quiet, interrupted, clock }), given)
+  return command.run(open({ store, isJson: json, isQuiet: quiet }), given)
 }
 
 async function commandOf(name: string): Promise<Command> {
@@ -90,19 +109,20 @@ async function commandOf(name: string): Promise<Command> {
   )
 }
 
+interface Given {
+  readonly store: string | undefined
+  readonly isJson: boolean
+  readonly isQuiet: boolean
+}
+
 function contextOf({
   store,
   isJson,
   isQuiet,
+  isDebug,
   interrupted,
   clock,
-}: {
-  store: string | undefined
-  isJson: boolean
-  isQuiet: boolean
-  interrupted: AbortSignal
-  clock: Context['clock']
-}): Context {
+}: Given & Pick<Context, 'isDebug' | 'interrupted' | 'clock'>): Context {
   const out = openChannel(process.stdout)
   const err = openChannel(process.stderr)
   const status = createStatusLine(err, isQuiet)
@@ -118,9 +138,11 @@ function contextOf({
     status,
     isJson,
     isQuiet,
+    isDebug,
     clock,
     interrupted,
     storePath,
+    unfinished: new Set(),
     commandLine: (command) => `${nameHere()} ${command}${storeOption}`,
     note: (text) => isQuiet || warn(text),
     warn,
@@ -158,7 +180,7 @@ function listenToSignals(): { signal: AbortSignal; code: Promise<number> } {
     for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
       process.on(name, () => {
         // The reader of a second one is in a hurry.
-        if (controller.signal.aborted) process.exit(exitCodeOfSignal(name))
+        if (controller.signal.aborted) leave(exitCodeOfSignal(name))
         controller.abort(name)
         setTimeout(() => resolve(exitCodeOfSignal(name)), GRACE_MS).unref()
       })
@@ -167,11 +189,31 @@ function listenToSignals(): { signal: AbortSignal; code: Promise<number> } {
   return { signal: controller.signal, code }
 }
 
+/** Which runs of this process have not ended, and what to do: once, for whoever tells of it first. */
+function takeUnfinished(context: Context | undefined): string | undefined {
+  const [first, ...more] = context?.unfinished ?? []
+  if (context === undefined || first === undefined) return undefined
+  context.unfinished.clear()
+  const mended = context.interrupted.aborted ? 'go on with' : 'when that is mended, go on with'
+  return more.length === 0
+    ? `Process ${first} is stopped; ${mended}: ${context.commandLine(`resume ${first}`)}`
+    : `Processes ${[first, ...more.slice(0, -1)].join(', ')} and ${more.at(-1)} are stopped; ${mended}: ${context.commandLine('resume')}`
+}
+
+/** Where nothing is done later any more. */
+function writeNow(descriptor: number, text: string): void {
+  try {
+    writeSync(descriptor, text)
+  } catch {
+    // Nobody is left to be told.
+  }
+}
+
 function endQuietlyWithReader(): void {
   process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-    if (error.code === 'EPIPE') process.exit(exitCodes.done)
+    if (error.code === 'EPIPE') leave(exitCodes.done)
     process.stderr.write(`polity: stdout cannot be written: ${sentenceOf(error)}\n`)
-    process.exit(exitCodes.stopped)
+    leave(exitCodes.stopped)
   })
   process.stderr.on('error', () => {}) // nobody is left to be told
 }
@@ -181,5 +223,13 @@ async function exit(code: number): Promise<never> {
   await Promise.all(
     [process.stdout, process.stderr].map((stream) => new Promise<void>((resolve) => stream.write('', () => resolve()))),
   )
+  leave(code)
+}
+
+/** The only way out that is ours: one that a program takes by itself is told of. */
+function leave(code: number): never {
+  isLeaving = true
   process.exit(code)
 }
+
+let isLeaving = false

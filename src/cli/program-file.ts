@@ -9,12 +9,15 @@ import { basename, extname, resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { PolityError, messageOf } from '../kernel/errors.ts'
 import { defineProgram } from '../kernel/program.ts'
-import type { Program, Sys } from '../kernel/types.ts'
+import type { Program, Sys, Tool } from '../kernel/types.ts'
+import { placeOf } from './place.ts'
 
 export interface ProgramFile {
   readonly main: Program
   /** All programs that the file exports, `main` too. */
   readonly programs: readonly Program[]
+  /** Tools that the file exports, each by itself or in a list. */
+  readonly tools: readonly Tool[]
 }
 
 export async function loadProgramFile(path: string): Promise<ProgramFile> {
@@ -30,7 +33,8 @@ export async function loadProgramFile(path: string): Promise<ProgramFile> {
   try {
     exports = (await import(pathToFileURL(file).href)) as Readonly<Record<string, unknown>>
   } catch (error) {
-    throw wrong(`${path} does not load: ${messageOf(error)}`, error)
+    const place = placeOf(error)
+    throw wrong(`${path} does not load${place === undefined ? '' : ` (${place})`}: ${messageOf(error)}`, error)
   }
   const given = exports['default']
   if (given === undefined) {
@@ -45,12 +49,17 @@ export async function loadProgramFile(path: string): Promise<ProgramFile> {
     throw wrong(
       `the default export of ${path} is ${kindOf(given)}; expected a program made by defineProgram or defineAgent, or an async function (sys, input) => output`,
     )
-  return { main, programs: [...new Set([...programsOf(exports), main])] }
+  return { main, programs: [...new Set([...programsOf(exports), main])], tools: toolsOf(exports) }
 }
 
 /** The programs among the exports of a module. */
 export function programsOf(exports: Readonly<Record<string, unknown>>): Program[] {
   return Object.values(exports).filter(isProgram)
+}
+
+/** The tools among the exports of a module. */
+export function toolsOf(exports: Readonly<Record<string, unknown>>): Tool[] {
+  return Object.values(exports).flat().filter(isTool)
 }
 
 /** A journal finds its program by name, so a function without one is called as its file is. */
@@ -64,6 +73,13 @@ function isProgram(value: unknown): value is Program {
     Record<keyof Program, unknown>
   >
   return typeof name === 'string' && typeof version === 'string' && Array.isArray(tools) && typeof run === 'function'
+}
+
+function isTool(value: unknown): value is Tool {
+  const { name, inputSchema, execute } = (typeof value === 'object' && value !== null ? value : {}) as Partial<
+    Record<keyof Tool, unknown>
+  >
+  return typeof name === 'string' && typeof inputSchema === 'object' && typeof execute === 'function'
 }
 
 function kindOf(value: unknown): string {

@@ -2,7 +2,7 @@
  * Reports: from any error to one line for a person and one exit code for a script.
  *
  * Invariants
- *   E1. No stack is ever shown, unless POLITY_DEBUG=1.
+ *   E1. No stack is ever shown, unless POLITY_DEBUG=1; of one, the line of the user's that it begins at (place.ts).
  *   E2. What a person can do stands in the line: in the message, or as the error table has it.
  */
 import type { ErrorCode, ErrorData } from '../kernel/errors.ts'
@@ -23,10 +23,13 @@ export const exitCodes = {
 
 export const exitCodeMeanings: readonly (readonly [code: number, meaning: string])[] = [
   [exitCodes.done, 'done'],
-  [exitCodes.failed, 'the run failed or was killed; a replay differs; the doctor found a fault'],
-  [exitCodes.usage, 'wrong command line, configuration or input; nothing ran'],
+  [exitCodes.failed, 'the run failed or was killed; a replay differs; the doctor or lint found a fault'],
+  [exitCodes.usage, 'wrong command line, configuration or input, or a file that is not a store; nothing ran'],
   [exitCodes.locked, 'another process has the store open'],
-  [exitCodes.stopped, 'stopped by a fault of the store or the disk; what ran can be resumed'],
+  [
+    exitCodes.stopped,
+    'stopped by a fault of the store or the disk, by a program that left its journal or ended the whole command, or by an error that nothing waited for; what ran can be resumed',
+  ],
   [exitCodes.interrupted, 'interrupted (SIGINT); what ran can be resumed'],
   [exitCodes.terminated, 'terminated (SIGTERM; 129 for SIGHUP); what ran can be resumed'],
 ]
@@ -43,6 +46,8 @@ export function exitCodeOf(error: unknown): number {
   switch (error.code) {
     case 'STORE_LOCKED':
       return exitCodes.locked
+    case 'STORE_INVALID':
+      return isDamage(error) ? exitCodes.stopped : exitCodes.usage
     case 'STORE_FAILED':
     case 'KERNEL_CLOSED':
     case 'REPLAY_MISMATCH':
@@ -82,6 +87,12 @@ export function sentenceOfData({ code, message }: ErrorData): string {
 /** An error as JSON, for `--json`. */
 export function errorJson(error: unknown): { readonly code: string; readonly message: string } {
   return { code: PolityError.isInstance(error) ? error.code : 'FAILED', message: oneLine(messageOf(error)) }
+}
+
+/** True for a store that is damaged, in contrast to a file that is none. */
+export function isDamage(error: unknown): boolean {
+  if (!PolityError.isInstance(error) || error.code !== 'STORE_INVALID') return false
+  return (error.detail as { damaged?: unknown } | null | undefined)?.damaged === true
 }
 
 /** True when an error, or what caused it, is a full disk. */

@@ -14,14 +14,17 @@
  */
 import { createHash } from 'node:crypto'
 import { copyFileSync, mkdirSync, readdirSync, realpathSync, rmSync, statSync, utimesSync } from 'node:fs'
-import { basename, dirname, join, relative, resolve, sep } from 'node:path'
-import type { FolderIndex, IndexProgress, SearchHit } from '../drivers/folder/folder-index.ts'
+import { basename, dirname, join, resolve } from 'node:path'
+import type { FolderIndex, IndexProgress, IndexReport, SearchHit } from '../drivers/folder/folder-index.ts'
 import { openFolderIndex } from '../drivers/folder/folder-index.ts'
 import { folderTools, readLines } from '../drivers/folder/tools.ts'
+import type { SkipCounts } from '../drivers/folder/walk.ts'
+import { emptySkips } from '../drivers/folder/walk.ts'
 import type { Clock } from '../kernel/clock.ts'
 import { PolityError, messageOf } from '../kernel/errors.ts'
 import type { Tool } from '../kernel/types.ts'
 import { bytes, counted, duration } from './amounts.ts'
+import { fromHere } from './place.ts'
 import { isNoSpace } from './report.ts'
 
 export interface SourcesOptions {
@@ -35,11 +38,22 @@ export interface SourcesOptions {
 
 export interface Sources {
   readonly tools: readonly Tool[]
-  /** What was read and indexed, in a sentence. */
+  /** What was read, indexed and left out, in a sentence. */
   readonly summary: string
+  readonly report: SourcesReport
   /** A path of the tools as it can be opened from the working directory. */
   place(path: string): string
   close(): void
+}
+
+/** Of all folders and files together. */
+export interface SourcesReport {
+  readonly files: number
+  readonly bytes: number
+  /** Of them, those that were new or had changed. */
+  readonly indexed: number
+  /** Files that were not read, by reason. */
+  readonly leftOut: SkipCounts
 }
 
 interface Source {
@@ -63,9 +77,11 @@ export async function openSources(paths: readonly string[], options: SourcesOpti
     for (const { index } of sources) index.close()
     throw error
   }
+  const report = reportOf(sources)
   return {
     tools: toolsOf(sources) as unknown as readonly Tool[],
-    summary: summaryOf(sources, options.clock.now() - startedAt),
+    summary: summaryOf(sources, report, options.clock.now() - startedAt),
+    report,
     place(path) {
       const { source, inside } = sourceOf(sources, path) ?? {}
       return source === undefined || inside === undefined ? path : fromHere(join(source.folder, inside))
@@ -152,14 +168,8 @@ function emptySentence(shown: string, isFile: boolean, index: FolderIndex): stri
     return skips.tooLarge > 0
       ? `${shown} is larger than the 16 MiB that are read of one file`
       : `${shown} is not a text file; expected text, Markdown or source code`
-  const left = [
-    skips.binary > 0 ? counted(skips.binary, 'binary file') : '',
-    skips.tooLarge > 0 ? counted(skips.tooLarge, 'file over 16 MiB', 'files over 16 MiB') : '',
-    skips.hidden > 0 ? `${skips.hidden} hidden` : '',
-    skips.linkOutside > 0 ? counted(skips.linkOutside, 'link out of it', 'links out of it') : '',
-    skips.unreadable > 0 ? `${skips.unreadable} unreadable` : '',
-  ].filter((part) => part !== '')
-  return `${shown} holds no text files${left.length === 0 ? ': it is empty' : ` (left out: ${left.join(', ')})`}; --in names the folder to read`
+  const left = leftOutOf(skips, ['hidden'])
+  return `${shown} holds no text files${left === '' ? ': it is empty' : ` (left out: ${left})`}; --in names the folder to read`
 }
 
 function freeName(name: string, taken: ReadonlySet<string>): string {
@@ -168,13 +178,44 @@ function freeName(name: string, taken: ReadonlySet<string>): string {
   return free
 }
 
-function summaryOf(sources: readonly Source[], tookMs: number): string {
+/** What is left out, and how it is called. Hidden files are meant to be, and so are links to what is read anyway. */
+const leftOutNames: Readonly<Partial<Record<keyof SkipCounts, string>>> = {
+  binary: 'binary',
+  tooLarge: 'over 16 MiB',
+  unreadable: 'unreadable',
+  linkOutside: 'linked from elsewhere',
+  beyondLimit: 'beyond the first 200,000',
+}
+
+function leftOutOf(skips: SkipCounts, more: readonly (keyof SkipCounts)[] = []): string {
+  return [...(Object.keys(leftOutNames) as (keyof SkipCounts)[]), ...more]
+    .filter((reason) => skips[reason] > 0)
+    .map((reason) => `${skips[reason].toLocaleString('en-US')} ${leftOutNames[reason] ?? reason}`)
+    .join(', ')
+}
+
+function reportOf(sources: readonly Source[]): SourcesReport {
   const reports = sources.map(({ index }) => index.report())
-  const files = reports.reduce((sum, report) => sum + report.files, 0)
-  const size = reports.reduce((sum, report) => sum + report.bytes, 0)
-  const indexed = reports.reduce((sum, report) => sum + report.indexed, 0)
+  const sum = (count: (report: IndexReport) => number): number =>
+    reports.reduce((total, report) => total + count(report), 0)
+  const leftOut = emptySkips()
+  for (const reason of Object.keys(leftOut) as (keyof SkipCounts)[]) leftOut[reason] = sum(({ skips }) => skips[reason])
+  return {
+    files: sum(({ files }) => files),
+    bytes: sum((report) => report.bytes),
+    indexed: sum(({ indexed }) => indexed),
+    leftOut,
+  }
+}
+
+function summaryOf(
+  sources: readonly Source[],
+  { files, bytes: size, indexed, leftOut }: SourcesReport,
+  tookMs: number,
+): string {
   const names = sources.map(({ folder, file }) => fromHere(file === undefined ? folder : join(folder, file))).join(', ')
-  return `reading ${names}: ${counted(files, 'file')}, ${bytes(size)}${indexed === 0 ? '' : `; ${indexed} indexed in ${duration(tookMs)}`}`
+  const left = leftOutOf(leftOut)
+  return `reading ${names}: ${counted(files, 'file')}, ${bytes(size)}${indexed === 0 ? '' : `; ${indexed} indexed in ${duration(tookMs)}`}${left === '' ? '' : `; left out: ${left}`}`
 }
 
 // ---------------------------------------------------------------------------------------------------------- the tools
@@ -256,14 +297,6 @@ function inTurn(lists: readonly (readonly SearchHit[])[]): SearchHit[] {
   const turns: SearchHit[] = []
   for (let at = 0; lists.some((list) => at < list.length); at++) turns.push(...lists.flatMap((list) => list[at] ?? []))
   return turns
-}
-
-/** An absolute path as one would type it here. */
-function fromHere(path: string): string {
-  const near = relative(process.cwd(), path)
-  if (near === '') return '.'
-  const isFar = near.split(sep).filter((part) => part === '..').length > 2
-  return isFar ? path : near
 }
 
 function wrong(message: string, cause?: unknown): PolityError {

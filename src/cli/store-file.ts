@@ -63,7 +63,17 @@ export function readStore(path: string): StoreReader {
       `there is no store at ${path}: nothing has run here; \`polity ask\` and \`polity run\` make one, --store names another`,
     )
   }
-  return readSqliteStore(path)
+  try {
+    return readSqliteStore(path)
+  } catch (error) {
+    const cause = (error as { cause?: { errcode?: number; message?: string } }).cause
+    if ((cause?.errcode ?? 0) % 256 !== SQLITE_CANNOT_OPEN) throw error
+    throw new PolityError(
+      'CONFIG_INVALID',
+      `the store ${path} cannot be opened for reading (${cause?.message}); make it readable, or name another file with --store`,
+      { cause: error },
+    )
+  }
 }
 
 /** Whether a kernel has the store open, and the id of its operating-system process where that is known. */
@@ -99,6 +109,7 @@ function isLocked(path: string): boolean {
 }
 
 const SQLITE_BUSY = 5
+const SQLITE_CANNOT_OPEN = 14
 
 /** Asks the kernel that owns the store how things stand; undefined when it does not answer in time. */
 export async function askStatus(
@@ -107,7 +118,11 @@ export async function askStatus(
   waitMs = STATUS_WAIT_MS,
 ): Promise<Status | undefined> {
   const before = reader.status()
-  sendCommand(path, { command: 'status' })
+  try {
+    sendCommand(path, { command: 'status' })
+  } catch {
+    return undefined // a store that can only be read: its owner is not asked, and so does not answer
+  }
   for (let waited = 0; waited < waitMs; waited += STATUS_PAUSE_MS) {
     await pause(STATUS_PAUSE_MS)
     const status = reader.status()

@@ -14,9 +14,13 @@ import type { Context } from '../command.ts'
 import { defineCommand } from '../command.ts'
 import { follow } from '../follow.ts'
 import { budgetOf, budgetOptions, priceOf, priceOption, usageError } from '../options.ts'
-import { printRun } from '../output.ts'
+import { noteSources, printRun } from '../output.ts'
+import { isPiped, readStdin } from '../stdin.ts'
 
 const questionDefault = 'What survives a kill -9?'
+const QUESTION_BYTES_MAX = 65_536
+/** How long a question may take to come through a pipe that nothing was said about, ms. */
+const STDIN_WAIT_MS = 3_000
 
 export const ask = defineCommand({
   name: 'ask',
@@ -41,19 +45,18 @@ export const ask = defineCommand({
   },
   details:
     'The answer goes to stdout with path:line behind each claim; everything else goes to stderr. Every claim is checked against the lines it cites. ' +
-    'What the files do not answer is said so, and is no error. Without a question, one about Polity is answered from its own docs.',
+    'What the files do not answer is said so, and is no error. A question is also read from a pipe, and `-` waits for one on stdin. Without any, one about Polity is answered from its own docs.',
   examples: [
     'polity ask "What survives a kill -9?" --in docs',
+    'cat question.txt | polity ask - --in docs',
     'polity ask "Who signs the contract?" --in contracts --model openai/gpt-5 --price 1.25/10 --budget-usd 0.20',
   ],
   async run(context, { values, positionals }) {
-    const given = positionals.join(' ').trim()
-    if (positionals.length > 0 && given === '')
-      throw usageError('the question is empty; expected polity ask "<question>"')
     if (values.readers === 0) throw usageError('--readers takes a whole number of at least 1, not "0"')
-    const paths = values.in.length > 0 ? values.in : positionals.length === 0 ? ownDocs() : ['.']
-    const question = positionals.length === 0 ? questionDefault : given
-    if (positionals.length === 0) context.note(context.err.paint('bold', question))
+    const given = await questionOf(context, positionals)
+    const paths = values.in.length > 0 ? values.in : given === undefined ? ownDocs() : ['.']
+    const question = given ?? questionDefault
+    if (given === undefined) context.note(context.err.paint('bold', question))
     return answer(
       context,
       { model: values.model, price: priceOf(values.price), law: values.law, in: paths },
@@ -63,6 +66,33 @@ export const ask = defineCommand({
   },
 })
 
+/** The question as given: in words, or on stdin. Undefined where there is none. */
+async function questionOf(context: Context, words: readonly string[]): Promise<string | undefined> {
+  const isAsked = words.length === 1 && words[0] === '-'
+  const isGiven = words.length > 0 && !isAsked
+  if (!isGiven && !isAsked && !isPiped()) return undefined
+  const text = isGiven
+    ? words.join(' ')
+    : await readStdin(context, {
+        what: 'the question',
+        bytesMax: QUESTION_BYTES_MAX,
+        ...(isAsked ? {} : { waitMs: STDIN_WAIT_MS }),
+      })
+  // A pipe that nobody writes to, such as that of a build machine, asks nothing.
+  if (!isGiven && !isAsked && (text === undefined || text === '')) {
+    context.note('no question came on stdin, so this is one about Polity; `polity ask -` waits for yours')
+    return undefined
+  }
+  const question = text?.trim()
+  if (question === undefined || question === '')
+    throw usageError(
+      isGiven
+        ? 'the question is empty; expected polity ask "<question>"'
+        : 'the question on stdin is empty; expected: echo "<question>" | polity ask',
+    )
+  return question
+}
+
 async function answer(
   context: Context,
   setup: Setup,
@@ -70,7 +100,7 @@ async function answer(
   budget: ReturnType<typeof budgetOf>,
 ): Promise<number> {
   const booted: Booted = await bootFor(context, setup, budget)
-  if (booted.sources !== undefined) context.note(context.err.paint('dim', booted.sources.summary))
+  noteSources(context, booted)
   const input: Json = readers === undefined ? { question } : { question, readers }
   const run = booted.kernel.spawn(booted.main, input, { budget })
   booted.noteSetup(run.pid)

@@ -2,13 +2,15 @@
 import { accessSync, constants, existsSync, readdirSync, statSync, statfsSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { dirname, join, resolve } from 'node:path'
+import { sandboxSupport } from '../../drivers/sandbox/support.ts'
 import { providers } from '../../drivers/llm/provider.ts'
+import { checkStore } from '../../drivers/store/check.ts'
 import { messageOf } from '../../kernel/errors.ts'
 import { bytes, counted } from '../amounts.ts'
 import { modelDefault } from '../setup.ts'
 import type { Context } from '../command.ts'
 import { defineCommand } from '../command.ts'
-import { exitCodes } from '../report.ts'
+import { exitCodes, isDamage } from '../report.ts'
 import { ownerOf, readStore } from '../store-file.ts'
 import { wrap } from '../table.ts'
 import { oneLine } from '../terminal.ts'
@@ -45,10 +47,19 @@ export const doctor = defineCommand({
   usage: '',
   positionals: [0, 0],
   options: {},
-  details: 'Nothing is written, and no provider is called. Exit code 1 when a line says fail.',
+  details:
+    'Nothing is written, and no provider is called. The whole store is read to see whether it is damaged. Exit code 1 when a line says fail.',
   examples: ['polity doctor', 'polity doctor --json'],
   async run(context) {
-    const findings = [node(), sqlite(), ...(await store(context)), disk(context), ...models(), ...indexes(context)]
+    const findings = [
+      node(),
+      sqlite(),
+      ...(await store(context)),
+      disk(context),
+      ...models(),
+      ...indexes(context),
+      ...(await sandboxes()),
+    ]
     const style = { ok: 'green', warn: 'yellow', fail: 'red' } as const
     const room = Math.max(...findings.map(({ subject }) => subject.length))
     const lines = findings.map(({ level, subject, text }) => {
@@ -104,13 +115,21 @@ async function store(context: Context): Promise<Finding[]> {
     ]
   }
   try {
+    context.status.show(`reading ${storePath}`)
+    const damage = checked(context)
+    const isWhole = damage.every(({ level }) => level === 'ok')
     const reader = readStore(storePath)
     try {
       let ended = 0
       let open = 0
-      for (const { end } of reader.processes()) {
-        if (end === undefined) open++
-        else ended++
+      try {
+        for (const { end } of reader.processes()) {
+          if (end === undefined) open++
+          else ended++
+        }
+      } catch (error) {
+        if (isWhole) throw error
+        return damage
       }
       const { isOwned, pid } = ownerOf(storePath)
       const size = ['', '-wal'].reduce(
@@ -118,20 +137,20 @@ async function store(context: Context): Promise<Finding[]> {
         0,
       )
       const what = `${storePath}: ${bytes(size)}, ${counted(ended, 'process', 'processes')} ended, ${open} ${isOwned ? 'not ended' : 'stopped'}`
-      const findings: Finding[] = [{ level: 'ok', subject, text: what }]
+      const findings: Finding[] = [{ level: isWhole ? 'ok' : 'warn', subject, text: what }, ...damage]
       if (isOwned)
         findings.push({
           level: 'warn',
           subject: 'owner',
           text: `a kernel in process ${pid ?? 'unknown'} has the store open; runs here need another --store or its end`,
         })
-      else if (!canWrite(storePath))
+      else if (!canWrite(storePath) || !canWrite(dirname(resolve(storePath))))
         findings.push({
           level: 'fail',
           subject: 'owner',
-          text: `${storePath} cannot be written; give yourself the right to, or name another with --store <file>`,
+          text: `${storePath} and its folder can be looked at but not written; give yourself the right to, or name another with --store <file>`,
         })
-      else if (open > 0)
+      else if (open > 0 && isWhole)
         findings.push({
           level: 'warn',
           subject: 'stopped',
@@ -142,13 +161,35 @@ async function store(context: Context): Promise<Finding[]> {
       reader.close()
     }
   } catch (error) {
+    const isDamaged = isDamage(error)
     return [
-      {
-        level: 'fail',
-        subject,
-        text: `${messageOf(error)} Name another with --store <file>, or restore it from a backup.`,
-      },
+      { level: 'fail', subject, text: `${messageOf(error)}${isDamaged ? '' : ' Name another with --store <file>.'}` },
+      ...(isDamaged ? [remedy(context)] : []),
     ]
+  } finally {
+    context.status.clear()
+  }
+}
+
+/** Whether the store is whole, from its first page to its last event. */
+function checked(context: Context): Finding[] {
+  const { faults, more, events, processes } = checkStore(context.storePath)
+  const readable = `${counted(events, 'event')} of ${counted(processes, 'process', 'processes')}`
+  if (faults.length === 0) return [{ level: 'ok', subject: 'journal', text: `${readable}, all of which can be read` }]
+  return [
+    ...faults.map((text) => ({ level: 'fail', subject: 'damage', text }) as const),
+    ...(more === 0 ? [] : [{ level: 'fail', subject: 'damage', text: `and ${counted(more, 'more fault')}` } as const]),
+    { level: 'warn', subject: 'journal', text: `${readable} can still be read` },
+    remedy(context),
+  ]
+}
+
+function remedy({ storePath, commandLine }: Context): Finding {
+  const files = `${storePath} and, where there is one, ${storePath}-wal`
+  return {
+    level: 'warn',
+    subject: 'remedy',
+    text: `keep a copy of ${files}; then restore a backup, or go on with another --store. What is left may show with: ${commandLine('ps --all')}`,
   }
 }
 
@@ -233,4 +274,14 @@ function canWrite(path: string): boolean {
   } catch {
     return false
   }
+}
+
+/** Whether code actions have their walls here; without them they are refused. */
+async function sandboxes(): Promise<Finding[]> {
+  const levels = await sandboxSupport()
+  return levels.map(({ language, isAvailable, reason }) => ({
+    level: isAvailable ? 'ok' : 'warn',
+    subject: language,
+    text: reason,
+  }))
 }

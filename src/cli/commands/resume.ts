@@ -1,10 +1,12 @@
 /** `polity resume [pid]`: goes on with what was interrupted, from where its journal ends. */
 import type { Pid } from '../../kernel/types.ts'
-import { bootAgain } from '../booted.ts'
+import type { Booted, Plan } from '../booted.ts'
+import { bootAgain, bootTogether, crewsOf, isRefusal, planAgain } from '../booted.ts'
 import { rootOf, startOf } from '../setup.ts'
 import type { Context } from '../command.ts'
 import { defineCommand } from '../command.ts'
-import { follow } from '../follow.ts'
+import type { Followed } from '../follow.ts'
+import { followAll } from '../follow.ts'
 import { pidOf } from '../options.ts'
 import { printRun } from '../output.ts'
 import { exitCodeOf, exitCodes, sentenceOf } from '../report.ts'
@@ -24,48 +26,106 @@ export const resume = defineCommand({
     model: { kind: 'text', value: 'provider/model', help: 'another model, for calls that it has not made yet' },
   },
   details:
-    'A run lives its journal again without any effect, and then goes on. The store remembers program, model, law and folders of every run of this command line.',
+    'A run lives its journal again without any effect, and then goes on. The store remembers program, model, law and folders of every run of this command line. ' +
+    'Without a pid all that are stopped go on together; one that fails stops no other, and the exit code is the largest of theirs. With --json each has a line of its own then.',
   examples: ['polity resume 17', 'polity resume', 'polity resume 17 --program clerk.ts'],
   async run(context, { values, positionals }) {
-    const pids = positionals.length === 0 ? stoppedRoots(context) : [rootPid(context, pidOf(positionals[0]))]
+    const over = { program: values.program, model: values.model }
+    if (positionals.length > 0) {
+      const pid = rootPid(context, pidOf(positionals[0]))
+      const booted = await bootAgain(context, pid, over)
+      return resumeCrew(context, new Map([[pid, booted]]), over, (error) => {
+        throw error
+      })
+    }
+    const pids = stoppedRoots(context)
     if (pids.length === 0) {
       context.note('no process is stopped')
       if (context.isJson) context.result('', [])
       return exitCodes.done
     }
-    let exitCode: number = exitCodes.done
-    // One after the other: each has its own program, model and law.
-    for (const pid of pids) {
-      const code = await resumeOne(context, pid, { program: values.program, model: values.model }).catch(
-        (error: unknown) => {
-          if (pids.length === 1) throw error
-          // One that cannot go on does not keep the others waiting.
-          context.warn(`polity: process ${pid} is not resumed: ${sentenceOf(error)}`)
-          return exitCodeOf(error)
-        },
-      )
-      if (code !== exitCodes.done) exitCode = code
-      if (context.interrupted.aborted) break
-    }
-    return exitCode
+    return resumeAll(context, pids, over)
   },
 })
 
-async function resumeOne(
-  context: Context,
-  pid: Pid,
-  over: { program: string | undefined; model: string | undefined },
-): Promise<number> {
-  const booted = await bootAgain(context, pid, over)
-  try {
-    booted.kernel.resume(pid)
-    const resumed = booted.kernel.run(pid)
-    if (over.program !== undefined || over.model !== undefined) booted.noteSetup(pid)
-    context.note(context.err.paint('dim', `process ${pid} goes on`))
-    return printRun(context, booted, resumed, await follow(context, booted, resumed))
-  } finally {
-    await booted.close()
+interface Over {
+  readonly program: string | undefined
+  readonly model: string | undefined
+}
+
+/** All of them, together where one kernel can serve them; one that cannot go on keeps none of the others waiting. */
+async function resumeAll(context: Context, pids: readonly Pid[], over: Over): Promise<number> {
+  let exitCode: number = exitCodes.done
+  const refuse = (error: unknown, pid: Pid): void => {
+    if (context.isDebug) console.error(error)
+    context.warn(`polity: process ${pid} is not resumed: ${sentenceOf(error)}`)
+    exitCode = Math.max(exitCode, exitCodeOf(error))
   }
+  const plans: Plan[] = []
+  for (const pid of pids) {
+    try {
+      plans.push(await planAgain(context, pid, over))
+    } catch (error) {
+      refuse(error, pid)
+    }
+  }
+  const crews = crewsOf(plans)
+  for (const crew of crews.slice(1)) {
+    const who = listed(crew.map((plan) => plan.pid as Pid))
+    context.note(`${who} resumed after the others: another law, model or price, or another program of the same name`)
+  }
+  for (const crew of crews) {
+    const pidsOfCrew = crew.map((plan) => plan.pid as Pid)
+    if (context.interrupted.aborted) {
+      context.warn(`${listed(pidsOfCrew)} stopped still; go on with: ${context.commandLine('resume')}`)
+      continue
+    }
+    const booted = new Map<Pid, Booted>()
+    for (const [at, outcome] of (await bootTogether(context, crew)).entries()) {
+      if (isRefusal(outcome)) refuse(outcome.refused, pidsOfCrew[at] as Pid)
+      else booted.set(pidsOfCrew[at] as Pid, outcome)
+    }
+    exitCode = Math.max(exitCode, await resumeCrew(context, booted, over, refuse))
+  }
+  return exitCode
+}
+
+/** Runs of one kernel, side by side. The kernel is closed when it returns. */
+async function resumeCrew(
+  context: Context,
+  booted: ReadonlyMap<Pid, Booted>,
+  over: Over,
+  refuse: (error: unknown, pid: Pid) => void,
+): Promise<number> {
+  const [first] = booted.values()
+  if (first === undefined) return exitCodes.done
+  try {
+    const runs: Followed[] = []
+    for (const [pid, one] of booted) {
+      try {
+        one.kernel.resume(pid)
+        runs.push({ booted: one, run: one.kernel.run(pid) })
+      } catch (error) {
+        refuse(error, pid)
+        continue
+      }
+      if (over.program !== undefined || over.model !== undefined) one.noteSetup(pid)
+      context.note(context.err.paint('dim', `process ${pid} goes on`))
+    }
+    if (runs.length === 0) return exitCodes.done
+    const endings = await followAll(context, runs, ({ booted: one, run }, ending) =>
+      printRun(context, one, run, ending),
+    )
+    return Math.max(...endings.map((ending) => ending.exitCode))
+  } finally {
+    await first.close()
+  }
+}
+
+/** process 3 is, processes 3, 5 and 8 are */
+function listed(pids: readonly Pid[]): string {
+  if (pids.length === 1) return `process ${pids[0]} is`
+  return `processes ${pids.slice(0, -1).join(', ')} and ${pids.at(-1)} are`
 }
 
 /** Resuming a child alone would leave its parent waiting for ever, so the run it belongs to is resumed. */

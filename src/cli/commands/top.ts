@@ -7,14 +7,15 @@
 import type { Context } from '../command.ts'
 import { defineCommand } from '../command.ts'
 import { counted, duration, tokens, usd } from '../amounts.ts'
+import type { CoreInfo } from '../../kernel/kernel.ts'
 import type { ProcessList } from '../process-list.ts'
 import { listProcesses } from '../process-list.ts'
 import { processTable } from '../process-table.ts'
 import { usageError } from '../options.ts'
 import { exitCodes } from '../report.ts'
 import { readStore } from '../store-file.ts'
-import { cut } from '../table.ts'
-import { enterScreen } from '../terminal.ts'
+import { cut, wrap } from '../table.ts'
+import { enterScreen, oneLine } from '../terminal.ts'
 
 const INTERVAL_MS_DEFAULT = 1_000
 const INTERVAL_MS_MIN = 100
@@ -105,6 +106,11 @@ function pause(context: Context, ms: number, left: AbortSignal = context.interru
   })
 }
 
+/** A core that serves any number at once says so with the largest number there is. */
+function slotsOf({ inFlight, slots }: CoreInfo): string {
+  return slots >= Number.MAX_SAFE_INTEGER ? `${inFlight} busy, no limit` : `${inFlight} of ${slots} busy`
+}
+
 /** The lines of one picture; the table is cut to the rows that are left. */
 function picture({ out, clock }: Context, list: ProcessList, rows = Infinity): string[] {
   const now = clock.now()
@@ -113,6 +119,8 @@ function picture({ out, clock }: Context, list: ProcessList, rows = Infinity): s
     ? 'no kernel'
     : `kernel in process ${list.owner ?? '?'}${list.isAnswered ? '' : ' (does not answer)'}`
   const ended = list.endedLeftOut + list.processes.filter((info) => info.endedAt !== null).length
+  const width = out.isTerminal ? out.columns : Infinity
+  // Lines of ours go on in the next where they do not fit; a question, which may be long, is cut.
   const head = [
     `${out.paint('bold', 'polity')}  ${list.store}  ${owner}`,
     `${count('running')} running, ${count('stopped')} stopped, ${ended} ended; ${tokens(list.total.tokens)} tokens, ${usd(list.total.usd)} in all`,
@@ -121,13 +129,17 @@ function picture({ out, clock }: Context, list: ProcessList, rows = Infinity): s
         core.requestsPerMinute === null ? '' : `${core.requestsPerMinute}/min`,
         core.tokensPerMinute === null ? '' : `${tokens(core.tokensPerMinute)} tok/min`,
       ].filter((one) => one !== '')
-      return `core ${core.id}: ${core.inFlight} of ${core.slots} busy, ${core.waiting} waiting; ${counted(core.admitted, 'call')}, ${core.refused} refused, ${core.failed} failed${core.open ? ', BREAKER OPEN' : ''}${limits.length === 0 ? '' : `; ${limits.join(', ')}`}`
+      return `core ${core.id}: ${slotsOf(core)}, ${core.waiting} waiting; ${counted(core.admitted, 'call')}, ${core.refused} refused, ${core.failed} failed${core.open ? ', BREAKER OPEN' : ''}${limits.length === 0 ? '' : `; ${limits.join(', ')}`}`
     }),
-    ...list.questions.map(
-      (question) =>
-        `question ${question.id} of process ${question.pid} waits ${duration(now - question.askedAt)}: ${question.text}`,
-    ),
-  ].map((line, at) => (at === 0 ? line : cut(line, out.columns)))
+  ]
+    .flatMap((line) => wrap(line, width).split('\n'))
+    .concat(
+      list.questions.map(
+        ({ id, pid, askedAt, text }) =>
+          `question ${id} of process ${pid} waits ${duration(now - askedAt)}: ${oneLine(text)}`,
+      ),
+    )
+    .map((line) => cut(line, width))
   const body = list.processes.length === 0 ? ['no process runs or is stopped'] : processTable(list.processes, out, now)
   const room = rows - head.length - 3
   const shown =

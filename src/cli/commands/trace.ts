@@ -205,7 +205,7 @@ function eventText({ out }: Context, event: JournalEvent, room: number): string 
       return out.paint(
         'bold',
         shortened(
-          `start ${oneLine(event.program)}${event.forkOf === null ? '' : ` (fork of ${event.forkOf.pid})`} ${oneLine(JSON.stringify(event.input))}`,
+          `start ${oneLine(event.program)}${event.forkOf === null ? '' : ` (fork of ${event.forkOf.pid})`} ${event.input === undefined ? '' : oneLine(JSON.stringify(event.input))}`.trimEnd(),
           room,
         ),
       )
@@ -224,10 +224,16 @@ function eventText({ out }: Context, event: JournalEvent, room: number): string 
       return shortened(`mail from ${event.mail.from}: ${oneLine(JSON.stringify(event.mail.body))}`, room)
     case 'process-rewind':
       return `back to the snapshot of call #${event.n}`
+    case 'call-reserve':
+      return `#${event.n} is tried again: ${event.reserved.tokens} tokens set aside`
+    case 'call-wait':
+      return `#${event.n} waits for ${event.core}`
+    case 'call-sent':
+      return `#${event.n} has its turn`
     default:
       throw new PolityError(
         'STORE_INVALID',
-        `the journal holds an event of an unknown kind, ${event.type}; a later version of Polity made it (${duration(event.at)})`,
+        `the journal holds an event of an unknown kind, ${(event as JournalEvent).type}; a later version of Polity made it (${duration((event as JournalEvent).at)})`,
       )
   }
 }

@@ -16,7 +16,7 @@
  *   F2. A hit's text is what stands in the file now: a hit in a file that changed since is indexed again before it is returned.
  *   F3. An index that is corrupt, of another version or of another root is deleted and built again.
  *
- * Limits: words are found by the `porter unicode61` tokenizer, which stems English and does not cut Chinese, Japanese or Thai into words. Files in UTF-16 hold NUL bytes and count as binary.
+ * Limits: words are found by the `porter unicode61` tokenizer, which stems English; scripts without spaces are cut into words before it (segments.ts). Files in UTF-16 hold NUL bytes and count as binary.
  */
 import { open, realpath } from 'node:fs/promises'
 import { basename, dirname, join, resolve } from 'node:path'

@@ -17,6 +17,7 @@ import { DatabaseSync, type StatementSync } from 'node:sqlite'
 import { setImmediate as nextTurn, setTimeout as pause } from 'node:timers/promises'
 import type { FolderIndexOptions } from './folder-index.ts'
 import { cutPassages, isMarkdown } from './passages.ts'
+import { spaced } from './segments.ts'
 import type { WalkedFile } from './walk.ts'
 
 /** Bytes of text indexed between two returns to the event loop; about 10 ms of work. */
@@ -27,7 +28,7 @@ const busyRetriesMax = 400
 const busyPauseMs = 25
 /** Pages of 4 kB that one step of the final merge may write. */
 const mergePages = 24
-const indexVersion = 4
+const indexVersion = 5
 
 const schema = `
   CREATE TABLE meta(key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -216,7 +217,9 @@ function insertPassageRows(
     byteLength,
     heading === '' ? null : heading,
   )
-  insertWords.run(lastInsertRowid, pathWords, heading, bytes.toString('utf8', byteOffset, byteOffset + byteLength))
+  const text = bytes.toString('utf8', byteOffset, byteOffset + byteLength)
+  // As many characters as bytes: plain ASCII, in which there is nothing to cut.
+  insertWords.run(lastInsertRowid, pathWords, spaced(heading), text.length === byteLength ? text : spaced(text))
   return lastInsertRowid
 }
 
@@ -235,7 +238,7 @@ function readerOf(root: string, files: readonly WalkedFile[]): (file: WalkedFile
 
 /** The words of a path, so that a year or a name in a file name can be searched: `docs/1862_lincoln.md` → `docs 1862 lincoln md`. */
 function pathText(path: string): string {
-  return path.replaceAll(/[^\p{L}\p{N}]+/gu, ' ')
+  return spaced(path.replaceAll(/[^\p{L}\p{N}\p{M}]+/gu, ' '))
 }
 
 function forget(database: DatabaseSync, path: string): void {

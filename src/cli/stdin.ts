@@ -1,0 +1,56 @@
+/** What comes on stdin: a question or an input, whole and bounded. */
+import { fstatSync } from 'node:fs'
+import { bytes } from './amounts.ts'
+import type { Context } from './command.ts'
+import { usageError } from './options.ts'
+
+export interface StdinOptions {
+  /** What is read, for the sentence when there is too much of it. */
+  readonly what: string
+  readonly bytesMax: number
+  /** Give up when nothing at all came within this time, ms. @default never */
+  readonly waitMs?: number
+}
+
+/** True when something was piped or redirected to this command; a terminal and /dev/null say nothing. */
+export function isPiped(): boolean {
+  try {
+    const stat = fstatSync(0)
+    return stat.isFIFO() || stat.isFile() || stat.isSocket()
+  } catch {
+    return false // closed
+  }
+}
+
+/** All of stdin as text; undefined when nothing came within `waitMs`. */
+export async function readStdin(
+  context: Context,
+  { what, bytesMax, waitMs }: StdinOptions,
+): Promise<string | undefined> {
+  const { stdin } = process
+  const chunks: Buffer[] = []
+  let size = 0
+  let gaveUp = false
+  const leave = (): void => void stdin.destroy()
+  const giveUp = (): void => {
+    gaveUp = true
+    leave()
+  }
+  const timer = waitMs === undefined ? undefined : context.clock.after(waitMs, giveUp)
+  context.interrupted.addEventListener('abort', leave, { once: true })
+  try {
+    for await (const chunk of stdin as AsyncIterable<Buffer>) {
+      timer?.cancel()
+      chunks.push(chunk)
+      size += chunk.length
+      if (size > bytesMax) throw usageError(`${what} on stdin is larger than ${bytes(bytesMax)}`)
+    }
+  } catch (error) {
+    if (!gaveUp) throw error
+    return undefined
+  } finally {
+    timer?.cancel()
+    context.interrupted.removeEventListener('abort', leave)
+  }
+  return Buffer.concat(chunks).toString('utf8')
+}
