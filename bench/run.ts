@@ -21,6 +21,9 @@ const benches: readonly (readonly [file: string, ...args: string[]])[] = [
   ['soak.ts', '--runs', quick ? '50000' : '1000000'],
   ['import.ts', '--rounds', quick ? '5' : '15'],
   ['folder-index.ts'],
+  ['law-time.ts'],
+  ['temporal.ts'],
+  ['sandbox.ts', '--form', 'published'],
 ]
 
 console.log(

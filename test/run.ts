@@ -8,7 +8,13 @@
 import { spawnSync } from 'node:child_process'
 import { globSync } from 'node:fs'
 
-const apart = ['test/cli.test.ts', 'test/crash.test.ts', 'test/examples.test.ts', 'test/docs.test.ts']
+const apart = [
+  'test/cli.test.ts',
+  'test/policy-cli.test.ts',
+  'test/crash.test.ts',
+  'test/examples.test.ts',
+  'test/docs.test.ts',
+]
 const together = globSync('test/*.test.ts')
   .filter((file) => !apart.includes(file))
   .toSorted()

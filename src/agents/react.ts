@@ -93,6 +93,11 @@ export interface AgentDefinition extends LoopOptions {
   readonly model?: ModelChoice
 }
 
+/** An agent as a program that says what it was made of; `polity lint` reads that. */
+export interface Agent extends Program<Json, string> {
+  readonly definition: AgentDefinition
+}
+
 /** An agent: ReAct with its own instructions, tools and model. Its input is a text or any JSON; its output is a text. */
 export function defineAgent({
   name,
@@ -101,8 +106,8 @@ export function defineAgent({
   tools,
   model,
   ...loop
-}: Omit<AgentDefinition, 'tools'> & { readonly tools?: readonly Tool[] }): Program<Json, string> {
-  return defineProgram(
+}: Omit<AgentDefinition, 'tools'> & { readonly tools?: readonly Tool[] }): Agent {
+  const program = defineProgram(
     name,
     async (sys, input: Json) => {
       const context = openContext({ instructions })
@@ -115,4 +120,13 @@ export function defineAgent({
       ...(model === undefined ? {} : { model }),
     },
   )
+  const definition = {
+    name,
+    instructions,
+    ...loop,
+    ...(version === undefined ? {} : { version }),
+    ...(model === undefined ? {} : { model }),
+    tools: program.tools.map((tool) => tool.name),
+  }
+  return Object.freeze({ ...program, definition: Object.freeze(definition) })
 }

@@ -34,13 +34,7 @@ export interface Access {
   /** The process learned the end of a call. */
   learned(process: Process, call: CallName, args: Json, value: Json, labels: readonly string[] | undefined): void
   /** The process learned the error of a call. */
-  failed(
-    process: Process,
-    call: CallName,
-    args: Json,
-    code: string,
-    labels: readonly string[] | undefined,
-  ): void
+  failed(process: Process, call: CallName, args: Json, code: string, labels: readonly string[] | undefined): void
 }
 
 /** Access by a law; without one, who holds a tool may call it. */
@@ -81,15 +75,17 @@ export function createAccess(law: Law | undefined): Access {
       if (after !== standing) process.standing = { ...standing, ...after }
     },
     unmet: ({ standing, start }) => {
+      if (!rules.isTemporal) return NONE
       const inherited = start.standing === undefined ? [] : rules.unmet(start.standing)
       return rules.unmet(standing).filter((rule) => !inherited.includes(rule))
     },
-    isOpen: ({ standing }, tool) => rules.isOpen(tool, standing),
+    isOpen: ({ standing }, tool) => !rules.isTemporal || rules.isOpen(tool, standing),
     learned(process, call, args, value, labels) {
       if (labels !== undefined) taint(process, labels)
       if (call !== 'call') return
       const { tool, input } = args as { readonly tool: string; readonly input: Json }
       if (process.tools.get(tool)?.trusted === true) (process.trusted ??= []).push(value)
+      if (!rules.isWatchful) return
       const { standing } = process
       const after = rules.learned({ call, tool, args: input }, value, standing)
       if (after !== standing) process.standing = { ...standing, ...after }
@@ -98,7 +94,7 @@ export function createAccess(law: Law | undefined): Access {
       // The words of an error may hold what was learned.
       if (labels !== undefined) taint(process, labels)
       // A call that was refused was not made; nor was one whose arguments were wrong, and which has none.
-      if (call !== 'call' || args === null || code === 'ACCESS_DENIED') return
+      if (call !== 'call' || args === null || code === 'ACCESS_DENIED' || !rules.isWatchful) return
       const { tool, input } = args as { readonly tool: string; readonly input: Json }
       const { standing } = process
       const after = rules.learned({ call, tool, args: input }, `error ${code}`, standing)
@@ -106,6 +102,8 @@ export function createAccess(law: Law | undefined): Access {
     },
   }
 }
+
+const NONE: readonly TemporalRule[] = Object.freeze([])
 
 const strictness = { allow: 0, ask: 1, deny: 2 } as const
 

@@ -57,12 +57,14 @@ import type {
   ModelChoice,
   Pid,
   Price,
+  ProcessEnd,
   ProcessInfo,
   ProcessStart,
   Program,
   Question,
   RunEvent,
   SpawnOptions,
+  Standing,
   Sys,
   Tool,
   Usage,
@@ -315,7 +317,7 @@ export function createKernel(options: KernelOptions): Kernel {
         `process ${parent.pid} is ${parent.depth + 1} deep; the limit processDepthMax is ${limits.processDepthMax}`,
       )
     const pid = journal.lastSeq + 1
-    const event = journal.append({
+    const begins: Mutable<ProcessStart> = {
       type: 'process-start',
       seq: 0,
       at: 0,
@@ -324,21 +326,25 @@ export function createKernel(options: KernelOptions): Kernel {
       parentCall: call ?? null,
       program: program.name,
       version: program.version,
+      input: input as Json,
       name: spawnOptions.name ?? null,
       principal: parent?.principal ?? spawnOptions.principal ?? 'local',
       priority: spawnOptions.priority ?? parent?.priority ?? 0,
       budget: spawnOptions.budget ?? NO_BUDGET,
       tools: programs.namesOf(held),
       seed: Math.floor(randomAt(clock.seed, pid, 0) * 2 ** 32),
-      ...inherited(parent, fork?.of.start),
-      ...bound(parent, fork?.of.start, spawnOptions.law),
       forkOf:
         fork === undefined
           ? null
           : { pid: 'pid' in fork.of ? fork.of.pid : fork.of.start.pid, seq: fork.seq, call: fork.call },
-      // Last, and only where there is one: what was left out stays left out.
-      ...(input === undefined ? undefined : { input }),
-    }) as ProcessStart
+    }
+    // What is rare is added or taken away: a spread for each would cost every process.
+    if (input === undefined) delete begins.input
+    const standing = inherited(parent, fork?.of.start)
+    if (standing !== undefined) begins.standing = standing
+    const laws = bound(parent, fork?.of.start, spawnOptions.law)
+    if (laws !== undefined) begins.laws = laws
+    const event = journal.append(begins) as ProcessStart
     retention.began(event)
     const process = toProcess(event, program, parent, held)
     if (parent !== undefined) charge(parent, { children: 1 })
@@ -347,9 +353,9 @@ export function createKernel(options: KernelOptions): Kernel {
   }
 
   /** The standing that a child takes over from its parent; a fork lives its own again, from where its origin began. */
-  function inherited(parent: Process | undefined, origin: ProcessStart | undefined): Pick<ProcessStart, 'standing'> {
+  function inherited(parent: Process | undefined, origin: ProcessStart | undefined): Standing | undefined {
     const standing = origin === undefined ? parent?.standing : origin.standing
-    return standing === undefined || isClean(standing) ? {} : { standing }
+    return standing === undefined || isClean(standing) ? undefined : standing
   }
 
   /** The laws that bind a process: those of its parent, or of the process it is forked from, and its own. */
@@ -357,9 +363,9 @@ export function createKernel(options: KernelOptions): Kernel {
     parent: Process | undefined,
     origin: ProcessStart | undefined,
     own: Law | undefined,
-  ): Pick<ProcessStart, 'laws'> {
-    const laws = [...(origin?.laws ?? parent?.start.laws ?? []), ...(own === undefined ? [] : [own])]
-    return laws.length === 0 ? {} : { laws }
+  ): readonly Law[] | undefined {
+    const laws = origin === undefined ? parent?.start.laws : origin.laws
+    return own === undefined ? laws : [...(laws ?? []), own]
   }
 
   /** A process as its start event says; in the table, not yet running. */
@@ -488,11 +494,14 @@ export function createKernel(options: KernelOptions): Kernel {
       process.children = undefined
     }
     const used = { ...process.used }
-    const { at } = journal.append(
+    const { pid } = process
+    const ends: Mutable<ProcessEnd> =
       error === undefined
-        ? { type: 'process-end', pid: process.pid, state, value: value ?? null, ...labelled(process), usage: used }
-        : { type: 'process-end', pid: process.pid, state, error, ...labelled(process), usage: used },
-    )
+        ? { type: 'process-end', seq: 0, at: 0, pid, state, value: value ?? null, usage: used }
+        : { type: 'process-end', seq: 0, at: 0, pid, state, error, usage: used }
+    const labels = labelsOf(process)
+    if (labels !== undefined) ends.labels = labels
+    const { at } = journal.append(ends)
     transition(
       process,
       error === undefined ? { type: 'end', state, at, value: value ?? null } : { type: 'end', state, at, error },
@@ -771,10 +780,8 @@ export function createKernel(options: KernelOptions): Kernel {
 
 const NO_BUDGET: Budget = Object.freeze({})
 
-function labelled(process: Process): { readonly labels?: readonly string[] } {
-  const labels = labelsOf(process)
-  return labels === undefined ? {} : { labels }
-}
+/** An event that is still being put together. */
+type Mutable<Event> = { -readonly [Key in keyof Event]: Event[Key] }
 
 /** Processes in a published status, the youngest. */
 const STATUS_MAX = 200

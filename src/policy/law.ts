@@ -89,6 +89,10 @@ const DENIED: Decision = Object.freeze({ effect: 'deny', rule: null, reason: 'no
 
 /** A law made ready to be asked. */
 export interface Judge {
+  /** Whether the order of calls matters, so that there is a state to keep. */
+  readonly isTemporal: boolean
+  /** Whether repetitions matter. */
+  readonly isWatchful: boolean
   decide(request: Request, state?: LawState): Decision
   /** In the order in which they are read. */
   rulesInForce(state: LawState): readonly Rule[]
@@ -171,6 +175,8 @@ function compileLaw(law: Law): Judge {
   }
 
   return {
+    isTemporal: law.temporal !== undefined && law.temporal.length > 0,
+    isWatchful: runaway !== undefined,
     decide(given, state = freshState) {
       const { asked } = given
       const request = asked === undefined ? given : { ...given, asked: asked.normalize('NFKC').toLowerCase() }
