@@ -427,6 +427,35 @@ describe('temporal rules', () => {
   })
 })
 
+describe('a person', () => {
+  test('who denied a call is not asked about the same call again in that run', async () => {
+    const w = world({ rules: [{ id: 'q', effect: 'ask', tool: 'send' }, all] })
+    const run = w.kernel.spawn(async (sys: Sys) => {
+      const codes: string[] = []
+      for (let i = 0; i < 20; i++) codes.push(await tries(sys.call('send', { to: 'eve' })))
+      codes.push(await tries(sys.call('send', { to: 'ann' })))
+      return codes
+    }, null)
+    let asked = 0
+    for (const text of ['deny', 'allow']) {
+      await w.settled(w.kernel.spawn(async (sys: Sys) => sys.sleep(1), null).result)
+      const [question] = w.kernel.questions
+      asked += w.kernel.questions.length
+      w.kernel.answer(question!.id, text)
+    }
+    assert.deepEqual(await w.settled(run.result), [...Array.from({ length: 20 }, () => 'ACCESS_DENIED'), 'ok'])
+    assert.equal(asked, 2)
+  })
+
+  test('two different tools of one name are refused before anything runs', () => {
+    const twins = [named('send'), named('send', { description: 'another' })]
+    assert.throws(() => createWorld({ tools: twins }), /the kernel has two different tools named "send"/)
+    const w = createWorld({ tools })
+    const shadow = defineProgram('shadow', async () => 'x', { tools: [named('send', { description: 'another' })] })
+    assert.throws(() => w.kernel.spawn(shadow, null), /program shadow has two different tools named "send"/)
+  })
+})
+
 describe('labels', () => {
   const law = { rules: [{ id: 'leak', effect: 'deny', tool: 'send', seen: ['private'] }, all] }
   const sends = defineProgram('sends', async (sys) => tries(sys.call('send', {})))

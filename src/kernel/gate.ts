@@ -14,7 +14,7 @@
 import type { Decision } from '../policy/law.ts'
 import { bindingOf } from './approvals.ts'
 import { PolityError, fromErrorData, messageOf, toErrorData } from './errors.ts'
-import type { Inbox } from './inbox.ts'
+import type { Answer, Inbox } from './inbox.ts'
 import type { NewEvent } from './journal.ts'
 import type { Past } from './past.ts'
 import { differs, unmade } from './past.ts'
@@ -24,7 +24,7 @@ import { Call, charge, overBudget, reserve, unreserve } from './process.ts'
 import { createSys } from './sys.ts'
 import type { Machine, Syscall } from './syscalls.ts'
 import { LATER, createTable } from './syscalls.ts'
-import type { CallName, Json, Reservation, Sys } from './types.ts'
+import type { Binding, CallName, Json, Reservation, Sys } from './types.ts'
 
 /** The way from a program to the mechanisms, and back. */
 export interface Gate {
@@ -47,6 +47,10 @@ export interface Gate {
 /** The gate of a machine. */
 export function createGate(machine: Machine): Gate {
   const { limits, journal, dispatcher, access } = machine
+  /** How often nobody allowed a call, by run, rule, tool and arguments; what a person denied counts at once. A restart asks again. */
+  const refused = new Map<string, number>()
+  /** Questions that wait for a person, each with the same calls that came after it. */
+  const asking = new Map<string, (() => void)[]>()
   const table = createTable(machine, {
     permit: (call) => new Promise<void>((resolve) => decided(call, () => resolve())),
     end,
@@ -262,8 +266,14 @@ export function createGate(machine: Machine): Gate {
     if (decision.effect === 'allow') return allow(null)
     if (call.startSeq === 0) start(call)
     if (decision.effect === 'deny') return deny(decision.reason, null)
+    if ((refused.get(refusalOf(binding)) ?? 0) >= ASKED_MAX)
+      return deny('the same was asked before in this run, and nobody allowed it', null)
     const earlier = approvals.find(binding)
     if (earlier !== undefined) return allow(earlier.approver)
+    const question = refusalOf(binding)
+    const others = asking.get(question)
+    // The same call beside it waits for the answer to this one, and is asked about only if that is yes.
+    if (others !== undefined) return void others.push(() => call.open && judged(call, decision, go))
     audit?.note({ ...noted, effect: 'ask', by: null })
     let answer: ReturnType<Inbox['ask']>
     try {
@@ -278,14 +288,25 @@ export function createGate(machine: Machine): Gate {
     } catch (error) {
       return fail(call, error)
     }
+    asking.set(question, [])
     void answer.then((said) => {
-      if (!call.open) return
-      if (said === undefined) return deny('nobody approved it in time', null)
-      if (said.text !== 'allow') return deny('a person denied it', 'a person')
-      const until = machine.clock.now() + limits.askMs
-      const approval = said.approval ?? approvals.take(binding, { approver: 'kernel', until })
-      allow(approval.approver)
+      const waiting = asking.get(question) ?? []
+      asking.delete(question)
+      if (call.open) answered(said)
+      for (const again of waiting) again()
     })
+
+    function answered(said: Answer | undefined): void {
+      if (said?.text === 'allow') {
+        const until = machine.clock.now() + limits.askMs
+        return allow((said.approval ?? approvals.take(binding, { approver: 'kernel', until })).approver)
+      }
+      // Who asks the same again until somebody tires has had the answer.
+      if (refused.size >= REFUSED_MAX) refused.clear()
+      refused.set(question, said === undefined ? (refused.get(question) ?? 0) + 1 : ASKED_MAX)
+      if (said === undefined) deny('nobody approved it in time', null)
+      else deny('a person denied it', 'a person')
+    }
   }
 
   function start(call: Call): void {
@@ -478,6 +499,16 @@ export function createGate(machine: Machine): Gate {
 }
 
 function ignore(): void {}
+
+/** Questions about one and the same call that nobody answers, before it is denied unasked. */
+const ASKED_MAX = 3
+
+/** Refusals remembered; beyond, all are forgotten, and asked about again. */
+const REFUSED_MAX = 10_000
+
+function refusalOf({ root, rule, what, argsHash }: Binding): string {
+  return `${root} ${argsHash} ${what} ${rule ?? ''}`
+}
 
 const ONE_CALL = Object.freeze({ calls: 1 })
 const STEP = Object.freeze({ steps: 1 })

@@ -64,7 +64,7 @@ export function createPrograms({ tools, table, store, onKnown }: ProgramsOptions
   const unnamed = new Map<string, Process[]>()
   /** Versions of functions without a name that more than one function has: closures that were made in one place. */
   const shared = new Set<string>()
-  const common: Held = new Map(tools.map((tool) => [tool.name, tool]))
+  const common: Held = byName(tools, 'the kernel')
   const commonNames: readonly string[] = Object.freeze([...common.keys()])
 
   function find(given: GivenProgram, by?: Spawner): Program {
@@ -109,6 +109,7 @@ export function createPrograms({ tools, table, store, onKnown }: ProgramsOptions
         `program ${program.name.slice(0, 200)} takes a version, a short text, and a list of tools; defineProgram sets both`,
       )
     }
+    byName([...common.values(), ...program.tools], `program ${program.name}`)
     if (nameless.has(program) && known.has(key)) shared.add(key)
     known.delete(key)
     known.set(key, program)
@@ -255,3 +256,18 @@ function pick(program: Program, available: Held, names: readonly string[]): Held
 /** Tools of one program: more than any model can choose from. */
 const TOOLS_MAX = 10_000
 const VERSION_CHARS_MAX = 200
+
+/** Tools by name. Two different ones of one name are refused: the later would stand in the place of the earlier unseen. */
+function byName(tools: readonly Tool[], whose: string): Held {
+  const held = new Map<string, Tool>()
+  for (const tool of tools) {
+    const other = held.get(tool.name)
+    if (other !== undefined && other !== tool)
+      throw new PolityError(
+        'CONFIG_INVALID',
+        `${whose} has two different tools named "${tool.name}"; give one of them another name`,
+      )
+    held.set(tool.name, tool)
+  }
+  return held
+}

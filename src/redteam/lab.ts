@@ -19,7 +19,7 @@ import { join } from 'node:path'
 import type { SimulatedClock } from '../kernel/clock.ts'
 import { realClock, simulatedClock } from '../kernel/clock.ts'
 import type { LanguageModel } from '../kernel/drivers.ts'
-import { messageOf } from '../kernel/errors.ts'
+import { PolityError, messageOf } from '../kernel/errors.ts'
 import type { Kernel } from '../kernel/kernel.ts'
 import { createKernel } from '../kernel/kernel.ts'
 import { defineProgram } from '../kernel/program.ts'
@@ -149,6 +149,17 @@ export async function runTrial(target: Target, setup: TrialSetup, given: LabOpti
     kernel = open(law)
     await setup.before?.(kernel, [...tools, ...programTools])
     return await observed(kernel, clock)
+  } catch (error) {
+    // Refused before anything ran: two tools of one name, for one.
+    if (!PolityError.isInstance(error) || error.code !== 'CONFIG_INVALID') throw error
+    return {
+      deeds,
+      stops: [{ by: 'kernel', what: 'boot' }],
+      attempted: 1,
+      usage: unused,
+      events: [],
+      end: error.message,
+    }
   } finally {
     await kernel?.close()
     if (folder !== undefined) rmSync(folder, { recursive: true, force: true })
