@@ -41,9 +41,7 @@ export async function boot(options: BootOptions = {}): Promise<Kernel> {
   const store = await openStore(givenStore, durability)
   try {
     return createKernel({
-      ...(typeof givenStore === 'string' && law !== undefined
-        ? { approvalKey: (await import('./drivers/store/approval-key.ts')).approvalKeyOf(givenStore) }
-        : {}),
+      ...(typeof givenStore === 'string' ? { approvalKey: await keyBeside(givenStore) } : {}),
       ...rest,
       store,
       models: models.cores,
@@ -92,6 +90,12 @@ async function loadModels(
 export async function loadModel(name: string): Promise<LanguageModel> {
   if (name === 'offline/reader') return (await import('./drivers/llm/reader.ts')).reader()
   return (await import('./drivers/llm/provider.ts')).loadModel(name)
+}
+
+/** Reads or makes the key when it is first needed: most stores never ask. */
+async function keyBeside(path: string): Promise<() => string> {
+  const { approvalKeyOf } = await import('./drivers/store/approval-key.ts')
+  return () => approvalKeyOf(path)
 }
 
 function readLaw(given: string | Law): Law {

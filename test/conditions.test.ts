@@ -143,7 +143,6 @@ describe('a condition', () => {
       [['x', 'y'], 'doubt'],
       [[0], 'yes'],
     ])
-    // oxlint-disable-next-line unicorn/no-thenable -- the name is JSON Schema's
     const kind: Condition = { if: { type: 'string' }, then: { maxLength: 1 }, else: { minimum: 3 } }
     saysOf(kind, [
       ['a', 'yes'],

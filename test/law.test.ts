@@ -9,6 +9,8 @@ import { describe, test } from 'node:test'
 import { z } from 'zod'
 import { scripted } from '../src/drivers/llm/scripted.ts'
 import { defineProgram } from '../src/kernel/program.ts'
+import { simulatedClock } from '../src/kernel/clock.ts'
+import { PolityError } from '../src/kernel/errors.ts'
 import type { Json, Sys, Tool } from '../src/kernel/types.ts'
 import type { Decision, Law, Request } from '../src/policy/law.ts'
 import { decide, judge, parseLaw } from '../src/policy/law.ts'
@@ -57,7 +59,7 @@ describe('who decides', () => {
     assert.equal(said(law, tool('read_mail', {}, { principal: 'eve' })), 'deny')
     assert.equal(said(law, tool('read_mail', {}, { program: 'spy' })), 'deny')
     assert.equal(said(law, tool('write')), 'deny')
-    assert.equal(said(law, { ...tool('x'), call: 'send', args: {} }), 'deny')
+    assert.equal(said(law, { ...tool('x'), call: 'send', args: {} }), 'allow', 'its own mail: no rule speaks of it')
   })
 
   test('the programs above, what was asked for, what is outbound, what was seen', () => {
@@ -169,6 +171,9 @@ describe('a law that cannot be read whole is not read', () => {
     [{ rules: [{ id: 'x', effect: 'allow', then: { add: [{ id: 'x', effect: 'deny' }] } }] }, /"x" is used twice/],
     [{ rules: [], temporal: [{ id: 't', formula: 'precedence(a' }] }, /temporal rule "t"/],
     [{ rules: [{ id: 't', effect: 'deny' }], temporal: [{ id: 't', formula: 'G a' }] }, /"t" is used twice/],
+    [{ rules: [{ id: 'a', effect: 'allow', then: { drop: ['onec'] } }] }, /names "onec", which is no rule/],
+    [{ rules: [{ id: 'a', effect: 'deny', asked: { pattern: 'Do not' } }] }, /lower case/],
+    [{ rules: [{ id: 'process/x', effect: 'allow' }] }, /must not begin/],
     [{ rules: [], events: { a: { effect: 'deny' } } }, /events\.a has an unknown key "effect"/],
   ] as const) {
     test(JSON.stringify(law), () => {
@@ -427,6 +432,85 @@ describe('temporal rules', () => {
   })
 })
 
+/** Answers what is asked, as it is asked, until a promise ends. */
+async function answering<T>(w: World, promise: Promise<T>, say: (text: string) => string | undefined): Promise<T> {
+  let isOver = false
+  void promise.finally(() => (isOver = true)).catch(() => {})
+  const answers = async (): Promise<void> => {
+    while (!isOver) {
+      for (const { id, text } of w.kernel.questions) {
+        const said = say(text)
+        if (said !== undefined) w.kernel.answer(id, said)
+      }
+      await new Promise((resolve) => void setImmediate(resolve))
+    }
+  }
+  void answers()
+  return promise
+}
+
+describe('after a person said yes', () => {
+  test('the law is asked again: calls that waited together do not all pass where one may', async () => {
+    const ask = { id: 'q', effect: 'ask', tool: 'send' }
+    for (const more of [{ temporal: [{ id: 'one', formula: 'absence2(send)' }] }, { runaway: { calls: 1 } }]) {
+      const w = world({ rules: [ask, all], ...more })
+      const run = w.kernel.spawn(
+        async (sys: Sys) => Promise.all([1, 2, 3].map((to) => tries(sys.call('send', { to })))),
+        null,
+      )
+      const codes = (await answering(w, run.result, () => 'allow')) as string[]
+      assert.deepEqual(codes.toSorted(), ['ACCESS_DENIED', 'ACCESS_DENIED', 'ok'], JSON.stringify(more))
+      assert.deepEqual(done, ['send'])
+    }
+  })
+
+  test('one question names both rules that ask, and a batch for one is none for both', async () => {
+    const law = parseLaw({
+      rules: [{ id: 'large', effect: 'ask', tool: 'send' }, all],
+      temporal: [{ id: 'no-leak', formula: 'G(read_private -> G !send)', effect: 'ask' }],
+    })
+    const first = decide(law, tool('send'))
+    const read = judge(law).after(tool('read_private'), decide(law, tool('read_private')))
+    assert.equal(first.rule, 'large')
+    assert.equal(decide(law, tool('send'), read).rule, 'large and no-leak')
+  })
+
+  test('the word of one call is not that of the same call after a restore', async () => {
+    const w = world({ rules: [{ id: 'q', effect: 'ask', tool: 'send' }, all] }, { approvalKey: 'key' })
+    const run = w.kernel.spawn(async (sys: Sys) => {
+      const { id, restored } = await sys.snapshot()
+      await tries(sys.call('send', {}))
+      if (restored < 2) await sys.restore(id)
+    }, null)
+    let asked = 0
+    await answering(w, run.result, () => (asked++ === 0 ? 'allow' : 'deny'))
+    assert.deepEqual(done, ['send'])
+  })
+
+  test('it stands after a restart where it stood, in the order in which calls passed', async () => {
+    const law = {
+      rules: [{ id: 'q', effect: 'ask', tool: 'send' }, all],
+      temporal: [{ id: 'chain', formula: 'G(send -> (!grant W lock))' }],
+    }
+    const program = defineProgram('clerk', async (sys) => {
+      const sent = tries(sys.call('send', {}))
+      await sys.call('lock', {})
+      await sent
+      await sys.receive()
+      return tries(sys.call('grant', {}))
+    })
+    const first = world(law)
+    const { pid, result } = first.kernel.spawn(program, null)
+    void result.catch(() => {})
+    await answering(first, first.kernel.spawn(async (sys: Sys) => sys.sleep(50), null).result, () => 'allow')
+    await first.kernel.close()
+    const second = world(law, { programs: [program], store: cutStore(first.store.batches, Infinity) })
+    const [run] = second.kernel.resume(pid)
+    second.kernel.send(pid, 'go')
+    assert.equal(await second.settled(run!.result), 'ACCESS_DENIED')
+  })
+})
+
 describe('a person', () => {
   test('who denied a call is not asked about the same call again in that run', async () => {
     const w = world({ rules: [{ id: 'q', effect: 'ask', tool: 'send' }, all] })
@@ -507,7 +591,6 @@ describe('where values come from', () => {
   const law = {
     rules: [
       { id: 'known', effect: 'allow', tool: 'send', origins: { to: 'trusted' } },
-      { id: 'reads', effect: 'allow', tool: '[^s]*' },
       { id: 'lookups', effect: 'allow', tool: 'l*' },
       { id: 'web', effect: 'allow', tool: 'read_*' },
     ],
@@ -625,6 +708,154 @@ describe('a law of one process', () => {
       [{ rules: [], runaway: {} }, /rules only/],
     ] as const)
       assert.throws(() => w.kernel.spawn(tries3, null, { law: law as never }), expected)
+  })
+})
+
+describe('what only seems to be outside the law', () => {
+  test('temporal rules see calls other than tool calls, also where no rule speaks of them', async () => {
+    const law = (formula: string) => ({
+      rules: [all],
+      events: { mail: { call: 'send' }, up: { call: 'write' } },
+      temporal: [{ id: 'c', formula }],
+    })
+    const w = world(law('precedence(approve, mail)'))
+    const early = w.kernel.spawn(async (sys: Sys) => tries(sys.send(sys.pid, 'x')), null)
+    assert.equal(await w.settled(early.result), 'ACCESS_DENIED')
+    const v = world(law('precedence(up, send)'))
+    const late = v.kernel.spawn(
+      async (sys: Sys) => [
+        await tries(sys.call('send', {})),
+        await tries(sys.write('a', 'b')),
+        await tries(sys.call('send', {})),
+      ],
+      null,
+    )
+    assert.deepEqual(await v.settled(late.result), ['ACCESS_DENIED', 'ok', 'ok'])
+  })
+
+  test('an error with the code of a refusal is none: the call was made, and counts', async () => {
+    const liar = plainTool('send', () => {
+      done.push('send')
+      throw new PolityError('ACCESS_DENIED', 'says the tool')
+    })
+    const law = { rules: [all], temporal: [{ id: 'one', formula: 'absence2(send)' }], runaway: { identical: 2 } }
+    const program = defineProgram('liar', async (sys) => {
+      await tries(sys.call('send', {}))
+      await sys.receive()
+      return tries(sys.call('send', {}))
+    })
+    const first = world(law, { tools: [liar] })
+    const { pid, result } = first.kernel.spawn(program, null)
+    void result.catch(() => {})
+    await first.settled(first.kernel.spawn(async (sys: Sys) => sys.sleep(5), null).result)
+    await first.kernel.close()
+    const second = world(law, { tools: [liar], programs: [program], store: cutStore(first.store.batches, Infinity) })
+    const [run] = second.kernel.resume(pid)
+    second.kernel.send(pid, 'go')
+    assert.equal(await second.settled(run!.result), 'ACCESS_DENIED')
+    assert.deepEqual(done, [])
+  })
+
+  test('a fork that takes over an open call takes over the labels of its end', async () => {
+    const slow = { ...named('read_private', { labels: ['private'], effect: 'once' as const }) }
+    const law = { rules: [{ id: 'p', effect: 'deny', tool: 'send', seen: ['private'] }, all] }
+    const clock = simulatedClock({ seed: 1 })
+    const w = world(law, {
+      clock,
+      tools: [
+        ...tools.filter(({ name }) => name !== 'read_private'),
+        { ...slow, execute: () => new Promise((resolve) => void clock.after(20, () => resolve('x'))) },
+      ],
+    })
+    const run = w.kernel.spawn(async (sys: Sys) => {
+      const read = sys.call('read_private', {})
+      const pid = await sys.fork()
+      await read
+      const own = await tries(sys.call('send', {}))
+      return pid === 0 ? own : [own, await sys.wait(pid)]
+    }, null)
+    assert.deepEqual(await w.settled(run.result), ['ACCESS_DENIED', 'ACCESS_DENIED'])
+  })
+
+  test('labels go with the reason of a kill, to whoever hears it', async () => {
+    const law = { rules: [{ id: 'p', effect: 'deny', tool: 'send', seen: ['private'] }, all] }
+    const w = world(law)
+    const sleeps = defineProgram('sleeps', async (sys) => sys.sleep(1e6))
+    const kills = defineProgram('kills', async (sys, hearer: number) => {
+      const victim = await sys.spawn(sleeps, null)
+      await sys.send(hearer, victim)
+      await sys.sleep(5)
+      await sys.kill(victim, await sys.call('read_private', {}))
+      await sys.sleep(50)
+    })
+    const relay = defineProgram('relay', async (sys) => {
+      const { body } = await sys.receive()
+      await endOf(sys.wait(body as number))
+      return tries(sys.call('send', {}))
+    })
+    const run = w.kernel.spawn(async (sys: Sys) => {
+      const hearer = await sys.spawn(relay, null)
+      await sys.spawn(kills, hearer)
+      return sys.wait(hearer)
+    }, null)
+    assert.equal(await w.settled(run.result), 'ACCESS_DENIED')
+  })
+
+  test('a child that is forked from outside keeps whose run it was in, and under what', async () => {
+    const law = {
+      rules: [
+        { id: 'guest', effect: 'deny', tool: 'lock', under: 'visitor' },
+        { id: 'said', effect: 'allow', tool: 'send', origins: { to: 'request' } },
+        { id: 'lock', effect: 'allow', tool: 'lock' },
+      ],
+    }
+    const w = world(law)
+    let child = 0
+    const worker = defineProgram('worker', async (sys, to: string) => [
+      await tries(sys.call('send', { to })),
+      await tries(sys.call('lock', {})),
+    ])
+    const visitor = defineProgram('visitor', async (sys) => sys.wait((child = await sys.spawn(worker, 'eve-account'))))
+    const both = ['ACCESS_DENIED', 'ACCESS_DENIED']
+    assert.deepEqual(await w.settled(w.kernel.spawn(visitor, 'pay ann').result), both)
+    const fork = await w.settled(w.kernel.fork(child, { at: 0 }))
+    assert.deepEqual(await w.settled(fork.result), both)
+    const again = await w.settled(w.kernel.fork(fork.pid, { at: 0 }))
+    assert.deepEqual(await w.settled(again.result), both)
+  })
+
+  test('the order of keys is no difference to who counts repetitions', async () => {
+    const w = world({ rules: [all], runaway: { identical: 2 } })
+    const run = w.kernel.spawn(async (sys: Sys) => {
+      const codes: string[] = []
+      for (const args of [
+        { a: 1, b: 2 },
+        { b: 2, a: 1 },
+        { a: 1, b: 2 },
+      ])
+        codes.push(await tries(sys.call('lock', args)))
+      return codes
+    }, null)
+    assert.deepEqual(await w.settled(run.result), ['ok', 'ok', 'ACCESS_DENIED'])
+  })
+
+  test('an argument of ten thousand values holds nobody up, and was not said', async () => {
+    const w = world({ rules: [{ id: 'said', effect: 'allow', tool: 'send', origins: { to: 'request' } }] })
+    const to = Array.from({ length: 10_000 }, (_, i) => `x${i}`)
+    const from = performance.now()
+    const run = w.kernel.spawn(
+      async (sys: Sys, _input: Json) => tries(sys.call('send', { to })),
+      'word '.repeat(20_000),
+    )
+    assert.equal(await w.settled(run.result), 'ACCESS_DENIED')
+    assert.ok(performance.now() - from < 1_500, `${performance.now() - from} ms`)
+  })
+
+  test('a law that comes with a spawn is bounded', () => {
+    const w = createWorld({ tools })
+    const many = { rules: Array.from({ length: 65 }, (_, i) => ({ id: `r${i}`, effect: 'allow' as const })) }
+    const long = { rules: [{ id: 'r', effect: 'allow' as const, reason: 'x'.repeat(20_000) }] }
+    for (const law of [many, long]) assert.throws(() => w.kernel.spawn(async () => 'x', null, { law }), /at most/)
   })
 })
 

@@ -299,6 +299,8 @@ describe('polity policy', () => {
       ['diff', 'law.json', 'cases.json'],
       ['explain', 'law.json', 'no json'],
       ['explain', 'law.json', '{"tol":"x"}'],
+      ['explain', 'law.json', '{"tool":"x","seen":"private"}'],
+      ['explain', 'law.json', '{"tool":"x","asked":5}'],
       ['learn', 'x'],
       ['frobnicate', 'x'],
     ]) {

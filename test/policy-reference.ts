@@ -313,7 +313,6 @@ export function anyCondition(chance: Chance, depth = 3): Condition {
     if (key === 'not') draft.not = anyCondition(chance, depth - 1)
     else if (key === 'if') {
       draft.if = anyCondition(chance, depth - 1)
-      // oxlint-disable-next-line unicorn/no-thenable -- the name is JSON Schema's
       if (!chance.oneIn(3)) draft.then = anyCondition(chance, depth - 1)
       if (!chance.oneIn(3)) draft.else = anyCondition(chance, depth - 1)
     } else draft[key] = list()

@@ -122,7 +122,6 @@ const HANG_MS = 3_000
 // ------------------------------------------------------------------------------------------- as chosen, and worth knowing
 
 describe('what is allowed once is allowed once to each process (decision 10)', () => {
-  // oxlint-disable-next-line unicorn/no-thenable -- it is a rule's word, and nobody awaits a rule
   const once: Rule = { id: 'once', effect: 'allow', tool: 'pay', then: { drop: ['once'] } }
   const alone = ['spawn', 'fork', 'restore'].map((call): Rule => ({ id: `no-${call}`, effect: 'deny', call }))
 

@@ -525,7 +525,7 @@ test('mailboxes survive: what was received is not received again, and what came 
   assert.deepEqual(await m.end(second.run(pid).result), ['a', 'b', 'c', 'd'])
 })
 
-test('approvals are asked again, since nobody’s word outlives the kernel that heard it', async () => {
+test('without a key approvals are asked again: nobody’s word outlives the kernel that heard it', async () => {
   const m = machine()
   let paid = 0
   const pay = tool('pay', 'idempotent', () => ++paid)

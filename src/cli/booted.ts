@@ -166,11 +166,14 @@ export async function bootTogether(context: Context, plans: readonly Plan[]): Pr
       for (const one of own)
         if (!programs.has(nameOf(one))) programs.set(nameOf(one), one === main ? watched(one, thrown) : one)
     }
+    // Under a law questions will come: a key that cannot be used is told before anything runs.
+    if (setup.law !== undefined) approvalKeyOf(context.storePath)
     const kernel = await boot({
       store,
       models: modelsOf(plans, setup),
       ...(setup.model === undefined ? {} : { model: setup.model }),
-      ...(setup.law === undefined ? {} : { law: setup.law, approvalKey: approvalKeyOf(context.storePath) }),
+      ...(setup.law === undefined ? {} : { law: setup.law }),
+      approvalKey: () => approvalKeyOf(context.storePath),
       programs: [...programs.values()],
       tools: toolsOf(read(), (pid) => {
         const root = rootIn(kernel, pid)

@@ -17,9 +17,11 @@
  *   A3. The standing is a function of what the process did and learned, so a replay and a fork come to the same.
  */
 import type { Decision, Law, Origin, Request, TemporalRule } from '../policy/law.ts'
+import { createHash } from 'node:crypto'
+import { canonical } from '../policy/canonical.ts'
 import { holdersLaw, judge } from '../policy/law.ts'
-import type { Process } from './process.ts'
-import type { CallName, Json, Tool } from './types.ts'
+import type { Call, Process } from './process.ts'
+import type { CallName, Json, ProcessStart, Tool } from './types.ts'
 
 /** The law as the gate asks it. */
 export interface Access {
@@ -34,7 +36,9 @@ export interface Access {
   /** The process learned the end of a call. */
   learned(process: Process, call: CallName, args: Json, value: Json, labels: readonly string[] | undefined): void
   /** The process learned the error of a call. */
-  failed(process: Process, call: CallName, args: Json, code: string, labels: readonly string[] | undefined): void
+  failed(process: Process, call: Call, code: string, labels: readonly string[] | undefined): void
+  /** The process has something with these labels: what somebody else told it or of it. */
+  taint(process: Process, labels: readonly string[] | undefined): void
 }
 
 /** Access by a law; without one, who holds a tool may call it. */
@@ -46,9 +50,7 @@ export function createAccess(law: Law | undefined): Access {
 
   function byKernel(process: Process, call: CallName, args: Json): Decision | undefined {
     if (call === 'call' ? everyTool : !beyondTools) return undefined
-    const decision = rules.decide(requestOf(process, call, args), process.standing)
-    // What no rule speaks of is forbidden to tools only.
-    return call !== 'call' && decision.rule === null ? undefined : decision
+    return rules.decide(requestOf(process, call, args), process.standing)
   }
 
   function decide(process: Process, call: CallName, args: Json): Decision | undefined {
@@ -56,9 +58,9 @@ export function createAccess(law: Law | undefined): Access {
     const { laws } = process.start
     for (let i = 0; laws !== undefined && i < laws.length; i++) {
       const decision = judge(laws[i] as Law).decide(requestOf(process, call, args))
-      if (call !== 'call' && decision.rule === null) continue
       if (strictest !== undefined && strictness[decision.effect] <= strictness[strictest.effect]) continue
-      const rule = decision.rule === null ? null : `process/${decision.rule}`
+      // Named by what it says: whoever writes such a law chooses its ids.
+      const rule = decision.rule === null ? null : `process/${fingerprintOf(laws[i] as Law)}/${decision.rule}`
       strictest = { ...decision, rule, reason: `${decision.reason}, by a law of the process` }
     }
     return strictest
@@ -84,26 +86,40 @@ export function createAccess(law: Law | undefined): Access {
       if (labels !== undefined) taint(process, labels)
       if (call !== 'call') return
       const { tool, input } = args as { readonly tool: string; readonly input: Json }
-      if (process.tools.get(tool)?.trusted === true) (process.trusted ??= []).push(value)
+      if (process.tools.get(tool)?.trusted === true) (process.trusted ??= []).push(...textsOf(value).map(searchable))
       if (!rules.isWatchful) return
       const { standing } = process
       const after = rules.learned({ call, tool, args: input }, value, standing)
       if (after !== standing) process.standing = { ...standing, ...after }
     },
-    failed(process, call, args, code, labels) {
+    failed(process, { name: call, args, refused }, code, labels) {
       // The words of an error may hold what was learned.
       if (labels !== undefined) taint(process, labels)
       // A call that was refused was not made; nor was one whose arguments were wrong, and which has none.
-      if (call !== 'call' || args === null || code === 'ACCESS_DENIED' || !rules.isWatchful) return
+      if (call !== 'call' || args === null || refused || !rules.isWatchful) return
       const { tool, input } = args as { readonly tool: string; readonly input: Json }
       const { standing } = process
       const after = rules.learned({ call, tool, args: input }, `error ${code}`, standing)
       if (after !== standing) process.standing = { ...standing, ...after }
     },
+    taint(process, labels) {
+      if (labels !== undefined) taint(process, labels)
+    },
   }
 }
 
 const NONE: readonly TemporalRule[] = Object.freeze([])
+
+const fingerprints = new WeakMap<Law, string>()
+
+function fingerprintOf(law: Law): string {
+  let made = fingerprints.get(law)
+  if (made === undefined) {
+    made = createHash('sha256').update(canonical(law)).digest('hex').slice(0, 12)
+    fingerprints.set(law, made)
+  }
+  return made
+}
 
 const strictness = { allow: 0, ask: 1, deny: 2 } as const
 
@@ -130,10 +146,10 @@ function requestOf(process: Process, call: CallName, args: Json): Request {
     program: process.program.name,
     ancestors: ancestorsOf(process),
     seen: new Set(process.standing.labels),
-    originOf: (value) => originOf(process, value),
+    originOf: originsFor(process),
   }
   if (isTool) request.tool = name
-  const asked = askedOf(process.root)
+  const { asked } = saidBy(process.root.start)
   if (asked !== undefined) request.asked = asked
   if (tool?.outbound !== undefined) request.outbound = tool.outbound
   return request
@@ -142,26 +158,47 @@ function requestOf(process: Process, call: CallName, args: Json): Request {
 function ancestorsOf(process: Process): readonly string[] {
   const names: string[] = []
   for (let at = process.parent; at !== undefined; at = at.parent) names.push(at.program.name)
-  return names
+  return [...names, ...(process.root.start.lineage?.programs ?? [])]
 }
 
 // --------------------------------------------------------------------------------------------------------- provenance
 
-/** What the user asked for: the texts in the input of the root. */
-function askedOf(root: Process): string | undefined {
-  const { input } = root.start
-  return input === undefined || input === null ? undefined : textsOf(input).join('\n')
+interface Said {
+  /** What the user asked for: the texts in the input of the root. */
+  readonly asked: string | undefined
+  /** The same, to look for values in. */
+  readonly search: string
+}
+
+const said = new WeakMap<ProcessStart, Said>()
+
+function saidBy(root: ProcessStart): Said {
+  let found = said.get(root)
+  if (found === undefined) {
+    const input = root.lineage === undefined ? root.input : root.lineage.input
+    const asked = input === undefined || input === null ? undefined : textsOf(input).join('\n')
+    said.set(root, (found = { asked, search: searchable(asked ?? '') }))
+  }
+  return found
 }
 
 /**
  * Where a value came from: it stands in the user's words, or in an answer of a tool that is declared trusted, as a whole
- * word or number. Everything else, also what the model made up itself, is untrusted.
+ * word or number. Everything else, also what the model made up itself, is untrusted. Each value is looked for once a call.
  */
+function originsFor(process: Process): (value: string | number | boolean) => Origin {
+  const found = new Map<string | number | boolean, Origin>()
+  return (value) => {
+    let origin = found.get(value)
+    if (origin === undefined) found.set(value, (origin = originOf(process, value)))
+    return origin
+  }
+}
+
 function originOf(process: Process, value: string | number | boolean): Origin {
-  const asked = askedOf(process.root)
-  if (asked !== undefined && holds(asked, value)) return 'request'
+  if (holds(saidBy(process.root.start).search, value)) return 'request'
   for (let at: Process | undefined = process; at !== undefined; at = at.parent)
-    if (at.trusted?.some((one) => textsOf(one).some((text) => holds(text, value))) === true) return 'trusted'
+    if (at.trusted?.some((text) => holds(text, value)) === true) return 'trusted'
   return 'untrusted'
 }
 
@@ -174,12 +211,15 @@ function textsOf(value: Json): string[] {
     : Object.values(value as { [key: string]: Json }).flatMap(textsOf)
 }
 
-/** Whether the value stands in the text, not as a part of a longer word or number. */
-function holds(text: string, value: string | number | boolean): boolean {
+/** A text to look for values in: characters that nobody sees join nothing and part nothing. */
+function searchable(text: string): string {
+  return plainText(text.replaceAll(/\p{Cf}/gu, ''))
+}
+
+/** Whether the value stands in the searchable text, not as a part of a longer word or number. */
+function holds(where: string, value: string | number | boolean): boolean {
   if (typeof value === 'number')
-    return [...text.matchAll(NUMBER)].some(([found]) => Number(found.replaceAll(',', '')) === value)
-  // Characters that nobody sees join nothing and part nothing.
-  const where = plainText(text.replaceAll(/\p{Cf}/gu, ''))
+    return [...where.matchAll(NUMBER)].some(([found]) => Number(found.replaceAll(',', '')) === value)
   const what = plainText(String(value))
   // Nothing stands everywhere, and the search for it would not end.
   if (what === '') return false

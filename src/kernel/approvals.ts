@@ -11,14 +11,15 @@
  * and not in it.
  *
  * Invariants
- *   AP1. An approval holds for the run, call, tool and arguments (by their hash) that the person was shown; a batch holds
- *        for one rule in the stated scope. Not for a fork, not for other arguments.
+ *   AP1. An approval holds for the one call with the arguments (by their hash) that the person was shown: not for a fork,
+ *        not once more after a restore. A batch holds for one rule in the stated scope.
  *   AP2. It ends at its time. What is not approved is denied.
  *   AP3. It is kept with its signature and looked at again each time: one that was changed in the store holds no more.
  */
 import { createHash, createHmac, timingSafeEqual } from 'node:crypto'
 import type { Clock } from './clock.ts'
 import type { Store } from './drivers.ts'
+import { canonical } from '../policy/canonical.ts'
 import { PolityError } from './errors.ts'
 import type { Journal } from './journal.ts'
 import type { Call } from './process.ts'
@@ -60,16 +61,21 @@ export interface ApprovalsOptions {
   readonly store: Store
   readonly journal: Journal
   readonly clock: Clock
-  /** @default none: nothing from elsewhere can be signed, and an approval is for the one call at hand */
-  readonly key?: string | undefined
+  /** Asked for when first needed. @default none: nothing from elsewhere can be signed, and an approval is for the one call at hand */
+  readonly key?: (() => string) | undefined
 }
 
 export function createApprovals({ store, journal, clock, key }: ApprovalsOptions): Approvals {
+  /** Those that are on their way to the store. */
+  const given = new Map<string, Approval>()
+
   function holds(approval: Approval, binding: Binding): boolean {
-    return isSigned(approval, key) && reaches(approval, binding) && approval.until > clock.now()
+    return isSigned(approval, key?.()) && reaches(approval, binding) && approval.until > clock.now()
   }
 
   function keep(approval: Approval): Approval {
+    given.set(keyOf(approval), approval)
+    journal.whenKept(() => given.delete(keyOf(approval)))
     journal.put({ table: 'meta', key: keyOf(approval), value: JSON.stringify(approval) })
     return approval
   }
@@ -77,22 +83,23 @@ export function createApprovals({ store, journal, clock, key }: ApprovalsOptions
   return {
     find(binding) {
       for (const scope of key === undefined ? [] : SCOPES) {
-        const kept = store.get('meta', keyOf({ ...binding, scope }))
-        const approval = kept === undefined ? undefined : readApproval(kept as string)
+        const at = keyOf({ ...binding, scope })
+        const kept = given.has(at) ? undefined : store.get('meta', at)
+        const approval = given.get(at) ?? (kept === undefined ? undefined : readApproval(kept as string))
         if (approval !== undefined && holds(approval, binding)) return approval
       }
       return undefined
     },
     take(binding, { approver, scope = 'once', until }) {
       const claim: Claim = { ...binding, scope, approver, at: clock.now(), until }
-      return key === undefined ? { ...claim, mac: '' } : keep(sign(claim, key))
+      return key === undefined ? { ...claim, mac: '' } : keep(sign(claim, key()))
     },
     takeSigned(binding, proof) {
       const refuse = (what: string) =>
         new PolityError('ACCESS_DENIED', `the approval of call ${binding.n} of process ${binding.pid} ${what}`)
       const approval = readApproval(proof)
       if (approval === undefined) throw refuse('is none; approve with `polity approve`')
-      if (!isSigned(approval, key)) throw refuse('is not signed with the key of this store')
+      if (!isSigned(approval, key?.())) throw refuse('is not signed with the key of this store')
       if (!reaches(approval, binding)) throw refuse('was given for another call, or for other arguments')
       if (approval.until <= clock.now()) throw refuse('has ended')
       return keep(approval)
@@ -103,12 +110,13 @@ export function createApprovals({ store, journal, clock, key }: ApprovalsOptions
 const SCOPES: readonly Scope[] = ['once', 'run', 'principal']
 
 /** What a person is asked about, as an approval names it. `rule` is the rule that asks. */
-export function bindingOf({ process, n, name, args }: Call, rule: string | null): Binding {
+export function bindingOf({ process, n, name, args, startSeq }: Call, rule: string | null): Binding {
   return {
     pid: process.pid,
     root: process.root.pid,
     principal: process.principal,
     n,
+    seq: startSeq,
     rule,
     what: name === 'call' ? `tool ${(args as { tool: string }).tool}` : name,
     argsHash: hashOf(args),
@@ -125,8 +133,8 @@ export function sign(claim: Claim, key: string): Approval {
 }
 
 function macOf(claim: Claim, key: string): string {
-  const { pid, root, principal, n, rule, what, argsHash, scope, approver, at, until } = claim
-  const said = ['polity approval 1', pid, root, principal, n, rule, what, argsHash, scope, approver, at, until]
+  const { pid, root, principal, n, seq, rule, what, argsHash, scope, approver, at, until } = claim
+  const said = ['polity approval 1', pid, root, principal, n, seq, rule, what, argsHash, scope, approver, at, until]
   return createHmac('sha256', key).update(JSON.stringify(said)).digest('hex')
 }
 
@@ -143,6 +151,7 @@ function reaches(approval: Approval, binding: Binding): boolean {
       return (
         approval.pid === binding.pid &&
         approval.n === binding.n &&
+        approval.seq === binding.seq &&
         approval.rule === binding.rule &&
         approval.what === binding.what &&
         approval.argsHash === binding.argsHash
@@ -173,24 +182,15 @@ function readApproval(text: string): Approval | undefined {
     return undefined
   }
   if (typeof given !== 'object' || given === null) return undefined
-  const { pid, root, principal, n, rule, what, argsHash, scope, approver, at, until, mac } = given as Approval
-  const numbers: readonly unknown[] = [pid, root, n, at, until]
+  const { pid, root, principal, n, seq, rule, what, argsHash, scope, approver, at, until, mac } = given as Approval
+  const numbers: readonly unknown[] = [pid, root, n, seq, at, until]
   const texts: readonly unknown[] = [principal, what, argsHash, approver, mac]
   const isApproval =
     numbers.every((one) => typeof one === 'number') &&
     texts.every((one) => typeof one === 'string') &&
     (rule === null || typeof rule === 'string') &&
     SCOPES.includes(scope)
-  return isApproval ? { pid, root, principal, n, rule, what, argsHash, scope, approver, at, until, mac } : undefined
-}
-
-/** JSON with keys in order: the same for equal values. */
-function canonical(value: Json): string {
-  if (typeof value !== 'object' || value === null) return JSON.stringify(value)
-  if (Array.isArray(value)) return `[${value.map(canonical).join(',')}]`
-  const record = value as { readonly [key: string]: Json | undefined }
-  const fields = Object.keys(record)
-    .toSorted()
-    .flatMap((key) => (record[key] === undefined ? [] : [`${JSON.stringify(key)}:${canonical(record[key])}`]))
-  return `{${fields.join(',')}}`
+  return isApproval
+    ? { pid, root, principal, n, seq, rule, what, argsHash, scope, approver, at, until, mac }
+    : undefined
 }

@@ -24,7 +24,7 @@ import { overBudget, transition } from './process.ts'
 import type { Programs } from './programs.ts'
 import type { Storage } from './storage.ts'
 import { checkSpawnOptions } from './syscalls.ts'
-import type { Budget, CallEnd, JournalEvent, Json, Pid, Program, SpawnOptions, Tool } from './types.ts'
+import type { Budget, CallEnd, JournalEvent, Json, Pid, ProcessStart, Program, SpawnOptions, Tool } from './types.ts'
 
 /** A process that is to begin. */
 export interface Start {
@@ -38,6 +38,8 @@ export interface Start {
   readonly call?: number
   /** Whose past it has, and up to where. */
   readonly fork?: { readonly of: Process | ProcessHead; readonly seq: number; readonly call: number | null }
+  /** Of a child that is forked from outside, and so becomes a root: where it came from. */
+  readonly lineage?: NonNullable<ProcessStart['lineage']>
 }
 
 /** What a fork from outside has otherwise than its origin. */
@@ -93,10 +95,16 @@ export function createBranches({
     const { forkOf } = process.start
     if (forkOf === null) return
     const past = originPast(store, forkOf)
-    const adopted = endsAfter(events, forkOf.seq + (forkOf.call === null ? 0 : 1), past).map(({ n, value, error }) => {
-      const end = error === undefined ? { value: value ?? null } : { error }
-      return journal.append({ type: 'call-end', pid: process.pid, n, ...end }) as CallEnd
-    })
+    const adopted = endsAfter(events, forkOf.seq + (forkOf.call === null ? 0 : 1), past).map(
+      ({ n, value, error, labels, refused }) => {
+        const end = {
+          ...(error === undefined ? { value: value ?? null } : { error }),
+          ...(labels === undefined ? {} : { labels }),
+          ...(refused === undefined ? {} : { refused }),
+        }
+        return journal.append({ type: 'call-end', pid: process.pid, n, ...end }) as CallEnd
+      },
+    )
     const whole =
       adopted.length === 0
         ? past
@@ -151,9 +159,11 @@ export function createBranches({
         'INVALID_ARGUMENT',
         `call ${at} of process ${pid} was made before it was forked from process ${cut.pid}: fork that one`,
       )
+    const lineage = lineageOf(head)
     const child = start({
       program: programs.of(head),
       input: head.input,
+      ...(lineage === undefined ? {} : { lineage }),
       options: checkSpawnOptions({
         principal: head.principal,
         priority: priority ?? head.priority,
@@ -165,6 +175,21 @@ export function createBranches({
     })
     goOn(child, events)
     return child
+  }
+
+  /** A child that is forked from outside has no parent: whose run it was in, and under what, stays with it. */
+  function lineageOf(head: ProcessStart): ProcessStart['lineage'] {
+    if (head.parent === null) return head.lineage
+    const names: string[] = []
+    let at = head
+    while (at.parent !== null) {
+      at = startOf(store, at.parent)
+      names.push(at.program)
+    }
+    return {
+      input: (at.lineage === undefined ? at.input : at.lineage.input) ?? null,
+      programs: [...names, ...(at.lineage?.programs ?? [])],
+    }
   }
 
   async function restore(process: Process, id: string): Promise<void> {

@@ -12,6 +12,7 @@
  *   G4. No outside effect begins before its intent is kept; no end of a write is learned before it is kept.
  */
 import type { Decision } from '../policy/law.ts'
+import type { Approval } from './approvals.ts'
 import { bindingOf } from './approvals.ts'
 import { PolityError, fromErrorData, messageOf, toErrorData } from './errors.ts'
 import type { Answer, Inbox } from './inbox.ts'
@@ -102,14 +103,13 @@ export function createGate(machine: Machine): Gate {
     }
     const difference = differs(recorded, call.name, call.args)
     if (difference !== undefined) return machine.mismatch(process, `call ${call.n} (${call.name}): ${difference}`)
-    // A call with wrong arguments never came to the law.
-    if (past.ended.has(call.n) && wrong === undefined) relive(call, past)
     call.startedAt = recorded.at
     call.startSeq = recorded.seq
     call.startPid = recorded.pid
     call.counted = past.counted.has(call.n)
     past.made.set(call.n, call)
-    if (past.ended.has(call.n)) return
+    // A call with wrong arguments never came to the law.
+    if (past.ended.has(call.n)) return wrong === undefined ? relive(call, past) : undefined
     // It started and its end is not known. In a replay of an ended process nobody waits for it.
     if (past.end !== undefined) return
     process.open.push(call)
@@ -128,11 +128,18 @@ export function createGate(machine: Machine): Gate {
     else (leader.followers ??= []).push({ call, goOn })
   }
 
-  /** A call that the law let through changes it again. Of what a person had to allow, the end says whether one did. */
-  function relive({ process, n, name, args }: Call, past: Past): void {
-    const decision = access.decide(process, name, args)
-    if (decision === undefined || decision.effect === 'deny') return
-    if (!past.ends.some((one) => one.n === n && one.error?.code === 'ACCESS_DENIED')) access.passed(process, name, args)
+  /** A call that the law let through counts again: at once, or when its end is learned, where a person took their time. */
+  function relive(call: Call, past: Past): void {
+    const { process, n, name, args } = call
+    call.refused = past.refused.has(n)
+    if (!call.refused && access.decide(process, name, args)?.effect !== 'ask') pass(call)
+  }
+
+  /** Once for each call, however often it is tried. */
+  function pass(call: Call): void {
+    if (call.passed) return
+    call.passed = true
+    access.passed(call.process, call.name, call.args)
   }
 
   function revive(call: Call, args: unknown): void {
@@ -149,9 +156,11 @@ export function createGate(machine: Machine): Gate {
       journalReserve(call)
       whenKept(call, () => perform(call, args, run))
     }
-    // What may have happened is asked before what may happen.
-    if (spec.inDoubt?.(args) === true) go()
-    else decided(call, go)
+    // What may have happened is asked before what may happen. It had been let through.
+    if (spec.inDoubt?.(args) === true) {
+      pass(call)
+      go()
+    } else decided(call, go)
   }
 
   /** What was set aside for a call that had started before is in the journal too. */
@@ -247,13 +256,16 @@ export function createGate(machine: Machine): Gate {
 
   function judged(call: Call, decision: Decision, go: () => void): void {
     const { audit, approvals } = machine
+    // What is refused or asked about has its place in the journal first; an approval names it.
+    if (decision.effect !== 'allow' && call.startSeq === 0) start(call)
     const allow = (by: string | null): void => {
       audit?.note({ ...noted, effect: 'allow', by })
-      access.passed(call.process, call.name, call.args)
+      pass(call)
       go()
     }
     const deny = (why: string, by: string | null): void => {
       audit?.note({ ...noted, effect: 'deny', by })
+      call.refused = true
       const error = new PolityError('ACCESS_DENIED', `${binding.what} is denied: ${why}`, {
         detail: { rule: decision.rule },
       })
@@ -264,13 +276,17 @@ export function createGate(machine: Machine): Gate {
     const { pid, n, what, argsHash, rule } = binding
     const noted = { pid, n, what, argsHash, rule }
     if (decision.effect === 'allow') return allow(null)
-    if (call.startSeq === 0) start(call)
     if (decision.effect === 'deny') return deny(decision.reason, null)
-    if ((refused.get(refusalOf(binding)) ?? 0) >= ASKED_MAX)
-      return deny('the same was asked before in this run, and nobody allowed it', null)
-    const earlier = approvals.find(binding)
-    if (earlier !== undefined) return allow(earlier.approver)
     const question = refusalOf(binding)
+    let earlier: Approval | undefined
+    try {
+      earlier = approvals.find(binding)
+    } catch (error) {
+      return fail(call, error)
+    }
+    if (earlier !== undefined) return allow(earlier.approver)
+    if ((refused.get(question) ?? 0) >= ASKED_MAX)
+      return deny('the same was asked before in this run, and nobody allowed it', null)
     const others = asking.get(question)
     // The same call beside it waits for the answer to this one, and is asked about only if that is yes.
     if (others !== undefined) return void others.push(() => call.open && judged(call, decision, go))
@@ -298,6 +314,10 @@ export function createGate(machine: Machine): Gate {
 
     function answered(said: Answer | undefined): void {
       if (said?.text === 'allow') {
+        // Other calls may have passed meanwhile, after which the law says something else.
+        const now = access.decide(call.process, call.name, call.args)
+        if (now !== undefined && (now.effect === 'deny' || (now.effect === 'ask' && now.rule !== decision.rule)))
+          return judged(call, now, go)
         const until = machine.clock.now() + limits.askMs
         return allow((said.approval ?? approvals.take(binding, { approver: 'kernel', until })).approver)
       }
@@ -395,8 +415,9 @@ export function createGate(machine: Machine): Gate {
           : waitedMs === 0
             ? { type: 'call-end', seq: 0, at: 0, pid, n, value: value ?? null, usage }
             : { type: 'call-end', seq: 0, at: 0, pid, n, value: value ?? null, usage, waitedMs }
-    const { labels } = call
-    const { at } = journal.append(labels === undefined ? end : { ...end, labels })
+    if (call.labels !== undefined) Object.assign(end, { labels: call.labels })
+    if (call.refused) Object.assign(end, { refused: true })
+    const { at } = journal.append(end)
     if (journal.halted !== undefined) return
     if (call.followers !== undefined) for (const { call: one } of call.followers) follow(one, call)
     call.endedAt = at
@@ -415,10 +436,12 @@ export function createGate(machine: Machine): Gate {
   }
 
   /** The call ends as the same call did in the process that it was forked from. */
-  function follow(call: Call, { value, error }: Call): void {
+  function follow(call: Call, { value, error, labels, refused: isRefused }: Call): void {
     if (!call.open) return
     call.value = value
     call.error = error
+    call.labels = labels
+    call.refused = isRefused
     finish(call)
   }
 
@@ -463,10 +486,12 @@ export function createGate(machine: Machine): Gate {
         if (next.error === undefined) {
           const value = freezePlain(next.value ?? null, call.name, Infinity)
           specOf(call).relearned?.(value)
+          if (!call.refused) pass(call)
           access.learned(process, call.name, call.args, value, next.labels)
           call.resolve(value)
         } else {
-          access.failed(process, call.name, call.args, next.error.code, next.labels)
+          if (!call.refused && call.args !== null) pass(call)
+          access.failed(process, call, next.error.code, next.labels)
           refuse(call, fromErrorData(next.error))
         }
         return true
@@ -489,7 +514,7 @@ export function createGate(machine: Machine): Gate {
       access.learned(process, call.name, call.args, call.value ?? null, call.labels)
       call.resolve(call.value)
     } else {
-      access.failed(process, call.name, call.args, call.error.code, call.labels)
+      access.failed(process, call, call.error.code, call.labels)
       refuse(call, fromErrorData(call.error))
     }
     return process.ends.length > 0

@@ -90,7 +90,7 @@ export interface KernelOptions {
   /** @default every process may call the tools it holds */
   readonly law?: Law
   /** Key that approvals from other operating-system processes are signed with. @default none: only who holds the kernel can allow a call */
-  readonly approvalKey?: string
+  readonly approvalKey?: string | (() => string)
   readonly clock?: Clock
   readonly limits?: Partial<Limits>
   /** Order in which waiting model calls are served. @default 'attained-service' */
@@ -189,7 +189,7 @@ export function createKernel(options: KernelOptions): Kernel {
   let closed: PolityError | undefined
 
   const access = createAccess(options.law)
-  const approvals = createApprovals({ store, journal, clock, key: options.approvalKey })
+  const approvals = createApprovals({ store, journal, clock, key: keyOfApprovals(options.approvalKey) })
 
   const llm = createLlm({
     isOpen: access.isOpen,
@@ -304,6 +304,7 @@ export function createKernel(options: KernelOptions): Kernel {
     parent,
     call,
     fork,
+    lineage: came,
     held = programs.toolsFor(program, parent, spawnOptions.tools),
   }: Start): Process {
     if (live >= limits.processesLiveMax)
@@ -344,6 +345,7 @@ export function createKernel(options: KernelOptions): Kernel {
     if (standing !== undefined) begins.standing = standing
     const laws = bound(parent, fork?.of.start, spawnOptions.law)
     if (laws !== undefined) begins.laws = laws
+    if (came !== undefined) begins.lineage = came
     const event = journal.append(begins) as ProcessStart
     retention.began(event)
     const process = toProcess(event, program, parent, held)
@@ -600,7 +602,8 @@ export function createKernel(options: KernelOptions): Kernel {
       throw new PolityError('INVALID_ARGUMENT', `process ${pid} has not ended; replay compares whole runs`)
     const program = programs.of(event)
     const held = programs.toolsOf(event)
-    const shadow = new Process(event, { parent: undefined, program, tools: held }, learn)
+    const parent = event.parent === null ? undefined : lineage.find(event.parent)
+    const shadow = new Process(event, { parent, program, tools: held }, learn)
     transition(shadow, { type: 'restart', past })
     return new Promise((resolve) => {
       replays.set(shadow, (report) => {
@@ -776,6 +779,10 @@ export function createKernel(options: KernelOptions): Kernel {
     collect: retention.collect,
     close,
   }
+}
+
+function keyOfApprovals(given: KernelOptions['approvalKey']): (() => string) | undefined {
+  return typeof given === 'string' ? () => given : given
 }
 
 const NO_BUDGET: Budget = Object.freeze({})

@@ -43,6 +43,8 @@ export interface Past {
   readonly lastSeq: number
   /** Numbers of the calls whose end is known. */
   readonly ended: ReadonlySet<number>
+  /** Of these, the ones that the law refused. */
+  readonly refused: ReadonlySet<number>
   /** Numbers of the model calls that the process itself, not one it was forked from, has been charged a step for. */
   readonly counted: ReadonlySet<number>
   /** Of `ends`, how many the program has learned again. */
@@ -125,8 +127,10 @@ export function pastOf(
   }
   const received = new Set<number>()
   const ended = new Set<number>()
+  const refused = new Set<number>()
   for (const one of ends) {
     ended.add(one.n)
+    if (one.refused === true) refused.add(one.n)
     if (starts[one.n]?.call === 'receive' && one.value !== undefined) received.add((one.value as unknown as Mail).id)
   }
   return {
@@ -141,6 +145,7 @@ export function pastOf(
     startedAt,
     lastSeq,
     ended,
+    refused,
     counted,
     learned: 0,
     made: new Map(),

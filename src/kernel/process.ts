@@ -58,6 +58,10 @@ export class Call {
   reserved: Reservation | undefined = undefined
   usage: CallUsage | undefined = undefined
   value: Json | undefined = undefined
+  /** The law let it through, and its standing knows. */
+  passed = false
+  /** The law refused it. */
+  refused = false
   /** Labels of the value. */
   labels: readonly string[] | undefined = undefined
   error: ErrorData | undefined = undefined
@@ -146,6 +150,9 @@ export interface ProcessLinks {
 }
 
 /** The record of a process. */
+/** Shared by all that wait for nothing. Frozen, so that nobody changes it by mistake. */
+const NO_CALLS = Object.freeze([]) as unknown as Call[]
+
 export class Process implements Dispatchable {
   readonly pid: Pid
   readonly start: ProcessStart
@@ -153,12 +160,6 @@ export class Process implements Dispatchable {
   readonly program: Program
   readonly tools: ReadonlyMap<string, Tool>
   readonly branch: ProcessLinks['branch']
-  readonly principal: string
-  readonly priority: number
-  readonly budget: Budget
-  readonly startedAt: number
-  readonly root: Process
-  readonly depth: number
 
   state: ProcessState = 'running'
   value: Json | undefined = undefined
@@ -180,8 +181,8 @@ export class Process implements Dispatchable {
   /** Time of the last thing learned, ms. */
   learnedAt: number
   open: Call[] = []
-  /** Ended calls whose end the program has not learned yet. */
-  ends: Call[] = []
+  /** Ended calls whose end the program has not learned yet; replaced, not changed, while it is empty. */
+  ends: Call[] = NO_CALLS
   /** The journal's part of this process while it is being replayed. */
   past: Past | undefined = undefined
   mail: Mail[] | undefined = undefined
@@ -205,8 +206,8 @@ export class Process implements Dispatchable {
   reservedTokens = 0
   reservedUsd = 0
   standing: Standing
-  /** Answers of tools that are declared trusted. */
-  trusted: Json[] | undefined = undefined
+  /** Texts in answers of tools that are declared trusted, as access.ts looks for values in them. */
+  trusted: string[] | undefined = undefined
 
   queued = false
   readonly #learn: (process: Process) => boolean
@@ -222,15 +223,34 @@ export class Process implements Dispatchable {
     this.program = program
     this.tools = tools
     this.branch = branch
-    this.principal = start.principal
-    this.priority = start.priority
-    this.budget = start.budget
-    this.startedAt = start.at
     this.learnedAt = start.at
     this.standing = start.standing ?? CLEAN
-    this.root = parent?.root ?? this
-    this.depth = parent === undefined ? 0 : parent.depth + 1
     this.#learn = learn
+  }
+
+  // What its start event says is read there: a hundred thousand parked processes pay for each field.
+  get principal(): string {
+    return this.start.principal
+  }
+
+  get priority(): number {
+    return this.start.priority
+  }
+
+  get budget(): Budget {
+    return this.start.budget
+  }
+
+  get startedAt(): number {
+    return this.start.at
+  }
+
+  get root(): Process {
+    return this.parent === undefined ? this : this.parent.root
+  }
+
+  get depth(): number {
+    return this.parent === undefined ? 0 : this.parent.depth + 1
   }
 
   /** Its files: one space a process tree, a branch for a fork. */
@@ -270,7 +290,7 @@ export type Action =
 export function transition(process: Process, action: Action): void {
   if (process.ended) throw new Error(`process ${process.pid} has ended and cannot ${action.type}`)
   process.frame++
-  process.ends = []
+  process.ends = NO_CALLS
   process.receivers = undefined
   switch (action.type) {
     case 'end':

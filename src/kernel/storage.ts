@@ -38,10 +38,7 @@ export interface Storage {
     version: number | undefined,
   ): { readonly content: string; readonly labels: readonly string[] | undefined }
   write(process: Process, path: string, content: string): FileEntry
-  list(
-    process: Process,
-    prefix: string,
-  ): { readonly entries: readonly FileEntry[]; readonly labels: readonly string[] }
+  list(process: Process, prefix: string): { readonly entries: readonly FileEntry[]; readonly labels: readonly string[] }
   remove(process: Process, path: string): null
   /** Undoes what was written from that event on by those that `isOwn` names: what was there without it is written again. */
   rollBack(process: Process, before: number, isOwn: (pid: number) => boolean): void
@@ -147,7 +144,11 @@ export function createStorage({ store, journal, limits, now }: StorageOptions): 
   function list(process: Process, prefix: string): ReturnType<Storage['list']> {
     const entries: FileEntry[] = []
     const labels = new Set<string>()
-    for (const [path, { hash, version, bytes, at, labels: own = [] }] of newestVersions(process.files, prefix, LATEST)) {
+    for (const [path, { hash, version, bytes, at, labels: own = [] }] of newestVersions(
+      process.files,
+      prefix,
+      LATEST,
+    )) {
       if (hash === null) continue
       entries.push({ path, version, bytes, at })
       for (const label of own) labels.add(label)

@@ -207,6 +207,8 @@ export function createTable(
             `process ${call.process.pid} may kill its own descendants; ${pid} is none`,
           )
       }
+      // The reason is told to whoever waits for it: so is what it was made of.
+      if (reason !== '') machine.access.taint(target, labelsOf(call.process))
       machine.kill(
         target,
         new PolityError('KILLED', `killed by process ${call.process.pid}${reason === '' ? '' : `: ${reason}`}`),
@@ -623,6 +625,8 @@ export function checkSpawnOptions(given: unknown): SpawnOptions {
 
 /** A law for one process: rules that stand by themselves, so that a restart finds them as they were. */
 function checkOwnLaw(given: Json): void {
+  if (JSON.stringify(given).length > OWN_LAW_CHARS_MAX)
+    throw new PolityError('TOO_LARGE', `spawn: law has at most ${OWN_LAW_CHARS_MAX} characters`)
   let law: Law
   try {
     law = parseLaw(given)
@@ -630,6 +634,8 @@ function checkOwnLaw(given: Json): void {
     throw new PolityError('INVALID_ARGUMENT', `spawn: law: ${messageOf(error)}`, { cause: error })
   }
   const { events, temporal, runaway, rules } = law
+  if (rules.length > OWN_RULES_MAX)
+    throw new PolityError('TOO_LARGE', `spawn: law has at most ${OWN_RULES_MAX} rules, not ${rules.length}`)
   if (events !== undefined || temporal !== undefined || runaway !== undefined || rules.some((rule) => rule.then))
     throw new PolityError(
       'INVALID_ARGUMENT',
@@ -639,3 +645,6 @@ function checkOwnLaw(given: Json): void {
 
 const NO_OPTIONS: SpawnOptions = Object.freeze({})
 const PRINCIPAL = /^[^\p{Cc}\p{Cs}]{1,200}$/u
+/** A law that comes with a spawn may be a model's: reading it must not hold up the others. */
+const OWN_RULES_MAX = 64
+const OWN_LAW_CHARS_MAX = 16_384

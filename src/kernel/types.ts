@@ -339,6 +339,8 @@ export interface Binding {
   readonly principal: string
   /** The n-th call of its process. */
   readonly n: number
+  /** Place of its start in the journal: a call that is made again after a restore is another. */
+  readonly seq: number
   /** The rule that asks. */
   readonly rule: string | null
   /** The system call, or `tool` and its name. */
@@ -427,6 +429,8 @@ export interface ProcessStart extends Placed {
   readonly budget: Budget
   /** Names of the tools that it holds. */
   readonly tools: readonly string[]
+  /** Of a root that was forked from a child: the input of the run that the child was in, and the programs it ran under. */
+  readonly lineage?: { readonly input: Json; readonly programs: readonly string[] }
   /** Laws that bind it beside the kernel's: those of its ancestors and its own. @default none */
   readonly laws?: readonly Law[]
   /** What the law knows of its parent, whose standing it takes over. @default nothing yet */
@@ -457,6 +461,8 @@ export interface CallEnd extends Placed {
   /** Labels of the value: whoever learns it has seen them. */
   readonly labels?: readonly string[]
   readonly error?: ErrorData
+  /** The law did not let the call through, or nobody allowed it. */
+  readonly refused?: true
   /** What it was charged. */
   readonly usage?: CallUsage
   /** Time in a queue, ms. */

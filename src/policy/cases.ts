@@ -8,7 +8,7 @@
 import type { Decision, Effect, Law } from './law.ts'
 import { freshState, judge } from './law.ts'
 import type { Request } from './match.ts'
-import { isRecord } from './match.ts'
+import { isRecord, isTexts } from './match.ts'
 
 /** A call as people write it down: `call` is a tool call where nothing else is said, `originOf` and `seen` are lists. */
 export interface WrittenCall {
@@ -56,11 +56,35 @@ const callKeys = new Set([
 ])
 const caseKeys = new Set(['name', 'after', 'call', 'expect', 'rule'])
 
+const isScalar = (value: unknown): boolean => ['string', 'number', 'boolean'].includes(typeof value)
+const text = { is: (value: unknown): boolean => typeof value === 'string', what: 'a text' }
+const texts = { is: isTexts, what: 'a list of texts' }
+const scalars = {
+  is: (value: unknown): boolean => Array.isArray(value) && value.every(isScalar),
+  what: 'a list of texts, numbers and truth values',
+}
+
+/** What each key of a call has to be; `args` may be anything. */
+const kinds: { readonly [key: string]: { is(value: unknown): boolean; readonly what: string } } = {
+  call: text,
+  tool: text,
+  principal: text,
+  program: text,
+  asked: text,
+  ancestors: texts,
+  seen: texts,
+  outbound: { is: (value) => typeof value === 'boolean', what: 'true or false' },
+  fromRequest: scalars,
+  fromTrusted: scalars,
+}
+
 /** Reads a call. Throws a TypeError that says where, and what was expected. */
 export function readCall(given: unknown, at: string): Request {
   if (!isRecord(given)) throw new TypeError(`${at} must be a call such as { "tool": "send", "args": { "to": "ann" } }`)
   for (const key of Object.keys(given))
     if (!callKeys.has(key)) throw new TypeError(`${at} has an unknown key "${key}"; known: ${[...callKeys].join(', ')}`)
+  for (const [key, { is, what }] of Object.entries(kinds))
+    if (given[key] !== undefined && !is(given[key])) throw new TypeError(`${at}.${key} must be ${what}`)
   const {
     call = 'call',
     args = {},

@@ -379,7 +379,6 @@ const keywords: { readonly [keyword: string]: { readonly speaksOf: number; reado
   oneOf: { speaksOf: allTypes, expects: 'conditions' },
   not: { speaksOf: allTypes, expects: 'condition' },
   if: { speaksOf: allTypes, expects: 'condition' },
-  // oxlint-disable-next-line unicorn/no-thenable -- the name is JSON Schema's
   then: { speaksOf: allTypes, expects: 'condition' },
   else: { speaksOf: allTypes, expects: 'condition' },
 }

@@ -24,7 +24,7 @@ import type { Found, Question } from './claims.ts'
 import type { Condition, Form, Json } from './conditions.ts'
 import { isEqual, read } from './conditions.ts'
 import type { Effect, Law, Origin, Request, Rule } from './law.ts'
-import { judge } from './law.ts'
+import { judge, lastRules } from './law.ts'
 import type { ObjectAtom } from './object-region.ts'
 import { objectAtomHolds, solveObject } from './object-region.ts'
 import { globRegex } from './regex.ts'
@@ -46,9 +46,14 @@ export type Comparison =
     }
 
 /** Whether `after` lets through no more than `before`. Throws a TypeError when one of them cannot be read. */
-export function compareLaws(before: Law, after: Law): Comparison {
+export function compareLaws(given: Law, next: Law): Comparison {
+  if (JSON.stringify(given) === JSON.stringify(next)) return { narrows: true }
+  // What a law says by saying nothing is compared too.
+  const before: Law = { ...given, rules: [...given.rules, ...lastRules] }
+  const after: Law = { ...next, rules: [...next.rules, ...lastRules] }
   const laws = { before: judge({ rules: before.rules }), after: judge({ rules: after.rules }) }
-  if (JSON.stringify(before) === JSON.stringify(after)) return { narrows: true }
+  if (before.runaway !== undefined && JSON.stringify(before.runaway) !== JSON.stringify(after.runaway))
+    return unknownFor('runaway', 'what stops a runaway agent was changed, and that is not compared')
   const moving = [...before.rules, ...after.rules].find(({ then }) => then !== undefined)
   if (moving !== undefined)
     return unknownFor(moving.id, 'it changes the law as it runs, and what follows is not compared')

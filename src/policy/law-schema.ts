@@ -75,7 +75,6 @@ export const lawSchema = {
         ...match,
         reason: text,
         ends: { const: true, description: 'a denial that ends the process' },
-        // oxlint-disable-next-line unicorn/no-thenable -- a key of the format, never awaited
         then: {
           type: 'object',
           additionalProperties: false,
@@ -114,7 +113,6 @@ export const lawSchema = {
         oneOf: conditions,
         not: condition,
         if: condition,
-        // oxlint-disable-next-line unicorn/no-thenable -- a keyword of JSON Schema, never awaited
         then: condition,
         else: condition,
         title: {},

@@ -12,7 +12,8 @@
  *
  * Invariants
  *   L1. Rules are read in order; the first that matches decides.
- *   L2. What no rule matches is denied.
+ *   L2. A tool call that no rule matches is denied. Other system calls reach only what is the process's own: they go
+ *       through unless a rule speaks of them.
  *   L3. Doubt never widens: what is absent, unknown, or of another type than a condition speaks of, does not meet a
  *       condition of `allow`, and meets one of `deny`. A rule that asks, and matches only in doubt, does not decide: but
  *       what a later rule would allow is then asked.
@@ -84,6 +85,13 @@ export const freshState: LawState = Object.freeze({ fired: Object.freeze([]), tr
 export const holdersLaw: Law = { rules: [{ id: 'kernel/held-tools', effect: 'allow', call: 'call' }] }
 
 const DENIED: Decision = Object.freeze({ effect: 'deny', rule: null, reason: 'no rule allows it' })
+const UNSPOKEN: Decision = Object.freeze({ effect: 'allow', rule: null, reason: 'no rule speaks of it' })
+
+/** What every law says at its end, as rules: for who compares laws. */
+export const lastRules: readonly Rule[] = Object.freeze([
+  Object.freeze({ id: 'kernel/no-rule-allows-it', effect: 'deny', call: 'call' }),
+  Object.freeze({ id: 'kernel/other-calls', effect: 'allow', call: '*' }),
+])
 
 // ---------------------------------------------------------------------------------------------------------- compiling
 
@@ -171,7 +179,7 @@ function compileLaw(law: Law): Judge {
         return decision.effect === 'allow' && doubtful !== undefined ? doubtful : decision
       }
     }
-    return DENIED
+    return request.call === 'call' ? DENIED : (doubtful ?? UNSPOKEN)
   }
 
   return {
@@ -184,7 +192,11 @@ function compileLaw(law: Law): Judge {
       // Denied is denied, by whomever; and one question is enough.
       if (decision.effect === 'deny') return decision
       const objection = objectionTo(request, state)
-      return objection === undefined || (decision.effect === 'ask' && objection.effect === 'ask') ? decision : objection
+      if (objection === undefined) return decision
+      if (decision.effect !== 'ask' || objection.effect !== 'ask') return objection
+      // One question, which names both: who allows one of them has not allowed the other.
+      const rule = `${decision.rule} and ${objection.rule}`
+      return { ...objection, rule, reason: `${decision.reason}; ${objection.reason}` }
     },
     after(request, { rule, isTemporal }, state = freshState) {
       const fires = rule !== null && byId.get(rule)?.rule.then !== undefined && !state.fired.includes(rule)
@@ -255,11 +267,19 @@ export function parseLaw(json: unknown): Law {
   for (const [i, rule] of temporal.entries()) checkTemporal(rule, `temporal[${i}]`)
   checkRunaway(json['runaway'])
   const law = json as unknown as Law
-  const ids = new Set(law.rules.map((rule) => rule.id))
+  const rules = law.rules.flatMap(withAdded)
+  const ids = new Set(rules.map((rule) => rule.id))
   const twice = law.temporal?.find((rule) => ids.has(rule.id))
   if (twice !== undefined) throw new TypeError(`the id "${twice.id}" is used twice`)
+  for (const { id, then } of rules)
+    for (const gone of then?.drop ?? [])
+      if (!ids.has(gone)) throw new TypeError(`rule "${id}": then.drop names "${gone}", which is no rule of this law`)
   judge(law)
   return law
+}
+
+function withAdded(rule: Rule): readonly Rule[] {
+  return [rule, ...(rule.then?.add ?? []).flatMap(withAdded)]
 }
 
 function refuseOtherKeys(json: Readonly<Record<string, unknown>>, known: ReadonlySet<string>, at: string): void {
@@ -311,6 +331,8 @@ function checkRunaway(runaway: unknown): void {
 
 function checkNamed(rule: Readonly<Record<string, unknown>>, at: string): void {
   if (typeof rule['id'] !== 'string' || rule['id'] === '') throw new TypeError(`${at}.id must be a non-empty string`)
+  if (/^(?:kernel|process)\//.test(rule['id']))
+    throw new TypeError(`${at}.id must not begin with "kernel/" or "process/"`)
   if (rule['reason'] !== undefined && typeof rule['reason'] !== 'string')
     throw new TypeError(`${at}.reason must be a string`)
 }

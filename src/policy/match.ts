@@ -96,6 +96,9 @@ export function compileMatch(match: Match, at: string, strays = false): Check {
   }
   if (match.asked !== undefined) {
     const asked = compile(match.asked, `${at}.asked`)
+    const capital = capitalIn(match.asked)
+    if (capital !== undefined)
+      throw new TypeError(`${at}.asked sees the request in lower case, where "${capital}" never stands; write it so`)
     checks.push((request, doubt) => (request.asked === undefined ? doubt : asked.holds(request.asked, doubt)))
   }
   // All must hold, so the order is free: patterns last.
@@ -110,7 +113,7 @@ export function compileMatch(match: Match, at: string, strays = false): Check {
   for (const [name, wanted] of Object.entries(match.origins ?? {})) {
     checks.push((request) => {
       const value = argumentOf(request.args, name)
-      return (value === undefined || comesFrom(value, wanted, request)) !== strays
+      return (value === undefined || comesFrom(value, wanted, request, { left: VALUES_MAX })) !== strays
     })
   }
   return (request, doubt) => {
@@ -118,6 +121,19 @@ export function compileMatch(match: Match, at: string, strays = false): Check {
     return true
   }
 }
+
+/** A text of a condition with a capital letter in it, escapes such as `\\S` aside. */
+function capitalIn(condition: unknown): string | undefined {
+  if (typeof condition === 'string') return /\p{Lu}/u.test(condition.replaceAll(/\\[A-Z]/g, '')) ? condition : undefined
+  if (typeof condition !== 'object' || condition === null) return undefined
+  for (const [key, value] of Object.entries(condition)) {
+    const found = annotations.has(key) ? undefined : capitalIn(value)
+    if (found !== undefined) return found
+  }
+  return undefined
+}
+
+const annotations = new Set(['title', 'description', 'default', 'examples', '$comment'])
 
 function costOf(condition: Condition): number {
   return /"(?:pattern|matches)":/.test(JSON.stringify(condition)) ? 1 : 0
@@ -130,7 +146,9 @@ function argumentOf(args: unknown, name: string): unknown {
 }
 
 /** Whether every text, number and truth value in it comes from there. Keys of objects count as texts. */
-function comesFrom(value: unknown, wanted: 'request' | 'trusted', request: Request): boolean {
+function comesFrom(value: unknown, wanted: 'request' | 'trusted', request: Request, values: { left: number }): boolean {
+  // Where there are so many that nobody could have said them, they were not said.
+  if (values.left-- <= 0) return false
   switch (typeof value) {
     case 'string':
     case 'number':
@@ -141,9 +159,9 @@ function comesFrom(value: unknown, wanted: 'request' | 'trusted', request: Reque
     }
     case 'object':
       if (value === null) return true
-      if (Array.isArray(value)) return value.every((item) => comesFrom(item, wanted, request))
+      if (Array.isArray(value)) return value.every((item) => comesFrom(item, wanted, request, values))
       return Object.entries(value).every(
-        ([key, item]) => comesFrom(key, wanted, request) && comesFrom(item, wanted, request),
+        ([key, item]) => comesFrom(key, wanted, request, values) && comesFrom(item, wanted, request, values),
       )
     default:
       return true
@@ -177,3 +195,6 @@ export function isTexts(value: unknown): value is readonly string[] {
 export function isRecord(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
+
+/** Values of one argument whose origin is looked for. */
+const VALUES_MAX = 1_000

@@ -17,6 +17,8 @@
  *   RA3. A cycle of up to `CYCLE_MAX` calls (A B A B …) counts by its rounds, as a call by its repetitions.
  */
 
+import { canonical } from './canonical.ts'
+
 /** What is too much. Each is the number of a call that is no longer let through. */
 export interface Runaway {
   /** Identical calls with identical results; also rounds of a cycle. @default 4 */
@@ -116,7 +118,7 @@ function roundsOf(keys: readonly string[]): number {
 
 /** A text that is the same for equal values and short for long ones: their beginning, and two multiplicative hashes of all. */
 export function keyOf(value: unknown): string {
-  const text = JSON.stringify(value) ?? ''
+  const text = canonical(value)
   if (text.length <= KEY_CHARS_MAX) return text
   let high = 0xdeadbeef
   let low = 0x41c6ce57

@@ -51,7 +51,9 @@ export interface Trace {
 export function compileTrace(given: readonly TemporalRule[], matches: { readonly [name: string]: Match } = {}): Trace {
   const byId = new Map(given.map((rule) => [rule.id, rule]))
   const formulas = given.map(({ id, formula }) => ({ id, formula: formulaOf(id, formula) }))
-  const tools = [...new Set(formulas.flatMap(({ formula }) => atomsOf(formula)))].filter((atom) => !(atom in matches))
+  const tools = [...new Set(formulas.flatMap(({ formula }) => atomsOf(formula)))].filter(
+    (atom) => !Object.hasOwn(matches, atom),
+  )
   // A call is of one tool: what two tools at once could keep cannot be kept.
   const rules = compileRules(formulas, { exclusive: [tools] })
   /** States that were made here, or looked at before. */

@@ -65,7 +65,9 @@ export const inbox = defineCommand({
   },
 })
 
-/** Of a tool call, its input. */
+/** Of a tool call, its input: the tool is in the question. Of any other call, all of it. */
 function argumentsIn(detail: Json): Json {
-  return typeof detail === 'object' && detail !== null && 'input' in detail ? (detail as { input: Json }).input : detail
+  return typeof detail === 'object' && detail !== null && 'tool' in detail && 'input' in detail
+    ? (detail as { input: Json }).input
+    : detail
 }

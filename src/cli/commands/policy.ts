@@ -6,7 +6,7 @@ import { parseCases, readCall, runCases } from '../../policy/cases.ts'
 import { compareLaws } from '../../policy/diff.ts'
 import { explain } from '../../policy/explain.ts'
 import type { Law } from '../../policy/law.ts'
-import { judge, parseLaw } from '../../policy/law.ts'
+import { parseLaw } from '../../policy/law.ts'
 import { lawSchema } from '../../policy/law-schema.ts'
 import type { LearnedCall } from '../../policy/learn.ts'
 import { learnLaw } from '../../policy/learn.ts'
@@ -139,11 +139,7 @@ function toolCalls({ call, args }: CallStart): LearnedCall[] {
 }
 
 function readLaw(path: string | undefined): Law {
-  return readAs(path, (json) => {
-    const law = parseLaw(json)
-    judge(law)
-    return law
-  })
+  return readAs(path, parseLaw)
 }
 
 /** What a file says; throws one sentence about what is wrong with it. */
