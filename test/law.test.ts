@@ -14,6 +14,7 @@ import { PolityError } from '../src/kernel/errors.ts'
 import type { Json, Sys, Tool } from '../src/kernel/types.ts'
 import type { Decision, Law, Request } from '../src/policy/law.ts'
 import { decide, judge, parseLaw } from '../src/policy/law.ts'
+import { callNames } from '../src/policy/match.ts'
 import {
   allow,
   ask,
@@ -174,6 +175,8 @@ describe('a law that cannot be read whole is not read', () => {
     [{ rules: [{ id: 'a', effect: 'allow', then: { drop: ['onec'] } }] }, /names "onec", which is no rule/],
     [{ rules: [{ id: 'a', effect: 'deny', asked: { pattern: 'Do not' } }] }, /lower case/],
     [{ rules: [{ id: 'process/x', effect: 'allow' }] }, /must not begin/],
+    [{ rules: [{ id: 'x', effect: 'deny', call: 'wrte' }] }, /there is no system call "wrte"/],
+    [{ rules: [], events: { up: { call: 'up*' } } }, /events\.up\.call: there is no system call/],
     [{ rules: [], events: { a: { effect: 'deny' } } }, /events\.a has an unknown key "effect"/],
   ] as const) {
     test(JSON.stringify(law), () => {
@@ -183,6 +186,19 @@ describe('a law that cannot be read whole is not read', () => {
       )
     })
   }
+})
+
+test('the law knows every system call by name', async () => {
+  const w = createWorld()
+  const names = new Set<string>()
+  const run = w.kernel.spawn(async (sys: Sys) => {
+    for (const name of Object.getOwnPropertyNames(Object.getPrototypeOf(sys)))
+      if (name !== 'constructor' && typeof sys[name as 'now'] === 'function') names.add(name)
+  }, null)
+  await w.settled(run.result)
+  // Computed from the journal, and never asked about.
+  for (const name of ['now', 'random']) assert.ok(names.delete(name))
+  assert.deepEqual([...names].toSorted(), callNames.toSorted())
 })
 
 describe('writing a law', () => {

@@ -85,12 +85,20 @@ const pays = (store: string, ...payments: { to: string; amount: number }[]): Run
   running(store, 'run', 'pay.ts', JSON.stringify(payments), '--law', 'law.json', '--json')
 const paid = (): string => (existsSync(at('paid.txt')) ? readFileSync(at('paid.txt'), 'utf8') : '')
 
+async function questionsIn(path: string): Promise<readonly Question[] | undefined> {
+  const reader = readSqliteStore(path)
+  try {
+    return await waitingQuestions(path, reader)
+  } finally {
+    reader.close()
+  }
+}
+
 async function asked(store: string): Promise<Question> {
   for (let tries = 0; tries < 100; tries++) {
     if (existsSync(at(store))) {
-      const reader = readSqliteStore(at(store))
-      const questions = await waitingQuestions(at(store), reader).catch(() => undefined)
-      reader.close()
+      // It may be there and not be a store yet.
+      const questions = await questionsIn(at(store)).catch(() => undefined)
       if (questions?.[0] !== undefined) return questions[0]
     }
     await pause(50)

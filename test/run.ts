@@ -1,16 +1,17 @@
 /**
- * Runs the tests: those that kill processes in processes of their own, all others together in one (much faster to
- * start, and nothing of ours leans on a fresh process).
+ * Runs the tests: those that start and kill processes in processes of their own, all others together in one (much faster
+ * to start, and nothing of ours leans on a fresh process). Both at once: there are two cores at least.
  *
  *     npm test              everything, in its short form
  *     npm run test:long     the same with POLITY_LONG=1: all seeds, all kills
  */
-import { spawnSync } from 'node:child_process'
+import { spawn } from 'node:child_process'
 import { globSync } from 'node:fs'
 
 const apart = [
   'test/cli.test.ts',
   'test/policy-cli.test.ts',
+  'test/sandbox.test.ts',
   'test/crash.test.ts',
   'test/examples.test.ts',
   'test/docs.test.ts',
@@ -19,14 +20,25 @@ const together = globSync('test/*.test.ts')
   .filter((file) => !apart.includes(file))
   .toSorted()
 
-function run(isolation: 'none' | 'process', files: readonly string[]): number {
-  const { status } = spawnSync(
-    process.execPath,
-    ['--test', `--test-isolation=${isolation}`, '--test-concurrency=2', ...files],
-    { stdio: 'inherit' },
-  )
-  return status ?? 1
+/** The exit status; what is printed comes at once, or with `later` when the returned function is called. */
+function run(isolation: 'none' | 'process', files: readonly string[], later: boolean): Promise<() => number> {
+  const child = spawn(process.execPath, ['--test', `--test-isolation=${isolation}`, '--test-concurrency=1', ...files], {
+    stdio: ['ignore', later ? 'pipe' : 'inherit', later ? 'pipe' : 'inherit'],
+  })
+  const printed: Buffer[] = []
+  child.stdout?.on('data', (chunk: Buffer) => void printed.push(chunk))
+  child.stderr?.on('data', (chunk: Buffer) => void printed.push(chunk))
+  return new Promise((resolve, reject) => {
+    child.on('error', reject)
+    child.on('close', (status) =>
+      resolve(() => {
+        process.stdout.write(Buffer.concat(printed))
+        return status ?? 1
+      }),
+    )
+  })
 }
 
-// Both, even if the first fails: who mends wants to see it all.
-process.exitCode = Math.max(run('none', together), run('process', apart))
+// Both, even if one fails: who mends wants to see it all.
+const ends = await Promise.all([run('none', together, false), run('process', apart, true)])
+process.exitCode = Math.max(...ends.map((end) => end()))

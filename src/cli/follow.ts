@@ -240,10 +240,19 @@ function canAnswerHere({ err }: Context): boolean {
   return process.stdin.isTTY === true && !process.stdin.readableEnded && err.isTerminal
 }
 
-function questionText(context: Context, { id, pid, text, choices, detail }: Question, canAnswerHere: boolean): string {
+function questionText(
+  context: Context,
+  { id, pid, kind, text, choices, detail }: Question,
+  canAnswerHere: boolean,
+): string {
   const { err } = context
   const about = detail === null ? '' : `\n  ${oneLine(JSON.stringify(detail)).slice(0, 400)}`
-  const how = choices === null ? 'type an answer' : `type ${choices.join(', ')}`
-  const elsewhere = context.commandLine(`answer ${id} ${choices === null ? '<text>' : choices.join('|')}`)
+  // A model may have written them: what would move the cursor is shown, not done.
+  const shown = choices?.map(oneLine)
+  const how = shown === undefined ? 'type an answer' : `type ${shown.join(', ')}`
+  const isApproval = kind === 'approval'
+  const elsewhere = context.commandLine(
+    isApproval ? `approve ${id}` : `answer ${id} ${shown === undefined ? '<text>' : shown.join('|')}`,
+  )
   return `${err.paint('yellow', `process ${pid} asks: ${oneLine(text)}`)}${about}\n  ${canAnswerHere ? `${how}, or from elsewhere: ` : 'answer with: '}${elsewhere}`
 }

@@ -21,6 +21,20 @@ export interface Pins {
   readonly [tool: string]: string
 }
 
+/** SHA-256, in hexadecimal. */
+const PIN = /^[0-9a-f]{64}$/
+
+/** Pins from JSON. Throws a TypeError where it holds none. */
+export function readPins(json: unknown): Pins {
+  const isPins =
+    typeof json === 'object' &&
+    json !== null &&
+    !Array.isArray(json) &&
+    Object.values(json).every((pin) => typeof pin === 'string' && PIN.test(pin))
+  if (!isPins) throw new TypeError('these are no pins; `polity redteam <agent.ts> --print-pins` prints them')
+  return json as Pins
+}
+
 export function pinsOf(tools: readonly Tool[]): Pins {
   const pins: { [tool: string]: string } = {}
   for (const tool of tools) {

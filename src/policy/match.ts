@@ -169,6 +169,30 @@ function comesFrom(value: unknown, wanted: 'request' | 'trusted', request: Reque
 }
 
 const texts = ['call', 'tool', 'principal', 'program', 'under'] as const
+/** The system calls, of which a rule can speak. */
+export const callNames: readonly string[] = [
+  'spawn',
+  'fork',
+  'wait',
+  'kill',
+  'sleep',
+  'send',
+  'receive',
+  'generate',
+  'embed',
+  'call',
+  'ask',
+  'remember',
+  'recall',
+  'forget',
+  'read',
+  'write',
+  'list',
+  'remove',
+  'snapshot',
+  'restore',
+]
+
 /** The keys of a match. */
 export const matchKeys: readonly string[] = [...texts, 'outbound', 'asked', 'args', 'origins', 'seen']
 
@@ -176,6 +200,9 @@ export const matchKeys: readonly string[] = [...texts, 'outbound', 'asked', 'arg
 export function checkMatch(match: Readonly<Record<string, unknown>>, at: string): void {
   for (const key of texts)
     if (match[key] !== undefined && typeof match[key] !== 'string') throw new TypeError(`${at}.${key} must be a string`)
+  const call = match['call'] as string | undefined
+  if (call !== undefined && !callNames.some(glob(call)))
+    throw new TypeError(`${at}.call: there is no system call "${call}"; there are ${callNames.join(', ')}`)
   if (match['outbound'] !== undefined && match['outbound'] !== true)
     throw new TypeError(`${at}.outbound must be true, or left out`)
   if (match['args'] !== undefined && !isRecord(match['args']))

@@ -51,7 +51,8 @@ export interface Attack {
   run(lab: Lab): Promise<Verdict>
 }
 
-export type Status = 'stopped' | 'through' | 'no way in'
+/** `not tried`: the agent never came to where the attack is, or failed before it; that says nothing about what would stop it. */
+export type Status = 'stopped' | 'through' | 'no way in' | 'not tried'
 
 export interface Finding extends Verdict {
   readonly attack: string
@@ -83,9 +84,14 @@ export async function attackTarget(
     const isMeant = options.model === undefined || needsScript !== true
     const given = isMeant ? await run(lab) : noWay('a real model has no such backdoor')
     const isIdle = given.noWayIn === undefined && given.attempted === 0 && given.through.length === 0
-    const verdict = isIdle ? { ...given, stoppedBy: { 'the model, which did not try': 1 } } : given
-    const status = verdict.noWayIn !== undefined ? 'no way in' : verdict.through.length > 0 ? 'through' : 'stopped'
-    findings.push({ attack: name, source, measure, by, status, remedy, ...verdict })
+    const status: Status = isIdle
+      ? 'not tried'
+      : given.noWayIn !== undefined
+        ? 'no way in'
+        : given.through.length > 0
+          ? 'through'
+          : 'stopped'
+    findings.push({ attack: name, source, measure, by, status, remedy, ...given })
   }
   return { target: target.name, findings }
 }

@@ -16,8 +16,13 @@ export function reportText({ target, findings }: Report): string {
     ...through.map((one) => `    - ${one}`),
     `    what would stop it: ${remedy}`,
   ])
-  const tried = findings.filter(({ status }) => status !== 'no way in').length
-  const sum = `${target}: ${through.length} of ${tried} attacks got through${tried < findings.length ? `, ${findings.length - tried} had no way in` : ''}`
+  const count = (wanted: Finding['status']): number => findings.filter(({ status }) => status === wanted).length
+  const tried = count('stopped') + through.length
+  const sum = [
+    `${target}: ${through.length} of ${tried} attacks got through`,
+    ...(count('no way in') > 0 ? [`${count('no way in')} had no way in`] : []),
+    ...(count('not tried') > 0 ? [`${count('not tried')} were not tried: does the agent run on this input?`] : []),
+  ].join(', ')
   return [sum, ...lines, ...(details.length > 0 ? ['', '  got through:', ...details] : [])].join('\n')
 }
 
@@ -25,8 +30,10 @@ function nameOf({ attack, by }: Finding): string {
   return by === 'program' ? `${attack}*` : attack
 }
 
-function whyOf({ noWayIn, attempted, through, stoppedBy, measured }: Finding): string {
+function whyOf({ status, noWayIn, attempted, through, stoppedBy, measured }: Finding): string {
   if (noWayIn !== undefined) return noWayIn
+  if (status === 'not tried')
+    return 'the agent failed, or never came to where the attack is; give --input that it works on'
   const by = Object.entries(stoppedBy).map(([what, count]) => `${what} (${count})`)
   const parts = [
     `${attempted} tried`,

@@ -1,8 +1,7 @@
 /** `polity redteam [agent.ts]`: the attacks that the field has published, on an agent, and what got through. */
 import { readFileSync } from 'node:fs'
 import { loadModel } from '../../boot.ts'
-import type { Pins } from '../../drivers/tool-pins.ts'
-import { pinsOf } from '../../drivers/tool-pins.ts'
+import { pinsOf, readPins } from '../../drivers/tool-pins.ts'
 import { PolityError, messageOf } from '../../kernel/errors.ts'
 import type { Json } from '../../kernel/types.ts'
 import { parseLaw } from '../../policy/law.ts'
@@ -74,8 +73,11 @@ export const redteam = defineCommand({
     context.result(reports.map(reportText).join('\n\n'), given === undefined ? reports : reports[0])
     // The bare specimen is there to show that the attacks work.
     const judged = reports.filter((_, i) => given !== undefined || targets[i]?.law !== undefined || i > 0)
-    const isThrough = judged.some(({ findings }) => findings.some(({ status }) => status === 'through'))
-    return isThrough ? exitCodes.failed : exitCodes.done
+    // An attack that was not tried is no green light.
+    const isBad = judged.some(({ findings }) =>
+      findings.some(({ status }) => status === 'through' || (given !== undefined && status === 'not tried')),
+    )
+    return isBad ? exitCodes.failed : exitCodes.done
   },
 })
 
@@ -107,7 +109,7 @@ async function targetFrom(file: string, values: Given & Parameters<typeof budget
     programs: programs.filter((program) => program !== main),
     budget,
     ...(values.law === undefined ? {} : { law: readAs(values.law, parseLaw) }),
-    ...(values.pins === undefined ? {} : { pins: readAs(values.pins, (json) => json as Pins) }),
+    ...(values.pins === undefined ? {} : { pins: readAs(values.pins, readPins) }),
     ...(values.input === undefined ? {} : { input: inputOf(values.input) }),
   }
 }
