@@ -55,6 +55,9 @@ export const ask = defineCommand({
     if (values.readers === 0) throw usageError('--readers takes a whole number of at least 1, not "0"')
     const given = await questionOf(context, positionals)
     const paths = values.in.length > 0 ? values.in : given === undefined ? ownDocs() : ['.']
+    // The question that stands in for none is about Polity's own docs, not about somebody's folder.
+    if (given === undefined && values.in.length > 0)
+      throw usageError('ask needs a question: polity ask "<question>" --in <folder>')
     const question = given ?? questionDefault
     if (given === undefined) context.note(context.err.paint('bold', question))
     return answer(
