@@ -272,6 +272,14 @@ describe('polity policy', () => {
     const widened = polity('a.db', 'policy', 'diff', tight, loose, '--json')
     assert.equal(widened.code, 1)
     const { witness } = JSON.parse(widened.out) as { witness: { args: { to: string } } }
+    // A proposal is adopted only where it is proved to narrow, or where a person says so.
+    const before = readFileSync(at(tight), 'utf8')
+    assert.equal(polity('a.db', 'policy', 'adopt', tight, loose).code, 1)
+    assert.equal(readFileSync(at(tight), 'utf8'), before)
+    writeFileSync(at('law-of-today.json'), readFileSync(at(loose)))
+    assert.equal(polity('a.db', 'policy', 'adopt', 'law-of-today.json', tight).code, 0)
+    assert.deepEqual(JSON.parse(readFileSync(at('law-of-today.json'), 'utf8')), JSON.parse(before))
+    assert.equal(polity('a.db', 'policy', 'adopt', 'law-of-today.json', loose, '--widen').code, 0)
     const explained = (name: string): string =>
       polity('a.db', 'policy', 'explain', name, JSON.stringify({ tool: 'send', args: witness.args })).out
     assert.match(explained(loose), /^allow: rule mail/m)
