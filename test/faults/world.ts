@@ -32,7 +32,8 @@ import { faultyStore } from './store.ts'
 const WORLD_MS_MAX = 30 * 24 * 3_600_000
 /** Timers after which a world goes round in circles. */
 const STEPS_MAX = 60_000
-const LIVES_MAX = 12
+/** Lives after which it does: a disk that is full at one commit in a hundred ends more than a dozen of a long run. */
+const LIVES_MAX = 40
 /** Descendants of one root. */
 const CHILDREN_MAX = 20
 
