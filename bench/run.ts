@@ -15,6 +15,7 @@ const quick = values.quick === true
 const benches: readonly (readonly [file: string, ...args: string[]])[] = [
   ['per-run.ts', '--rounds', quick ? '2' : '5'],
   ['concurrent.ts', '--rounds', quick ? '2' : '5'],
+  ['allocated.ts'],
   ['contention.ts'],
   ['parked.ts'],
   ['journal.ts'],

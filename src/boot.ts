@@ -2,7 +2,6 @@
  * Booting: a kernel from what a person writes down. Reads strings into parts (a store's path, `provider/model`, a law's
  * file), loads only the drivers that are used, and asserts the version of Node.
  */
-import { readFileSync } from 'node:fs'
 import type { LanguageModel, Store } from './kernel/drivers.ts'
 import { PolityError, messageOf } from './kernel/errors.ts'
 import type { Kernel, KernelOptions, ModelOptions } from './kernel/kernel.ts'
@@ -36,7 +35,7 @@ export async function boot(options: BootOptions = {}): Promise<Kernel> {
     )
   const { store: givenStore, durability, law: givenLaw, models: givenModels, model: givenModel, ...rest } = options
   const models = await loadModels(givenModels, givenModel)
-  const law = givenLaw === undefined ? undefined : readLaw(givenLaw)
+  const law = givenLaw === undefined ? undefined : await readLaw(givenLaw)
   // Last: it takes ownership of the file, and whatever can fail has not.
   const store = await openStore(givenStore, durability)
   try {
@@ -98,12 +97,13 @@ async function keyBeside(path: string): Promise<() => string> {
   return () => approvalKeyOf(path)
 }
 
-function readLaw(given: string | Law): Law {
+async function readLaw(given: string | Law): Promise<Law> {
   let from = 'the law'
   try {
     if (typeof given !== 'string') return parseLaw(given)
     from = given
-    return parseLaw(JSON.parse(readFileSync(given, 'utf8')))
+    const { readFile } = await import('node:fs/promises')
+    return parseLaw(JSON.parse(await readFile(given, 'utf8')))
   } catch (error) {
     throw new PolityError('CONFIG_INVALID', `${from}: ${messageOf(error)}`, { cause: error })
   }

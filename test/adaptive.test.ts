@@ -48,7 +48,7 @@ test('none of the 97 ground-truth traces looks like a runaway agent, also if eve
         const isStopped = calls.some(({ tool, args }) => {
           const request = { call: 'call', tool, args, principal: 'local', program: 'agent' }
           const decision = decide(request, state)
-          state = learned(request, 'the same', after(request, decision, state))
+          state = learned(request, { result: 'the same', at: 0 }, after(request, decision, state))
           return decision.effect !== 'allow'
         })
         if (isStopped) alarms++

@@ -723,35 +723,39 @@ function scribbled(bytes: Uint8Array, from: number, count: number): Uint8Array {
   return copy
 }
 
-test('a store that cannot be written is looked at as any other', { skip: process.platform === 'win32' }, async () => {
-  const place = join(folder, 'still')
-  mkdirSync(place)
-  const run = start(['run', 'slow.ts', '60000', '--store', 'still/killed.db'])
-  await sleeping('still/killed.db')
-  run.kill('SIGKILL')
-  await run.done
-  assert.equal((await polity('run', 'echo.ts', '1', '--store', 'still/closed.db')).code, 0)
-  for (const suffix of ['', '-wal']) copyFileSync(`${place}/killed.db${suffix}`, `${place}/log.db${suffix}`)
-  const looks = ['killed', 'closed', 'log'].flatMap((name) =>
-    ['ps --all', 'trace 1', 'run echo.ts'].map((look) => `${look} --store still/${name}.db`),
-  )
-  const script = looks.map((look) => `"${process.execPath}" "${bin}" ${look} 2>&1; echo "= $?"`).join('\n')
-  writeFileSync(join(folder, 'looks.sh'), `cd "${folder}"\n${script}\n`)
-  const mount = 'mount --bind still still && mount -o remount,ro,bind still'
-  // The superuser may write everywhere but on a mount that is read-only.
-  const isRoot = process.getuid?.() === 0
-  if (isRoot && (await piped(`unshare -m sh -c '${mount}'`)).code !== 0) return
-  if (!isRoot) {
-    for (const name of readdirSync(place)) chmodSync(join(place, name), 0o444)
-    chmodSync(place, 0o555)
-  }
-  const shown = await piped(isRoot ? `unshare -m sh -c '${mount} && sh looks.sh'` : 'sh looks.sh')
-  if (!isRoot) chmodSync(place, 0o755)
-  const codes = [...shown.out.matchAll(/^= (\d+)$/gm)].map(([, code]) => Number(code))
-  assert.deepEqual(codes, Array.from({ length: 3 }, () => [0, 0, 2]).flat(), shown.out)
-  assert.equal([...shown.out.matchAll(/#1 sleep\(60000 ms\) = \?/g)].length, 2)
-  assert.equal([...shown.out.matchAll(/cannot be opened for writing .* make it and its folder writable/g)].length, 3)
-})
+test(
+  'a store that cannot be written is looked at as any other',
+  { skip: process.platform === 'win32' && 'Windows has no such permissions' },
+  async () => {
+    const place = join(folder, 'still')
+    mkdirSync(place)
+    const run = start(['run', 'slow.ts', '60000', '--store', 'still/killed.db'])
+    await sleeping('still/killed.db')
+    run.kill('SIGKILL')
+    await run.done
+    assert.equal((await polity('run', 'echo.ts', '1', '--store', 'still/closed.db')).code, 0)
+    for (const suffix of ['', '-wal']) copyFileSync(`${place}/killed.db${suffix}`, `${place}/log.db${suffix}`)
+    const looks = ['killed', 'closed', 'log'].flatMap((name) =>
+      ['ps --all', 'trace 1', 'run echo.ts'].map((look) => `${look} --store still/${name}.db`),
+    )
+    const script = looks.map((look) => `"${process.execPath}" "${bin}" ${look} 2>&1; echo "= $?"`).join('\n')
+    writeFileSync(join(folder, 'looks.sh'), `cd "${folder}"\n${script}\n`)
+    const mount = 'mount --bind still still && mount -o remount,ro,bind still'
+    // The superuser may write everywhere but on a mount that is read-only.
+    const isRoot = process.getuid?.() === 0
+    if (isRoot && (await piped(`unshare -m sh -c '${mount}'`)).code !== 0) return
+    if (!isRoot) {
+      for (const name of readdirSync(place)) chmodSync(join(place, name), 0o444)
+      chmodSync(place, 0o555)
+    }
+    const shown = await piped(isRoot ? `unshare -m sh -c '${mount} && sh looks.sh'` : 'sh looks.sh')
+    if (!isRoot) chmodSync(place, 0o755)
+    const codes = [...shown.out.matchAll(/^= (\d+)$/gm)].map(([, code]) => Number(code))
+    assert.deepEqual(codes, Array.from({ length: 3 }, () => [0, 0, 2]).flat(), shown.out)
+    assert.equal([...shown.out.matchAll(/#1 sleep\(60000 ms\) = \?/g)].length, 2)
+    assert.equal([...shown.out.matchAll(/cannot be opened for writing .* make it and its folder writable/g)].length, 3)
+  },
+)
 
 test('a Node that is too old is told what to type here', async () => {
   const old = `data:text/javascript,Object.defineProperty(process,'versions',{value:{...process.versions,node:'20.1.0'}})`

@@ -11,7 +11,7 @@ import { scripted } from '../src/drivers/llm/scripted.ts'
 import { defineProgram } from '../src/kernel/program.ts'
 import { simulatedClock } from '../src/kernel/clock.ts'
 import { PolityError } from '../src/kernel/errors.ts'
-import type { Json, Sys, Tool } from '../src/kernel/types.ts'
+import type { Json, Program, Sys, Tool } from '../src/kernel/types.ts'
 import type { Decision, Law, Request } from '../src/policy/law.ts'
 import { decide, judge, parseLaw } from '../src/policy/law.ts'
 import { callNames } from '../src/policy/match.ts'
@@ -246,6 +246,9 @@ describe('writing a law', () => {
       { rules: [{ id: 'x', effect: 'deny', tols: 'x' }] },
       { rules: [{ id: 'x', effect: 'deny', args: { a: { patern: 'x' } } }] },
       { rules: [], runaway: { identical: 0 } },
+      { rules: [], runaway: { spawns: 1.5 } },
+      { rules: [], runaway: { burst: 5 } },
+      { rules: [], runaway: { burst: { tokens: 5, ms: 1, s: 1 } } },
       { rules: [], temporal: [{ id: 'x' }] },
     ]) {
       assert.throws(() => parseLaw(refused))
@@ -333,6 +336,22 @@ const tries = async (call: Promise<unknown>): Promise<string> => codeOf(await en
 const all = { id: 'all', effect: 'allow' }
 
 describe('temporal rules', () => {
+  test('an event that speaks of the request sees it in lower case, before a call and after it', () => {
+    const law = judge(
+      parseLaw({
+        rules: [{ id: 'all', effect: 'allow', call: '*' }],
+        events: { hurried: { tool: 'send', asked: { pattern: '\\burgent\\b' } } },
+        temporal: [{ id: 'once', formula: 'absence2(hurried)' }],
+      }),
+    )
+    for (const asked of ['urgent', 'URGENT, please', '\uff35rgent']) {
+      const request = tool('send', {}, { asked })
+      const first = law.decide(request)
+      assert.equal(first.effect, 'allow')
+      assert.equal(law.decide(request, law.after(request, first)).rule, 'once', asked)
+    }
+  })
+
   const law: Law = {
     rules: [{ id: 'all', effect: 'allow' }],
     temporal: [{ id: 'no-leak', formula: 'G(read_private -> (!send W approve))', reason: 'approve first' }],
@@ -492,7 +511,7 @@ describe('after a person said yes', () => {
   })
 
   test('the word of one call is not that of the same call after a restore', async () => {
-    const w = world({ rules: [{ id: 'q', effect: 'ask', tool: 'send' }, all] }, { approvalKey: 'key' })
+    const w = world({ rules: [{ id: 'q', effect: 'ask', tool: 'send' }, all] }, { approvalKey: () => 'key' })
     const run = w.kernel.spawn(async (sys: Sys) => {
       const { id, restored } = await sys.snapshot()
       await tries(sys.call('send', {}))
@@ -979,6 +998,51 @@ describe('runaway agents', () => {
     assert.equal(await until(world(law({ streak: 5 })), (i) => ['lookup', { text: i }]), 5)
     assert.equal(await until(world(law({ streak: 5 })), (i) => [i % 5 === 4 ? 'lock' : 'lookup', { text: i }]), 60)
     assert.equal(await until(world(law({ calls: 7 })), (i) => [i % 2 === 0 ? 'lock' : 'lookup', { text: i }]), 7)
+  })
+
+  test('tokens within a time: what is older counts no more, what is refused costs nothing, a resumed run stands where it stood', async () => {
+    const models = { main: scripted(() => ({ text: 'so', usage: { inputTokens: 6, outputTokens: 4 } })) }
+    const spends = defineProgram('spends', async (sys) => {
+      const codes: string[] = []
+      const spend = async (): Promise<void> => void codes.push(await tries(sys.generate('more')))
+      for (let i = 0; i < 4; i++) await spend()
+      await sys.sleep(900)
+      await spend()
+      await sys.sleep(200)
+      for (let i = 0; i < 3; i++) await spend()
+      await sys.receive()
+      await spend()
+      return codes
+    })
+    const rules = law({ burst: { tokens: 30, ms: 1000 } })
+    const first = world(rules, { models, programs: [spends] })
+    const { pid, result } = first.kernel.spawn(spends, null)
+    void result.catch(() => {})
+    await first.settled(first.kernel.spawn(async (sys: Sys) => sys.sleep(2000), null).result)
+    await first.kernel.close()
+    const second = world(rules, { models, programs: [spends], store: cutStore(first.store.batches, Infinity) })
+    const [run] = second.kernel.resume(pid)
+    second.kernel.send(pid, 'go')
+    const no = 'ACCESS_DENIED'
+    assert.deepEqual(await second.settled(run!.result), ['ok', 'ok', 'ok', no, no, 'ok', 'ok', 'ok', no])
+    assert.deepEqual(await second.settled(second.kernel.replay(pid)), { same: true, calls: 12 })
+  })
+
+  test('a chain that spawns itself, and one that spawns many', async () => {
+    const limited = law({ spawns: 5 })
+    const chain: Program = defineProgram('chain', async (sys, depth) => {
+      const child = await endOf(sys.spawn(chain, (depth as number) + 1))
+      return 'code' in child ? [depth, child.code, child.message] : sys.wait(child.value as number)
+    }) as Program
+    const w = world(limited, { programs: [chain] })
+    const [depth, code, reason] = (await w.settled(w.kernel.spawn(chain, 0).result)) as [number, string, string]
+    assert.deepEqual([depth, code], [5, 'ACCESS_DENIED'])
+    assert.match(reason, /spawned 5 children, its limit/)
+    const idle = defineProgram('idle', () => Promise.resolve(null))
+    const many = w.kernel.spawn(async (sys: Sys) => {
+      for (let i = 0; ; i++) if ((await tries(sys.spawn(idle, null))) !== 'ok') return i
+    }, null)
+    assert.equal(await w.settled(many.result), 5)
   })
 
   test('the reason is told; it can end the process; a child goes on counting where its parent stood', async () => {

@@ -555,6 +555,36 @@ test('without a key approvals are asked again: nobody’s word outlives the kern
   assert.equal(await m.end(second.run(pid).result), 1)
 })
 
+test('a once call that waited for its approval at the crash has not begun; one that was approved is in doubt', async () => {
+  const m = machine()
+  let tries = 0
+  const pay = tool('pay', 'once', () => (++tries === 1 ? never() : 'paid'))
+  const pays = program('pays', (sys) => sys.call('pay', {}))
+  const options = {
+    programs: [pays],
+    tools: [pay],
+    law: { rules: [{ id: 'ask', effect: 'ask' as const, tool: 'pay' }] },
+  }
+  const first = m.boot(options)
+  const { pid } = first.spawn(pays, null)
+  await settle()
+  const kinds: string[] = []
+  // Asked about, crashed, asked about again, allowed, crashed within the effect, crashed while the second try waits.
+  for (const answer of [undefined, 'allow', 'retry', 'allow']) {
+    m.crash()
+    const kernel = m.boot(options)
+    kernel.resume()
+    await settle()
+    const [question] = kernel.questions
+    kinds.push(question?.kind ?? 'none')
+    if (answer === undefined) continue
+    kernel.answer(question?.id ?? 0, answer)
+    await m.time.drain()
+    if (tries === 2) assert.equal(await m.end(kernel.run(pid).result), 'paid')
+  }
+  assert.deepEqual([kinds, tries], [['approval', 'approval', 'in-doubt', 'approval'], 2])
+})
+
 test('an effect in doubt is a question with its key; the person’s word decides', async () => {
   for (const [answer, value, expected] of [
     ['done', 'receipt', ['receipt', 1]],

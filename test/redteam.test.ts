@@ -88,7 +88,7 @@ describe('what the kernel stops by itself could get through', () => {
   })
 
   test('who has the key of the store makes approvals', async () => {
-    const report = await attackTarget(bare, named('approval-forgery'), { approvalKey: 'password' })
+    const report = await attackTarget(bare, named('approval-forgery'), { approvalKey: () => 'password' })
     assert.deepEqual(throughOf(report), ['approval-forgery'])
   })
 

@@ -759,12 +759,12 @@ except ToolError as error:
       ],
       ['traces its keeper', libc('ptrace(16, 1, 0, 0)'), held],
       ['reads the memory of its keeper', tried(`open('/proc/1/mem', 'rb').read(1)`), held],
-      ['mounts', libc(`mount(b'none', b'/work', b'tmpfs', 0, None)`), held],
+      ['mounts', libc(`mount(b'none', b'/action', b'tmpfs', 0, None)`), held],
       ['unmounts', libc(`umount2(b'/usr', 2)`), held],
       ['makes a user namespace', libc('unshare(0x10000000)'), held],
       ['makes a user namespace by clone', libc('syscall(56, 0x10000011, 0, 0, 0, 0)'), held],
       ['enters the namespaces of its keeper', libc(`setns(os.open('/proc/1/ns/net', 0), 0)`), held],
-      ['changes its root', libc(`chroot(b'/work')`), held],
+      ['changes its root', libc(`chroot(b'/action')`), held],
       ['becomes root', tried('os.setuid(0)'), held],
       ['loads a program into the kernel', libc('syscall(321, 0, 0, 0)'), held],
       ['opens io_uring', libc('syscall(425, 8, 0)'), held],
@@ -773,7 +773,7 @@ except ToolError as error:
       ['hides memory in files without names', libc(`memfd_create(b'x', 0)`), held],
       [
         'makes a device',
-        tried(`os.mknod('/work/sda', 0o060666, os.makedev(254, 0)); open('/work/sda', 'rb').read(1)`),
+        tried(`os.mknod('/action/sda', 0o060666, os.makedev(254, 0)); open('/action/sda', 'rb').read(1)`),
         held,
       ],
       [
@@ -802,10 +802,10 @@ except ToolError as error:
       ['an endless loop', 'while True: pass', outOfTime],
       ['a long sleep', 'import time; time.sleep(3600)', outOfTime],
       ['stops itself', 'import os, signal; os.kill(os.getpid(), signal.SIGSTOP)', outOfTime],
-      ['fills the disk', tried(`for i in range(1000): open(f'/work/{i}', 'wb').write(b'x' * 10**6)`), held],
+      ['fills the disk', tried(`for i in range(1000): open(f'/action/{i}', 'wb').write(b'x' * 10**6)`), held],
       ['fills /tmp', tried(`for i in range(1000): open(f'/tmp/{i}', 'wb').write(b'x' * 10**6)`), held],
       ['fills shared memory', tried(`for i in range(1000): open(f'/dev/shm/{i}', 'wb').write(b'x' * 10**6)`), held],
-      ['a huge sparse file', tried(`f = open('/work/x', 'wb'); f.truncate(10**12)`), held],
+      ['a huge sparse file', tried(`f = open('/action/x', 'wb'); f.truncate(10**12)`), held],
       ['opens files without end', tried(`a = [open('/dev/null') for i in range(10000)]`), held],
       [
         'output without end',
@@ -846,7 +846,7 @@ except ToolError as error:
       ],
       [
         'has no setuid program that works',
-        'cp /usr/bin/id /work/id && chmod 4755 /work/id; /work/id -u; for p in $(find /usr/bin -perm -4000); do timeout 1 $p </dev/null >/dev/null 2>&1; done; id -u; grep CapEff /proc/self/status',
+        'cp /usr/bin/id /action/id && chmod 4755 /action/id; /action/id -u; for p in $(find /usr/bin -perm -4000); do timeout 1 $p </dev/null >/dev/null 2>&1; done; id -u; grep CapEff /proc/self/status',
         printed(/65534\n(.*\n)*65534\nCapEff:\t0{16}/),
       ],
       [
@@ -856,7 +856,7 @@ except ToolError as error:
       ],
       [
         'races with links',
-        'for i in 1 2 3 4 5 6 7 8 9; do ln -sfn /etc x; ln -sfn /work x; cat x/shadow; done 2>&1',
+        'for i in 1 2 3 4 5 6 7 8 9; do ln -sfn /etc x; ln -sfn /action x; cat x/shadow; done 2>&1',
         silent,
       ],
       [
@@ -866,7 +866,7 @@ except ToolError as error:
       ],
       [
         'mounts',
-        'mount -t tmpfs none /work; mount --bind /usr /work; mount -o remount,rw /; mount -o remount,rw /usr; touch /usr/x && echo OUT',
+        'mount -t tmpfs none /action; mount --bind /usr /action; mount -o remount,rw /; mount -o remount,rw /usr; touch /usr/x && echo OUT',
         ({ output }) => !output.includes('OUT'),
       ],
       [
@@ -878,8 +878,8 @@ except ToolError as error:
       ['an endless loop', 'while :; do :; done', outOfTime],
       [
         'fills the disk',
-        'dd if=/dev/zero of=/work/x bs=1M count=1000; cat /dev/zero > /tmp/x; echo $?; du -sm /work',
-        printed(/^[0-9]\t\/work/m),
+        'dd if=/dev/zero of=/action/x bs=1M count=1000; cat /dev/zero > /tmp/x; echo $?; du -sm /action',
+        printed(/^[0-9]\t\/action/m),
       ],
       [
         'output without end',

@@ -119,7 +119,7 @@ interface Place {
   readonly given: (ground: Ground, value: unknown) => readonly unknown[]
   readonly takes: (value: unknown) => boolean
   /** How a call may end with what it takes. @default ok */
-  readonly codes?: readonly (ErrorCode | 'ok')[]
+  readonly codes?: readonly (ErrorCode | 'ok')[] | ((value: unknown) => readonly (ErrorCode | 'ok')[])
 }
 
 interface Line {
@@ -256,7 +256,8 @@ const lines: { readonly [name in CallName]: Line } = {
         at: 'to',
         given: (_, value) => [value, 'hi'],
         takes: (value) => isWhole(value) || isText(value),
-        codes: ['NO_SUCH_PROCESS'],
+        // 0 is the outside.
+        codes: (value) => [value === 0 ? 'ok' : 'NO_SUCH_PROCESS'],
       },
       {
         at: 'body',
@@ -614,7 +615,11 @@ describe('nonsense arguments are refused as such, at once, and leave nothing beh
               ...(await endOf(invoke(ground.sys, name, given(ground, value)))),
             }
             const code = 'code' in end ? end.code : 'ok'
-            const isFine = code === 'TOO_LARGE' || (legal ? codes.includes(code) : code === 'INVALID_ARGUMENT')
+            const isFine =
+              code === 'TOO_LARGE' ||
+              (legal
+                ? (typeof codes === 'function' ? codes(value) : codes).includes(code)
+                : code === 'INVALID_ARGUMENT')
             if (!isFine) found.push(`${what}: ${code}${'message' in end ? ` (${end.message.slice(0, 200)})` : ''}`)
             if (!legal && ground.sys.now() - before > 1)
               found.push(`${what}: refused only after ${ground.sys.now() - before} ms`)

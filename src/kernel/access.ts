@@ -2,9 +2,9 @@
  * Access: asks the law about each system call, before anything of it happens, and keeps what the law has to know of a
  * process for that: its standing.
  *
- *     const decision = access.decide(process, 'call', { tool, input })   // undefined: nothing stands against it
- *     access.passed(process, 'call', { tool, input })                    // it was let through
- *     access.learned(process, call, value, labels)                       // the process learned its end
+ *     const verdict = access.decide(process, 'call', { tool, input })   // undefined: nothing stands against it
+ *     access.passed(process, verdict)                                   // it was let through
+ *     access.learned(process, call, end)                                // the process learned its end
  *
  * Tool calls need a rule that allows them. The other calls reach only what is the process's own (its memory, its files,
  * its budget), so they are let through unless a rule forbids them or wants a person.
@@ -17,26 +17,33 @@
  *   A3. The standing is a function of what the process did and learned, so a replay and a fork come to the same.
  */
 import type { Decision, Law, Origin, Request, TemporalRule } from '../policy/law.ts'
-import { createHash } from 'node:crypto'
 import { canonical } from '../policy/canonical.ts'
 import { holdersLaw, judge } from '../policy/law.ts'
+import { sha256 } from './digest.ts'
 import type { Call, Process } from './process.ts'
-import type { CallName, Json, ProcessStart, Tool } from './types.ts'
+import type { CallEnd, CallName, Json, ProcessStart, Tool } from './types.ts'
+
+/** What the laws say of one call, while the process stands as it does. */
+export interface Verdict {
+  /** The strictest of what they say. */
+  readonly decision: Decision
+  /** What the kernel's own law says, where it speaks of the call at all. */
+  readonly own: Decision | undefined
+  readonly request: Request
+}
 
 /** The law as the gate asks it. */
 export interface Access {
   /** undefined: nothing stands against the call, and nothing follows from it. */
-  decide(process: Process, call: CallName, args: Json): Decision | undefined
-  /** The call was let through, also by a person. */
-  passed(process: Process, call: CallName, args: Json): void
+  decide(process: Process, call: CallName, args: Json): Verdict | undefined
+  /** The call was let through, also by a person, and nothing else since the verdict on it. */
+  passed(process: Process, verdict: Verdict): void
   /** Temporal rules that the process breaks if it ends now. What its parent left open is not its own. */
   unmet(process: Process): readonly TemporalRule[]
   /** Whether some call of this tool could still be let through by the temporal rules. */
   isOpen(process: Process, tool: string): boolean
-  /** The process learned the end of a call. */
-  learned(process: Process, call: CallName, args: Json, value: Json, labels: readonly string[] | undefined): void
-  /** The process learned the error of a call. */
-  failed(process: Process, call: Call, code: string, labels: readonly string[] | undefined): void
+  /** The process learned the end of a call, at its `learnedAt`. */
+  learned(process: Process, call: Call, end: Pick<CallEnd, 'value' | 'error' | 'labels' | 'usage'>): void
   /** The process has something with these labels: what somebody else told it or of it. */
   taint(process: Process, labels: readonly string[] | undefined): void
 }
@@ -45,35 +52,34 @@ export interface Access {
 export function createAccess(law: Law | undefined): Access {
   const rules = judge(law ?? holdersLaw)
   const beyondTools =
-    law !== undefined && [...law.rules, ...Object.values(law.events ?? {})].some((match) => speaksOfMore(match))
+    law !== undefined &&
+    (law.runaway?.spawns !== undefined ||
+      law.runaway?.burst !== undefined ||
+      [...law.rules, ...Object.values(law.events ?? {})].some((match) => speaksOfMore(match)))
   const everyTool = law === undefined
 
-  function byKernel(process: Process, call: CallName, args: Json): Decision | undefined {
-    if (call === 'call' ? everyTool : !beyondTools) return undefined
-    return rules.decide(requestOf(process, call, args), process.standing)
-  }
-
-  function decide(process: Process, call: CallName, args: Json): Decision | undefined {
-    let strictest = byKernel(process, call, args)
-    const { laws } = process.start
-    for (let i = 0; laws !== undefined && i < laws.length; i++) {
-      const decision = judge(laws[i] as Law).decide(requestOf(process, call, args))
-      if (strictest !== undefined && strictness[decision.effect] <= strictness[strictest.effect]) continue
-      // Named by what it says: whoever writes such a law chooses its ids.
-      const rule = decision.rule === null ? null : `process/${fingerprintOf(laws[i] as Law)}/${decision.rule}`
-      strictest = { ...decision, rule, reason: `${decision.reason}, by a law of the process` }
-    }
-    return strictest
-  }
-
   return {
-    decide,
-    passed(process, call, args) {
-      const { standing } = process
+    decide(process, call, args) {
+      const isSpokenOf = call === 'call' ? !everyTool : beyondTools
+      const { laws } = process.start
+      if (!isSpokenOf && laws === undefined) return undefined
+      const request = requestOf(process, call, args)
+      const own = isSpokenOf ? rules.decide(request, process.standing) : undefined
+      let decision = own
+      for (const law of laws ?? []) {
+        const more = judge(law).decide(request)
+        if (decision !== undefined && strictness[more.effect] <= strictness[decision.effect]) continue
+        // Named by what it says: whoever writes such a law chooses its ids.
+        const rule = more.rule === null ? null : `process/${fingerprintOf(law)}/${more.rule}`
+        decision = { ...more, rule, reason: `${more.reason}, by a law of the process` }
+      }
+      return decision === undefined ? undefined : { decision, own, request }
+    },
+    passed(process, { own, request }) {
       // The kernel's own rules go on from what they said, whatever a law of the process added.
-      const decision = byKernel(process, call, args)
-      if (decision === undefined) return
-      const after = rules.after(requestOf(process, call, args), decision, standing)
+      if (own === undefined) return
+      const { standing } = process
+      const after = rules.after(request, own, standing)
       if (after !== standing) process.standing = { ...standing, ...after }
     },
     unmet: ({ standing, start }) => {
@@ -82,24 +88,25 @@ export function createAccess(law: Law | undefined): Access {
       return rules.unmet(standing).filter((rule) => !inherited.includes(rule))
     },
     isOpen: ({ standing }, tool) => !rules.isTemporal || rules.isOpen(tool, standing),
-    learned(process, call, args, value, labels) {
+    learned(process, { name, args, refused }, { value = null, error, labels, usage }) {
+      // The words of an error may hold what was learned too.
       if (labels !== undefined) taint(process, labels)
-      if (call !== 'call') return
-      const { tool, input } = args as { readonly tool: string; readonly input: Json }
-      if (process.tools.get(tool)?.trusted === true) (process.trusted ??= []).push(...textsOf(value).map(searchable))
+      // A tool call that was refused was not made; nor was one whose arguments were wrong, and which has none.
+      const isMade = name === 'call' && args !== null && !refused
+      const { tool, input } = (isMade ? args : NO_TOOL) as { readonly tool: string; readonly input: Json }
+      if (isMade && error === undefined && process.tools.get(tool)?.trusted === true)
+        (process.trusted ??= []).push(...textsOf(value).map(searchable))
       if (!rules.isWatchful) return
       const { standing } = process
-      const after = rules.learned({ call, tool, args: input }, value, standing)
-      if (after !== standing) process.standing = { ...standing, ...after }
-    },
-    failed(process, { name: call, args, refused }, code, labels) {
-      // The words of an error may hold what was learned.
-      if (labels !== undefined) taint(process, labels)
-      // A call that was refused was not made; nor was one whose arguments were wrong, and which has none.
-      if (call !== 'call' || args === null || refused || !rules.isWatchful) return
-      const { tool, input } = args as { readonly tool: string; readonly input: Json }
-      const { standing } = process
-      const after = rules.learned({ call, tool, args: input }, `error ${code}`, standing)
+      const after = rules.learned(
+        isMade ? { call: name, tool, args: input } : { call: name, args },
+        {
+          result: error === undefined ? value : `error ${error.code}`,
+          at: process.learnedAt,
+          tokens: usage === undefined ? 0 : usage.inputTokens + usage.outputTokens,
+        },
+        standing,
+      )
       if (after !== standing) process.standing = { ...standing, ...after }
     },
     taint(process, labels) {
@@ -109,13 +116,14 @@ export function createAccess(law: Law | undefined): Access {
 }
 
 const NONE: readonly TemporalRule[] = Object.freeze([])
+const NO_TOOL: Json = Object.freeze({ tool: '', input: null })
 
 const fingerprints = new WeakMap<Law, string>()
 
 function fingerprintOf(law: Law): string {
   let made = fingerprints.get(law)
   if (made === undefined) {
-    made = createHash('sha256').update(canonical(law)).digest('hex').slice(0, 12)
+    made = sha256(canonical(law)).slice(0, 12)
     fingerprints.set(law, made)
   }
   return made

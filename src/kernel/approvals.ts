@@ -4,7 +4,7 @@
  * writes into the store.
  *
  *     const approval = approvals.find(binding)                     // one that was given before, and still holds
- *     approvals.take(binding, { approver: 'ada', until, scope })   // from who holds the kernel itself
+ *     approvals.take(binding, { approver: 'ada', until })          // for this call, from who holds the kernel itself
  *     approvals.takeSigned(binding, proof)                         // from another operating-system process
  *
  * The signature is an HMAC-SHA256 over everything that the approval says (RFC 2104), with a key that lies beside the store
@@ -16,10 +16,10 @@
  *   AP2. It ends at its time. What is not approved is denied.
  *   AP3. It is kept with its signature and looked at again each time: one that was changed in the store holds no more.
  */
-import { createHash, createHmac, timingSafeEqual } from 'node:crypto'
 import type { Clock } from './clock.ts'
 import type { Store } from './drivers.ts'
 import { canonical } from '../policy/canonical.ts'
+import { hmacSha256, isSameDigest, sha256 } from './digest.ts'
 import { PolityError } from './errors.ts'
 import type { Journal } from './journal.ts'
 import type { Call } from './process.ts'
@@ -44,14 +44,13 @@ export interface Approval extends Claim {
 
 export interface Word {
   readonly approver: string
-  readonly scope?: Scope
   readonly until: number
 }
 
 export interface Approvals {
   /** An approval that was given before and holds for this call now. */
   find(binding: Binding): Approval | undefined
-  /** A word from who holds the kernel. */
+  /** A word from who holds the kernel, for this one call. */
   take(binding: Binding, word: Word): Approval
   /** A signed approval from elsewhere, as JSON. Throws `ACCESS_DENIED` that says what is wrong with it. */
   takeSigned(binding: Binding, proof: string): Approval
@@ -90,8 +89,8 @@ export function createApprovals({ store, journal, clock, key }: ApprovalsOptions
       }
       return undefined
     },
-    take(binding, { approver, scope = 'once', until }) {
-      const claim: Claim = { ...binding, scope, approver, at: clock.now(), until }
+    take(binding, { approver, until }) {
+      const claim: Claim = { ...binding, scope: 'once', approver, at: clock.now(), until }
       return key === undefined ? { ...claim, mac: '' } : keep(sign(claim, key()))
     },
     takeSigned(binding, proof) {
@@ -125,7 +124,7 @@ export function bindingOf({ process, n, name, args, startSeq }: Call, rule: stri
 
 /** SHA-256 of the arguments as they are journaled, keys in order. */
 export function hashOf(args: Json): string {
-  return createHash('sha256').update(canonical(args)).digest('hex')
+  return sha256(canonical(args))
 }
 
 export function sign(claim: Claim, key: string): Approval {
@@ -135,14 +134,11 @@ export function sign(claim: Claim, key: string): Approval {
 function macOf(claim: Claim, key: string): string {
   const { pid, root, principal, n, seq, rule, what, argsHash, scope, approver, at, until } = claim
   const said = ['polity approval 1', pid, root, principal, n, seq, rule, what, argsHash, scope, approver, at, until]
-  return createHmac('sha256', key).update(JSON.stringify(said)).digest('hex')
+  return hmacSha256(JSON.stringify(said), key)
 }
 
 function isSigned({ mac, ...claim }: Approval, key: string | undefined): boolean {
-  if (key === undefined) return false
-  const given = Buffer.from(mac, 'hex')
-  const right = Buffer.from(macOf(claim, key), 'hex')
-  return given.length === right.length && timingSafeEqual(given, right)
+  return key !== undefined && isSameDigest(mac, macOf(claim, key))
 }
 
 function reaches(approval: Approval, binding: Binding): boolean {

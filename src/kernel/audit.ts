@@ -12,8 +12,8 @@
  *   AU1. An entry is kept in one batch with what follows from its decision (the start of the call, or its end).
  *   AU2. Entries outlive the journals of their processes: they are never collected.
  */
-import { createHash } from 'node:crypto'
 import type { Clock } from './clock.ts'
+import { sha256 } from './digest.ts'
 import type { Store } from './drivers.ts'
 import type { Journal } from './journal.ts'
 import type { Pid } from './types.ts'
@@ -118,5 +118,5 @@ export function verifyAudit(entries: Iterable<AuditEntry | undefined>, head?: st
 
 function hashOf({ number, at, pid, n, what, argsHash, effect, rule, by, before }: Omit<AuditEntry, 'hash'>): string {
   const said = ['polity audit 1', number, at, pid, n, what, argsHash, effect, rule, by, before]
-  return createHash('sha256').update(JSON.stringify(said)).digest('hex')
+  return sha256(JSON.stringify(said))
 }

@@ -24,13 +24,13 @@ import { overBudget, transition } from './process.ts'
 import type { Programs } from './programs.ts'
 import type { Storage } from './storage.ts'
 import { checkSpawnOptions } from './syscalls.ts'
-import type { Budget, CallEnd, JournalEvent, Json, Pid, ProcessStart, Program, SpawnOptions, Tool } from './types.ts'
+import type { Budget, CallEnd, JournalEvent, Json, Pid, ProcessStart, Program, RunOptions, Tool } from './types.ts'
 
 /** A process that is to begin. */
 export interface Start {
   readonly program: Program
   readonly input: Json | undefined
-  readonly options: SpawnOptions
+  readonly options: RunOptions
   /** @default by the options, the program and the parent */
   readonly held?: ReadonlyMap<string, Tool>
   readonly parent?: Process

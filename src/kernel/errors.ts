@@ -4,7 +4,6 @@
  * `retry: true` means that the same call may succeed later without a change by the caller. The table and its page
  * (docs/errors.md) are tied by a test. `PolityError.isInstance` recognises errors across two installed copies.
  */
-import { inspect } from 'node:util'
 import type { Json } from './types.ts'
 
 interface Entry {
@@ -251,7 +250,8 @@ export function messageOf(error: unknown): string {
   try {
     if (error instanceof Error) said = error.message || error.name
     if (typeof said !== 'string')
-      said = inspect(said, {
+      // Not imported: loading it is time that every `import 'polity'` would take.
+      said = globalThis.process.getBuiltinModule('node:util').inspect(said, {
         depth: 2,
         maxArrayLength: 8,
         maxStringLength: 200,

@@ -11,7 +11,7 @@
  *   G3. What a driver or tool does after its call ended is not heard.
  *   G4. No outside effect begins before its intent is kept; no end of a write is learned before it is kept.
  */
-import type { Decision } from '../policy/law.ts'
+import type { Verdict } from './access.ts'
 import type { Approval } from './approvals.ts'
 import { bindingOf } from './approvals.ts'
 import { PolityError, fromErrorData, messageOf, toErrorData } from './errors.ts'
@@ -50,6 +50,8 @@ export function createGate(machine: Machine): Gate {
   const { limits, journal, dispatcher, access } = machine
   /** How often nobody allowed a call, by run, rule, tool and arguments; what a person denied counts at once. A restart asks again. */
   const refused = new Map<string, number>()
+  /** Calls that wait for a person's word, as the journal has it. */
+  const waiting = new WeakSet<Call>()
   /** Questions that wait for a person, each with the same calls that came after it. */
   const asking = new Map<string, (() => void)[]>()
   const table = createTable(machine, {
@@ -117,6 +119,7 @@ export function createGate(machine: Machine): Gate {
     if (call.counted)
       journal.append({ type: 'call-reserve', seq: 0, at: 0, pid: process.pid, n: call.n, reserved: NOTHING })
     if (wrong !== undefined) return fail(call, wrong)
+    if (past.asked.has(call.n)) waiting.add(call)
     const leader =
       recorded.pid === process.pid || specOf(call).intent?.(args) !== true || call.name === 'generate'
         ? undefined
@@ -132,35 +135,39 @@ export function createGate(machine: Machine): Gate {
   function relive(call: Call, past: Past): void {
     const { process, n, name, args } = call
     call.refused = past.refused.has(n)
-    if (!call.refused && access.decide(process, name, args)?.effect !== 'ask') pass(call)
+    if (call.refused) return
+    const verdict = access.decide(process, name, args)
+    if (verdict?.decision.effect !== 'ask') pass(call, verdict)
   }
 
   /** Once for each call, however often it is tried. */
-  function pass(call: Call): void {
-    if (call.passed) return
+  function pass(call: Call, verdict: Verdict | undefined): void {
     call.passed = true
-    access.passed(call.process, call.name, call.args)
+    if (verdict !== undefined) access.passed(call.process, verdict)
+  }
+
+  function passUnasked(call: Call): void {
+    if (!call.passed) pass(call, access.decide(call.process, call.name, call.args))
   }
 
   function revive(call: Call, args: unknown): void {
     const spec = specOf(call)
-    const go = (): void => {
+    // What may have happened is asked before what may happen. It had been let through, unless it waited for that.
+    if (spec.revive !== undefined && spec.inDoubt?.(args) === true && !waiting.has(call)) {
+      passUnasked(call)
+      return perform(call, args, spec.revive)
+    }
+    decided(call, () => {
       try {
         spec.plan?.(call, args)
       } catch (error) {
         return fail(call, error)
       }
-      const run = spec.revive ?? spec.run
-      if (call.reserved === undefined) return perform(call, args, run)
+      if (call.reserved === undefined) return perform(call, args, spec.run)
       reserve(call.process, call.reserved)
       journalReserve(call)
-      whenKept(call, () => perform(call, args, run))
-    }
-    // What may have happened is asked before what may happen. It had been let through.
-    if (spec.inDoubt?.(args) === true) {
-      pass(call)
-      go()
-    } else decided(call, go)
+      whenKept(call, () => perform(call, args, spec.run))
+    })
   }
 
   /** What was set aside for a call that had started before is in the journal too. */
@@ -224,9 +231,9 @@ export function createGate(machine: Machine): Gate {
       start(call)
       return fail(call, wrong)
     }
-    const decision = access.decide(call.process, call.name, call.args)
-    if (decision === undefined) proceed(call, args)
-    else judged(call, decision, () => proceed(call, args))
+    const verdict = access.decide(process, call.name, call.args)
+    if (verdict === undefined) proceed(call, args)
+    else judged(call, verdict, () => proceed(call, args))
   }
 
   /** The law has nothing against it: the call starts, if the budgets have what it may cost. */
@@ -249,19 +256,32 @@ export function createGate(machine: Machine): Gate {
 
   /** Goes on where the law allows it; ends the call where it does not; asks where it says so. */
   function decided(call: Call, go: () => void): void {
-    const decision = access.decide(call.process, call.name, call.args)
-    if (decision === undefined) go()
-    else judged(call, decision, go)
+    const verdict = access.decide(call.process, call.name, call.args)
+    if (verdict === undefined) release(call, go)
+    else judged(call, verdict, go)
   }
 
-  function judged(call: Call, decision: Decision, go: () => void): void {
+  /** What waited for a person's word may have happened from here on; that is kept before it does. */
+  function release(call: Call, go: () => void): void {
+    if (waiting.delete(call)) sends(call, go)
+    else go()
+  }
+
+  function waitsForWord(call: Call): void {
+    if (waiting.has(call)) return
+    waiting.add(call)
+    journal.append({ type: 'call-wait', seq: 0, at: 0, pid: call.process.pid, n: call.n, core: null })
+  }
+
+  function judged(call: Call, verdict: Verdict, go: () => void): void {
     const { audit, approvals } = machine
+    const { decision } = verdict
     // What is refused or asked about has its place in the journal first; an approval names it.
     if (decision.effect !== 'allow' && call.startSeq === 0) start(call)
-    const allow = (by: string | null): void => {
+    const allow = (now: Verdict | undefined, by: string | null): void => {
       audit?.note({ ...noted, effect: 'allow', by })
-      pass(call)
-      go()
+      if (!call.passed) pass(call, now)
+      release(call, go)
     }
     const deny = (why: string, by: string | null): void => {
       audit?.note({ ...noted, effect: 'deny', by })
@@ -275,7 +295,7 @@ export function createGate(machine: Machine): Gate {
     const binding = bindingOf(call, decision.rule)
     const { pid, n, what, argsHash, rule } = binding
     const noted = { pid, n, what, argsHash, rule }
-    if (decision.effect === 'allow') return allow(null)
+    if (decision.effect === 'allow') return allow(verdict, null)
     if (decision.effect === 'deny') return deny(decision.reason, null)
     const question = refusalOf(binding)
     let earlier: Approval | undefined
@@ -284,12 +304,13 @@ export function createGate(machine: Machine): Gate {
     } catch (error) {
       return fail(call, error)
     }
-    if (earlier !== undefined) return allow(earlier.approver)
+    if (earlier !== undefined) return allow(verdict, earlier.approver)
     if ((refused.get(question) ?? 0) >= ASKED_MAX)
       return deny('the same was asked before in this run, and nobody allowed it', null)
+    waitsForWord(call)
     const others = asking.get(question)
     // The same call beside it waits for the answer to this one, and is asked about only if that is yes.
-    if (others !== undefined) return void others.push(() => call.open && judged(call, decision, go))
+    if (others !== undefined) return void others.push(() => call.open && decided(call, go))
     audit?.note({ ...noted, effect: 'ask', by: null })
     let answer: ReturnType<Inbox['ask']>
     try {
@@ -316,10 +337,11 @@ export function createGate(machine: Machine): Gate {
       if (said?.text === 'allow') {
         // Other calls may have passed meanwhile, after which the law says something else.
         const now = access.decide(call.process, call.name, call.args)
-        if (now !== undefined && (now.effect === 'deny' || (now.effect === 'ask' && now.rule !== decision.rule)))
+        const effect = now?.decision.effect
+        if (now !== undefined && (effect === 'deny' || (effect === 'ask' && now.decision.rule !== decision.rule)))
           return judged(call, now, go)
         const until = machine.clock.now() + limits.askMs
-        return allow((said.approval ?? approvals.take(binding, { approver: 'kernel', until })).approver)
+        return allow(now, (said.approval ?? approvals.take(binding, { approver: 'kernel', until })).approver)
       }
       // Who asks the same again until somebody tires has had the answer.
       if (refused.size >= REFUSED_MAX) refused.clear()
@@ -486,12 +508,12 @@ export function createGate(machine: Machine): Gate {
         if (next.error === undefined) {
           const value = freezePlain(next.value ?? null, call.name, Infinity)
           specOf(call).relearned?.(value)
-          if (!call.refused) pass(call)
-          access.learned(process, call.name, call.args, value, next.labels)
+          if (!call.refused) passUnasked(call)
+          access.learned(process, call, next)
           call.resolve(value)
         } else {
-          if (!call.refused && call.args !== null) pass(call)
-          access.failed(process, call, next.error.code, next.labels)
+          if (!call.refused && call.args !== null) passUnasked(call)
+          access.learned(process, call, next)
           refuse(call, fromErrorData(next.error))
         }
         return true
@@ -510,11 +532,10 @@ export function createGate(machine: Machine): Gate {
     if (call === undefined || !call.ready) return false
     process.ends.shift()
     process.learnedAt = call.endedAt
+    access.learned(process, call, call)
     if (call.error === undefined) {
-      access.learned(process, call.name, call.args, call.value ?? null, call.labels)
       call.resolve(call.value)
     } else {
-      access.failed(process, call, call.error.code, call.labels)
       refuse(call, fromErrorData(call.error))
     }
     return process.ends.length > 0

@@ -14,7 +14,9 @@
  *   R2. Opening a store finds every process where its journal ends; nothing runs before `resume`.
  */
 import type { Law } from '../policy/law.ts'
+import { freshState } from '../policy/law.ts'
 import { createAccess } from './access.ts'
+import { createAccounts } from './accounts.ts'
 import { createApprovals } from './approvals.ts'
 import { createAudit } from './audit.ts'
 import type { ForkOptions, Start } from './branches.ts'
@@ -29,7 +31,7 @@ import type { DisciplineName, DisciplineOptions } from './disciplines.ts'
 import { createDispatcher } from './dispatcher.ts'
 import type { Embedder, LanguageModel, Store } from './drivers.ts'
 import type { ErrorData } from './errors.ts'
-import { PolityError, fromErrorData, noSuchProcess, toErrorData } from './errors.ts'
+import { PolityError, fromErrorData, invalid, noSuchProcess, toErrorData } from './errors.ts'
 import type { Gate } from './gate.ts'
 import { createGate } from './gate.ts'
 import { createInbox } from './inbox.ts'
@@ -48,9 +50,10 @@ import { createRetention } from './retention.ts'
 import { MINUTE_MS, createScheduler } from './scheduler.ts'
 import { createStorage } from './storage.ts'
 import type { Machine } from './syscalls.ts'
-import { checkSpawnOptions } from './syscalls.ts'
+import { checkBudget, checkRunOptions, isAccountName } from './syscalls.ts'
 import { createTools } from './tools.ts'
 import type {
+  AccountInfo,
   Budget,
   JournalEvent,
   Json,
@@ -63,7 +66,7 @@ import type {
   Program,
   Question,
   RunEvent,
-  SpawnOptions,
+  RunOptions,
   Standing,
   Sys,
   Tool,
@@ -89,8 +92,8 @@ export interface KernelOptions {
   readonly tools?: readonly Tool[]
   /** @default every process may call the tools it holds */
   readonly law?: Law
-  /** Key that approvals from other operating-system processes are signed with. @default none: only who holds the kernel can allow a call */
-  readonly approvalKey?: string | (() => string)
+  /** Gives the key that approvals from other operating-system processes are signed with; called only when it is needed. @default none: only who holds the kernel can allow a call */
+  readonly approvalKey?: () => string
   readonly clock?: Clock
   readonly limits?: Partial<Limits>
   /** Order in which waiting model calls are served. @default 'attained-service' */
@@ -125,7 +128,7 @@ export interface Kernel {
   spawn<Input, Output>(
     program: Program<Input, Output> | ((sys: Sys, input: Input) => Promise<Output>) | string,
     input: Input,
-    options?: SpawnOptions,
+    options?: RunOptions,
   ): Run<Output>
   /** The run of a process that runs, stopped or ended lately; throws `NO_SUCH_PROCESS`. */
   run(pid: Pid): Run
@@ -145,6 +148,10 @@ export interface Kernel {
   readonly questions: readonly Question[]
   answer(id: number, text: string, value?: Json): void
   readonly cores: readonly CoreInfo[]
+  /** Name of the embedder; null without one. */
+  readonly embedder: string | null
+  /** What an account has used. With `budget` it has these ceilings from now on; before that, or after a restart, none. */
+  account(name: string, budget?: Budget): AccountInfo
   /** Hears every event once it is kept. Returns a function that stops it. */
   watch(hear: (event: RunEvent) => void): () => void
   /** Removes the journals of ended processes, the oldest first, until `keep` are left. Returns how many went. */
@@ -189,7 +196,8 @@ export function createKernel(options: KernelOptions): Kernel {
   let closed: PolityError | undefined
 
   const access = createAccess(options.law)
-  const approvals = createApprovals({ store, journal, clock, key: keyOfApprovals(options.approvalKey) })
+  const accounts = createAccounts({ store, journal })
+  const approvals = createApprovals({ store, journal, clock, key: options.approvalKey })
 
   const llm = createLlm({
     isOpen: access.isOpen,
@@ -341,7 +349,9 @@ export function createKernel(options: KernelOptions): Kernel {
     }
     // What is rare is added or taken away: a spread for each would cost every process.
     if (input === undefined) delete begins.input
-    const standing = inherited(parent, fork?.of.start)
+    const account = parent?.start.account ?? fork?.of.start.account ?? spawnOptions.account
+    if (account !== undefined) begins.account = account
+    const standing = inherited(parent, fork?.of.start) ?? given(spawnOptions, begins.principal)
     if (standing !== undefined) begins.standing = standing
     const laws = bound(parent, fork?.of.start, spawnOptions.law)
     if (laws !== undefined) begins.laws = laws
@@ -358,6 +368,24 @@ export function createKernel(options: KernelOptions): Kernel {
   function inherited(parent: Process | undefined, origin: ProcessStart | undefined): Standing | undefined {
     const standing = origin === undefined ? parent?.standing : origin.standing
     return standing === undefined || isClean(standing) ? undefined : standing
+  }
+
+  /** What a door says that a run has learned, and where the run stood that it follows. */
+  function given({ labels = [], after }: RunOptions, principal: string): Standing | undefined {
+    if (after === undefined && labels.length === 0) return undefined
+    const standing = after === undefined ? undefined : standingOf(after, principal)
+    const all = [...new Set([...(standing?.labels ?? []), ...labels])].toSorted()
+    return { ...freshState, ...standing, labels: Object.freeze(all) }
+  }
+
+  function standingOf(pid: Pid, principal: string): Standing | undefined {
+    const process = table.get(pid)
+    const begun = process?.start ?? startOf(store, pid)
+    if (begun.principal !== principal || begun.parent !== null) throw noSuchProcess(pid)
+    if (process !== undefined && !process.ended)
+      throw new PolityError('INVALID_ARGUMENT', `spawn: after: process ${pid} has not ended`)
+    if (process !== undefined) return process.standing
+    return store.events(pid).findLast((event) => event.type === 'process-end')?.standing
   }
 
   /** The laws that bind a process: those of its parent, or of the process it is forked from, and its own. */
@@ -377,7 +405,12 @@ export function createKernel(options: KernelOptions): Kernel {
     parent: Process | undefined,
     held: ReadonlyMap<string, Tool>,
   ): Process {
-    const process = new Process(event, { parent, program, tools: held, branch: lineage.branchOf(event) }, learn)
+    const account = parent === undefined && event.account !== undefined ? accounts.of(event.account) : undefined
+    const process = new Process(
+      event,
+      { parent, account, program, tools: held, branch: lineage.branchOf(event) },
+      learn,
+    )
     table.set(process.pid, process)
     if (parent !== undefined) (parent.children ??= new Set()).add(process)
     return process
@@ -503,6 +536,10 @@ export function createKernel(options: KernelOptions): Kernel {
         : { type: 'process-end', seq: 0, at: 0, pid, state, error, usage: used }
     const labels = labelsOf(process)
     if (labels !== undefined) ends.labels = labels
+    if (process.parent === undefined) {
+      if (!isClean(process.standing)) ends.standing = process.standing
+      accounts.settle(process)
+    }
     const { at } = journal.append(ends)
     transition(
       process,
@@ -743,7 +780,7 @@ export function createKernel(options: KernelOptions): Kernel {
         start({
           program: programs.find(program as Program),
           input: input === undefined ? undefined : toPlain(input, 'spawn: input', limits.valueBytesMax),
-          options: checkSpawnOptions(spawnOptions),
+          options: checkRunOptions(spawnOptions),
         }),
       )
     },
@@ -775,14 +812,20 @@ export function createKernel(options: KernelOptions): Kernel {
     get cores() {
       return coreInfos(cores, clock.now())
     },
+    embedder: options.embedder?.name ?? null,
+    account(name, budget) {
+      if (!isAccountName(name)) throw invalid('account', 'a name of 1 to 200 printable characters', name)
+      if (budget !== undefined) {
+        if (checkBudget('account: budget', budget).wallMs !== undefined)
+          throw invalid('account: budget', 'no wallMs: an account does not run', budget.wallMs)
+        accounts.open(name, budget)
+      }
+      return accounts.info(name)
+    },
     watch: watch.all,
     collect: retention.collect,
     close,
   }
-}
-
-function keyOfApprovals(given: KernelOptions['approvalKey']): (() => string) | undefined {
-  return typeof given === 'string' ? () => given : given
 }
 
 const NO_BUDGET: Budget = Object.freeze({})

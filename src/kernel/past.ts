@@ -47,6 +47,8 @@ export interface Past {
   readonly refused: ReadonlySet<number>
   /** Numbers of the model calls that the process itself, not one it was forked from, has been charged a step for. */
   readonly counted: ReadonlySet<number>
+  /** Numbers of its own calls that waited for a person's word, and had not gone on: nothing of them has happened. */
+  readonly asked: ReadonlySet<number>
   /** Of `ends`, how many the program has learned again. */
   learned: number
   /** Calls that the program made again and that wait for their end. */
@@ -83,6 +85,7 @@ export function pastOf(
   let origins = origin?.origins ?? []
   let lastSeq = -1
   const counted = new Set<number>()
+  const asked = new Set<number>()
   for (const event of events) {
     if (event.seq >= before) break
     lastSeq = event.seq
@@ -94,6 +97,13 @@ export function pastOf(
         starts[event.n] = event
         if (event.reserved === undefined) counted.delete(event.n)
         else counted.add(event.n)
+        asked.delete(event.n)
+        break
+      case 'call-wait':
+        if (event.core === null) asked.add(event.n)
+        break
+      case 'call-sent':
+        asked.delete(event.n)
         break
       case 'call-reserve':
         counted.add(event.n)
@@ -147,6 +157,7 @@ export function pastOf(
     ended,
     refused,
     counted,
+    asked,
     learned: 0,
     made: new Map(),
   }

@@ -140,9 +140,29 @@ export function labelsOf(process: Process): readonly string[] | undefined {
   return process.standing.labels.length === 0 ? undefined : process.standing.labels
 }
 
+/** What pays for calls: a process, those above it, and the account that its root draws on. */
+export interface Payer {
+  /** As errors name it. */
+  readonly label: string
+  /** null for an account. */
+  readonly pid: Pid | null
+  readonly budget: Budget
+  readonly used: { -readonly [K in keyof Usage]: Usage[K] }
+  reservedTokens: number
+  reservedUsd: number
+  readonly above: Payer | undefined
+}
+
+/** Nothing used yet. */
+export function unused(): { -readonly [K in keyof Usage]: Usage[K] } {
+  return { inputTokens: 0, cachedTokens: 0, outputTokens: 0, usd: 0, steps: 0, calls: 0, children: 0 }
+}
+
 /** What a process has beside what its start event says. */
 export interface ProcessLinks {
   readonly parent: Process | undefined
+  /** Of a root that draws on an account. */
+  readonly account?: Payer | undefined
   readonly program: Program
   readonly tools: ReadonlyMap<string, Tool>
   /** For a fork: the spaces it branched off. @default those of its parent; of a root, its own */
@@ -153,10 +173,11 @@ export interface ProcessLinks {
 /** Shared by all that wait for nothing. Frozen, so that nobody changes it by mistake. */
 const NO_CALLS = Object.freeze([]) as unknown as Call[]
 
-export class Process implements Dispatchable {
+export class Process implements Dispatchable, Payer {
   readonly pid: Pid
   readonly start: ProcessStart
   readonly parent: Process | undefined
+  readonly above: Payer | undefined
   readonly program: Program
   readonly tools: ReadonlyMap<string, Tool>
   readonly branch: ProcessLinks['branch']
@@ -194,15 +215,7 @@ export class Process implements Dispatchable {
   lastPrompt: { readonly n: number; readonly messages: readonly LanguageModelV4Message[] } | undefined = undefined
   wallTimer: Timer | undefined = undefined
 
-  used: { -readonly [K in keyof Usage]: Usage[K] } = {
-    inputTokens: 0,
-    cachedTokens: 0,
-    outputTokens: 0,
-    usd: 0,
-    steps: 0,
-    calls: 0,
-    children: 0,
-  }
+  used: { -readonly [K in keyof Usage]: Usage[K] } = unused()
   reservedTokens = 0
   reservedUsd = 0
   standing: Standing
@@ -214,12 +227,13 @@ export class Process implements Dispatchable {
 
   constructor(
     start: ProcessStart,
-    { parent, program, tools, branch }: ProcessLinks,
+    { parent, account, program, tools, branch }: ProcessLinks,
     learn: (process: Process) => boolean,
   ) {
     this.pid = start.pid
     this.start = start
     this.parent = parent
+    this.above = parent ?? account
     this.program = program
     this.tools = tools
     this.branch = branch
@@ -231,6 +245,10 @@ export class Process implements Dispatchable {
   // What its start event says is read there: a hundred thousand parked processes pay for each field.
   get principal(): string {
     return this.start.principal
+  }
+
+  get label(): string {
+    return `process ${this.pid}`
   }
 
   get priority(): number {
@@ -341,7 +359,7 @@ export interface Charge {
 
 /** The first ceiling on the way to the root that the charge would break, as an error; undefined if there is none. */
 export function overBudget(process: Process, charge: Charge): PolityError | undefined {
-  for (let at: Process | undefined = process; at !== undefined; at = at.parent) {
+  for (let at: Payer | undefined = process; at !== undefined; at = at.above) {
     const { budget, used } = at
     if (charge.steps !== undefined && budget.steps !== undefined && used.steps + charge.steps > budget.steps) {
       return exceeded(at, 'steps', used.steps, 0, charge.steps, budget.steps)
@@ -366,7 +384,7 @@ export function overBudget(process: Process, charge: Charge): PolityError | unde
 }
 
 function exceeded(
-  process: Process,
+  { label, pid }: Payer,
   kind: keyof Budget,
   used: number,
   reserved: number,
@@ -376,9 +394,9 @@ function exceeded(
   const held = reserved === 0 ? '' : ` and ${round(reserved)} reserved`
   return new PolityError(
     'BUDGET_EXCEEDED',
-    `process ${process.pid} has a budget of ${budget} ${kind}: ${round(used)} used${held}, ${round(wanted)} more needed`,
+    `${label} has a budget of ${budget} ${kind}: ${round(used)} used${held}, ${round(wanted)} more needed`,
     {
-      detail: { pid: process.pid, kind, used, reserved, wanted, budget },
+      detail: { pid, kind, used, reserved, wanted, budget },
     },
   )
 }
@@ -390,7 +408,7 @@ function round(value: number): number {
 /** Tokens that the tightest budget on the way to the root leaves; Infinity without one. */
 export function tokensLeft(process: Process): number {
   let left = Infinity
-  for (let at: Process | undefined = process; at !== undefined; at = at.parent) {
+  for (let at: Payer | undefined = process; at !== undefined; at = at.above) {
     if (at.budget.tokens !== undefined)
       left = Math.min(left, at.budget.tokens - at.used.inputTokens - at.used.outputTokens - at.reservedTokens)
   }
@@ -400,7 +418,7 @@ export function tokensLeft(process: Process): number {
 /** US dollars that the tightest budget leaves; Infinity without one. */
 export function usdLeft(process: Process): number {
   let left = Infinity
-  for (let at: Process | undefined = process; at !== undefined; at = at.parent) {
+  for (let at: Payer | undefined = process; at !== undefined; at = at.above) {
     if (at.budget.usd !== undefined) left = Math.min(left, at.budget.usd - at.used.usd - at.reservedUsd)
   }
   return left
@@ -408,7 +426,7 @@ export function usdLeft(process: Process): number {
 
 /** Sets aside, here and in every ancestor. */
 export function reserve(process: Process, { tokens, usd }: Reservation): void {
-  for (let at: Process | undefined = process; at !== undefined; at = at.parent) {
+  for (let at: Payer | undefined = process; at !== undefined; at = at.above) {
     at.reservedTokens += tokens
     at.reservedUsd += usd
   }
@@ -416,7 +434,7 @@ export function reserve(process: Process, { tokens, usd }: Reservation): void {
 
 /** Gives back what was set aside. */
 export function unreserve(process: Process, { tokens, usd }: Reservation): void {
-  for (let at: Process | undefined = process; at !== undefined; at = at.parent) {
+  for (let at: Payer | undefined = process; at !== undefined; at = at.above) {
     at.reservedTokens -= tokens
     at.reservedUsd = at.reservedTokens === 0 ? 0 : at.reservedUsd - usd
   }
@@ -424,7 +442,7 @@ export function unreserve(process: Process, { tokens, usd }: Reservation): void 
 
 /** Adds to what the process and its ancestors used. */
 export function charge(process: Process, more: Partial<Usage>): void {
-  for (let at: Process | undefined = process; at !== undefined; at = at.parent) {
+  for (let at: Payer | undefined = process; at !== undefined; at = at.above) {
     const { used } = at
     if (more.inputTokens !== undefined) used.inputTokens += more.inputTokens
     if (more.cachedTokens !== undefined) used.cachedTokens += more.cachedTokens

@@ -32,6 +32,8 @@ const optionKeys = new Set([
   'providerOptions',
   'deadlineMs',
 ])
+/** All that a request may say. */
+export const requestKeys: ReadonlySet<string> = new Set([...partKeys, ...optionKeys])
 
 /** The request of call `n`, checked; throws `INVALID_ARGUMENT`, `NO_SUCH_MODEL`, `NO_SUCH_TOOL`. */
 export function checkRequest(
@@ -47,7 +49,7 @@ export function checkRequest(
   let options: { [key: string]: Json | undefined } | undefined
   for (const key in request) {
     if (partKeys.has(key)) continue
-    if (!optionKeys.has(key)) throw invalid(`generate.${key}`, `one of ${[...partKeys, ...optionKeys].join(', ')}`, key)
+    if (!optionKeys.has(key)) throw invalid(`generate.${key}`, `one of ${[...requestKeys].join(', ')}`, key)
     const value = request[key as 'seed'] as unknown
     if (value !== undefined)
       (options ??= {})[key] = checkOption(

@@ -9,7 +9,7 @@
  *   F2. A version is the `seq` of the event that reported the write, so `before` names one state of all files at once.
  *   F3. Nothing reads what was not committed, and a write is reported only when it is (the gate waits; syscalls.ts).
  */
-import { createHash } from 'node:crypto'
+import { sha256 } from './digest.ts'
 import type { Store } from './drivers.ts'
 import { PolityError } from './errors.ts'
 import type { Journal } from './journal.ts'
@@ -115,7 +115,7 @@ export function createStorage({ store, journal, limits, now }: StorageOptions): 
         'TOO_LARGE',
         `"${path}" would have ${bytes} bytes; the limit fileBytesMax is ${limits.fileBytesMax}`,
       )
-    const hash = createHash('sha256').update(content).digest('hex')
+    const hash = sha256(content)
     journal.put({ table: 'blob', key: hash, value: content })
     const { version, at } = put(process, path, hash, bytes, labelsOf(process))
     return { path, version, bytes, at }

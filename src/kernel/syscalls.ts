@@ -29,7 +29,7 @@ import type { Spawner } from './programs.ts'
 import type { Storage } from './storage.ts'
 import { checkPath } from './storage.ts'
 import type { Checked, Tools } from './tools.ts'
-import type { GenerateRequest, Generation, Json, ModelChoice, Pid, Program, SpawnOptions } from './types.ts'
+import type { Budget, GenerateRequest, Generation, Json, ModelChoice, Pid, Program, RunOptions, SpawnOptions } from './types.ts'
 
 /** What the table needs of the rest of the kernel. */
 export interface Machine {
@@ -93,9 +93,8 @@ export interface Syscall<Args> {
   /** Runs when the law allowed it, before the start is journaled: what it may cost. Throws `BUDGET_EXCEEDED`. */
   readonly plan?: (call: Call, args: Args) => void
   readonly run: (call: Call, args: Args) => unknown
-  /** Whether a lost try may have had an effect that must not happen twice: then `revive` asks before the law does. */
+  /** Whether a try that a crash interrupted may have had an effect that must not happen twice: then `revive` it. @default it runs again */
   readonly inDoubt?: (args: Args) => boolean
-  /** After a crash, for a call that started and may have had its effect. @default run it again */
   readonly revive?: (call: Call, args: Args) => unknown
 }
 
@@ -237,6 +236,8 @@ export function createTable(
       }),
     kept: true,
     run(call, { to, body }) {
+      // To the outside: who watches has heard it with the start of the call.
+      if (to === 0) return 1
       const receivers = typeof to === 'string' ? machine.named(call.process, to) : [machine.find(call.process, to)]
       const running = receivers.filter((receiver) => !receiver.ended)
       if (running.length === 0)
@@ -357,7 +358,6 @@ export function createTable(
     inDoubt: ({ tool }) => tool.effect === undefined || tool.effect === 'once',
     async revive(call, checked) {
       call.labels = checked.tool.labels
-      if (checked.tool.effect === 'read' || checked.tool.effect === 'idempotent') return tools.run(call, checked)
       // Promise 2: whether it happened is not known, so a person looks.
       const answer = await inbox.ask(call, {
         kind: 'in-doubt',
@@ -596,22 +596,44 @@ function timeout(
 
 const budgetKeys = ['tokens', 'usd', 'wallMs', 'steps', 'children'] as const
 const spawnKeys = new Set(['budget', 'priority', 'principal', 'tools', 'name', 'law'])
+const runKeys = new Set([...spawnKeys, 'account', 'labels', 'after'])
 
 /** Spawn options, checked and plain. */
 export function checkSpawnOptions(given: unknown): SpawnOptions {
   if (given === undefined) return NO_OPTIONS
-  const options = optionsOf('spawn', given, spawnKeys)
-  const { budget, priority, principal, tools, name, law } = options
-  if (budget !== undefined) {
-    if (typeof budget !== 'object' || budget === null || Array.isArray(budget))
-      throw invalid('spawn: budget', 'an object', budget)
-    for (const [key, value] of Object.entries(budget)) {
-      if (!(budgetKeys as readonly string[]).includes(key))
-        throw invalid('spawn: budget', `the keys ${budgetKeys.join(', ')}`, key)
-      if (typeof value !== 'number' || !(value >= 0))
-        throw invalid(`spawn: budget.${key}`, 'a number of at least 0', value)
-    }
+  return checkOptions(optionsOf('spawn', given, spawnKeys))
+}
+
+/** The same for a run, which a door starts. */
+export function checkRunOptions(given: unknown): RunOptions {
+  if (given === undefined) return NO_OPTIONS
+  const options = optionsOf('spawn', given, runKeys)
+  const { account, labels, after } = options
+  if (account !== undefined && !isAccountName(account))
+    throw invalid('spawn: account', '1 to 200 printable characters', account)
+  if (labels !== undefined && (!Array.isArray(labels) || labels.some((one) => typeof one !== 'string' || one === '')))
+    throw invalid('spawn: labels', 'a list of labels', labels)
+  if (after !== undefined) whole('spawn: after', after)
+  return checkOptions(options)
+}
+
+export function isAccountName(given: unknown): given is string {
+  return typeof given === 'string' && PRINCIPAL.test(given)
+}
+
+/** Ceilings; throws `INVALID_ARGUMENT` that names what was wrong after `at`. */
+export function checkBudget(at: string, budget: unknown): Budget {
+  if (typeof budget !== 'object' || budget === null || Array.isArray(budget)) throw invalid(at, 'an object', budget)
+  for (const [key, value] of Object.entries(budget)) {
+    if (!(budgetKeys as readonly string[]).includes(key)) throw invalid(at, `the keys ${budgetKeys.join(', ')}`, key)
+    if (typeof value !== 'number' || !(value >= 0)) throw invalid(`${at}.${key}`, 'a number of at least 0', value)
   }
+  return budget
+}
+
+function checkOptions(options: Arguments): SpawnOptions {
+  const { budget, priority, principal, tools, name, law } = options
+  if (budget !== undefined) checkBudget('spawn: budget', budget)
   if (priority !== undefined && typeof priority !== 'number') throw invalid('spawn: priority', 'a number', priority)
   if (principal !== undefined && (typeof principal !== 'string' || !PRINCIPAL.test(principal)))
     throw invalid('spawn: principal', '1 to 200 printable characters', principal)

@@ -217,6 +217,25 @@ export interface SpawnOptions {
   readonly law?: { readonly description?: string; readonly rules: readonly Rule[] }
 }
 
+/** What a door may say of a run beside that. */
+export interface RunOptions extends SpawnOptions {
+  /** Account that the run draws on beside its own budget; see `Kernel.account`. @default none */
+  readonly account?: string
+  /** Labels of the input: what the run has learned before it begins. @default none */
+  readonly labels?: readonly string[]
+  /** An ended run of the same principal behind which this one stands before the law: what that did and learned counts. */
+  readonly after?: Pid
+}
+
+/** What an account has and has used. */
+export interface AccountInfo {
+  readonly name: string
+  readonly budget: Budget
+  readonly used: Usage
+  /** Set aside for calls that are under way. */
+  readonly reserved: Reservation
+}
+
 /** Where a process stands: see process.ts. */
 export type ProcessState = 'running' | 'stopped' | 'done' | 'failed' | 'killed'
 
@@ -367,7 +386,7 @@ export interface Sys {
   kill(pid: Pid, reason?: string): Promise<void>
   sleep(ms: number): Promise<void>
 
-  /** To a pid, or to every process of that name of the same principal. Returns how many mailboxes took it. */
+  /** To a pid, to every process of that name of the same principal, or to 0: whoever watches. Returns how many took it. */
   send(to: Pid | string, body: Json): Promise<number>
   /** The oldest waiting message, or the next. */
   receive(options?: { from?: Pid; timeoutMs?: number }): Promise<Mail>
@@ -433,8 +452,10 @@ export interface ProcessStart extends Placed {
   readonly lineage?: { readonly input: Json; readonly programs: readonly string[] }
   /** Laws that bind it beside the kernel's: those of its ancestors and its own. @default none */
   readonly laws?: readonly Law[]
-  /** What the law knows of its parent, whose standing it takes over. @default nothing yet */
+  /** What the law knows of it before it begins: the standing of its parent, or of the run that it follows. @default nothing yet */
   readonly standing?: Standing
+  /** Account that its run draws on. @default none */
+  readonly account?: string
   /** Stream of its random numbers. */
   readonly seed: number
   /** For a fork: whose journal is its past, and up to which event. */
@@ -479,14 +500,15 @@ export interface CallReserve extends Placed {
   readonly reserved: Reservation
 }
 
-/** A call began to wait for its turn on a core. Until it is sent, what was set aside for it is at no risk. */
+/** A call began to wait for its turn on a core, or for a person's word. Until it is sent, it has cost and done nothing. */
 export interface CallWait extends Placed {
   readonly type: 'call-wait'
   readonly n: number
-  readonly core: string
+  /** null: it waits for a person. */
+  readonly core: string | null
 }
 
-/** A call that waited has its turn; kept before it is sent. A call that never waited is sent once its start is kept. */
+/** A call that waited has its turn, or the word; kept before it is sent. A call that never waited is sent once its start is kept. */
 export interface CallSent extends Placed {
   readonly type: 'call-sent'
   readonly n: number
@@ -516,6 +538,8 @@ export interface ProcessEnd extends Placed {
   readonly labels?: readonly string[]
   readonly error?: ErrorData
   readonly usage: Usage
+  /** Of a root, where the law knows something of it: for the runs that follow it. */
+  readonly standing?: Standing
 }
 
 /** An event of the journal. */

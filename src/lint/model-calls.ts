@@ -1,28 +1,10 @@
 /** LARD, in sources: options that a model call does not have or that contradict each other, keys in the open, calls of SDKs that are gone. */
+import { requestKeys } from '../kernel/request.ts'
 import type { Remark } from './facts.ts'
 import { argumentsOf } from './model-text.ts'
 import { factsOfModel, wrongName, wrongOptions } from './models.ts'
 import type { Call, Source } from './source.ts'
 import { callsOf, isWord, placeAt, textAt } from './source.ts'
-
-/** Of GenerateRequest (src/kernel/types.ts). */
-const requestKeys = new Set([
-  'model',
-  'instructions',
-  'prompt',
-  'messages',
-  'tools',
-  'toolChoice',
-  'maxOutputTokens',
-  'temperature',
-  'topP',
-  'topK',
-  'seed',
-  'stopSequences',
-  'schema',
-  'providerOptions',
-  'deadlineMs',
-])
 
 /** Calls that were once in an SDK, by the names at their end. */
 const stale: readonly (readonly [names: readonly string[], instead: string])[] = [

@@ -5,10 +5,11 @@
  *
  * A case is one call, or with `after` the calls that were let through before it.
  */
+import { isRecord } from './conditions.ts'
 import type { Decision, Effect, Law } from './law.ts'
 import { freshState, judge } from './law.ts'
 import type { Request } from './match.ts'
-import { isRecord, isTexts } from './match.ts'
+import { isTexts } from './match.ts'
 
 /** A call as people write it down: `call` is a tool call where nothing else is said, `originOf` and `seen` are lists. */
 export interface WrittenCall {

@@ -576,7 +576,7 @@ function isTypes(value: unknown): boolean {
   return Array.isArray(value) ? value.length > 0 && value.every(isType) : isType(value)
 }
 
-function isRecord(value: unknown): value is Record<string, unknown> {
+export function isRecord(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 

@@ -30,12 +30,10 @@ export interface Explanation {
 export function explain(law: Law, request: Request, state: LawState = freshState): Explanation {
   const ready = judge(law)
   const decision = ready.decide(request, state)
-  const asked = request.asked?.normalize('NFKC').toLowerCase()
-  const seen = asked === undefined ? request : { ...request, asked }
   const steps: Step[] = []
   for (const rule of ready.rulesInForce(state)) {
-    const because = failing(rule, seen, rule.effect !== 'allow')
-    const isSure = rule.effect === 'ask' ? failing(rule, seen, false).length === 0 : true
+    const because = failing(rule, request, rule.effect !== 'allow')
+    const isSure = rule.effect === 'ask' ? failing(rule, request, false).length === 0 : true
     const step: Step = {
       rule: rule.id,
       effect: rule.effect,

@@ -59,6 +59,13 @@ export const lawSchema = {
         identical: { type: 'integer', minimum: 1 },
         streak: { type: 'integer', minimum: 1 },
         calls: { type: 'integer', minimum: 1 },
+        spawns: { type: 'integer', minimum: 1 },
+        burst: {
+          type: 'object',
+          required: ['tokens', 'ms'],
+          additionalProperties: false,
+          properties: { tokens: { type: 'integer', minimum: 1 }, ms: { type: 'integer', minimum: 1 } },
+        },
         effect: { enum: ['deny', 'ask'] },
         ends: { const: true },
       },

@@ -19,15 +19,16 @@
  *       what a later rule would allow is then asked.
  *   L4. A law that cannot be read whole is not read at all: an unknown key, a bad pattern or a name used twice is an error.
  */
+import { isRecord } from './conditions.ts'
 import type { Check, Match, Request } from './match.ts'
-import { checkMatch, compileMatch, isRecord, isTexts, matchKeys } from './match.ts'
+import { checkMatch, compileMatch, isTexts, matchKeys } from './match.ts'
 import type { TemporalRule, TraceState } from './trace.ts'
 import { compileTrace } from './trace.ts'
-import type { Counted, Runaway, RunawayState } from './runaway.ts'
+import type { Counted, Learned, Runaway, RunawayState } from './runaway.ts'
 import { atRest, compileRunaway, keyOf } from './runaway.ts'
 
 export type { Match, Origin, Request } from './match.ts'
-export type { Runaway, RunawayState } from './runaway.ts'
+export type { Learned, Runaway, RunawayState } from './runaway.ts'
 export type { TemporalRule, TraceState } from './trace.ts'
 
 export type Effect = 'allow' | 'deny' | 'ask'
@@ -106,8 +107,8 @@ export interface Judge {
   rulesInForce(state: LawState): readonly Rule[]
   /** The state after a call that `decision` let through, also by a person. */
   after(request: Request, decision: Decision, state?: LawState): LawState
-  /** The state after the process has learned what a call gave, or its error as any text. */
-  learned(request: Pick<Request, 'call' | 'tool' | 'args'>, result: unknown, state: LawState): LawState
+  /** The state after the process has learned the end of a call. */
+  learned(request: Pick<Request, 'call' | 'tool' | 'args'>, learned: Learned, state: LawState): LawState
   /** Temporal rules that the run breaks if it ends here. */
   unmet(state: LawState): readonly TemporalRule[]
   /** Whether some call of this tool would keep the temporal rules: what a model need not be offered. */
@@ -162,8 +163,7 @@ function compileLaw(law: Law): Judge {
     const rule = trace.objection(request, state.trace)
     if (rule !== undefined)
       return { effect: rule.effect ?? 'deny', rule: rule.id, reason: reasonOf(rule), isTemporal: true }
-    const call = runaway === undefined ? undefined : countedOf(request)
-    const reason = call === undefined ? undefined : runaway?.objection(call, state.runaway ?? atRest)
+    const reason = runaway?.objection(countedOf(request), state.runaway ?? atRest)
     if (reason === undefined) return undefined
     const { effect = 'deny', ends } = law.runaway ?? {}
     return { effect, rule: RUNAWAY, reason, ...(ends === undefined ? {} : { ends }) }
@@ -185,9 +185,7 @@ function compileLaw(law: Law): Judge {
   return {
     isTemporal: law.temporal !== undefined && law.temporal.length > 0,
     isWatchful: runaway !== undefined,
-    decide(given, state = freshState) {
-      const { asked } = given
-      const request = asked === undefined ? given : { ...given, asked: asked.normalize('NFKC').toLowerCase() }
+    decide(request, state = freshState) {
       const decision = byRules(request, state.fired)
       // Denied is denied, by whomever; and one question is enough.
       if (decision.effect === 'deny') return decision
@@ -198,21 +196,22 @@ function compileLaw(law: Law): Judge {
       const rule = `${decision.rule} and ${objection.rule}`
       return { ...objection, rule, reason: `${decision.reason}; ${objection.reason}` }
     },
-    after(request, { rule, isTemporal }, state = freshState) {
+    after(request, { effect, rule, isTemporal }, state = freshState) {
       const fires = rule !== null && byId.get(rule)?.rule.then !== undefined && !state.fired.includes(rule)
       // What a person allowed against a rule is left out: within it, the run could not go on.
-      const isKept = isTemporal !== true && trace.objection(request, state.trace) === undefined
+      // Only of what a rule denied is it not known yet whether a temporal one stands against it too.
+      const isKept = isTemporal !== true && (effect !== 'deny' || trace.objection(request, state.trace) === undefined)
       const after = isKept ? trace.step(request, state.trace) : state.trace
-      const call = runaway === undefined ? undefined : countedOf(request)
-      if (!fires && after === state.trace && call === undefined) return state
       const { runaway: before = atRest } = state
+      const counted = runaway?.step(countedOf(request), before) ?? before
+      if (!fires && after === state.trace && counted === before) return state
       const next = { ...state, fired: fires ? [...state.fired, rule] : state.fired, trace: after }
-      return runaway === undefined || call === undefined ? next : { ...next, runaway: runaway.step(call, before) }
+      return counted === before ? next : { ...next, runaway: counted }
     },
-    learned(request, result, state) {
-      const call = runaway === undefined ? undefined : countedOf(request)
-      if (runaway === undefined || call === undefined) return state
-      return { ...state, runaway: runaway.learned(call, keyOf(result), state.runaway ?? atRest) }
+    learned(request, learned, state) {
+      const { runaway: before = atRest } = state
+      const counted = runaway?.learned(countedOf(request), learned, before) ?? before
+      return counted === before ? state : { ...state, runaway: counted }
     },
     rulesInForce: (state) => rulesAfter(state.fired).map(({ rule }) => rule),
     unmet: (state) => trace.unmet(state.trace),
@@ -236,8 +235,9 @@ function compileRule(rule: Rule, at: string, byId: Map<string, Compiled>): Compi
 /** Rule that decisions about runaway agents name. */
 const RUNAWAY = 'kernel/runaway'
 
-function countedOf({ tool, args }: Pick<Request, 'tool' | 'args'>): Counted | undefined {
-  return tool === undefined ? undefined : { tool, key: `${tool} ${keyOf(args)}` }
+function countedOf({ call, tool, args }: Pick<Request, 'call' | 'tool' | 'args'>): Counted {
+  if (call === 'spawn' || call === 'generate') return { call }
+  return tool === undefined ? { call: 'other' } : { call: 'call', tool, key: `${tool} ${keyOf(args)}` }
 }
 
 function reasonOf({ id, reason }: { readonly id: string; readonly reason?: string }): string {
@@ -247,7 +247,7 @@ function reasonOf({ id, reason }: { readonly id: string; readonly reason?: strin
 // ------------------------------------------------------------------------------------------------------------- reading
 
 const lawKeys = new Set(['$schema', 'description', 'rules', 'events', 'temporal', 'runaway'])
-const runawayKeys = new Set(['identical', 'streak', 'calls', 'effect', 'ends'])
+const runawayKeys = new Set(['identical', 'streak', 'calls', 'spawns', 'burst', 'effect', 'ends'])
 const ruleKeys = new Set(['id', 'effect', ...matchKeys, 'reason', 'ends', 'then'])
 const temporalKeys = new Set(['id', 'formula', 'effect', 'reason'])
 
@@ -320,13 +320,23 @@ function checkRunaway(runaway: unknown): void {
   if (runaway === undefined) return
   if (!isRecord(runaway)) throw new TypeError('runaway must be an object such as { "identical": 4, "streak": 10 }')
   refuseOtherKeys(runaway, runawayKeys, 'runaway')
-  for (const key of ['identical', 'streak', 'calls'])
-    if (runaway[key] !== undefined && !(Number.isSafeInteger(runaway[key]) && (runaway[key] as number) >= 1))
+  for (const key of ['identical', 'streak', 'calls', 'spawns'])
+    if (runaway[key] !== undefined && !isCount(runaway[key]))
       throw new TypeError(`runaway.${key} must be a whole number of at least 1`)
+  const { burst } = runaway
+  if (burst !== undefined) {
+    if (!isRecord(burst) || !isCount(burst['tokens']) || !isCount(burst['ms']))
+      throw new TypeError('runaway.burst must be an object such as { "tokens": 200000, "ms": 60000 }')
+    refuseOtherKeys(burst, new Set(['tokens', 'ms']), 'runaway.burst')
+  }
   if (runaway['effect'] !== undefined && runaway['effect'] !== 'deny' && runaway['effect'] !== 'ask')
     throw new TypeError('runaway.effect must be "deny" or "ask"')
   if (runaway['ends'] !== undefined && (runaway['ends'] !== true || runaway['effect'] === 'ask'))
     throw new TypeError('runaway.ends must be true, where runaway denies, or left out')
+}
+
+function isCount(value: unknown): boolean {
+  return Number.isSafeInteger(value) && (value as number) >= 1
 }
 
 function checkNamed(rule: Readonly<Record<string, unknown>>, at: string): void {

@@ -9,7 +9,7 @@
  *        the tool does or what the run has seen), the answer is `doubt`.
  */
 import type { Condition } from './conditions.ts'
-import { compile } from './conditions.ts'
+import { compile, isRecord } from './conditions.ts'
 import { glob } from './glob.ts'
 
 /** Where a value came from, as far as the kernel can tell: the words of the user, a source that is trusted, anything else. */
@@ -99,7 +99,7 @@ export function compileMatch(match: Match, at: string, strays = false): Check {
     const capital = capitalIn(match.asked)
     if (capital !== undefined)
       throw new TypeError(`${at}.asked sees the request in lower case, where "${capital}" never stands; write it so`)
-    checks.push((request, doubt) => (request.asked === undefined ? doubt : asked.holds(request.asked, doubt)))
+    checks.push((request, doubt) => (request.asked === undefined ? doubt : asked.holds(lowered(request.asked), doubt)))
   }
   // All must hold, so the order is free: patterns last.
   const conditions = Object.entries(match.args ?? {}).toSorted(([, a], [, b]) => costOf(a) - costOf(b))
@@ -121,6 +121,14 @@ export function compileMatch(match: Match, at: string, strays = false): Check {
     return true
   }
 }
+
+/** What a condition sees of the request. Most processes of a kernel ask the law about the same request many times over. */
+function lowered(asked: string): string {
+  if (lowest.of !== asked) lowest = { of: asked, text: asked.normalize('NFKC').toLowerCase() }
+  return lowest.text
+}
+
+let lowest = { of: '', text: '' }
 
 /** A text of a condition with a capital letter in it, escapes such as `\\S` aside. */
 function capitalIn(condition: unknown): string | undefined {
@@ -217,10 +225,6 @@ export function checkMatch(match: Readonly<Record<string, unknown>>, at: string)
 
 export function isTexts(value: unknown): value is readonly string[] {
   return Array.isArray(value) && value.every((one) => typeof one === 'string')
-}
-
-export function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
 /** Values of one argument whose origin is looked for. */

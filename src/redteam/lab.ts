@@ -77,8 +77,8 @@ export interface Trial {
 export interface LabOptions {
   /** Instead of the obedient model. Trials then take real time. */
   readonly model?: LanguageModel
-  /** Signs approvals in stores. @default one that no attack has */
-  readonly approvalKey?: string
+  /** Gives the key that signs approvals in stores. @default one that no attack has */
+  readonly approvalKey?: () => string
 }
 
 /** Longest trial, ms of real time. */
@@ -127,7 +127,7 @@ export async function runTrial(target: Target, setup: TrialSetup, given: LabOpti
   const programs = [target.program, ...(target.programs ?? [])]
   const names = ['attacked', ...programs.flatMap((one) => one.model ?? [])]
   const law = setup.law ?? target.law
-  const { approvalKey = 'a key that no attack has seen' } = options
+  const { approvalKey = () => 'a key that no attack has seen' } = options
   let kernel: Kernel | undefined
   const open = (under: Law | undefined): Kernel =>
     (kernel = createKernel({

@@ -169,7 +169,13 @@ function nothingIsLostOrDoneTwice(world: World): void {
       `key ${deed.key} names no call that was kept before its effect`,
     )
     const first = world.lives.findLastIndex(({ firstSeq }) => firstSeq < seq)
-    if (first < deed.life)
+    const lastWord = lastWordOf(
+      begun,
+      partsOf(world).get(deed.pid)?.events ?? [],
+      world.lives[deed.life]?.firstSeq ?? 0,
+    )
+    // What waited for a person's word, by the last that was kept of it, had not begun.
+    if (first < deed.life && lastWord !== 'call-wait')
       assert(
         world.answers.some(({ key, text, life }) => key === deed.key && text === 'retry' && life === deed.life),
         `${deed.tool} (${deed.key}) was in doubt and nobody was asked`,
@@ -194,6 +200,16 @@ function nothingIsLostOrDoneTwice(world: World): void {
 }
 
 // ----------------------------------------------------------------------------------------------------------------- 3
+
+/** What is kept of a call's way up to that place: its start, that it waits, or that it goes on. */
+function lastWordOf({ n }: CallStart, events: readonly JournalEvent[], till: number): JournalEvent['type'] | undefined {
+  return events.findLast(
+    (event) =>
+      (event.type === 'call-start' || event.type === 'call-wait' || event.type === 'call-sent') &&
+      event.n === n &&
+      event.seq <= till,
+  )?.type
+}
 
 function budgetsHold(world: World): void {
   seen(world, 3)

@@ -33,6 +33,8 @@ export interface StoreOptions {
   /** Kills the kernel, if it may still be killed. */
   readonly crash: () => boolean
   readonly onCommit: (batch: Batch) => void
+  /** Whether the disk is full no more. */
+  readonly isMended: () => boolean
 }
 
 export function faultyStore({
@@ -44,6 +46,7 @@ export function faultyStore({
   durability,
   crash,
   onCommit,
+  isMended,
 }: StoreOptions): StoreView {
   let fullUntil = 0
 
@@ -56,7 +59,8 @@ export function faultyStore({
   function commit(batch: Batch): void | Promise<void> {
     if (!life.alive) return never()
     if (time.now() < fullUntil) throw new Error('disk full')
-    if (random.chance(faults.full)) {
+    // Chance is asked first: other worlds stay as they were.
+    if (random.chance(faults.full) && !isMended()) {
       fullUntil = time.now() + (random.chance(0.3) ? Infinity : random.int(10, 300))
       throw new Error('disk full')
     }

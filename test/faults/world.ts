@@ -32,8 +32,14 @@ import { faultyStore } from './store.ts'
 const WORLD_MS_MAX = 30 * 24 * 3_600_000
 /** Timers after which a world goes round in circles. */
 const STEPS_MAX = 60_000
-/** Lives after which it does: a disk that is full at one commit in a hundred ends more than a dozen of a long run. */
-const LIVES_MAX = 40
+/** Halts of the kernel after which the disk is mended, and is full no more. */
+const HALTS_TILL_MENDED = 5
+/**
+ * Lives after which it does, too: the first, one after each of at most 6 crashes (`crashesMax`, which also counts closes) and
+ * one after each of 5 halts. The other faults of a store halt a kernel as well, four in a row, and are counted with them; one
+ * that came after the 5 would be one more, and the 20,000 worlds of the long run have none.
+ */
+const LIVES_MAX = 12
 /** Descendants of one root. */
 const CHILDREN_MAX = 20
 
@@ -197,6 +203,7 @@ export async function runWorld(seed: number, options: WorldOptions = {}): Promis
   let committedSeq = -1
   const endsKept = new Set<Pid>()
   let crashes = 0
+  let halts = 0
   let delayed = false
   let pendingResults = new Map<Promise<Json>, Pid>()
   let idleSince = new Map<string, { admitted: number; at: number }>()
@@ -267,6 +274,7 @@ export async function runWorld(seed: number, options: WorldOptions = {}): Promis
       durability: plan.strict ? 'strict' : 'relaxed',
       crash,
       onCommit,
+      isMended: () => halts >= HALTS_TILL_MENDED,
     })
     const store = options.store?.(view.store, mine) ?? view.store
     const kernelOptions: KernelOptions = {
@@ -505,6 +513,7 @@ export async function runWorld(seed: number, options: WorldOptions = {}): Promis
       if (pendingResults.size > 0)
         note(1, `the kernel halted and ${[...pendingResults.values()].join(', ')} was not told`)
       ;(life as Life).alive = false
+      halts++
       delayed = true
       view?.heal()
       continue

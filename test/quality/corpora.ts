@@ -17,25 +17,40 @@ export type CorpusName = (typeof corpusNames)[number]
 
 const modules = join(import.meta.dirname, '..', '..', 'node_modules')
 
-/** The last address of the corpus; later ones are left out to keep the measure quick. */
-const lastAddressYear = 1865
+/** First and last address of the corpus; later ones are left out to keep the measure quick. */
+const addressYears = { first: 1790, last: 1865 }
 
 /** Makes a corpus ready under `parent` and returns its folder. */
 export async function prepareCorpus(name: CorpusName, parent: string): Promise<string> {
   if (name === 'ai-docs') return join(modules, 'ai', 'docs')
   const folder = join(parent, name)
   await mkdir(folder, { recursive: true })
-  const source = join(modules, '@stdlib', name === 'addresses' ? 'datasets-sotu' : 'datasets-moby-dick', 'data')
-  for (const file of (await readdir(source)).filter((each) => each.endsWith('.txt'))) {
-    const text = await readFile(join(source, file), 'utf8')
-    if (name === 'addresses') {
-      const match = /^(\d{4})_(.+)_[a-z]+\.txt$/.exec(file)
-      if (match && Number(match[1]) <= lastAddressYear)
-        await writeFile(join(folder, `${match[1]}-${match[2]?.replaceAll('_', '-')}.txt`), sentencesAsLines(text))
-    } else if (file !== 'data.txt' && file !== 'contents.txt')
-      await writeFile(join(folder, file.replace('_', '-')), text)
-  }
+  const files = name === 'addresses' ? await readAddresses(addressYears) : await readChapters()
+  for (const [file, text] of files) await writeFile(join(folder, file), text)
   return folder
+}
+
+/** The addresses from the first year to the last, by file name. */
+export async function readAddresses({ first, last }: { first: number; last: number }): Promise<Map<string, string>> {
+  const source = join(modules, '@stdlib', 'datasets-sotu', 'data')
+  const files = new Map<string, string>()
+  for (const file of await readdir(source)) {
+    const [, year, president] = /^(\d{4})_(.+)_[a-z]+\.txt$/.exec(file) ?? []
+    if (year === undefined || president === undefined || Number(year) < first || Number(year) > last) continue
+    const text = await readFile(join(source, file), 'utf8')
+    files.set(`${year}-${president.replaceAll('_', '-')}.txt`, sentencesAsLines(text))
+  }
+  return files
+}
+
+async function readChapters(): Promise<Map<string, string>> {
+  const source = join(modules, '@stdlib', 'datasets-moby-dick', 'data')
+  const files = new Map<string, string>()
+  for (const file of await readdir(source)) {
+    if (!file.endsWith('.txt') || file === 'data.txt' || file === 'contents.txt') continue
+    files.set(file.replace('_', '-'), await readFile(join(source, file), 'utf8'))
+  }
+  return files
 }
 
 /** The addresses come as one line each; a line a sentence makes a citation say something. */

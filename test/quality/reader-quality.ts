@@ -2,13 +2,16 @@
  * How often the offline reader is right: questions over three corpora, asked through a small tool loop.
  *
  *     node test/quality/reader-quality.ts [--failures] [--set paraphrased|plain] [--half tuning|held-out] [--corpus moby-dick]
+ *         [--support-min 0.466]
  *
  * Two sets, by two hands, both written down before anything was tuned. `paraphrased` avoids the words of its source on
  * purpose; the reader was tuned on two thirds of it. `plain` asks as a user would who half remembers the subject; nothing
  * was ever tuned on it.
  *
- * An answerable question is right when one of its expected phrases stands in the lines that the first citation points to (top 3: any of the first three). An unanswerable one is right when it is
- * refused. Every third question is held out: it was never looked at while the reader was tuned, and its failures are only listed when asked for by `--half held-out`.
+ * An answerable question is right when one of its expected phrases stands in the lines that the first citation points to
+ * (top 3: any of the first three). An unanswerable one is right when it is refused. Every third question is held out: it was
+ * never looked at while the reader was tuned, and its failures are only listed when asked for by `--half held-out`.
+ * `--support-min` asks a reader that refuses below another support than its own.
  */
 import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -189,13 +192,17 @@ async function main(): Promise<void> {
       half: { type: 'string' },
       corpus: { type: 'string' },
       set: { type: 'string', default: 'paraphrased' },
+      'support-min': { type: 'string' },
     },
   })
+  const set = values.set === 'plain' ? 'plain' : 'paraphrased'
+  const supportMin = values['support-min']
+  const model = reader(supportMin === undefined ? {} : { supportMin: Number(supportMin) })
   const parent = await mkdtemp(join(tmpdir(), 'reader-quality-'))
   try {
     const all: Outcome[] = []
     for (const corpus of corpusNames.filter((name) => values.corpus === undefined || name === values.corpus)) {
-      const outcomes = (await measure(corpus, parent, values.set === 'plain' ? 'plain' : 'paraphrased')).filter(
+      const outcomes = (await measure(corpus, parent, set, model)).filter(
         (each) => values.half === undefined || each.question.half === values.half,
       )
       all.push(...outcomes)

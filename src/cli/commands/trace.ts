@@ -227,9 +227,9 @@ function eventText({ out }: Context, event: JournalEvent, room: number): string 
     case 'call-reserve':
       return `#${event.n} is tried again: ${event.reserved.tokens} tokens set aside`
     case 'call-wait':
-      return `#${event.n} waits for ${event.core}`
+      return `#${event.n} waits for ${event.core ?? "a person's word"}`
     case 'call-sent':
-      return `#${event.n} has its turn`
+      return `#${event.n} goes on`
     default:
       throw new PolityError(
         'STORE_INVALID',

@@ -14,14 +14,14 @@
  *
  * Invariant: the same package version always gives the same bytes, so that expected lines stay right.
  */
-import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
+import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { readAddresses } from '../corpora.ts'
 
 export const trainingCorpusNames = ['addresses-1866', 'addresses-1961', 'kjv', 'undici-docs', 'fastify-docs'] as const
 export type TrainingCorpusName = (typeof trainingCorpusNames)[number]
 
 const modules = join(import.meta.dirname, 'node_modules')
-const rootModules = join(import.meta.dirname, '..', '..', '..', 'node_modules')
 
 /** First and last address of a corpus. Those up to 1865 are measured on, and stay out. */
 const addressYears = {
@@ -55,32 +55,9 @@ export async function prepareTrainingCorpus(name: TrainingCorpusName, parent: st
   if (name === 'fastify-docs') return join(modules, 'fastify', 'docs')
   const folder = join(parent, name)
   await mkdir(folder, { recursive: true })
-  const files = name === 'kjv' ? await chapters() : await addresses(addressYears[name])
+  const files = name === 'kjv' ? await chapters() : await readAddresses(addressYears[name])
   for (const [file, text] of files) await writeFile(join(folder, file), text)
   return folder
-}
-
-async function addresses({ first, last }: { first: number; last: number }): Promise<Map<string, string>> {
-  const source = join(rootModules, '@stdlib', 'datasets-sotu', 'data')
-  const files = new Map<string, string>()
-  for (const file of await readdir(source)) {
-    const [, year, president] = /^(\d{4})_(.+)_[a-z]+\.txt$/.exec(file) ?? []
-    if (year === undefined || president === undefined || Number(year) < first || Number(year) > last) continue
-    const text = await readFile(join(source, file), 'utf8')
-    files.set(`${year}-${president.replaceAll('_', '-')}.txt`, sentencesAsLines(text))
-  }
-  return files
-}
-
-/** The addresses come as one line each; a line a sentence makes a citation say something. As in ../corpora.ts. */
-function sentencesAsLines(text: string): string {
-  return text
-    .trim()
-    .replaceAll(
-      /(?<![A-Z]|\b(?:Mr|Mrs|Messrs|Dr|Gen|St|No|Hon|Col|Capt|Lieut))([.?!]["'”)]*) +(?=["'“(]*[A-Z])/g,
-      '$1\n',
-    )
-    .concat('\n')
 }
 
 /** A verse a line, without the marks of paragraphs (`#`) and of italics (`[was]`). */

@@ -1,0 +1,182 @@
+/**
+ * What doors say of a run: the account that it draws on, the labels of its input, the run that it follows; and how a run
+ * speaks to them. Through the kernel, across restarts.
+ */
+import assert from 'node:assert/strict'
+import { describe, test } from 'node:test'
+import fc from 'fast-check'
+import { scripted } from '../src/drivers/llm/scripted.ts'
+import { defineProgram } from '../src/kernel/program.ts'
+import type { Json, RunEvent, Sys } from '../src/kernel/types.ts'
+import { parseLaw } from '../src/policy/law.ts'
+import { codeOf, createWorld, cutStore, endOf, tool } from './world.ts'
+
+const models = () => ({ main: scripted(() => ({ text: 'yes', usage: { inputTokens: 6, outputTokens: 4 } })) })
+const asks = defineProgram('asks', async (sys, times) => {
+  for (let i = 0; i < (times as number); i++) await sys.generate({ prompt: 'well?', maxOutputTokens: 10 })
+  return 'done'
+})
+
+describe('accounts', () => {
+  test('runs, children and forks draw on one account, and no more than it has', async () => {
+    const parents = defineProgram('parents', async (sys, times) => sys.wait(await sys.spawn(asks, times as Json)))
+    const w = createWorld({ models: models(), programs: [asks, parents] })
+    w.kernel.account('team', { steps: 5 })
+    const child = w.kernel.spawn(parents, 2, { account: 'team' })
+    assert.equal(await w.settled(child.result), 'done')
+    const fork = await w.settled(w.kernel.fork(child.pid, { at: 0 }))
+    assert.equal(await w.settled(fork.result), 'done')
+    assert.equal(w.kernel.account('team').used.steps, 4)
+    const last = await w.settled(endOf(w.kernel.spawn(asks, 2, { account: 'team', budget: { steps: 9 } }).result))
+    assert.ok(
+      'code' in last && last.code === 'BUDGET_EXCEEDED' && /account team has a budget of 5 steps/.test(last.message),
+    )
+    assert.equal(await w.settled(w.kernel.spawn(asks, 2).result), 'done', 'others pay for themselves')
+    w.kernel.account('team', { steps: 6 })
+    assert.equal(await w.settled(w.kernel.spawn(asks, 1, { account: 'team' }).result), 'done', 'it was given more')
+  })
+
+  test('what is set aside for calls under way counts: many at once never go beyond it', async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        fc.array(fc.integer({ min: 1, max: 4 }), { minLength: 1, maxLength: 12 }),
+        fc.integer({ min: 0, max: 300 }),
+        async (runs, tokens) => {
+          const w = createWorld({ models: models() })
+          w.kernel.account('team', { tokens })
+          const ends = await w.settled(
+            Promise.all(runs.map((times) => endOf(w.kernel.spawn(asks, times, { account: 'team' }).result))),
+          )
+          const { used, reserved } = w.kernel.account('team')
+          assert.ok(used.inputTokens + used.outputTokens <= tokens)
+          assert.deepEqual(reserved, { tokens: 0, usd: 0 })
+          const done = ends.filter((end) => codeOf(end) === 'ok').length
+          assert.ok(done === runs.length || ends.some((end) => codeOf(end) === 'BUDGET_EXCEEDED'))
+        },
+      ),
+      { numRuns: 60 },
+    )
+  })
+
+  test('what was used stays used: after a crash at any commit, and when the journals are gone', async () => {
+    const first = createWorld({ models: models(), programs: [asks] })
+    first.kernel.account('team', { tokens: 1_000 })
+    for (const times of [1, 3, 2]) await first.settled(first.kernel.spawn(asks, times, { account: 'team' }).result)
+    const { batches } = first.store
+    for (let count = 0; count <= batches.length; count++) {
+      const store = cutStore(batches, count)
+      const second = createWorld({ models: models(), programs: [asks], store })
+      const kept = [...store.processes()].flatMap(({ start: { pid } }) => store.events(pid))
+      let tokens = 0
+      const open = new Map<string, number>()
+      for (const event of kept) {
+        if (event.type === 'call-start') open.set(`${event.pid} ${event.n}`, event.reserved?.tokens ?? 0)
+        if (event.type !== 'call-end') continue
+        open.delete(`${event.pid} ${event.n}`)
+        tokens += (event.usage?.inputTokens ?? 0) + (event.usage?.outputTokens ?? 0)
+      }
+      for (const one of open.values()) tokens += one
+      const { used } = second.kernel.account('team')
+      assert.equal(used.inputTokens + used.outputTokens, tokens, `after ${count} commits`)
+      second.kernel.collect(0)
+      assert.deepEqual(second.kernel.account('team').used, used, 'collected')
+      await second.kernel.close()
+    }
+  })
+
+  test('names and ceilings that are none are refused, and say why', () => {
+    const { kernel } = createWorld({ models: models() })
+    const refused = (what: () => unknown): string => {
+      try {
+        what()
+        return 'taken'
+      } catch (error) {
+        return (error as Error).message
+      }
+    }
+    assert.match(
+      refused(() => kernel.account('')),
+      /account takes a name of 1 to 200/,
+    )
+    assert.match(
+      refused(() => kernel.account('a', { wallMs: 5 })),
+      /an account does not run/,
+    )
+    assert.match(
+      refused(() => kernel.account('a', { tokens: -1 })),
+      /account: budget.tokens/,
+    )
+    assert.match(
+      refused(() => kernel.spawn(asks, 1, { account: 'a\n' })),
+      /spawn: account/,
+    )
+    assert.match(
+      refused(() => kernel.spawn(asks, 1, { labels: [''] })),
+      /spawn: labels/,
+    )
+    const inside = defineProgram('inside', async (sys) =>
+      codeOf(await endOf(sys.spawn(asks, 1, { account: 'b' } as object))),
+    )
+    return kernel
+      .spawn(inside, null)
+      .result.then((code) => assert.equal(code, 'INVALID_ARGUMENT', 'a program chooses no account'))
+  })
+})
+
+describe('runs that follow each other', () => {
+  const law = parseLaw({
+    rules: [
+      { id: 'no-leak', effect: 'deny', tool: 'send', seen: ['private'] },
+      { id: 'all', effect: 'allow' },
+    ],
+    temporal: [{ id: 'once', formula: 'absence2(pay)' }],
+  })
+  const tools = ['send', 'pay'].map((name) => tool(name, () => name))
+  const calls = defineProgram('calls', async (sys, names) => {
+    const codes: string[] = []
+    for (const name of names as string[]) codes.push(codeOf(await endOf(sys.call(name, {}))))
+    return codes
+  })
+
+  test('one stands where the other ended, also after a restart; who is another, or runs still, is not followed', async () => {
+    const w = createWorld({ law, tools, programs: [calls] })
+    const first = w.kernel.spawn(calls, ['pay', 'send'], { principal: 'ada' })
+    assert.deepEqual(await w.settled(first.result), ['ok', 'ok'])
+    const again = (world: typeof w, after: number, principal = 'ada') =>
+      world.kernel.spawn(calls, ['pay', 'send'], { principal, after })
+    assert.deepEqual(await w.settled(again(w, first.pid).result), ['ACCESS_DENIED', 'ok'])
+    await w.kernel.close()
+    const second = createWorld({ law, tools, programs: [calls], store: cutStore(w.store.batches, Infinity) })
+    assert.deepEqual(await second.settled(again(second, first.pid).result), ['ACCESS_DENIED', 'ok'])
+    assert.throws(() => again(second, first.pid, 'eve'), { code: 'NO_SUCH_PROCESS' })
+    assert.throws(() => again(second, 9_999), { code: 'NO_SUCH_PROCESS' })
+    const waits = second.kernel.spawn(async (sys: Sys) => sys.receive(), null, { principal: 'ada' })
+    assert.throws(() => again(second, waits.pid), /has not ended/)
+  })
+
+  test('labels of the input bind the run, its children, and the run after it', async () => {
+    const w = createWorld({ law, tools, programs: [calls] })
+    const run = w.kernel.spawn(calls, ['send', 'pay'], { labels: ['private', 'private'] })
+    assert.deepEqual(await w.settled(run.result), ['ACCESS_DENIED', 'ok'])
+    const parent = defineProgram('parent', async (sys) => sys.wait(await sys.spawn(calls, ['send'])))
+    assert.deepEqual(await w.settled(w.kernel.spawn(parent, null, { labels: ['private'] }).result), ['ACCESS_DENIED'])
+    assert.deepEqual(await w.settled(w.kernel.spawn(calls, ['send', 'pay'], { after: run.pid }).result), [
+      'ACCESS_DENIED',
+      'ACCESS_DENIED',
+    ])
+    assert.deepEqual(await w.settled(w.kernel.replay(run.pid)), { same: true, calls: 2 })
+  })
+})
+
+test('a message to 0 is heard by who watches, once it is kept; nobody has to', async () => {
+  const w = createWorld({})
+  const heard: Json[] = []
+  const stop = w.kernel.watch((event: RunEvent) => {
+    if (event.type === 'call-start' && event.call === 'send') heard.push(event.args)
+  })
+  const speaks = async (sys: Sys): Promise<number> => sys.send(0, { answer: 42 })
+  assert.equal(await w.settled(w.kernel.spawn(speaks, null).result), 1)
+  stop()
+  assert.equal(await w.settled(w.kernel.spawn(speaks, null).result), 1)
+  assert.deepEqual(heard, [{ to: 0, body: { answer: 42 } }])
+})
