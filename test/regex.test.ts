@@ -6,7 +6,11 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { createAutomaton, findText, lengthWalker, listWalker } from '../src/policy/automaton.ts'
 import type { Automaton } from '../src/policy/automaton.ts'
+import { createMarking } from '../src/policy/marks.ts'
+import { createMachine } from '../src/policy/places.ts'
+import type { Regex } from '../src/policy/regex.ts'
 import { globRegex, parseRegex, searching } from '../src/policy/regex.ts'
+import type { Chance } from './policy-reference.ts'
 import { anyRegex, anyText, chanceOf } from './policy-reference.ts'
 
 const LONG = process.env['POLITY_LONG'] === '1'
@@ -14,12 +18,53 @@ const LONG = process.env['POLITY_LONG'] === '1'
 const found = (source: string): Automaton => createAutomaton(searching(parseRegex(source)))
 const whole = (source: string): Automaton => createAutomaton(parseRegex(source))
 
+const marking = (tree: Regex): ((text: string) => boolean | undefined) =>
+  createMarking(tree, createMachine(tree).alphabet)
+
+/** What the deterministic states say, however many there are; undefined past 5,000. */
+function byStates(tree: Regex, text: string): boolean | undefined {
+  const walker = createAutomaton(tree).walker()
+  let state: number | undefined = 0
+  for (const char of text) {
+    state = walker.step(state, walker.classOf(char.codePointAt(0) as number))
+    if (state === undefined) return undefined
+  }
+  return walker.accepts(state)
+}
+
 /** Every text up to a length over some letters. */
 function texts(letters: string, length: number): string[] {
   const all = ['']
   for (let i = 0; i < all.length; i++)
     if ((all[i] as string).length < length) for (const letter of letters) all.push((all[i] as string) + letter)
   return all
+}
+
+/** Something that is repeated up to hundreds of times, and texts of it. */
+function counted(chance: Chance): { readonly source: string; text(): string[] } {
+  const [part, ...texts] = chance.pick([
+    ['a', 'a'],
+    ['[ab]', 'a', 'b'],
+    ['.', 'a', 'b', 'é', '😀'],
+    ['(?:ab|b)', 'ab', 'b'],
+    ['(?:ba|😀)', 'ba', '😀'],
+    ['[^c]', 'a', 'é', '-'],
+    ['\\w', 'a', 'b', 'c'],
+    ['(?:a\\B|b)', 'ab', 'b'],
+    ['(?:(?:ab)?b)', 'abb', 'b'],
+  ] as const)
+  const most = part.startsWith('(') ? 80 : 300
+  const from = chance.below(chance.pick([4, 40, most]))
+  const more = chance.below(chance.pick([3, 30, 40]))
+  const counts = chance.pick([`{${from}}`, `{${from},${from + more}}`, `{${from},}`])
+  const longest = counts.includes(',') ? from + more : from
+  return {
+    source: part + counts,
+    text: () =>
+      Array.from({ length: from + chance.below(longest - from + 1) }, () => chance.pick(texts)).flatMap((text) => [
+        ...text,
+      ]),
+  }
 }
 
 /** The conjunction of what may be open. */
@@ -48,23 +93,87 @@ describe('a regular expression', () => {
 
   test('that counts far means what it means to V8', () => {
     let accepted = 0
-    for (let seed = 0; seed < count; seed++) {
+    for (let seed = 0; seed < count / 4; seed++) {
       const chance = chanceOf(seed)
-      const piece = (): string => {
-        const [from, more] = [chance.below(12), chance.below(30)]
-        return `${chance.pick(['a', '[ab]', '(?:ab|b)', '(?:ba|b)', '\\w'])}${chance.pick([`{${from}}`, `{${from},${from + more}}`, `{${from},}`])}`
-      }
-      const source = `^${piece()}${chance.pick(['', 'c', '-'])}${piece()}$`
-      const [ours, v8] = [found(source), new RegExp(source, 'u')]
-      for (let i = 0; i < 5; i++) {
-        const half = (): string => chance.pick(['a', 'b', 'ab', 'bab']).repeat(chance.below(25))
-        const text = `${half()}${chance.pick(['', 'c', '-'])}${half()}`
+      const [first, second] = [counted(chance), counted(chance)]
+      const between = chance.pick(['', 'c', '-'])
+      const source = `${chance.pick(['', '^'])}${first.source}${between}${second.source}${chance.pick(['', '$'])}`
+      const tree = searching(parseRegex(source))
+      const [ours, marks, v8] = [createAutomaton(tree), marking(tree), new RegExp(source, 'u')]
+      for (let i = 0; i < 4; i++) {
+        const points = [...chance.pick(['', 'b', 'ca']), ...first.text(), ...between, ...second.text()]
+        // Half of them have some characters too few, or another one, somewhere.
+        if (chance.oneIn(2))
+          points.splice(chance.below(points.length + 1), chance.pick([1, 1, 300]), ...chance.pick(['', 'a', 'c']))
+        const text = points.join('')
         const is = v8.test(text)
         if (is) accepted++
         assert.equal(ours.accepts(text), is, `seed ${seed}: ${source} on ${text}`)
+        assert.equal(marks(text), is, `by marks, seed ${seed}: ${source} on ${text}`)
+      }
+    }
+    assert.ok(accepted > count / 4, `only ${accepted} were accepted`)
+  })
+
+  test('means the same by marks as by states, on short texts and long', () => {
+    let accepted = 0
+    for (let seed = 0; seed < count / 2; seed++) {
+      const chance = chanceOf(seed + 2_000_000)
+      const source = anyRegex(chance)
+      const tree = chance.oneIn(2) ? parseRegex(source) : searching(parseRegex(source))
+      const marks = marking(tree)
+      for (let i = 0; i < 8; i++) {
+        const text = anyText(chance, i < 4 ? 6 : 200)
+        const is = byStates(tree, text)
+        if (is === true) accepted++
+        assert.equal(marks(text), is, `seed ${seed}: ${source} on ${JSON.stringify(text)}`)
+      }
+    }
+    assert.ok(accepted > count / 2, `only ${accepted} were accepted`)
+  })
+
+  test('that loops for long means the same by marks as by states', () => {
+    const parts = [
+      ['ab', 'ab'],
+      ['b', 'b'],
+      ['ba{1,3}', 'baa'],
+      ['a\\b', 'a'],
+      ['b\\B', 'b'],
+      ['\\b-', '-'],
+      ['-\\B', '-'],
+      ['(?:-b)*a', '-b-ba'],
+      ['\\w{3}', 'bab'],
+      ['^b', 'b'],
+      ['', '-a'],
+    ] as const
+    let accepted = 0
+    for (let seed = 0; seed < count / 4; seed++) {
+      const chance = chanceOf(seed + 3_000_000)
+      const [one, two, three] = [chance.pick(parts), chance.pick(parts), chance.pick(parts)]
+      const before = chance.pick(['^', 'x', '^x{0,40}', '^x*\\b', '^[^]{7}', '^[^]{32}'])
+      const after = chance.pick(['$', '$', '-$', '\\B.{2}$', 'c'])
+      const source = `${before}(?:${one[0]}|${two[0]}|${three[0]})${chance.pick(['*', '+', '{3,}'])}${after}`
+      const tree = searching(parseRegex(source))
+      const marks = marking(tree)
+      for (let i = 0; i < 6; i++) {
+        const pieces = [one[1], two[1], three[1]]
+        const rounds = Array.from({ length: chance.below(90) }, () => chance.pick(pieces))
+        const text = `${chance.pick(['', 'x', '-x'.repeat(9), 'x'.repeat(chance.below(70))])}${rounds.join('')}${chance.pick(['', 'c', '-'])}`
+        const is = byStates(tree, text)
+        if (is === true) accepted++
+        assert.equal(marks(text), is, `seed ${seed}: ${source} on ${text}`)
       }
     }
     assert.ok(accepted > count / 10, `only ${accepted} were accepted`)
+  })
+
+  test('that loops from within a text does not begin at its edge', () => {
+    const text = `${'y'.repeat(32)}bcacacax${'ca'.repeat(30)}`
+    for (const [first, is] of [
+      ['^b', false],
+      ['\\Bb', true],
+    ] as const)
+      assert.equal(marking(parseRegex(`(?:[^]{32}|[^]{40})(?:${first}|ca)*x[^]*`))(text), is)
   })
 
   test('that nests repetitions counts as arithmetic does', () => {
@@ -72,15 +181,48 @@ describe('a regular expression', () => {
     for (let i = 0; i < 60; i++) {
       const [a, b, c, d] = [1 + chance.below(5), chance.below(12), 1 + chance.below(4), chance.below(9)]
       const source = `(?:x?a{${a},${a + b}}){${c},${c + d}}`
-      const automaton = whole(source)
+      const [automaton, marks] = [whole(source), marking(parseRegex(source))]
       // From k times the least to k times the most, for some k that the outer counts allow.
       const isSum = (n: number): boolean =>
         Array.from({ length: d + 1 }, (_, k) => c + k).some((k) => n >= k * a && n <= k * (a + b))
       for (let n = 0; n < 230; n++) {
         assert.equal(automaton.accepts('a'.repeat(n)), isSum(n), `${source} on ${n}`)
         assert.equal(automaton.accepts(`x${'a'.repeat(n)}`), isSum(n), `${source} on x and ${n}`)
+        assert.equal(marks('a'.repeat(n)), isSum(n), `by marks, ${source} on ${n}`)
       }
     }
+  })
+
+  test('that chooses between counts adds them up', () => {
+    const chance = chanceOf(10)
+    for (let i = 0; i < 60; i++) {
+      const any = (): number => chance.below(chance.pick([3, 40, 140]))
+      const choices = [0, 1, 2].map(() => [any(), any(), any()])
+      const source = choices.map((counts) => `(?:${counts.map((n) => `a{${n}}`).join('|')})`).join('')
+      const marks = marking(parseRegex(source))
+      const sums = new Set([0])
+      for (const counts of choices) {
+        const before = [...sums]
+        sums.clear()
+        for (const n of counts) for (const sum of before) sums.add(sum + n)
+      }
+      for (let n = 0; n < 450; n++) assert.equal(marks('a'.repeat(n)), sums.has(n), `${source} on ${n}`)
+    }
+  })
+
+  test('that chooses between texts with one ending is these texts', () => {
+    const all = texts('ab', 7)
+    for (let seed = 0; seed < 300; seed++) {
+      const chance = chanceOf(seed)
+      const any = (length: number): string => chance.pick(all.filter((text) => text.length <= length))
+      const ending = any(3)
+      const words = Array.from({ length: 2 + chance.below(2) }, () => any(4) + ending)
+      const automaton = whole(words.join('|'))
+      for (const text of all)
+        assert.equal(automaton.accepts(text), words.includes(text), `${words.join('|')} on ${text}`)
+    }
+    // What they have in common is not taken out where that takes more states than there may be.
+    assert.equal(whole('(?:baab|b){285}').accepts('baab'.repeat(285)), true)
   })
 
   test('made of any characters at all is refused where V8 refuses it, or means the same', () => {
@@ -207,6 +349,12 @@ describe('time', () => {
   const chance = chanceOf(5)
   const mixed = Array.from({ length: 10_000 }, () => chance.pick(['a', 'b'])).join('')
 
+  /** Texts of a loop that is in another state at each character. */
+  const hard = Array.from({ length: 400 }, () => {
+    const pick = (length: number): string => Array.from({ length }, () => chance.pick(['a', 'b'])).join('')
+    return `${pick(11)}a${pick(12)}c`
+  }).join('')
+
   test('is linear for patterns on which backtracking takes years', () => {
     const cases: readonly (readonly [string, string])[] = [
       ['^(a+)+$', `${a}!`],
@@ -219,6 +367,15 @@ describe('time', () => {
       ['^(?:(?:a|b){1,30}c?){1,20}$', mixed],
       ['^(a|b)*a(a|b){20}$', mixed],
       ['a(a|b){400}c', mixed],
+      ['a.{400}c', mixed],
+      ['(x.{200}y){2}', `x${mixed}y`],
+      ['a(ab|b){200}c', mixed.replaceAll('aa', 'a')],
+      ['(a{0,50}){8}[cd]', mixed],
+      ['a([ab]{1,3}c?){100}d', mixed],
+      ['a[ab]{15}c|a([ab]?){400}d', mixed],
+      ['^(?:ab|b|a\\B)*a(ab|b){200}c', mixed],
+      ['^([ab]*a[ab]{12}c)*d', hard],
+      ['(é|ü)*é(é|ü){400}x', mixed.replaceAll('a', 'é').replaceAll('b', 'ü')],
       ['\\b\\w+\\b!', a],
     ]
     for (const [source, text] of cases) {
@@ -246,6 +403,27 @@ describe('time', () => {
       assert.equal(wide.accepts(text), text.at(-41) === 'a', text)
       assert.equal(pairs.accepts(text.replaceAll('b', '😀')), text.at(-21) === 'a', text)
     }
+  })
+
+  test('does not change answers when marks take too long, or too much room', () => {
+    for (const [b, end, source] of [
+      ['b', 'c', '([ab]*a[ab]{12}c)*'],
+      ['😀', 'c', '([a😀]*a[a😀]{12}c)*'],
+      ['b', '-', '(\\b[ab]*a[ab]{12}\\b-)*'],
+    ] as const) {
+      const tree = parseRegex(source)
+      const text = hard.replaceAll('b', b).replaceAll('c', end)
+      assert.equal(marking(tree)(text), undefined)
+      const automaton = createAutomaton(tree)
+      for (const part of text.split(end).slice(0, 20)) {
+        assert.equal(automaton.accepts(`${part}${end}${text}`), true)
+        assert.equal(automaton.accepts(`${part}${end}${text}${b.repeat(13)}${end}`), false)
+      }
+    }
+    const many = parseRegex('[^]*a[ab]{300}[a-c]{300}[a-d]{300}[a-e]{300}')
+    const long = mixed.repeat(100)
+    assert.equal(marking(many)(long), undefined)
+    assert.equal(createAutomaton(many).accepts(long), long.at(-1201) === 'a')
   })
 })
 

@@ -129,11 +129,40 @@ function readChoice(reader: Reader, depth: number): Regex {
   if (depth > depthMax) reader.refuse(`groups are nested more than ${depthMax} deep`)
   const parts = [readSequence(reader, depth)]
   while (reader.takes('|')) parts.push(readSequence(reader, depth))
-  if (parts.length === 1) return parts[0] as Regex
-  // `a|b` is `[ab]`: one state in place of two.
+  return parts.length === 1 ? (parts[0] as Regex) : choiceOf(parts)
+}
+
+/** A choice, in as few places as that is simple: `a|b` is `[ab]`, and `ab|b` is `a?b`. */
+function choiceOf(parts: readonly Regex[]): Regex {
   const ranges = parts.map((part) => (part.kind === 'chars' ? part.ranges : undefined))
   if (ranges.every((range) => range !== undefined)) return { kind: 'chars', ranges: union(ranges) }
-  return { kind: 'choice', parts }
+  const plain: Regex = { kind: 'choice', parts }
+  let heads = parts.map((part) => (part.kind === 'sequence' ? part.parts : [part]))
+  const ending: Regex[] = []
+  for (let last = lastOf(heads); last !== undefined; last = lastOf(heads)) {
+    ending.unshift(last)
+    heads = heads.map((head) => head.slice(0, -1))
+  }
+  if (ending.length === 0) return plain
+  const others = heads.filter((head) => head.length > 0)
+  if (others.length === 0) return { kind: 'sequence', parts: ending }
+  const head = choiceOf(
+    others.map((some) => (some.length === 1 ? (some[0] as Regex) : { kind: 'sequence', parts: some })),
+  )
+  const short: Regex = {
+    kind: 'sequence',
+    parts: [others.length === heads.length ? head : { kind: 'repeat', part: head, min: 0, max: 1 }, ...ending],
+  }
+  // It takes one state more where the rest is longer.
+  return statesOf(short) <= statesOf(plain) ? short : plain
+}
+
+/** The characters that all sequences end in. */
+function lastOf(sequences: readonly (readonly Regex[])[]): Regex | undefined {
+  const [last, ...others] = sequences.map((sequence) => sequence.at(-1))
+  if (last?.kind !== 'chars') return undefined
+  const key = last.ranges.join()
+  return others.every((other) => other?.kind === 'chars' && other.ranges.join() === key) ? last : undefined
 }
 
 function readSequence(reader: Reader, depth: number): Regex {
