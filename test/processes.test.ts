@@ -7,11 +7,12 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { scripted } from '../src/drivers/llm/scripted.ts'
 import { realClock } from '../src/kernel/clock.ts'
+import type { LanguageModel } from '../src/kernel/drivers.ts'
 import { PolityError } from '../src/kernel/errors.ts'
 import { createKernel } from '../src/kernel/kernel.ts'
 import { defineProgram } from '../src/kernel/program.ts'
 import type { Json, Pid, Program, ProcessInfo, RunEvent, Sys } from '../src/kernel/types.ts'
-import { codeOf, createWorld, endOf, recordingStore, rawModel, tool } from './world.ts'
+import { codeOf, createWorld, endOf, noUsage, recordingStore, rawModel, streamOf, tool } from './world.ts'
 import type { World } from './world.ts'
 
 const echo = defineProgram('echo', (_sys, input: Json) => Promise.resolve(input))
@@ -417,6 +418,59 @@ describe('events', () => {
     for await (const event of events) all.push(event)
     return all
   }
+
+  test('who watches everything but text makes no model stream; with one who wants text it does, and only that one hears it', async () => {
+    const model = scripted(() => 'one two')
+    const ways: string[] = []
+    const seen: LanguageModel = {
+      ...model,
+      doGenerate: (call) => (ways.push('whole'), model.doGenerate(call)),
+      doStream: (call) => (ways.push('streamed'), model.doStream(call)),
+    }
+    const w = createWorld({ models: { main: seen } })
+    const heard: string[] = []
+    const stops = [w.kernel.watch(({ type }) => heard.push(type), { text: false })]
+    const once = (): Promise<Json> =>
+      w.settled(w.kernel.spawn(async (sys: Sys) => (await sys.generate('hi')).text, null).result)
+    await once()
+    const texts: string[] = []
+    stops.push(w.kernel.watch((event) => event.type === 'text-delta' && texts.push(event.delta)))
+    await once()
+    for (const stop of stops) for (let i = 0; i < 2; i++) stop()
+    await once()
+    assert.deepEqual([ways, texts.join('')], [['whole', 'streamed', 'whole'], 'one two'])
+    assert.ok(heard.length > 4 && !heard.includes('text-delta'))
+  })
+
+  test('a thought that was streamed keeps the signature that came with its end, for the next request', async () => {
+    const signed = { some: { signature: 'abc' } }
+    const parts = [
+      { type: 'reasoning-start', id: '0', providerMetadata: { some: { draft: true } } },
+      { type: 'reasoning-delta', id: '0', delta: 'hm' },
+      { type: 'reasoning-end', id: '0', providerMetadata: signed },
+      { type: 'text-start', id: '0' },
+      { type: 'text-delta', id: '0', delta: 'so' },
+      { type: 'text-end', id: '0' },
+      { type: 'finish', finishReason: { unified: 'stop', raw: undefined }, usage: noUsage },
+    ]
+    const model = rawModel(
+      () => Promise.reject(new Error('it is watched, and so it streams')),
+      () => Promise.resolve(streamOf(parts)),
+    )
+    const w = createWorld({ models: { main: model } })
+    const run = w.kernel.spawn(async (sys: Sys) => (await sys.generate('why?')).message as unknown as Json, null)
+    const events = (async () => {
+      for await (const event of run.events) void event
+    })()
+    assert.deepEqual(await w.settled(run.result), {
+      role: 'assistant',
+      content: [
+        { type: 'reasoning', text: 'hm', providerOptions: signed },
+        { type: 'text', text: 'so' },
+      ],
+    })
+    await events
+  })
 
   test('come in the order of the journal, from spawn to exit, for the process and what descends from it', async () => {
     const world = createWorld({ models: { model: scripted(() => 'one two three', { deltaChars: 4 }) } })

@@ -7,6 +7,7 @@ import type {
   LanguageModelV4Message,
   LanguageModelV4StreamPart,
   LanguageModelV4Usage,
+  SharedV4ProviderMetadata,
 } from '@ai-sdk/provider'
 import { costOf } from './cores.ts'
 import type { LanguageModel } from './drivers.ts'
@@ -72,7 +73,7 @@ export async function streamedAnswer(
   if (typeof result?.stream?.getReader !== 'function') throw badDriver(model, 'doStream gave no stream')
   const reader = result.stream.getReader()
   const content: ModelContent[] = []
-  const texts = new Map<string, { type: 'text' | 'reasoning'; text: string }>()
+  const texts = new Map<string, CollectedText>()
   let finish: Extract<LanguageModelV4StreamPart, { type: 'finish' }> | undefined
   let bytes = 0
   const leave = (): void => void Promise.resolve(reader.cancel()).catch(() => {})
@@ -86,7 +87,8 @@ export async function streamedAnswer(
       switch (part?.type) {
         case 'text-start':
         case 'reasoning-start': {
-          const text = { type: part.type === 'text-start' ? ('text' as const) : ('reasoning' as const), text: '' }
+          const text: CollectedText = { type: part.type === 'text-start' ? 'text' : 'reasoning', text: '' }
+          if (part.providerMetadata !== undefined) text.providerMetadata = part.providerMetadata
           texts.set(`${text.type}:${part.id}`, text)
           content.push(text)
           break
@@ -103,7 +105,15 @@ export async function streamedAnswer(
               `the answer of ${model.provider}/${model.modelId} is larger than ${bytesMax} bytes`,
             )
           text.text += part.delta
+          if (part.providerMetadata !== undefined) text.providerMetadata = part.providerMetadata
           if (kind === 'text') onText(part.delta)
+          break
+        }
+        case 'text-end':
+        case 'reasoning-end': {
+          // The signature of a thought comes with its end; without it a provider does not take the thought back.
+          const text = texts.get(`${part.type === 'text-end' ? 'text' : 'reasoning'}:${part.id}`)
+          if (text !== undefined && part.providerMetadata !== undefined) text.providerMetadata = part.providerMetadata
           break
         }
         case 'tool-call':
@@ -132,6 +142,13 @@ export async function streamedAnswer(
     usage: finish.usage,
     headers: headersOf(fieldOf(result.response, 'headers')),
   }
+}
+
+interface CollectedText {
+  readonly type: 'text' | 'reasoning'
+  text: string
+  /** The last that came with it. */
+  providerMetadata?: SharedV4ProviderMetadata
 }
 
 function badDriver(model: LanguageModel, what: string): PolityError {

@@ -286,7 +286,7 @@ export class Exchange implements CoreCall, Dispatchable, Late {
     this.#next(
       PolityError.isInstance(error)
         ? error
-        : new PolityError('DRIVER_FAILED', `${core.id}: ${messageOf(error)}`, { cause: error }),
+        : new PolityError('DRIVER_FAILED', `${core.id}: ${messageOf(error)}`, { cause: error, ...detailOf(error) }),
       error,
       isLost,
     )
@@ -367,4 +367,10 @@ function isRetryable(error: unknown): boolean {
 function isCallersFault(error: unknown): boolean {
   const status = statusOf(error)
   return status === 400 || status === 413 || status === 422
+}
+
+/** What the provider's server said, for a door that has to say it again. */
+function detailOf(error: unknown): { detail?: { statusCode: number } } {
+  const statusCode = statusOf(error)
+  return statusCode === undefined ? {} : { detail: { statusCode } }
 }

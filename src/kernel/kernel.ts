@@ -72,7 +72,7 @@ import type {
   Tool,
   Usage,
 } from './types.ts'
-import type { Watch } from './watch.ts'
+import type { Watch, WatchOptions } from './watch.ts'
 import { createWatch } from './watch.ts'
 
 export type { CoreInfo, ModelOptions } from './cores.ts'
@@ -152,8 +152,8 @@ export interface Kernel {
   readonly embedder: string | null
   /** What an account has used. With `budget` it has these ceilings from now on; before that, or after a restart, none. */
   account(name: string, budget?: Budget): AccountInfo
-  /** Hears every event once it is kept. Returns a function that stops it. */
-  watch(hear: (event: RunEvent) => void): () => void
+  /** Hears every event once it is kept, and with `text` (the default) what models say as it comes, for which they stream. Returns a function that stops it. */
+  watch(hear: (event: RunEvent) => void, options?: WatchOptions): () => void
   /** Removes the journals of ended processes, the oldest first, until `keep` are left. Returns how many went. */
   collect(keep: number): number
   /** Stops all processes where they are (they can be resumed), writes what is left and gives the store up. */

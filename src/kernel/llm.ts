@@ -78,6 +78,7 @@ export function createLlm(options: LlmOptions): Llm {
       throw new PolityError(
         'TOO_LARGE',
         `the prompt has about ${inputTokens} tokens; ${chain.map((one) => `${one.id} takes ${one.contextTokens}`).join(', ')} with the answer`,
+        { detail: { inputTokens, contextTokens } },
       )
     const left = usdLeft(process)
     if (left !== Infinity) {

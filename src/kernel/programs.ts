@@ -109,7 +109,7 @@ export function createPrograms({ tools, table, store, onKnown }: ProgramsOptions
         `program ${program.name.slice(0, 200)} takes a version, a short text, and a list of tools; defineProgram sets both`,
       )
     }
-    byName([...common.values(), ...program.tools], `program ${program.name}`)
+    byName([...(program.ownToolsOnly === true ? [] : common.values()), ...program.tools], `program ${program.name}`)
     if (nameless.has(program) && known.has(key)) shared.add(key)
     known.delete(key)
     known.set(key, program)
@@ -148,9 +148,10 @@ export function createPrograms({ tools, table, store, onKnown }: ProgramsOptions
   }
 
   function toolsFor(program: Program, parent: Process | undefined, names: readonly string[] | undefined): Held {
-    if (parent === undefined && names === undefined && program.tools.length === 0) return common
+    if (parent === undefined && names === undefined && program.tools.length === 0 && program.ownToolsOnly !== true)
+      return common
     const declared = new Map(program.tools.map((tool) => [tool.name, tool]))
-    const available = parent?.tools ?? new Map([...common, ...declared])
+    const available = parent?.tools ?? ofRoot(program)
     if (parent !== undefined) {
       for (const name of declared.keys()) {
         if (!available.has(name))
@@ -162,6 +163,10 @@ export function createPrograms({ tools, table, store, onKnown }: ProgramsOptions
     }
     const wanted = names ?? (parent !== undefined && declared.size > 0 ? [...declared.keys()] : undefined)
     return wanted === undefined ? available : pick(program, available, wanted)
+  }
+
+  function ofRoot({ tools: own, ownToolsOnly }: Program): Held {
+    return new Map([...(ownToolsOnly === true ? [] : common), ...own.map((tool) => [tool.name, tool] as const)])
   }
 
   function toolsOf(start: ProcessStart): Held {
@@ -179,8 +184,7 @@ export function createPrograms({ tools, table, store, onKnown }: ProgramsOptions
               ...common,
             ]))
     }
-    const available = parentTools ?? new Map([...common, ...program.tools.map((tool) => [tool.name, tool] as const)])
-    return pick(program, available, start.tools)
+    return pick(program, parentTools ?? ofRoot(program), start.tools)
   }
 
   return {

@@ -29,7 +29,17 @@ import type { Spawner } from './programs.ts'
 import type { Storage } from './storage.ts'
 import { checkPath } from './storage.ts'
 import type { Checked, Tools } from './tools.ts'
-import type { Budget, GenerateRequest, Generation, Json, ModelChoice, Pid, Program, RunOptions, SpawnOptions } from './types.ts'
+import type {
+  Budget,
+  GenerateRequest,
+  Generation,
+  Json,
+  ModelChoice,
+  Pid,
+  Program,
+  RunOptions,
+  SpawnOptions,
+} from './types.ts'
 
 /** What the table needs of the rest of the kernel. */
 export interface Machine {

@@ -22,6 +22,8 @@ export interface Program<Input = unknown, Output = unknown> {
   readonly version: string
   /** Tools that a process of this program holds, if its parent holds them. */
   readonly tools: readonly Tool[]
+  /** A run of it holds these tools and none of the kernel's. @default it holds both */
+  readonly ownToolsOnly?: true
   /** Model for calls that name none. */
   readonly model: ModelChoice | undefined
   run(sys: Sys, input: Input): Promise<Output>

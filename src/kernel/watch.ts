@@ -18,10 +18,17 @@ export interface Watch {
   textOf(root: Pid): ((delta: string, call: Call) => void) | undefined
   /** The events of a process and its descendants until it ends. */
   events(process: Process, over: boolean): AsyncIterable<RunEvent>
-  all(hear: (event: RunEvent) => void): () => void
+  /** Everything that happens; the text of models too, unless it is said otherwise. */
+  all(hear: (event: RunEvent) => void, options?: WatchOptions): () => void
   /** The process was stopped: nothing more comes of it. */
   stopped(process: Process): void
   close(): void
+}
+
+/** What a watcher of everything wants to hear. */
+export interface WatchOptions {
+  /** Whether models are to stream for it, and it hears their text as it comes. @default true */
+  readonly text?: boolean
 }
 
 interface Queue {
@@ -34,21 +41,29 @@ interface Queue {
 /** `isWithin` says whether a process is another or descends from it. */
 export function createWatch(limits: Limits, isWithin: (pid: Pid, process: Process) => boolean): Watch {
   const queues = new Map<Pid, Set<Queue>>()
-  const hearers = new Set<(event: RunEvent) => void>()
+  /** Each with whether it wants text. */
+  const hearers = new Map<(event: RunEvent) => void, boolean>()
+  let textHearers = 0
 
   function tell(root: Pid, event: RunEvent): void {
-    for (const hear of hearers) {
+    for (const [hear, wantsText] of hearers) {
+      if (event.type === 'text-delta' && !wantsText) continue
       try {
         hear(event)
       } catch (error) {
         // A listener's fault is not the kernel's: it hears nothing more, and its owner is told.
-        hearers.delete(hear)
+        leave(hear)
         globalThis.process.emitWarning(`a listener of kernel.watch threw and was removed: ${messageOf(error)}`)
       }
     }
     const watching = queues.get(root)
     if (watching === undefined) return
     for (const queue of watching) push(queue, event)
+  }
+
+  function leave(hear: (event: RunEvent) => void): void {
+    if (hearers.get(hear) === true) textHearers--
+    hearers.delete(hear)
   }
 
   function push(queue: Queue, event: RunEvent): void {
@@ -93,15 +108,17 @@ export function createWatch(limits: Limits, isWithin: (pid: Pid, process: Proces
     },
     tell,
     textOf(root) {
-      if (hearers.size === 0 && !queues.has(root)) return undefined
+      if (textHearers === 0 && !queues.has(root)) return undefined
       return (delta, call) => tell(root, { type: 'text-delta', pid: call.process.pid, n: call.n, delta })
     },
     events,
-    all(hear) {
+    all(hear, { text = true } = {}) {
       if (typeof hear !== 'function')
         throw new PolityError('INVALID_ARGUMENT', `watch takes a function, not ${messageOf(hear).slice(0, 80)}`)
-      hearers.add(hear)
-      return () => void hearers.delete(hear)
+      leave(hear)
+      hearers.set(hear, text)
+      if (text) textHearers++
+      return () => leave(hear)
     },
     stopped(process) {
       for (const queue of queues.get(process.root.pid) ?? []) {
