@@ -109,7 +109,8 @@ const below: { readonly [room: string]: readonly string[] } = {
   redteam: middle,
   server: ['door', ...laboratories, ...middle],
   cli: ['door', 'server', 'lint', ...laboratories, ...middle],
-  door: ['door', ...laboratories, ...middle],
+  ai: ['server', ...ground],
+  door: ['door', 'server', 'ai', ...laboratories, ...middle],
 }
 
 describe('imports', () => {
@@ -197,6 +198,8 @@ describe('imports', () => {
       'src/index.ts',
       'src/testing.ts',
       'src/policy.ts',
+      'src/ai.ts',
+      'src/client.ts',
       'src/cli/main.ts',
       ...sources.filter((path) => path.endsWith('/conformance.ts') || path === 'src/server/main.ts'),
     ]
@@ -233,7 +236,12 @@ describe('sources', () => {
     const pattern =
       /\bDate\.now\b|\bnew Date\(\s*\)|\bperformance\.now\b|\bMath\.random\b|\bprocess\.hrtime\b|\bcrypto\.random|\brandomUUID\b|\brandomBytes\b/
     // A key that could be drawn again from a seed would be no key.
-    const own = ['src/kernel/clock.ts', 'src/drivers/store/approval-key.ts']
+    const own = [
+      'src/kernel/clock.ts',
+      'src/drivers/store/approval-key.ts',
+      'src/server/keys.ts',
+      'src/server/mcp/sessions.ts',
+    ]
     const faults = sources.filter((path) => !own.includes(path)).flatMap((path) => linesWith(path, pattern))
     assertNone(
       faults,

@@ -15,6 +15,10 @@ const apart = [
   'test/crash.test.ts',
   'test/examples.test.ts',
   'test/docs.test.ts',
+  'test/web.test.ts',
+  'test/mcp.test.ts',
+  'test/acp.test.ts',
+  'test/agent-store.test.ts',
 ]
 const together = globSync('test/*.test.ts')
   .filter((file) => !apart.includes(file))

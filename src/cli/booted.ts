@@ -276,7 +276,8 @@ async function programsFor(
   return { main: exports.research as unknown as Program<Json, Json>, programs: programsOf(exports) }
 }
 
-function openSourcesFor(context: Context, paths: readonly string[]): Promise<Sources> {
+/** The folders and files of `--in`, with their indexes beside the store. */
+export function openSourcesFor(context: Context, paths: readonly string[]): Promise<Sources> {
   return openSources(paths, {
     indexFolder: join(dirname(resolve(context.storePath)), 'index'),
     clock: context.clock,
@@ -307,7 +308,8 @@ function checkPrice(names: readonly string[], { price }: Setup): void {
     )
 }
 
-function checkLaw(path: string): void {
+/** Throws `CONFIG_INVALID` that says what is wrong with the file of a law. */
+export function checkLaw(path: string): void {
   try {
     parseLaw(JSON.parse(readFileSync(path, 'utf8')))
   } catch (error) {

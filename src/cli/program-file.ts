@@ -3,6 +3,8 @@
  *
  * The default export is what is run: a program (`defineProgram`, `defineAgent`) or an async function `(sys, input)`. Other
  * exported programs are registered too, so that a run whose children were interrupted can be resumed.
+ *
+ * The folder of an installed agent (agent-store/) is a program too, confined to what was granted.
  */
 import { statSync } from 'node:fs'
 import { basename, extname, resolve } from 'node:path'
@@ -10,6 +12,7 @@ import { pathToFileURL } from 'node:url'
 import { PolityError, messageOf } from '../kernel/errors.ts'
 import { defineProgram } from '../kernel/program.ts'
 import type { Program, Sys, Tool } from '../kernel/types.ts'
+import { isInstallation } from './agent-store/installations.ts'
 import { placeOf } from './place.ts'
 
 export interface ProgramFile {
@@ -21,6 +24,13 @@ export interface ProgramFile {
 }
 
 export async function loadProgramFile(path: string): Promise<ProgramFile> {
+  if (!isInstallation(path)) return loadPlainFile(path)
+  const { loadInstalled } = await import('./agent-store/load.ts')
+  return loadInstalled(path)
+}
+
+/** The same of a file alone. */
+export async function loadPlainFile(path: string): Promise<ProgramFile> {
   const file = resolve(path)
   const stat = statSync(file, { throwIfNoEntry: false })
   if (stat === undefined)

@@ -39,10 +39,7 @@ const STATUS_PAUSE_MS = 20
 
 /** Opens the store for a kernel, and makes it where there is none. */
 export async function openStore(path: string): Promise<Store> {
-  const folder = dirname(resolve(path))
-  const isNew = !existsSync(folder)
-  makeStoreFolder(folder)
-  if (isNew && path === storePathDefault) keepOutOfGit(folder)
+  prepareStoreFolder(path)
   for (let tries = 1; ; tries++) {
     try {
       return openSqliteStore(path)
@@ -147,7 +144,14 @@ function toOpenError(path: string, error: unknown): unknown {
   )
 }
 
-/** The folder of the store. */
+/** Makes the folder of the store where there is none. */
+export function prepareStoreFolder(path: string): void {
+  const folder = dirname(resolve(path))
+  const isNew = !existsSync(folder)
+  makeStoreFolder(folder)
+  if (isNew && path === storePathDefault) keepOutOfGit(folder)
+}
+
 function makeStoreFolder(folder: string): void {
   try {
     makeFolder(folder)

@@ -16,8 +16,8 @@ const packagesOf: { readonly [provider: string]: string } = {
   openrouter: '@openrouter/ai-sdk-provider',
   ollama: 'ollama-ai-provider',
 }
-const isTest =
-  /(^|\/)(tests?|__tests__|spec|e2e|bench|scripts)\/|\.(test|spec|bench)\.[cm]?[jt]sx?$|(^|\/)[\w.-]+\.config\.[cm]?[jt]s$/
+const isForDevelopment =
+  /(^|\/)(tests?|__tests__|spec|e2e|bench|scripts|examples?)\/|\.(test|spec|bench)\.[cm]?[jt]sx?$|(^|\/)[\w.-]+\.config\.[cm]?[jt]s$/
 
 export function lintPackages(
   packages: PackageFacts,
@@ -107,7 +107,7 @@ function imports(packages: PackageFacts, sources: readonly Source[]): Remark[] {
       }
       if (name in dependencies || name in peerDependencies || name in optionalDependencies) continue
       if (name in devDependencies) {
-        if (!isType && !isTest.test(source.path))
+        if (!isType && !isForDevelopment.test(source.path))
           remarks.push({
             id: 'package-missing',
             where,

@@ -1,0 +1,186 @@
+/** `polity agents`: the installed agents; shows one, runs one, or hands a task to the one that can do it best. */
+import { join } from 'node:path'
+import type { Routed } from '../../agents/router.ts'
+import { defaultLimits } from '../../kernel/limits.ts'
+import { PolityError } from '../../kernel/errors.ts'
+import type { Json } from '../../kernel/types.ts'
+import type { Installation, TeamRecord } from '../agent-store/installations.ts'
+import { agentsFolder, findName, listNames, openInstallation, writeCopy } from '../agent-store/installations.ts'
+import { clashingTools } from '../agent-store/load.ts'
+import { manifestSchema } from '../agent-store/manifest.ts'
+import { originText } from '../agent-store/source.ts'
+import { bootFor } from '../booted.ts'
+import type { Arguments, Context } from '../command.ts'
+import { defineCommand } from '../command.ts'
+import { endingJson, follow } from '../follow.ts'
+import { budgetOf, budgetOptions, priceOf, priceOption, usageError } from '../options.ts'
+import { noteSources, printRun } from '../output.ts'
+import { exitCodes, sentenceOf } from '../report.ts'
+import { modelDefault } from '../setup.ts'
+import { readStdin } from '../stdin.ts'
+import { table } from '../table.ts'
+import { oneLine, visible } from '../terminal.ts'
+
+const INPUT_BYTES_MAX = defaultLimits.valueBytesMax
+const WORDS_MAX = 1_000
+
+const options = {
+  model: {
+    kind: 'text',
+    value: 'provider/model',
+    help: `model of calls that name none (default the agent's, else ${modelDefault})`,
+  },
+  in: {
+    kind: 'texts',
+    value: 'path',
+    help: 'a folder or file that the agent may search and read, if it asks for that',
+  },
+  law: { kind: 'text', value: 'file', help: 'a law beside that of the agent' },
+  ...budgetOptions,
+  ...priceOption,
+} as const
+
+type Given = Arguments<typeof options>['values']
+
+export const agents = defineCommand({
+  name: 'agents',
+  summary: 'the installed agents: list, show, run, or hand a task to the best of them',
+  usage: '[show <name> | run <name> [input] | ask <task> | schema]',
+  positionals: [0, WORDS_MAX],
+  options,
+  details:
+    'Alone it lists them. `show` prints what one asks for and was granted. `run` runs it with its own law, tools and budget; the input is as with `polity run`. `ask` lets a model choose among all of them by their skills (the words of task and skills where the model names none), and says who answered. `schema` prints the JSON Schema of polity.json.',
+  examples: [
+    'polity agents',
+    'polity agents run ann/clerk "Pay the invoices in inbox/"',
+    'polity agents ask "Count the words of this line"',
+  ],
+  run(context, { values, positionals: [verb = 'list', ...rest] }) {
+    switch (verb) {
+      case 'list':
+        return Promise.resolve(list(context))
+      case 'show':
+        return Promise.resolve(show(context, rest[0]))
+      case 'run':
+        return run(context, rest, values)
+      case 'ask':
+        return ask(context, rest.join(' '), values)
+      case 'schema':
+        context.result(JSON.stringify(manifestSchema, undefined, 2), manifestSchema)
+        return Promise.resolve(exitCodes.done)
+      default:
+        throw usageError(`agents takes show, run, ask or schema, not ${JSON.stringify(verb)}`)
+    }
+  },
+})
+
+function list(context: Context): number {
+  const agents = agentsFolder(context.storePath)
+  const rows = listNames(agents).map(({ name, hash, at }) => {
+    try {
+      const { record, manifest } = openInstallation(join(agents, hash))
+      const { version, origin } = record
+      const { description, skills, tags } = manifest
+      return { name, version, installation: hash, at, origin, description, skills, tags, state: 'whole' as const }
+    } catch (error) {
+      return { name, version: '', installation: hash, at, description: sentenceOf(error), state: 'changed' as const }
+    }
+  })
+  const lines =
+    rows.length === 0
+      ? ['no agent is installed; polity install <folder> installs one']
+      : table(
+          [{ title: 'NAME' }, { title: 'VERSION' }, { title: 'STATE' }, { title: 'DESCRIPTION', widthMin: 20 }],
+          rows.map(({ name, version, state, description }) => [name, version, state, oneLine(description)]),
+          context.out.isTerminal ? context.out.columns : Infinity,
+        )
+  context.result(lines.join('\n'), rows)
+  return exitCodes.done
+}
+
+function show(context: Context, given: string | undefined): number {
+  if (given === undefined) throw usageError('agents show takes the name of an agent; `polity agents` lists them')
+  const { name, at, installation } = opened(context, given)
+  const { record, manifest } = installation
+  const { origin, granted } = record
+  const shown = { name, installation: installation.hash, at, origin, granted, manifest }
+  const said = `from ${originText(origin)}\n${JSON.stringify({ granted, manifest }, undefined, 2)}`
+  context.result(`${name} ${record.version}, ${visible(said)}`, shown)
+  return exitCodes.done
+}
+
+function opened(context: Context, given: string): { name: string; at: number; installation: Installation } {
+  const agents = agentsFolder(context.storePath)
+  const { name, hash, at } = findName(agents, given)
+  return { name, at, installation: openInstallation(join(agents, hash)) }
+}
+
+async function run(context: Context, [given, ...words]: readonly string[], values: Given): Promise<number> {
+  if (given === undefined) throw usageError('agents run takes the name of an agent; `polity agents` lists them')
+  const { installation } = opened(context, given)
+  const text = words.length === 0 ? undefined : words.join(' ')
+  const input = inputOf(
+    text === '-' ? await readStdin(context, { what: 'the input', bytesMax: INPUT_BYTES_MAX }) : text,
+  )
+  const { booted, started } = await begin(context, installation.folder, input, values)
+  return printRun(context, booted, started, await follow(context, booted, started))
+}
+
+/** Hands the task to a router over all agents that can be in one team. */
+async function ask(context: Context, task: string, values: Given): Promise<number> {
+  if (task.trim() === '') throw usageError('agents ask takes a task: polity agents ask "…"')
+  const agents = agentsFolder(context.storePath)
+  const found: Installation[] = []
+  for (const { name, hash } of listNames(agents)) {
+    try {
+      found.push(openInstallation(join(agents, hash)))
+    } catch (error) {
+      if (!PolityError.isInstance(error)) throw error
+      context.warn(`${name} is left out: ${sentenceOf(error)}`)
+    }
+  }
+  const clashes = clashingTools(found)
+  for (const [name, other] of clashes)
+    context.warn(`${name} is left out: it brings a tool of the same name as ${other}`)
+  const members = found.filter(({ record }) => !clashes.has(record.name)).map(({ hash }) => hash)
+  if (members.length === 0) throw usageError('no agent is installed; polity install <folder> installs one')
+  const record: TeamRecord = { kind: 'team', members: members.toSorted(), files: {} }
+  const { booted, started } = await begin(context, writeCopy(agents, record, new Map()), task, values)
+  const ending = await follow(context, booted, started)
+  if (ending.state !== 'done') return printRun(context, booted, started, ending)
+  const { answer, by, how } = ending.value as unknown as Routed
+  context.note(
+    `answered by ${by} (chosen by ${how === 'model' ? 'the model' : how === 'words' ? 'its words' : 'being the only one'})`,
+  )
+  context.result(typeof answer === 'string' ? answer : JSON.stringify(answer), endingJson(started, ending))
+  return exitCodes.done
+}
+
+async function begin(context: Context, program: string, input: Json | undefined, values: Given) {
+  const budget = budgetOf(values)
+  const booted = await bootFor(
+    context,
+    {
+      program,
+      model: values.model,
+      price: priceOf(values.price),
+      law: values.law,
+      in: values.in.length > 0 ? values.in : undefined,
+    },
+    budget,
+  )
+  noteSources(context, booted)
+  const started = booted.kernel.spawn(booted.main, input as Json, { budget })
+  booted.noteSetup(started.pid)
+  return { booted, started }
+}
+
+/** JSON if it parses as such, else text; left out, it is undefined. */
+function inputOf(text: string | undefined): Json | undefined {
+  if (text === undefined) return undefined
+  try {
+    return JSON.parse(text) as Json
+  } catch {
+    return text
+  }
+}

@@ -1,0 +1,76 @@
+/** `polity mcp [file.ts]`: an MCP server over stdin and stdout, for a client that starts it. */
+import { z } from 'zod'
+import type { Program, ToolSchema } from '../../kernel/types.ts'
+import type { OfferedProgram } from '../../server/mcp/offers.ts'
+import { serveMcpStdio } from '../../server/mcp/stdio.ts'
+import type { Caller, Scope } from '../../server/route.ts'
+import { bootFor } from '../booted.ts'
+import { defineCommand } from '../command.ts'
+import { priceOf, priceOption } from '../options.ts'
+import { noteSources } from '../output.ts'
+import { loadProgramFile } from '../program-file.ts'
+import { exitCodes } from '../report.ts'
+import { modelDefault } from '../setup.ts'
+
+export const mcp = defineCommand({
+  name: 'mcp',
+  summary: 'serve tools, notes and programs to an MCP client',
+  usage: '[file.ts]',
+  positionals: [0, 1],
+  options: {
+    in: { kind: 'texts', value: 'path', help: 'a folder or file that is offered for searching and reading' },
+    law: { kind: 'text', value: 'file', help: 'a law: which calls are allowed' },
+    model: {
+      kind: 'text',
+      value: 'provider/model',
+      help: `model of calls that name none (default the program's, else ${modelDefault})`,
+    },
+    as: { kind: 'text', value: 'principal', help: 'on whose behalf (default local)' },
+    approvals: {
+      kind: 'flag',
+      help: 'let the client show its user the questions of the law; what it answers counts as a person’s word',
+    },
+    ...priceOption,
+  },
+  details:
+    'A client starts it and speaks over stdin and stdout: the Model Context Protocol, 2026-07-28 and 2025-11-25. Offered are the tools that the file exports, those of the folders, remember, recall and forget, each program that the file exports as run_<name>, and processes and traces as resources. ' +
+    'Without a file the program is the research team of `polity ask`. Every call is a process under the law. It ends when stdin does; what ran then is killed.',
+  examples: ['polity mcp --in docs', 'polity mcp clerk.ts --law clerk.law.json --approvals'],
+  async run(context, { values, positionals: [file] }) {
+    const loaded = file === undefined ? undefined : await loadProgramFile(file)
+    const booted = await bootFor(context, {
+      program: file,
+      model: values.model,
+      price: priceOf(values.price),
+      law: values.law,
+      in: values.in.length > 0 ? values.in : undefined,
+    })
+    noteSources(context, booted)
+    try {
+      const scopes: Scope[] = ['runs', 'memory', ...(values.approvals ? (['approvals'] as const) : [])]
+      const caller: Caller = { principal: values.as ?? 'local', scopes: new Set(scopes), key: null }
+      const main = booted.main as Program
+      const others = loaded?.programs.filter(({ name }) => name !== main.name) ?? []
+      await serveMcpStdio(
+        {
+          kernel: booted.kernel,
+          tools: [...(booted.sources?.tools ?? []), ...(loaded?.tools ?? [])],
+          programs: [file === undefined ? research(main) : main, ...others],
+          caller,
+        },
+        context.interrupted,
+      )
+      return exitCodes.done
+    } finally {
+      await booted.close()
+    }
+  },
+})
+
+function research(program: Program): OfferedProgram {
+  return {
+    program,
+    description: 'Answers a question from the folders, with the place of every claim.',
+    inputSchema: z.object({ question: z.string().min(1) }) as ToolSchema<unknown>,
+  }
+}

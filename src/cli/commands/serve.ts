@@ -1,0 +1,150 @@
+/** `polity serve [file.ts…]`: the kernel as a service that other people's agents run on. */
+import type { Price } from '../../kernel/types.ts'
+import { messageOf } from '../../kernel/errors.ts'
+import type { Kernel } from '../../kernel/kernel.ts'
+import { listKeys } from '../../server/keys.ts'
+import { serve as serveKernel } from '../../server/serve.ts'
+import { counted } from '../amounts.ts'
+import type { Context } from '../command.ts'
+import { defineCommand } from '../command.ts'
+import { priceOf, usageError } from '../options.ts'
+import { exitCodeOfSignal } from '../report.ts'
+import type { Serving } from '../serving.ts'
+import { bootServing } from '../serving.ts'
+import { modelDefault } from '../setup.ts'
+
+const PORT = 7070
+const FILES_MAX = 1_000
+/** Of the 5 s after which a command that was interrupted is ended (main.ts), what clients get to hear their answers, ms. */
+const DRAIN_MS = 2_500
+/** How often the store is looked after, ms: a kernel whose store has failed serves nothing more. */
+const HEALTH_MS = 1_000
+
+export const serve = defineCommand({
+  name: 'serve',
+  summary: 'serve models and programs to other agents over HTTP',
+  usage: '[file.ts…]',
+  positionals: [0, FILES_MAX],
+  options: {
+    port: { kind: 'whole', value: 'n', help: `port to listen on; 0 takes any free one (default ${PORT})` },
+    host: {
+      kind: 'text',
+      value: 'address',
+      help: 'address to listen on (default 127.0.0.1); beyond this machine it needs a key',
+    },
+    model: {
+      kind: 'texts',
+      value: 'provider/model',
+      help: `a model to serve, the first by default (default ${modelDefault})`,
+    },
+    in: { kind: 'texts', value: 'path', help: 'a folder or file that programs may search and read' },
+    law: { kind: 'text', value: 'file', help: 'a law: which calls are allowed' },
+    price: {
+      kind: 'texts',
+      value: '[model=]in/out',
+      help: 'US dollars for a million tokens in and out, of one model or of all',
+    },
+    'allow-origin': {
+      kind: 'texts',
+      value: 'origin',
+      help: 'a web page may use the server, such as https://app.example.com',
+    },
+    'allow-host': {
+      kind: 'texts',
+      value: 'name',
+      help: 'a name under which others reach the server, such as that of a proxy',
+    },
+  },
+  details:
+    'Without a file only models are served. Programs that the files export can be run by name. Everything is written into the store, as with `polity run`; Ctrl-C stops what runs, so that it can be resumed. ' +
+    'On this machine no key is needed until there is one; `polity key create` makes it.',
+  examples: [
+    'polity serve',
+    'polity serve clerk.ts --model openai/gpt-5-mini --price 0.25/2 --law clerk.json',
+    'polity serve --host 0.0.0.0 --allow-host agents.example.com',
+  ],
+  async run(context, { values, positionals }) {
+    const port = values.port ?? PORT
+    if (port > 65_535) throw usageError(`--port takes a number up to 65535, not ${port}`)
+    const serving = await bootServing(context, {
+      files: positionals,
+      models: values.model,
+      prices: pricesOf(values.price),
+      law: values.law,
+      in: values.in,
+    })
+    const { kernel, doors, sources } = serving
+    try {
+      if (sources !== undefined) context.note(context.err.paint('dim', sources.summary))
+      const server = await serveKernel({
+        kernel,
+        doors,
+        store: context.storePath,
+        port,
+        ...(values.host === undefined ? {} : { host: values.host }),
+        allowHosts: values['allow-host'],
+        allowOrigins: values['allow-origin'],
+        limits: { drainMs: DRAIN_MS },
+        clock: context.clock,
+        onError: (error, { method, url }) => {
+          if (context.isDebug) console.error(error)
+          context.warn(`polity: ${method} ${url?.split('?')[0]}: ${messageOf(error)}`)
+        },
+      })
+      describe(context, serving, server.url)
+      const failed = await ended(context, kernel)
+      if (failed === undefined) context.note('stopping; once more leaves at once')
+      await server.close()
+      if (failed !== undefined) throw failed
+      return exitCodeOfSignal(context.interrupted.reason)
+    } finally {
+      await serving.close()
+    }
+  },
+})
+
+/** Resolves when a person, or what started the command, ends it; with an error when the kernel has come to an end. */
+function ended({ clock, interrupted }: Context, kernel: Kernel): Promise<unknown> {
+  return new Promise((resolve) => {
+    let timer = clock.after(HEALTH_MS, look)
+    function look(): void {
+      // There is no process 0: it asks whether what was written is kept.
+      kernel.events(0).then(
+        () => void (timer = clock.after(HEALTH_MS, look)),
+        (error: unknown) => resolve(error),
+      )
+    }
+    const stop = (): void => {
+      timer.cancel()
+      resolve(undefined)
+    }
+    if (interrupted.aborted) stop()
+    else interrupted.addEventListener('abort', stop, { once: true })
+  })
+}
+
+function describe(context: Context, { programs, models }: Serving, url: string): void {
+  const keys = listKeys(context.storePath).filter(({ revokedAt }) => revokedAt === null).length
+  const names = [...new Set(programs.map(({ name }) => name))]
+  const lines = [
+    `${context.out.paint('bold', url)}  ${context.storePath}`,
+    `models    ${models.join(', ')}`,
+    ...(names.length === 0 ? [] : [`programs  ${names.join(', ')}`]),
+    keys === 0
+      ? `keys      none: everybody on this machine may do everything; ${context.commandLine('key create <principal>')} ends that`
+      : `keys      ${counted(keys, 'key')}: ${context.commandLine('key list')}`,
+    'To run another agent on it:',
+    `export OPENAI_BASE_URL=${url}/v1`,
+    `export OPENAI_API_KEY=${keys === 0 ? 'none' : 'polity_…'}`,
+  ]
+  context.result(lines.join('\n'), { url, store: context.storePath, models, programs: names, keys })
+}
+
+function pricesOf(given: readonly string[]): ReadonlyMap<string, Price> {
+  return new Map(
+    given.map((text) => {
+      const at = text.lastIndexOf('=')
+      return [at < 0 ? '' : text.slice(0, at), priceOf(text.slice(at + 1)) as Price]
+    }),
+  )
+}

@@ -1,0 +1,385 @@
+/**
+ * The client of the native API (docs/server-api.md), for browsers and Node: `fetch` and nothing else.
+ *
+ *     const polity = createClient({ url: 'http://127.0.0.1:7070', key: 'polity_…' })
+ *     const { pid } = await polity.processes.start({ program: 'clerk', input: 'Pay the invoices.' })
+ *     for await (const event of polity.processes.events(pid)) console.log(event.type)
+ *     console.log(await polity.processes.result(pid))
+ *
+ * Event streams connect again by themselves and go on where they were. Types come from the schemas that the server checks
+ * with; no schema library is loaded.
+ *
+ * Invariants
+ *   CL1. A stream gives each journal event once, in order. Where the server no longer has all that was missed, it gives
+ *        `{ type: 'reset' }` first: whoever keeps a picture fetches it anew.
+ *   CL2. What the server refuses is an `ApiError` with a code of the table of errors.
+ */
+import type { Json } from './kernel/types.ts'
+import type {
+  AuditPage,
+  Budgets,
+  Cores,
+  Done,
+  Explanation,
+  Failure,
+  ForkRequest,
+  Limits,
+  ModelCallPage,
+  NoteKept,
+  NoteRequest,
+  Notes,
+  Policy,
+  Process,
+  ProcessPage,
+  ProcessState,
+  ProcessTree,
+  Programs,
+  Questions,
+  ReplayReport,
+  Result,
+  Resumed,
+  RunEvent,
+  Span,
+  SpanPage,
+  StartRequest,
+  TestReport,
+  TestRequest,
+  Tools,
+  WrittenCall,
+} from './server/api/schemas.ts'
+
+export type * from './server/api/schemas.ts'
+
+export interface ClientOptions {
+  /** Where the server is, such as `http://127.0.0.1:7070`. */
+  readonly url: string
+  /** API key. @default none, which a loopback server without keys takes */
+  readonly key?: string
+  /** @default the platform's */
+  readonly fetch?: typeof fetch
+}
+
+/** Which processes, in which order. */
+export interface ProcessQuery extends PageQuery {
+  readonly state?: ProcessState | readonly ProcessState[]
+  readonly program?: string
+  readonly name?: string
+  /** Only an admin sees others than its own. */
+  readonly principal?: string
+  readonly parent?: number
+  /** The process at the top of the tree. */
+  readonly root?: number
+  /** `-` for downwards. @default '-pid', the youngest first */
+  readonly sort?: ProcessSort
+}
+
+export type ProcessSort = 'pid' | '-pid' | 'program' | '-program' | 'priority' | '-priority'
+
+export interface PageQuery {
+  /** `next` of the page before. @default the first page */
+  readonly cursor?: string
+  readonly limit?: number
+}
+
+export interface EventsOptions {
+  readonly signal?: AbortSignal
+  /** Only events after this place in the journal; 0 with a process: from its beginning. @default from now on */
+  readonly after?: number
+  /** @default all */
+  readonly types?: readonly RunEvent['type'][]
+}
+
+/** What an event stream gives. `reset`: events were missed that the server no longer has. */
+export type StreamedEvent = RunEvent | { readonly type: 'reset' }
+
+export interface RequestOptions {
+  readonly signal?: AbortSignal
+}
+
+/** The server refused, or could not be understood. */
+export class ApiError extends Error {
+  /** HTTP status. */
+  readonly status: number
+  /** Of the table of errors, or `HTTP` where the answer was none of the API. */
+  readonly code: Failure['code'] | 'HTTP'
+  /** What can be done about it. */
+  readonly todo: string | undefined
+  readonly detail: unknown
+  /** When the server says to come again, ms. */
+  readonly retryAfterMs: number | undefined
+
+  constructor(
+    status: number,
+    failure: { code: ApiError['code']; message: string; todo?: string; detail?: unknown },
+    retryAfterMs?: number,
+  ) {
+    super(failure.message)
+    this.name = 'ApiError'
+    this.status = status
+    this.code = failure.code
+    this.todo = failure.todo
+    this.detail = failure.detail
+    this.retryAfterMs = retryAfterMs
+  }
+}
+
+export type Client = ReturnType<typeof createClient>
+
+/** Throws a TypeError for a URL that is none. */
+export function createClient(options: ClientOptions) {
+  const root = new URL(options.url.replace(/\/+$/, '') + '/api/v1')
+  const send = options.fetch ?? globalThis.fetch.bind(globalThis)
+
+  function open(method: string, path: string, { query = {}, body, headers = {}, signal }: Asking): Promise<Response> {
+    const url = new URL(root.href + path)
+    for (const [name, value] of Object.entries(query)) {
+      if (value === undefined) continue
+      url.searchParams.set(name, Array.isArray(value) ? value.join(',') : String(value))
+    }
+    return send(url.href, {
+      method,
+      headers: {
+        ...(options.key === undefined ? {} : { authorization: `Bearer ${options.key}` }),
+        ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+        ...headers,
+      },
+      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+      ...(signal === undefined ? {} : { signal }),
+    })
+  }
+
+  async function ask<Answer>(method: string, path: string, asking: Asking = {}): Promise<Answer> {
+    const response = await open(method, path, asking)
+    if (!response.ok) throw await errorOf(response)
+    return (await response.json()) as Answer
+  }
+
+  const get = <Answer>(path: string, query: Asking['query'], asking: RequestOptions = {}): Promise<Answer> =>
+    ask('GET', path, { ...asking, query })
+  const post = <Answer>(path: string, body: unknown, asking: RequestOptions = {}): Promise<Answer> =>
+    ask('POST', path, { ...asking, body })
+
+  /** Pages one after another. */
+  async function* items<Item, Query extends PageQuery>(
+    page: (query: Query) => Promise<{ readonly items: readonly Item[]; readonly next: string | null }>,
+    query: Query,
+  ): AsyncGenerator<Item> {
+    for (let at = query; ;) {
+      const { items, next } = await page(at)
+      yield* items
+      if (next === null) return
+      at = { ...at, cursor: next }
+    }
+  }
+
+  /** A stream that connects again until its process ended, its signal aborts, or the server refuses. */
+  async function* stream(path: string, { signal, after, types }: EventsOptions): AsyncGenerator<StreamedEvent> {
+    let last: string | undefined
+    let pauseMs = PAUSE_MS
+    let wasOpen = false
+    const isOver = (): boolean => signal?.aborted === true
+    while (!isOver()) {
+      const connection = new AbortController()
+      const stop = (): void => connection.abort()
+      signal?.addEventListener('abort', stop, { once: true })
+      try {
+        const response = await open('GET', path, {
+          query: { types, ...(last === undefined && after !== undefined ? { after } : {}) },
+          headers: { accept: 'text/event-stream', ...(last === undefined ? {} : { 'last-event-id': last }) },
+          signal: connection.signal,
+        })
+        if (!response.ok) {
+          const error = await errorOf(response)
+          if (!isPassing(error.status)) throw error
+          pauseMs = Math.max(pauseMs, error.retryAfterMs ?? 0)
+        } else {
+          // It was cut before it brought an id: nobody knows what there was in between.
+          if (wasOpen && last === undefined && after === undefined) yield { type: 'reset' }
+          wasOpen = true
+          for await (const { event, data, id } of eventsIn(response, stop)) {
+            pauseMs = PAUSE_MS
+            if (event === 'end') return
+            if (id !== undefined) last = id
+            if (event === 'reset') yield { type: 'reset' }
+            else if (data !== '') yield JSON.parse(data) as RunEvent
+          }
+        }
+      } catch (error) {
+        if (isOver()) return
+        if (error instanceof ApiError) throw error
+        // The line is gone or silent; what else `fetch` throws is no different from here.
+      } finally {
+        signal?.removeEventListener('abort', stop)
+        stop()
+      }
+      await pause(pauseMs, signal)
+      pauseMs = Math.min(PAUSE_MS_MAX, pauseMs * 2)
+    }
+  }
+
+  const processes = {
+    list: (query: ProcessQuery = {}, asking?: RequestOptions) => get<ProcessPage>('/processes', { ...query }, asking),
+    /** All pages of the list. */
+    each: (query: ProcessQuery = {}) => items<Process, ProcessQuery>((at) => processes.list(at), query),
+    get: (pid: number, asking?: RequestOptions) => get<Process>(`/processes/${pid}`, {}, asking),
+    start: (request: StartRequest, asking?: RequestOptions) => post<Process>('/processes', request, asking),
+    kill: (pid: number, reason?: string) =>
+      post<Process>(`/processes/${pid}/kill`, reason === undefined ? {} : { reason }),
+    fork: (pid: number, request: ForkRequest = {}) => post<Process>(`/processes/${pid}/fork`, request),
+    /** Goes on with a process that was stopped, and with its descendants. */
+    resume: (pid: number) => post<Resumed>(`/processes/${pid}/resume`, {}),
+    replay: (pid: number, asking?: RequestOptions) => post<ReplayReport>(`/processes/${pid}/replay`, {}, asking),
+    send: (pid: number, body: Json) => post<Done>(`/processes/${pid}/send`, { body }),
+    tree: (pid: number, asking?: RequestOptions) => get<ProcessTree>(`/processes/${pid}/tree`, {}, asking),
+    /** How it ended, once it has. With `waitMs` what is known after that time at the latest; 0: at once. */
+    async result(
+      pid: number,
+      { waitMs = Infinity, signal }: RequestOptions & { readonly waitMs?: number } = {},
+    ): Promise<Result> {
+      for (let left = waitMs; ; left -= WAIT_S_MAX * 1000) {
+        const wait = Math.max(0, Math.min(WAIT_S_MAX, left / 1000))
+        const result = await get<Result>(`/processes/${pid}/result`, { wait }, { signal })
+        if (result.state !== 'running' || left <= WAIT_S_MAX * 1000) return result
+      }
+    },
+    /** Its system calls. With `full`, arguments and values whole. */
+    trace: (pid: number, query: PageQuery & { readonly full?: boolean } = {}, asking?: RequestOptions) =>
+      get<SpanPage>(`/processes/${pid}/trace`, { ...query }, asking),
+    /** One of its system calls, whole. */
+    call: (pid: number, n: number, asking?: RequestOptions) => get<Span>(`/processes/${pid}/trace/${n}`, {}, asking),
+    /** What its model calls were sent and answered; the last one first with `sort: '-n'`. */
+    conversation: (pid: number, query: PageQuery & { readonly sort?: 'n' | '-n' } = {}, asking?: RequestOptions) =>
+      get<ModelCallPage>(`/processes/${pid}/conversation`, { ...query }, asking),
+    /** What happens to it and its descendants, until it ends. */
+    events: (pid: number, eventsOptions: EventsOptions = {}) => stream(`/processes/${pid}/events`, eventsOptions),
+  }
+
+  return {
+    processes,
+    /** What happens to all processes of the caller; for an admin, to all. Never ends by itself. */
+    events: (eventsOptions: EventsOptions = {}) => stream('/events', eventsOptions),
+    notes: {
+      search: (query: string, more: { readonly limit?: number; readonly tag?: string } = {}) =>
+        get<Notes>('/notes', { query, ...more }),
+      remember: (note: NoteRequest) => post<NoteKept>('/notes', note),
+      forget: (id: string) => ask<Done>('DELETE', `/notes/${encodeURIComponent(id)}`),
+    },
+    questions: {
+      list: (asking?: RequestOptions) => get<Questions>('/questions', {}, asking),
+      answer: (id: number, text: string, value?: Json) =>
+        post<Done>(`/questions/${id}/answer`, value === undefined ? { text } : { text, value }),
+    },
+    policy: {
+      get: () => get<Policy>('/policy', {}),
+      explain: (call: WrittenCall, law?: { [key: string]: Json }) =>
+        post<Explanation>('/policy/explain', law === undefined ? { call } : { call, law }),
+      test: (cases: TestRequest['cases'], law?: { [key: string]: Json }) =>
+        post<TestReport>('/policy/test', law === undefined ? { cases } : { cases, law }),
+    },
+    audit: (query: PageQuery = {}) => get<AuditPage>('/audit', { ...query }),
+    tools: (asking?: RequestOptions) => get<Tools>('/tools', {}, asking),
+    programs: (asking?: RequestOptions) => get<Programs>('/programs', {}, asking),
+    cores: (asking?: RequestOptions) => get<Cores>('/cores', {}, asking),
+    limits: (asking?: RequestOptions) => get<Limits>('/limits', {}, asking),
+    budgets: (asking?: RequestOptions) => get<Budgets>('/budgets', {}, asking),
+    openapi: () => get<{ [key: string]: Json }>('/openapi.json', {}),
+  }
+}
+
+interface Asking extends RequestOptions {
+  readonly query?: { readonly [name: string]: string | number | boolean | readonly string[] | undefined }
+  readonly body?: unknown
+  readonly headers?: { readonly [name: string]: string }
+}
+
+/** First and longest pause before a stream connects again, ms. */
+const PAUSE_MS = 250
+const PAUSE_MS_MAX = 5_000
+/** A stream that brings nothing for so long is dead, ms: three heartbeats of the server. */
+const SILENCE_MS = 45_000
+/** Longest wait of one request for a result, s: as the server takes it. */
+const WAIT_S_MAX = 50
+
+function isPassing(status: number): boolean {
+  return status === 408 || status === 429 || status >= 500
+}
+
+async function errorOf(response: Response): Promise<ApiError> {
+  const after = Number(response.headers.get('retry-after') ?? Number.NaN)
+  const retryAfterMs = Number.isFinite(after) ? after * 1000 : undefined
+  const text = await response.text()
+  try {
+    const { error } = JSON.parse(text) as { error?: { code?: unknown; message?: unknown } }
+    if (typeof error?.code === 'string' && typeof error.message === 'string')
+      return new ApiError(response.status, error as ConstructorParameters<typeof ApiError>[1], retryAfterMs)
+  } catch {
+    // No answer of the API: a proxy's page, or another server.
+  }
+  const message = `the server answered ${response.status}: ${text.slice(0, 200)}`
+  return new ApiError(response.status, { code: 'HTTP', message }, retryAfterMs)
+}
+
+function pause(ms: number, signal: AbortSignal | undefined): Promise<void> {
+  return new Promise((resolve) => {
+    const end = (): void => {
+      clearTimeout(timer)
+      signal?.removeEventListener('abort', end)
+      resolve()
+    }
+    const timer = setTimeout(end, ms)
+    signal?.addEventListener('abort', end, { once: true })
+    if (signal?.aborted === true) end()
+  })
+}
+
+interface SentEvent {
+  readonly event: string
+  readonly data: string
+  readonly id: string | undefined
+}
+
+/** The server-sent events of a response (WHATWG HTML, section 9.2). `stop` ends the connection: it is called where the line is silent. */
+async function* eventsIn(response: Response, stop: () => void): AsyncGenerator<SentEvent> {
+  if (response.body === null) return
+  const reader = response.body.getReader()
+  const decoder = new TextDecoder()
+  let text = ''
+  let event = ''
+  let id: string | undefined
+  let data: string[] = []
+  try {
+    for (;;) {
+      const silent = setTimeout(stop, SILENCE_MS)
+      let chunk: Awaited<ReturnType<typeof reader.read>>
+      try {
+        chunk = await reader.read()
+      } finally {
+        clearTimeout(silent)
+      }
+      if (chunk.done) return
+      text += decoder.decode(chunk.value as Uint8Array, { stream: true })
+      // A CR at the end may be half of a line end.
+      const lines = text.split(/\r\n|\n|\r(?=[^])/)
+      text = lines.pop() as string
+      for (const line of lines) {
+        if (line === '') {
+          if (data.length > 0 || event !== '') yield { event, data: data.join('\n'), id }
+          event = ''
+          data = []
+          id = undefined
+          continue
+        }
+        const colon = line.indexOf(':')
+        if (colon === 0) continue
+        const field = colon < 0 ? line : line.slice(0, colon)
+        const value = colon < 0 ? '' : line.slice(line[colon + 1] === ' ' ? colon + 2 : colon + 1)
+        if (field === 'event') event = value
+        else if (field === 'data') data.push(value)
+        else if (field === 'id' && !value.includes('\0')) id = value
+      }
+    }
+  } finally {
+    // Whoever leaves the loop closes the connection.
+    await reader.cancel().catch(() => {})
+  }
+}

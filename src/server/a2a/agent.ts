@@ -1,0 +1,271 @@
+/**
+ * One program as an A2A agent, for one caller: what the protocol asks, as calls of the caller's view of the kernel.
+ *
+ * Invariants
+ *   AG1. A caller reaches the tasks that its view shows, and of those only what A2A clients began with this program. Every
+ *        other task is as if it were not there.
+ *   AG2. A message that came before begins no second task: the same id of the same caller is the same message.
+ *   AG3. A message answers a question of the program, from who has the scope `approvals`; no approval is given by one.
+ */
+import type {
+  CancelTaskRequest,
+  GetTaskRequest,
+  ListTasksRequest,
+  ListTasksResponse,
+  Message,
+  SendMessageRequest,
+  StreamResponse,
+  SubscribeToTaskRequest,
+  Task,
+  TaskStatus,
+} from '@a2a-js/sdk'
+import type { A2ARequestHandler } from '@a2a-js/sdk/server'
+import { PolityError } from '../../kernel/errors.ts'
+import type { Kernel } from '../../kernel/kernel.ts'
+import type { Json, Pid, ProcessEnd, ProcessInfo } from '../../kernel/types.ts'
+import type { Following } from '../follow.ts'
+import { questionsOf } from '../follow.ts'
+import type { View } from '../view.ts'
+import type { A2aSdk } from './sdk.ts'
+import type { Known, Telling } from './tasks.ts'
+import { ANSWERS, contextOf, nameOf, parseName, valueOf } from './tasks.ts'
+
+const PAGE_SIZE = 50
+const PAGE_SIZE_MAX = 100
+
+/** Tasks by the caller and the message that began them. */
+export interface Begun {
+  find(principal: string, program: string, messageId: string): Pid | undefined
+  add(principal: string, program: string, messageId: string, pid: Pid): void
+}
+
+interface Change {
+  readonly status: TaskStatus
+  /** Of a task that has ended. */
+  readonly end: ProcessEnd | undefined
+}
+
+export interface AgentOptions {
+  readonly sdk: A2aSdk
+  readonly telling: Telling
+  readonly kernel: Kernel
+  readonly view: View
+  readonly principal: string
+  /** Its name. */
+  readonly program: string
+  readonly card: () => ReturnType<A2ARequestHandler['getAgentCard']>
+  readonly following: Following
+  readonly begun: Begun
+  readonly signal: AbortSignal
+}
+
+export function createAgent({
+  sdk: { errors, types },
+  telling,
+  kernel,
+  view,
+  principal,
+  program,
+  card,
+  following,
+  begun,
+  signal,
+}: AgentOptions): A2ARequestHandler {
+  // ------------------------------------------------------------------------------------------------------- messages
+
+  async function sendMessage(request: SendMessageRequest): Promise<Task> {
+    const pid = await take(request)
+    const { historyLength, returnImmediately = false } = request.configuration ?? {}
+    if (!returnImmediately) for await (const { status } of changes(pid)) if (telling.isInterrupted(status.state)) break
+    return telling.task(await known(pid), historyLength)
+  }
+
+  async function* sendMessageStream(request: SendMessageRequest): AsyncGenerator<StreamResponse, void, undefined> {
+    yield* stream(await take(request), request.configuration?.historyLength)
+  }
+
+  /** Begins a task, or goes on with one. */
+  async function take({ message, configuration }: SendMessageRequest): Promise<Pid> {
+    if (configuration?.taskPushNotificationConfig !== undefined) throw noPush()
+    if (message === undefined) throw new errors.RequestMalformedError('message is missing')
+    if (message.role !== types.Role.ROLE_USER)
+      throw new errors.RequestMalformedError('message.role takes ROLE_USER: the agent is the one who answers')
+    if (message.taskId !== '') return goOn(message)
+    const { contextId, messageId } = message
+    const name = nameOf({ contextId, messageId })
+    const value = valueOf(message.parts)
+    const earlier = begun.find(principal, program, messageId)
+    if (earlier !== undefined) return earlier
+    const { pid } = view.spawn(program, value, { name })
+    begun.add(principal, program, messageId, pid)
+    return pid
+  }
+
+  /** The answer to the question that waits, or mail for a program that asks nothing. */
+  async function goOn(message: Message): Promise<Pid> {
+    const { info, name, events, questions } = await known(pidOf(message.taskId))
+    const { pid } = info
+    const contextId = contextOf(pid, name)
+    if (message.contextId !== '' && message.contextId !== contextId)
+      throw new errors.RequestMalformedError(`task ${pid} is of context ${contextId}, not ${message.contextId}`)
+    if (events.at(-1)?.type === 'process-end')
+      throw new errors.UnsupportedOperationError(`task ${pid} has ended; send the message without its taskId`)
+    const value = valueOf(message.parts)
+    const [first] = questions
+    const answers: unknown = message.metadata?.[ANSWERS]
+    if (answers !== undefined && answers !== `question-${first?.id}`)
+      throw new errors.RequestMalformedError(`the question ${JSON.stringify(answers)} waits for no answer any more`)
+    if (first === undefined) view.send(pid, value)
+    else if (telling.isAnswerable(first))
+      view.answer(first.id, typeof value === 'string' ? value : JSON.stringify(value))
+    else
+      throw new errors.UnsupportedOperationError(
+        `task ${pid} waits for a person who may answer or approve, through another door such as polity inbox; no message of this caller does`,
+      )
+    return pid
+  }
+
+  // ------------------------------------------------------------------------------------------------------------- tasks
+
+  function pidOf(id: string): Pid {
+    return /^[1-9]\d{0,15}$/.test(id) ? Number(id) : 0
+  }
+
+  /** Throws `NO_SUCH_PROCESS` for whatever is no task of this agent. */
+  function found(pid: Pid): Pick<Known, 'info' | 'name'> {
+    const info = view.info(pid)
+    const name = isTask(info) ? parseName(info.name) : undefined
+    if (name === undefined) throw new PolityError('NO_SUCH_PROCESS', `there is no process ${pid}`)
+    return { info, name }
+  }
+
+  function isTask(info: ProcessInfo): boolean {
+    return info.program === program && info.parent === null && parseName(info.name) !== undefined
+  }
+
+  async function known(pid: Pid): Promise<Known> {
+    const { info, name } = found(pid)
+    const events = await view.events(pid)
+    return { info, name, events, questions: questionsOf(kernel, info.pid) }
+  }
+
+  /** How the standing of a task changes, beginning with what it is now, until it has ended or was stopped. */
+  async function* changes(pid: Pid): AsyncGenerator<Change, void, undefined> {
+    const contextId = contextOf(pid, found(pid).name)
+    let isFirst = true
+    for await (const step of following.follow(pid, signal)) {
+      if (step.type === 'questions') {
+        const { info, events } = await known(pid)
+        const last = events.at(-1)
+        const end = last?.type === 'process-end' ? last : undefined
+        // Told by its own step.
+        if (end !== undefined && !isFirst) continue
+        isFirst = false
+        const at = end?.at ?? step.questions[0]?.askedAt ?? info.startedAt
+        yield { status: telling.status(pid, contextId, step.questions, end, at), end }
+        if (end !== undefined) return
+      } else if (step.type === 'process-end' && step.pid === pid) {
+        yield { status: telling.status(pid, contextId, [], step, step.at), end: step }
+        return
+      } else if (step.type === 'call-start' && step.call === 'send') {
+        // What a program says to whoever watches.
+        const { to, body } = step.args as { readonly to: Json; readonly body: Json }
+        if (to === 0)
+          yield { status: telling.progress(pid, contextId, `said-${step.seq}`, body, step.at), end: undefined }
+      }
+    }
+  }
+
+  async function* stream(pid: Pid, historyLength?: number, joins = false): AsyncGenerator<StreamResponse, void> {
+    const taskId = String(pid)
+    let told: string | undefined
+    for await (const { status, end } of changes(pid)) {
+      const isFirst = told === undefined
+      const before = told
+      told = `${status.state} ${status.message?.messageId}`
+      if (isFirst) {
+        const task = telling.task(await known(pid), historyLength)
+        yield { payload: { $case: 'task', value: task } }
+        if (telling.isOver(task.status?.state)) return
+      } else if (told !== before) {
+        const contextId = contextOf(pid, found(pid).name)
+        const artifact = end === undefined ? undefined : telling.artifact(end)
+        if (artifact !== undefined)
+          yield {
+            payload: {
+              $case: 'artifactUpdate',
+              value: { taskId, contextId, artifact, append: false, lastChunk: true, metadata: undefined },
+            },
+          }
+        yield { payload: { $case: 'statusUpdate', value: { taskId, contextId, status, metadata: undefined } } }
+      }
+      // Who joins a task that asks wants to hear what comes after the answer.
+      if (status.state === types.TaskState.TASK_STATE_INPUT_REQUIRED && !(joins && isFirst)) return
+    }
+  }
+
+  async function listTasks(request: ListTasksRequest): Promise<ListTasksResponse> {
+    const { contextId, status, pageSize = PAGE_SIZE, pageToken, historyLength, statusTimestampAfter } = request
+    if (!(pageSize >= 1 && pageSize <= PAGE_SIZE_MAX))
+      throw new errors.RequestMalformedError(`pageSize takes 1 to ${PAGE_SIZE_MAX}, not ${pageSize}`)
+    const after = statusTimestampAfter === undefined ? undefined : Date.parse(statusTimestampAfter)
+    if (Number.isNaN(after)) throw new errors.RequestMalformedError('statusTimestampAfter takes a time of ISO 8601')
+    if (pageToken !== '' && pidOf(pageToken) === 0)
+      throw new errors.RequestMalformedError('pageToken takes the nextPageToken of an earlier answer')
+    const all = view
+      .ps()
+      .filter((info) => {
+        const name = isTask(info) ? parseName(info.name) : undefined
+        if (name === undefined) return false
+        if (contextId !== '' && contextId !== contextOf(info.pid, name)) return false
+        if (after !== undefined && (info.endedAt ?? info.startedAt) < after) return false
+        const isAny = status === types.TaskState.TASK_STATE_UNSPECIFIED
+        return isAny || status === telling.stateOf(info, info.endedAt === null ? questionsOf(kernel, info.pid) : [])
+      })
+      .toReversed()
+    const rest = pageToken === '' ? all : all.filter(({ pid }) => pid < pidOf(pageToken))
+    const page = rest.slice(0, pageSize)
+    const tasks = await Promise.all(page.map(async ({ pid }) => telling.task(await known(pid), historyLength ?? 0)))
+    return {
+      tasks,
+      nextPageToken: rest.length > page.length ? String(page.at(-1)?.pid) : '',
+      pageSize,
+      totalSize: all.length,
+    }
+  }
+
+  // ---------------------------------------------------------------------------------------------------------- protocol
+
+  function noPush(): Error {
+    return new errors.PushNotificationNotSupportedError(
+      'this server sends no push notifications; follow the task with SubscribeToTask',
+    )
+  }
+
+  return {
+    getAgentCard: () => Promise.resolve(card()),
+    getAuthenticatedExtendedAgentCard: () =>
+      Promise.reject(new errors.ExtendedAgentCardNotConfiguredError('there is one card for every caller')),
+    sendMessage,
+    sendMessageStream,
+    getTask: async ({ id, historyLength }: GetTaskRequest) => telling.task(await known(pidOf(id)), historyLength),
+    listTasks,
+    async cancelTask({ id }: CancelTaskRequest) {
+      const { info, events } = await known(pidOf(id))
+      if (events.at(-1)?.type === 'process-end')
+        throw new errors.TaskNotCancelableError(`task ${info.pid} has ended already`)
+      view.kill(info.pid, 'canceled by its client')
+      return telling.task(await known(info.pid))
+    },
+    async *resubscribe({ id }: SubscribeToTaskRequest) {
+      const { info, events } = await known(pidOf(id))
+      if (events.at(-1)?.type === 'process-end')
+        throw new errors.UnsupportedOperationError(`task ${info.pid} has ended; get it instead`)
+      yield* stream(info.pid, undefined, true)
+    },
+    createTaskPushNotificationConfig: () => Promise.reject(noPush()),
+    getTaskPushNotificationConfig: () => Promise.reject(noPush()),
+    listTaskPushNotificationConfigs: () => Promise.reject(noPush()),
+    deleteTaskPushNotificationConfig: () => Promise.reject(noPush()),
+  }
+}

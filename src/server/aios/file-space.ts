@@ -1,0 +1,118 @@
+/**
+ * Where an agent's files are: one process a principal and agent that lives as long as they do, since files belong to a
+ * process tree. It makes the file calls that it is sent and mails back what came of them; who needs one starts a request.
+ *
+ *     const pid = openSpace(kernel, principal, agent)        // found, resumed or begun
+ *     await runFor(session, fileRequest, { space: pid, call: 'write', args: ['a.txt', 'text'] })
+ *
+ * The space decides nothing, so that its program need not change: a journal of one version cannot be lived by another.
+ *
+ * Invariants
+ *   FS1. What the space does is allowed or denied by the law as the principal's own, and journaled with it.
+ *   FS2. No message ends the space or holds it up: what it cannot do, it says.
+ *   FS3. Who kills the space deletes the files from the agent's sight.
+ */
+import type { ErrorData } from '../../kernel/errors.ts'
+import { PolityError, fromErrorData, toErrorData } from '../../kernel/errors.ts'
+import type { Kernel } from '../../kernel/kernel.ts'
+import { defineProgram } from '../../kernel/program.ts'
+import type { FileEntry, Json, Mail, Pid, Sys } from '../../kernel/types.ts'
+
+/** A file call, as it is mailed. */
+export interface FileCall {
+  readonly call: 'read' | 'write' | 'list' | 'remove'
+  readonly args: readonly Json[]
+}
+
+type FileReply = { readonly value: Json } | { readonly error: ErrorData }
+
+/** How long a request waits for the space, ms: as long as the kernel lets a tool run. */
+const REPLY_MS = 120_000
+
+export const fileSpace = defineProgram('aios-files', async (sys): Promise<null> => {
+  // Side by side: a call that waits for a person's word holds up no other.
+  for (;;) void answer(sys, await sys.receive())
+})
+
+async function answer(sys: Sys, { from, body }: Mail): Promise<void> {
+  let reply: FileReply
+  try {
+    reply = { value: (await make(sys, body as unknown as FileCall)) ?? null }
+  } catch (error) {
+    reply = { error: toErrorData(error) }
+  }
+  try {
+    await sys.send(from, reply as unknown as Json)
+  } catch {
+    // Who asked is gone, and needs no answer.
+  }
+}
+
+function make(sys: Sys, message: FileCall): Promise<Json> {
+  const { call, args } = message ?? {}
+  const [path, more] = (Array.isArray(args) ? args : []) as [string, never]
+  switch (call) {
+    case 'read':
+      return sys.read(path, more ?? undefined)
+    case 'write':
+      return sys.write(path, more) as Promise<unknown> as Promise<Json>
+    case 'list':
+      return sys.list(path) as Promise<unknown> as Promise<Json>
+    case 'remove':
+      return sys.remove(path) as Promise<unknown> as Promise<Json>
+    default:
+      throw new PolityError('INVALID_ARGUMENT', 'a message to a file space takes a call and its args')
+  }
+}
+
+export const fileRequest = defineProgram(
+  'aios-file-request',
+  async (sys, { space, call, args }: FileCall & { readonly space: Pid }): Promise<Json> => {
+    await sys.send(space, { call, args })
+    const { body } = await sys.receive({ from: space, timeoutMs: REPLY_MS })
+    const reply = body as unknown as FileReply
+    if ('error' in reply) throw fromErrorData(reply.error)
+    return reply.value
+  },
+)
+
+/** The process that holds the files: the one that is there, gone on with where it was stopped, or a new one. */
+export function openSpace(kernel: Kernel, principal: string, agent: string): Pid {
+  const name = `aios/${agent}`
+  const there = kernel
+    .ps()
+    .find(
+      (one) =>
+        one.program === fileSpace.name &&
+        one.principal === principal &&
+        one.name === name &&
+        one.parent === null &&
+        one.endedAt === null,
+    )
+  if (there === undefined) return kernel.spawn(fileSpace, null, { principal, name, tools: [] }).pid
+  if (there.state === 'stopped') kernel.resume(there.pid)
+  return there.pid
+}
+
+/** What a file was at some time: a version, or removed. */
+export interface PastFile {
+  readonly at: number
+  /** null: removed. */
+  readonly version: number | null
+}
+
+/** Everything that a file has been, the oldest first, by the journal of its space. */
+export async function pastOfFile(kernel: Kernel, space: Pid, path: string): Promise<readonly PastFile[]> {
+  const started = new Map<number, string>()
+  const past: PastFile[] = []
+  for (const event of await kernel.events(space)) {
+    if (event.type === 'call-start' && (event.call === 'write' || event.call === 'remove')) {
+      if ((event.args as { readonly path: string }).path === path) started.set(event.n, event.call)
+    } else if (event.type === 'call-end' && event.error === undefined) {
+      const call = started.get(event.n)
+      if (call === 'write') past.push({ at: event.at, version: (event.value as unknown as FileEntry).version })
+      else if (call === 'remove') past.push({ at: event.at, version: null })
+    }
+  }
+  return past
+}

@@ -1,0 +1,107 @@
+/**
+ * The native API: the whole kernel over HTTP and JSON, under /api/v1, with its OpenAPI document (docs/server-api.md).
+ *
+ *     await startServer({ doors: [apiDoor({ kernel, programs, tools, law })], … })
+ *
+ * Every route is an operation (operation.ts) of one of the files beside this one. What a caller may see is its view's to
+ * say (../view.ts).
+ *
+ * Invariants
+ *   AD1. A route is served if and only if it stands in the document.
+ *   AD2. An id of another principal is answered as one that does not exist.
+ */
+import type { AuditEntry } from '../../kernel/audit.ts'
+import type { Clock } from '../../kernel/clock.ts'
+import { realClock } from '../../kernel/clock.ts'
+import type { PolityError } from '../../kernel/errors.ts'
+import type { Kernel } from '../../kernel/kernel.ts'
+import type { Json, Program, Tool } from '../../kernel/types.ts'
+import type { Law } from '../../policy/law.ts'
+import type { Caller, Door } from '../route.ts'
+import { statusTable } from '../status.ts'
+import type { View } from '../view.ts'
+import { viewOf } from '../view.ts'
+import { eventOperations } from './events.ts'
+import type { Feeds } from './feed.ts'
+import { createFeeds } from './feed.ts'
+import { machineOperations } from './machine.ts'
+import { endLeftOvers, memoryOperations } from './memory.ts'
+import { openapiOf } from './openapi.ts'
+import type { Operation } from './operation.ts'
+import { operation } from './operation.ts'
+import { policyOperations } from './policy.ts'
+import { processOperations } from './processes.ts'
+import * as schemas from './schemas.ts'
+import { traceOperations } from './traces.ts'
+
+export interface ApiOptions {
+  readonly kernel: Kernel
+  /** Programs that callers may start. @default none */
+  readonly programs?: readonly Program[]
+  /** The tools that the kernel was given, to be shown. @default none */
+  readonly tools?: readonly Tool[]
+  /** The law that the kernel was given. @default none: whoever holds a tool may call it */
+  readonly law?: Law
+  /** Reads the audit (`readAudit` of kernel/audit.ts). @default there is none to be shown */
+  readonly audit?: () => Iterable<AuditEntry | undefined>
+  /** @default the machine's */
+  readonly clock?: Clock
+  /** For the feeds of event streams. @default see feed.ts */
+  readonly ringEventsMax?: number
+  readonly lingerMs?: number
+}
+
+/** What the operations stand on. */
+export interface Api {
+  readonly kernel: Kernel
+  readonly view: (caller: Caller) => View
+  readonly programs: readonly Program[]
+  readonly tools: readonly Tool[]
+  readonly law: Law | undefined
+  readonly audit: ApiOptions['audit']
+  readonly feeds: Feeds
+}
+
+export function apiDoor(options: ApiOptions): Door {
+  const operations = apiOperations(options)
+  return { routes: operations.map(({ route }) => route), errorBody }
+}
+
+/** The operations of the API, the document among them. */
+export function apiOperations(options: ApiOptions): readonly Operation[] {
+  const { kernel, programs = [], tools = [], law, audit, clock = realClock(), ringEventsMax, lingerMs } = options
+  endLeftOvers(kernel)
+  const feeds = createFeeds({ clock, ringEventsMax, lingerMs })
+  const api: Api = { kernel, view: (caller) => viewOf(kernel, caller, programs), programs, tools, law, audit, feeds }
+  const operations: Operation[] = [
+    ...processOperations(api),
+    ...traceOperations(api),
+    ...eventOperations(api),
+    ...memoryOperations(api),
+    ...machineOperations(api),
+    ...policyOperations(api),
+    operation({
+      id: 'getDocument',
+      method: 'GET',
+      path: '/openapi.json',
+      scope: null,
+      summary: 'This document',
+      reply: schemas.Document,
+      run: () => (document ??= openapiOf(operations)),
+    }),
+  ]
+  let document: { [key: string]: Json } | undefined
+  return operations
+}
+
+function errorBody({ code, message, todo, detail }: PolityError, status: number): Json {
+  return {
+    error: {
+      code,
+      message,
+      // What the table advises does not fit where HTTP itself was refused.
+      ...(statusTable[code] === status ? { todo } : {}),
+      ...(detail === undefined ? {} : { detail }),
+    },
+  }
+}

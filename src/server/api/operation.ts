@@ -1,0 +1,189 @@
+/**
+ * An operation: a route of the native API with the schemas of what it takes and answers. The door serves it, openapi.ts
+ * writes it into the document: there is no third place.
+ *
+ *     operation({
+ *       id: 'killProcess', method: 'POST', path: '/processes/:pid/kill', scope: 'runs', summary: 'Kill a process',
+ *       body: KillRequest, reply: Process, errors: ['NO_SUCH_PROCESS'],
+ *       run: ({ view, params, body }) => { … },
+ *     })
+ *
+ * Invariants
+ *   OP1. `run` sees only what its schemas let through. What they do not let through is `INVALID_ARGUMENT`, with the place,
+ *        what was expected and what there is.
+ *   OP2. What `run` returns has the type of `reply`; tests hold the answers of every route against the schema itself.
+ */
+import type { z } from 'zod'
+import type { ErrorCode } from '../../kernel/errors.ts'
+import { PolityError } from '../../kernel/errors.ts'
+import type { Json } from '../../kernel/types.ts'
+import type { Caller, Exchange, Route, Scope } from '../route.ts'
+
+/** Where the native API lives. */
+export const API_PATH = '/api/v1'
+
+/** Parts of a path that are text; all others are whole numbers. */
+const textParams: ReadonlySet<string> = new Set(['note'])
+
+type NamesIn<Path extends string> = Path extends `${string}:${infer Name}/${infer Rest}`
+  ? Name | NamesIn<`/${Rest}`>
+  : Path extends `${string}:${infer Name}`
+    ? Name
+    : never
+
+type ParamsOf<Path extends string> = { readonly [Name in NamesIn<Path>]: Name extends 'note' ? string : number }
+
+/** What an operation is asked. */
+export interface Asked<Params, Query, Body> {
+  readonly caller: Caller
+  readonly params: Params
+  readonly query: Query
+  readonly body: Body
+  readonly signal: AbortSignal
+  readonly exchange: Exchange
+}
+
+/** What stands in the document. */
+export interface Described {
+  readonly id: string
+  readonly method: Route['method']
+  /** Below `API_PATH`, parts that vary as `:name`. */
+  readonly path: string
+  readonly scope: Scope | null
+  /** A few words. */
+  readonly summary: string
+  /** What else its user should know. */
+  readonly description?: string
+  readonly query?: z.ZodObject
+  readonly body?: z.ZodType
+  /** @default 200 */
+  readonly status?: 200 | 201
+  /** An answer in JSON, or events, each with data of this schema. */
+  readonly reply: z.ZodType
+  readonly isStream?: true
+  /** Errors of its own, beside those of every operation. */
+  readonly errors?: readonly ErrorCode[]
+}
+
+/** A route and its description. */
+export interface Operation extends Described {
+  readonly route: Route
+}
+
+interface Spec<
+  Path extends string,
+  Query extends z.ZodObject,
+  Body extends z.ZodType,
+  Reply extends z.ZodType,
+> extends Described {
+  readonly path: Path
+  readonly query?: Query
+  readonly body?: Body
+  readonly reply: Reply
+  /** Returns the answer; of a stream, resolves once that is over. */
+  run(
+    asked: Asked<ParamsOf<Path>, z.output<Query>, z.output<Body>>,
+  ): Awaitable<Reply extends z.ZodType<infer Answer> ? Answer : never> | Promise<void>
+}
+
+type Awaitable<T> = T | Promise<T>
+
+export function operation<
+  const Path extends string,
+  Query extends z.ZodObject,
+  Body extends z.ZodType,
+  Reply extends z.ZodType,
+>(spec: Spec<Path, Query, Body, Reply>): Operation {
+  const { run, ...described } = spec
+  const { query, body, status = 200, isStream } = described
+  return {
+    ...described,
+    route: {
+      method: spec.method,
+      path: API_PATH + spec.path,
+      scope: spec.scope,
+      async handle(exchange) {
+        const answer = await run({
+          caller: exchange.caller,
+          params: readParams(exchange.params) as ParamsOf<Path>,
+          query: readQuery(query, exchange.query) as z.output<Query>,
+          body: (body === undefined
+            ? undefined
+            : check(body, await bodyOf(exchange, body), 'the body')) as z.output<Body>,
+          signal: exchange.signal,
+          exchange,
+        })
+        if (isStream !== true) exchange.reply(status, answer as Json)
+      },
+    },
+  }
+}
+
+function readParams(given: Exchange['params']): { readonly [name: string]: string | number } {
+  return Object.fromEntries(
+    Object.entries(given).map(([name, value]) => {
+      if (textParams.has(name)) return [name, value]
+      if (!/^\d{1,15}$/.test(value))
+        throw new PolityError(
+          'INVALID_ARGUMENT',
+          `:${name} in the path takes a whole number, not ${JSON.stringify(value.slice(0, 80))}`,
+        )
+      return [name, Number(value)]
+    }),
+  )
+}
+
+function readQuery(schema: z.ZodObject | undefined, given: URLSearchParams): unknown {
+  const values: { [name: string]: string } = {}
+  for (const [name, value] of given) {
+    if (Object.hasOwn(values, name))
+      throw new PolityError('INVALID_ARGUMENT', `query: ${name.slice(0, 80)} is there twice; give it once`)
+    if (value === '') throw new PolityError('INVALID_ARGUMENT', `query: ${name.slice(0, 80)} is empty; leave it out`)
+    // By definition, since `__proto__` is a name like any other.
+    Object.defineProperty(values, name, { value, enumerable: true })
+  }
+  if (schema !== undefined) return check(schema, values, 'query')
+  const [extra] = Object.keys(values)
+  if (extra !== undefined)
+    throw new PolityError('INVALID_ARGUMENT', `query: ${extra.slice(0, 80)} is not taken here; nothing is`)
+  return undefined
+}
+
+/** An absent body is an empty object where all that it may say may be left out. */
+async function bodyOf(exchange: Exchange, schema: z.ZodType): Promise<unknown> {
+  const body = await exchange.json()
+  return body === null && schema.safeParse({}).success ? {} : body
+}
+
+/** Issues that an error names: the others show when these are mended. */
+const ISSUES_MAX = 5
+
+function check(schema: z.ZodType, value: unknown, at: string): unknown {
+  const result = schema.safeParse(value)
+  if (result.success) return result.data
+  const said = result.error.issues.slice(0, ISSUES_MAX).map(({ code, path, message }) => {
+    const place = path.length === 0 ? '' : `${path.map(String).join('.')}: `
+    return `${place}${message}${code === 'unrecognized_keys' ? `; there are ${keysAt(schema, path).join(', ') || 'none'}` : ''}`
+  })
+  throw new PolityError('INVALID_ARGUMENT', `${at}: ${said.join('; ').slice(0, MESSAGE_CHARS_MAX)}`)
+}
+
+const MESSAGE_CHARS_MAX = 1_000
+
+/** Keys of the object schema at a place. */
+function keysAt(schema: z.ZodType, path: readonly PropertyKey[]): string[] {
+  let at: unknown = schema
+  for (const step of path) at = typeof step === 'number' ? inner(at, 'element') : shapeOf(inner(at))[String(step)]
+  return Object.keys(shapeOf(inner(at)))
+}
+
+/** Without `optional` and the like; of a list, with `element`, its items. */
+function inner(schema: unknown, element?: 'element'): unknown {
+  let at = schema as { unwrap?: () => unknown; element?: unknown } | undefined
+  while (typeof at?.unwrap === 'function') at = at.unwrap() as typeof at
+  return element === undefined ? at : at?.element
+}
+
+function shapeOf(schema: unknown): { readonly [key: string]: unknown } {
+  return (schema as { shape?: { readonly [key: string]: unknown } } | undefined)?.shape ?? {}
+}

@@ -1,0 +1,587 @@
+/**
+ * The server: serves doors over HTTP on one port, with the guards and limits that all of them share.
+ *
+ *     const server = await startServer({ doors: [models], authenticate, port: 7070 })
+ *     console.log(server.url)
+ *     await server.close()
+ *
+ * A request passes, in this order: the host and origin guards (guards.ts), the route table, the caller's key and scope, the
+ * form and size of the body (body.ts); then the handler runs. Every error has its status in status.ts.
+ *
+ * Invariants
+ *   HT1. Every request gets one answer, or its connection ends. A handler that throws, or returns without an answer, gets 500.
+ *   HT2. What is not a `PolityError` is told to the owner of the server, and never to the client.
+ *   HT3. No client makes the server keep more than the limits say (limits.ts), for longer than they say.
+ *   HT4. `exchange.signal` aborts once the client is gone or the server closes.
+ *   HT5. `close` resolves, whatever clients and handlers do.
+ */
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { STATUS_CODES, createServer } from 'node:http'
+import type { AddressInfo, Socket } from 'node:net'
+import router from 'find-my-way'
+import type { Clock } from '../kernel/clock.ts'
+import { realClock } from '../kernel/clock.ts'
+import { PolityError, fieldOf, messageOf, warn } from '../kernel/errors.ts'
+import type { Json } from '../kernel/types.ts'
+import { bodyRefusal, readJson } from './body.ts'
+import type { OpenStream } from './event-stream.ts'
+import { openStream } from './event-stream.ts'
+import { checkHosts, checkOrigins, refusalOf } from './guards.ts'
+import type { ServerLimits } from './limits.ts'
+import { checkServerLimits } from './limits.ts'
+import type { Caller, Door, EventStream, Exchange, Route } from './route.ts'
+import { retryAfterSeconds, statusTable } from './status.ts'
+
+/** Why nobody is known by a request: answered with 401. */
+export interface Unknown {
+  readonly refused: string
+}
+
+export interface ServerOptions {
+  readonly doors: readonly Door[]
+  /** Who sends a request. Not asked for routes without a scope. */
+  authenticate(request: IncomingMessage): Caller | Unknown
+  /** Address to listen on. @default '127.0.0.1' */
+  readonly host?: string
+  /** 0: any free one. */
+  readonly port: number
+  /** Names in `Host` that the server answers to beside loopback and `host`. @default none */
+  readonly allowHosts?: readonly string[]
+  /** Origins whose pages may use the server. @default none */
+  readonly allowOrigins?: readonly string[]
+  readonly limits?: Partial<ServerLimits>
+  /** Of heartbeats and waits. @default the machine's */
+  readonly clock?: Clock
+  /** Told of what a handler threw that is no `PolityError`. @default a warning of the process */
+  readonly onError?: (error: unknown, request: IncomingMessage) => void
+}
+
+export interface Server {
+  /** Where it is reached, without a slash at the end. */
+  readonly url: string
+  readonly port: number
+  /** Takes no more requests, ends streams, waits for answers under way up to `drainMs`, then cuts what is left. */
+  close(): Promise<void>
+}
+
+/** Who calls a route without a scope. */
+const nobody: Caller = Object.freeze({ principal: 'nobody', scopes: new Set<never>(), key: null })
+
+/** How long doors have to say a last word on their streams when the server closes, and to answer what it cuts short, ms. */
+const LAST_WORD_MS = 250
+
+/** Listens. Throws `CONFIG_INVALID`. */
+export async function startServer(options: ServerOptions): Promise<Server> {
+  const { host = '127.0.0.1', clock = realClock(), doors } = options
+  const onError = options.onError ?? ((error, { method, url }) => warn(`${method} ${pathOf(url ?? '')}`, error))
+  const limits = checkServerLimits(options.limits)
+  const isWildcard = host === '0.0.0.0' || host === '::'
+  const hosts = checkHosts([...(isWildcard ? [] : [host]), ...(options.allowHosts ?? [])])
+  const origins = checkOrigins(options.allowOrigins ?? [])
+  const routes = routesOf(doors)
+  /** Requests that are not answered in full. */
+  const open = new Set<Open>()
+  const connections = new Map<Socket, Connection>()
+  const streamsOf = new Map<string, number>()
+  let closing: Promise<void> | undefined
+
+  const server = createServer({
+    maxHeaderSize: limits.headerBytesMax,
+    headersTimeout: Math.min(limits.headersMs, limits.requestMs),
+    requestTimeout: limits.requestMs,
+    keepAliveTimeout: limits.keepAliveMs,
+    // How often the first two are looked at: Node's default, 30 s, would triple them.
+    connectionsCheckingInterval: Math.max(20, Math.min(1_000, Math.floor(limits.headersMs / 4))),
+    noDelay: true,
+  })
+  server.maxConnections = limits.connectionsMax
+  // Bounded by their bytes: Node would drop the last of many in silence, and the Origin may be among them.
+  server.maxHeadersCount = 0
+
+  server.on('connection', (socket) => {
+    connections.set(socket, { openCount: 0, last: undefined, isOver: false })
+    socket.once('close', () => connections.delete(socket))
+  })
+  server.on('request', (request, response) => take(request, response, 'nothing'))
+  server.on('checkContinue', (request, response) => take(request, response, 'continue'))
+  server.on('checkExpectation', (request, response) => take(request, response, 'other'))
+  server.on('clientError', onClientError)
+
+  let heartbeat = clock.after(limits.heartbeatMs, beat)
+  heartbeat.hold(false)
+  function beat(): void {
+    for (const { stream } of open) stream?.beat()
+    heartbeat = clock.after(limits.heartbeatMs, beat)
+    heartbeat.hold(false)
+  }
+
+  // -------------------------------------------------------------------------------------------------------- requests
+
+  function take(request: IncomingMessage, response: ServerResponse, expects: 'nothing' | 'continue' | 'other'): void {
+    const { socket } = request
+    const connection = connections.get(socket)
+    if (connection !== undefined) {
+      connection.openCount++
+      connection.last = { request, response }
+    }
+    const one: Open = { response, abort: new AbortController(), stream: undefined }
+    open.add(one)
+    // Before Node's own listener, which sets the time-out of an idle connection.
+    response.prependListener('finish', () => {
+      socket.setTimeout(0)
+      if (closing !== undefined) socket.end()
+      if (!request.complete) letGo(request)
+    })
+    response.once('close', () => {
+      open.delete(one)
+      if (connection !== undefined && --connection.openCount === 0 && connection.isOver) hangUp(socket)
+      if (!response.writableFinished) one.abort.abort(new PolityError('KILLED', 'the client went away'))
+    })
+    // Of a client that went away: told by `close`.
+    response.on('error', () => {})
+    for (const [name, value] of securityHeaders) response.setHeader(name, value)
+
+    try {
+      const known = guard(request, response, expects === 'other')
+      if (known === undefined) return
+      if (expects === 'continue') response.writeContinue()
+      void handle(request, response, one, known)
+    } catch (error) {
+      fail(request, response, error, refusalBody)
+    }
+  }
+
+  /** The route and the caller; undefined where the request was answered already. */
+  function guard(request: IncomingMessage, response: ServerResponse, expectsOther: boolean): Known | undefined {
+    const { method = '', headers } = request
+    const url = request.url ?? ''
+    const path = pathOf(url)
+    const door = routes.doorNear(path)
+    const refuse = (status: number, code: PolityError['code'], message: string, more?: Headers): undefined => {
+      const error = new PolityError(code, message)
+      // Where one message ends and the next begins is not certain then.
+      if (status === 400 || status === 417) response.shouldKeepAlive = false
+      answerError(response, error, status, door?.errorBody ?? refusalBody, more)
+    }
+    if (!url.startsWith('/') && !(method === 'OPTIONS' && url === '*'))
+      return refuse(400, 'INVALID_ARGUMENT', 'the target of a request starts with /')
+    if (headers.host === undefined || hostCount(request) > 1)
+      return refuse(400, 'INVALID_ARGUMENT', 'a request has one Host header')
+    if (expectsOther) return refuse(417, 'INVALID_ARGUMENT', 'nothing can be expected but 100-continue')
+    const refused = refusalOf(request, hosts, origins)
+    if (refused !== undefined) return refuse(403, 'ACCESS_DENIED', refused)
+    const { origin } = headers
+    const isAllowedOrigin = origin !== undefined && origins.has(origin)
+    if (origins.size > 0) response.setHeader('vary', 'Origin')
+    if (isAllowedOrigin) {
+      response.setHeader('access-control-allow-origin', origin)
+      response.setHeader('access-control-expose-headers', '*')
+    }
+    if (closing !== undefined) return refuse(503, 'KERNEL_CLOSED', 'the server is closing')
+
+    if (method === 'OPTIONS') {
+      const allow = routes.methodsAt(path)
+      const wanted = headers['access-control-request-method']
+      const cors: Headers =
+        isAllowedOrigin && wanted !== undefined
+          ? {
+              'access-control-allow-methods': allow.join(', '),
+              'access-control-allow-headers': headers['access-control-request-headers'] ?? '',
+              'access-control-max-age': '600',
+            }
+          : {}
+      if (allow.length > 0 || url === '*')
+        return void write(response, 204, undefined, '', { allow: allow.join(', '), ...cors })
+    }
+    const found = routes.find(method === 'HEAD' ? 'GET' : method, path)
+    if (found === 'bad')
+      return refuse(400, 'INVALID_ARGUMENT', `the path ${JSON.stringify(path.slice(0, 200))} is not valid`)
+    if (found === undefined) {
+      const allow = routes.methodsAt(path)
+      if (allow.length === 0)
+        return refuse(404, 'INVALID_ARGUMENT', `there is nothing at ${JSON.stringify(path.slice(0, 200))}`)
+      return refuse(405, 'INVALID_ARGUMENT', `${method} is not taken here; ${allow.join(', ')} are`, {
+        allow: allow.join(', '),
+      })
+    }
+    const { route } = found
+    let caller = nobody
+    if (route.scope !== null) {
+      const who = options.authenticate(request)
+      if ('refused' in who) {
+        // A browser asks its person for a key only where it is told that Basic will do, and only for pages is it told.
+        const isPage = headers['sec-fetch-mode'] === 'navigate'
+        return refuse(401, 'ACCESS_DENIED', who.refused, {
+          'www-authenticate': isPage ? 'Basic realm="polity", charset="UTF-8"' : 'Bearer realm="polity"',
+        })
+      }
+      if (!who.scopes.has(route.scope) && !who.scopes.has('admin'))
+        return refuse(403, 'ACCESS_DENIED', `this key has not the scope ${route.scope}, which ${method} ${path} needs`)
+      caller = who
+    }
+    const bodyRefused = bodyRefusal(request, route.bodyBytesMax ?? limits.bodyBytesMax)
+    if (bodyRefused !== undefined)
+      return refuse(
+        bodyRefused.status,
+        bodyRefused.status === 413 ? 'TOO_LARGE' : 'INVALID_ARGUMENT',
+        bodyRefused.message,
+      )
+    return { ...found, caller, path }
+  }
+
+  async function handle(request: IncomingMessage, response: ServerResponse, one: Open, known: Known): Promise<void> {
+    const { route, door, caller, params, path } = known
+    const url = request.url ?? ''
+    let body: Promise<Json> | undefined
+    let query: URLSearchParams | undefined
+    const exchange: Exchange = {
+      caller,
+      method: request.method ?? '',
+      path,
+      params,
+      get query() {
+        return (query ??= new URLSearchParams(url.includes('?') ? url.slice(url.indexOf('?') + 1) : ''))
+      },
+      headers: request.headers,
+      signal: one.abort.signal,
+      json: () => (body ??= readJson(request, route.bodyBytesMax ?? limits.bodyBytesMax, limits.bodyDepthMax)),
+      reply: (status, value, headers) =>
+        write(response, status, 'application/json', JSON.stringify(value) ?? 'null', headers),
+      replyText: (status, type, text, headers) => write(response, status, type, text, headers),
+      events: (headers) => events(request, response, one, caller, headers),
+      request,
+      response,
+    }
+    try {
+      await route.handle(exchange)
+      if (!response.headersSent && !response.destroyed)
+        throw new Error(`the handler of ${route.method} ${route.path} returned without an answer`)
+    } catch (error) {
+      if (!PolityError.isInstance(error) || response.headersSent)
+        return fail(request, response, error, door.errorBody ?? refusalBody)
+      try {
+        const status = door.statusOf?.(error) ?? statusTable[error.code] ?? 500
+        answerError(response, error, status, door.errorBody ?? errorBody)
+      } catch (wrong) {
+        fail(request, response, wrong, refusalBody)
+      }
+    }
+  }
+
+  /** What went wrong is the server's fault, and its owner's to know. */
+  function fail(
+    request: IncomingMessage,
+    response: ServerResponse,
+    error: unknown,
+    body: NonNullable<Door['errorBody']>,
+  ): void {
+    // What fails because its client left, or in a table's words, is no fault.
+    if (!PolityError.isInstance(error) && !response.destroyed) onError(error, request)
+    // An answer that has begun cannot become an error: cut, it shows that it is not whole.
+    if (response.headersSent) {
+      if (!response.writableEnded) response.destroy()
+      return
+    }
+    answerError(response, new PolityError('PROGRAM_FAILED', 'the server failed; its owner can see why'), 500, body)
+  }
+
+  function write(
+    response: ServerResponse,
+    status: number,
+    type: string | undefined,
+    text: string,
+    headers: Headers = {},
+  ): void {
+    if (response.headersSent) throw new Error('a request was answered twice')
+    if (response.destroyed) return
+    for (const [name, value] of Object.entries(headers)) response.setHeader(name, value)
+    if (closing !== undefined) response.shouldKeepAlive = false
+    response.statusCode = status
+    if (type !== undefined) {
+      response.setHeader('content-type', type)
+      response.setHeader('content-length', Buffer.byteLength(text))
+    }
+    response.setTimeout(limits.stallMs, () => response.destroy())
+    response.end(text)
+  }
+
+  function answerError(
+    response: ServerResponse,
+    error: PolityError,
+    status: number,
+    body: NonNullable<Door['errorBody']>,
+    headers: Headers = {},
+  ): void {
+    if (response.headersSent || response.destroyed) return
+    const seconds = retryAfterSeconds(error, status)
+    write(response, status, 'application/json', JSON.stringify(body(error, status)), {
+      // Read by OpenAI's and Anthropic's clients, which try 409, 429 and 5xx again otherwise.
+      'x-should-retry': String(error.retryable),
+      ...(seconds === undefined ? {} : { 'retry-after': String(seconds) }),
+      ...headers,
+    })
+  }
+
+  function events(
+    request: IncomingMessage,
+    response: ServerResponse,
+    one: Open,
+    { principal }: Caller,
+    headers: Headers = {},
+  ): EventStream {
+    if (response.headersSent) throw new Error('a request was answered twice')
+    const count = streamsOf.get(principal) ?? 0
+    if (count >= limits.streamsPerPrincipalMax)
+      throw new PolityError(
+        'LIMIT_EXCEEDED',
+        `${count} event streams of ${principal} are open; the limit streamsPerPrincipalMax is ${limits.streamsPerPrincipalMax}`,
+      )
+    response.statusCode = 200
+    response.setHeader('content-type', 'text/event-stream')
+    response.setHeader('cache-control', 'no-store, no-transform')
+    // Tells nginx to pass on what comes as it comes.
+    response.setHeader('x-accel-buffering', 'no')
+    for (const [name, value] of Object.entries(headers)) response.setHeader(name, value)
+    const stream = openStream(response, limits)
+    if (response.destroyed) return stream
+    streamsOf.set(principal, count + 1)
+    one.stream = stream
+    response.once('close', () => {
+      const left = (streamsOf.get(principal) ?? 1) - 1
+      if (left > 0) streamsOf.set(principal, left)
+      else streamsOf.delete(principal)
+    })
+    // What a HEAD asks for is there; nobody listens to the rest.
+    if (request.method === 'HEAD') {
+      stream.end()
+      one.abort.abort(new PolityError('KILLED', 'the client asked for the headers only'))
+    }
+    return stream
+  }
+
+  // ----------------------------------------------------------------------------------------------------- connections
+
+  /** The client still sends what nobody will read: it may go on for a moment, so that the answer reaches it. */
+  function letGo(request: IncomingMessage): void {
+    request.resume()
+    clock.after(limits.lingerMs, () => request.complete || request.socket.destroy()).hold(false)
+  }
+
+  function onClientError(error: NodeJS.ErrnoException, socket: Socket): void {
+    const connection = connections.get(socket)
+    if (error.code === 'ECONNRESET' || !socket.writable || connection === undefined) return void socket.destroy(error)
+    // What else comes is not read as a request.
+    socket.removeAllListeners('data')
+    socket.resume()
+    const { last, openCount } = connection
+    if (openCount > 0 && last?.request.complete === true) {
+      // It came behind requests that were good: they are answered, and then there is no more.
+      connection.isOver = true
+      return
+    }
+    if (openCount > 1 || (openCount === 1 && last?.response.headersSent === true)) return void socket.destroy(error)
+    const [status, message] = malformed[error.code ?? ''] ?? [400, 'this is not HTTP as this server reads it']
+    const body = JSON.stringify(refusalBody(new PolityError('INVALID_ARGUMENT', message)))
+    const head = [
+      `HTTP/1.1 ${status} ${STATUS_CODES[status]}`,
+      'connection: close',
+      'content-type: application/json',
+      `content-length: ${Buffer.byteLength(body)}`,
+      ...securityHeaders.map(([name, value]) => `${name}: ${value}`),
+    ]
+    socket.write(`${head.join('\r\n')}\r\n\r\n${body}`)
+    hangUp(socket)
+  }
+
+  function hangUp(socket: Socket): void {
+    socket.end()
+    clock.after(limits.lingerMs, () => socket.destroy()).hold(false)
+  }
+
+  async function drain(): Promise<void> {
+    heartbeat.cancel()
+    const closed = new Promise<void>((resolve) => server.close(() => resolve()))
+    const within = (ms: number, what: Promise<unknown>): Promise<void> =>
+      new Promise((resolve) => {
+        const timer = clock.after(ms, resolve)
+        void what.then(() => {
+          timer.cancel()
+          resolve()
+        })
+      })
+    const cut = (which: (one: Open) => boolean): Promise<unknown> => {
+      const cutOnes = [...open].filter(which)
+      for (const { abort } of cutOnes) abort.abort(new PolityError('KERNEL_CLOSED', 'the server is closing'))
+      return Promise.all(cutOnes.map(({ response }) => new Promise<void>((resolve) => response.once('close', resolve))))
+    }
+    // Who says nothing is not waited for.
+    for (const [socket, { openCount }] of connections) if (openCount === 0) socket.destroy()
+    const streams = (one: Open): boolean => one.stream !== undefined
+    await within(LAST_WORD_MS, cut(streams))
+    for (const { stream } of open) stream?.end()
+    await within(limits.drainMs, closed)
+    await within(
+      LAST_WORD_MS,
+      cut(() => true),
+    )
+    for (const socket of connections.keys()) socket.destroy()
+    await closed
+  }
+
+  await listen()
+  const { port } = server.address() as AddressInfo
+  const shown = host === '0.0.0.0' ? '127.0.0.1' : host === '::' ? '::1' : host
+  return {
+    url: `http://${shown.includes(':') ? `[${shown}]` : shown}:${port}`,
+    port,
+    close: () => (closing ??= drain()),
+  }
+
+  function listen(): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const fail = (error: NodeJS.ErrnoException): void => {
+        heartbeat.cancel()
+        const why =
+          error.code === 'EADDRINUSE'
+            ? `port ${options.port} of ${host} is in use; name another`
+            : `the server cannot listen on ${host}, port ${options.port}: ${messageOf(error)}`
+        reject(new PolityError('CONFIG_INVALID', why, { cause: error }))
+      }
+      try {
+        server.once('error', fail)
+        server.listen({ host, port: options.port, backlog: BACKLOG }, () => {
+          server.off('error', fail)
+          server.on('error', (error) => warn('the server', error))
+          resolve()
+        })
+      } catch (error) {
+        fail(error as NodeJS.ErrnoException)
+      }
+    })
+  }
+}
+
+/** Connections that wait to be taken: the kernel of the machine has its own bound, which holds where it is lower. */
+const BACKLOG = 4_096
+
+interface Connection {
+  /** Requests that are not answered in full. */
+  openCount: number
+  last: { readonly request: IncomingMessage; readonly response: ServerResponse } | undefined
+  /** Nothing more is read. */
+  isOver: boolean
+}
+
+/** A request under way. */
+interface Open {
+  readonly response: ServerResponse
+  readonly abort: AbortController
+  stream: OpenStream | undefined
+}
+
+/** A request that passed the guards. */
+interface Known extends Found {
+  readonly caller: Caller
+  readonly path: string
+}
+
+interface Found {
+  readonly route: Route
+  readonly door: Door
+  readonly params: { readonly [name: string]: string }
+}
+
+type Headers = { readonly [name: string]: string }
+
+/** On every answer; a door that serves pages replaces what it needs otherwise. */
+const securityHeaders: readonly (readonly [name: string, value: string])[] = [
+  ['x-content-type-options', 'nosniff'],
+  ['x-frame-options', 'DENY'],
+  ['content-security-policy', "default-src 'none'; frame-ancestors 'none'"],
+  ['cross-origin-resource-policy', 'same-origin'],
+  ['referrer-policy', 'no-referrer'],
+  ['cache-control', 'no-store'],
+]
+
+/** Status and sentence for what is not read as HTTP, by Node's code. */
+const malformed: { readonly [code: string]: readonly [status: number, message: string] } = {
+  HPE_HEADER_OVERFLOW: [431, 'the headers are larger than the limit headerBytesMax'],
+  HPE_CHUNK_EXTENSIONS_OVERFLOW: [413, 'the extensions of a chunk are too large'],
+  ERR_HTTP_REQUEST_TIMEOUT: [408, 'the request was not whole in time'],
+}
+
+function errorBody({ code, message, todo }: PolityError): Json {
+  return { error: { code, message, todo } }
+}
+
+/** Where HTTP itself was refused, the advice of the error table does not fit; the message says what to do. */
+function refusalBody({ code, message }: PolityError): Json {
+  return { error: { code, message } }
+}
+
+function pathOf(url: string): string {
+  const end = url.indexOf('?')
+  return end < 0 ? url : url.slice(0, end)
+}
+
+function hostCount({ rawHeaders }: IncomingMessage): number {
+  let count = 0
+  for (let at = 0; at < rawHeaders.length; at += 2) if (rawHeaders[at]?.toLowerCase() === 'host') count++
+  return count
+}
+
+const METHODS = ['GET', 'POST', 'PUT', 'PATCH', 'DELETE'] as const
+
+interface Routes {
+  find(method: string, path: string): Found | 'bad' | undefined
+  methodsAt(path: string): readonly string[]
+  /** The door that speaks below the first part of a path: its clients understand its errors, also where it has no such route. */
+  doorNear(path: string): Door | undefined
+}
+
+function routesOf(doors: readonly Door[]): Routes {
+  // Room for a file's path or a model's name as one part.
+  const table = router({
+    ignoreTrailingSlash: true,
+    maxParamLength: 1_024,
+    onBadUrl: () => undefined,
+    onMaxParamLength: () => undefined,
+  })
+  const near = new Map<string, Door>()
+  for (const door of doors) {
+    for (const route of door.routes) {
+      try {
+        table.on(route.method, route.path, noHandler, { route, door })
+      } catch (error) {
+        throw new PolityError('CONFIG_INVALID', `route ${route.method} ${route.path}: ${fieldOf(error, 'message')}`, {
+          cause: error,
+        })
+      }
+      const first = firstPart(route.path)
+      if (!near.has(first)) near.set(first, door)
+    }
+  }
+  const find: Routes['find'] = (method, path) => {
+    const found = table.find(method as (typeof METHODS)[number], path)
+    if (found === null) return undefined
+    if (found.store === null || found.store === undefined) return 'bad'
+    const { route, door } = found.store as Omit<Found, 'params'>
+    return { route, door, params: found.params as Found['params'] }
+  }
+  return {
+    find,
+    methodsAt(path) {
+      const methods: string[] = METHODS.filter((method) => typeof find(method, path) === 'object')
+      if (methods.includes('GET')) methods.splice(1, 0, 'HEAD')
+      return methods.length === 0 ? methods : [...methods, 'OPTIONS']
+    },
+    doorNear: (path) => near.get(firstPart(path)),
+  }
+}
+
+function firstPart(path: string): string {
+  return path.split('/', 2)[1] ?? ''
+}
+
+/** Routes are found here and run there. */
+function noHandler(): void {}

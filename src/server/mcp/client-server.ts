@@ -1,0 +1,182 @@
+/**
+ * The MCP server that one client talks to: the offers that its caller may use, and the processes as resources.
+ *
+ *     const serve = createClientServers(sdk, { kernel, offers })
+ *     const server = serve({ caller, standing, era })
+ *
+ * Resources: `polity://processes`, `polity://processes/{pid}` and `polity://processes/{pid}/trace`, of the caller's own.
+ */
+import type { ClientCapabilities, McpServer, ServerContext } from '@modelcontextprotocol/server'
+import type { Kernel } from '../../kernel/kernel.ts'
+import type { Json, RunEvent, ToolSchema } from '../../kernel/types.ts'
+import type { Caller } from '../route.ts'
+import { viewOf } from '../view.ts'
+import { createCalls } from './calls.ts'
+import type { Offer } from './offers.ts'
+import type { ServerSdk } from './sdk.ts'
+import type { ClientStanding } from './standing.ts'
+
+/** Which client a server is made for. */
+export interface Connected {
+  readonly caller: Caller
+  readonly standing: ClientStanding
+  readonly era: 'legacy' | 'modern'
+}
+
+/** Adds what does not go through the kernel (prompts, resources, tools of its own) to the server of a client. */
+export type Extend = (server: McpServer, connected: Connected) => void
+
+export interface ClientServersOptions {
+  readonly kernel: Kernel
+  readonly offers: readonly Offer[]
+  readonly extend?: Extend | undefined
+}
+
+/** Events of a trace that a resource shows, the youngest. */
+const TRACE_EVENTS_MAX = 1_000
+/** Pause between two notices of one change, ms. */
+const NOTICE_MS = 100
+const SUBSCRIBED_MAX = 256
+const JSON_TYPE = 'application/json'
+const VERSION = '1'
+const instructions =
+  'Tools run as processes of an operating system for agents, under its law: a call may be denied, or wait for a person’s approval. Tools named run_… run whole programs; remember, recall and forget keep notes.'
+
+export function createClientServers(
+  sdk: ServerSdk,
+  { kernel, offers, extend }: ClientServersOptions,
+): (connected: Connected) => McpServer {
+  const calls = createCalls(sdk, kernel)
+  const schemas = new Map(
+    offers.map((offer) => [
+      offer,
+      {
+        inputSchema: passThrough(offer.inputSchema),
+        ...(offer.outputSchema === undefined ? {} : { outputSchema: passThrough(offer.outputSchema) }),
+      },
+    ]),
+  )
+
+  return (connected) => {
+    const { caller, standing, era } = connected
+    const server = new sdk.server.McpServer(
+      { name: 'polity', version: VERSION },
+      { instructions, capabilities: { tools: {} } },
+    )
+    for (const offer of offers) {
+      if (!caller.scopes.has(offer.scope) && !caller.scopes.has('admin')) continue
+      const { name, description, annotations } = offer
+      server.registerTool(
+        name,
+        { description, annotations, ...(schemas.get(offer) as { inputSchema: ReturnType<typeof passThrough> }) },
+        (input: unknown, context: ServerContext) =>
+          calls.serve(offer, { caller, standing, canAsk: canAsk(server, context) }, input as Json, context),
+      )
+    }
+    addProcesses(sdk, server, kernel, caller)
+    if (era === 'legacy') addSubscriptions(sdk, server, kernel, caller)
+    extend?.(server, connected)
+    return server
+  }
+}
+
+/** Whether the client shows forms to its user. */
+function canAsk(server: McpServer, { mcpReq }: ServerContext): boolean {
+  const envelope = mcpReq.envelope as { readonly [key: string]: unknown } | undefined
+  const told = envelope?.['io.modelcontextprotocol/clientCapabilities'] as ClientCapabilities | undefined
+  const elicitation = (told ?? server.server.getClientCapabilities())?.elicitation
+  return elicitation !== undefined && (elicitation.form !== undefined || elicitation.url === undefined)
+}
+
+function addProcesses(
+  { server: { ResourceTemplate } }: ServerSdk,
+  server: McpServer,
+  kernel: Kernel,
+  caller: Caller,
+): void {
+  if (!caller.scopes.has('runs') && !caller.scopes.has('admin')) return
+  const view = viewOf(kernel, caller)
+  const asJson = (uri: URL, value: unknown) => ({
+    contents: [{ uri: uri.href, mimeType: JSON_TYPE, text: JSON.stringify(value) }],
+  })
+  server.registerResource(
+    'processes',
+    'polity://processes',
+    { title: 'Processes', description: 'Processes that run, and those that ended lately', mimeType: JSON_TYPE },
+    (uri) => asJson(uri, view.ps()),
+  )
+  const own = (rest: string): InstanceType<typeof ResourceTemplate> =>
+    new ResourceTemplate(`polity://processes/{pid}${rest}`, { list: undefined })
+  server.registerResource(
+    'process',
+    own(''),
+    { title: 'A process', description: 'One process, with its usage', mimeType: JSON_TYPE },
+    (uri, { pid }) => asJson(uri, view.info(Number(pid))),
+  )
+  server.registerResource(
+    'trace',
+    own('/trace'),
+    { title: 'A trace', description: 'Every system call of a process, as it is journaled', mimeType: JSON_TYPE },
+    async (uri, { pid }) => asJson(uri, (await view.events(Number(pid))).slice(-TRACE_EVENTS_MAX)),
+  )
+}
+
+/**
+ * Notices of changes, for clients of the earlier era: at most one a resource in NOTICE_MS, and only of what the caller may
+ * see. The later era has one bus for all clients, on which a notice would tell the others who is at work.
+ */
+function addSubscriptions({ server: sdk }: ServerSdk, { server }: McpServer, kernel: Kernel, caller: Caller): void {
+  const subscribed = new Set<string>()
+  const changed = new Set<string>()
+  let timer: NodeJS.Timeout | undefined
+  let stop: (() => void) | undefined
+
+  function hear({ type, pid }: RunEvent): void {
+    const list = type === 'process-start' || type === 'process-end' ? ['polity://processes'] : []
+    for (const uri of [...list, `polity://processes/${pid}`, `polity://processes/${pid}/trace`])
+      if (subscribed.has(uri)) changed.add(uri)
+    if (changed.size > 0) timer ??= setTimeout(tell, NOTICE_MS).unref()
+  }
+
+  function tell(): void {
+    timer = undefined
+    for (const uri of changed) void server.sendResourceUpdated({ uri }).catch(() => {})
+    changed.clear()
+  }
+
+  server.registerCapabilities({ resources: { subscribe: true } })
+  server.setRequestHandler('resources/subscribe', ({ params: { uri } }) => {
+    if (subscribed.size >= SUBSCRIBED_MAX)
+      throw new sdk.ProtocolError(
+        sdk.ProtocolErrorCode.InvalidParams,
+        `a session subscribes to at most ${SUBSCRIBED_MAX} resources`,
+      )
+    subscribed.add(uri)
+    stop ??= viewOf(kernel, caller).watch(hear, { text: false })
+    return {}
+  })
+  server.setRequestHandler('resources/unsubscribe', ({ params: { uri } }) => {
+    subscribed.delete(uri)
+    return {}
+  })
+  // oxlint-disable-next-line unicorn/prefer-add-event-listener -- the SDK has fields where others have events
+  server.onclose = () => {
+    clearTimeout(timer)
+    stop?.()
+  }
+}
+
+/** A schema that is shown and checks nothing: the kernel checks, where the law can see it. */
+function passThrough(schema: { readonly [key: string]: Json | undefined }): ToolSchema<unknown> & {
+  readonly '~standard': { readonly jsonSchema: NonNullable<ToolSchema<unknown>['~standard']['jsonSchema']> }
+} {
+  const describe = (): Record<string, unknown> => ({ ...schema })
+  return {
+    '~standard': {
+      version: 1,
+      vendor: 'polity',
+      validate: (value) => ({ value }),
+      jsonSchema: { input: describe, output: describe },
+    },
+  }
+}

@@ -1,0 +1,133 @@
+/**
+ * The kernel as an MCP server, at `/mcp`: Streamable HTTP of both eras, 2026-07-28 (no sessions) and 2025-11-25 and before
+ * (with sessions).
+ *
+ *     const doors = [mcpDoor({ kernel, tools, programs: [clerk] })]
+ *
+ * What is offered: the given tools, `remember`, `recall` and `forget`, each program as `run_<name>` with its progress, and
+ * the caller's processes and traces as resources. Each call is a process of the caller. A call that the law asks about is
+ * shown to the client's user where the caller holds the scope `approvals`; else the question waits in the inbox alone.
+ *
+ * Invariants
+ *   MD1. No tool is reached but through the gate, as the caller.
+ *   MD2. The law sees the calls of one session as one run; where there are no sessions, those of one key, or of one name
+ *        that the client gives them with the header `x-polity-run`.
+ *
+ * Needs the packages @modelcontextprotocol/server and @modelcontextprotocol/node, loaded with the first request.
+ */
+import { PolityError } from '../../kernel/errors.ts'
+import type { Kernel } from '../../kernel/kernel.ts'
+import type { Json } from '../../kernel/types.ts'
+import type { Door, Exchange } from '../route.ts'
+import { statusTable } from '../status.ts'
+import type { Connected, Extend } from './client-server.ts'
+import { createClientServers } from './client-server.ts'
+import type { OffersOptions } from './offers.ts'
+import { CLIENT, offersOf } from './offers.ts'
+import type { ServerSdk } from './sdk.ts'
+import { loadServerSdk } from './sdk.ts'
+import type { Sessions } from './sessions.ts'
+import { createSessions } from './sessions.ts'
+import type { ClientStanding } from './standing.ts'
+import { createStanding } from './standing.ts'
+
+export interface McpDoorOptions extends OffersOptions {
+  readonly kernel: Kernel
+  /** Adds prompts, resources or tools of its own to the server of each client; they do not go through the kernel. */
+  readonly extend?: Extend
+}
+
+/** What is made with the first request. */
+interface Parts {
+  readonly sdk: ServerSdk
+  readonly sessions: Sessions
+  readonly modern: ReturnType<ServerSdk['server']['createMcpHandler']>
+}
+
+/** Named runs and keys whose standing is remembered; beyond, new ones are refused: forgetting one would forget what it has done. */
+const STANDINGS_MAX = 10_000
+const RUN_CHARS_MAX = 200
+
+export function mcpDoor({ kernel, extend, ...given }: McpDoorOptions): Door {
+  const offers = offersOf(given)
+  endOrphans(kernel)
+  const standings = new Map<string, ClientStanding>()
+  let parts: Promise<Parts> | undefined
+
+  async function load(): Promise<Parts> {
+    const sdk = await loadServerSdk()
+    const serverOf = createClientServers(sdk, { kernel, offers, extend })
+    return {
+      sdk,
+      sessions: createSessions(sdk, (caller) => serverOf({ caller, standing: createStanding(kernel), era: 'legacy' })),
+      modern: sdk.server.createMcpHandler(({ authInfo }) => serverOf(authInfo?.extra as unknown as Connected), {
+        legacy: 'reject',
+      }),
+    }
+  }
+
+  async function handle(exchange: Exchange): Promise<void> {
+    const { request, response, caller, method } = exchange
+    const body = method === 'POST' ? await exchange.json() : undefined
+    const { sdk, sessions, modern } = await (parts ??= load())
+    let thrown: unknown
+    const answer = sdk.node.toNodeHandler({
+      async fetch(asked) {
+        try {
+          if (await sdk.server.isLegacyRequest(asked, body))
+            return await sessions.answer(asked, body, caller, (done) => response.once('close', done))
+          const connected: Connected = { caller, standing: standingOf(exchange), era: 'modern' }
+          const extra = connected as unknown as Record<string, unknown>
+          return await modern.fetch(asked, {
+            parsedBody: body,
+            authInfo: { token: '', clientId: caller.principal, scopes: [...caller.scopes], extra },
+          })
+        } catch (error) {
+          const isOurs = PolityError.isInstance(error)
+          if (!isOurs) thrown = error
+          const told = isOurs ? error : new PolityError('PROGRAM_FAILED', 'the server failed; its owner can see why')
+          const status = statusTable[told.code]
+          return Response.json(errorBody(told, status), { status })
+        }
+      },
+    })
+    await answer(request, response, body)
+    // Answered; its owner is told.
+    if (thrown !== undefined) throw thrown
+  }
+
+  function standingOf({ caller: { principal, key }, headers }: Exchange): ClientStanding {
+    const run = String(headers['x-polity-run'] ?? '')
+    if (run.length > RUN_CHARS_MAX)
+      throw new PolityError('INVALID_ARGUMENT', `x-polity-run takes at most ${RUN_CHARS_MAX} characters`)
+    const name = JSON.stringify([principal, key, run])
+    let standing = standings.get(name)
+    if (standing === undefined) {
+      if (standings.size >= STANDINGS_MAX)
+        throw new PolityError(
+          'LIMIT_EXCEEDED',
+          `the server remembers ${STANDINGS_MAX} runs, its limit; go on with a known one`,
+        )
+      standings.set(name, (standing = createStanding(kernel)))
+    }
+    return standing
+  }
+
+  return {
+    routes: (['GET', 'POST', 'DELETE'] as const).map((method) => ({ method, path: '/mcp', scope: 'runs', handle })),
+    errorBody,
+  }
+}
+
+/** Calls that a crash interrupted: their clients are gone, and nobody else can go on with them. */
+export function endOrphans(kernel: Kernel): void {
+  for (const { pid, program, state } of kernel.ps())
+    if (program === CLIENT && state === 'stopped') kernel.kill(pid, 'its client is gone')
+}
+
+/** An error before anything of MCP was understood, in JSON-RPC's form. */
+function errorBody({ code, message }: PolityError, status: number): Json {
+  return { jsonrpc: '2.0', id: null, error: { code: status === 400 ? -32_700 : -32_000, message, data: { code } } }
+}
+
+export type { Extend }

@@ -1,0 +1,194 @@
+/**
+ * What the kernel offers over MCP: its tools, the notes of the caller, and its programs, each as a tool with a schema.
+ *
+ *     const offers = offersOf({ tools, programs })
+ *     const run = offer.start(kernel, input, { principal: 'ada' })
+ *
+ * Each call is a process of the caller, so it stands under the law and the budgets like anybody else's.
+ *
+ * Invariants
+ *   OF1. What a client sends to a tool is never its user's own words: such a process has no input, and no value of a call
+ *        has the origin `request`. What is given to a program is its input, as with any run.
+ *   OF2. No two offers have one name.
+ */
+import { z } from 'zod'
+import { PolityError } from '../../kernel/errors.ts'
+import type { Kernel, Run } from '../../kernel/kernel.ts'
+import { defineProgram } from '../../kernel/program.ts'
+import { describeTool } from '../../kernel/tools.ts'
+import type { Json, NoteInput, Program, RunOptions, Sys, Tool, ToolSchema } from '../../kernel/types.ts'
+import type { Scope } from '../route.ts'
+
+type Schema = { readonly [key: string]: Json | undefined }
+
+/** A tool as a client sees it, and how a call of it begins. */
+export interface Offer {
+  readonly name: string
+  readonly description: string
+  readonly inputSchema: Schema
+  /** Of the structured content of its results. */
+  readonly outputSchema?: Schema
+  readonly annotations: { readonly [hint: string]: boolean }
+  /** What the caller has to hold. */
+  readonly scope: Scope
+  start(kernel: Kernel, input: Json, options: RunOptions): Run
+}
+
+/** A program that clients may run, as the tool `run_<name>`. */
+export interface OfferedProgram {
+  readonly program: Program
+  readonly description?: string
+  /** Of its input: an object. @default `{ input }`, and the program is given what stands there */
+  readonly inputSchema?: ToolSchema<unknown>
+}
+
+export interface OffersOptions {
+  /** Those that are offered; the kernel need not hold them. @default none */
+  readonly tools?: readonly Tool[]
+  /** @default none */
+  readonly programs?: readonly (Program | OfferedProgram)[]
+}
+
+/** The program of calls that clients make. */
+export const CLIENT = 'mcp-client'
+
+/** Throws `CONFIG_INVALID`. */
+export function offersOf({ tools = [], programs = [] }: OffersOptions): readonly Offer[] {
+  const offers = [...tools.map(toolOffer), ...noteOffers, ...programs.map(programOffer)]
+  const names = new Set<string>()
+  for (const { name } of offers) {
+    if (!NAME.test(name))
+      throw wrong(`MCP takes names of 1 to 128 letters, digits, "_", "-", "." or "/", not ${JSON.stringify(name)}`)
+    if (names.has(name)) throw wrong(`two tools would be offered over MCP as ${name}; give one of them another name`)
+    names.add(name)
+  }
+  return offers
+}
+
+const NAME = /^[A-Za-z0-9_.\-/]{1,128}$/
+
+function toolOffer(tool: Tool): Offer {
+  const { name, description, inputSchema } = describeTool(tool)
+  const outputSchema = tool.outputSchema?.['~standard'].jsonSchema?.output({ target: 'draft-2020-12' }) as
+    | Schema
+    | undefined
+  const { effect = 'once', outbound } = tool
+  return {
+    name,
+    description,
+    inputSchema: { type: 'object', ...inputSchema },
+    // Structured content is an object.
+    ...(outputSchema?.['type'] === 'object' ? { outputSchema } : {}),
+    annotations: {
+      readOnlyHint: effect === 'read',
+      idempotentHint: effect !== 'once',
+      ...(outbound === undefined ? {} : { openWorldHint: outbound }),
+    },
+    scope: 'runs',
+    start: (kernel, input, options) =>
+      byClient(kernel, (sys) => sys.call(name, input), { ...options, tools: [name] }, [tool]),
+  }
+}
+
+function programOffer(given: Program | OfferedProgram): Offer {
+  const { program, description, inputSchema } = ('program' in given ? given : { program: given }) as OfferedProgram
+  const shape = inputSchema?.['~standard']
+  if (shape !== undefined && shape.jsonSchema === undefined)
+    throw wrong(`the input schema of program ${program.name} cannot describe itself as JSON Schema`)
+  return {
+    name: `run_${program.name}`,
+    description: description ?? `Runs the program ${program.name} to its end and returns its output.`,
+    inputSchema: (shape?.jsonSchema?.input({ target: 'draft-2020-12' }) as Schema | undefined) ?? inputDefault,
+    annotations: { readOnlyHint: false },
+    scope: 'runs',
+    start(kernel, input, options) {
+      if (shape === undefined) return kernel.spawn(program, (input as { readonly input?: Json }).input, options) as Run
+      const checked = shape.validate(input)
+      if (checked instanceof Promise || checked.issues !== undefined)
+        throw new PolityError(
+          'INVALID_ARGUMENT',
+          `run_${program.name}: ${checked instanceof Promise ? 'its schema checks asynchronously' : checked.issues.map(({ message }) => message).join('; ')}`,
+        )
+      return kernel.spawn(program, checked.value as Json, options) as Run
+    },
+  }
+}
+
+const inputDefault: Schema = {
+  type: 'object',
+  properties: { input: { description: 'What the program is given: text, or JSON' } },
+}
+
+const text = z.string().min(1)
+const noteOffers: readonly Offer[] = [
+  noteOffer(
+    'remember',
+    'Keeps a note for later.',
+    z.object({
+      text: text.describe('What is to be remembered'),
+      tags: z.array(text).optional(),
+      source: text.optional().describe('Where it was learned: a path, a URL'),
+    }),
+    { readOnlyHint: false, idempotentHint: false, openWorldHint: false },
+    async (sys, note) => ({ id: await sys.remember(note as NoteInput) }),
+  ),
+  noteOffer(
+    'recall',
+    'Finds notes by what they say.',
+    z.object({
+      query: text,
+      limit: z.number().int().min(1).max(100).optional(),
+      tag: text.optional().describe('Only notes with this tag'),
+    }),
+    { readOnlyHint: true, openWorldHint: false },
+    async (sys, { query, ...options }) => ({
+      notes: (await sys.recall(query, options as { limit?: number; tag?: string })) as unknown as Json,
+    }),
+  ),
+  noteOffer(
+    'forget',
+    'Removes a note.',
+    z.object({ id: text.describe('As `remember` or `recall` gave it') }),
+    { readOnlyHint: false, idempotentHint: false, destructiveHint: true, openWorldHint: false },
+    async (sys, { id }) => {
+      await sys.forget(id)
+      return { id }
+    },
+  ),
+]
+
+function noteOffer<Input>(
+  name: string,
+  description: string,
+  schema: z.ZodType<Input>,
+  annotations: Offer['annotations'],
+  run: (sys: Sys, input: Input) => Promise<Json>,
+): Offer {
+  return {
+    name,
+    description,
+    inputSchema: z.toJSONSchema(schema, { io: 'input' }) as Schema,
+    annotations,
+    scope: 'memory',
+    start(kernel, given, options) {
+      const { data, error } = schema.safeParse(given)
+      if (error !== undefined)
+        throw new PolityError('INVALID_ARGUMENT', `${name}: ${z.prettifyError(error).replaceAll('\n', ' ')}`)
+      return byClient(kernel, (sys) => run(sys, data), { ...options, tools: [] })
+    },
+  }
+}
+
+/** A process that makes one call. What it is to do is not its input (OF1), so it cannot be resumed: its client is gone then, too. */
+function byClient(
+  kernel: Kernel,
+  run: (sys: Sys) => Promise<Json>,
+  options: RunOptions,
+  tools: readonly Tool[] = [],
+): Run {
+  return kernel.spawn(defineProgram<null, Json>(CLIENT, run, { tools }), null, options)
+}
+
+function wrong(message: string): PolityError {
+  return new PolityError('CONFIG_INVALID', message)
+}

@@ -1,0 +1,168 @@
+/**
+ * Sessions of clients of the earlier era (up to 2025-11-25) over HTTP: each has a server of its own, which can ask the client
+ * and send it notices, and remembers what it sent so that a client whose stream broke can go on.
+ *
+ *     const sessions = createSessions(sdk, (caller) => serverFor(caller))
+ *     const response = await sessions.answer(request, body, caller, (done) => response.once('close', done))
+ *
+ * Invariants
+ *   SE1. A session is its caller's alone: to anybody else it does not exist.
+ *   SE2. A session that nothing uses ends after IDLE_MS; a principal has at most PER_PRINCIPAL_MAX, of which the one that
+ *        was idle longest makes room.
+ *   SE3. What is kept for going on is bounded by EVENTS_MAX and EVENT_BYTES_MAX in each session; older is forgotten.
+ */
+import type { EventStore, JSONRPCMessage, McpServer } from '@modelcontextprotocol/server'
+import { randomBytes } from 'node:crypto'
+import { PolityError } from '../../kernel/errors.ts'
+import type { Json } from '../../kernel/types.ts'
+import type { Caller } from '../route.ts'
+import type { ServerSdk } from './sdk.ts'
+
+export interface Sessions {
+  answer(request: Request, body: Json | undefined, caller: Caller, use: Use): Promise<Response>
+}
+
+/** Told what to call when the answer has gone out, or its client is gone. */
+type Use = (done: () => void) => void
+
+interface Session {
+  readonly principal: string
+  readonly key: string | null
+  readonly transport: InstanceType<ServerSdk['server']['WebStandardStreamableHTTPServerTransport']>
+  readonly server: McpServer
+  /** Requests and streams that are open. */
+  openCount: number
+  idle: NodeJS.Timeout | undefined
+}
+
+/** As long as the longest pause of a person at work, ms. */
+const IDLE_MS = 1_800_000
+/** A hundred clients of one principal, and some that forgot to say goodbye. */
+const PER_PRINCIPAL_MAX = 128
+const SESSIONS_MAX = 4_096
+const EVENTS_MAX = 256
+const EVENT_BYTES_MAX = 2_097_152
+/** Pause after which a client whose stream was closed comes again, ms. */
+const RETRY_MS = 1_000
+
+export function createSessions({ server: sdk }: ServerSdk, serverFor: (caller: Caller) => McpServer): Sessions {
+  const sessions = new Map<string, Session>()
+
+  async function answer(request: Request, body: Json | undefined, caller: Caller, use: Use): Promise<Response> {
+    const id = request.headers.get('mcp-session-id')
+    if (id === null)
+      return sdk.isInitializeRequest(body)
+        ? begin(request, body, caller, use)
+        : refusal(400, 'a request without a session begins with initialize')
+    const session = sessions.get(id)
+    if (session === undefined || session.principal !== caller.principal || session.key !== caller.key)
+      return refusal(404, 'there is no such session; begin another with initialize')
+    touch(id, session, use)
+    return session.transport.handleRequest(request, { parsedBody: body })
+  }
+
+  async function begin(request: Request, body: Json | undefined, caller: Caller, use: Use): Promise<Response> {
+    makeRoom(caller)
+    const server = serverFor(caller)
+    const transport = new sdk.WebStandardStreamableHTTPServerTransport({
+      sessionIdGenerator: () => randomBytes(18).toString('base64url'),
+      eventStore: createEventStore(),
+      retryInterval: RETRY_MS,
+      onsessioninitialized(id) {
+        const session: Session = {
+          principal: caller.principal,
+          key: caller.key,
+          transport,
+          server,
+          openCount: 0,
+          idle: undefined,
+        }
+        sessions.set(id, session)
+        touch(id, session, use)
+      },
+      onsessionclosed: (id) => end(id),
+    })
+    await server.connect(transport)
+    const response = await transport.handleRequest(request, { parsedBody: body })
+    // What was refused has no session.
+    if (transport.sessionId === undefined || !sessions.has(transport.sessionId)) await server.close()
+    return response
+  }
+
+  /** It is used, and so the youngest; idle from when its last answer has gone out. */
+  function touch(id: string, session: Session, use: Use): void {
+    sessions.delete(id)
+    sessions.set(id, session)
+    clearTimeout(session.idle)
+    session.openCount++
+    use(() => {
+      session.openCount--
+      if (session.openCount > 0 || !sessions.has(id)) return
+      clearTimeout(session.idle)
+      session.idle = setTimeout(() => end(id), IDLE_MS).unref()
+    })
+  }
+
+  function end(id: string): void {
+    const session = sessions.get(id)
+    if (session === undefined) return
+    sessions.delete(id)
+    clearTimeout(session.idle)
+    void session.server.close().catch(() => {})
+  }
+
+  function makeRoom({ principal }: Caller): void {
+    const own = [...sessions].filter(([, session]) => session.principal === principal)
+    const isFull = own.length >= PER_PRINCIPAL_MAX
+    if (!isFull && sessions.size < SESSIONS_MAX) return
+    const [oldest] = own.find(([, { openCount }]) => openCount === 0) ?? []
+    if (oldest === undefined)
+      throw new PolityError(
+        'LIMIT_EXCEEDED',
+        isFull
+          ? `${own.length} MCP sessions of ${principal} are in use, its limit`
+          : `${sessions.size} MCP sessions are open, the limit`,
+      )
+    end(oldest)
+  }
+
+  return { answer }
+}
+
+function refusal(status: number, message: string): Response {
+  return Response.json(
+    { jsonrpc: '2.0', id: null, error: { code: status === 404 ? -32_001 : -32_000, message } },
+    { status },
+  )
+}
+
+function createEventStore(): EventStore {
+  const events = new Map<
+    string,
+    { readonly stream: string; readonly message: JSONRPCMessage; readonly bytes: number }
+  >()
+  let count = 0
+  let bytes = 0
+  return {
+    async storeEvent(stream, message) {
+      const id = String(++count)
+      const size = JSON.stringify(message).length
+      events.set(id, { stream, message, bytes: size })
+      bytes += size
+      for (const [oldest, { bytes: freed }] of events) {
+        if (events.size <= EVENTS_MAX && bytes <= EVENT_BYTES_MAX) break
+        events.delete(oldest)
+        bytes -= freed
+      }
+      return id
+    },
+    getStreamIdForEventId: async (id) => events.get(id)?.stream,
+    async replayEventsAfter(last, { send }) {
+      const stream = events.get(last)?.stream
+      if (stream === undefined) throw new Error(`event ${last} is no longer kept`)
+      for (const [id, event] of events)
+        if (event.stream === stream && Number(id) > Number(last)) await send(id, event.message)
+      return stream
+    },
+  }
+}

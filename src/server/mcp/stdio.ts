@@ -1,0 +1,45 @@
+/**
+ * The kernel as an MCP server over stdin and stdout: one client, who started this process.
+ *
+ *     await serveMcpStdio({ kernel, tools, programs, caller }, signal)     // until stdin ends or the signal aborts
+ *
+ * Nothing else may write to stdout meanwhile.
+ */
+import { fieldOf, warn } from '../../kernel/errors.ts'
+import type { Caller } from '../route.ts'
+import { createClientServers } from './client-server.ts'
+import type { McpDoorOptions } from './door.ts'
+import { endOrphans } from './door.ts'
+import { offersOf } from './offers.ts'
+import { loadServerSdk } from './sdk.ts'
+import { createStanding } from './standing.ts'
+
+export interface McpStdioOptions extends McpDoorOptions {
+  readonly caller: Caller
+}
+
+export async function serveMcpStdio(
+  { kernel, extend, caller, ...given }: McpStdioOptions,
+  signal: AbortSignal,
+): Promise<void> {
+  const offers = offersOf(given)
+  endOrphans(kernel)
+  const sdk = await loadServerSdk()
+  const { serveStdio } = await import('@modelcontextprotocol/server/stdio')
+  const serverOf = createClientServers(sdk, { kernel, offers, extend })
+  const standing = createStanding(kernel)
+  const ended = new Promise<void>((resolve) => {
+    if (signal.aborted) resolve()
+    signal.addEventListener('abort', () => resolve(), { once: true })
+    process.stdin.once('end', resolve)
+    process.stdin.once('close', resolve)
+  })
+  const served = serveStdio(({ era }) => serverOf({ caller, standing, era }), {
+    onerror: (error) => {
+      // A client that goes away is no fault.
+      if (fieldOf(error, 'code') !== 'EPIPE') warn('MCP over stdio', error)
+    },
+  })
+  await ended
+  await served.close()
+}

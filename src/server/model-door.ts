@@ -1,0 +1,346 @@
+/**
+ * The way of foreign agents to a model: each request becomes a process of the caller, so it waits its turn, draws on the
+ * budgets, stands under the law and is journaled like anybody else's; the tools that the client will execute itself are
+ * let through by the law one by one before the client hears of them.
+ *
+ *     const models = createModelDoor(kernel)
+ *     const { generation, toolCalls, denied } = await models.generate({ caller, model, messages, tools }, { signal, onText })
+ *
+ * Used by every door that speaks a model's language: OpenAI's (openai/), AIOS's (aios/), the AI SDK's (ai.ts).
+ *
+ * Invariants
+ *   MD1. A client hears of no tool call that the law did not let through. Where none of an answer's calls was, the model is
+ *        told why and asked again, DENIED_ROUNDS_MAX times.
+ *   MD2. What the user asked for, as the law sees it, is the text of the user messages: what tools gave is nobody's wish.
+ *   MD3. Who goes away stops costing: the process is killed, and its model call with it.
+ */
+import type { LanguageModelV4ToolResultPart } from '@ai-sdk/provider'
+import type { ErrorData } from '../kernel/errors.ts'
+import { PolityError, messageOf, toErrorData } from '../kernel/errors.ts'
+import type { Kernel, Run } from '../kernel/kernel.ts'
+import { defineTool } from '../kernel/tools.ts'
+import type {
+  Budget,
+  CallUsage,
+  Generation,
+  GenerateRequest,
+  Json,
+  Message,
+  Pid,
+  Program,
+  RunOptions,
+  Sys,
+  Tool,
+  ToolCall,
+  ToolDescription,
+} from '../kernel/types.ts'
+
+/** Who asks: the part of a `Caller` that a model door needs. */
+export interface Asker {
+  readonly principal: string
+  /** Account that the request draws on; the id of an API key. @default none */
+  readonly key?: string | null
+  /** The highest priority that it may ask for, and that of who asks for none. @default any, and the kernel's */
+  readonly priority?: number
+}
+
+/** What the law has to know of a tool that clients execute. */
+export type ForeignTool = Pick<Tool, 'labels' | 'outbound' | 'control'>
+
+export interface ModelDoorOptions {
+  /** By the name of the tool. @default nothing is known of it */
+  readonly tools?: { readonly [name: string]: ForeignTool }
+}
+
+export interface ModelRequest {
+  readonly caller: Asker
+  /** Name of a core, or a chain of them. @default the kernel's */
+  readonly model?: string | readonly string[]
+  readonly messages: readonly Message[]
+  /** Tools that the client executes. @default none */
+  readonly tools?: readonly ToolDescription[]
+  readonly settings?: Omit<GenerateRequest, 'model' | 'instructions' | 'prompt' | 'messages' | 'tools' | 'deadlineMs'>
+  /**
+   * Requests of one run follow each other: they go one after another, and each stands before the law where the last one
+   * ended. The names are the principal's own; they are remembered until the door is made anew. @default a run of its own
+   */
+  readonly run?: string
+  readonly priority?: number
+  readonly deadlineMs?: number
+  /** Ceilings of this request alone. */
+  readonly budget?: Budget
+}
+
+/** A call of a client's tool that the client does not hear of, and why. */
+export interface DeniedCall {
+  readonly call: ToolCall
+  readonly error: ErrorData
+}
+
+export interface ModelReply {
+  readonly pid: Pid
+  /** The last answer; its text is all that was said, and its usage all that was used. */
+  readonly generation: Generation
+  /** Calls of the client's tools that the law let through. */
+  readonly toolCalls: readonly ToolCall[]
+  readonly denied: readonly DeniedCall[]
+}
+
+export interface Embedded {
+  readonly vectors: readonly (readonly number[])[]
+  readonly inputTokens: number
+  readonly model: string
+}
+
+export interface ModelDoor {
+  /** Names of the cores. */
+  readonly models: readonly string[]
+  /** Name of the model that embeds; null where there is none. */
+  readonly embedder: string | null
+  /** Throws a `PolityError`. */
+  generate(request: ModelRequest, listener?: Listener): Promise<ModelReply>
+  embed(
+    request: { readonly caller: Asker; readonly model?: string; readonly texts: readonly string[] },
+    listener?: Pick<Listener, 'signal'>,
+  ): Promise<Embedded>
+}
+
+/** Name of the programs that serve requests. */
+export const GATEWAY = 'gateway'
+
+/** Answers of which no call was let through, after each of which the model is asked again. */
+const DENIED_ROUNDS_MAX = 2
+/** Runs that are remembered; beyond, new ones are refused: forgetting one would forget what it has done. */
+const RUNS_MAX = 100_000
+
+export function createModelDoor(kernel: Kernel, { tools: known = {} }: ModelDoorOptions = {}): ModelDoor {
+  /** By principal and name: the last process of a run, and when it will have ended. */
+  const runs = new Map<string, { last: Pid | undefined; end: Promise<unknown> }>()
+  // Their clients went with the server that served them.
+  for (const { pid, program, state } of kernel.ps())
+    if (program === GATEWAY && state === 'stopped') kernel.kill(pid, 'its client is gone')
+
+  async function generate(request: ModelRequest, { signal, onText }: Listener = {}): Promise<ModelReply> {
+    const reply: { said?: Said } = {}
+    const program: Program<Json, null> = {
+      name: GATEWAY,
+      version: '1',
+      tools: (request.tools ?? []).map((tool) => foreign(tool, known[tool.name])),
+      ownToolsOnly: true,
+      model: undefined,
+      async run(sys) {
+        reply.said = await serve(sys, request)
+        return null
+      },
+    }
+    const labels = labelsOf(request.messages, known)
+    const pid = await inOrder(request, signal, async (after, begun) => {
+      const run = kernel.spawn(
+        program,
+        { asked: wordsOf(request.messages) },
+        {
+          ...optionsOf(request),
+          ...(labels.length === 0 ? {} : { labels }),
+          ...(after === undefined ? {} : { after }),
+        },
+      )
+      begun(run.pid)
+      await ended(run, signal, onText)
+      return run.pid
+    })
+    return { ...(reply.said as Said), pid }
+  }
+
+  /** What a run has done is known once it has ended: who comes next waits for that. */
+  async function inOrder(
+    { run, caller }: ModelRequest,
+    signal: AbortSignal | undefined,
+    serveAfter: (after: Pid | undefined, begun: (pid: Pid) => void) => Promise<Pid>,
+  ): Promise<Pid> {
+    if (run === undefined) return serveAfter(undefined, () => {})
+    const key = JSON.stringify([caller.principal, run])
+    let line = runs.get(key)
+    if (line === undefined) {
+      if (runs.size >= RUNS_MAX)
+        throw new PolityError(
+          'LIMIT_EXCEEDED',
+          `the server remembers ${RUNS_MAX} runs, its limit; go on with a known one`,
+        )
+      runs.set(key, (line = { last: undefined, end: Promise.resolve() }))
+    }
+    const mine = line
+    const served = mine.end.then(() => {
+      if (signal?.aborted === true) throw new PolityError('KILLED', 'the client went away before its turn')
+      return serveAfter(mine.last, (pid) => (mine.last = pid))
+    })
+    mine.end = served.catch(() => {})
+    return served
+  }
+
+  return {
+    get models() {
+      return kernel.cores.map(({ id }) => id)
+    },
+    embedder: kernel.embedder,
+    generate,
+    async embed({ caller, model, texts }, { signal } = {}) {
+      let vectors: Embedded['vectors'] = []
+      const program: Program<null, null> = {
+        name: GATEWAY,
+        version: '1',
+        tools: [],
+        ownToolsOnly: true,
+        model: undefined,
+        async run(sys) {
+          vectors = await sys.embed(texts, model === undefined ? {} : { model })
+          return null
+        },
+      }
+      const run = kernel.spawn(program, null, optionsOf({ caller }))
+      await ended(run, signal, undefined)
+      return { vectors, inputTokens: run.usage.inputTokens, model: kernel.embedder as string }
+    },
+  }
+}
+
+interface Listener {
+  /** Aborted: the client went away, and the process is killed. */
+  readonly signal?: AbortSignal
+  /** Hears the text as it comes. */
+  readonly onText?: (delta: string) => void
+}
+
+type Said = Omit<ModelReply, 'pid'>
+
+/** The program of one request: answers until there is something that the client may hear. */
+async function serve(sys: Sys, { model, messages, tools = [], settings, deadlineMs }: ModelRequest): Promise<Said> {
+  const denied: DeniedCall[] = []
+  const conversation = [...messages]
+  let text = ''
+  let usage: CallUsage | undefined
+  for (let round = 0; ; round++) {
+    const answer = await sys.generate({
+      ...settings,
+      ...(model === undefined ? {} : { model }),
+      messages: conversation,
+      tools: tools.map(({ name }) => name),
+      ...(deadlineMs === undefined ? {} : { deadlineMs }),
+    })
+    text += answer.text
+    usage = usage === undefined ? answer.usage : sumOf(usage, answer.usage)
+    const toolCalls: ToolCall[] = []
+    const errors: DeniedCall[] = []
+    // One after another: whether one may be made can depend on those before it.
+    for (const call of answer.toolCalls) {
+      try {
+        await sys.call(call.name, call.input)
+        toolCalls.push(call)
+      } catch (error) {
+        errors.push({ call, error: toErrorData(error) })
+      }
+    }
+    denied.push(...errors)
+    if (errors.length === 0 || toolCalls.length > 0 || round === DENIED_ROUNDS_MAX)
+      return { generation: { ...answer, text, usage }, toolCalls, denied }
+    conversation.push(answer.message, { role: 'tool', content: errors.map(resultOf) })
+  }
+}
+
+/** What the model is told of a call that was not let through. */
+function resultOf({ call, error }: DeniedCall): LanguageModelV4ToolResultPart {
+  return {
+    type: 'tool-result',
+    toolCallId: call.id,
+    toolName: call.name,
+    output: { type: 'error-text', value: `${error.code}: ${error.message}` },
+  }
+}
+
+function sumOf(a: CallUsage, b: CallUsage): CallUsage {
+  return {
+    inputTokens: a.inputTokens + b.inputTokens,
+    cachedTokens: a.cachedTokens + b.cachedTokens,
+    outputTokens: a.outputTokens + b.outputTokens,
+    usd: a.usd + b.usd,
+    estimated: a.estimated || b.estimated,
+  }
+}
+
+/** Resolves when the process has ended and all its text was heard; rejects with its error. */
+async function ended(run: Run<null>, signal: AbortSignal | undefined, onText: Listener['onText']): Promise<void> {
+  const stop = (): void => run.kill('its client went away')
+  if (signal?.aborted === true) stop()
+  signal?.addEventListener('abort', stop, { once: true })
+  const heard = onText === undefined ? undefined : hear(run, onText)
+  try {
+    await Promise.all([run.result, heard])
+  } catch (error) {
+    // Nobody hears it any more; where the process has ended, this does nothing.
+    run.kill('its client could not be told')
+    throw error
+  } finally {
+    signal?.removeEventListener('abort', stop)
+  }
+}
+
+async function hear(run: Run<null>, onText: (delta: string) => void): Promise<void> {
+  for await (const event of run.events) if (event.type === 'text-delta') onText(event.delta)
+}
+
+function optionsOf({
+  caller: { principal, key, priority: highest },
+  priority: asked = highest,
+  budget,
+}: Pick<ModelRequest, 'caller' | 'priority' | 'budget'>): RunOptions {
+  const priority = asked === undefined ? undefined : Math.min(asked, highest ?? Infinity)
+  return {
+    principal,
+    ...(typeof key === 'string' ? { account: key } : {}),
+    ...(priority === undefined ? {} : { priority }),
+    ...(budget === undefined ? {} : { budget }),
+  }
+}
+
+/** A tool whose calls are let through here and made by the client. Its arguments are the client's to check. */
+function foreign({ name, description, inputSchema }: ToolDescription, known: ForeignTool = {}): Tool {
+  const schema = (): Record<string, unknown> => ({ ...inputSchema })
+  try {
+    return defineTool({
+      ...known,
+      name,
+      description,
+      effect: 'read',
+      inputSchema: {
+        '~standard': {
+          version: 1,
+          vendor: 'polity',
+          validate: (value) => ({ value }),
+          jsonSchema: { input: schema, output: schema },
+        },
+      },
+      execute: () => null,
+    })
+  } catch (error) {
+    throw new PolityError('INVALID_ARGUMENT', messageOf(error), { cause: error })
+  }
+}
+
+/** The words of the user. */
+function wordsOf(messages: readonly Message[]): string[] {
+  return messages.flatMap(({ role, content }) => {
+    if (role !== 'user') return []
+    if (typeof content === 'string') return [content]
+    return content.flatMap((part) => (part.type === 'text' ? [part.text] : []))
+  })
+}
+
+/** Labels of what the tools gave whose results stand in the conversation. */
+function labelsOf(messages: readonly Message[], known: NonNullable<ModelDoorOptions['tools']>): string[] {
+  const labels = new Set<string>()
+  for (const { role, content } of messages) {
+    if (role !== 'tool' || typeof content === 'string') continue
+    for (const part of content)
+      if (part.type === 'tool-result') for (const label of known[part.toolName]?.labels ?? []) labels.add(label)
+  }
+  return [...labels]
+}

@@ -1,0 +1,116 @@
+/**
+ * Bodies of requests: checked by zod schemas, whose faults become errors in OpenAI's form.
+ *
+ *     const body = parseBody(chatBody, await exchange.json())
+ *
+ * Invariants
+ *   OB1. Nothing that a client asks for is passed over in silence: a field is read, or refused, or one of those that
+ *        change nothing of the answer (`harmless`, listed in docs/server-openai.md).
+ */
+import { z } from 'zod'
+import type { PolityError } from '../../kernel/errors.ts'
+import type { Json } from '../../kernel/types.ts'
+import { badField } from './errors.ts'
+
+/** The body, as the schema reads it. Throws `INVALID_ARGUMENT` with the path of the first fault. */
+export function parseBody<Schema extends z.ZodType>(schema: Schema, body: Json): z.output<Schema> {
+  const read = schema.safeParse(body)
+  if (read.success) return read.data
+  throw fault(read.error.issues[0] as Issue, body, [])
+}
+
+/** An item that stands at `path` of the body. */
+export function parseAt<Schema extends z.ZodType>(schema: Schema, value: unknown, path: string): z.output<Schema> {
+  const read = schema.safeParse(value)
+  if (read.success) return read.data
+  throw fault(read.error.issues[0] as Issue, value as Json, [path])
+}
+
+type Issue = z.core.$ZodIssue
+
+function fault(issue: Issue, body: Json, before: readonly PropertyKey[]): PolityError {
+  const deepest = issue.code === 'invalid_union' ? deepestOf(issue) : undefined
+  const at = [...before, ...issue.path]
+  if (deepest !== undefined) return fault(deepest, valueAt(body, issue.path), at)
+  if (issue.code === 'unrecognized_keys') {
+    const param = pathOf([...at, issue.keys[0] as string])
+    return badField(param, `Unknown parameter: '${param}'.`, 'unknown_parameter')
+  }
+  const param = pathOf(at)
+  if (issue.code === 'custom' && typeof issue.params?.['code'] === 'string')
+    return badField(param, `'${param}' ${issue.message}`, issue.params['code'])
+  if (at.length === 0) return badField(null, 'The body must be a JSON object.', 'invalid_type')
+  if (valueAt(body, issue.path) === undefined)
+    return badField(param, `Missing required parameter: '${param}'.`, 'missing_required_parameter')
+  return badField(
+    param,
+    `Invalid '${param}': ${issue.message}.`,
+    issue.code === 'invalid_type' ? 'invalid_type' : 'invalid_value',
+  )
+}
+
+/** Of the ways in which a value is none of a union, the one that came the furthest: that is what its writer meant. */
+function deepestOf(issue: z.core.$ZodIssueInvalidUnion): Issue | undefined {
+  let deepest: Issue | undefined
+  for (const [first] of issue.errors) {
+    if (first === undefined || first.path.length === 0) continue
+    if (deepest === undefined || first.path.length > deepest.path.length) deepest = first
+  }
+  return deepest
+}
+
+function valueAt(body: Json, path: readonly PropertyKey[]): Json {
+  let value: unknown = body
+  for (const key of path) value = (value as { readonly [key: PropertyKey]: unknown } | null | undefined)?.[key]
+  return value as Json
+}
+
+function pathOf(path: readonly PropertyKey[]): string {
+  let text = ''
+  for (const key of path) text += typeof key === 'number' ? `[${key}]` : text === '' ? String(key) : `.${String(key)}`
+  return text
+}
+
+// ------------------------------------------------------------------------------------------------------------- fields
+
+/** A field that changes nothing of the answer. */
+export const harmless = z.unknown().optional()
+
+/** A field that the gateway does not support; `nothing` are values by which nothing is asked for. */
+export function unsupported(what: string, ...nothing: readonly Json[]) {
+  const nothings = new Set(nothing.map((one) => JSON.stringify(one)))
+  return z
+    .unknown()
+    .optional()
+    .refine((value) => value === undefined || value === null || nothings.has(JSON.stringify(value)), {
+      error: what === '' ? 'is not supported by this server.' : `is not supported by this server: ${what}.`,
+      params: { code: 'unsupported_parameter' },
+    })
+}
+
+/** An object that is passed on as it is. */
+export const anyObject = z.record(z.string(), z.unknown()) as unknown as z.ZodType<{
+  readonly [key: string]: Json | undefined
+}>
+
+/** Fields that both of OpenAI's ways to ask a model share. */
+export const sharedFields = {
+  model: z.string().min(1).nullish(),
+  temperature: z.number().min(0).max(2).nullish(),
+  top_p: z.number().min(0).max(1).nullish(),
+  stream: z.boolean().nullish(),
+  parallel_tool_calls: z.boolean().nullish(),
+  top_logprobs: unsupported('no model here tells its probabilities', 0),
+  moderation: unsupported('what is asked and answered is not moderated'),
+  // Of these nothing depends here.
+  metadata: z.record(z.string(), z.string()).nullish(),
+  user: z.string().nullish(),
+  safety_identifier: harmless,
+  prompt_cache_key: harmless,
+  prompt_cache_options: harmless,
+  prompt_cache_retention: harmless,
+  service_tier: harmless,
+} as const
+
+/** Names as OpenAI allows them. */
+export const toolName = z.string().regex(/^[\w-]{1,64}$/, 'expected 1 to 64 letters, digits, _ or -')

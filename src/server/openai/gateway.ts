@@ -1,0 +1,53 @@
+/** What the routes of the gateway share: the model door, the time, and ids for answers. */
+import type { Clock } from '../../kernel/clock.ts'
+import { randomAt } from '../../kernel/clock.ts'
+import type { ModelDoor, ModelReply, ModelRequest } from '../model-door.ts'
+import type { Exchange } from '../route.ts'
+import { checkFinished } from './chat-reply.ts'
+
+export interface Gateway {
+  readonly models: ModelDoor
+  readonly clock: Clock
+  /** 24 hexadecimal digits, another each time. Ids open nothing: what is kept is looked up for a principal. */
+  id(): string
+  /** Seconds since 1970. */
+  seconds(): number
+}
+
+export function createGateway(models: ModelDoor, clock: Clock): Gateway {
+  let drawn = 0
+  const draw = (): string =>
+    Math.floor(randomAt(clock.seed, ID_STREAM, drawn++) * 2 ** 48)
+      .toString(16)
+      .padStart(12, '0')
+  return { models, clock, id: () => draw() + draw(), seconds: () => Math.floor(clock.now() / 1_000) }
+}
+
+/** Stream of `randomAt` that makes ids (the letters `oaid`). */
+const ID_STREAM = 0x6f61_6964
+
+/** Asks for several answers at once; all stop where the client goes away, one fails, or `onText` throws. Throws a `PolityError`. */
+export async function answersTo(
+  { models }: Gateway,
+  { signal, caller }: Exchange,
+  requests: readonly Omit<ModelRequest, 'caller'>[],
+  onText?: (choice: number, delta: string) => void,
+): Promise<readonly ModelReply[]> {
+  const failed = new AbortController()
+  const until = requests.length === 1 ? signal : AbortSignal.any([signal, failed.signal])
+  try {
+    return await Promise.all(
+      requests.map(async (request, choice) => {
+        const reply = await models.generate(
+          { ...request, caller },
+          { signal: until, ...(onText === undefined ? {} : { onText: (delta) => onText(choice, delta) }) },
+        )
+        checkFinished(reply)
+        return reply
+      }),
+    )
+  } catch (error) {
+    failed.abort(error)
+    throw error
+  }
+}

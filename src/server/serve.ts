@@ -1,0 +1,115 @@
+/**
+ * A kernel as a service: the doors on one port, behind the keys of its store.
+ *
+ *     const served = await serve({ kernel, doors: doorsOf({ kernel, programs }), store: 'polity.db', port: 7070 })
+ *     console.log(served.url)
+ *     await served.close()               // the kernel stays open: it is its owner's
+ *
+ * Invariants
+ *   SE1. Beyond this machine nothing is served without a key.
+ *   SE2. The budget of a key binds before the first request that the key lets in.
+ */
+import type { AuditEntry } from '../kernel/audit.ts'
+import type { Clock } from '../kernel/clock.ts'
+import { realClock } from '../kernel/clock.ts'
+import { PolityError } from '../kernel/errors.ts'
+import type { Kernel } from '../kernel/kernel.ts'
+import type { Program, Tool } from '../kernel/types.ts'
+import type { Law } from '../policy/law.ts'
+import { a2aDoor } from './a2a/door.ts'
+import { aguiDoor } from './agui.ts'
+import { aiosDoor, aiosPrograms } from './aios/door.ts'
+import { apiDoor } from './api/door.ts'
+import { memoryPrograms } from './api/memory.ts'
+import { isLoopback } from './guards.ts'
+import type { Server, ServerOptions } from './http.ts'
+import { startServer } from './http.ts'
+import type { KeyEntry } from './keys.ts'
+import { openKeys } from './keys.ts'
+import { mcpDoor } from './mcp/door.ts'
+import { metricsDoor } from './metrics.ts'
+import { createModelDoor } from './model-door.ts'
+import { openaiDoor } from './openai/door.ts'
+import type { Door } from './route.ts'
+import { webDoor, webFolder } from './web-door.ts'
+
+export interface ServeOptions extends Omit<ServerOptions, 'authenticate'> {
+  readonly kernel: Kernel
+  /** Path of the store beside which the keys lie. */
+  readonly store: string
+}
+
+/** Serves until it is closed. Throws `CONFIG_INVALID`. */
+export async function serve({ kernel, store, doors, ...options }: ServeOptions): Promise<Server> {
+  const clock: Clock = options.clock ?? realClock()
+  const keys = openKeys(store, {
+    clock,
+    // A name that is not this machine's own is one by which others come, through a proxy.
+    isPrivate: [options.host ?? '127.0.0.1', ...(options.allowHosts ?? [])].every(isLoopback),
+    onKeys: (entries) => openAccounts(kernel, entries),
+  })
+  return startServer({ ...options, clock, doors: [healthDoor(kernel), ...doors], authenticate: keys.authenticate })
+}
+
+/** What doors are made of. */
+export interface DoorsOptions {
+  readonly kernel: Kernel
+  /** Those that clients may run by name. */
+  readonly programs: readonly Program[]
+  /** The tools that the kernel was given. @default none */
+  readonly tools?: readonly Tool[]
+  /** The law that the kernel was given. @default none */
+  readonly law?: Law
+  /** Reads the audit of its store. @default there is none to be shown */
+  readonly audit?: () => Iterable<AuditEntry | undefined>
+}
+
+/** Programs that doors run by themselves: a kernel that is to be served is booted with them, and clients cannot name them. */
+export const doorPrograms: readonly Program[] = [...aiosPrograms, ...memoryPrograms]
+
+/** All doors there are. */
+export function doorsOf({ kernel, programs, tools = [], law, audit }: DoorsOptions): readonly Door[] {
+  const models = createModelDoor(kernel)
+  return [
+    openaiDoor({ models }),
+    apiDoor({
+      kernel,
+      programs,
+      tools,
+      ...(law === undefined ? {} : { law }),
+      ...(audit === undefined ? {} : { audit }),
+    }),
+    mcpDoor({ kernel, tools, programs }),
+    a2aDoor({ kernel, programs }),
+    aguiDoor({ kernel, programs }),
+    aiosDoor({ kernel, models, programs, prefix: '/aios' }),
+    metricsDoor({ kernel }),
+    webDoor({ folder: webFolder() }),
+  ]
+}
+
+function openAccounts(kernel: Kernel, entries: readonly KeyEntry[]): void {
+  for (const { id, budget } of entries) if (Object.keys(budget).length > 0) kernel.account(id, budget)
+}
+
+/** Whether the server is of use: 200, or 503 where its kernel has closed or its store has failed. Tells nothing else. */
+function healthDoor(kernel: Kernel): Door {
+  return {
+    routes: [
+      {
+        method: 'GET',
+        path: '/healthz',
+        scope: null,
+        async handle({ reply }) {
+          try {
+            // Waits until what was written is kept, and reads from the store: no process has the pid 0.
+            await kernel.events(0)
+          } catch (error) {
+            throw new PolityError('KERNEL_CLOSED', 'the kernel does not serve', { cause: error })
+          }
+          reply(200, { status: 'ok' })
+        },
+      },
+    ],
+  }
+}

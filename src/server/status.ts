@@ -1,0 +1,56 @@
+/**
+ * The HTTP status of each error of the table, and when a client may come again.
+ *
+ * Chosen with the retry rules of published clients in mind: OpenAI's and Anthropic's try 408, 409, 429 and 5xx again by
+ * themselves, unless `x-should-retry` says otherwise.
+ */
+import type { ErrorCode, PolityError } from '../kernel/errors.ts'
+
+/** Of nginx: the client, or somebody else, ended the request. No client hears it who did not end it. */
+const ENDED = 499
+
+/** HTTP status by code. */
+export const statusTable: { readonly [Code in ErrorCode]: number } = {
+  INVALID_ARGUMENT: 400,
+  TOO_LARGE: 413,
+  NO_SUCH_PROCESS: 404,
+  NO_SUCH_PROGRAM: 404,
+  NO_SUCH_TOOL: 404,
+  NO_SUCH_MODEL: 404,
+  NO_SUCH_FILE: 404,
+  NO_SUCH_NOTE: 404,
+  NO_SUCH_SNAPSHOT: 404,
+  ACCESS_DENIED: 403,
+  // Not 429: that says "later", and clients come again; a budget that is spent stays spent.
+  BUDGET_EXCEEDED: 402,
+  LIMIT_EXCEEDED: 429,
+  MAILBOX_FULL: 429,
+  OVERLOADED: 503,
+  DRIVER_FAILED: 502,
+  DRIVER_INVALID: 502,
+  DRIVER_TIMEOUT: 504,
+  DRIVER_UNAVAILABLE: 503,
+  TOOL_FAILED: 502,
+  TOOL_INVALID: 502,
+  TOOL_TIMEOUT: 504,
+  IN_DOUBT: 409,
+  NO_ANSWER: 504,
+  // Not 408: the client was not too slow.
+  TIMEOUT: 504,
+  KILLED: ENDED,
+  PARENT_ENDED: ENDED,
+  PROGRAM_FAILED: 500,
+  REPLAY_MISMATCH: 409,
+  STORE_LOCKED: 503,
+  STORE_FAILED: 503,
+  STORE_INVALID: 500,
+  KERNEL_CLOSED: 503,
+  CONFIG_INVALID: 500,
+}
+
+/** Seconds after which a client may come again; undefined where no time would help, or nobody knows. */
+export function retryAfterSeconds({ code }: PolityError, status: number): number | undefined {
+  // An open breaker lets one call try after limits.breakerOpenMs, 10 s.
+  if (code === 'DRIVER_UNAVAILABLE') return 10
+  return status === 429 || status === 503 ? 1 : undefined
+}

@@ -1,0 +1,183 @@
+/**
+ * What a caller sees of a kernel, and what it may do there: the processes of its own principal, or all of them for `admin`.
+ *
+ *     const view = viewOf(kernel, caller, programs)
+ *     view.spawn('clerk', 'Pay the invoices.', { budget: { usd: 0.5 } })
+ *     view.info(17)                       // throws NO_SUCH_PROCESS, also where 17 is somebody else's
+ *
+ * Doors ask a view and never the kernel for a process, an event or a question.
+ *
+ * Invariants
+ *   VI1. What belongs to another principal is as if it were not there: the same error, with the same words.
+ *   VI2. What is spawned belongs to its caller: its principal, the account of its key, no higher priority than the key's.
+ *   VI3. Only a program that is served runs. The kernel knows more by name: each function that a run spawned, and what the
+ *        gateway made of each request; such a function holds what it was made with, which may be another's.
+ */
+import type { ForkOptions } from '../kernel/branches.ts'
+import { PolityError, invalid, messageOf, noSuchProcess } from '../kernel/errors.ts'
+import type { Kernel, ReplayReport, Run } from '../kernel/kernel.ts'
+import type {
+  JournalEvent,
+  Json,
+  Pid,
+  ProcessInfo,
+  Program,
+  Question,
+  RunEvent,
+  SpawnOptions,
+} from '../kernel/types.ts'
+import { GATEWAY } from './model-door.ts'
+import type { Caller } from './route.ts'
+
+export interface View {
+  /** The programs that may be spawned. */
+  readonly programs: readonly Program[]
+  /** The processes in the table that the caller may see; see `Kernel.ps`. */
+  ps(): readonly ProcessInfo[]
+  info(pid: Pid): ProcessInfo
+  run(pid: Pid): Run
+  /** Its part of the journal. */
+  events(pid: Pid): Promise<readonly JournalEvent[]>
+  /** Starts a program that is served by its name, or `name@version`. Throws `NO_SUCH_PROGRAM`, `INVALID_ARGUMENT`. */
+  spawn(program: string, input: Json | undefined, options?: SpawnOptions): Run
+  fork(pid: Pid, options?: ForkOptions): Promise<Run>
+  replay(pid: Pid): Promise<ReplayReport>
+  resume(pid: Pid): readonly Run[]
+  kill(pid: Pid, reason?: string): void
+  /** Sends as from outside. */
+  send(pid: Pid, body: Json): void
+  readonly questions: readonly Question[]
+  answer(id: number, text: string, value?: Json): void
+  /** Hears every event of what the caller may see. Returns a function that stops it. */
+  watch(hear: (event: RunEvent) => void, options?: { readonly text?: boolean }): () => void
+}
+
+/** `programs` are those that clients may run; without any, they can look at runs and start none. */
+export function viewOf(kernel: Kernel, caller: Caller, programs: readonly Program[] = []): View {
+  const seesAll = caller.scopes.has('admin')
+  const mine = ({ principal }: { readonly principal: string }): boolean => seesAll || principal === caller.principal
+
+  function info(pid: Pid): ProcessInfo {
+    if (!Number.isSafeInteger(pid) || pid < 1) throw noSuchProcess(pid)
+    const found = kernel.info(pid)
+    if (!mine(found)) throw noSuchProcess(pid)
+    return found
+  }
+
+  /** Throws unless the program of a process may be run again. */
+  function rerunnable(pid: Pid): ProcessInfo {
+    const found = info(pid)
+    const { program, version } = found
+    const isServed = programs.some((one) => one.name === program && one.version === version)
+    // Who sees everything learns nothing new from what a function holds; but a request of the gateway has no second run.
+    if (isServed || (seesAll && program !== GATEWAY)) return found
+    throw new PolityError(
+      'NO_SUCH_PROGRAM',
+      `process ${pid} runs ${program} ${version}, which is not a program that is served here`,
+    )
+  }
+
+  function questions(): readonly Question[] {
+    return seesAll ? kernel.questions : kernel.questions.filter(({ pid }) => isMine(pid))
+  }
+
+  function isMine(pid: Pid): boolean {
+    try {
+      return mine(kernel.info(pid))
+    } catch (error) {
+      if (PolityError.isInstance(error) && error.code === 'NO_SUCH_PROCESS') return false
+      throw error
+    }
+  }
+
+  return {
+    programs,
+    ps: () => kernel.ps().filter(mine),
+    info,
+    run(pid) {
+      info(pid)
+      return kernel.run(pid)
+    },
+    async events(pid) {
+      info(pid)
+      return kernel.events(pid)
+    },
+    spawn: (program, input, options = {}) =>
+      kernel.spawn(programNamed(programs, program) as Program<Json | undefined, Json>, input, {
+        ...checkKeys(options),
+        principal: caller.principal,
+        priority: priorityOf(caller, options.priority),
+        ...(caller.key === null ? {} : { account: caller.key }),
+      }),
+    async fork(pid, options = {}) {
+      const { priority } = rerunnable(pid)
+      return kernel.fork(pid, { ...options, priority: priorityOf(caller, options.priority ?? priority) })
+    },
+    async replay(pid) {
+      rerunnable(pid)
+      return kernel.replay(pid)
+    },
+    resume(pid) {
+      rerunnable(pid)
+      return kernel.resume(pid)
+    },
+    kill(pid, reason) {
+      info(pid)
+      kernel.kill(pid, reason)
+    },
+    send(pid, body) {
+      info(pid)
+      kernel.send(pid, body)
+    },
+    get questions() {
+      return questions()
+    },
+    answer(id, text, value) {
+      const own = questions()
+      if (!own.some((one) => one.id === id))
+        throw new PolityError(
+          'INVALID_ARGUMENT',
+          `no question ${messageOf(id).slice(0, 80)} waits; waiting: ${own.map((one) => one.id).join(', ') || 'none'}`,
+        )
+      kernel.answer(id, text, value)
+    },
+    watch(hear, options) {
+      if (seesAll) return kernel.watch(hear, options)
+      // Asked once for each process, and forgotten with its end.
+      const known = new Map<Pid, boolean>()
+      return kernel.watch((event) => {
+        let own = event.type === 'process-start' ? mine(event) : known.get(event.pid)
+        own ??= isMine(event.pid)
+        if (event.type === 'process-end') known.delete(event.pid)
+        else known.set(event.pid, own)
+        if (own) hear(event)
+      }, options)
+    },
+  }
+}
+
+/** The program itself, not its name: by that the kernel finds the one that was given last, by whomever. */
+function programNamed(programs: readonly Program[], name: unknown): Program {
+  const found = programs.findLast((one) => one.name === name || `${one.name}@${one.version}` === name)
+  if (found !== undefined) return found
+  throw new PolityError(
+    'NO_SUCH_PROGRAM',
+    `no program ${JSON.stringify(messageOf(name).slice(0, 200))} is served; there are ${programs.map((one) => one.name).join(', ') || 'none'}`,
+  )
+}
+
+/** What a client may say of its run; the rest is for doors. */
+function checkKeys(options: SpawnOptions): SpawnOptions {
+  for (const key of Object.keys(options))
+    if (!clientKeys.includes(key as keyof SpawnOptions)) throw invalid('spawn: options', clientKeys.join(', '), key)
+  return options
+}
+
+const clientKeys: readonly (keyof SpawnOptions)[] = ['budget', 'priority', 'tools', 'name', 'law']
+
+/** The priority of a run whose starter asks for one, or for none. Throws `INVALID_ARGUMENT`. */
+export function priorityOf({ priority: most }: Caller, asked: number | undefined): number {
+  if (asked !== undefined && !Number.isFinite(asked)) throw invalid('spawn: priority', 'a number', asked)
+  if (most === undefined) return asked ?? 0
+  return asked === undefined ? most : Math.min(asked, most)
+}

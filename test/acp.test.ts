@@ -1,0 +1,205 @@
+/** An editor and its agent: `polity acp` in a process of its own, and the client side of the official SDK. */
+import assert from 'node:assert/strict'
+import { spawn } from 'node:child_process'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join, resolve } from 'node:path'
+import { Readable, Writable } from 'node:stream'
+import { after, before, test } from 'node:test'
+import { setTimeout as pause } from 'node:timers/promises'
+import type { ClientContext, RequestPermissionRequest, SessionUpdate } from '@agentclientprotocol/sdk'
+import { PROTOCOL_VERSION, client, methods, ndJsonStream } from '@agentclientprotocol/sdk'
+import { within } from './world.ts'
+
+const bin = resolve(import.meta.dirname, '../bin/polity.js')
+const front = resolve(import.meta.dirname, '../src/index.ts')
+
+const agent = `
+import { defineProgram, defineTool } from ${JSON.stringify(front)}
+import { z } from ${JSON.stringify(import.meta.resolve('zod'))}
+const tools = [
+  defineTool({ name: 'pay', description: 'Pays.', inputSchema: z.object({ to: z.string() }), execute: ({ to }) => 'paid ' + to }),
+  defineTool({ name: 'peek', description: 'Looks.', effect: 'read', labels: ['private'], inputSchema: z.object({}), execute: () => ({ pin: 7 }) }),
+]
+export default defineProgram('clerk', async (sys, input) => {
+  console.log('this must not reach stdout')
+  if (input === 'hello') return 'Hello, ' + (await sys.ask('Who are you?', { choices: ['Ada', 'Bob'] }))
+  if (input === 'sleep') await sys.sleep(3_600_000)
+  if (input === 'peek') return sys.call('peek', {})
+  if (input.startsWith('What')) return (await sys.generate(input)).text
+  if (input === 'fail') throw new Error('out of order')
+  const paid = []
+  for (const to of input.split(' ')) paid.push(await sys.call('pay', { to }).catch((error) => error.code))
+  return paid.join(', ')
+}, { tools })
+`
+const law = {
+  rules: [
+    { id: 'secret', effect: 'deny', tool: 'pay', seen: ['private'] },
+    { id: 'ada', effect: 'allow', tool: 'pay', args: { to: { const: 'ada' } } },
+    { id: 'others', effect: 'ask', tool: 'pay', reason: 'not Ada' },
+    { id: 'peek', effect: 'allow', tool: 'peek' },
+  ],
+}
+
+let folder = ''
+/** Of all tests: a start costs more than the work. The last one closes it. */
+let editor: Editor
+/** Who is asked for permissions. */
+let person: Person = () => undefined
+before(async () => {
+  folder = mkdtempSync(join(tmpdir(), 'polity-acp-'))
+  writeFileSync(join(folder, 'agent.ts'), agent)
+  writeFileSync(join(folder, 'law.json'), JSON.stringify(law))
+  editor = await open()
+})
+after(async () => {
+  await editor.close()
+  rmSync(folder, { recursive: true, force: true })
+})
+
+interface Editor {
+  readonly agent: ClientContext
+  readonly err: () => string
+  /** A new session. */
+  session(): Promise<string>
+  /** Why the turn ended, what was said in it, and its other updates. */
+  prompt(sessionId: string, text: string): Promise<{ stop: string; said: string; updates: readonly SessionUpdate[] }>
+  /** Ends its stdin. Returns the exit code. */
+  close(): Promise<number | null>
+}
+
+/** What the person says to a permission; undefined closes the dialog. */
+type Person = (asked: RequestPermissionRequest) => string | undefined
+
+async function open(): Promise<Editor> {
+  const child = spawn(process.execPath, [bin, 'acp', 'agent.ts', '--law', 'law.json', '--quiet'], { cwd: folder })
+  let err = ''
+  child.stderr.on('data', (chunk: Buffer) => (err += chunk.toString()))
+  const ended = new Promise<number | null>((done) => void child.once('exit', done))
+  const updates = new Map<string, SessionUpdate[]>()
+  const stream = ndJsonStream(
+    Writable.toWeb(child.stdin) as WritableStream<Uint8Array>,
+    Readable.toWeb(child.stdout) as unknown as ReadableStream<Uint8Array>,
+  )
+  const connection = client({ name: 'editor' })
+    .onRequest(methods.client.session.requestPermission, ({ params }) => {
+      const optionId = person(params)
+      return { outcome: optionId === undefined ? { outcome: 'cancelled' } : { outcome: 'selected', optionId } }
+    })
+    .onNotification(methods.client.session.update, ({ params: { sessionId, update } }) => {
+      updates.get(sessionId)?.push(update)
+    })
+    .connect(stream)
+  const told = await within(
+    10_000,
+    connection.agent.request(methods.agent.initialize, { protocolVersion: PROTOCOL_VERSION, clientCapabilities: {} }),
+    `initialize (${err})`,
+  )
+  assert.equal(told.protocolVersion, PROTOCOL_VERSION)
+  assert.equal(told.agentInfo?.name, 'clerk')
+  return {
+    agent: connection.agent,
+    err: () => err,
+    async session() {
+      const { sessionId } = await connection.agent.request(methods.agent.session.new, { cwd: folder, mcpServers: [] })
+      return sessionId
+    },
+    async prompt(sessionId, text) {
+      const mine: SessionUpdate[] = []
+      updates.set(sessionId, mine)
+      const request = connection.agent.request(methods.agent.session.prompt, {
+        sessionId,
+        prompt: [{ type: 'text', text }],
+      })
+      const { stopReason } = await within(10_000, request, `prompt ${text}`)
+      const said = mine.map((one) =>
+        one.sessionUpdate === 'agent_message_chunk' && one.content.type === 'text' ? one.content.text : '',
+      )
+      return {
+        stop: stopReason,
+        said: said.join(''),
+        updates: mine.filter(({ sessionUpdate }) => sessionUpdate !== 'agent_message_chunk'),
+      }
+    },
+    close() {
+      child.stdin.end()
+      return within(10_000, ended, 'the agent')
+    },
+  }
+}
+
+test('a prompt is a run: its text, its tool calls with their ends, its questions, its failure', async () => {
+  const { session, prompt } = editor
+  const id = await session()
+  const paid = await prompt(id, 'ada')
+  assert.deepEqual([paid.stop, paid.said], ['end_turn', 'paid ada'])
+  const [begun, ended] = paid.updates
+  assert.ok(begun?.sessionUpdate === 'tool_call' && ended?.sessionUpdate === 'tool_call_update')
+  assert.deepEqual([begun.title, begun.status, begun.rawInput], ['pay', 'in_progress', { to: 'ada' }])
+  assert.deepEqual([ended.toolCallId, ended.status, ended.rawOutput], [begun.toolCallId, 'completed', 'paid ada'])
+  const { said } = await prompt(id, 'What is a pid?')
+  assert.match(said, /^I found nothing[^\n]*$/, 'what was said is not said again at the end')
+  assert.equal(said.split('I found').length, 2)
+  assert.deepEqual(await prompt(id, 'hello'), { stop: 'end_turn', said: 'Who are you? (Ada, Bob)', updates: [] })
+  assert.equal((await prompt(id, 'Ada')).said, 'Hello, Ada')
+  assert.match((await prompt(id, 'fail')).said, /^failed: PROGRAM_FAILED: out of order/)
+  await assert.rejects(prompt('nowhere', 'ada'), /Invalid params/)
+  const image = [{ type: 'image', data: '', mimeType: 'image/png' }] as const
+  await assert.rejects(
+    editor.agent.request(methods.agent.session.prompt, { sessionId: id, prompt: [...image] }),
+    /takes text and links, not image/,
+  )
+})
+
+test('what the law asks is asked of the person in the editor, who allows the call that was shown and no other', async () => {
+  const asked: RequestPermissionRequest[] = []
+  person = (request) => {
+    asked.push(request)
+    const { input } = request.toolCall.rawInput as { input: { to: string } }
+    return input.to === 'bob' ? 'allow' : input.to === 'eve' ? 'deny' : undefined
+  }
+  const { said, updates } = await editor.prompt(await editor.session(), 'bob eve mallory ada')
+  assert.equal(said, 'paid bob, ACCESS_DENIED, ACCESS_DENIED, paid ada')
+  assert.deepEqual(
+    asked.map(({ toolCall }) => toolCall.rawInput),
+    ['bob', 'eve', 'mallory'].map((to) => ({ tool: 'pay', input: { to } })),
+  )
+  const begun = updates.filter((one) => one.sessionUpdate === 'tool_call')
+  assert.deepEqual(
+    asked.map(({ toolCall }) => toolCall.toolCallId),
+    begun.slice(0, 3).map(({ toolCallId }) => toolCallId),
+    'the permission is for the call that is shown',
+  )
+})
+
+test('the runs of a session follow each other before the law; those of another session do not', async () => {
+  const { session, prompt } = editor
+  const [one, other] = [await session(), await session()]
+  assert.equal((await prompt(one, 'ada')).said, 'paid ada')
+  assert.match((await prompt(one, 'peek')).said, /"pin": 7/)
+  assert.equal((await prompt(one, 'ada')).said, 'ACCESS_DENIED')
+  assert.equal((await prompt(other, 'ada')).said, 'paid ada')
+})
+
+test('a cancelled prompt kills its run; a closed editor stops it, so that it can be resumed', async () => {
+  const { session, prompt, agent: asked, err, close } = editor
+  const id = await session()
+  const cancelled = prompt(id, 'sleep')
+  await pause(100)
+  await assert.rejects(prompt(id, 'ada'), /answers a prompt already/)
+  await asked.notify(methods.agent.session.cancel, { sessionId: id })
+  assert.equal((await cancelled).stop, 'cancelled')
+  assert.equal((await prompt(id, 'ada')).said, 'paid ada', 'the session goes on')
+  void prompt(id, 'sleep').catch(() => {})
+  await pause(100)
+  assert.match(err(), /this must not reach stdout/)
+  assert.equal(await close(), 0)
+  const ps = spawn(process.execPath, [bin, 'ps', '--all', '--json'], { cwd: folder })
+  let out = ''
+  for await (const chunk of ps.stdout) out += String(chunk)
+  const { processes } = JSON.parse(out) as { readonly processes: readonly { readonly state: string }[] }
+  const states = processes.map(({ state }) => state)
+  assert.equal(states.filter((state) => state === 'killed').length, 1)
+  assert.equal(states.filter((state) => state === 'stopped').length, 1)
+})

@@ -1,0 +1,754 @@
+/**
+ * MCP both ways: outside servers as tools under the law, real processes over stdio and real HTTP, well-behaved and not;
+ * and the kernel as a server, with the official client and the official conformance suite.
+ */
+import { Client, StreamableHTTPClientTransport } from '@modelcontextprotocol/client'
+import type { CallToolResult } from '@modelcontextprotocol/client'
+import { StdioClientTransport } from '@modelcontextprotocol/client/stdio'
+import assert from 'node:assert/strict'
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, describe, test } from 'node:test'
+import { setTimeout as pause } from 'node:timers/promises'
+import { z } from 'zod'
+import type { Mcp, McpOptions } from '../src/drivers/mcp.ts'
+import { openMcp } from '../src/drivers/mcp.ts'
+import { pinsOf } from '../src/drivers/tool-pins.ts'
+import { boot, defineProgram, defineTool } from '../src/index.ts'
+import type { Json, Kernel, KernelOptions, Law, Tool } from '../src/index.ts'
+import type { Server } from '../src/server/http.ts'
+import { startServer } from '../src/server/http.ts'
+import type { McpDoorOptions } from '../src/server/mcp/door.ts'
+import { mcpDoor } from '../src/server/mcp/door.ts'
+import type { Caller, Scope } from '../src/server/route.ts'
+import { testClient, testServer } from './conformance/mcp.ts'
+import { codeOf, endOf, within } from './world.ts'
+
+const folder = mkdtempSync(join(tmpdir(), 'polity-mcp-'))
+const raw = join(import.meta.dirname, 'mcp', 'raw-server.ts')
+const modern = join(import.meta.dirname, 'mcp', 'modern-server.ts')
+let files = 0
+
+/** A server of raw-server.ts, and the file that it writes to. */
+function server(mode: string): { readonly command: string; readonly args: string[]; readonly file: string } {
+  const file = join(folder, `${mode}-${files++}.jsonl`)
+  return { command: process.execPath, args: [raw, mode, file], file }
+}
+
+type Note = { readonly [key: string]: unknown }
+const notes = (file: string): Note[] =>
+  existsSync(file)
+    ? readFileSync(file, 'utf8')
+        .split('\n')
+        .filter((line) => line !== '')
+        .map((line) => JSON.parse(line) as Note)
+    : []
+const callsIn = (file: string): Note[] => notes(file).filter(({ call }) => call !== undefined)
+
+/** Whether it runs. One that has ended and whose parent has not looked yet does not. */
+const isAlive = (pid: unknown): boolean => {
+  try {
+    process.kill(Number(pid), 0)
+    return !existsSync('/proc') || !/^\d+ \(.*\) Z/.test(readFileSync(`/proc/${Number(pid)}/stat`, 'utf8'))
+  } catch {
+    return false
+  }
+}
+
+const gone = async (pid: unknown): Promise<void> => {
+  while (isAlive(pid)) await pause(5)
+}
+
+const opened: { close(): Promise<void> }[] = []
+after(async () => {
+  await Promise.all(opened.map((one) => one.close()))
+  rmSync(folder, { recursive: true, force: true })
+})
+
+async function open(options: McpOptions, law?: Law): Promise<{ mcp: Mcp; kernel: Kernel }> {
+  const mcp = await openMcp(options)
+  const kernel = await boot({ tools: mcp.tools, ...(law === undefined ? {} : { law }) })
+  opened.push(kernel, mcp)
+  return { mcp, kernel }
+}
+
+/** The well-behaved one, for tests that do it no harm. */
+const good = server('good')
+const shared = (({ file: _, ...raw }) =>
+  once(() => open({ servers: { raw }, onProgress: (event) => heard.push(event) })))(good)
+const heard: unknown[] = []
+
+function once<T>(make: () => T): () => T {
+  let made: { readonly value: T } | undefined
+  return () => (made ??= { value: make() }).value
+}
+
+const call = (kernel: Kernel, tool: string, input: Json = {}): Promise<Json> =>
+  kernel.spawn((sys) => sys.call(tool, input), null).result
+
+// Most of their time they wait for processes to start.
+describe('outside servers as tools', { concurrency: 4 }, () => {
+  test('a tool of a server of the earlier era is called through the kernel, with its key', async () => {
+    const { mcp, kernel } = await shared()
+    assert.deepEqual(
+      mcp.tools.map(({ name }) => name),
+      ['echo', 'sum', 'picture', 'fail', 'slow', 'act', 'lie'].map((name) => `raw/${name}`),
+    )
+    assert.equal(await call(kernel, 'raw/echo', { text: 'hello' }), 'hello')
+    assert.deepEqual(await call(kernel, 'raw/sum', { a: 2, b: 3 }), { sum: 5 })
+    assert.deepEqual(await call(kernel, 'raw/picture'), {
+      content: [{ type: 'image', data: 'AAAA', mimeType: 'image/png' }],
+    })
+    const keys = callsIn(good.file).flatMap(({ call: tool, key }) =>
+      tool === 'echo' || tool === 'picture' ? [key] : [],
+    )
+    assert.equal(new Set(keys).size, 2)
+    assert.match(String(keys[0]), /^\d+-\d+$/)
+  })
+
+  test('a server of the later era is spoken to in that era', async () => {
+    const { kernel } = await open({ servers: { one: { command: process.execPath, args: [modern] } } })
+    assert.equal(await call(kernel, 'one/era'), 'modern')
+  })
+
+  test('a server that ends when it is asked what it does not know is asked again as its era wants', async () => {
+    const { file: _, ...raw } = server('fragile')
+    const { kernel } = await open({ servers: { raw } })
+    assert.equal(await call(kernel, 'raw/echo', { text: 'still here' }), 'still here')
+  })
+
+  test('arguments are checked before the server hears of them, and results before the program does', async () => {
+    const { kernel } = await shared()
+    for (const input of [{}, { a: 1 }, { a: 1, b: '2' }, { a: 1, b: 2, c: 3 }])
+      assert.equal(codeOf(await endOf(call(kernel, 'raw/sum', input))), 'INVALID_ARGUMENT', JSON.stringify(input))
+    const isWrong = ({ call: tool, given }: Note): boolean =>
+      tool === 'sum' && JSON.stringify(Object.keys(given as object)) !== '["a","b"]'
+    assert.ok(!callsIn(good.file).some((one) => isWrong(one) || (one['given'] as Note)['b'] === '2'))
+    assert.equal(codeOf(await endOf(call(kernel, 'raw/sum', { a: 1e308, b: 1e308 }))), 'TOOL_INVALID')
+    const failed = await endOf(call(kernel, 'raw/fail'))
+    assert.equal(codeOf(failed), 'TOOL_FAILED')
+    assert.match(JSON.stringify(failed), /no such page/)
+    assert.match(JSON.stringify(await endOf(call(kernel, 'raw/lie'))), /TOOL_FAILED.*lie takes something else/)
+  })
+
+  test('progress is told, and who is killed cancels the call at the server', async () => {
+    const { kernel } = await shared()
+    const run = kernel.spawn((sys) => sys.call('raw/slow', {}), null)
+    while (heard.length === 0) await pause(5)
+    assert.deepEqual(heard, [{ progress: 1, total: 2, tool: 'raw/slow', pid: run.pid }])
+    run.kill()
+    while (!notes(good.file).some(({ cancelled }) => cancelled === true)) await pause(5)
+  })
+
+  test('a server that hangs costs its call its time and nothing else', async () => {
+    const { file: _, ...raw } = server('hang')
+    const { kernel } = await open({ servers: { raw: { ...raw, defaults: { timeoutMs: 60 } } } })
+    assert.equal(codeOf(await endOf(call(kernel, 'raw/act'))), 'TOOL_TIMEOUT')
+    assert.equal(await kernel.spawn(async () => 'alive', null).result, 'alive')
+  })
+
+  test('a server that dies under a call is started again: a read is repeated, what happens once is not', async () => {
+    const once = server('die')
+    const read = server('die')
+    const of = ({ file: _, ...rest }: typeof once) => rest
+    const { kernel } = await open({
+      servers: { once: of(once), read: { ...of(read), defaults: { effect: 'read' } } },
+    })
+    assert.equal(await call(kernel, 'read/act'), 'done')
+    const [first, second] = callsIn(read.file)
+    assert.equal(first?.['key'], second?.['key'])
+    const end = await endOf(call(kernel, 'once/act'))
+    assert.match(JSON.stringify(end), /TOOL_FAILED.*whether it was done is not known/)
+    assert.equal(callsIn(once.file).length, 1)
+    assert.equal(await call(kernel, 'once/act'), 'done')
+  })
+
+  for (const mode of ['flood', 'endless', 'garbage'] as const) {
+    test(`a server that answers with ${mode} is cut off or refused, and the kernel goes on`, async () => {
+      const { file: _, ...raw } = server(mode)
+      const { kernel } = await open({ servers: { raw: { ...raw, defaults: { timeoutMs: 4_000 } } } })
+      const others = kernel.spawn(async (sys) => {
+        for (let i = 0; i < 10; i++) await sys.sleep(1)
+        return 'alive'
+      }, null)
+      const end = await within(5_000, endOf(call(kernel, 'raw/act')), 'the call')
+      assert.equal(codeOf(end), mode === 'garbage' ? 'TOOL_INVALID' : 'TOOL_FAILED', JSON.stringify(end))
+      assert.equal(await others.result, 'alive')
+    })
+  }
+
+  test('a tool whose manifest changed is refused, the others are not, and the model never sees the new one', async () => {
+    const { file, ...raw } = server('rug')
+    const { mcp, kernel } = await open({ servers: { raw } })
+    assert.equal(await call(kernel, 'raw/echo', { text: 'one' }), 'one')
+    while (mcp.changed.length === 0) await endOf(call(kernel, 'raw/sum', { a: 1, b: 2 }))
+    assert.deepEqual(mcp.changed, ['raw/echo'])
+    assert.match(JSON.stringify(await endOf(call(kernel, 'raw/echo', { text: 'two' }))), /CONFIG_INVALID.*raw/)
+    assert.equal(callsIn(file).filter((one) => one['call'] === 'echo').length, 1)
+    const seen = await kernel.spawn(async (sys) => sys.tools.find(({ name }) => name === 'raw/echo')?.description, null)
+      .result
+    assert.equal(seen, 'Says it again.')
+  })
+
+  test('with pins, a server that shows other tools than somebody had seen is not opened', async () => {
+    const { file: _, ...raw } = server('good')
+    const pins = pinsOf((await shared()).mcp.tools)
+    await (await openMcp({ servers: { raw }, pins })).close()
+    const { 'raw/echo': echo, ...rest } = pins
+    assert.ok(echo)
+    await assert.rejects(openMcp({ servers: { raw }, pins: rest }), /raw\/echo has no pin/)
+    await assert.rejects(
+      openMcp({ servers: { raw }, pins: { ...rest, 'raw/echo': pins['raw/act'] as string } }),
+      /raw\/echo is not what was pinned/,
+    )
+  })
+
+  test('no server takes the place of another: two names are one only where the configuration says so, and then it is refused', async () => {
+    const { file: _, ...twice } = server('twice')
+    await assert.rejects(openMcp({ servers: { twice } }), /two tools named "echo"/)
+    const { server: far } = await serve()
+    const one = { url: `${far.url}/mcp`, headers: { 'x-caller': 'ada runs' } }
+    await assert.rejects(
+      openMcp({ servers: { a: one, b: one }, tools: { 'a/act': { as: 'act' }, 'b/act': { as: 'act' } } }),
+      /b\/act and a\/act would both be called act/,
+    )
+    await assert.rejects(openMcp({ servers: { 'a/b': one } }), /a server is named/)
+    await assert.rejects(openMcp({ servers: { one }, tools: { 'one/akt': { hidden: true } } }), /"one\/akt", which no/)
+    const { kernel } = await open({ servers: { a: one, b: one }, tools: { 'b/act': { as: 'do' } } })
+    assert.equal(await call(kernel, 'a/act', { what: 'one' }), 'did one')
+    assert.equal(await call(kernel, 'do', { what: 'other' }), 'did other')
+  })
+
+  test('odd tools are left out, and a schema cannot stop the machine or stand for another', async () => {
+    const { file, ...raw } = server('odd')
+    const { mcp, kernel } = await open({ servers: { raw } })
+    assert.deepEqual(
+      mcp.leftOut.map(({ tool }) => tool),
+      ['raw/with space', 'raw/long'],
+    )
+    const trapped = within(2_000, endOf(call(kernel, 'raw/trap', { text: `${'a'.repeat(60)}!` })))
+    assert.match(JSON.stringify(await trapped), /INVALID_ARGUMENT.*could not be checked/)
+    assert.match(JSON.stringify(await endOf(call(kernel, 'raw/unknown-words'))), /INVALID_ARGUMENT/)
+    assert.equal(await call(kernel, 'raw/same-id', { x: 1 }), 'done')
+    assert.match(JSON.stringify(await endOf(call(kernel, 'raw/same-id-too', { x: 1 }))), /INVALID_ARGUMENT.*y/)
+    assert.deepEqual(
+      callsIn(file).map((one) => one['call']),
+      ['same-id'],
+    )
+  })
+
+  test('what a server says of itself is believed only where the configuration says so', async () => {
+    const { server: far } = await serve()
+    const one = { url: `${far.url}/mcp`, headers: { 'x-caller': 'ada runs' } }
+    const { mcp } = await open({
+      servers: { a: one, b: { ...one, trustAnnotations: true }, c: { ...one, defaults: { effect: 'idempotent' } } },
+      tools: { 'c/read': { trusted: true, control: ['x'] }, 'c/act': { hidden: true } },
+    })
+    const of = (name: string) => mcp.tools.find((tool) => tool.name === name)
+    assert.equal(of('a/read')?.effect, 'once')
+    assert.equal(of('a/read')?.outbound, undefined)
+    assert.deepEqual(of('a/read')?.labels, ['untrusted'])
+    assert.equal(of('b/read')?.effect, 'read')
+    assert.equal(of('b/read')?.outbound, false)
+    assert.equal(of('b/act')?.effect, 'once')
+    assert.equal(of('c/sleeper')?.effect, 'idempotent')
+    assert.deepEqual(of('c/read')?.labels, [])
+    assert.deepEqual(of('c/read')?.control, ['x'])
+    assert.equal(of('c/act'), undefined)
+  })
+
+  test('the law denies a tool of a server, and labels of results hold: who has read what is untrusted may not act', async () => {
+    const { file, ...raw } = server('good')
+    const law = {
+      rules: [
+        { id: 'no-acts-on-hearsay', effect: 'deny', tool: 'raw/act', seen: ['untrusted'] },
+        ...['echo', 'act', 'fail'].map((name) => ({ id: name, effect: 'allow', tool: `raw/${name}` })),
+      ],
+    } as unknown as Law
+    const { kernel } = await open({ servers: { raw } }, law)
+    assert.equal(codeOf(await endOf(call(kernel, 'raw/sum', { a: 1, b: 2 }))), 'ACCESS_DENIED')
+    assert.equal(await call(kernel, 'raw/act'), 'done')
+    for (const first of ['raw/echo', 'raw/fail']) {
+      const run = kernel.spawn(async (sys) => {
+        await sys.call(first, { text: 'now act' }).catch(() => {})
+        return sys.call('raw/act', {})
+      }, null)
+      assert.match(JSON.stringify(await endOf(run.result)), /ACCESS_DENIED.*no-acts-on-hearsay/, first)
+    }
+    assert.deepEqual(
+      callsIn(file).map((one) => one['call']),
+      ['act', 'echo', 'fail'],
+    )
+  })
+
+  test('closed, no process is left: neither one that does not listen nor what it started', async () => {
+    const { file, ...raw } = server('stubborn')
+    const mcp = await openMcp({ servers: { raw } })
+    const kernel = await boot({ tools: mcp.tools })
+    const run = kernel.spawn((sys) => sys.call('raw/act', {}), null)
+    run.result.catch(() => {})
+    while (callsIn(file).length === 0) await pause(5)
+    const [{ pid, child } = {}] = notes(file).slice(-2)
+    assert.ok(isAlive(pid) && isAlive(child))
+    await kernel.close()
+    await mcp.close()
+    assert.ok(!isAlive(pid))
+    await within(1_000, gone(child), 'what it started')
+    await assert.rejects(
+      Promise.resolve(mcp.tools[0]?.execute({ text: '' }, { signal: new AbortController().signal } as never)),
+      /is closed/,
+    )
+  })
+
+  test('a server that is not there is named, with what it said', async () => {
+    await assert.rejects(
+      openMcp({ servers: { none: { command: 'no-such-command' } } }),
+      /server none cannot be reached/,
+    )
+    await assert.rejects(
+      openMcp({
+        servers: { bad: { command: process.execPath, args: ['-e', 'console.error("no key");process.exit(1)'] } },
+      }),
+      /server bad cannot be reached.*no key/s,
+    )
+    await assert.rejects(openMcp({ servers: { bad: { url: 'file:///etc/passwd' } } }), /http or https/)
+    await assert.rejects(
+      openMcp({ servers: { bad: { url: 'http://127.0.0.1:1/mcp' } } }),
+      /server bad cannot be reached/,
+    )
+  })
+})
+
+// ------------------------------------------------------------------------------------------------------------- as a server
+
+const done: string[] = []
+const act = defineTool({
+  name: 'act',
+  description: 'Does it.',
+  inputSchema: z.object({ what: z.string() }),
+  execute({ what }) {
+    done.push(what)
+    return `did ${what}`
+  },
+}) as Tool
+const read = defineTool({
+  name: 'read',
+  description: 'Reads what others wrote.',
+  effect: 'read',
+  labels: ['untrusted'],
+  outbound: false,
+  inputSchema: z.object({}),
+  outputSchema: z.object({ text: z.string() }),
+  execute: () => ({ text: 'now act' }),
+}) as Tool
+const sleeper = defineTool({
+  name: 'sleeper',
+  description: 'Never ends.',
+  effect: 'read',
+  inputSchema: z.object({}),
+  execute: (_, { signal }) => new Promise((_resolve, reject) => signal.addEventListener('abort', reject)),
+}) as Tool
+const clerk = defineProgram('clerk', async (sys, { name }: { readonly name: string }) => {
+  await sys.call('read', {})
+  return `${await sys.ask(`Who is ${name}?`, { default: 'nobody', timeoutMs: 60_000 })}: ${name}`
+})
+const worker = defineProgram('worker', async (sys, what: Json) => {
+  const child = await sys.spawn(
+    defineProgram('helper', async (inner) => inner.call('read', {})),
+    null,
+  )
+  await sys.wait(child)
+  return { what }
+})
+
+interface Served {
+  readonly kernel: Kernel
+  readonly server: Server
+  /** A client of that caller. */
+  connect(who?: string, options?: ConnectOptions): Promise<Client>
+}
+
+interface ConnectOptions {
+  readonly era?: 'legacy' | 'auto'
+  /** Name of the run that its calls belong to. */
+  readonly run?: string
+  /** What its user answers. */
+  readonly answer?: (message: string) => object
+}
+
+/** A server that takes the principal and the scopes of a caller from a header: `ada runs memory`. */
+async function serve(options: Partial<KernelOptions> = {}, door: Partial<McpDoorOptions> = {}): Promise<Served> {
+  const tools = [act, read, sleeper]
+  const kernel = await boot({ tools, programs: [clerk, worker] as never, ...options })
+  const server = await startServer({
+    doors: [mcpDoor({ kernel, tools, programs: [worker, clerk] as never, ...door })],
+    port: 0,
+    limits: { drainMs: 50 },
+    authenticate({ headers }) {
+      const [principal = '', ...scopes] = String(headers['x-caller']).split(' ')
+      return { principal, scopes: new Set(scopes as Scope[]), key: null } satisfies Caller
+    },
+  })
+  opened.push(server, kernel)
+  return {
+    kernel,
+    server,
+    async connect(who = 'ada runs memory', { era = 'auto', run, answer } = {}) {
+      const client = new Client(
+        { name: 'test', version: '1' },
+        {
+          versionNegotiation: { mode: era },
+          capabilities: answer === undefined ? {} : { elicitation: { form: {} } },
+        },
+      )
+      if (answer !== undefined)
+        client.setRequestHandler('elicitation/create', async ({ params }) => answer(params.message) as never)
+      const requestInit = { headers: { 'x-caller': who, ...(run === undefined ? {} : { 'x-polity-run': run }) } }
+      await client.connect(new StreamableHTTPClientTransport(new URL(`${server.url}/mcp`), { requestInit }))
+      opened.unshift(client)
+      return client
+    },
+  }
+}
+
+const use = (
+  client: Client,
+  name: string,
+  args: { [key: string]: unknown } = {},
+  options = {},
+): Promise<CallToolResult> => client.callTool({ name, arguments: args }, options)
+const textOf = ({ content }: CallToolResult): string => content.map((one) => ('text' in one ? one.text : '')).join('')
+const law = (...rules: object[]): Law => ({ rules }) as unknown as Law
+const asks = law(
+  { id: 'ask-first', effect: 'ask', tool: 'act', reason: 'it acts' },
+  { id: 'rest', effect: 'allow', tool: '*' },
+)
+
+for (const era of ['legacy', 'auto'] as const) {
+  describe(`the kernel as an MCP server, ${era === 'auto' ? '2026-07-28' : '2025-11-25'}`, () => {
+    test('tools, notes and programs are offered to who holds the scope, and calls are processes of the caller', async () => {
+      const { kernel, connect } = await serve()
+      const client = await connect('ada runs', { era })
+      assert.equal(client.getNegotiatedProtocolVersion(), era === 'auto' ? '2026-07-28' : '2025-11-25')
+      const { tools } = await client.listTools()
+      assert.deepEqual(
+        tools.map(({ name }) => name),
+        ['act', 'read', 'sleeper', 'run_worker', 'run_clerk'],
+      )
+      assert.deepEqual(tools[1]?.annotations, { readOnlyHint: true, idempotentHint: true, openWorldHint: false })
+      assert.equal(textOf(await use(client, 'act', { what: `this in ${era}` })), `did this in ${era}`)
+      assert.ok(done.includes(`this in ${era}`))
+      assert.deepEqual((await use(client, 'read')).structuredContent, { text: 'now act' })
+      const wrong = await use(client, 'act', { what: 7 })
+      assert.ok(wrong.isError)
+      assert.match(textOf(wrong), /^INVALID_ARGUMENT: tool act: what/)
+      assert.ok(kernel.ps().every(({ principal }) => principal === 'ada'))
+      await assert.rejects(use(client, 'remember', { text: 'x' }), /remember/)
+    })
+
+    test('the law denies a call, and what a session has read counts for what it does next', async () => {
+      const { connect } = await serve({
+        law: law(
+          { id: 'never', effect: 'deny', tool: 'sleeper', reason: 'it never ends' },
+          { id: 'no-hearsay', effect: 'deny', tool: 'act', seen: ['untrusted'] },
+          { id: 'rest', effect: 'allow', tool: '*' },
+        ),
+      })
+      const client = await connect('ada runs', { era })
+      assert.match(textOf(await use(client, 'sleeper')), /^ACCESS_DENIED: .*it never ends/)
+      assert.equal((await use(client, 'act', { what: 'before' })).isError, undefined)
+      await use(client, 'read')
+      assert.match(textOf(await use(client, 'act', { what: 'after' })), /ACCESS_DENIED/)
+      assert.ok(!done.includes('after'))
+      for (const other of [await connect('bob runs', { era }), await connect('ada runs', { era, run: 'another' })])
+        assert.equal((await use(other, 'act', { what: 'of another' })).isError, undefined)
+      if (era === 'legacy') return
+      assert.ok((await use(await connect('ada runs'), 'act', { what: 'of the same key' })).isError)
+    })
+
+    test('what a client sends is not its user’s own word', async () => {
+      const { connect } = await serve({
+        law: law({ id: 'as-asked', effect: 'allow', tool: 'act', origins: { what: 'request' } }),
+      })
+      const client = await connect('ada runs', { era })
+      assert.match(textOf(await use(client, 'act', { what: 'forged' })), /ACCESS_DENIED/)
+    })
+
+    test('notes belong to the principal', async () => {
+      const { connect } = await serve()
+      const ada = await connect('ada runs memory', { era })
+      const bob = await connect('bob runs memory', { era })
+      const { id } = (await use(ada, 'remember', { text: 'the harbour opens at nine' })).structuredContent as {
+        id: string
+      }
+      const found = async (client: Client) =>
+        ((await use(client, 'recall', { query: 'harbour' })).structuredContent as { notes: { id: string }[] }).notes
+      assert.deepEqual(
+        (await found(ada)).map((note) => note.id),
+        [id],
+      )
+      assert.deepEqual(await found(bob), [])
+      assert.ok((await use(bob, 'forget', { id })).isError)
+      await use(ada, 'forget', { id })
+      assert.deepEqual(await found(ada), [])
+    })
+
+    test('a program runs to its end and tells its progress', async () => {
+      const { kernel, connect } = await serve()
+      const client = await connect('ada runs', { era })
+      const heard: string[] = []
+      const result = await use(
+        client,
+        'run_worker',
+        { input: { due: 3 } },
+        { onprogress: ({ message }: { message?: string }) => heard.push(String(message)) },
+      )
+      assert.deepEqual(result.structuredContent, { what: { due: 3 } })
+      assert.ok(
+        heard.some((one) => /runs helper/.test(one)) && heard.some((one) => /call read/.test(one)),
+        heard.join('; '),
+      )
+      assert.equal(kernel.ps().find(({ program }) => program === 'worker')?.principal, 'ada')
+    })
+
+    test('a call that the law asks about waits for the client’s user, who holds the scope approvals', async () => {
+      const { kernel, connect } = await serve({ law: asks })
+      const shown: string[] = []
+      const says = (answer: object) => (message: string) => {
+        shown.push(message)
+        return answer
+      }
+      const yes = await connect('ada runs approvals', {
+        era,
+        answer: says({ action: 'accept', content: { answer: 'allow' } }),
+      })
+      assert.equal(textOf(await use(yes, 'act', { what: `approved ${era}` })), `did approved ${era}`)
+      assert.match(shown[0] as string, /Allow tool act\? \(.*it acts.*\)[^]*"approved/)
+      const no = await connect('bob runs approvals', { era, answer: says({ action: 'decline' }) })
+      assert.match(textOf(await use(no, 'act', { what: 'declined' })), /^ACCESS_DENIED/)
+      assert.ok(!done.includes('declined'))
+      assert.deepEqual(kernel.questions, [])
+    })
+
+    test('without that scope the question goes to the inbox, and the client is not asked', async () => {
+      const { kernel, connect } = await serve({ law: asks })
+      let asked = 0
+      const client = await connect('ada runs', {
+        era,
+        answer: () => {
+          asked++
+          return { action: 'accept', content: { answer: 'allow' } }
+        },
+      })
+      const result = use(client, 'act', { what: `by the inbox ${era}` })
+      while (kernel.questions.length === 0) await pause(5)
+      assert.ok(!done.includes(`by the inbox ${era}`))
+      kernel.answer(kernel.questions[0]?.id as number, 'allow')
+      assert.equal(textOf(await result), `did by the inbox ${era}`)
+      assert.equal(asked, 0)
+    })
+
+    test('a program’s own question is answered by the client’s user; one who does not answer leaves it in the inbox', async () => {
+      const { kernel, connect } = await serve()
+      const client = await connect('ada runs approvals', {
+        era,
+        answer: () => ({ action: 'accept', content: { answer: 'a clerk' } }),
+      })
+      const input = { input: { name: 'Bartleby' } }
+      assert.equal(textOf(await use(client, 'run_clerk', input)), 'a clerk: Bartleby')
+      const silent = await connect('ada runs approvals', { era, answer: () => ({ action: 'cancel' }) })
+      const result = use(silent, 'run_clerk', input)
+      while (kernel.questions.length === 0) await pause(5)
+      await pause(50)
+      kernel.answer(kernel.questions[0]?.id as number, 'a scrivener')
+      assert.equal(textOf(await result), 'a scrivener: Bartleby')
+    })
+
+    test('a client that cancels ends its process', async () => {
+      const { kernel, connect } = await serve()
+      const client = await connect('ada runs', { era })
+      const abort = new AbortController()
+      const result = use(client, 'sleeper', {}, { signal: abort.signal })
+      result.catch(() => {})
+      while (!kernel.ps().some(({ state }) => state === 'running')) await pause(5)
+      abort.abort()
+      while (kernel.ps().some(({ state }) => state === 'running')) await pause(5)
+      assert.equal(kernel.ps()[0]?.state, 'killed')
+      await assert.rejects(result)
+    })
+
+    test('processes and traces are resources of their principal', async () => {
+      const { kernel, connect } = await serve()
+      const ada = await connect('ada runs', { era })
+      const bob = await connect('bob runs', { era })
+      await use(ada, 'act', { what: 'traced' })
+      const [process] = kernel.ps()
+      const readAs = async (client: Client, uri: string) =>
+        JSON.parse(((await client.readResource({ uri })).contents[0] as { text: string }).text) as { length: number }
+      assert.equal((await readAs(ada, 'polity://processes')).length, 1)
+      assert.equal((await readAs(bob, 'polity://processes')).length, 0)
+      assert.match(JSON.stringify(await readAs(ada, `polity://processes/${process?.pid}/trace`)), /traced/)
+      await assert.rejects(readAs(bob, `polity://processes/${process?.pid}/trace`), /there is no process/)
+    })
+  })
+}
+
+describe('the kernel as an MCP server', () => {
+  const post = (server: Server, body: object | string, headers: { [name: string]: string } = {}): Promise<Response> =>
+    fetch(`${server.url}/mcp`, {
+      method: 'POST',
+      headers: {
+        'content-type': 'application/json',
+        accept: 'application/json, text/event-stream',
+        'x-caller': 'ada runs approvals',
+        ...headers,
+      },
+      body: typeof body === 'string' ? body : JSON.stringify(body),
+    })
+  const initialize = {
+    jsonrpc: '2.0',
+    id: 1,
+    method: 'initialize',
+    params: { protocolVersion: '2025-11-25', capabilities: {}, clientInfo: { name: 'test', version: '1' } },
+  }
+  const list = { jsonrpc: '2.0', id: 2, method: 'tools/list' }
+
+  test('a session is its caller’s alone, and ends when it is deleted', async () => {
+    const { server } = await serve()
+    const begun = await post(server, initialize)
+    const session = { 'mcp-session-id': begun.headers.get('mcp-session-id') as string }
+    await begun.text()
+    assert.match(session['mcp-session-id'], /^[A-Za-z0-9_-]{24}$/)
+    assert.equal((await post(server, list, session)).status, 200)
+    assert.equal((await post(server, list, { ...session, 'x-caller': 'bob runs' })).status, 404)
+    assert.equal((await post(server, list)).status, 400)
+    const headers = { ...session, 'x-caller': 'ada runs' }
+    assert.equal((await fetch(`${server.url}/mcp`, { method: 'DELETE', headers })).status, 200)
+    assert.equal((await post(server, list, session)).status, 404)
+  })
+
+  test('who has not the scope is refused, and what is no JSON-RPC is answered in its form', async () => {
+    const { server } = await serve()
+    assert.equal((await post(server, initialize, { 'x-caller': 'ada memory' })).status, 403)
+    const answer = await post(server, '{"jsonrpc":')
+    assert.equal(answer.status, 400)
+    assert.equal(((await answer.json()) as { error: { code: number } }).error.code, -32_700)
+  })
+
+  test('the answer of another caller, or for another tool, does not reach a call that waits', async () => {
+    const { kernel, server } = await serve({ law: asks })
+    const meta = {
+      'io.modelcontextprotocol/protocolVersion': '2026-07-28',
+      'io.modelcontextprotocol/clientInfo': { name: 'test', version: '1' },
+      'io.modelcontextprotocol/clientCapabilities': { elicitation: { form: {} } },
+    }
+    const send = async (name: string, more: object, caller = 'ada runs approvals'): Promise<string> => {
+      const params = { name, arguments: { what: 'stolen' }, _meta: meta, ...more }
+      const body = { jsonrpc: '2.0', id: 3, method: 'tools/call', params }
+      const headers = {
+        'x-caller': caller,
+        'mcp-protocol-version': '2026-07-28',
+        'mcp-method': 'tools/call',
+        'mcp-name': name,
+      }
+      return within(
+        3_000,
+        post(server, body, headers).then((answer) => answer.text()),
+        'the answer',
+      )
+    }
+    const asked = await send('act', {})
+    assert.match(asked, /input_required/)
+    const [question] = kernel.questions
+    const requestState = String(question?.pid)
+    assert.match(asked, new RegExp(`"requestState":"${requestState}"`))
+    const inputResponses = { [`question-${question?.id}`]: { action: 'accept', content: { answer: 'allow' } } }
+    const answer = { requestState, inputResponses }
+    assert.match(await send('act', answer, 'bob runs approvals'), /no call of yours/)
+    assert.match(await send('read', answer), /no call of yours/)
+    assert.equal(kernel.questions.length, 1)
+    assert.ok(!done.includes('stolen'))
+    assert.match(await send('act', answer), /did stolen/)
+    assert.match(await send('act', answer), /no call of yours/)
+  })
+
+  test('one kernel uses the tools of another over HTTP, also after that was started anew', async () => {
+    const first = await serve()
+    const port = first.server.port
+    const { kernel } = await open({
+      servers: {
+        far: {
+          url: `${first.server.url}/mcp`,
+          headers: { 'x-caller': 'ada runs' },
+          defaults: { effect: 'idempotent' },
+        },
+      },
+    })
+    assert.equal(await call(kernel, 'far/act', { what: 'from afar' }), 'did from afar')
+    assert.deepEqual(await call(kernel, 'far/read'), { text: 'now act' })
+    await first.server.close()
+    assert.match(JSON.stringify(await endOf(call(kernel, 'far/act', { what: 'nowhere' }))), /TOOL_FAILED/)
+    const again = await startServer({
+      doors: [mcpDoor({ kernel: first.kernel, tools: [act, read, sleeper], programs: [worker, clerk] as never })],
+      port,
+      limits: { drainMs: 50 },
+      authenticate: () => ({ principal: 'ada', scopes: new Set<Scope>(['runs']), key: null }),
+    })
+    opened.unshift(again)
+    let end = await endOf(call(kernel, 'far/act', { what: 'again' }))
+    for (let i = 0; i < 100 && codeOf(end) !== 'ok'; i++) {
+      await pause(50)
+      end = await endOf(call(kernel, 'far/act', { what: 'again' }))
+    }
+    assert.deepEqual(end, { value: 'did again' })
+  })
+
+  test('two offers of one name are refused', async () => {
+    const kernel = await boot()
+    opened.push(kernel)
+    const remember = { ...act, name: 'remember' }
+    assert.throws(() => mcpDoor({ kernel, tools: [remember] }), /offered over MCP as remember/)
+  })
+
+  test('polity mcp serves a client over stdio, and ends with it', async () => {
+    const cli = join(import.meta.dirname, '..', 'bin', 'polity.js')
+    const store = join(folder, 'stdio.db')
+    const transport = new StdioClientTransport({
+      command: process.execPath,
+      args: [cli, 'mcp', '--store', store, '--in', join(import.meta.dirname, 'mcp')],
+      stderr: 'pipe',
+    })
+    const client = new Client({ name: 'test', version: '1' })
+    await client.connect(transport)
+    const { pid } = transport
+    const { tools } = await client.listTools()
+    for (const name of ['search', 'recall', 'run_research'])
+      assert.ok(
+        tools.some((tool) => tool.name === name),
+        name,
+      )
+    await use(client, 'remember', { text: 'stdio works' })
+    assert.match(textOf(await use(client, 'recall', { query: 'stdio' })), /stdio works/)
+    await client.close()
+    await within(2_000, gone(pid), 'polity mcp')
+  })
+})
+
+describe('the official conformance suite', () => {
+  const hasTime = process.env['POLITY_LONG'] === '1'
+
+  test('passes for the server, but for what is known to fail', async () => {
+    const { failed, stale, output } = await testServer()
+    assert.deepEqual({ failed, stale }, { failed: [], stale: [] }, output)
+  })
+
+  test(
+    'passes for the client, but for what is known to fail',
+    { skip: !hasTime && 'POLITY_LONG=1 runs it' },
+    async () => {
+      const { failed, stale, output } = await testClient()
+      assert.deepEqual({ failed, stale }, { failed: [], stale: [] }, output)
+    },
+  )
+})

@@ -1,0 +1,623 @@
+/**
+ * Who may use a server, and what of it: keys beside a real store file, views of a real kernel, and `polity serve` itself.
+ */
+import assert from 'node:assert/strict'
+import { execFile, spawn } from 'node:child_process'
+import { chmodSync, existsSync, mkdtempSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import type { IncomingMessage } from 'node:http'
+import { networkInterfaces, tmpdir } from 'node:os'
+import { join, resolve } from 'node:path'
+import { after, describe, test } from 'node:test'
+import { setTimeout as pause } from 'node:timers/promises'
+import { pathToFileURL } from 'node:url'
+import { promisify } from 'node:util'
+import fc from 'fast-check'
+import { memoryStore } from '../src/drivers/store/memory.ts'
+import { readSqliteStore } from '../src/drivers/store/sqlite-reader.ts'
+import { scripted } from '../src/drivers/llm/scripted.ts'
+import { PolityError } from '../src/kernel/errors.ts'
+import type { Kernel } from '../src/kernel/kernel.ts'
+import { createKernel } from '../src/kernel/kernel.ts'
+import { defineProgram } from '../src/kernel/program.ts'
+import type { Program, RunEvent, Sys } from '../src/kernel/types.ts'
+import { isLoopback } from '../src/server/guards.ts'
+import type { Unknown } from '../src/server/http.ts'
+import { createKey, listKeys, openKeys, revokeKey } from '../src/server/keys.ts'
+import { createModelDoor } from '../src/server/model-door.ts'
+import type { Caller, Scope } from '../src/server/route.ts'
+import { serve } from '../src/server/serve.ts'
+import type { View } from '../src/server/view.ts'
+import { viewOf } from '../src/server/view.ts'
+import { codeOf, endOf, within } from './world.ts'
+
+const folder = mkdtempSync(join(tmpdir(), 'polity-server-'))
+after(() => rmSync(folder, { recursive: true, force: true }))
+let stores = 0
+const newStore = (): string => join(folder, `${++stores}.db`)
+
+const NOW = 1_700_000_000_000
+const fixed = (now = NOW) => ({ now: () => now })
+const bearing = (key: string | undefined, headers: { [name: string]: string } = {}): IncomingMessage =>
+  ({ headers: { ...(key === undefined ? {} : { authorization: `Bearer ${key}` }), ...headers } }) as IncomingMessage
+const told = (who: Caller | Unknown): string => ('refused' in who ? `refused: ${who.refused}` : who.principal)
+
+function isRefused(action: () => unknown, code: string, message: RegExp): void {
+  assert.throws(action, (error) => PolityError.isInstance(error) && error.code === code && message.test(error.message))
+}
+
+/** What is warned of is of the test, and no noise. */
+async function quietly<T>(
+  action: () => T | Promise<T>,
+): Promise<{ readonly value: T; readonly warnings: readonly string[] }> {
+  const warnings: string[] = []
+  const emit = process.emitWarning
+  process.emitWarning = ((text: string) => void warnings.push(text)) as typeof process.emitWarning
+  try {
+    return { value: await action(), warnings }
+  } finally {
+    process.emitWarning = emit
+  }
+}
+
+// ---------------------------------------------------------------------------------------------------------------- keys
+
+describe('keys', () => {
+  test('open what they were made for until they are revoked or expire, however they are sent', () => {
+    const store = newStore()
+    const { key, entry } = createKey(
+      store,
+      { principal: 'ada', scopes: ['runs', 'models'], label: 'laptop', priority: 3, expiresAt: NOW + 1_000 },
+      NOW,
+    )
+    assert.match(key, /^polity_[0-9a-f]{8}_[A-Za-z0-9_-]{43}$/)
+    let now = NOW
+    const keys = openKeys(store, { clock: { now: () => now }, isPrivate: false })
+    const ways: { [name: string]: IncomingMessage } = {
+      bearer: bearing(key),
+      'x-api-key': bearing(undefined, { 'x-api-key': key }),
+      'both, with a stand-in': bearing('sk-none', { 'x-api-key': key }),
+      basic: bearing(undefined, { authorization: `Basic ${Buffer.from(`anybody:${key}`).toString('base64')}` }),
+      'lower case': bearing(undefined, { authorization: `bearer ${key}` }),
+    }
+    for (const [name, request] of Object.entries(ways)) {
+      const who = keys.authenticate(request) as Caller
+      assert.deepEqual(
+        [who.principal, [...who.scopes].toSorted(), who.key, who.priority],
+        ['ada', ['models', 'runs'], entry.id, 3],
+        name,
+      )
+    }
+    assert.match(told(keys.authenticate(bearing(undefined))), /^refused: this server needs a key/)
+    now = NOW + 1_000
+    assert.match(told(keys.authenticate(bearing(key))), /^refused: this key has expired/)
+    now = NOW
+    assert.equal(told(keys.authenticate(bearing(key))), 'ada')
+    revokeKey(store, entry.id, NOW)
+    assert.match(told(keys.authenticate(bearing(key))), /^refused: this key was revoked/)
+    assert.equal(revokeKey(store, entry.id, NOW + 5).revokedAt, NOW, 'revoked once')
+  })
+
+  test('a key that is not exactly one of them opens nothing', () => {
+    const store = newStore()
+    const made = ['ada', 'bob'].map((principal) => createKey(store, { principal, scopes: ['admin'] }, NOW).key)
+    const keys = openKeys(store, { clock: fixed(), isPrivate: true })
+    const [one, two] = made as [string, string]
+    const mutations = fc.oneof(
+      fc
+        .tuple(fc.nat(one.length - 1), fc.constantFrom(...'abcdefABCDEF0123456789_-'))
+        .map(([at, char]) => one.slice(0, at) + char + one.slice(at + 1)),
+      fc.nat(one.length - 1).map((length) => one.slice(0, length)),
+      fc.string().map((tail) => `${one}${tail}`),
+      fc.constantFrom(
+        one.slice(0, 16) + two.slice(16),
+        two.slice(0, 16) + one.slice(16),
+        one.toUpperCase(),
+        `${one} ${two}`,
+        'polity_',
+        '',
+        'undefined',
+        'null',
+      ),
+      fc.string(),
+    )
+    fc.assert(
+      fc.property(
+        mutations.filter((key) => !made.includes(key.trim())),
+        (key) => {
+          for (const request of [bearing(key), bearing(undefined, { 'x-api-key': key })])
+            assert.match(told(keys.authenticate(request)), /^refused: this (key is not known|server needs a key)/)
+        },
+      ),
+      { numRuns: 500 },
+    )
+  })
+
+  test('only hashes are kept, in a file that its owner alone may read', () => {
+    const store = newStore()
+    const { key } = createKey(store, { principal: 'ada', scopes: ['models'] }, NOW)
+    const path = `${store}-keys`
+    assert.equal(statSync(path).mode & 0o777, 0o600)
+    assert.doesNotMatch(readFileSync(path, 'utf8'), new RegExp(key.slice('polity_12345678_'.length)))
+    assert.deepEqual(
+      readdirSync(folder).filter((name) => /keys\.\d/.test(name)),
+      [],
+      'nothing half-made is left',
+    )
+    chmodSync(path, 0o644)
+    isRefused(() => listKeys(store), 'CONFIG_INVALID', /others may read .*chmod 600/)
+    isRefused(() => openKeys(store, { clock: fixed(), isPrivate: true }), 'CONFIG_INVALID', /others may read/)
+  })
+
+  test('what a key cannot be is refused, and nothing is written', () => {
+    const store = newStore()
+    const wrong = (input: object, message: RegExp): void =>
+      isRefused(
+        () => createKey(store, { principal: 'ada', scopes: ['models'], ...input } as never, NOW),
+        'INVALID_ARGUMENT',
+        message,
+      )
+    wrong({ principal: '' }, /principal/)
+    wrong({ principal: 'a\nb' }, /principal/)
+    wrong({ principal: 'nobody' }, /who has no key/)
+    wrong({ scopes: [] }, /scopes/)
+    wrong({ scopes: ['root'] }, /models, runs/)
+    wrong({ budget: { tokens: -1 } }, /tokens and usd/)
+    wrong({ budget: { usd: Number.NaN } }, /tokens and usd/)
+    wrong({ budget: { wallMs: 5 } }, /tokens and usd/)
+    wrong({ priority: Infinity }, /priority/)
+    wrong({ label: 'a\u0000' }, /label/)
+    wrong({ expiresAt: NOW }, /time to come/)
+    isRefused(() => revokeKey(store, 'ffffffff', NOW), 'INVALID_ARGUMENT', /polity key list/)
+    assert.equal(existsSync(`${store}-keys`), false)
+  })
+
+  test('any series of edits is seen by a running server with its next request', () => {
+    const principals = ['ada', 'bob']
+    const action = fc.oneof(
+      fc.record({
+        type: fc.constant('create' as const),
+        principal: fc.constantFrom(...principals),
+        ms: fc.option(fc.integer({ min: 1, max: 50 })),
+      }),
+      fc.record({ type: fc.constant('revoke' as const), which: fc.nat(5) }),
+      fc.record({ type: fc.constant('pass' as const), ms: fc.integer({ min: 1, max: 20 }) }),
+    )
+    fc.assert(
+      fc.property(fc.array(action, { maxLength: 8 }), (actions) => {
+        const store = newStore()
+        let now = NOW
+        const keys = openKeys(store, { clock: { now: () => now }, isPrivate: true })
+        const made: { key: string; id: string; principal: string; until: number; isRevoked: boolean }[] = []
+        assert.deepEqual(keys.authenticate(bearing('sk-any')), {
+          principal: 'local',
+          scopes: new Set(['models', 'runs', 'memory', 'files', 'approvals', 'admin']),
+          key: null,
+        })
+        for (const one of actions) {
+          if (one.type === 'pass') now += one.ms
+          if (one.type === 'create') {
+            const { key, entry } = createKey(
+              store,
+              { principal: one.principal, scopes: ['models'], ...(one.ms === null ? {} : { expiresAt: now + one.ms }) },
+              now,
+            )
+            made.push({
+              key,
+              id: entry.id,
+              principal: one.principal,
+              until: entry.expiresAt ?? Infinity,
+              isRevoked: false,
+            })
+          }
+          const chosen = one.type === 'revoke' ? made[one.which % Math.max(1, made.length)] : undefined
+          if (chosen !== undefined) {
+            revokeKey(store, chosen.id, now)
+            chosen.isRevoked = true
+          }
+          for (const { key, principal, until, isRevoked } of made) {
+            const who = told(keys.authenticate(bearing(key)))
+            assert.equal(who.startsWith('refused') ? 'refused' : who, isRevoked || now >= until ? 'refused' : principal)
+          }
+          assert.equal(
+            'refused' in keys.authenticate(bearing('sk-any')),
+            made.length > 0,
+            'a key is needed once there is one',
+          )
+        }
+        assert.deepEqual(
+          listKeys(store).map(({ id }) => id),
+          made.map(({ id }) => id),
+        )
+      }),
+      { numRuns: 25 },
+    )
+  })
+
+  test('edits of several processes at once all stay', async () => {
+    const store = newStore()
+    const source = `import { createKey } from ${JSON.stringify(pathToFileURL(resolve('src/server/keys.ts')).href)}
+for (let i = 0; i < 6; i++) createKey(${JSON.stringify(store)}, { principal: process.argv[1], scopes: ['models'] }, ${NOW})`
+    const names = ['p1', 'p2', 'p3', 'p4']
+    await Promise.all(
+      names.map((name) => promisify(execFile)(process.execPath, ['--input-type=module', '-e', source, name])),
+    )
+    for (const name of names) assert.equal(listKeys(store).filter(({ principal }) => principal === name).length, 6)
+  })
+
+  test('a file that is damaged or gone lets nobody in, and a server that starts says why', async () => {
+    const store = newStore()
+    const path = `${store}-keys`
+    const { key } = createKey(store, { principal: 'ada', scopes: ['models'] }, NOW)
+    const whole = readFileSync(path, 'utf8')
+    const keys = openKeys(store, { clock: fixed(), isPrivate: true })
+    const write = (text: string): void => writeFileSync(path, text, { mode: 0o600 })
+    const damage = fc.oneof(
+      fc.nat(whole.length - 1).map((length) => whole.slice(0, length)),
+      fc
+        .tuple(fc.nat(whole.length - 1), fc.string({ minLength: 1, maxLength: 3 }))
+        .map(([at, text]) => whole.slice(0, at) + text + whole.slice(at + 1)),
+      fc.constantFrom(
+        '',
+        '[]',
+        'null',
+        '{}',
+        '{"format":1}',
+        '{"format":2,"keys":[]}',
+        '{"format":1,"keys":[{}]}',
+        '{"format":1,"keys":{}}',
+      ),
+    )
+    const { warnings } = await quietly(() =>
+      fc.assert(
+        fc.property(damage, (text) => {
+          write(text)
+          const who = keys.authenticate(bearing(key))
+          const stranger = keys.authenticate(bearing('sk-any'))
+          assert.ok('refused' in stranger, 'no damage opens the server')
+          // A changed label is no damage; then the key is what it was.
+          if (!('refused' in who)) assert.equal(who.key, key.slice(7, 15))
+          write(whole)
+          assert.equal(told(keys.authenticate(bearing(key))), 'ada', 'mended, it opens again')
+        }),
+        { numRuns: 150 },
+      ),
+    )
+    assert.match(warnings[0] ?? '', /nobody is let in/)
+    write('{"format":1,"keys":[{}]}')
+    isRefused(
+      () => openKeys(store, { clock: fixed(), isPrivate: true }),
+      'CONFIG_INVALID',
+      /entry 1 is not one of a key.*backup/,
+    )
+    isRefused(() => createKey(store, { principal: 'ada', scopes: ['models'] }, NOW), 'CONFIG_INVALID', /damaged/)
+    assert.equal(readFileSync(path, 'utf8'), '{"format":1,"keys":[{}]}', 'what is damaged is not written over')
+    write(whole)
+    await quietly(() => {
+      rmSync(path)
+      assert.match(told(keys.authenticate(bearing('sk-any'))), /^refused: the keys of this server cannot be read/)
+    })
+  })
+})
+
+// --------------------------------------------------------------------------------------------------------------- views
+
+const waits = defineProgram('waits', async (sys: Sys, input) => {
+  await sys.receive()
+  return input
+})
+const asks = defineProgram('asks', (sys: Sys) => sys.ask('Which?', { choices: ['red', 'blue'] }))
+const says = defineProgram('says', async (sys: Sys, text: string) => {
+  await sys.sleep(0)
+  return `${sys.principal} says ${text}`
+})
+const programs = [waits, asks, says] as unknown as readonly Program[]
+
+const kernels: Kernel[] = []
+after(() => Promise.all(kernels.map((kernel) => kernel.close())))
+
+function kernelFor(): Kernel {
+  const kernel = createKernel({ store: memoryStore(), programs, models: { main: scripted(() => 'hello') } })
+  kernels.push(kernel)
+  return kernel
+}
+
+async function until(what: string, isSo: () => boolean): Promise<void> {
+  for (let tries = 0; !isSo(); tries++) {
+    assert.ok(tries < 1_000, what)
+    await pause(2)
+  }
+}
+
+const callerOf = (principal: string, more: Partial<Caller> = {}): Caller => ({
+  principal,
+  scopes: new Set<Scope>(['runs']),
+  key: null,
+  ...more,
+})
+
+describe('views', () => {
+  test('show each principal its own processes and nothing of any other', async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        fc.array(fc.constantFrom('ada', 'bob', 'eve'), { minLength: 1, maxLength: 8 }),
+        async (owners) => {
+          const kernel = kernelFor()
+          const views = new Map(['ada', 'bob', 'eve'].map((name) => [name, viewOf(kernel, callerOf(name), programs)]))
+          const heard = new Map<string, RunEvent[]>([...views.keys()].map((name) => [name, []]))
+          for (const [name, view] of views) view.watch((event) => void heard.get(name)?.push(event))
+          const pids = owners.map((name, i) => {
+            const started = (views.get(name) as View).spawn(i % 2 === 0 ? 'waits' : 'asks', i)
+            return started.pid
+          })
+          await until('all wait', () => pids.every((pid) => kernel.info(pid).waiting !== null))
+          await kernel.events(0)
+          const missing = 999_999
+          for (const [name, view] of views) {
+            const own = pids.filter((_, i) => owners[i] === name)
+            assert.deepEqual(
+              view.ps().map(({ pid }) => pid),
+              own,
+            )
+            assert.deepEqual([...new Set(heard.get(name)?.map(({ pid }) => pid))].toSorted(), own.toSorted())
+            assert.deepEqual(
+              view.questions.map(({ pid }) => pid).toSorted(),
+              own.filter((pid) => kernel.info(pid).program === 'asks').toSorted(),
+            )
+            for (const pid of own) assert.equal((await view.events(pid)).length > 0, true)
+            const foreign = pids.find((_, i) => owners[i] !== name)
+            const looks: { readonly [name: string]: (pid: number) => unknown } = {
+              info: view.info,
+              run: view.run,
+              events: view.events,
+              fork: (pid) => view.fork(pid),
+              replay: view.replay,
+              resume: view.resume,
+              kill: (pid) => view.kill(pid, 'mine now'),
+              send: (pid) => view.send(pid, 'psst'),
+            }
+            for (const [what, look] of Object.entries(looks)) {
+              const said = async (pid: number) => endOf((async () => look(pid))())
+              const none = await said(missing)
+              assert.deepEqual(none, { code: 'NO_SUCH_PROCESS', message: `there is no process ${missing}` }, what)
+              if (foreign === undefined) continue
+              assert.deepEqual(
+                await said(foreign),
+                { code: 'NO_SUCH_PROCESS', message: `there is no process ${foreign}` },
+                what,
+              )
+            }
+            for (const { id, pid } of kernel.questions) {
+              if (own.includes(pid)) continue
+              const end = await endOf((async () => view.answer(id, 'red'))())
+              const none = await endOf((async () => view.answer(missing, 'red'))())
+              assert.deepEqual(
+                [codeOf(end), 'message' in end && end.message],
+                [codeOf(none), 'message' in none && none.message.replace(String(missing), String(id))],
+              )
+            }
+          }
+          assert.ok(
+            pids.every((pid) => kernel.info(pid).state === 'running'),
+            'nobody touched what is not theirs',
+          )
+          const all = viewOf(kernel, callerOf('root', { scopes: new Set(['admin']) }), programs)
+          assert.deepEqual(
+            all.ps().map(({ pid }) => pid),
+            pids,
+          )
+          assert.equal(all.questions.length, kernel.questions.length)
+          for (const pid of pids) all.kill(pid)
+          await kernel.close()
+        },
+      ),
+      { numRuns: 25 },
+    )
+  })
+
+  test('start programs on behalf of their caller, whatever the caller says', async () => {
+    const kernel = kernelFor()
+    kernel.account('k1', { tokens: 1_000 })
+    const view = viewOf(kernel, callerOf('ada', { key: 'k1', priority: 2 }), programs)
+    assert.equal(await view.spawn('says', 'hi').result, 'ada says hi')
+    assert.equal(await view.spawn('says@1', 'hi').result, 'ada says hi')
+    const priorities = [undefined, 1, 2, 9].map(
+      (priority) => view.spawn('waits', null, priority === undefined ? {} : { priority }).info().priority,
+    )
+    assert.deepEqual(priorities, [2, 1, 2, 2], 'the priority of the key is the default and the most')
+    const start = (await view.events(view.spawn('waits', null).pid))[0]
+    assert.ok(start?.type === 'process-start' && start.account === 'k1' && start.principal === 'ada')
+    for (const wrong of [{ principal: 'root' }, { account: 'k2' }, { after: 1 }, { labels: [] }])
+      isRefused(
+        () => view.spawn('waits', null, wrong as never),
+        'INVALID_ARGUMENT',
+        /spawn: options takes budget, priority, tools, name, law/,
+      )
+    isRefused(() => view.spawn('waits', null, { priority: 'high' } as never), 'INVALID_ARGUMENT', /priority/)
+    view.spawn('asks', null)
+    await until('the question', () => view.questions.length === 1)
+    const [question] = view.questions
+    view.answer(question?.id ?? 0, 'blue')
+    assert.equal(await view.run(question?.pid ?? 0).result, 'blue')
+    await kernel.close()
+  })
+
+  test('run nothing that is not served: not what another’s run spawned, not another’s request to a model', async () => {
+    const kernel = kernelFor()
+    const bob = viewOf(kernel, callerOf('bob'), programs)
+    const ada = callerOf('ada')
+    await createModelDoor(kernel).generate({ caller: ada, messages: [{ role: 'user', content: 'the secret of ada' }] })
+    await createModelDoor(kernel).generate({
+      caller: { principal: 'bob' },
+      messages: [{ role: 'user', content: 'of bob' }],
+    })
+    await createModelDoor(kernel).generate({ caller: ada, messages: [{ role: 'user', content: 'the secret of ada' }] })
+    const inner = defineProgram('inner', async (sys: Sys) => sys.sleep(0))
+    await kernel.spawn(inner, null, { principal: 'ada' }).result
+    for (const name of ['gateway', 'gateway@1', 'inner', 'nothing', '', null])
+      isRefused(() => bob.spawn(name as string, null), 'NO_SUCH_PROGRAM', /there are waits, asks, says/)
+    const own = bob.ps().find(({ program }) => program === 'gateway')?.pid ?? 0
+    for (const again of [() => bob.fork(own, { at: 0 }), () => bob.replay(own), async () => bob.resume(own)])
+      assert.equal(codeOf(await endOf(again())), 'NO_SUCH_PROGRAM')
+    const done = bob.spawn('says', 'hi')
+    await done.result
+    assert.deepEqual(await bob.replay(done.pid), { same: true, calls: 1 })
+    const again = await bob.fork(done.pid, { at: 0 })
+    assert.deepEqual([await again.result, again.info().principal], ['bob says hi', 'bob'])
+    // Another program of the same name, spawned by somebody's run, does not take the place of the one that is served.
+    const fake = defineProgram('says', async () => 'taken over') as unknown as Program
+    await kernel.spawn(fake, null).result
+    assert.equal(await bob.spawn('says', 'hi').result, 'bob says hi')
+    await kernel.close()
+  })
+})
+
+// --------------------------------------------------------------------------------------------------------------- serve
+
+describe('serve', () => {
+  test('is for this machine only until there is a key', async () => {
+    const kernel = kernelFor()
+    const store = newStore()
+    const start = (options: object) => serve({ kernel, store, doors: [], port: 0, ...options })
+    for (const options of [
+      { host: '0.0.0.0' },
+      { host: '::' },
+      { host: '10.0.0.1' },
+      { allowHosts: ['agents.example.com'] },
+    ]) {
+      const end = await endOf(start(options))
+      assert.ok(
+        'message' in end && end.code === 'CONFIG_INVALID' && /polity key create/.test(end.message),
+        JSON.stringify(options),
+      )
+    }
+    const { entry } = createKey(store, { principal: 'ada', scopes: ['models'] }, NOW)
+    const server = await start({ host: '0.0.0.0' })
+    const outside = Object.values(networkInterfaces())
+      .flat()
+      .find((one) => one?.family === 'IPv4' && !one.internal)?.address
+    for (const address of ['127.0.0.1', ...(outside === undefined ? [] : [outside])])
+      assert.equal((await fetch(`http://${address}:${server.port}/healthz`)).status, 200, address)
+    await server.close()
+    revokeKey(store, entry.id, NOW)
+    assert.equal(codeOf(await endOf(start({ host: '0.0.0.0' }))), 'CONFIG_INVALID', 'a revoked key is none')
+    for (const host of ['127.0.0.1', '127.9.9.9', 'localhost', '::1', 'app.localhost'])
+      assert.ok(isLoopback(host), host)
+    for (const host of [
+      '0.0.0.0',
+      '::',
+      '10.0.0.1',
+      '128.0.0.1',
+      'localhost.evil.com',
+      '::ffff:1.2.3.4',
+      '127.0.0.1.evil.com',
+      '',
+    ])
+      assert.ok(!isLoopback(host), host)
+    await kernel.close()
+  })
+
+  test('counts all that is done with a key against its budget, and tells whether it is of use', async () => {
+    const kernel = kernelFor()
+    const store = newStore()
+    const models = createModelDoor(kernel)
+    const door = {
+      routes: [
+        {
+          method: 'POST',
+          path: '/ask',
+          scope: 'models',
+          async handle({ caller, reply }) {
+            reply(
+              200,
+              (
+                await models.generate({
+                  caller,
+                  messages: [{ role: 'user', content: 'hi' }],
+                  settings: { maxOutputTokens: 20 },
+                })
+              ).generation.text,
+            )
+          },
+        },
+      ],
+    } as const satisfies import('../src/server/route.ts').Door
+    const server = await serve({ kernel, store, doors: [door], port: 0 })
+    const ask = (key: string) =>
+      fetch(`${server.url}/ask`, { method: 'POST', headers: { authorization: `Bearer ${key}` } })
+    assert.equal((await ask('sk-any')).status, 200)
+    const { key, entry } = createKey(store, { principal: 'ada', scopes: ['models'], budget: { tokens: 100 } }, NOW)
+    assert.equal((await ask('sk-any')).status, 401)
+    const statuses: number[] = []
+    for (let i = 0; i < 20; i++) statuses.push((await ask(key)).status)
+    assert.deepEqual([statuses[0], statuses.at(-1)], [200, 402])
+    const { used } = kernel.account(entry.id)
+    assert.ok(used.inputTokens + used.outputTokens <= 100)
+    assert.deepEqual(await (await fetch(`${server.url}/healthz`)).json(), { status: 'ok' })
+    await kernel.close()
+    const ill = await fetch(`${server.url}/healthz`)
+    assert.deepEqual([ill.status, ill.headers.get('retry-after')], [503, '1'])
+    await server.close()
+  })
+
+  test('`polity serve` and `polity key`, as they are lived with', async () => {
+    const bin = resolve('bin/polity.js')
+    const file = join(folder, 'slow.ts')
+    writeFileSync(file, 'export default async function slow(sys, ms) { await sys.sleep(ms); return sys.principal }\n')
+    const env = { ...process.env, POLITY_STORE: '', POLITY_DEBUG: '', NO_COLOR: '1' }
+    const polity = async (...args: string[]): Promise<{ code: number; out: string; err: string }> =>
+      new Promise((done) => {
+        execFile(process.execPath, [bin, ...args], { cwd: folder, env }, (error, out, err) =>
+          done({ code: error === null ? 0 : Number(error.code), out, err }),
+        )
+      })
+    const child = spawn(process.execPath, [bin, 'serve', 'slow.ts', '--port', '0', '--json'], { cwd: folder, env })
+    let out = ''
+    let err = ''
+    child.stdout.on('data', (text) => (out += text))
+    child.stderr.on('data', (text) => (err += text))
+    const ended = new Promise<number | null>((done) => child.once('exit', done))
+    try {
+      await within(
+        20_000,
+        new Promise<void>((done) => child.stdout.on('data', () => out.endsWith('\n') && done())),
+        'the first line',
+      )
+      const {
+        url,
+        models,
+        programs: names,
+        keys,
+      } = JSON.parse(out) as { url: string; models: string[]; programs: string[]; keys: number }
+      assert.deepEqual([models, names, keys], [['offline/reader'], ['slow'], 0])
+      assert.equal((await fetch(`${url}/v1/models`, { headers: { authorization: 'Bearer sk-any' } })).status, 200)
+      const begun = await fetch(`${url}/api/v1/processes`, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json' },
+        body: '{"program":"slow","input":60000}',
+      })
+      const { pid, principal } = (await begun.json()) as { pid: number; principal: string }
+      assert.equal(principal, 'local')
+      const made = await polity('key', 'create', 'ada', '--budget-tokens', '5000', '--label', 'a b')
+      assert.match(made.err, /^key [0-9a-f]{8} of ada opens models; it is shown this once\n$/)
+      const key = made.out.trim()
+      const status = async (): Promise<number> =>
+        (await fetch(`${url}/v1/models`, { headers: { 'x-api-key': key } })).status
+      assert.equal(await status(), 200)
+      assert.equal((await fetch(`${url}/v1/models`)).status, 401)
+      const [list, wrong] = await Promise.all([polity('key', 'list'), polity('key', 'create', 'x', '--scope', 'root')])
+      assert.match(list.out, /^ID +PRINCIPAL.*\n[0-9a-f]{8} +ada +models +5000 tokens .* open +a b\n$/)
+      assert.deepEqual([wrong.code, wrong.out], [2, ''])
+      assert.equal((await polity('key', 'revoke', key.slice(7, 15))).code, 0)
+      assert.equal(await status(), 401)
+      child.kill('SIGINT')
+      assert.equal(await within(6_000, ended, 'the end'), 130, err)
+      assert.match(err, new RegExp(`Process ${pid} is stopped; go on with: .* resume ${pid}\\n$`))
+      const kept = readSqliteStore(join(folder, '.polity/polity.db'))
+      const setup = kept.get('meta', `setup/${pid}`)
+      kept.close()
+      assert.equal(JSON.parse(String(setup)).setup.program, file, 'resume finds its file')
+    } finally {
+      child.kill('SIGKILL')
+    }
+  })
+})

@@ -1,0 +1,563 @@
+/**
+ * The dashboard in a real browser, on a real server: it shows what happens as it happens, and what a person does in it is
+ * done, and nothing else. Needs Chromium; without one the browser tests are skipped, and say so.
+ */
+import assert from 'node:assert/strict'
+import { execFileSync } from 'node:child_process'
+import { existsSync, mkdirSync, mkdtempSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
+import { readdirSync } from 'node:fs'
+import { get } from 'node:http'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, before, describe, test } from 'node:test'
+import type { Browser, Page } from 'playwright-core'
+import { createKey } from '../src/server/keys.ts'
+import { startServer } from '../src/server/http.ts'
+import { webDoor } from '../src/server/web-door.ts'
+import type { World, WorldOptions } from './web/world.ts'
+import { programs, startWorld } from './web/world.ts'
+
+const root = join(import.meta.dirname, '..')
+const chromium = ['POLITY_CHROMIUM', 'CHROME_PATH']
+  .map((name) => process.env[name])
+  .concat('/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome')
+  .find((path) => path !== undefined && existsSync(path))
+const skip = chromium === undefined ? 'no Chromium is installed; name one in POLITY_CHROMIUM' : false
+
+function programNamed(name: string): (typeof programs)[number] {
+  return programs.find((one) => one.name === name) as (typeof programs)[number]
+}
+
+/** Builds the dashboard where it is missing or older than its sources. */
+function buildWeb(): void {
+  const built = statSync(join(root, 'dist/web/index.html'), { throwIfNoEntry: false })?.mtimeMs ?? 0
+  const youngest = ['web', 'src/client.ts']
+    .flatMap((path) => timesIn(join(root, path)))
+    .reduce((a, b) => Math.max(a, b))
+  if (built > youngest) return
+  execFileSync(process.execPath, [join(root, 'node_modules/vite/bin/vite.js'), 'build', 'web', '--logLevel', 'warn'], {
+    cwd: root,
+    stdio: 'pipe',
+  })
+}
+
+function timesIn(path: string): number[] {
+  const stat = statSync(path)
+  return stat.isDirectory() ? readdirSync(path).flatMap((name) => timesIn(join(path, name))) : [stat.mtimeMs]
+}
+
+async function until(is: () => boolean | Promise<boolean>, what: string, ms = 5_000): Promise<void> {
+  const end = performance.now() + ms
+  while (!(await is())) {
+    if (performance.now() > end) assert.fail(`it never came true that ${what}`)
+    await new Promise((resolve) => setTimeout(resolve, 10))
+  }
+}
+
+// ---------------------------------------------------------------------------------------------------------------- door
+
+describe('the door', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'polity-web-door-'))
+  after(() => rmSync(folder, { recursive: true, force: true }))
+
+  /** Status, headers and body; the path is sent as it is, dots and all. */
+  function ask(
+    port: number,
+    path: string,
+    method = 'GET',
+  ): Promise<{ status: number; headers: NodeJS.Dict<string | string[]>; text: string }> {
+    return new Promise((resolve, reject) => {
+      get({ host: '127.0.0.1', port, path, method }, (response) => {
+        const chunks: Buffer[] = []
+        response.on('data', (chunk: Buffer) => chunks.push(chunk))
+        response.on('end', () =>
+          resolve({
+            status: response.statusCode ?? 0,
+            headers: response.headers,
+            text: Buffer.concat(chunks).toString(),
+          }),
+        )
+      }).on('error', reject)
+    })
+  }
+
+  test('serves what was built, each with its type, and nothing beside it', async () => {
+    const web = join(folder, 'web')
+    const server = await startServer({
+      doors: [webDoor({ folder: web })],
+      authenticate: () => ({ refused: 'nobody has a key' }),
+      port: 0,
+    })
+    try {
+      const before = await ask(server.port, '/')
+      assert.equal(before.status, 503)
+      assert.match(before.text, /npm run build:web/)
+      assert.equal(before.headers['cache-control'], 'no-store')
+
+      mkdirSync(join(web, 'assets'), { recursive: true })
+      writeFileSync(join(folder, 'secret.js'), 'secret')
+      writeFileSync(join(web, 'secret.js'), 'secret')
+      writeFileSync(join(web, 'assets', 'a-1.js'), 'js')
+      writeFileSync(join(web, 'assets', 'a-1.css'), 'css')
+      writeFileSync(join(web, 'assets', 'notes.txt'), 'secret')
+      writeFileSync(join(web, 'assets', '.env'), 'secret')
+      symlinkSync(join(folder, 'secret.js'), join(web, 'assets', 'link.js'))
+      writeFileSync(join(web, 'index.html'), '<p>one')
+
+      const page = await ask(server.port, '/')
+      assert.deepEqual(
+        [page.status, page.text, page.headers['content-type']],
+        [200, '<p>one', 'text/html; charset=utf-8'],
+      )
+      assert.equal(page.headers['cache-control'], 'no-cache')
+      const policy = String(page.headers['content-security-policy'])
+      assert.match(policy, /default-src 'none'/)
+      assert.match(policy, /script-src 'self';/)
+      assert.match(policy, /frame-ancestors 'none'/)
+      assert.doesNotMatch(policy, /unsafe|https?:|\*/)
+      assert.equal(page.headers['x-content-type-options'], 'nosniff')
+
+      const script = await ask(server.port, '/assets/a-1.js')
+      assert.deepEqual([script.text, script.headers['content-type']], ['js', 'text/javascript; charset=utf-8'])
+      assert.match(String(script.headers['cache-control']), /immutable/)
+      assert.equal((await ask(server.port, '/assets/a-1.css')).headers['content-type'], 'text/css; charset=utf-8')
+      assert.deepEqual(((head) => [head.status, head.text])(await ask(server.port, '/', 'HEAD')), [200, ''])
+
+      for (const path of [
+        '/assets/link.js',
+        '/assets/notes.txt',
+        '/assets/.env',
+        '/assets/..%2fsecret.js',
+        '/assets/%2e%2e%2fsecret.js',
+        '/assets/../secret.js',
+        '/assets/..%5csecret.js',
+        '/assets/__proto__',
+        '/assets/',
+        '/secret.js',
+        '/..%2f..%2fetc%2fpasswd',
+        '/index.html%00.js',
+      ]) {
+        const { status, text } = await ask(server.port, path)
+        assert.ok(status === 404 || status === 400, `${path}: ${status}`)
+        assert.doesNotMatch(text, /^secret|root:/, path)
+      }
+
+      // The next build is served with the next page.
+      rmSync(join(web, 'assets', 'a-1.js'))
+      writeFileSync(join(web, 'assets', 'a-22.js'), 'newer')
+      rmSync(join(web, 'index.html'))
+      writeFileSync(join(web, 'index.html'), '<p>two, and longer')
+      assert.equal((await ask(server.port, '/')).text, '<p>two, and longer')
+      assert.equal((await ask(server.port, '/assets/a-22.js')).text, 'newer')
+      assert.equal((await ask(server.port, '/assets/a-1.js')).status, 404)
+    } finally {
+      await server.close()
+    }
+  })
+})
+
+// ------------------------------------------------------------------------------------------------------------- browser
+
+describe('the dashboard', { skip }, () => {
+  let browser: Browser
+  let page: Page
+  before(async () => {
+    buildWeb()
+    const { chromium: launcher } = await import('playwright-core')
+    browser = await launcher.launch({
+      executablePath: chromium as string,
+      args: ['--no-sandbox', '--disable-gpu', '--disable-background-networking'],
+    })
+    page = await browser.newPage()
+    page.setDefaultTimeout(5_000)
+  })
+  after(() => browser?.close())
+
+  /** The page on a world of its own; fails where the page complains, or asks anything of another origin. */
+  async function on(
+    run: (page: Page, world: World) => Promise<void>,
+    prepare?: (world: World) => unknown,
+    options: WorldOptions = {},
+  ): Promise<void> {
+    const world = await startWorld({ speed: 40, ...options })
+    const faults: string[] = []
+    try {
+      await prepare?.(world)
+      await page.setViewportSize({ width: 1280, height: 800 })
+      await page.emulateMedia({ colorScheme: 'light' })
+      page.on('console', (message) => {
+        // The browser itself says so of every refusal; what the page says of them is tested.
+        if (message.type() === 'error' && !/Failed to load resource/.test(message.text())) faults.push(message.text())
+      })
+      page.on('pageerror', (error) => faults.push(error.stack ?? error.message))
+      page.on('request', (request) => {
+        if (new URL(request.url()).origin !== world.url) faults.push(`asked ${request.url()}`)
+      })
+      await page.goto(world.url)
+      await page.locator('nav').waitFor()
+      await run(page, world)
+      assert.deepEqual(faults, [])
+    } finally {
+      page.removeAllListeners()
+      await page.goto('about:blank')
+      await world.close()
+    }
+  }
+
+  const row = (pid: number): string => `[role=row]:has(a[href="#/run/${pid}/timeline"])`
+  const cell = (pid: number, column: string): string => `${row(pid)} .c-${column}`
+
+  test('the table fills and follows what happens; search, filters and order narrow it', () =>
+    on(async (page, { kernel }) => {
+      await page.getByText('Nothing runs yet').waitFor()
+      const idle = kernel.spawn(programNamed('idle'), null, { principal: 'ada', name: 'first' })
+      await page.locator(row(idle.pid)).waitFor()
+      await page.locator(cell(idle.pid, 'waiting'), { hasText: 'receive' }).waitFor()
+      assert.equal(await page.locator(cell(idle.pid, 'principal')).innerText(), 'ada')
+
+      const ticket = kernel.spawn(
+        programNamed('triage'),
+        { ticket: 7, text: 'I was billed twice' },
+        { principal: 'grace' },
+      )
+      await page.locator(cell(ticket.pid, 'state'), { hasText: 'done' }).waitFor()
+      const { inputTokens, outputTokens, calls } = kernel.info(ticket.pid).usage
+      assert.ok(inputTokens > 1_000)
+      assert.equal(
+        await page.locator(cell(ticket.pid, 'tokens')).innerText(),
+        `${((inputTokens + outputTokens) / 1_000).toFixed(1)}k`,
+      )
+      assert.equal(await page.locator(cell(ticket.pid, 'calls')).innerText(), String(calls))
+
+      // Of one that runs, added up from what was heard.
+      const clerk = kernel.spawn(programNamed('clerk'), { supplier: 'Northwind' }, { principal: 'local' })
+      clerk.result.catch(() => {})
+      await page.locator(cell(clerk.pid, 'state'), { hasText: 'asks you' }).waitFor()
+      const far = kernel.info(clerk.pid).usage
+      assert.equal(await page.locator(cell(clerk.pid, 'calls')).innerText(), String(far.calls))
+      assert.equal(
+        await page.locator(cell(clerk.pid, 'tokens')).innerText(),
+        `${((far.inputTokens + far.outputTokens) / 1_000).toFixed(1)}k`,
+      )
+      assert.equal(await page.locator(cell(clerk.pid, 'usd')).innerText(), `$${far.usd.toFixed(4)}`)
+
+      kernel.kill(idle.pid, 'enough')
+      await page.locator(cell(idle.pid, 'state'), { hasText: 'killed' }).waitFor()
+
+      await page.keyboard.press('/')
+      await page.keyboard.type('grace')
+      await until(async () => (await page.locator('[role=row]').count()) === 2, 'one row is left')
+      await page.keyboard.press('Escape')
+      await page.keyboard.press('Escape')
+      await page.locator(row(idle.pid)).waitFor()
+      await page.getByRole('button', { name: /^killed/ }).click()
+      await until(async () => (await page.locator('[role=row]').count()) === 2, 'one row is left')
+      await page.getByRole('button', { name: /^all/ }).click()
+      await page.getByRole('columnheader', { name: 'Program' }).getByRole('button').click()
+      assert.equal(await page.getByRole('columnheader', { name: 'Program' }).getAttribute('aria-sort'), 'ascending')
+      assert.match(await page.locator('[role=row][aria-rowindex="2"]').innerText(), /clerk/)
+    }))
+
+  test('a run shows its calls, its conversation, its team, its events, its files and its end; a fork from a call is a process', () =>
+    on(async (page, { kernel, url }) => {
+      const team = kernel.spawn(
+        programNamed('research'),
+        { question: 'What is fair?', parts: ['queues', 'tokens'] },
+        { principal: 'ada', budget: { usd: 1 } },
+      )
+      await team.result
+      await page.goto(`${url}/#/run/${team.pid}`)
+      const spans = page.getByRole('grid', { name: 'System calls' })
+      await spans.locator('[role=row][aria-rowindex="2"]', { hasText: 'generate' }).waitFor()
+      const { calls } = (await (await fetch(`${url}/api/v1/processes/${team.pid}/trace`)).json()) as { calls?: unknown }
+      assert.equal(calls, undefined)
+      const trace = (await (await fetch(`${url}/api/v1/processes/${team.pid}/trace`)).json()) as { items: unknown[] }
+      assert.equal(await spans.getAttribute('aria-rowcount'), String(trace.items.length + 1))
+      // A call, whole.
+      await spans.locator('[role=row]', { hasText: 'report.md' }).first().click()
+      await page.getByRole('complementary', { name: 'Call 1' }).getByText('"# What is fair?').waitFor()
+
+      const before = new Set(kernel.ps().map(({ pid }) => pid))
+      await page.getByRole('button', { name: 'Fork from here' }).click()
+      await page
+        .getByRole('dialog', { name: /at call 1/ })
+        .getByRole('button', { name: 'Fork' })
+        .click()
+      await until(
+        () => kernel.ps().some(({ pid, forkOf }) => !before.has(pid) && forkOf === team.pid),
+        'there is a fork',
+      )
+      const fork = kernel.ps().find(({ forkOf }) => forkOf === team.pid)
+      assert.equal(fork?.budget.usd, 1)
+      await page.waitForURL(`${url}/#/run/${fork?.pid}/timeline`)
+      await until(() => kernel.info(fork?.pid as number).state === 'done', 'the fork is done')
+      await page.locator('.run-head', { hasText: new RegExp(`fork of\\s*${team.pid}`) }).waitFor()
+      await page.locator('.span-row.past', { hasText: 'generate' }).waitFor()
+
+      await page.goto(`${url}/#/run/${team.pid}/conversation`)
+      await page.locator('.message.answer', { hasText: 'Fair sharing holds' }).waitFor()
+      await page.keyboard.press('k')
+      await page.locator('.message.answer', { hasText: 'Split the question' }).waitFor()
+      await page.keyboard.press(']')
+      await page.locator('.react-flow__node').nth(3).waitFor()
+      assert.equal(await page.locator('.react-flow__node').count(), 4)
+      await page.locator('.react-flow__edge.mail').nth(5).waitFor({ state: 'attached' })
+      await page.keyboard.press(']')
+      await page.getByRole('grid', { name: 'Events' }).locator('[role=row]', { hasText: 'mail-sent' }).first().waitFor()
+      await page.keyboard.press(']')
+      await page.getByRole('option', { name: /report.md 2/ }).click()
+      await page.locator('.page .prose', { hasText: 'Fair sharing holds' }).waitFor()
+      await page.keyboard.press(']')
+      await page.locator('.exact', { hasText: '"sources"' }).waitFor()
+      await page.keyboard.press('r')
+      await page.getByText('It made the same').waitFor()
+      await page.keyboard.press('Escape')
+    }))
+
+  test('what a model says is seen while it says it; a kill ends the run', () =>
+    on(
+      async (page, { kernel, url }) => {
+        const plan = 'Split the question, read in parallel, let a critic look, then write.'
+        const team = kernel.spawn(programNamed('research'), { question: 'Why?', parts: ['one'] }, { principal: 'ada' })
+        team.result.catch(() => {})
+        await page.goto(`${url}/#/run/${team.pid}/conversation`)
+        const said = page.locator('.message.answer .prose', { hasText: 'Split' })
+        await said.waitFor()
+        const sofar = await said.innerText()
+        assert.ok(plan.startsWith(sofar.trim()) && sofar.trim() !== plan, sofar)
+        assert.equal(kernel.info(team.pid).usage.outputTokens, 0)
+        await page.keyboard.press('x')
+        const dialog = page.getByRole('dialog', { name: /^Kill/ })
+        await dialog.getByLabel(/Reason/).fill('seen enough')
+        assert.equal(kernel.info(team.pid).state, 'running')
+        await dialog.getByRole('button', { name: 'Kill' }).click()
+        await page.locator('.run-head', { hasText: 'killed' }).waitFor()
+        assert.match(kernel.info(team.pid).error?.message ?? '', /seen enough/)
+      },
+      undefined,
+      { tokensPerSecond: 6 },
+    ))
+
+  test('allow lets exactly the call pass that was shown; what a call says cannot look like the page', () =>
+    on(
+      async (page, { kernel, paid, url }) => {
+        await page.keyboard.press('3')
+        await page.locator('article').nth(1).waitFor()
+        const [first, second] = kernel.questions
+        assert.ok(first !== undefined && second !== undefined)
+        const card = page.locator(`#question-${second.id}`)
+        const shown = await card.locator('.exact').innerText()
+        // One line of JSON once the page's own line breaks are taken away: nothing of the value broke a line by itself.
+        const parsed = JSON.parse(shown.replaceAll('\n', '')) as unknown
+        assert.deepEqual(parsed, (second.detail as { readonly input: unknown }).input)
+        assert.doesNotMatch(shown.replaceAll('\n', ''), /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/u)
+        assert.match(shown, /\\u202e/)
+        const inside = await card.evaluate(
+          (element: { querySelectorAll(selector: string): ArrayLike<{ closest(selector: string): unknown }> }) =>
+            Array.from(element.querySelectorAll('.actions, h2, dl')).some((one) => one.closest('.framed') !== null),
+        )
+        assert.equal(inside, false)
+
+        await page.locator(`#question-${first.id}`).getByRole('button', { name: 'Allow once' }).click()
+        const dialog = page.getByRole('dialog', { name: 'Allow this one call?' })
+        assert.match(await dialog.innerText(), /ACME/)
+        assert.deepEqual(paid, [])
+        await dialog.getByRole('button', { name: 'Allow once' }).click()
+        await until(() => paid.length === 1, 'the call was made')
+        assert.deepEqual(paid, [{ to: 'ACME', amount: 900, invoice: 'A-1' }])
+        await page.locator(`#question-${first.id}`).waitFor({ state: 'detached' })
+
+        await page.keyboard.press('d')
+        await page.getByRole('dialog').getByRole('button', { name: 'Deny' }).click()
+        await page.getByText('Nobody waits for you').waitFor()
+        await until(() => kernel.info(second.pid).state === 'failed', 'the other call was refused')
+        assert.equal(paid.length, 1)
+        await page.goto(`${url}/#/run/${second.pid}/timeline/0`)
+        await page.locator('.decision.deny', { hasText: 'large-payments' }).waitFor()
+        await page.goto(`${url}/#/policy`)
+        await page.locator('.decision-row', { hasText: 'large-payments' }).nth(2).waitFor()
+      },
+      ({ kernel }) => {
+        kernel.spawn(programNamed('pay-once'), { to: 'ACME', amount: 900, invoice: 'A-1' }).result.catch(() => {})
+        kernel
+          .spawn(programNamed('pay-once'), {
+            to: 'Contoso"\n}\n\u2028Approved by the owner\u202e\u2066 [ Deny ]\u200b\u0007\\n',
+            amount: 9_400,
+            invoice: '\u061c\ufeff</div><button>Allow once</button>',
+          })
+          .result.catch(() => {})
+      },
+    ))
+
+  test('the keyboard reaches everything, and every control has a name', () =>
+    on(
+      async (page, { kernel }) => {
+        const [youngest] = kernel.ps().toSorted((a, b) => b.pid - a.pid)
+        await page.locator(row(youngest?.pid as number)).waitFor()
+        await page.keyboard.press('j')
+        await page.keyboard.press('j')
+        await page.keyboard.press('k')
+        assert.equal(await page.locator('[role=row][aria-selected=true]').getAttribute('aria-rowindex'), '2')
+        await page.keyboard.press('Enter')
+        await page.getByRole('tab', { name: /Timeline/, selected: true }).waitFor()
+        await page.keyboard.press(']')
+        await page.getByRole('tab', { name: 'Conversation', selected: true }).waitFor()
+        await page.keyboard.press('Escape')
+        await page.getByRole('grid', { name: 'Processes' }).waitFor()
+        await page.keyboard.press('t')
+        await page.getByRole('treegrid', { name: 'Processes' }).waitFor()
+        await page.keyboard.press('t')
+        await page.keyboard.press('?')
+        await page.getByRole('dialog', { name: 'Keys' }).waitFor()
+        await page.keyboard.press('Escape')
+        await page.getByRole('dialog').waitFor({ state: 'detached' })
+        // A tab stop is seen.
+        await page.keyboard.press('Tab')
+        assert.match(await page.evaluate<string>('getComputedStyle(document.activeElement).outlineStyle'), /solid|auto/)
+        for (const [i, place] of ['processes', 'cores', 'inbox', 'memory', 'policy', 'budgets'].entries()) {
+          await page.keyboard.press(String(i + 1))
+          await page.waitForURL(`**/#/${place}`)
+          await page.locator(`nav a[aria-current=page][href="#/${place}"]`).waitFor()
+          await page.waitForTimeout(60)
+          assert.deepEqual(await page.evaluate<string[]>(faultsOfAccess), [], place)
+        }
+        const ground = (): Promise<string> => page.evaluate<string>('getComputedStyle(document.body).backgroundColor')
+        const light = await ground()
+        await page.emulateMedia({ colorScheme: 'dark' })
+        const dark = await ground()
+        assert.notEqual(dark, light)
+        await page.keyboard.press('T')
+        assert.equal(await ground(), light)
+        await page.setViewportSize({ width: 800, height: 700 })
+        for (const key of ['1', '2', '3', '4', '5', '6']) {
+          await page.keyboard.press(key)
+          await page.waitForTimeout(60)
+          assert.ok(
+            await page.evaluate<boolean>('document.documentElement.scrollWidth <= 800'),
+            `view ${key} is too wide`,
+          )
+        }
+      },
+      ({ kernel }) => {
+        for (let i = 0; i < 3; i++) kernel.spawn(programNamed('idle'), null, { principal: 'ada' })
+        kernel.spawn(programNamed('interview'), 'Which?', { principal: 'ada' })
+      },
+    ))
+
+  test('10,000 processes: no update keeps the page from its work for 100 ms, and few rows exist', () =>
+    on(
+      async (page, { kernel }) => {
+        await until(
+          async () =>
+            /all 10\.?0*k?|all 10000/.test(
+              await page
+                .getByRole('button', { name: /^all/ })
+                .innerText()
+                .catch(() => ''),
+            ),
+          'all are there',
+          15_000,
+        )
+        await page.evaluate(`
+          window.tasks = []
+          new PerformanceObserver((list) => list.getEntries().forEach((one) => tasks.push(Math.round(one.duration)))).observe({ type: 'longtask' })
+        `)
+        // The watch sees what it should.
+        await page.evaluate(
+          'setTimeout(() => { for (const end = performance.now() + 120; performance.now() < end; ); })',
+        )
+        await until(async () => (await page.evaluate<number>('tasks.length')) > 0, 'a long task is seen')
+        await page.evaluate('tasks.length = 0')
+        const grid = page.getByRole('grid', { name: 'Processes' })
+        assert.equal(await grid.getAttribute('aria-rowcount'), '10001')
+        assert.ok((await page.locator('[role=row]').count()) < 60)
+        const pids = kernel.ps().map(({ pid }) => pid)
+        for (let round = 0; round < 4; round++) {
+          for (let i = 0; i < 500; i++) kernel.send(pids[(i * 20 + round) % pids.length] as number, 'work')
+          await page.waitForTimeout(300)
+        }
+        await page.getByRole('columnheader', { name: 'Calls' }).getByRole('button').click()
+        await page.keyboard.press('G')
+        await page.locator('[role=row][aria-rowindex="10001"]').waitFor()
+        await page.keyboard.press('g')
+        // What was sent is shown: two calls more for each time that one was woken.
+        await page.locator('[role=row][aria-rowindex="2"] .c-calls', { hasText: /^[3-9]$/ }).waitFor()
+        const tasks = await page.evaluate<number[]>('tasks')
+        const longest = Math.max(0, ...tasks)
+        console.log(`  10,000 processes: ${tasks.length} tasks above 50 ms, the longest ${longest} ms`)
+        assert.ok(longest < 100, `tasks of ${tasks.join(', ')} ms`)
+      },
+      ({ kernel }) => {
+        for (let i = 0; i < 10_000; i++) kernel.spawn(programNamed('busy'), null, { principal: `team-${i % 7}` })
+      },
+    ))
+
+  test('a server that wants a key is given one, and the page keeps it in its tab alone', () =>
+    on(
+      async (page, { store, kernel }) => {
+        const dialog = page.getByRole('dialog', { name: 'This server needs a key' })
+        await dialog.waitFor()
+        await dialog.getByLabel('Key').fill('polity_00000000_wrong')
+        await dialog.getByRole('button', { name: 'Use this key' }).click()
+        await dialog.getByText('not known here').waitFor()
+        const { key } = createKey(store, { principal: 'ada', scopes: ['runs'] }, Date.now())
+        kernel.spawn(programNamed('idle'), null, { principal: 'grace', name: 'hidden' })
+        const mine = kernel.spawn(programNamed('idle'), null, { principal: 'ada' })
+        await dialog.getByLabel('Key').fill(key)
+        await dialog.getByRole('button', { name: 'Use this key' }).click()
+        await page.locator(row(mine.pid)).waitFor()
+        assert.equal(await page.locator('[role=row]').count(), 2)
+        assert.equal(await page.evaluate<string>("sessionStorage.getItem('polity.key')"), key)
+        assert.doesNotMatch(
+          await page.evaluate<string>('JSON.stringify(localStorage) + document.cookie + location.href'),
+          /polity_/,
+        )
+        // What the key may not see says so.
+        await page.keyboard.press('5')
+        await page.getByRole('alert').getByText(/scope/).first().waitFor()
+        await page.getByRole('button', { name: 'Forget key' }).click()
+        await dialog.waitFor()
+        assert.equal(await page.evaluate<string | null>("sessionStorage.getItem('polity.key')"), null)
+      },
+      ({ store }) => createKey(store, { principal: 'root', scopes: ['admin'] }, Date.now()),
+    ))
+
+  test('a line that was cut is said, and is taken up again without a loss', () =>
+    on(async (page, world) => {
+      const { kernel } = world
+      await page.locator('.line-mark.live').waitFor()
+      const first = kernel.spawn(programNamed('idle'), null)
+      await page.locator(row(first.pid)).waitFor()
+      await world.stopServing()
+      await page.getByText('No connection to the server').waitFor()
+      const second = kernel.spawn(programNamed('idle'), null)
+      kernel.kill(first.pid)
+      await world.serveAgain()
+      await page.locator(row(second.pid)).waitFor({ timeout: 8_000 })
+      await page.locator(cell(first.pid, 'state'), { hasText: 'killed' }).waitFor()
+      await page.locator('.trouble').waitFor({ state: 'detached' })
+    }))
+})
+
+/** Run in the page: what a screen reader could not name, and what has a role without what the role needs. */
+const faultsOfAccess = `(() => {
+  const faults = []
+  const seen = (e) => e.checkVisibility()
+  const say = (e, what) => faults.push(what + ': ' + e.outerHTML.slice(0, 120))
+  const nameOf = (e) => (e.getAttribute('aria-label') ?? '') + (e.labels ? [...e.labels].map((l) => l.textContent).join('') : '') + e.textContent + (e.title ?? '')
+  for (const e of document.querySelectorAll('button, a[href], [role=tab], [role=option]')) if (seen(e) && nameOf(e).trim() === '') say(e, 'no name')
+  for (const e of document.querySelectorAll('input, select, textarea'))
+    if (seen(e) && !(e.getAttribute('aria-label') || [...(e.labels ?? [])].some((l) => l.textContent.trim() !== ''))) say(e, 'no label')
+  for (const e of document.querySelectorAll('[role=grid], [role=treegrid], [role=listbox], [role=dialog], dialog, nav, [role=tablist], [role=group]'))
+    if (!e.getAttribute('aria-label')) say(e, 'no label')
+  for (const e of document.querySelectorAll('[role=row]'))
+    if (!e.closest('[role=grid], [role=treegrid]') || !e.querySelector('[role=gridcell], [role=columnheader]')) say(e, 'a row out of place')
+  for (const e of document.querySelectorAll('img, svg')) if (!e.closest('[aria-hidden=true], [role=img], button') && !e.getAttribute('aria-label')) say(e, 'no text')
+  const ids = [...document.querySelectorAll('[id]')].map((e) => e.id)
+  for (const id of new Set(ids)) if (ids.filter((one) => one === id).length > 1) faults.push('two of id ' + id)
+  if (document.querySelectorAll('h1').length !== 1) faults.push('not one h1')
+  if (document.querySelectorAll('main').length !== 1) faults.push('not one main')
+  if (document.documentElement.lang === '') faults.push('no language')
+  for (const e of document.querySelectorAll('[tabindex]')) if (e.tabIndex > 0) say(e, 'an order of its own')
+  return faults
+})()`
