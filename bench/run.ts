@@ -23,6 +23,8 @@ const benches: readonly (readonly [file: string, ...args: string[]])[] = [
   ['import.ts', '--rounds', quick ? '5' : '15'],
   ['folder-index.ts'],
   ['law-time.ts'],
+  ['gateway.ts'],
+  ['aios.ts'],
   ['temporal.ts'],
   ['sandbox.ts', '--form', 'published'],
 ]
