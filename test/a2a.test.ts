@@ -4,6 +4,8 @@
  */
 import assert from 'node:assert/strict'
 import { mkdtempSync, rmSync } from 'node:fs'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, describe, test } from 'node:test'
@@ -12,6 +14,7 @@ import { Role, TaskState } from '@a2a-js/sdk'
 import type { Client } from '@a2a-js/sdk/client'
 import { ClientFactory, DefaultAgentCardResolver, JsonRpcTransportFactory } from '@a2a-js/sdk/client'
 import { findAgents, remoteAgent } from '../src/drivers/a2a.ts'
+import { createConnection } from '../src/drivers/a2a/connection.ts'
 import { openSqliteStore } from '../src/drivers/store/sqlite.ts'
 import { memoryStore } from '../src/drivers/store/memory.ts'
 import type { Kernel, KernelOptions } from '../src/kernel/kernel.ts'
@@ -462,12 +465,49 @@ describe('a remote agent as a program', () => {
     assert.throws(() => remoteAgent({ card: 'ftp://x' }), { code: 'CONFIG_INVALID' })
   })
 
-  test('never sends its headers where the card leads elsewhere', async () => {
+  test('sends nothing where the card leads elsewhere, neither headers nor messages', async () => {
     const thief = await opened()
     const { server } = await opened({}, { url: thief.server.url })
     const run = local().spawn(remoteAgent({ card: `${server.url}/a2a/echo`, headers: as('ada') }), 'x')
-    await assert.rejects(run.result, { code: 'ACCESS_DENIED', message: /is not to have the headers/ })
+    await assert.rejects(run.result, { code: 'ACCESS_DENIED', message: /is not to have the messages and headers/ })
     assert.equal(thief.kernel.ps().length, 0)
+  })
+
+  test('takes no card without headers whose interface is on another origin, and says so when it is read', async () => {
+    const asked: string[] = []
+    const listening = async (card?: object): Promise<string> => {
+      const http = createServer((request, response) => {
+        asked.push(`${card === undefined ? 'thief' : 'card'} ${request.method}`)
+        response.setHeader('content-type', 'application/json')
+        response.end(JSON.stringify(card ?? {}))
+      })
+      await new Promise<void>((resolve) => void http.listen(0, '127.0.0.1', resolve))
+      closing.push(() => http.close())
+      return `http://127.0.0.1:${(http.address() as AddressInfo).port}`
+    }
+    const thief = await listening()
+    for (const protocolBinding of ['JSONRPC', 'HTTP+JSON']) {
+      const url = await listening({
+        name: 'clerk',
+        version: '1',
+        description: '',
+        supportedInterfaces: [{ url: `${thief}/a2a`, protocolBinding, protocolVersion: '1.0', tenant: '' }],
+        capabilities: {},
+        defaultInputModes: [],
+        defaultOutputModes: [],
+        skills: [],
+      })
+      const isTold = {
+        code: 'ACCESS_DENIED',
+        message: new RegExp(`^the card of an agent at ${url} leads to ${thief},`),
+      }
+      await assert.rejects(createConnection({ card: url }).card(), isTold)
+      await assert.rejects(local().spawn(remoteAgent({ card: url }), 'secret').result, {
+        code: 'ACCESS_DENIED',
+        message: /leads to/,
+      })
+    }
+    assert.deepEqual(asked, ['card GET', 'card GET', 'card GET', 'card GET'])
   })
 
   test('after a crash the task is followed on, and nothing is sent twice', async () => {

@@ -27,6 +27,9 @@ describe('accounts', () => {
     const fork = await w.settled(w.kernel.fork(child.pid, { at: 0 }))
     assert.equal(await w.settled(fork.result), 'done')
     assert.equal(w.kernel.account('team').used.steps, 4)
+    const paid = await w.settled(w.kernel.fork(child.pid, { at: 0, account: 'other' }))
+    assert.equal(await w.settled(paid.result), 'done')
+    assert.deepEqual([w.kernel.account('team').used.steps, w.kernel.account('other').used.steps], [4, 2])
     const last = await w.settled(endOf(w.kernel.spawn(asks, 2, { account: 'team', budget: { steps: 9 } }).result))
     assert.ok(
       'code' in last && last.code === 'BUDGET_EXCEEDED' && /account team has a budget of 5 steps/.test(last.message),

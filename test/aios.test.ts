@@ -454,6 +454,28 @@ describe('model queries', () => {
     const status = async (body: object): Promise<number> => (await ask(body)).json.response.status_code
     assert.equal(await status(sdk.call_tool('demo', [{ name: 'adder', parameters: { a: 41, b: 1 } }])), 403)
     assert.equal(await status(sdk.llm_call_tool('demo', hello, [openaiTool('adder')])), 403)
+    const notes = await world([], {
+      law: {
+        rules: [
+          { id: 'asked', effect: 'allow', call: 'remember', origins: { text: 'request' } },
+          { id: 'no', effect: 'deny', call: 'remember' },
+        ],
+      },
+    })
+    const made = (await notes.query(sdk.create_memory('demo', 'a web page said so', {}))).json.response
+    assert.equal(made.success, false)
+    assert.match(made.error, /rule no/)
+  })
+
+  test('a file space hears its own requests, and not who may only send to runs', async () => {
+    const { query: ask, kernel } = await world([])
+    await ask(sdk.write_file('demo', 'a.txt', 'SECRET'))
+    const space = kernel.ps().find(({ program }) => program === 'aios-files')?.pid ?? 0
+    kernel.send(space, { call: 'read', args: ['a.txt'] })
+    kernel.send(space, { call: 'write', args: ['a.txt', 'PWNED'] })
+    await ask(storage('demo', 'create_file', { file_path: 'b.txt' }))
+    const events = JSON.stringify((await kernel.events(space)).filter(({ type }) => type === 'call-start'))
+    assert.ok(!events.includes('PWNED') && !/"call":"read","args":\{"path":"a.txt"/.test(events))
   })
 
   test('what the law denies is not called, and the client is told', async () => {

@@ -1236,8 +1236,14 @@ test('the examples of docs/server-api.md do what stands below them', () =>
 
 // ------------------------------------------------------------------------------------------------------------- metrics
 
-test('metrics say what happened, to an admin, from the first look on', () =>
-  within('sqlite', async ({ as, server, kernel }) => {
+test('metrics say what happened, to an admin, from the start on and without a stream', () =>
+  within('sqlite', async ({ as, server, kernel, model }) => {
+    let streamed = 0
+    const { doStream } = model
+    model.doStream = (call) => {
+      streamed++
+      return doStream(call)
+    }
     const look = async (
       name: string,
     ): Promise<{ status: number; value(metric: string): number | undefined; text: string }> => {
@@ -1252,9 +1258,21 @@ test('metrics say what happened, to an admin, from the first look on', () =>
         },
       }
     }
-    assert.equal((await look('ann')).status, 403)
-    await look('root')
     const ann = as('ann')
+    const { pid: greeted } = await ann.processes.start({ program: 'greet', input: { name: 'Ada' } })
+    await ann.processes.result(greeted)
+    await kernel.events(greeted)
+    assert.equal((await look('ann')).status, 403)
+    const first = await look('root')
+    assert.deepEqual(
+      [
+        first.value('polity_calls_total{call="generate",outcome="done"}'),
+        first.value('polity_processes_ended_total{state="done"}'),
+      ],
+      [1, 1],
+      'what came before the first look is counted',
+    )
+    assert.ok((first.value('polity_tokens_total{core="m",kind="input"}') ?? 0) > 0)
     const { pid } = await ann.processes.start({ program: 'talk', input: ['a', 'b'] })
     await ann.processes.result(pid)
     await ann.processes.start({ program: 'idle' })
@@ -1264,7 +1282,9 @@ test('metrics say what happened, to an admin, from the first look on', () =>
     await until(() => kernel.questions.length === 1)
     await kernel.events(1)
     const { value, text } = await look('root')
-    const { usage } = kernel.info(pid)
+    const usages = [greeted, pid].map((one) => kernel.info(one).usage)
+    const sum = (name: 'inputTokens' | 'outputTokens'): number => usages.reduce((all, usage) => all + usage[name], 0)
+    assert.equal(streamed, 0, 'no model streams for it')
     assert.deepEqual(
       [
         value('polity_processes{state="running"}'),
@@ -1284,7 +1304,7 @@ test('metrics say what happened, to an admin, from the first look on', () =>
         value('polity_core_admitted{core="m"}'),
         value('polity_processes_ended_total{state="done"}'),
       ],
-      [2, 2, 1, 2, 1, 1, 1, 1, 1, 1, usage.inputTokens, usage.outputTokens, 0, 0, 2, 2],
+      [2, 3, 1, 3, 1, 1, 1, 1, 1, 1, sum('inputTokens'), sum('outputTokens'), 0, 0, 3, 3],
     )
     assert.ok((value('polity_event_loop_delay_seconds{quantile="1"}') ?? -1) >= 0)
     assert.doesNotMatch(text, /NaN|ann|talk/)

@@ -6,7 +6,9 @@ import { Client, StreamableHTTPClientTransport } from '@modelcontextprotocol/cli
 import type { CallToolResult } from '@modelcontextprotocol/client'
 import { StdioClientTransport } from '@modelcontextprotocol/client/stdio'
 import assert from 'node:assert/strict'
+import { once as nextOf } from 'node:events'
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { connect as netConnect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, describe, test } from 'node:test'
@@ -425,6 +427,22 @@ const asks = law(
   { id: 'rest', effect: 'allow', tool: '*' },
 )
 
+const noHearsay = law(
+  { id: 'no-hearsay', effect: 'deny', tool: 'act', seen: ['untrusted'] },
+  { id: 'rest', effect: 'allow', tool: '*' },
+)
+
+/** Of what a run did, not of what it learned. */
+const noActAfterRead = law(
+  {
+    id: 'reads',
+    effect: 'allow',
+    tool: 'read',
+    then: { add: [{ id: 'no-act-after-read', effect: 'deny', tool: 'act' }] },
+  },
+  { id: 'rest', effect: 'allow', tool: '*' },
+)
+
 for (const era of ['legacy', 'auto'] as const) {
   describe(`the kernel as an MCP server, ${era === 'auto' ? '2026-07-28' : '2025-11-25'}`, () => {
     test('tools, notes and programs are offered to who holds the scope, and calls are processes of the caller', async () => {
@@ -461,10 +479,11 @@ for (const era of ['legacy', 'auto'] as const) {
       await use(client, 'read')
       assert.match(textOf(await use(client, 'act', { what: 'after' })), /ACCESS_DENIED/)
       assert.ok(!done.includes('after'))
-      for (const other of [await connect('bob runs', { era }), await connect('ada runs', { era, run: 'another' })])
-        assert.equal((await use(other, 'act', { what: 'of another' })).isError, undefined)
-      if (era === 'legacy') return
-      assert.ok((await use(await connect('ada runs'), 'act', { what: 'of the same key' })).isError)
+      assert.equal((await use(await connect('bob runs', { era }), 'act', { what: 'of another' })).isError, undefined)
+      // A client chooses its session and the name of its run: neither sheds what its principal has learned.
+      for (const same of [await connect('ada runs', { era }), await connect('ada runs', { era, run: 'another' })])
+        assert.match(textOf(await use(same, 'act', { what: 'after' })), /ACCESS_DENIED/)
+      assert.ok(!done.includes('after'))
     })
 
     test('what a client sends is not its user’s own word', async () => {
@@ -578,6 +597,50 @@ for (const era of ['legacy', 'auto'] as const) {
       await assert.rejects(result)
     })
 
+    test('a question counts as seen when the client is shown it', async () => {
+      const { kernel, connect } = await serve({ law: noHearsay })
+      const answers: (() => void)[] = []
+      const asked = await connect('ada runs approvals', {
+        era,
+        answer: () => new Promise((resolve) => answers.push(() => resolve({ action: 'cancel' }))),
+      })
+      const result = use(asked, 'run_clerk', { input: { name: 'Bartleby' } })
+      while (answers.length === 0) await pause(5)
+      assert.match(textOf(await use(asked, 'act', { what: 'shown' })), /ACCESS_DENIED.*no-hearsay/)
+      kernel.answer(kernel.questions[0]?.id as number, 'a clerk')
+      answers[0]?.()
+      assert.equal(textOf(await result), 'a clerk: Bartleby')
+    })
+
+    test('who reads a process or its trace has learned what it tells', async () => {
+      for (const rest of ['', '/trace']) {
+        const { kernel, connect } = await serve({ law: noHearsay })
+        const run = kernel.spawn(async (sys) => sys.call('read', {}), null, { principal: 'ada' })
+        await run.result
+        const client = await connect('ada runs', { era })
+        await client.readResource({ uri: 'polity://processes' })
+        assert.equal((await use(client, 'act', { what: 'nothing read' })).isError, undefined)
+        await client.readResource({ uri: `polity://processes/${run.pid}${rest}` })
+        assert.match(textOf(await use(client, 'act', { what: 'read' })), /ACCESS_DENIED.*no-hearsay/, rest)
+      }
+    })
+
+    test('the list of processes tells nothing that a process has said', async () => {
+      const { kernel, connect } = await serve()
+      const run = kernel.spawn(
+        async () => {
+          throw new Error('TULIP')
+        },
+        null,
+        { principal: 'ada', name: 'TULIP' },
+      )
+      await endOf(run.result)
+      const client = await connect('ada runs', { era })
+      const { contents } = await client.readResource({ uri: 'polity://processes' })
+      assert.match(JSON.stringify(contents), /PROGRAM_FAILED/)
+      assert.doesNotMatch(JSON.stringify(contents), /TULIP/)
+    })
+
     test('processes and traces are resources of their principal', async () => {
       const { kernel, connect } = await serve()
       const ada = await connect('ada runs', { era })
@@ -614,6 +677,33 @@ describe('the kernel as an MCP server', () => {
   }
   const list = { jsonrpc: '2.0', id: 2, method: 'tools/list' }
 
+  const meta = {
+    'io.modelcontextprotocol/protocolVersion': '2026-07-28',
+    'io.modelcontextprotocol/clientInfo': { name: 'test', version: '1' },
+    'io.modelcontextprotocol/clientCapabilities': { elicitation: { form: {} } },
+  }
+  /** A call of the later era, as text. */
+  const sendTo = async (
+    server: Server,
+    name: string,
+    args: object,
+    more: { readonly caller?: string; readonly run?: string } & object = {},
+  ): Promise<string> => {
+    const { caller = 'ada runs approvals', run, ...params } = more
+    const answer = await post(
+      server,
+      { jsonrpc: '2.0', id: 3, method: 'tools/call', params: { name, arguments: args, _meta: meta, ...params } },
+      {
+        'x-caller': caller,
+        'mcp-protocol-version': '2026-07-28',
+        'mcp-method': 'tools/call',
+        'mcp-name': name,
+        ...(run === undefined ? {} : { 'x-polity-run': run }),
+      },
+    )
+    return answer.text()
+  }
+
   test('a session is its caller’s alone, and ends when it is deleted', async () => {
     const { server } = await serve()
     const begun = await post(server, initialize)
@@ -638,26 +728,8 @@ describe('the kernel as an MCP server', () => {
 
   test('the answer of another caller, or for another tool, does not reach a call that waits', async () => {
     const { kernel, server } = await serve({ law: asks })
-    const meta = {
-      'io.modelcontextprotocol/protocolVersion': '2026-07-28',
-      'io.modelcontextprotocol/clientInfo': { name: 'test', version: '1' },
-      'io.modelcontextprotocol/clientCapabilities': { elicitation: { form: {} } },
-    }
-    const send = async (name: string, more: object, caller = 'ada runs approvals'): Promise<string> => {
-      const params = { name, arguments: { what: 'stolen' }, _meta: meta, ...more }
-      const body = { jsonrpc: '2.0', id: 3, method: 'tools/call', params }
-      const headers = {
-        'x-caller': caller,
-        'mcp-protocol-version': '2026-07-28',
-        'mcp-method': 'tools/call',
-        'mcp-name': name,
-      }
-      return within(
-        3_000,
-        post(server, body, headers).then((answer) => answer.text()),
-        'the answer',
-      )
-    }
+    const send = (name: string, more: object, caller = 'ada runs approvals'): Promise<string> =>
+      within(3_000, sendTo(server, name, { what: 'stolen' }, { ...more, caller }), 'the answer')
     const asked = await send('act', {})
     assert.match(asked, /input_required/)
     const [question] = kernel.questions
@@ -671,6 +743,67 @@ describe('the kernel as an MCP server', () => {
     assert.ok(!done.includes('stolen'))
     assert.match(await send('act', answer), /did stolen/)
     assert.match(await send('act', answer), /no call of yours/)
+  })
+
+  test('what a run did counts for temporal rules also where its client was asked and never came back', async () => {
+    const { kernel, server } = await serve({
+      law: noActAfterRead,
+    })
+    assert.match(await sendTo(server, 'run_clerk', { input: { name: 'Bartleby' } }), /input_required/)
+    const [question] = kernel.questions
+    kernel.answer(question?.id as number, 'a clerk')
+    await kernel.run(question?.pid as number).result
+    assert.match(await sendTo(server, 'act', { what: 'never came back' }), /ACCESS_DENIED.*no-act-after-read/)
+    assert.ok(!done.includes('never came back'))
+  })
+
+  test('an answer that comes in another run does not reach a call that waits', async () => {
+    const { kernel, server } = await serve({ law: asks })
+    assert.match(await sendTo(server, 'act', { what: 'elsewhere' }, { run: 'one' }), /input_required/)
+    const [question] = kernel.questions
+    const inputResponses = { [`question-${question?.id}`]: { action: 'accept', content: { answer: 'allow' } } }
+    const answer = { requestState: String(question?.pid), inputResponses }
+    assert.match(await sendTo(server, 'act', { what: 'elsewhere' }, { ...answer, run: 'two' }), /no call of yours/)
+    assert.match(await sendTo(server, 'act', { what: 'elsewhere' }, { ...answer, run: 'one' }), /did elsewhere/)
+  })
+
+  test(
+    'no principal’s runs take the room of another’s, and beyond its own it goes on',
+    { timeout: 60_000 },
+    async () => {
+      const { server } = await serve({ law: noActAfterRead })
+      const read = (run?: string, caller = 'ada runs') =>
+        sendTo(server, 'read', {}, { caller, ...(run === undefined ? {} : { run }) })
+      const act = (what: string, run?: string, caller = 'ada runs') =>
+        sendTo(server, 'act', { what }, { caller, ...(run === undefined ? {} : { run }) })
+      await read()
+      await read('oldest')
+      await read('bobs', 'bob runs')
+      assert.match(await act('x', 'oldest'), /no-act-after-read/)
+      for (let i = 0; i < 1_001; i += 11)
+        await Promise.all(
+          Array.from({ length: Math.min(11, 1_001 - i) }, (_, n) =>
+            sendTo(server, 'none', {}, { caller: 'ada runs', run: `r${i + n}` }),
+          ),
+        )
+      assert.match(await act('forgotten', 'oldest'), /did forgotten/)
+      assert.match(await act('x'), /no-act-after-read/)
+      assert.match(await act('x', 'bobs', 'bob runs'), /no-act-after-read/)
+    },
+  )
+
+  test('a body with GET or DELETE is refused unread', async () => {
+    const { server } = await serve()
+    for (const method of ['GET', 'DELETE'])
+      for (const length of ['content-length: 9', 'transfer-encoding: chunked']) {
+        const socket = netConnect(server.port, '127.0.0.1')
+        socket.on('error', () => {})
+        const head = ['host: 127.0.0.1', 'x-caller: ada runs', 'content-type: application/json', length]
+        socket.write(`${method} /mcp HTTP/1.1\r\n${head.join('\r\n')}\r\n\r\n`)
+        const [answer] = (await within(3_000, nextOf(socket, 'data'), 'the answer')) as [Buffer]
+        assert.match(String(answer), /^HTTP\/1.1 400 [^]*takes no body/, `${method} ${length}`)
+        socket.destroy()
+      }
   })
 
   test('one kernel uses the tools of another over HTTP, also after that was started anew', async () => {

@@ -129,6 +129,25 @@ test('who goes away stops costing, in the queue of its run too; the next of the 
   )
 })
 
+test('runs of which the law knows nothing fill nothing up, nor do requests that were taken back', async () => {
+  const law = parseLaw({
+    rules: [{ id: 'all', effect: 'allow' }],
+    temporal: [{ id: 'once', formula: 'absence2(pay)' }],
+  })
+  const w = createWorld({ law, models: { main: scripted(() => calls('read_mail')) } })
+  const door = createModelDoor(w.kernel)
+  const gone = AbortSignal.abort()
+  const ask = (run: string, signal?: AbortSignal) =>
+    endOf(door.generate({ caller, run, messages: [user('go')], tools }, signal === undefined ? {} : { signal }))
+  await w.settled(Promise.all(Array.from({ length: 10_001 }, (_, i) => ask(`r${i}`, gone))))
+  const pays = createWorld({ law, models: { main: scripted(() => calls('pay')) } })
+  const other = createModelDoor(pays.kernel)
+  const paid = async () => (await other.generate({ caller, run: 'a', messages: [user('go')], tools })).toolCalls.length
+  assert.equal(codeOf(await w.settled(ask('new'))), 'ok')
+  assert.equal(await pays.settled(paid()), 1)
+  assert.equal(await pays.settled(paid()), 0, 'what the law knows is not forgotten')
+})
+
 test('requests draw on the account of their key; what a crash left is ended, and no other run', async () => {
   const waits = defineProgram('waits', (sys) => sys.receive())
   const first = createWorld({ models: { main: scripted(() => ({ hang: true })) }, programs: [waits] })

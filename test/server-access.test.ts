@@ -25,7 +25,7 @@ import type { Unknown } from '../src/server/http.ts'
 import { createKey, listKeys, openKeys, revokeKey } from '../src/server/keys.ts'
 import { createModelDoor } from '../src/server/model-door.ts'
 import type { Caller, Scope } from '../src/server/route.ts'
-import { serve } from '../src/server/serve.ts'
+import { doorPrograms, doorsOf, serve } from '../src/server/serve.ts'
 import type { View } from '../src/server/view.ts'
 import { viewOf } from '../src/server/view.ts'
 import { codeOf, endOf, within } from './world.ts'
@@ -514,6 +514,53 @@ describe('serve', () => {
     ])
       assert.ok(!isLoopback(host), host)
     await kernel.close()
+  })
+
+  test('a key that is revoked or expires hears no more on the streams that it opened', async () => {
+    const says = defineProgram('says', async (_sys: Sys, text: string) => text) as unknown as Program
+    for (const how of ['revoked', 'expired', 'first key'] as const) {
+      const kernel = createKernel({ store: memoryStore(), programs: [says, ...doorPrograms] })
+      const store = newStore()
+      const root = { principal: 'root', scopes: ['admin'] as const }
+      const expiresAt = Date.now() + 1_000
+      const made =
+        how === 'first key'
+          ? undefined
+          : createKey(store, how === 'expired' ? { ...root, expiresAt } : root, Date.now())
+      const other = made && createKey(store, root, Date.now())
+      const server = await serve({
+        kernel,
+        store,
+        port: 0,
+        doors: doorsOf({ kernel, programs: [says] }),
+        limits: { heartbeatMs: 50 },
+      })
+      const opened = async (key: string | undefined) => {
+        const response = await fetch(`${server.url}/api/v1/events`, {
+          headers: key === undefined ? {} : { authorization: `Bearer ${key}` },
+        })
+        assert.equal(response.status, 200)
+        let text = ''
+        const gone = (async () => {
+          const decoder = new TextDecoder()
+          for await (const chunk of response.body as ReadableStream<Uint8Array>) text += decoder.decode(chunk)
+        })()
+        gone.catch(() => {})
+        return { gone, said: () => text }
+      }
+      const stream = await opened(made?.key)
+      const still = other && (await opened(other.key))
+      await kernel.spawn(says, 'before-it').result
+      await until('what happens before', () => stream.said().includes('before-it'))
+      if (how === 'revoked') revokeKey(store, made?.entry.id ?? '', Date.now())
+      if (how === 'first key') createKey(store, root, Date.now())
+      await within(3_000, stream.gone, `the stream, ${how}`)
+      await kernel.spawn(says, 'after-it').result
+      if (still !== undefined) await until('another key hears on', () => still.said().includes('after-it'))
+      assert.doesNotMatch(stream.said(), /after-it/)
+      await server.close()
+      await kernel.close()
+    }
   })
 
   test('counts all that is done with a key against its budget, and tells whether it is of use', async () => {

@@ -987,6 +987,118 @@ describe('event streams', () => {
     assert.match(quiet.said(), /: \n\n/)
   })
 
+  test('and answers under way end within a heartbeat when their caller is refused; others go on', async () => {
+    let now: 'let in' | 'refused' | 'another' | 'without scope' | 'broken' = 'let in'
+    const eve: Caller = { principal: 'eve', scopes: new Set(['runs']), key: 'k2' }
+    const raws: Exchange[] = []
+    const asks: Exchange[] = []
+    const waits: Exchange[] = []
+    const held: Door = {
+      routes: [
+        {
+          method: 'GET',
+          path: '/held/raw',
+          scope: 'runs',
+          handle(exchange) {
+            raws.push(exchange)
+            exchange.response.writeHead(200, { 'content-type': 'text/plain' })
+            exchange.response.write('begun')
+            return new Promise(() => {})
+          },
+        },
+        {
+          method: 'GET',
+          path: '/held/wait',
+          scope: 'runs',
+          handle(exchange) {
+            waits.push(exchange)
+            return new Promise((resolve) =>
+              exchange.signal.addEventListener('abort', () => {
+                exchange.reply(200, 'secret')
+                resolve()
+              }),
+            )
+          },
+        },
+        {
+          method: 'GET',
+          path: '/held/deaf',
+          scope: 'runs',
+          handle(exchange) {
+            asks.push(exchange)
+            return new Promise(() => {})
+          },
+        },
+        {
+          method: 'GET',
+          path: '/held/stream',
+          scope: 'runs',
+          handle(exchange) {
+            const stream = exchange.events()
+            exchange.signal.addEventListener('abort', () => stream.send({ data: 'secret' }))
+            asks.push(exchange)
+            stream.send({ data: 'begun' })
+          },
+        },
+      ],
+    }
+    for (const then of ['refused', 'another', 'without scope', 'broken'] as const) {
+      now = 'let in'
+      raws.length = asks.length = waits.length = 0
+      const told: unknown[] = []
+      const server = await startServer({
+        doors: [held],
+        port: 0,
+        limits: { heartbeatMs: 40 },
+        onError: (error) => told.push(error),
+        authenticate({ headers }) {
+          if (headers.authorization !== 'Bearer eve') return ada
+          if (now === 'broken') throw new Error('the keys are gone')
+          if (now === 'refused') return { refused: 'this key was revoked' }
+          if (now === 'another') return { ...eve, principal: 'mallory' }
+          return now === 'without scope' ? { ...eve, scopes: new Set() } : eve
+        },
+      })
+      try {
+        const called = async (path: string, key: string) => {
+          const socket = await dial(server)
+          socket.write(
+            `GET /held/${path} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer ${key}\r\nConnection: close\r\n\r\n`,
+          )
+          return socket
+        }
+        const other = await called('stream', 'ada')
+        const [stream, raw, wait, deaf] = [
+          await called('stream', 'eve'),
+          await called('raw', 'eve'),
+          await called('wait', 'eve'),
+          await called('deaf', 'eve'),
+        ]
+        await until('all are under way', () => raws.length + waits.length + asks.length === 5)
+        await pause(100)
+        assert.ok([...raws, ...waits, ...asks].every(({ signal }) => !signal.aborted))
+        now = then
+        await within(1_000, Promise.all([stream.gone, raw.gone, wait.gone, deaf.gone]), `the answers, ${then}`)
+        for (const { said } of [stream, raw, wait, deaf]) assert.doesNotMatch(said(), /secret/)
+        assert.match(stream.said(), /data: begun[\s\S]*\r\n0\r\n\r\n$/, 'the stream ends whole')
+        assert.match(raw.said(), /begun/)
+        assert.match(wait.said(), /^HTTP\/1\.1 403 [\s\S]*ACCESS_DENIED/)
+        assert.equal(deaf.said(), '')
+        const aborted = [...raws, ...waits, ...asks].filter(({ signal }) => signal.aborted)
+        assert.deepEqual(
+          aborted.map(({ caller, signal }) => `${caller.principal} ${(signal.reason as PolityError).code}`),
+          Array(4).fill('eve ACCESS_DENIED'),
+        )
+        const before = other.said().length
+        await until('another caller hears on', () => other.said().length > before)
+        assert.equal(told.length, then === 'broken' ? 4 : 0)
+        other.destroy()
+      } finally {
+        await server.close()
+      }
+    }
+  })
+
   test('of one principal are limited, and a place is free again when one ends', async () => {
     const server = await opened({ limits: { streamsPerPrincipalMax: 3 } })
     const sockets = await Promise.all([1, 2, 3].map(() => listen(server)))

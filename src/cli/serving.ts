@@ -22,6 +22,8 @@ import type { Kernel, ModelOptions } from '../kernel/kernel.ts'
 import type { Price, ProcessStart, Program, Tool } from '../kernel/types.ts'
 import type { Law } from '../policy/law.ts'
 import { parseLaw } from '../policy/law.ts'
+import { CLIENT } from '../server/mcp/offers.ts'
+import { GATEWAY } from '../server/model-door.ts'
 import type { Door } from '../server/route.ts'
 import { doorPrograms, doorsOf } from '../server/serve.ts'
 import { installedPrograms } from './agent-store/load.ts'
@@ -118,6 +120,9 @@ export async function bootServing(context: Context, wanted: Wanted): Promise<Ser
   }
 }
 
+/** Programs of the doors: what is left of them after a crash is ended or gone on with by name. */
+const reserved: ReadonlySet<string> = new Set([GATEWAY, CLIENT, ...doorPrograms.map(({ name }) => name)])
+
 /** The programs, with the file of each: those of the files, the installed agents, and with folders the research team, which has none. */
 async function filesOf(
   context: Context,
@@ -127,6 +132,10 @@ async function filesOf(
   const byName = new Map<string, string>()
   const add = (programs: readonly Program[], file: string | undefined): void => {
     for (const program of programs) {
+      if (reserved.has(program.name))
+        throw usageError(
+          `${file ?? 'polity'} has a program ${program.name}, which is the name of one of the server's own; give it another`,
+        )
       const name = `${program.name}@${program.version}`
       const other = byName.get(name)
       if (other !== undefined && !found.has(program))

@@ -23,7 +23,7 @@ import type { Call, Process } from './process.ts'
 import { overBudget, transition } from './process.ts'
 import type { Programs } from './programs.ts'
 import type { Storage } from './storage.ts'
-import { checkSpawnOptions } from './syscalls.ts'
+import { checkRunOptions } from './syscalls.ts'
 import type { Budget, CallEnd, JournalEvent, Json, Pid, ProcessStart, Program, RunOptions, Tool } from './types.ts'
 
 /** A process that is to begin. */
@@ -48,6 +48,8 @@ export interface ForkOptions {
   readonly at?: number
   readonly budget?: Budget
   readonly priority?: number
+  /** Account that the fork draws on. @default that of its origin */
+  readonly account?: string
 }
 
 /** Fork and restore, for the gate and for doors. */
@@ -137,7 +139,7 @@ export function createBranches({
     gate().end(call, child.pid)
   }
 
-  async function fork(pid: Pid, { at, budget, priority }: ForkOptions = {}): Promise<Process> {
+  async function fork(pid: Pid, { at, budget, priority, account }: ForkOptions = {}): Promise<Process> {
     checkOpen()
     await journal.flush()
     checkOpen()
@@ -164,7 +166,8 @@ export function createBranches({
       program: programs.of(head),
       input: head.input,
       ...(lineage === undefined ? {} : { lineage }),
-      options: checkSpawnOptions({
+      options: checkRunOptions({
+        ...(account === undefined ? {} : { account }),
         principal: head.principal,
         priority: priority ?? head.priority,
         budget: budget ?? head.budget,

@@ -349,7 +349,7 @@ export function createKernel(options: KernelOptions): Kernel {
     }
     // What is rare is added or taken away: a spread for each would cost every process.
     if (input === undefined) delete begins.input
-    const account = parent?.start.account ?? fork?.of.start.account ?? spawnOptions.account
+    const account = parent?.start.account ?? spawnOptions.account ?? fork?.of.start.account
     if (account !== undefined) begins.account = account
     const standing = inherited(parent, fork?.of.start) ?? given(spawnOptions, begins.principal)
     if (standing !== undefined) begins.standing = standing

@@ -12,8 +12,9 @@
  *   HT1. Every request gets one answer, or its connection ends. A handler that throws, or returns without an answer, gets 500.
  *   HT2. What is not a `PolityError` is told to the owner of the server, and never to the client.
  *   HT3. No client makes the server keep more than the limits say (limits.ts), for longer than they say.
- *   HT4. `exchange.signal` aborts once the client is gone or the server closes.
+ *   HT4. `exchange.signal` aborts once the client is gone or refused, or the server closes.
  *   HT5. `close` resolves, whatever clients and handlers do.
+ *   HT6. Who is refused hears no more within a heartbeat: the callers of all answers under way are asked for again then.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { STATUS_CODES, createServer } from 'node:http'
@@ -39,7 +40,7 @@ export interface Unknown {
 
 export interface ServerOptions {
   readonly doors: readonly Door[]
-  /** Who sends a request. Not asked for routes without a scope. */
+  /** Who sends a request. Not asked for routes without a scope; asked again at every heartbeat while the answer goes on. */
   authenticate(request: IncomingMessage): Caller | Unknown
   /** Address to listen on. @default '127.0.0.1' */
   readonly host?: string
@@ -110,9 +111,41 @@ export async function startServer(options: ServerOptions): Promise<Server> {
   let heartbeat = clock.after(limits.heartbeatMs, beat)
   heartbeat.hold(false)
   function beat(): void {
-    for (const { stream } of open) stream?.beat()
+    for (const one of open) {
+      refuseAgain(one)
+      one.stream?.beat()
+    }
     heartbeat = clock.after(limits.heartbeatMs, beat)
     heartbeat.hold(false)
+  }
+
+  /** A key may have been revoked, or have expired, since its request was let in. */
+  function refuseAgain(one: Open): void {
+    const { request, response, known, stream } = one
+    if (known === undefined || known.route.scope === null) return
+    // Its handler does not heed the signal, or its client takes nothing.
+    if (one.refused !== undefined) return void response.destroy()
+    if (response.writableEnded) return
+    const why = whyRefused(request, known)
+    if (why === undefined) return
+    one.refused = new PolityError('ACCESS_DENIED', why)
+    // Before the signal: nothing that is sent in answer to it goes out.
+    if (stream !== undefined) stream.end()
+    else if (response.headersSent) response.destroy()
+    one.abort.abort(one.refused)
+  }
+
+  function whyRefused(request: IncomingMessage, { caller, route }: Known): string | undefined {
+    try {
+      const who = options.authenticate(request)
+      if ('refused' in who) return who.refused
+      const isSame = who.principal === caller.principal && who.key === caller.key
+      const isHeld = route.scope === null || who.scopes.has(route.scope) || who.scopes.has('admin')
+      return isSame && isHeld ? undefined : 'this key is no longer what it was when the request came'
+    } catch (error) {
+      onError(error, request)
+      return 'the server cannot tell whose request this is; its owner can see why'
+    }
   }
 
   // -------------------------------------------------------------------------------------------------------- requests
@@ -124,7 +157,14 @@ export async function startServer(options: ServerOptions): Promise<Server> {
       connection.openCount++
       connection.last = { request, response }
     }
-    const one: Open = { response, abort: new AbortController(), stream: undefined }
+    const one: Open = {
+      request,
+      response,
+      abort: new AbortController(),
+      known: undefined,
+      stream: undefined,
+      refused: undefined,
+    }
     open.add(one)
     // Before Node's own listener, which sets the time-out of an idle connection.
     response.prependListener('finish', () => {
@@ -144,6 +184,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     try {
       const known = guard(request, response, expects === 'other')
       if (known === undefined) return
+      one.known = known
       if (expects === 'continue') response.writeContinue()
       void handle(request, response, one, known)
     } catch (error) {
@@ -234,6 +275,9 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     const url = request.url ?? ''
     let body: Promise<Json> | undefined
     let query: URLSearchParams | undefined
+    /** What a handler says once its caller is refused: nothing but that. */
+    const refuse = (refused: PolityError): void =>
+      answerError(response, refused, statusTable[refused.code], door.errorBody ?? errorBody)
     const exchange: Exchange = {
       caller,
       method: request.method ?? '',
@@ -245,10 +289,18 @@ export async function startServer(options: ServerOptions): Promise<Server> {
       headers: request.headers,
       signal: one.abort.signal,
       json: () => (body ??= readJson(request, route.bodyBytesMax ?? limits.bodyBytesMax, limits.bodyDepthMax)),
-      reply: (status, value, headers) =>
-        write(response, status, 'application/json', JSON.stringify(value) ?? 'null', headers),
-      replyText: (status, type, text, headers) => write(response, status, type, text, headers),
-      events: (headers) => events(request, response, one, caller, headers),
+      reply(status, value, headers) {
+        if (one.refused !== undefined) return refuse(one.refused)
+        write(response, status, 'application/json', JSON.stringify(value) ?? 'null', headers)
+      },
+      replyText(status, type, text, headers) {
+        if (one.refused !== undefined) return refuse(one.refused)
+        write(response, status, type, text, headers)
+      },
+      events(headers) {
+        if (one.refused !== undefined) throw one.refused
+        return events(request, response, one, caller, headers)
+      },
       request,
       response,
     }
@@ -474,9 +526,14 @@ interface Connection {
 
 /** A request under way. */
 interface Open {
+  readonly request: IncomingMessage
   readonly response: ServerResponse
   readonly abort: AbortController
+  /** undefined until it passed the guards. */
+  known: Known | undefined
   stream: OpenStream | undefined
+  /** Why its caller is no longer let in. */
+  refused: PolityError | undefined
 }
 
 /** A request that passed the guards. */

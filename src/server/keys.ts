@@ -10,7 +10,7 @@
  *
  * Invariants
  *   KE1. The file is written whole or not at all, with mode 0600, by one process at a time: no edit takes another's back.
- *   KE2. A running server sees every edit with the next request.
+ *   KE2. A running server sees every edit with the next request, and for answers that go on with the next heartbeat.
  *   KE3. No key is needed only where the server is private (loopback, no other names) and never had one. A file that is
  *        damaged, can be read by others, or is gone after it held a key lets nobody in.
  */

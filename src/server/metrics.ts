@@ -4,7 +4,7 @@
  *     await startServer({ doors: [metricsDoor({ kernel })], … })
  *
  * What stands (processes, cores, questions) is looked up when it is asked for. What happens (calls, tokens, money) is
- * counted from the first time that somebody asks: before it, nobody watches the kernel for it.
+ * counted from when the door is made, whether somebody asks or not; no model streams for it.
  *
  * Invariants
  *   ME1. Nothing is kept outside this door: the registry is its own.

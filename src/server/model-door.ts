@@ -110,12 +110,12 @@ export const GATEWAY = 'gateway'
 
 /** Answers of which no call was let through, after each of which the model is asked again. */
 const DENIED_ROUNDS_MAX = 2
-/** Runs that are remembered; beyond, new ones are refused: forgetting one would forget what it has done. */
-const RUNS_MAX = 100_000
+/** Runs of one principal that the law knows something of; beyond, new ones are refused: forgetting one would undo it. */
+const RUNS_MAX = 10_000
 
 export function createModelDoor(kernel: Kernel, { tools: known = {} }: ModelDoorOptions = {}): ModelDoor {
-  /** By principal and name: the last process of a run, and when it will have ended. */
-  const runs = new Map<string, { last: Pid | undefined; end: Promise<unknown> }>()
+  /** By principal and name: runs that are under way, and those of which the law knows something. */
+  const runs = new Map<string, Map<string, RunInOrder>>()
   // Their clients went with the server that served them.
   for (const { pid, program, state } of kernel.ps())
     if (program === GATEWAY && state === 'stopped') kernel.kill(pid, 'its client is gone')
@@ -158,23 +158,36 @@ export function createModelDoor(kernel: Kernel, { tools: known = {} }: ModelDoor
     serveAfter: (after: Pid | undefined, begun: (pid: Pid) => void) => Promise<Pid>,
   ): Promise<Pid> {
     if (run === undefined) return serveAfter(undefined, () => {})
-    const key = JSON.stringify([caller.principal, run])
-    let line = runs.get(key)
-    if (line === undefined) {
-      if (runs.size >= RUNS_MAX)
-        throw new PolityError(
-          'LIMIT_EXCEEDED',
-          `the server remembers ${RUNS_MAX} runs, its limit; go on with a known one`,
-        )
-      runs.set(key, (line = { last: undefined, end: Promise.resolve() }))
-    }
-    const mine = line
-    const served = mine.end.then(() => {
-      if (signal?.aborted === true) throw new PolityError('KILLED', 'the client went away before its turn')
-      return serveAfter(mine.last, (pid) => (mine.last = pid))
-    })
+    const { principal } = caller
+    const own = runs.get(principal) ?? new Map<string, RunInOrder>()
+    const mine = own.get(run) ?? { last: undefined, end: Promise.resolve(), waiting: 0 }
+    if (!own.has(run) && own.size >= RUNS_MAX)
+      throw new PolityError(
+        'LIMIT_EXCEEDED',
+        `the server remembers ${RUNS_MAX} runs of ${principal}, its limit; go on with a known one`,
+      )
+    runs.set(principal, own.set(run, mine))
+    mine.waiting++
+    const served = mine.end
+      .then(() => {
+        if (signal?.aborted === true) throw new PolityError('KILLED', 'the client went away before its turn')
+        return serveAfter(mine.last, (pid) => (mine.last = pid))
+      })
+      .finally(async () => {
+        mine.waiting--
+        if (mine.waiting > 0 || !(await isForgotten(mine.last)) || mine.waiting > 0) return
+        own.delete(run)
+        if (own.size === 0) runs.delete(principal)
+      })
     mine.end = served.catch(() => {})
     return served
+  }
+
+  /** Whether the law knows nothing of a run that ended with that process. */
+  async function isForgotten(last: Pid | undefined): Promise<boolean> {
+    if (last === undefined) return true
+    const end = (await kernel.events(last)).findLast((event) => event.type === 'process-end')
+    return end?.type === 'process-end' && end.standing === undefined
   }
 
   return {
@@ -201,6 +214,15 @@ export function createModelDoor(kernel: Kernel, { tools: known = {} }: ModelDoor
       return { vectors, inputTokens: run.usage.inputTokens, model: kernel.embedder as string }
     },
   }
+}
+
+interface RunInOrder {
+  /** Its last process. */
+  last: Pid | undefined
+  /** Settles when that has ended. */
+  end: Promise<unknown>
+  /** Requests that are served or wait for their turn. */
+  waiting: number
 }
 
 interface Listener {

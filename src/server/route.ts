@@ -43,7 +43,7 @@ export interface Exchange {
   readonly params: { readonly [name: string]: string }
   readonly query: URLSearchParams
   readonly headers: IncomingHttpHeaders
-  /** Aborts when the client went away before it was answered in full, or the server closes. */
+  /** Aborts when the client went away before it was answered in full, its key opens nothing more, or the server closes. */
   readonly signal: AbortSignal
   /** The body as JSON, within the limit. Throws `INVALID_ARGUMENT`, `TOO_LARGE`. An empty body is null. */
   json(): Promise<Json>

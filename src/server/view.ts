@@ -24,6 +24,7 @@ import type {
   Program,
   Question,
   RunEvent,
+  RunOptions,
   SpawnOptions,
 } from '../kernel/types.ts'
 import { GATEWAY } from './model-door.ts'
@@ -105,13 +106,17 @@ export function viewOf(kernel: Kernel, caller: Caller, programs: readonly Progra
     spawn: (program, input, options = {}) =>
       kernel.spawn(programNamed(programs, program) as Program<Json | undefined, Json>, input, {
         ...checkKeys(options),
-        principal: caller.principal,
+        ...runOptionsOf(caller),
         priority: priorityOf(caller, options.priority),
-        ...(caller.key === null ? {} : { account: caller.key }),
       }),
     async fork(pid, options = {}) {
       const { priority } = rerunnable(pid)
-      return kernel.fork(pid, { ...options, priority: priorityOf(caller, options.priority ?? priority) })
+      return kernel.fork(pid, {
+        ...options,
+        // Who asks for it pays for it, whoever paid for what it is forked from.
+        ...(caller.key === null ? {} : { account: caller.key }),
+        priority: priorityOf(caller, options.priority ?? priority),
+      })
     },
     async replay(pid) {
       rerunnable(pid)
@@ -165,6 +170,18 @@ function programNamed(programs: readonly Program[], name: unknown): Program {
     `no program ${JSON.stringify(messageOf(name).slice(0, 200))} is served; there are ${programs.map((one) => one.name).join(', ') || 'none'}`,
   )
 }
+
+/** What every process of a caller is started with: its principal, the account of its key, and the priority that it has. */
+export function runOptionsOf({ principal, key, priority }: Asker): RunOptions {
+  return {
+    principal,
+    ...(typeof key === 'string' ? { account: key } : {}),
+    ...(priority === undefined ? {} : { priority }),
+  }
+}
+
+/** Who starts a process: the part of a `Caller` that says so. */
+export type Asker = Pick<Caller, 'principal' | 'priority'> & Partial<Pick<Caller, 'key'>>
 
 /** What a client may say of its run; the rest is for doors. */
 function checkKeys(options: SpawnOptions): SpawnOptions {

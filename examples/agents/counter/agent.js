@@ -16,8 +16,8 @@ const count = defineTool({
 export default defineProgram(
   'counter',
   async (sys, input) => {
-    const { words, lines } = await sys.call('counter/count', { text: String(input) })
-    return `${words} words in ${lines} ${lines === 1 ? 'line' : 'lines'}`
+    const { words, lines } = await sys.call('counter/count', { text: String(input ?? '') })
+    return `${words} ${words === 1 ? 'word' : 'words'} in ${lines} ${lines === 1 ? 'line' : 'lines'}`
   },
   { tools: [count] },
 )

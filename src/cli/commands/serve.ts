@@ -123,16 +123,25 @@ function ended({ clock, interrupted }: Context, kernel: Kernel): Promise<unknown
   })
 }
 
-function describe(context: Context, { programs, models }: Serving, url: string): void {
+function describe(context: Context, { kernel, programs, models, sources }: Serving, url: string): void {
   const keys = listKeys(context.storePath).filter(({ revokedAt }) => revokedAt === null).length
   const names = [...new Set(programs.map(({ name }) => name))]
+  const stopped = kernel.ps().filter(({ parent, state }) => parent === null && state === 'stopped')
   const lines = [
     `${context.out.paint('bold', url)}  ${context.storePath}`,
     `models    ${models.join(', ')}`,
     ...(names.length === 0 ? [] : [`programs  ${names.join(', ')}`]),
+    ...(sources === undefined
+      ? []
+      : ['folders   for programs, such as research; a model that is called by itself does not read them']),
     keys === 0
       ? `keys      none: everybody on this machine may do everything; ${context.commandLine('key create <principal>')} ends that`
       : `keys      ${counted(keys, 'key')}: ${context.commandLine('key list')}`,
+    ...(stopped.length === 0
+      ? []
+      : [
+          `stopped   ${counted(stopped.length, 'run')} of an earlier life, such as ${stopped[0]?.pid} (${stopped[0]?.program}); go on with one in the dashboard, or: curl -X POST ${url}/api/v1/processes/${stopped[0]?.pid}/resume`,
+        ]),
     'To run another agent on it:',
     `export OPENAI_BASE_URL=${url}/v1`,
     `export OPENAI_API_KEY=${keys === 0 ? 'none' : 'polity_…'}`,

@@ -5,13 +5,13 @@
  *     const seen = await agent.send({ id, message: 'Pay what is due.' }, signal)
  *
  * Invariants
- *   RC1. Headers go to the origin of the card and nowhere else: no card and no redirect sends them away.
+ *   RC1. Messages and headers go to the origin of the card and nowhere else: no card and no redirect sends them away.
  *   RC2. What is read at once is at most ANSWER_BYTES_MAX.
  *
  * Needs the package @a2a-js/sdk, which is loaded with the first message.
  */
 import type { AgentCard, Part, Task, TaskStatus } from '@a2a-js/sdk'
-import type { Client } from '@a2a-js/sdk/client'
+import type { Client, TransportFactory } from '@a2a-js/sdk/client'
 import { PolityError, fieldOf, messageOf } from '../../kernel/errors.ts'
 import type { Json } from '../../kernel/types.ts'
 
@@ -99,7 +99,8 @@ export function createConnection({ card: url, headers = {} }: Remote): Connectio
   const cardUrl = given.pathname.endsWith('.json')
     ? given.href
     : `${given.origin}${given.pathname.replace(/\/$/, '')}/.well-known/agent-card.json`
-  const fetchFrom = createFetch(given.origin, headers)
+  const { origin } = given
+  const fetchFrom = createFetch(origin, headers)
   let opened: Promise<{ readonly client: Client; readonly card: AgentCard }> | undefined
 
   function open(): NonNullable<typeof opened> {
@@ -114,10 +115,17 @@ export function createConnection({ card: url, headers = {} }: Remote): Connectio
       await loadClient()
     const resolver = new DefaultAgentCardResolver({ fetchImpl: fetchFrom })
     const card = await resolver.resolve(cardUrl, '')
-    const transports = [
-      new JsonRpcTransportFactory({ fetchImpl: fetchFrom }),
-      new RestTransportFactory({ fetchImpl: fetchFrom }),
-    ]
+    const options = { fetchImpl: fetchFrom }
+    const transports = [new JsonRpcTransportFactory(options), new RestTransportFactory(options)].map(
+      (factory): TransportFactory => ({
+        protocolName: factory.protocolName,
+        // Of the interface that was chosen: who only reads the card is told too.
+        create(url, ofCard) {
+          checkOrigin(url, origin)
+          return factory.create(url, ofCard)
+        },
+      }),
+    )
     return { card, client: await new ClientFactory({ transports, cardResolver: resolver }).createFromAgentCard(card) }
   }
 
@@ -235,11 +243,7 @@ export function createConnection({ card: url, headers = {} }: Remote): Connectio
 export function createFetch(origin: string, headers: NonNullable<Remote['headers']>): typeof fetch {
   return async (input, init = {}) => {
     const target = new URL(input instanceof Request ? input.url : input)
-    if (target.origin !== origin && Object.keys(headers).length > 0)
-      throw new PolityError(
-        'ACCESS_DENIED',
-        `the card of an agent at ${origin} leads to ${target.origin}, which is not to have the headers that were given for ${origin}`,
-      )
+    checkOrigin(target.href, origin)
     const all = new Headers(init.headers)
     for (const [name, value] of Object.entries(headers)) all.set(name, value)
     const response = await fetch(target, { ...init, headers: all, redirect: 'error' })
@@ -247,6 +251,16 @@ export function createFetch(origin: string, headers: NonNullable<Remote['headers
     const isStream = response.headers.get('content-type')?.startsWith('text/event-stream') === true
     return isStream || response.body === null ? response : new Response(bounded(response.body), response)
   }
+}
+
+/** Throws `ACCESS_DENIED`. Whoever names a card knows its origin, and means no other to have what is said. */
+function checkOrigin(url: string, origin: string): void {
+  const found = URL.parse(url)?.origin
+  if (found === origin) return
+  throw new PolityError(
+    'ACCESS_DENIED',
+    `the card of an agent at ${origin} leads to ${found ?? messageOf(url)}, which is not to have the messages and headers that are meant for ${origin}`,
+  )
 }
 
 async function loadClient(): Promise<typeof import('@a2a-js/sdk/client')> {

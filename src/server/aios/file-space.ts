@@ -2,14 +2,15 @@
  * Where an agent's files are: one process a principal and agent that lives as long as they do, since files belong to a
  * process tree. It makes the file calls that it is sent and mails back what came of them; who needs one starts a request.
  *
- *     const pid = openSpace(kernel, principal, agent)        // found, resumed or begun
- *     await runFor(session, fileRequest, { space: pid, call: 'write', args: ['a.txt', 'text'] })
+ *     const pid = openSpace(kernel, caller, agent)        // found, resumed or begun
+ *     await runFor(session, fileRequest, null, { mail: { space: pid, call: 'write', args: ['a.txt', 'text'] } })
  *
  * The space decides nothing, so that its program need not change: a journal of one version cannot be lived by another.
  *
  * Invariants
  *   FS1. What the space does is allowed or denied by the law as the principal's own, and journaled with it.
- *   FS2. No message ends the space or holds it up: what it cannot do, it says.
+ *   FS2. No message ends the space or holds it up: what it cannot do, it says. What comes from outside, where a key for
+ *        runs may send but not read files, it does not hear.
  *   FS3. Who kills the space deletes the files from the agent's sight.
  */
 import type { ErrorData } from '../../kernel/errors.ts'
@@ -17,6 +18,8 @@ import { PolityError, fromErrorData, toErrorData } from '../../kernel/errors.ts'
 import type { Kernel } from '../../kernel/kernel.ts'
 import { defineProgram } from '../../kernel/program.ts'
 import type { FileEntry, Json, Mail, Pid, Sys } from '../../kernel/types.ts'
+import type { Caller } from '../route.ts'
+import { runOptionsOf } from '../view.ts'
 
 /** A file call, as it is mailed. */
 export interface FileCall {
@@ -31,7 +34,10 @@ const REPLY_MS = 120_000
 
 export const fileSpace = defineProgram('aios-files', async (sys): Promise<null> => {
   // Side by side: a call that waits for a person's word holds up no other.
-  for (;;) void answer(sys, await sys.receive())
+  for (;;) {
+    const mail = await sys.receive()
+    if (mail.from !== 0) void answer(sys, mail)
+  }
 })
 
 async function answer(sys: Sys, { from, body }: Mail): Promise<void> {
@@ -65,31 +71,39 @@ function make(sys: Sys, message: FileCall): Promise<Json> {
   }
 }
 
-export const fileRequest = defineProgram(
-  'aios-file-request',
-  async (sys, { space, call, args }: FileCall & { readonly space: Pid }): Promise<Json> => {
-    await sys.send(space, { call, args })
-    const { body } = await sys.receive({ from: space, timeoutMs: REPLY_MS })
-    const reply = body as unknown as FileReply
-    if ('error' in reply) throw fromErrorData(reply.error)
-    return reply.value
-  },
-)
+/** What is to be done comes by mail: a model may have chosen it, and the input counts as what the user asked for. */
+export const fileRequest = defineProgram('aios-file-request', async (sys): Promise<Json> => {
+  const asked = await sys.receive({ from: 0 })
+  const { space, call, args } = asked.body as unknown as FileCall & { readonly space: Pid }
+  await sys.send(space, { call, args })
+  const { body } = await sys.receive({ from: space, timeoutMs: REPLY_MS })
+  const reply = body as unknown as FileReply
+  if ('error' in reply) throw fromErrorData(reply.error)
+  return reply.value
+})
+
+/** Spaces of one principal: each is a process that lives on. */
+const SPACES_MAX = 1_000
 
 /** The process that holds the files: the one that is there, gone on with where it was stopped, or a new one. */
-export function openSpace(kernel: Kernel, principal: string, agent: string): Pid {
+export function openSpace(kernel: Kernel, caller: Caller, agent: string): Pid {
+  const { principal } = caller
   const name = `aios/${agent}`
-  const there = kernel
+  const spaces = kernel
     .ps()
-    .find(
+    .filter(
       (one) =>
-        one.program === fileSpace.name &&
-        one.principal === principal &&
-        one.name === name &&
-        one.parent === null &&
-        one.endedAt === null,
+        one.program === fileSpace.name && one.principal === principal && one.parent === null && one.endedAt === null,
     )
-  if (there === undefined) return kernel.spawn(fileSpace, null, { principal, name, tools: [] }).pid
+  const there = spaces.find((one) => one.name === name)
+  if (there === undefined) {
+    if (spaces.length >= SPACES_MAX)
+      throw new PolityError(
+        'LIMIT_EXCEEDED',
+        `${principal} has the files of ${spaces.length} agents here, its limit; use the name of one of them`,
+      )
+    return kernel.spawn(fileSpace, null, { ...runOptionsOf(caller), name, tools: [] }).pid
+  }
   if (there.state === 'stopped') kernel.resume(there.pid)
   return there.pid
 }

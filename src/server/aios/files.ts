@@ -84,14 +84,14 @@ export function createFiles(kernel: Kernel): Files {
   const inTurn = createTurns()
   let index: ReturnType<typeof createSearch> | undefined
 
-  function placeOf({ caller: { principal }, agent }: Session): Place {
-    const key = JSON.stringify([principal, agent])
+  function placeOf({ caller, agent }: Session): Place {
+    const key = JSON.stringify([caller.principal, agent])
     const known = places.get(key)
     if (known !== undefined && isRunning(known.space)) return known
     if (known === undefined && places.size >= PLACES_MAX)
       throw new PolityError('LIMIT_EXCEEDED', `the files of ${PLACES_MAX} agents are open, the limit`)
     const place: Place = {
-      space: openSpace(kernel, principal, agent),
+      space: openSpace(kernel, caller, agent),
       root: undefined,
       indexed: new Map(),
     }
@@ -156,7 +156,7 @@ export function createFiles(kernel: Kernel): Files {
   function workOf(session: Session, place: Place, times: Times[]): Omit<Work, 'params'> {
     const { origin, agent } = session
     const call: Work['call'] = async <Value>(name: FileCall['call'], ...args: readonly Json[]) => {
-      const done = await runFor(session, fileRequest, { space: place.space, call: name, args })
+      const done = await runFor(session, fileRequest, null, { mail: { space: place.space, call: name, args } })
       times.push(done.times)
       return done.value as unknown as Value
     }

@@ -66,7 +66,7 @@ export async function answerMemory(
     const before = operation_type === 'add_agentic_memory' ? await analysed(session, params) : params
     const operation = operation_type === 'add_agentic_memory' ? 'add_memory' : operation_type
     const input = { operation, agent: session.agent, params: before as Json }
-    const run = (): ReturnType<typeof runFor<Json>> => runFor(session, memoryOperation, input)
+    const run = (): ReturnType<typeof runFor<Json>> => runFor(session, memoryOperation, null, { mail: input })
     const done = changes.has(operation)
       ? await inTurn(JSON.stringify([session.caller.principal, session.agent]), run)
       : await run()
@@ -93,18 +93,15 @@ function memoryResponse({ memory_id, content, metadata, search_results, error }:
 
 // ------------------------------------------------------------------------------------------------------------- program
 
-export const memoryOperation = defineProgram(
-  'aios-memory',
-  async (
-    sys,
-    { operation, agent, params }: { readonly operation: string; readonly agent: string; readonly params: Params },
-  ): Promise<Json> => {
-    const answer = Object.hasOwn(operations, operation)
-      ? await operations[operation]?.(sys, agent, params)
-      : { error: `Operation type: ${operation} not supported` }
-    return answer as Json
-  },
-)
+/** What is to be done comes by mail: a model may have made it up, and the input counts as what the user asked for. */
+export const memoryOperation = defineProgram('aios-memory', async (sys): Promise<Json> => {
+  const { body } = await sys.receive()
+  const { operation, agent, params } = body as unknown as { operation: string; agent: string; params: Params }
+  const answer = Object.hasOwn(operations, operation)
+    ? await operations[operation]?.(sys, agent, params)
+    : { error: `Operation type: ${operation} not supported` }
+  return answer as Json
+})
 
 const operations: {
   readonly [name: string]: (sys: Sys, agent: string, params: Params) => Promise<Answer>

@@ -4,9 +4,10 @@
  *     const { value, times } = await runFor(query, program, input)
  */
 import type { Kernel } from '../../kernel/kernel.ts'
-import type { Json, Pid, Program, RunOptions } from '../../kernel/types.ts'
+import type { Json, Pid, Program } from '../../kernel/types.ts'
 import type { ModelDoor, ModelRequest } from '../model-door.ts'
 import type { Caller } from '../route.ts'
+import { runOptionsOf } from '../view.ts'
 import type { Times } from './query.ts'
 
 /** Who asks for what, and by what it is done. */
@@ -38,7 +39,7 @@ export async function runFor<Output extends Json>(
   { mail, after }: Beside = {},
 ): Promise<{ readonly value: Output; readonly times: Times }> {
   const run = kernel.spawn(program as Program<Json, Output>, input, {
-    ...optionsOf(caller),
+    ...runOptionsOf(caller),
     ...(after === undefined ? {} : { after }),
   })
   if (mail !== undefined) kernel.send(run.pid, mail)
@@ -54,16 +55,7 @@ export async function runFor<Output extends Json>(
   }
 }
 
-/** What every process of a caller is started with: its principal, the account of its key, and the priority that it has. */
-function optionsOf({ principal, key, priority }: Caller): RunOptions {
-  return {
-    principal,
-    ...(key === null ? {} : { account: key }),
-    ...(priority === undefined ? {} : { priority }),
-  }
-}
-
-/** The same for what a model door starts. */
+/** Who asks, as a model door takes it. */
 export function askerOf({ caller }: Session): Pick<ModelRequest, 'caller' | 'priority'> {
   return caller.priority === undefined ? { caller } : { caller, priority: caller.priority }
 }

@@ -8,8 +8,9 @@
 import { z } from 'zod'
 import type { Kernel } from '../../kernel/kernel.ts'
 import { defineProgram } from '../../kernel/program.ts'
-import type { NoteInput, Program, RecalledNote } from '../../kernel/types.ts'
+import type { Json, NoteInput, Program, RecalledNote, Sys } from '../../kernel/types.ts'
 import type { Caller } from '../route.ts'
+import { runOptionsOf } from '../view.ts'
 import type { Api } from './door.ts'
 import type { Operation } from './operation.ts'
 import { operation } from './operation.ts'
@@ -22,9 +23,14 @@ interface Recall {
   readonly tag?: string
 }
 
-const recall = defineProgram('api/recall', (sys, { query, ...options }: Recall) => sys.recall(query, options))
-const remember = defineProgram('api/remember', (sys, note: NoteInput) => sys.remember(note))
-const forget = defineProgram('api/forget', (sys, { id }: { readonly id: string }) => sys.forget(id))
+/** What is asked comes by mail: a program may have made it up, and the input counts as what the user asked for. */
+const mailed = async <Body>(sys: Sys): Promise<Body> => (await sys.receive()).body as unknown as Body
+const recall = defineProgram('api/recall', async (sys) => {
+  const { query, ...options } = await mailed<Recall>(sys)
+  return sys.recall(query, options)
+})
+const remember = defineProgram('api/remember', async (sys) => sys.remember(await mailed<NoteInput>(sys)))
+const forget = defineProgram('api/forget', async (sys) => sys.forget((await mailed<{ id: string }>(sys)).id))
 
 /** What these operations run. A kernel that is served is booted with them, so that a crash leaves nothing unknown. */
 export const memoryPrograms = [recall, remember, forget] as readonly Program[]
@@ -39,18 +45,14 @@ export function endLeftOvers(kernel: Kernel): void {
 
 export function memoryOperations({ kernel }: Api): readonly Operation[] {
   /** Runs on behalf of the caller, without tools; ends with the request. */
-  async function runAs<Input, Output>(
-    { principal, key, priority }: Caller,
-    program: Program<Input, Output>,
-    input: Input,
+  async function runAs<Output>(
+    caller: Caller,
+    program: Program<unknown, Output>,
+    asked: object,
     signal: AbortSignal,
   ): Promise<Output> {
-    const run = kernel.spawn(program, input, {
-      principal,
-      tools: [],
-      ...(priority === undefined ? {} : { priority }),
-      ...(key === null ? {} : { account: key }),
-    })
+    const run = kernel.spawn(program, null, { ...runOptionsOf(caller), tools: [] })
+    kernel.send(run.pid, asked as Json)
     const stop = (): void => run.kill('its client went away')
     signal.addEventListener('abort', stop, { once: true })
     if (signal.aborted) stop()

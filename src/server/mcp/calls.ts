@@ -11,9 +11,11 @@
  * Invariants
  *   CA1. Only the user of a caller with the scope `approvals` is asked, and only about processes of that very call.
  *   CA2. Who comes back with an answer comes to the same process, with the arguments that it began with, and only as the
- *        same caller.
+ *        same caller and in the same run.
  *   CA3. A client that cancels, or goes away, ends its process. One that does not come back with an answer does so after
  *        ROUND_MS.
+ *   CA4. What a process learned and did counts for the next calls of its client, however it ends and whoever waits for it;
+ *        what a client is shown of a process counts before it is shown.
  */
 import type { CallToolResult, InputRequiredResult, ServerContext } from '@modelcontextprotocol/server'
 import { PolityError, toErrorData } from '../../kernel/errors.ts'
@@ -24,6 +26,7 @@ import { viewOf } from '../view.ts'
 import type { Offer } from './offers.ts'
 import type { ServerSdk } from './sdk.ts'
 import type { ClientStanding } from './standing.ts'
+import { labelsIn } from './standing.ts'
 
 export interface Client {
   readonly caller: Caller
@@ -45,7 +48,10 @@ export interface Calls {
 interface Waiting {
   readonly offer: Offer
   readonly caller: Caller
+  readonly standing: ClientStanding
   readonly run: Run
+  /** Resolves once what the process did and learned counts for its client. */
+  readonly followed: Promise<void>
   readonly asked: Question
   /** Questions that the client was asked and did not answer; they stay in the inbox. */
   readonly passed: ReadonlySet<number>
@@ -71,10 +77,13 @@ export function createCalls({ server: sdk }: ServerSdk, kernel: Kernel): Calls {
     const { mcpReq } = context
     const state = mcpReq.requestState()
     let run: Run
+    let followed: Promise<void>
     let passed: ReadonlySet<number> = new Set()
     try {
-      if (state === undefined) run = offer.start(kernel, input, optionsOf(client))
-      else ({ run, passed } = goOn(state, offer, client.caller, mcpReq.inputResponses))
+      if (state === undefined) {
+        run = offer.start(kernel, input, optionsOf(client))
+        followed = follow(run, client.standing)
+      } else ({ run, followed, passed } = goOn(state, offer, client, mcpReq.inputResponses))
     } catch (error) {
       return failure(error)
     }
@@ -83,7 +92,12 @@ export function createCalls({ server: sdk }: ServerSdk, kernel: Kernel): Calls {
     mcpReq.signal.addEventListener('abort', stop, { once: true })
     try {
       const question = await questionOf(run, client, passed, context)
-      if (question !== undefined) return ask(question, { offer, caller: client.caller, run, passed })
+      if (question !== undefined) {
+        const { caller, standing } = client
+        standing.learned(labelsIn(await kernel.events(question.pid)))
+        return ask(question, { offer, caller, standing, run, followed, passed })
+      }
+      await followed
       return toResult(await run.result, offer)
     } catch (error) {
       return failure(error)
@@ -92,10 +106,31 @@ export function createCalls({ server: sdk }: ServerSdk, kernel: Kernel): Calls {
     }
   }
 
+  /** Rejects where nobody can say what the process learned: its value is not to be told then. */
+  function follow({ pid, result }: Run, standing: ClientStanding): Promise<void> {
+    standing.began()
+    const settle = async (): Promise<void> => {
+      let labels: readonly string[] = []
+      let hasEnded = false
+      try {
+        const events = await kernel.events(pid)
+        labels = labelsIn(events)
+        hasEnded = events.some(({ type }) => type === 'process-end')
+      } finally {
+        if (hasEnded) standing.ended(pid, labels)
+        else standing.left(labels)
+      }
+    }
+    const followed = result.then(settle, settle)
+    // Told to who waits for it.
+    followed.catch(() => {})
+    return followed
+  }
+
   /** The first question that the client's user may answer; undefined once the process has ended. */
   async function questionOf(
     run: Run,
-    { caller, canAsk, standing }: Client,
+    { caller, canAsk }: Client,
     passed: ReadonlySet<number>,
     { mcpReq }: ServerContext,
   ): Promise<Question | undefined> {
@@ -112,7 +147,6 @@ export function createCalls({ server: sdk }: ServerSdk, kernel: Kernel): Calls {
     const open = find()
     if (open !== undefined) return open
     let count = 0
-    let over = false
     for await (const event of run.events) {
       const token = mcpReq._meta?.progressToken
       const message = token === undefined ? undefined : stepOf(event)
@@ -124,18 +158,8 @@ export function createCalls({ server: sdk }: ServerSdk, kernel: Kernel): Calls {
             params: { progressToken: token, progress: ++count, message },
           })
           .catch(() => {})
-      if (event.type === 'process-end' && event.pid === run.pid) {
-        standing.ended(run.pid, event.labels ?? [])
-        over = true
-      } else {
-        const question = find()
-        if (question !== undefined) return question
-      }
-    }
-    // It had ended before anybody listened.
-    if (!over) {
-      const end = (await kernel.events(run.pid)).findLast(({ type }) => type === 'process-end')
-      if (end?.type === 'process-end') standing.ended(run.pid, end.labels ?? [])
+      const question = event.type === 'process-end' && event.pid === run.pid ? undefined : find()
+      if (question !== undefined) return question
     }
     return undefined
   }
@@ -171,18 +195,19 @@ export function createCalls({ server: sdk }: ServerSdk, kernel: Kernel): Calls {
   function goOn(
     state: unknown,
     offer: Offer,
-    caller: Caller,
+    { caller, standing }: Client,
     responses: Record<string, unknown> | undefined,
-  ): { readonly run: Run; readonly passed: ReadonlySet<number> } {
+  ): Pick<Waiting, 'run' | 'followed' | 'passed'> {
     const found = waiting.get(Number(state))
     if (
       found === undefined ||
       found.offer !== offer ||
       found.caller.principal !== caller.principal ||
-      found.caller.key !== caller.key
+      found.caller.key !== caller.key ||
+      found.standing !== standing
     )
       throw new PolityError('INVALID_ARGUMENT', 'no call of yours waits for that answer; make it again')
-    const { run, asked, late } = found
+    const { run, followed, asked, late } = found
     waiting.delete(run.pid)
     clearTimeout(late)
     const said = sdk.inputResponse(responses, keyOf(asked.id))
@@ -197,7 +222,7 @@ export function createCalls({ server: sdk }: ServerSdk, kernel: Kernel): Calls {
         // Somebody else was faster, or its time was over; what is not one of the choices leaves it in the inbox.
       }
     }
-    return { run, passed }
+    return { run, followed, passed }
   }
 
   return { serve }

@@ -5,16 +5,21 @@
  *     const server = serve({ caller, standing, era })
  *
  * Resources: `polity://processes`, `polity://processes/{pid}` and `polity://processes/{pid}/trace`, of the caller's own.
+ *
+ * Invariants
+ *   CS1. What a client reads of a process, it has learned: the labels in that journal count for its calls from then on. The
+ *        list of processes tells nothing that a process has said.
  */
 import type { ClientCapabilities, McpServer, ServerContext } from '@modelcontextprotocol/server'
 import type { Kernel } from '../../kernel/kernel.ts'
-import type { Json, RunEvent, ToolSchema } from '../../kernel/types.ts'
+import type { JournalEvent, Json, ProcessInfo, RunEvent, ToolSchema } from '../../kernel/types.ts'
 import type { Caller } from '../route.ts'
 import { viewOf } from '../view.ts'
 import { createCalls } from './calls.ts'
 import type { Offer } from './offers.ts'
 import type { ServerSdk } from './sdk.ts'
 import type { ClientStanding } from './standing.ts'
+import { labelsIn } from './standing.ts'
 
 /** Which client a server is made for. */
 export interface Connected {
@@ -73,7 +78,7 @@ export function createClientServers(
           calls.serve(offer, { caller, standing, canAsk: canAsk(server, context) }, input as Json, context),
       )
     }
-    addProcesses(sdk, server, kernel, caller)
+    addProcesses(sdk, server, kernel, connected)
     if (era === 'legacy') addSubscriptions(sdk, server, kernel, caller)
     extend?.(server, connected)
     return server
@@ -92,18 +97,24 @@ function addProcesses(
   { server: { ResourceTemplate } }: ServerSdk,
   server: McpServer,
   kernel: Kernel,
-  caller: Caller,
+  { caller, standing }: Connected,
 ): void {
   if (!caller.scopes.has('runs') && !caller.scopes.has('admin')) return
   const view = viewOf(kernel, caller)
   const asJson = (uri: URL, value: unknown) => ({
     contents: [{ uri: uri.href, mimeType: JSON_TYPE, text: JSON.stringify(value) }],
   })
+  /** Its journal, which counts as read. */
+  async function learn(pid: number): Promise<readonly JournalEvent[]> {
+    const events = await view.events(pid)
+    standing.learned(labelsIn(events))
+    return events
+  }
   server.registerResource(
     'processes',
     'polity://processes',
     { title: 'Processes', description: 'Processes that run, and those that ended lately', mimeType: JSON_TYPE },
-    (uri) => asJson(uri, view.ps()),
+    (uri) => asJson(uri, view.ps().map(withoutWords)),
   )
   const own = (rest: string): InstanceType<typeof ResourceTemplate> =>
     new ResourceTemplate(`polity://processes/{pid}${rest}`, { list: undefined })
@@ -111,14 +122,23 @@ function addProcesses(
     'process',
     own(''),
     { title: 'A process', description: 'One process, with its usage', mimeType: JSON_TYPE },
-    (uri, { pid }) => asJson(uri, view.info(Number(pid))),
+    async (uri, { pid }) => {
+      const info = view.info(Number(pid))
+      await learn(Number(pid))
+      return asJson(uri, info)
+    },
   )
   server.registerResource(
     'trace',
     own('/trace'),
     { title: 'A trace', description: 'Every system call of a process, as it is journaled', mimeType: JSON_TYPE },
-    async (uri, { pid }) => asJson(uri, (await view.events(Number(pid))).slice(-TRACE_EVENTS_MAX)),
+    async (uri, { pid }) => asJson(uri, (await learn(Number(pid))).slice(-TRACE_EVENTS_MAX)),
   )
+}
+
+/** A process without what it could have written itself: whoever lists many has read none of them. */
+function withoutWords({ name: _, waiting, error, ...rest }: ProcessInfo): object {
+  return { ...rest, waiting: waiting?.split('(', 1)[0] ?? null, error: error === null ? null : { code: error.code } }
 }
 
 /**

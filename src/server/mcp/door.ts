@@ -11,14 +11,16 @@
  * Invariants
  *   MD1. No tool is reached but through the gate, as the caller.
  *   MD2. The law sees the calls of one session as one run; where there are no sessions, those of one key, or of one name
- *        that the client gives them with the header `x-polity-run`.
+ *        that the client gives them with the header `x-polity-run`. Labels are of the principal: what one of its runs has
+ *        learned, all of them have, for as long as the door is there.
+ *   MD3. No principal's runs take the room of another's.
  *
  * Needs the packages @modelcontextprotocol/server and @modelcontextprotocol/node, loaded with the first request.
  */
 import { PolityError } from '../../kernel/errors.ts'
 import type { Kernel } from '../../kernel/kernel.ts'
 import type { Json } from '../../kernel/types.ts'
-import type { Door, Exchange } from '../route.ts'
+import type { Caller, Door, Exchange } from '../route.ts'
 import { statusTable } from '../status.ts'
 import type { Connected, Extend } from './client-server.ts'
 import { createClientServers } from './client-server.ts'
@@ -37,6 +39,15 @@ export interface McpDoorOptions extends OffersOptions {
   readonly extend?: Extend
 }
 
+/** What a principal's clients have done and learned. Labels stay; a name that is new begins a new order of calls anyway. */
+interface Past {
+  readonly labels: Set<string>
+  /** Of requests that name no run, by key. */
+  readonly unnamed: Map<string | null, ClientStanding>
+  /** By key and name, the one used last at the end. */
+  readonly named: Map<string, ClientStanding>
+}
+
 /** What is made with the first request. */
 interface Parts {
   readonly sdk: ServerSdk
@@ -44,14 +55,14 @@ interface Parts {
   readonly modern: ReturnType<ServerSdk['server']['createMcpHandler']>
 }
 
-/** Named runs and keys whose standing is remembered; beyond, new ones are refused: forgetting one would forget what it has done. */
-const STANDINGS_MAX = 10_000
+/** Named runs of one principal whose order of calls is remembered; of those beyond, the one idle longest is forgotten. */
+const RUNS_PER_PRINCIPAL_MAX = 1_000
 const RUN_CHARS_MAX = 200
 
 export function mcpDoor({ kernel, extend, ...given }: McpDoorOptions): Door {
   const offers = offersOf(given)
   endOrphans(kernel)
-  const standings = new Map<string, ClientStanding>()
+  const pasts = new Map<string, Past>()
   let parts: Promise<Parts> | undefined
 
   async function load(): Promise<Parts> {
@@ -59,7 +70,10 @@ export function mcpDoor({ kernel, extend, ...given }: McpDoorOptions): Door {
     const serverOf = createClientServers(sdk, { kernel, offers, extend })
     return {
       sdk,
-      sessions: createSessions(sdk, (caller) => serverOf({ caller, standing: createStanding(kernel), era: 'legacy' })),
+      sessions: createSessions(sdk, (caller) => {
+        const standing = createStanding(kernel, pastOf(caller).labels)
+        return serverOf({ caller, standing, era: 'legacy' })
+      }),
       modern: sdk.server.createMcpHandler(({ authInfo }) => serverOf(authInfo?.extra as unknown as Connected), {
         legacy: 'reject',
       }),
@@ -68,6 +82,7 @@ export function mcpDoor({ kernel, extend, ...given }: McpDoorOptions): Door {
 
   async function handle(exchange: Exchange): Promise<void> {
     const { request, response, caller, method } = exchange
+    if (method !== 'POST' && hasBody(request)) throw new PolityError('INVALID_ARGUMENT', `${method} takes no body`)
     const body = method === 'POST' ? await exchange.json() : undefined
     const { sdk, sessions, modern } = await (parts ??= load())
     let thrown: unknown
@@ -96,20 +111,37 @@ export function mcpDoor({ kernel, extend, ...given }: McpDoorOptions): Door {
     if (thrown !== undefined) throw thrown
   }
 
-  function standingOf({ caller: { principal, key }, headers }: Exchange): ClientStanding {
+  function pastOf({ principal }: Caller): Past {
+    let past = pasts.get(principal)
+    if (past === undefined) pasts.set(principal, (past = { labels: new Set(), unnamed: new Map(), named: new Map() }))
+    return past
+  }
+
+  function standingOf({ caller, headers }: Exchange): ClientStanding {
+    const { key, principal } = caller
     const run = String(headers['x-polity-run'] ?? '')
     if (run.length > RUN_CHARS_MAX)
       throw new PolityError('INVALID_ARGUMENT', `x-polity-run takes at most ${RUN_CHARS_MAX} characters`)
-    const name = JSON.stringify([principal, key, run])
-    let standing = standings.get(name)
-    if (standing === undefined) {
-      if (standings.size >= STANDINGS_MAX)
+    const { labels, unnamed, named } = pastOf(caller)
+    if (run === '') {
+      const standing = unnamed.get(key) ?? createStanding(kernel, labels)
+      unnamed.set(key, standing)
+      return standing
+    }
+    const name = JSON.stringify([key, run])
+    const known = named.get(name)
+    if (known === undefined && named.size >= RUNS_PER_PRINCIPAL_MAX) {
+      const [oldest] = [...named].find(([, { isIdle }]) => isIdle) ?? []
+      if (oldest === undefined)
         throw new PolityError(
           'LIMIT_EXCEEDED',
-          `the server remembers ${STANDINGS_MAX} runs, its limit; go on with a known one`,
+          `${named.size} runs that ${principal} names have calls under way, its limit; go on with one of them`,
         )
-      standings.set(name, (standing = createStanding(kernel)))
+      named.delete(oldest)
     }
+    const standing = known ?? createStanding(kernel, labels)
+    named.delete(name)
+    named.set(name, standing)
     return standing
   }
 
@@ -123,6 +155,10 @@ export function mcpDoor({ kernel, extend, ...given }: McpDoorOptions): Door {
 export function endOrphans(kernel: Kernel): void {
   for (const { pid, program, state } of kernel.ps())
     if (program === CLIENT && state === 'stopped') kernel.kill(pid, 'its client is gone')
+}
+
+function hasBody({ headers }: Exchange['request']): boolean {
+  return headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) !== 0
 }
 
 /** An error before anything of MCP was understood, in JSON-RPC's form. */

@@ -158,7 +158,9 @@ export function Processes() {
           <Waiting what="the processes" />
         ) : live.rows.size === 0 ? (
           <Empty title="Nothing runs yet">
-            <p>Start a program, and it appears here at once:</p>
+            <p>
+              Runs that ended before the server started are not listed. Start a program, and it appears here at once:
+            </p>
             <pre>{`curl -X POST ${location.origin}/api/v1/processes \\\n  -H 'content-type: application/json' -d '{"program": "…", "input": "…"}'`}</pre>
             <p>
               Or point an agent at this server: <code>OPENAI_BASE_URL={location.origin}/v1</code>
