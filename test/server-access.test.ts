@@ -651,6 +651,7 @@ describe('serve', () => {
         (await fetch(`${url}/v1/models`, { headers: { 'x-api-key': key } })).status
       assert.equal(await status(), 200)
       assert.equal((await fetch(`${url}/v1/models`)).status, 401)
+      assert.match((await polity('doctor')).out, /^ok +keys +1 key, 0 of them revoked$/m)
       const [list, wrong] = await Promise.all([polity('key', 'list'), polity('key', 'create', 'x', '--scope', 'root')])
       assert.match(list.out, /^ID +PRINCIPAL.*\n[0-9a-f]{8} +ada +models +5000 tokens .* open +a b\n$/)
       assert.deepEqual([wrong.code, wrong.out], [2, ''])

@@ -6,6 +6,7 @@ import { sandboxSupport } from '../../drivers/sandbox/support.ts'
 import { providers } from '../../drivers/llm/provider.ts'
 import { checkStore } from '../../drivers/store/check.ts'
 import { messageOf } from '../../kernel/errors.ts'
+import { listKeys } from '../../server/keys.ts'
 import { bytes, counted } from '../amounts.ts'
 import { modelDefault } from '../setup.ts'
 import type { Context } from '../command.ts'
@@ -55,6 +56,7 @@ export const doctor = defineCommand({
       node(),
       sqlite(),
       ...(await store(context)),
+      ...apiKeys(context),
       disk(context),
       ...models(),
       ...indexes(context),
@@ -190,6 +192,19 @@ function remedy({ storePath, commandLine }: Context): Finding {
     level: 'warn',
     subject: 'remedy',
     text: `keep a copy of ${files}; then restore a backup, or go on with another --store. What is left may show with: ${commandLine('ps --all')}`,
+  }
+}
+
+/** Where there are none a server needs none, and nothing is said. */
+function apiKeys({ storePath }: Context): Finding[] {
+  const subject = 'keys'
+  try {
+    const keys = listKeys(storePath)
+    if (keys.length === 0) return []
+    const revoked = keys.filter(({ revokedAt }) => revokedAt !== null).length
+    return [{ level: 'ok', subject, text: `${counted(keys.length, 'key')}, ${revoked} of them revoked` }]
+  } catch (error) {
+    return [{ level: 'fail', subject, text: `${messageOf(error)}; until then a server lets nobody in` }]
   }
 }
 
