@@ -1,7 +1,7 @@
 /**
  * All benches, one after another: what the table in bench/README.md is made of.
  *
- *     npm run build && npm run bench            about six minutes on two cores
+ *     npm run build && npm run bench            all of it
  *     node bench/run.ts --quick                 fewer rounds, a shorter soak
  */
 import { spawnSync } from 'node:child_process'

@@ -26,7 +26,7 @@ import type { A2aDoorOptions } from '../src/server/a2a/door.ts'
 import { a2aDoor } from '../src/server/a2a/door.ts'
 import type { Server } from '../src/server/http.ts'
 import { startServer } from '../src/server/http.ts'
-import type { Caller, Scope } from '../src/server/route.ts'
+import type { Caller, Scope } from '../src/server/caller.ts'
 import { tool, within } from './world.ts'
 
 // ------------------------------------------------------------------------------------------------------------- programs

@@ -15,7 +15,7 @@ import { parseLaw } from '../src/policy/law.ts'
 import { aguiDoor } from '../src/server/agui.ts'
 import type { Server } from '../src/server/http.ts'
 import { startServer } from '../src/server/http.ts'
-import type { Scope } from '../src/server/route.ts'
+import type { Scope } from '../src/server/caller.ts'
 import { recordingStore, tool, within } from './world.ts'
 
 const pay = tool('pay', (input) => `paid ${(input as { to: string }).to}`)

@@ -33,7 +33,8 @@ import { RunEvent } from '../src/server/api/schemas.ts'
 import { startServer } from '../src/server/http.ts'
 import type { Server } from '../src/server/http.ts'
 import { metricsDoor } from '../src/server/metrics.ts'
-import type { Caller, Exchange, Scope } from '../src/server/route.ts'
+import type { Caller, Scope } from '../src/server/caller.ts'
+import type { Exchange } from '../src/server/route.ts'
 
 const runs = process.env['POLITY_LONG'] === '1' ? 100 : 5
 

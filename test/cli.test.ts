@@ -801,13 +801,17 @@ test('help, version, a reader that goes away, and a Node that is too old', async
   assert.match(source, /wanted = 24/)
 })
 
-test('colours only on a terminal that wants them', { skip: process.platform === 'win32' }, async () => {
-  const line = `"${process.execPath}" "${bin}" help`
-  const coloured = await piped(`script -qec '${line}' /dev/null`)
-  if (coloured.code === 127) return
-  assert.ok(coloured.out.includes(`${ESCAPE}[1m`))
-  assert.ok(!(await piped(`NO_COLOR=1 script -qec '${line}' /dev/null`)).out.includes(`${ESCAPE}[`))
-})
+test(
+  'colours only on a terminal that wants them',
+  { skip: process.platform === 'win32' && 'Windows has no `script`' },
+  async () => {
+    const line = `"${process.execPath}" "${bin}" help`
+    const coloured = await piped(`script -qec '${line}' /dev/null`)
+    if (coloured.code === 127) return
+    assert.ok(coloured.out.includes(`${ESCAPE}[1m`))
+    assert.ok(!(await piped(`NO_COLOR=1 script -qec '${line}' /dev/null`)).out.includes(`${ESCAPE}[`))
+  },
+)
 
 /** As slow.ts has it. */
 async function slow(

@@ -23,7 +23,7 @@ import type { Server } from '../src/server/http.ts'
 import { startServer } from '../src/server/http.ts'
 import type { McpDoorOptions } from '../src/server/mcp/door.ts'
 import { mcpDoor } from '../src/server/mcp/door.ts'
-import type { Caller, Scope } from '../src/server/route.ts'
+import type { Caller, Scope } from '../src/server/caller.ts'
 import { testClient, testServer } from './conformance/mcp.ts'
 import { codeOf, endOf, within } from './world.ts'
 

@@ -212,7 +212,7 @@ export default defineAgent({ name: 'clerk', instructions: 'Pay.', tools: [read, 
 
 // ------------------------------------------------------------------------------------------------------------ the long
 
-describe('our own agents', { skip: !isLong }, () => {
+describe('our own agents', { skip: !isLong && 'POLITY_LONG=1 runs it' }, () => {
   const known: { readonly [target: string]: readonly string[] } = {
     direct: ['spawn-bomb', 'self-replication'],
     'react, no pins': ['rug-pull', ...open],
@@ -226,7 +226,7 @@ describe('our own agents', { skip: !isLong }, () => {
       })
 })
 
-describe('the laws in examples/policies', { skip: !isLong }, () => {
+describe('the laws in examples/policies', { skip: !isLong && 'POLITY_LONG=1 runs it' }, () => {
   const suites = ownSuites()
   /** No budget is given, and tools are not pinned. */
   const gaps = {

@@ -593,7 +593,7 @@ attempts(
 
 test(
   'a tool that the code was not given is refused even when it asks past its client',
-  { skip: !hasWalls },
+  { skip: !hasWalls && 'no walls here: the refusals are tested instead' },
   async () => {
     const forged = `import json, socket
 s = socket.socket(fileno=3)

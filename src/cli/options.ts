@@ -5,8 +5,9 @@
  */
 import { parseArgs } from 'node:util'
 import { PolityError } from '../kernel/errors.ts'
-import type { Budget, Price } from '../kernel/types.ts'
+import type { Budget, Json, Price } from '../kernel/types.ts'
 import type { Arguments, Command, OptionSpec, OptionSpecs } from './command.ts'
+import type { Setup } from './setup.ts'
 
 /** Options that every command takes. */
 export const everywhere = {
@@ -46,6 +47,34 @@ export function budgetOf(values: { readonly [Name in keyof typeof budgetOptions]
   if (values['budget-steps'] !== undefined) budget.steps = values['budget-steps']
   if (values['budget-ms'] !== undefined) budget.wallMs = values['budget-ms']
   return budget
+}
+
+/** The setup of a run as the options say it; without a program, that of the research team. */
+export function setupGiven(
+  program: string | undefined,
+  values: {
+    readonly model: string | undefined
+    readonly price: string | undefined
+    readonly law: string | undefined
+    readonly in: readonly string[]
+  },
+): Setup {
+  return {
+    program,
+    model: values.model,
+    price: priceOf(values.price),
+    law: values.law,
+    in: values.in.length > 0 ? values.in : undefined,
+  }
+}
+
+/** JSON if it parses as such, else the text as it is. */
+export function jsonOrText(text: string): Json {
+  try {
+    return JSON.parse(text) as Json
+  } catch {
+    return text
+  }
 }
 
 /** An error about the command line: exit code 2. */

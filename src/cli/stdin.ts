@@ -1,8 +1,10 @@
 /** What comes on stdin: a question or an input, whole and bounded. */
 import { fstatSync } from 'node:fs'
+import { defaultLimits } from '../kernel/limits.ts'
+import type { Json } from '../kernel/types.ts'
 import { bytes } from './amounts.ts'
 import type { Context } from './command.ts'
-import { usageError } from './options.ts'
+import { jsonOrText, usageError } from './options.ts'
 
 export interface StdinOptions {
   /** What is read, for the sentence when there is too much of it. */
@@ -20,6 +22,13 @@ export function isPiped(): boolean {
   } catch {
     return false // closed
   }
+}
+
+/** The input of a run: JSON or text, `-` reads it from stdin. Left out, it is undefined, so that a parameter's own default holds. */
+export async function readInput(context: Context, given: string | undefined): Promise<Json | undefined> {
+  const text =
+    given === '-' ? await readStdin(context, { what: 'the input', bytesMax: defaultLimits.valueBytesMax }) : given
+  return text === undefined ? undefined : jsonOrText(text)
 }
 
 /** All of stdin as text; undefined when nothing came within `waitMs`. */

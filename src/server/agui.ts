@@ -28,6 +28,7 @@ import type { Kernel } from '../kernel/kernel.ts'
 import type { CallEnd, JournalEvent, Json, Pid, ProcessEnd, Program, Question } from '../kernel/types.ts'
 import type { Step } from './follow.ts'
 import { createFollowing, questionsOf } from './follow.ts'
+import { holds } from './caller.ts'
 import type { Door, EventStream, Exchange } from './route.ts'
 import type { View } from './view.ts'
 import { viewOf } from './view.ts'
@@ -48,7 +49,7 @@ export function aguiDoor({ kernel, programs, clock }: AguiDoorOptions): Door {
     const sdk = await loadAgui()
     const input = parseInput(sdk, await exchange.json())
     const view = viewOf(kernel, caller, programs)
-    const mayAnswer = caller.scopes.has('approvals') || caller.scopes.has('admin')
+    const mayAnswer = holds(caller, 'approvals')
     const program = params['program'] ?? ''
     const resumed = resumedBy(input, { view, program, mayAnswer, questions: (pid) => questionsOf(kernel, pid) })
     const pid = resumed?.pid ?? view.spawn(program, lastSaid(input)).pid

@@ -30,7 +30,9 @@ import { openStream } from './event-stream.ts'
 import { checkHosts, checkOrigins, refusalOf } from './guards.ts'
 import type { ServerLimits } from './limits.ts'
 import { checkServerLimits } from './limits.ts'
-import type { Caller, Door, EventStream, Exchange, Route } from './route.ts'
+import type { Caller } from './caller.ts'
+import { holds } from './caller.ts'
+import type { Door, EventStream, Exchange, Route } from './route.ts'
 import { retryAfterSeconds, statusTable } from './status.ts'
 
 /** Why nobody is known by a request: answered with 401. */
@@ -140,7 +142,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
       const who = options.authenticate(request)
       if ('refused' in who) return who.refused
       const isSame = who.principal === caller.principal && who.key === caller.key
-      const isHeld = route.scope === null || who.scopes.has(route.scope) || who.scopes.has('admin')
+      const isHeld = route.scope === null || holds(who, route.scope)
       return isSame && isHeld ? undefined : 'this key is no longer what it was when the request came'
     } catch (error) {
       onError(error, request)
@@ -256,7 +258,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
           'www-authenticate': isPage ? 'Basic realm="polity", charset="UTF-8"' : 'Bearer realm="polity"',
         })
       }
-      if (!who.scopes.has(route.scope) && !who.scopes.has('admin'))
+      if (!holds(who, route.scope))
         return refuse(403, 'ACCESS_DENIED', `this key has not the scope ${route.scope}, which ${method} ${path} needs`)
       caller = who
     }

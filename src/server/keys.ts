@@ -21,7 +21,7 @@ import { createFolderOf, guarded, openConnection, realStorePath } from '../drive
 import type { Clock } from '../kernel/clock.ts'
 import { PolityError, fieldOf, invalid, messageOf, warn } from '../kernel/errors.ts'
 import type { Unknown } from './http.ts'
-import type { Caller, Scope } from './route.ts'
+import type { Caller, Scope } from './caller.ts'
 
 /** What is kept of a key. Times in ms since 1970. */
 export interface KeyEntry {

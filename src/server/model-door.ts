@@ -34,15 +34,9 @@ import type {
   ToolCall,
   ToolDescription,
 } from '../kernel/types.ts'
-
-/** Who asks: the part of a `Caller` that a model door needs. */
-export interface Asker {
-  readonly principal: string
-  /** Account that the request draws on; the id of an API key. @default none */
-  readonly key?: string | null
-  /** The highest priority that it may ask for, and that of who asks for none. @default any, and the kernel's */
-  readonly priority?: number
-}
+import type { Asker } from './caller.ts'
+import { runOptionsOf } from './caller.ts'
+import { endLeftOvers, resultFor } from './request-run.ts'
 
 /** What the law has to know of a tool that clients execute. */
 export type ForeignTool = Pick<Tool, 'labels' | 'outbound' | 'control'>
@@ -116,9 +110,7 @@ const RUNS_MAX = 10_000
 export function createModelDoor(kernel: Kernel, { tools: known = {} }: ModelDoorOptions = {}): ModelDoor {
   /** By principal and name: runs that are under way, and those of which the law knows something. */
   const runs = new Map<string, Map<string, RunInOrder>>()
-  // Their clients went with the server that served them.
-  for (const { pid, program, state } of kernel.ps())
-    if (program === GATEWAY && state === 'stopped') kernel.kill(pid, 'its client is gone')
+  endLeftOvers(kernel, [GATEWAY])
 
   async function generate(request: ModelRequest, { signal, onText }: Listener = {}): Promise<ModelReply> {
     const reply: { said?: Said } = {}
@@ -290,18 +282,12 @@ function sumOf(a: CallUsage, b: CallUsage): CallUsage {
 
 /** Resolves when the process has ended and all its text was heard; rejects with its error. */
 async function ended(run: Run<null>, signal: AbortSignal | undefined, onText: Listener['onText']): Promise<void> {
-  const stop = (): void => run.kill('its client went away')
-  if (signal?.aborted === true) stop()
-  signal?.addEventListener('abort', stop, { once: true })
-  const heard = onText === undefined ? undefined : hear(run, onText)
   try {
-    await Promise.all([run.result, heard])
+    await Promise.all([resultFor(run, signal), onText === undefined ? undefined : hear(run, onText)])
   } catch (error) {
     // Nobody hears it any more; where the process has ended, this does nothing.
     run.kill('its client could not be told')
     throw error
-  } finally {
-    signal?.removeEventListener('abort', stop)
   }
 }
 
@@ -309,18 +295,8 @@ async function hear(run: Run<null>, onText: (delta: string) => void): Promise<vo
   for await (const event of run.events) if (event.type === 'text-delta') onText(event.delta)
 }
 
-function optionsOf({
-  caller: { principal, key, priority: highest },
-  priority: asked = highest,
-  budget,
-}: Pick<ModelRequest, 'caller' | 'priority' | 'budget'>): RunOptions {
-  const priority = asked === undefined ? undefined : Math.min(asked, highest ?? Infinity)
-  return {
-    principal,
-    ...(typeof key === 'string' ? { account: key } : {}),
-    ...(priority === undefined ? {} : { priority }),
-    ...(budget === undefined ? {} : { budget }),
-  }
+function optionsOf({ caller, priority, budget }: Pick<ModelRequest, 'caller' | 'priority' | 'budget'>): RunOptions {
+  return { ...runOptionsOf(caller, priority), ...(budget === undefined ? {} : { budget }) }
 }
 
 /** A tool whose calls are let through here and made by the client. Its arguments are the client's to check. */

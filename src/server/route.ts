@@ -16,23 +16,7 @@
 import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http'
 import type { PolityError } from '../kernel/errors.ts'
 import type { Json } from '../kernel/types.ts'
-
-/**
- * What a key lets its holder do: call models through the gateways; start, see and end runs of its principal; read and
- * write its principal's notes; its files; answer questions and approve calls of its principal; everything of everybody.
- */
-export type Scope = 'models' | 'runs' | 'memory' | 'files' | 'approvals' | 'admin'
-
-/** Who calls. */
-export interface Caller {
-  readonly principal: string
-  /** `admin` holds them all. */
-  readonly scopes: ReadonlySet<Scope>
-  /** Id of the key; null on a loopback server without keys. */
-  readonly key: string | null
-  /** Of the runs of the caller, and the highest that it may ask for. @default it may ask for any, and has 0 */
-  readonly priority?: number
-}
+import type { Caller, Scope } from './caller.ts'
 
 /** One request, as a handler sees it. */
 export interface Exchange {

@@ -24,11 +24,11 @@ import type {
   Program,
   Question,
   RunEvent,
-  RunOptions,
   SpawnOptions,
 } from '../kernel/types.ts'
 import { GATEWAY } from './model-door.ts'
-import type { Caller } from './route.ts'
+import type { Caller } from './caller.ts'
+import { holds, runOptionsOf } from './caller.ts'
 
 export interface View {
   /** The programs that may be spawned. */
@@ -55,7 +55,7 @@ export interface View {
 
 /** `programs` are those that clients may run; without any, they can look at runs and start none. */
 export function viewOf(kernel: Kernel, caller: Caller, programs: readonly Program[] = []): View {
-  const seesAll = caller.scopes.has('admin')
+  const seesAll = holds(caller, 'admin')
   const mine = ({ principal }: { readonly principal: string }): boolean => seesAll || principal === caller.principal
 
   function info(pid: Pid): ProcessInfo {
@@ -106,17 +106,13 @@ export function viewOf(kernel: Kernel, caller: Caller, programs: readonly Progra
     spawn: (program, input, options = {}) =>
       kernel.spawn(programNamed(programs, program) as Program<Json | undefined, Json>, input, {
         ...checkKeys(options),
-        ...runOptionsOf(caller),
-        priority: priorityOf(caller, options.priority),
+        ...runOptionsOf(caller, options.priority),
       }),
     async fork(pid, options = {}) {
       const { priority } = rerunnable(pid)
-      return kernel.fork(pid, {
-        ...options,
-        // Who asks for it pays for it, whoever paid for what it is forked from.
-        ...(caller.key === null ? {} : { account: caller.key }),
-        priority: priorityOf(caller, options.priority ?? priority),
-      })
+      // Who asks for it pays for it, whoever paid for what it is forked from.
+      const { principal: _, ...own } = runOptionsOf(caller, options.priority ?? priority)
+      return kernel.fork(pid, { ...options, ...own })
     },
     async replay(pid) {
       rerunnable(pid)
@@ -171,18 +167,6 @@ function programNamed(programs: readonly Program[], name: unknown): Program {
   )
 }
 
-/** What every process of a caller is started with: its principal, the account of its key, and the priority that it has. */
-export function runOptionsOf({ principal, key, priority }: Asker): RunOptions {
-  return {
-    principal,
-    ...(typeof key === 'string' ? { account: key } : {}),
-    ...(priority === undefined ? {} : { priority }),
-  }
-}
-
-/** Who starts a process: the part of a `Caller` that says so. */
-export type Asker = Pick<Caller, 'principal' | 'priority'> & Partial<Pick<Caller, 'key'>>
-
 /** What a client may say of its run; the rest is for doors. */
 function checkKeys(options: SpawnOptions): SpawnOptions {
   for (const key of Object.keys(options))
@@ -191,10 +175,3 @@ function checkKeys(options: SpawnOptions): SpawnOptions {
 }
 
 const clientKeys: readonly (keyof SpawnOptions)[] = ['budget', 'priority', 'tools', 'name', 'law']
-
-/** The priority of a run whose starter asks for one, or for none. Throws `INVALID_ARGUMENT`. */
-export function priorityOf({ priority: most }: Caller, asked: number | undefined): number {
-  if (asked !== undefined && !Number.isFinite(asked)) throw invalid('spawn: priority', 'a number', asked)
-  if (most === undefined) return asked ?? 0
-  return asked === undefined ? most : Math.min(asked, most)
-}

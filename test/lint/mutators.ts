@@ -104,6 +104,17 @@ const hasText = (one: ToolFacts): boolean => firstOf(one, 'string') !== undefine
 const plainText = (one: ToolFacts): string | undefined =>
   Object.entries(propertiesOf(one)).find(([, { type, enum: values }]) => type === 'string' && values === undefined)?.[0]
 const hasPlainText = (one: ToolFacts): boolean => plainText(one) !== undefined
+/** A rule that asks about a tool, with a condition on the argument that is found in it. */
+const condition = (
+  id: string,
+  argument: (one: ToolFacts) => string | undefined,
+  schema: { readonly [key: string]: unknown },
+): Operator =>
+  rule(
+    (_, one) => ({ id, effect: 'ask', tool: one.name, args: { [argument(one) as string]: schema } }),
+    'first',
+    (one) => argument(one) !== undefined,
+  )
 const bare = (name: string, type = 'string'): Operator =>
   tool((one) => ({ inputSchema: object({ ...propertiesOf(one), [name]: { type } }) }))
 
@@ -694,82 +705,19 @@ export const mutators: { readonly [type: string]: readonly Operator[] } = {
     }),
   ],
   'condition-impossible': [
-    rule(
-      (_, one) => ({
-        id: 'number',
-        effect: 'ask',
-        tool: one.name,
-        args: { [plainText(one) as string]: { minimum: 100 } },
-      }),
-      'first',
-      hasPlainText,
-    ),
-    rule(
-      (_, one) => ({
-        id: 'word',
-        effect: 'ask',
-        tool: one.name,
-        args: { [firstOf(one, 'number') as string]: { pattern: '^[0-9]+$' } },
-      }),
-      'first',
-      (one) => firstOf(one, 'number') !== undefined,
-    ),
-    rule(
-      (_, one) => ({
-        id: 'listed',
-        effect: 'ask',
-        tool: one.name,
-        args: { [plainText(one) as string]: { items: { const: 'x' } } },
-      }),
-      'first',
-      hasPlainText,
-    ),
+    condition('number', plainText, { minimum: 100 }),
+    condition('word', (one) => firstOf(one, 'number'), { pattern: '^[0-9]+$' }),
+    condition('listed', plainText, { items: { const: 'x' } }),
     rule((_, one) => {
       const name = Object.entries(propertiesOf(one)).find(([, schema]) => Array.isArray(schema['enum']))?.[0]
       return name === undefined
         ? undefined
         : { id: 'value', effect: 'ask', tool: one.name, args: { [name]: { const: 'Something Else' } } }
     }),
-    rule(
-      (_, one) => ({
-        id: 'text',
-        effect: 'ask',
-        tool: one.name,
-        args: { [firstOf(one, 'integer') as string]: { const: '5' } },
-      }),
-      'first',
-      (one) => firstOf(one, 'integer') !== undefined,
-    ),
-    rule(
-      (_, one) => ({
-        id: 'both',
-        effect: 'ask',
-        tool: one.name,
-        args: { [plainText(one) as string]: { type: 'string', minLength: 20, maxLength: 10 } },
-      }),
-      'first',
-      hasPlainText,
-    ),
-    rule(
-      (_, one) => ({
-        id: 'boolean',
-        effect: 'ask',
-        tool: one.name,
-        args: { [plainText(one) as string]: { const: true } },
-      }),
-      'first',
-      hasPlainText,
-    ),
-    rule(
-      (_, one) => ({
-        id: 'inner',
-        effect: 'ask',
-        tool: one.name,
-        args: { [plainText(one) as string]: { properties: { to: { const: 'x' } } } },
-      }),
-      'first',
-      hasPlainText,
-    ),
+    condition('text', (one) => firstOf(one, 'integer'), { const: '5' }),
+    condition('both', plainText, { type: 'string', minLength: 20, maxLength: 10 }),
+    condition('boolean', plainText, { const: true }),
+    condition('inner', plainText, { properties: { to: { const: 'x' } } }),
     rule((_, one) => {
       const found = Object.entries(propertiesOf(one)).find(([, schema]) => typeof schema['maximum'] === 'number')
       return found === undefined
@@ -781,16 +729,7 @@ export const mutators: { readonly [type: string]: readonly Operator[] } = {
             args: { [found[0]]: { exclusiveMinimum: Number(found[1]['maximum']) } },
           }
     }),
-    rule(
-      (_, one) => ({
-        id: 'clash',
-        effect: 'ask',
-        tool: one.name,
-        args: { [plainText(one) as string]: { allOf: [{ matches: '[a-c]+' }, { matches: '[x-z]+' }] } },
-      }),
-      'first',
-      hasPlainText,
-    ),
+    condition('clash', plainText, { allOf: [{ matches: '[a-c]+' }, { matches: '[x-z]+' }] }),
   ],
   'pattern-loose': [
     { pattern: 'acme\\.com' },

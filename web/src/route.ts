@@ -11,7 +11,7 @@ export type Route =
   | { readonly place: Place }
   | { readonly place: 'run'; readonly pid: number; readonly tab: Tab; readonly call: number | undefined }
 
-export function routeOf(hash: string): Route {
+function routeOf(hash: string): Route {
   const [place, pid, tab, call] = hash.replace(/^#\/?/, '').split('/')
   if (place === 'run' && /^[1-9]\d{0,14}$/.test(pid ?? ''))
     return {

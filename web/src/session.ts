@@ -13,7 +13,7 @@
  *   SN3. The key lives in sessionStorage and in this object, and nowhere else.
  */
 import { ApiError, createClient } from '../../src/client.ts'
-import type { Client, Question } from '../../src/client.ts'
+import type { Client, Question, RunEvent } from '../../src/client.ts'
 import type { Live } from './live.ts'
 import { createLive } from './live.ts'
 import type { Rates } from './rates.ts'
@@ -59,6 +59,20 @@ const RECONCILE_MS = 20_000
 const QUESTIONS_MS = 30_000
 const SOONEST_MS = 1_000
 const RETRY_MS = 3_000
+
+type JournalType = Exclude<RunEvent['type'], 'text-delta'>
+/** All but what models say as they say it: a run that is open reads that itself. */
+const journalTypes = Object.keys({
+  'process-start': true,
+  'call-start': true,
+  'call-reserve': true,
+  'call-wait': true,
+  'call-sent': true,
+  'call-end': true,
+  'mail-sent': true,
+  'process-rewind': true,
+  'process-end': true,
+} satisfies { readonly [Type in JournalType]: true }) as JournalType[]
 
 export function keptKey(): string | undefined {
   return sessionStorage.getItem(KEY) ?? undefined
@@ -128,17 +142,7 @@ export function openSession(key: string | undefined): Session {
     try {
       const events = client.events({
         signal,
-        types: [
-          'process-start',
-          'call-start',
-          'call-reserve',
-          'call-wait',
-          'call-sent',
-          'call-end',
-          'mail-sent',
-          'process-rewind',
-          'process-end',
-        ],
+        types: journalTypes,
         ...(last === undefined ? {} : { after: last }),
       })
       for await (const event of events) {

@@ -7,7 +7,7 @@ const KEY = 'polity.theme'
 const order: readonly Theme[] = ['system', 'light', 'dark']
 const listeners = new Set<() => void>()
 
-export function themeNow(): Theme {
+function themeNow(): Theme {
   const kept = localStorage.getItem(KEY)
   return order.find((one) => one === kept) ?? 'system'
 }

@@ -2,7 +2,7 @@
 import { serveAcp } from '../../server/acp.ts'
 import { bootFor } from '../booted.ts'
 import { defineCommand } from '../command.ts'
-import { budgetOf, budgetOptions, priceOf, priceOption } from '../options.ts'
+import { budgetOf, budgetOptions, priceOption, setupGiven } from '../options.ts'
 import { noteSources } from '../output.ts'
 import { exitCodes } from '../report.ts'
 import { modelDefault } from '../setup.ts'
@@ -35,14 +35,7 @@ export const acp = defineCommand({
     // Of programs too: stdout is the protocol's.
     console.log = console.info = console.debug = console.error
     const budget = budgetOf(values)
-    const setup = {
-      program: file,
-      model: values.model,
-      price: priceOf(values.price),
-      law: values.law,
-      in: values.in.length > 0 ? values.in : undefined,
-    }
-    const booted = await bootFor(context, setup, budget)
+    const booted = await bootFor(context, setupGiven(file, values), budget)
     noteSources(context, booted)
     const { kernel, main } = booted
     kernel.watch(

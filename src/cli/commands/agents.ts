@@ -1,7 +1,6 @@
 /** `polity agents`: the installed agents; shows one, runs one, or hands a task to the one that can do it best. */
 import { join } from 'node:path'
 import type { Routed } from '../../agents/router.ts'
-import { defaultLimits } from '../../kernel/limits.ts'
 import { PolityError } from '../../kernel/errors.ts'
 import type { Json } from '../../kernel/types.ts'
 import type { Installation, TeamRecord } from '../agent-store/installations.ts'
@@ -13,15 +12,14 @@ import { bootFor } from '../booted.ts'
 import type { Arguments, Context } from '../command.ts'
 import { defineCommand } from '../command.ts'
 import { endingJson, follow } from '../follow.ts'
-import { budgetOf, budgetOptions, priceOf, priceOption, usageError } from '../options.ts'
+import { budgetOf, budgetOptions, priceOption, setupGiven, usageError } from '../options.ts'
 import { noteSources, printRun } from '../output.ts'
 import { exitCodes, sentenceOf } from '../report.ts'
 import { modelDefault } from '../setup.ts'
-import { readStdin } from '../stdin.ts'
+import { readInput } from '../stdin.ts'
 import { table } from '../table.ts'
 import { oneLine, visible } from '../terminal.ts'
 
-const INPUT_BYTES_MAX = defaultLimits.valueBytesMax
 const WORDS_MAX = 1_000
 
 const options = {
@@ -49,7 +47,7 @@ export const agents = defineCommand({
   positionals: [0, WORDS_MAX],
   options,
   details:
-    'Alone it lists them. `show` prints what one asks for and was granted. `run` runs it with its own law, tools and budget; the input is as with `polity run`. `ask` lets a model choose among all of them by their skills (the words of task and skills where the model names none), and says who answered. `schema` prints the JSON Schema of polity.json.',
+    'Alone it lists them. `show` prints what one asks for and was granted. `run` runs it with its own law, tools and budget; the input is as with `polity run`: `-` reads it from stdin, and a pipe without `-` is not read. `ask` lets a model choose among all of them by their skills (the words of task and skills where the model names none), and says who answered. `schema` prints the JSON Schema of polity.json.',
   examples: [
     'polity agents',
     'polity agents run ann/clerk "Pay the invoices in inbox/"',
@@ -118,10 +116,7 @@ function opened(context: Context, given: string): { name: string; at: number; in
 async function run(context: Context, [given, ...words]: readonly string[], values: Given): Promise<number> {
   if (given === undefined) throw usageError('agents run takes the name of an agent; `polity agents` lists them')
   const { installation } = opened(context, given)
-  const text = words.length === 0 ? undefined : words.join(' ')
-  const input = inputOf(
-    text === '-' ? await readStdin(context, { what: 'the input', bytesMax: INPUT_BYTES_MAX }) : text,
-  )
+  const input = await readInput(context, words.length === 0 ? undefined : words.join(' '))
   const { booted, started } = await begin(context, installation.folder, input, values)
   return printRun(context, booted, started, await follow(context, booted, started))
 }
@@ -158,29 +153,9 @@ async function ask(context: Context, task: string, values: Given): Promise<numbe
 
 async function begin(context: Context, program: string, input: Json | undefined, values: Given) {
   const budget = budgetOf(values)
-  const booted = await bootFor(
-    context,
-    {
-      program,
-      model: values.model,
-      price: priceOf(values.price),
-      law: values.law,
-      in: values.in.length > 0 ? values.in : undefined,
-    },
-    budget,
-  )
+  const booted = await bootFor(context, setupGiven(program, values), budget)
   noteSources(context, booted)
   const started = booted.kernel.spawn(booted.main, input as Json, { budget })
   booted.noteSetup(started.pid)
   return { booted, started }
-}
-
-/** JSON if it parses as such, else text; left out, it is undefined. */
-function inputOf(text: string | undefined): Json | undefined {
-  if (text === undefined) return undefined
-  try {
-    return JSON.parse(text) as Json
-  } catch {
-    return text
-  }
 }

@@ -13,7 +13,7 @@ import { modelDefault } from '../setup.ts'
 import type { Context } from '../command.ts'
 import { defineCommand } from '../command.ts'
 import { follow } from '../follow.ts'
-import { budgetOf, budgetOptions, priceOf, priceOption, usageError } from '../options.ts'
+import { budgetOf, budgetOptions, priceOption, setupGiven, usageError } from '../options.ts'
 import { noteSources, printRun } from '../output.ts'
 import { isPiped, readStdin } from '../stdin.ts'
 
@@ -62,7 +62,7 @@ export const ask = defineCommand({
     if (given === undefined) context.note(context.err.paint('bold', question))
     return answer(
       context,
-      { model: values.model, price: priceOf(values.price), law: values.law, in: paths },
+      setupGiven(undefined, { ...values, in: paths }),
       { question, readers: values.readers },
       budgetOf(values),
     )

@@ -1,5 +1,5 @@
 /** `polity key create|list|revoke`: who may use `polity serve`, for what, and at what cost. */
-import type { Scope } from '../../server/route.ts'
+import type { Scope } from '../../server/caller.ts'
 import type { KeyEntry } from '../../server/keys.ts'
 import { createKey, listKeys, revokeKey, scopes } from '../../server/keys.ts'
 import { duration, usd } from '../amounts.ts'

@@ -3,10 +3,10 @@ import { z } from 'zod'
 import type { Program, ToolSchema } from '../../kernel/types.ts'
 import type { OfferedProgram } from '../../server/mcp/offers.ts'
 import { serveMcpStdio } from '../../server/mcp/stdio.ts'
-import type { Caller, Scope } from '../../server/route.ts'
+import type { Caller, Scope } from '../../server/caller.ts'
 import { bootFor } from '../booted.ts'
 import { defineCommand } from '../command.ts'
-import { priceOf, priceOption } from '../options.ts'
+import { priceOption, setupGiven } from '../options.ts'
 import { noteSources } from '../output.ts'
 import { loadProgramFile } from '../program-file.ts'
 import { exitCodes } from '../report.ts'
@@ -38,13 +38,7 @@ export const mcp = defineCommand({
   examples: ['polity mcp --in docs', 'polity mcp clerk.ts --law clerk.law.json --approvals'],
   async run(context, { values, positionals: [file] }) {
     const loaded = file === undefined ? undefined : await loadProgramFile(file)
-    const booted = await bootFor(context, {
-      program: file,
-      model: values.model,
-      price: priceOf(values.price),
-      law: values.law,
-      in: values.in.length > 0 ? values.in : undefined,
-    })
+    const booted = await bootFor(context, setupGiven(file, values))
     noteSources(context, booted)
     try {
       const scopes: Scope[] = ['runs', 'memory', ...(values.approvals ? (['approvals'] as const) : [])]

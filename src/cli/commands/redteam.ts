@@ -3,7 +3,6 @@ import { readFileSync } from 'node:fs'
 import { loadModel } from '../../boot.ts'
 import { pinsOf, readPins } from '../../drivers/tool-pins.ts'
 import { PolityError, messageOf } from '../../kernel/errors.ts'
-import type { Json } from '../../kernel/types.ts'
 import { parseLaw } from '../../policy/law.ts'
 import { attackTarget } from '../../redteam/attack.ts'
 import { attacks } from '../../redteam/attacks.ts'
@@ -12,7 +11,7 @@ import { SIMULATED, reportText } from '../../redteam/report.ts'
 import type { Target } from '../../redteam/target.ts'
 import { toolsOf } from '../../redteam/target.ts'
 import { defineCommand } from '../command.ts'
-import { budgetOf, budgetOptions, nearest, usageError } from '../options.ts'
+import { budgetOf, budgetOptions, jsonOrText, nearest, usageError } from '../options.ts'
 import { loadProgramFile } from '../program-file.ts'
 import { exitCodes } from '../report.ts'
 
@@ -110,16 +109,7 @@ async function targetFrom(file: string, values: Given & Parameters<typeof budget
     budget,
     ...(values.law === undefined ? {} : { law: readAs(values.law, parseLaw) }),
     ...(values.pins === undefined ? {} : { pins: readAs(values.pins, readPins) }),
-    ...(values.input === undefined ? {} : { input: inputOf(values.input) }),
-  }
-}
-
-function inputOf(text: string): Json {
-  try {
-    return JSON.parse(text) as Json
-  } catch {
-    // It is what a user would type.
-    return text
+    ...(values.input === undefined ? {} : { input: jsonOrText(values.input) }),
   }
 }
 

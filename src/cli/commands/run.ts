@@ -1,15 +1,12 @@
 /** `polity run <file.ts> [input]`: runs the program that a file exports by default. */
-import { defaultLimits } from '../../kernel/limits.ts'
 import type { Json } from '../../kernel/types.ts'
 import { bootFor } from '../booted.ts'
 import { modelDefault } from '../setup.ts'
 import { defineCommand } from '../command.ts'
 import { follow } from '../follow.ts'
-import { budgetOf, budgetOptions, priceOf, priceOption } from '../options.ts'
+import { budgetOf, budgetOptions, priceOption, setupGiven } from '../options.ts'
 import { noteSources, printRun } from '../output.ts'
-import { readStdin } from '../stdin.ts'
-
-const INPUT_BYTES_MAX = defaultLimits.valueBytesMax
+import { readInput } from '../stdin.ts'
 
 export const run = defineCommand({
   name: 'run',
@@ -29,38 +26,19 @@ export const run = defineCommand({
   },
   details:
     'The file is a module whose default export is made by defineProgram or defineAgent, or is an async function (sys, input) => output. ' +
-    'The input is JSON if it parses as such, else text; `-` reads it from stdin. Left out, it is undefined, so that `(sys, name = "you")` has its default. The output goes to stdout: a text as it is, anything else as JSON.',
+    'The input is JSON if it parses as such, else text; `-` reads it from stdin; a pipe without `-` is not read. Left out, it is undefined, so that `(sys, name = "you")` has its default. The output goes to stdout: a text as it is, anything else as JSON.',
   examples: [
     'polity run clerk.ts "Pay the invoices in inbox/" --budget-usd 0.50',
     `polity run sum.ts '{"a": 1, "b": 2}'`,
     'cat question.txt | polity run agent.ts -',
   ],
   async run(context, { values, positionals: [file = '', text] }) {
-    const input = inputOf(
-      text === '-' ? await readStdin(context, { what: 'the input', bytesMax: INPUT_BYTES_MAX }) : text,
-    )
+    const input = await readInput(context, text)
     const budget = budgetOf(values)
-    const setup = {
-      program: file,
-      model: values.model,
-      price: priceOf(values.price),
-      law: values.law,
-      in: values.in.length > 0 ? values.in : undefined,
-    }
-    const booted = await bootFor(context, setup, budget)
+    const booted = await bootFor(context, setupGiven(file, values), budget)
     noteSources(context, booted)
     const started = booted.kernel.spawn(booted.main, input as Json, { budget })
     booted.noteSetup(started.pid)
     return printRun(context, booted, started, await follow(context, booted, started))
   },
 })
-
-/** Left out, it is undefined, so that a parameter's own default holds. */
-function inputOf(text: string | undefined): Json | undefined {
-  if (text === undefined) return undefined
-  try {
-    return JSON.parse(text) as Json
-  } catch {
-    return text
-  }
-}

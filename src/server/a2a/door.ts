@@ -21,6 +21,7 @@ import { PolityError, fieldOf } from '../../kernel/errors.ts'
 import type { Kernel } from '../../kernel/kernel.ts'
 import type { Json, Pid, Program } from '../../kernel/types.ts'
 import { createFollowing } from '../follow.ts'
+import { holds } from '../caller.ts'
 import type { Door, Exchange } from '../route.ts'
 import { viewOf } from '../view.ts'
 import type { Begun } from './agent.ts'
@@ -124,7 +125,7 @@ export function a2aDoor({ kernel, programs, cards = {}, agent, url, clock }: A2a
       fault,
       createAgent({
         sdk,
-        telling: createTelling(sdk, caller.scopes.has('approvals') || caller.scopes.has('admin')),
+        telling: createTelling(sdk, holds(caller, 'approvals')),
         kernel,
         view: viewOf(kernel, caller, programs),
         principal: caller.principal,

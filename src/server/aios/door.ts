@@ -22,7 +22,9 @@ import type { Json, Program } from '../../kernel/types.ts'
 import type { ModelDoor } from '../model-door.ts'
 import type { View } from '../view.ts'
 import { viewOf } from '../view.ts'
-import type { Caller, Door, Exchange, Route, Scope } from '../route.ts'
+import type { Caller, Scope } from '../caller.ts'
+import { holds } from '../caller.ts'
+import type { Door, Exchange, Route } from '../route.ts'
 import { agentProcesses, agentStatus, submitAgent } from './agents.ts'
 import { coresOf, llmsOf } from './choice.ts'
 import { fileRequest, fileSpace } from './file-space.ts'
@@ -73,10 +75,9 @@ export function aiosDoor({ kernel, models, programs = [], prefix = '' }: AiosOpt
     const query = parseQuery(await exchange.json())
     const { query_type, agent_name } = query
     const needs = [scopes[query_type]]
-    // The kernel's own tools and files are reached by these.
+    // Some actions reach the kernel's own tools and files. What asks a model needs nothing more: the route takes `models`.
     if (query.query_type === 'llm' && query.query_data.action_type === 'call_tool') needs.push('runs')
     if (query.query_type === 'llm' && query.query_data.action_type === 'operate_file') needs.push('files')
-    if (query_type === 'memory' && query.query_data.operation_type === 'add_agentic_memory') needs.push('models')
     for (const scope of needs) requireScope(exchange.caller, scope)
     const session = sessionOf(exchange, agent_name)
     switch (query.query_type) {
@@ -208,7 +209,7 @@ const activeParts: Json = {
 }
 
 function requireScope(caller: Caller, scope: Scope): void {
-  if (caller.scopes.has(scope) || caller.scopes.has('admin')) return
+  if (holds(caller, scope)) return
   throw new PolityError('ACCESS_DENIED', `this key has not the scope ${scope}, which this query needs`)
 }
 

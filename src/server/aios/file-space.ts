@@ -3,7 +3,7 @@
  * process tree. It makes the file calls that it is sent and mails back what came of them; who needs one starts a request.
  *
  *     const pid = openSpace(kernel, caller, agent)        // found, resumed or begun
- *     await runFor(session, fileRequest, null, { mail: { space: pid, call: 'write', args: ['a.txt', 'text'] } })
+ *     await runFor(session, fileRequest, { space: pid, call: 'write', args: ['a.txt', 'text'] })
  *
  * The space decides nothing, so that its program need not change: a journal of one version cannot be lived by another.
  *
@@ -18,8 +18,8 @@ import { PolityError, fromErrorData, toErrorData } from '../../kernel/errors.ts'
 import type { Kernel } from '../../kernel/kernel.ts'
 import { defineProgram } from '../../kernel/program.ts'
 import type { FileEntry, Json, Mail, Pid, Sys } from '../../kernel/types.ts'
-import type { Caller } from '../route.ts'
-import { runOptionsOf } from '../view.ts'
+import type { Caller } from '../caller.ts'
+import { runOptionsOf } from '../caller.ts'
 
 /** A file call, as it is mailed. */
 export interface FileCall {
@@ -71,7 +71,7 @@ function make(sys: Sys, message: FileCall): Promise<Json> {
   }
 }
 
-/** What is to be done comes by mail: a model may have chosen it, and the input counts as what the user asked for. */
+/** Asks a space for one file call, which comes by mail (session.ts), and returns what came of it. */
 export const fileRequest = defineProgram('aios-file-request', async (sys): Promise<Json> => {
   const asked = await sys.receive({ from: 0 })
   const { space, call, args } = asked.body as unknown as FileCall & { readonly space: Pid }

@@ -90,11 +90,7 @@ export function createFiles(kernel: Kernel): Files {
     if (known !== undefined && isRunning(known.space)) return known
     if (known === undefined && places.size >= PLACES_MAX)
       throw new PolityError('LIMIT_EXCEEDED', `the files of ${PLACES_MAX} agents are open, the limit`)
-    const place: Place = {
-      space: openSpace(kernel, caller, agent),
-      root: undefined,
-      indexed: new Map(),
-    }
+    const place: Place = { space: openSpace(kernel, caller, agent), root: undefined, indexed: new Map() }
     places.set(key, place)
     return place
   }
@@ -156,7 +152,7 @@ export function createFiles(kernel: Kernel): Files {
   function workOf(session: Session, place: Place, times: Times[]): Omit<Work, 'params'> {
     const { origin, agent } = session
     const call: Work['call'] = async <Value>(name: FileCall['call'], ...args: readonly Json[]) => {
-      const done = await runFor(session, fileRequest, null, { mail: { space: place.space, call: name, args } })
+      const done = await runFor(session, fileRequest, { space: place.space, call: name, args })
       times.push(done.times)
       return done.value as unknown as Value
     }

@@ -16,17 +16,16 @@ import type { ErrorData } from '../../kernel/errors.ts'
 import type { GenerateRequest, Json, Message, ToolDescription } from '../../kernel/types.ts'
 import type { ModelReply } from '../model-door.ts'
 import type { AnswerFormat } from '../openai/options.ts'
-import { settingsOf } from '../openai/options.ts'
+import { describedTool, settingsOf } from '../openai/options.ts'
 import type { AssistantPart, UserPart } from '../openai/prompt.ts'
 import { createConversation, imagePart, parseArguments } from '../openai/prompt.ts'
 import { statusTable } from '../status.ts'
 import { coresOf } from './choice.ts'
 import type { Files } from './files.ts'
 import { fileTools } from './files.ts'
-import type { LlmChoice, LlmQuery, OpenaiTool, Times } from './query.ts'
+import type { LlmChoice, LlmQuery, Times } from './query.ts'
 import { envelope } from './query.ts'
 import type { Session } from './session.ts'
-import { askerOf } from './session.ts'
 import { callTools, toolResponse } from './tools.ts'
 
 /** What AIOS says where a model that was asked for is not there. */
@@ -40,17 +39,14 @@ export async function answerLlm(
 ): Promise<Json> {
   const cores = coresOf(choices, session.models.models)
   if (cores === undefined) return envelope(llmResponse({ error: NOT_AVAILABLE, status_code: 500 }), [])
-  const tools = query.action_type === 'operate_file' ? fileTools : (query.tools ?? []).map(described)
+  const tools =
+    query.action_type === 'operate_file' ? fileTools : (query.tools ?? []).map((tool) => describedTool(tool.function))
   const names = wireNames(tools)
   const request = {
     ...(cores.length === 0 ? {} : { model: cores }),
     messages: messagesOf(query.messages, names),
     settings: modelSettings(query, choices),
-    tools: tools.map(({ name, description, inputSchema }) => ({
-      name: names.get(name) as string,
-      description,
-      inputSchema,
-    })),
+    tools: tools.map((tool) => ({ ...tool, name: names.get(tool.name) as string })),
   }
   try {
     switch (query.action_type) {
@@ -78,8 +74,8 @@ interface Request {
 }
 
 async function generate(session: Session, request: Request): Promise<{ reply: ModelReply; times: readonly Times[] }> {
-  const { models, signal } = session
-  const reply = await models.generate({ ...askerOf(session), ...request }, { signal })
+  const { models, caller, signal } = session
+  const reply = await models.generate({ caller, ...request }, { signal })
   return { reply, times: await modelTimes(session, reply.pid) }
 }
 
@@ -202,11 +198,10 @@ function modelSettings(query: LlmQuery, choices: readonly LlmChoice[]): Request[
   // The SDK always sends a temperature and a length, its defaults; what stands beside an LLM was meant.
   const chosen = (key: 'temperature' | 'max_new_tokens'): number | null =>
     choices.find((choice) => typeof choice[key] === 'number')?.[key] ?? query[key] ?? null
-  const format = formatOf(query)
   return settingsOf({
     temperature: chosen('temperature'),
     maxOutputTokens: chosen('max_new_tokens'),
-    ...(format === undefined ? {} : { format }),
+    format: formatOf(query),
   })
 }
 
@@ -241,10 +236,6 @@ function wireNames(tools: readonly ToolDescription[]): ReadonlyMap<string, strin
 function writtenName(names: ReadonlyMap<string, string>, told: string): string {
   for (const [written, wire] of names) if (wire === told) return written
   return told
-}
-
-function described({ function: { name, description, parameters } }: OpenaiTool): ToolDescription {
-  return { name, description: description ?? '', inputSchema: parameters ?? { type: 'object', properties: {} } }
 }
 
 /** Messages in OpenAI's form, read kindly: agents put together what they send by hand. */

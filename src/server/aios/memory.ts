@@ -14,14 +14,14 @@
  *        the newer one counts.
  *   AM3. Changes of an agent's notes go one after another, so none is lost to another.
  */
-import { PolityError } from '../../kernel/errors.ts'
 import { createHash } from 'node:crypto'
+import { PolityError } from '../../kernel/errors.ts'
 import { defineProgram } from '../../kernel/program.ts'
 import type { Json, RecalledNote, Sys } from '../../kernel/types.ts'
 import type { MemoryQuery, Times } from './query.ts'
 import { envelope } from './query.ts'
 import type { Session } from './session.ts'
-import { askerOf, runFor } from './session.ts'
+import { runFor } from './session.ts'
 import type { InTurn } from './turns.ts'
 
 type Params = { readonly [key: string]: Json | undefined }
@@ -65,8 +65,8 @@ export async function answerMemory(
   try {
     const before = operation_type === 'add_agentic_memory' ? await analysed(session, params) : params
     const operation = operation_type === 'add_agentic_memory' ? 'add_memory' : operation_type
-    const input = { operation, agent: session.agent, params: before as Json }
-    const run = (): ReturnType<typeof runFor<Json>> => runFor(session, memoryOperation, null, { mail: input })
+    const asked = { operation, agent: session.agent, params: before as Json }
+    const run = (): ReturnType<typeof runFor<Json>> => runFor(session, memoryOperation, asked)
     const done = changes.has(operation)
       ? await inTurn(JSON.stringify([session.caller.principal, session.agent]), run)
       : await run()
@@ -93,7 +93,7 @@ function memoryResponse({ memory_id, content, metadata, search_results, error }:
 
 // ------------------------------------------------------------------------------------------------------------- program
 
-/** What is to be done comes by mail: a model may have made it up, and the input counts as what the user asked for. */
+/** One operation on the notes of an agent, which comes by mail (session.ts). */
 export const memoryOperation = defineProgram('aios-memory', async (sys): Promise<Json> => {
   const { body } = await sys.receive()
   const { operation, agent, params } = body as unknown as { operation: string; agent: string; params: Params }
@@ -276,7 +276,7 @@ const analysisSchema = {
 /** What a model says of the content, under what the client says of it. Where the model gives no such JSON, nothing. */
 async function analysed(session: Session, params: Params): Promise<Params> {
   const request = {
-    ...askerOf(session),
+    caller: session.caller,
     messages: [
       { role: 'system', content: ANALYSIS },
       { role: 'user', content: contentOf(params) },

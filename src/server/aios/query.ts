@@ -28,7 +28,6 @@ const openaiTool = z.looseObject({
     parameters: z.record(z.string(), z.json()).nullish(),
   }),
 })
-export type OpenaiTool = z.output<typeof openaiTool>
 
 const llmQuery = z.object({
   llms: z.array(llmChoice).nullish(),
@@ -47,12 +46,10 @@ export type LlmQuery = z.output<typeof llmQuery>
 const toolQuery = z.object({
   tool_calls: z.array(z.looseObject({ name: z.string().min(1), parameters: z.record(z.string(), z.json()).nullish() })),
 })
-export type ToolQuery = z.output<typeof toolQuery>
 
 const params = z.record(z.string(), z.json())
 
 const storageQuery = z.object({ params, operation_type: z.string().default('text') })
-export type StorageQuery = z.output<typeof storageQuery>
 
 const memoryQuery = z.object({ operation_type: z.string(), params: params.default({}) })
 export type MemoryQuery = z.output<typeof memoryQuery>

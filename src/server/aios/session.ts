@@ -1,13 +1,14 @@
 /**
  * One query as its handlers see it, and how they run a program for it.
  *
- *     const { value, times } = await runFor(query, program, input)
+ *     const { value, times } = await runFor(session, program, asked)
  */
 import type { Kernel } from '../../kernel/kernel.ts'
 import type { Json, Pid, Program } from '../../kernel/types.ts'
-import type { ModelDoor, ModelRequest } from '../model-door.ts'
-import type { Caller } from '../route.ts'
-import { runOptionsOf } from '../view.ts'
+import type { ModelDoor } from '../model-door.ts'
+import type { Caller } from '../caller.ts'
+import { runOptionsOf } from '../caller.ts'
+import { resultFor } from '../request-run.ts'
 import type { Times } from './query.ts'
 
 /** Who asks for what, and by what it is done. */
@@ -23,39 +24,24 @@ export interface Session {
   readonly origin: string
 }
 
-/** What a process is given beside its input, which counts as what the user asked for. */
-export interface Beside {
-  /** Its first message: what a model or a client's program made up. */
-  readonly mail?: Json
-  /** The process that it stands behind before the law. */
-  readonly after?: Pid
-}
-
-/** Runs a program as a process of the caller, to its end. Throws what the program threw; a client that goes away ends it. */
+/**
+ * Runs a program as a process of the caller, to its end. Throws what the program threw; a client that goes away ends it.
+ *
+ * What is asked comes as its first message, and its input is null: a model or a client's program may have made it up, and
+ * the input counts as what the user asked for. `after` is the process that it stands behind before the law.
+ */
 export async function runFor<Output extends Json>(
   { kernel, caller, signal }: Session,
   program: Program<never, Output>,
-  input: Json,
-  { mail, after }: Beside = {},
+  asked: Json,
+  after?: Pid,
 ): Promise<{ readonly value: Output; readonly times: Times }> {
-  const run = kernel.spawn(program as Program<Json, Output>, input, {
+  const run = kernel.spawn(program as Program<Json, Output>, null, {
     ...runOptionsOf(caller),
     ...(after === undefined ? {} : { after }),
   })
-  if (mail !== undefined) kernel.send(run.pid, mail)
-  const stop = (): void => run.kill('its client went away')
-  if (signal.aborted) stop()
-  signal.addEventListener('abort', stop, { once: true })
-  try {
-    const value = await run.result
-    const { startedAt, endedAt } = run.info()
-    return { value, times: { createdMs: startedAt, startMs: startedAt, endMs: endedAt ?? startedAt } }
-  } finally {
-    signal.removeEventListener('abort', stop)
-  }
-}
-
-/** Who asks, as a model door takes it. */
-export function askerOf({ caller }: Session): Pick<ModelRequest, 'caller' | 'priority'> {
-  return caller.priority === undefined ? { caller } : { caller, priority: caller.priority }
+  kernel.send(run.pid, asked)
+  const value = await resultFor(run, signal)
+  const { startedAt, endedAt } = run.info()
+  return { value, times: { createdMs: startedAt, startMs: startedAt, endMs: endedAt ?? startedAt } }
 }

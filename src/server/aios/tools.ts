@@ -24,7 +24,7 @@ interface Call {
 /** What came of one call. */
 export type ToolResult = { readonly value: Json } | { readonly error: ErrorData }
 
-/** The calls come by mail: what stands in them is not what the user asked for. */
+/** Makes calls, which come by mail (session.ts), side by side. */
 export const toolCalls = defineProgram('aios-tools', async (sys) => {
   const calls = (await sys.receive()).body as unknown as readonly Call[]
   const held = new Set(sys.tools.map(({ name }) => name))
@@ -45,10 +45,7 @@ export async function callTools(
   calls: readonly Call[],
   after?: Pid,
 ): Promise<{ readonly results: readonly ToolResult[]; readonly times: Times }> {
-  const { value, times } = await runFor(session, toolCalls, null, {
-    mail: calls as unknown as Json,
-    ...(after === undefined ? {} : { after }),
-  })
+  const { value, times } = await runFor(session, toolCalls, calls as unknown as Json, after)
   return { results: value as unknown as readonly ToolResult[], times }
 }
 

@@ -17,7 +17,8 @@ import type { PolityError } from '../../kernel/errors.ts'
 import type { Kernel } from '../../kernel/kernel.ts'
 import type { Json, Program, Tool } from '../../kernel/types.ts'
 import type { Law } from '../../policy/law.ts'
-import type { Caller, Door } from '../route.ts'
+import type { Caller } from '../caller.ts'
+import type { Door } from '../route.ts'
 import { statusTable } from '../status.ts'
 import type { View } from '../view.ts'
 import { viewOf } from '../view.ts'
@@ -25,7 +26,8 @@ import { eventOperations } from './events.ts'
 import type { Feeds } from './feed.ts'
 import { createFeeds } from './feed.ts'
 import { machineOperations } from './machine.ts'
-import { endLeftOvers, memoryOperations } from './memory.ts'
+import { endLeftOvers } from '../request-run.ts'
+import { memoryOperations, memoryPrograms } from './memory.ts'
 import { openapiOf } from './openapi.ts'
 import type { Operation } from './operation.ts'
 import { operation } from './operation.ts'
@@ -70,7 +72,10 @@ export function apiDoor(options: ApiOptions): Door {
 /** The operations of the API, the document among them. */
 export function apiOperations(options: ApiOptions): readonly Operation[] {
   const { kernel, programs = [], tools = [], law, audit, clock = realClock(), ringEventsMax, lingerMs } = options
-  endLeftOvers(kernel)
+  endLeftOvers(
+    kernel,
+    memoryPrograms.map(({ name }) => name),
+  )
   const feeds = createFeeds({ clock, ringEventsMax, lingerMs })
   const api: Api = { kernel, view: (caller) => viewOf(kernel, caller, programs), programs, tools, law, audit, feeds }
   const operations: Operation[] = [

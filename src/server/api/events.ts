@@ -18,13 +18,14 @@
 import { z } from 'zod'
 import { PolityError } from '../../kernel/errors.ts'
 import type { JournalEvent, Pid } from '../../kernel/types.ts'
-import type { Caller, EventStream, Exchange } from '../route.ts'
+import type { Caller } from '../caller.ts'
+import type { EventStream, Exchange } from '../route.ts'
 import type { View } from '../view.ts'
 import type { Api } from './door.ts'
 import type { Entry, Feeds, Reader } from './feed.ts'
 import { entryOf } from './feed.ts'
 import type { Operation } from './operation.ts'
-import { operation } from './operation.ts'
+import { operation, severalOf } from './operation.ts'
 import * as schemas from './schemas.ts'
 
 /** Events that are looked at before others have a turn. */
@@ -32,7 +33,7 @@ const BATCH = 256
 /** Events that are read from journals at once to fill a gap; a longer one is a `reset`. */
 const REFILL_EVENTS_MAX = 100_000
 
-const types = schemas.eventTypes
+const types = schemas.RunEvent.options.map(({ shape }) => shape.type.value)
 const query = z.strictObject({
   after: z.coerce
     .number()
@@ -40,14 +41,7 @@ const query = z.strictObject({
     .min(0)
     .optional()
     .describe('Only events after this place in the journal. The header Last-Event-ID goes first. Default from now on'),
-  types: z
-    .string()
-    .regex(
-      new RegExp(`^(?:${types.join('|')})(?:,(?:${types.join('|')}))*$`),
-      `takes ${types.join(', ')}, with commas between several`,
-    )
-    .optional()
-    .describe(`Of ${types.join(', ')}; several with commas between. Default all`),
+  types: severalOf(types),
 })
 
 export function eventOperations({ view, feeds }: Api): readonly Operation[] {

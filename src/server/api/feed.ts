@@ -14,7 +14,9 @@
  * Invariants
  *   FE1. A feed keeps at most RING_EVENTS_MAX events and about RING_CHARS_MAX characters; a reader DELTA_CHARS_MAX of text.
  *   FE2. What `indexAfter` answers for misses nothing: every visible event after that seq is read from there on, once.
- *   FE3. While nobody reads, and LINGER_MS after, nothing is watched: watching makes models stream (docs/decisions/0003).
+ *   FE3. A feed that nobody has read for LINGER_MS watches nothing: watching makes models stream (docs/decisions/0003). For
+ *        a reader that takes no text they stream too: whoever looks at a run in the middle of an answer, as the dashboard
+ *        does beside its stream of all events, reads on from there.
  */
 import type { Clock, Timer } from '../../kernel/clock.ts'
 import type { JournalEvent, Pid, RunEvent, TextDelta } from '../../kernel/types.ts'

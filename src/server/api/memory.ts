@@ -6,11 +6,11 @@
  *   AM1. There is no other way from here to a note than a system call of such a process.
  */
 import { z } from 'zod'
-import type { Kernel } from '../../kernel/kernel.ts'
 import { defineProgram } from '../../kernel/program.ts'
 import type { Json, NoteInput, Program, RecalledNote, Sys } from '../../kernel/types.ts'
-import type { Caller } from '../route.ts'
-import { runOptionsOf } from '../view.ts'
+import type { Caller } from '../caller.ts'
+import { runOptionsOf } from '../caller.ts'
+import { resultFor } from '../request-run.ts'
 import type { Api } from './door.ts'
 import type { Operation } from './operation.ts'
 import { operation } from './operation.ts'
@@ -35,14 +35,6 @@ const forget = defineProgram('api/forget', async (sys) => sys.forget((await mail
 /** What these operations run. A kernel that is served is booted with them, so that a crash leaves nothing unknown. */
 export const memoryPrograms = [recall, remember, forget] as readonly Program[]
 
-const own: ReadonlySet<string> = new Set(memoryPrograms.map(({ name }) => name))
-
-/** Ends what an earlier server left of them: whoever asked is gone. */
-export function endLeftOvers(kernel: Kernel): void {
-  for (const { pid, program, state } of kernel.ps())
-    if (state === 'stopped' && own.has(program)) kernel.kill(pid, 'its client is gone')
-}
-
 export function memoryOperations({ kernel }: Api): readonly Operation[] {
   /** Runs on behalf of the caller, without tools; ends with the request. */
   async function runAs<Output>(
@@ -53,14 +45,7 @@ export function memoryOperations({ kernel }: Api): readonly Operation[] {
   ): Promise<Output> {
     const run = kernel.spawn(program, null, { ...runOptionsOf(caller), tools: [] })
     kernel.send(run.pid, asked as Json)
-    const stop = (): void => run.kill('its client went away')
-    signal.addEventListener('abort', stop, { once: true })
-    if (signal.aborted) stop()
-    try {
-      return await run.result
-    } finally {
-      signal.removeEventListener('abort', stop)
-    }
+    return resultFor(run, signal)
   }
 
   return [

@@ -13,11 +13,12 @@
  *        what was expected and what there is.
  *   OP2. What `run` returns has the type of `reply`; tests hold the answers of every route against the schema itself.
  */
-import type { z } from 'zod'
+import { z } from 'zod'
 import type { ErrorCode } from '../../kernel/errors.ts'
 import { PolityError } from '../../kernel/errors.ts'
 import type { Json } from '../../kernel/types.ts'
-import type { Caller, Exchange, Route, Scope } from '../route.ts'
+import type { Caller, Scope } from '../caller.ts'
+import type { Exchange, Route } from '../route.ts'
 
 /** Where the native API lives. */
 export const API_PATH = '/api/v1'
@@ -32,6 +33,16 @@ type NamesIn<Path extends string> = Path extends `${string}:${infer Name}/${infe
     : never
 
 type ParamsOf<Path extends string> = { readonly [Name in NamesIn<Path>]: Name extends 'note' ? string : number }
+
+/** A parameter that takes one of the names, or several with commas between. */
+export function severalOf(names: readonly string[]) {
+  const [name, all] = [`(?:${names.join('|')})`, names.join(', ')]
+  return z
+    .string()
+    .regex(new RegExp(`^${name}(?:,${name})*$`), `takes ${all}, with commas between several`)
+    .optional()
+    .describe(`Of ${all}; several with commas between. Default all`)
+}
 
 /** What an operation is asked. */
 export interface Asked<Params, Query, Body> {

@@ -12,7 +12,7 @@ import { z } from 'zod'
 import { PolityError } from '../../kernel/errors.ts'
 
 export const PAGE_DEFAULT = 100
-export const PAGE_MAX = 1_000
+const PAGE_MAX = 1_000
 
 /** What every list takes. */
 export const pageQuery = {

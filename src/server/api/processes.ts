@@ -7,7 +7,7 @@ import type { Pid, ProcessInfo, SpawnOptions } from '../../kernel/types.ts'
 import type { View } from '../view.ts'
 import type { Api } from './door.ts'
 import type { Operation } from './operation.ts'
-import { operation } from './operation.ts'
+import { operation, severalOf } from './operation.ts'
 import { pageOf, pageQuery } from './paging.ts'
 import type { Process, ProcessTree, Result } from './schemas.ts'
 import * as schemas from './schemas.ts'
@@ -15,18 +15,10 @@ import * as schemas from './schemas.ts'
 /** Longest wait of one request for a result, s. Below the 60 s after which common proxies give up. */
 const WAIT_S_MAX = 50
 
-const states = schemas.ProcessState.options
 const sorts = ['pid', '-pid', 'program', '-program', 'priority', '-priority'] as const
 
 const listQuery = z.strictObject({
-  state: z
-    .string()
-    .regex(
-      new RegExp(`^(?:${states.join('|')})(?:,(?:${states.join('|')}))*$`),
-      `takes ${states.join(', ')}, with commas between several`,
-    )
-    .optional()
-    .describe(`Of ${states.join(', ')}; several with commas between`),
+  state: severalOf(schemas.ProcessState.options),
   program: z.string().optional(),
   name: z.string().optional(),
   principal: z.string().optional().describe('Others than the caller are seen by an admin only'),
@@ -204,7 +196,7 @@ export function processOperations({ view }: Api): readonly Operation[] {
 }
 
 /** A process as the API shows it. */
-export function processAt(view: View, pid: Pid): Process {
+function processAt(view: View, pid: Pid): Process {
   const info = view.info(pid)
   let root = info
   try {

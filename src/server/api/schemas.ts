@@ -52,16 +52,26 @@ function pageOf<Item extends z.ZodType>(id: string, what: string, item: Item) {
   )
 }
 
+/** All of something, in one answer. */
+function listOf<Item extends z.ZodType>(id: string, description: string, item: Item) {
+  return named(id, description, z.object({ items: z.array(item) }))
+}
+
 // ----------------------------------------------------------------------------------------------------------- processes
+
+/** What models took. */
+const taken = {
+  inputTokens: whole,
+  cachedTokens: whole.describe('Of the input tokens, those from the provider’s cache'),
+  outputTokens: whole,
+  usd: z.number(),
+}
 
 export const Usage = named(
   'Usage',
   'What a process and its descendants took so far',
   z.object({
-    inputTokens: whole,
-    cachedTokens: whole.describe('Of the input tokens, those from the provider’s cache'),
-    outputTokens: whole,
-    usd: z.number(),
+    ...taken,
     steps: whole.describe('Model calls'),
     calls: whole.describe('System calls'),
     children: whole.describe('Descendants'),
@@ -160,11 +170,7 @@ export type ForkRequest = z.infer<typeof ForkRequest>
 export const MailRequest = named('MailRequest', 'A message to a process', z.strictObject({ body: json }))
 export type MailRequest = z.infer<typeof MailRequest>
 
-export const Resumed = named(
-  'Resumed',
-  'The processes that go on: the one named and its descendants',
-  z.object({ items: z.array(Process) }),
-)
+export const Resumed = listOf('Resumed', 'The processes that go on: the one named and its descendants', Process)
 export type Resumed = z.infer<typeof Resumed>
 
 export const ReplayReport = named(
@@ -194,10 +200,7 @@ export const CallUsage = named(
   'CallUsage',
   'What one model call took',
   z.object({
-    inputTokens: whole,
-    cachedTokens: whole,
-    outputTokens: whole,
-    usd: z.number(),
+    ...taken,
     estimated: z.boolean().describe('The provider sent no counts; ours stand in'),
   }),
 )
@@ -333,20 +336,6 @@ export const RunEvent = named(
 )
 export type RunEvent = z.infer<typeof RunEvent>
 
-/** Names of events, as `types` of the event streams takes them. */
-export const eventTypes = [
-  'process-start',
-  'call-start',
-  'call-reserve',
-  'call-wait',
-  'call-sent',
-  'call-end',
-  'mail-sent',
-  'process-rewind',
-  'process-end',
-  'text-delta',
-] as const satisfies readonly RunEvent['type'][]
-
 // -------------------------------------------------------------------------------------------------------------- memory
 
 export const NoteRequest = named(
@@ -376,7 +365,7 @@ export const Note = named(
 )
 export type Note = z.infer<typeof Note>
 
-export const Notes = named('Notes', 'Notes that a query found, the best first', z.object({ items: z.array(Note) }))
+export const Notes = listOf('Notes', 'Notes that a query found, the best first', Note)
 export type Notes = z.infer<typeof Notes>
 
 export const NoteKept = named('NoteKept', 'A note was kept', z.object({ id: z.string() }))
@@ -402,7 +391,7 @@ export const ToolInfo = named(
   }),
 )
 export type ToolInfo = z.infer<typeof ToolInfo>
-export const Tools = named('Tools', 'Tools, the kernel’s first', z.object({ items: z.array(ToolInfo) }))
+export const Tools = listOf('Tools', 'Tools, the kernel’s first', ToolInfo)
 export type Tools = z.infer<typeof Tools>
 
 export const ProgramInfo = named(
@@ -416,7 +405,7 @@ export const ProgramInfo = named(
   }),
 )
 export type ProgramInfo = z.infer<typeof ProgramInfo>
-export const Programs = named('Programs', 'Programs that can be started', z.object({ items: z.array(ProgramInfo) }))
+export const Programs = listOf('Programs', 'Programs that can be started', ProgramInfo)
 export type Programs = z.infer<typeof Programs>
 
 export const CoreInfo = named(
@@ -436,7 +425,7 @@ export const CoreInfo = named(
   }),
 )
 export type CoreInfo = z.infer<typeof CoreInfo>
-export const Cores = named('Cores', 'Cores as they stand', z.object({ items: z.array(CoreInfo) }))
+export const Cores = listOf('Cores', 'Cores as they stand', CoreInfo)
 export type Cores = z.infer<typeof Cores>
 
 export const Limits = named(
@@ -493,7 +482,7 @@ export const Question = named(
   }),
 )
 export type Question = z.infer<typeof Question>
-export const Questions = named('Questions', 'Questions that wait', z.object({ items: z.array(Question) }))
+export const Questions = listOf('Questions', 'Questions that wait', Question)
 export type Questions = z.infer<typeof Questions>
 
 export const AnswerRequest = named(
@@ -555,12 +544,14 @@ export const Decision = named(
 )
 export type Decision = z.infer<typeof Decision>
 
+const ownLaw = object.optional().describe('Only for an admin. Default the law in force')
+
 export const ExplainRequest = named(
   'ExplainRequest',
   'A call to be explained',
   z.strictObject({
     call: WrittenCall,
-    law: object.optional().describe('Only for an admin. Default the law in force'),
+    law: ownLaw,
   }),
 )
 export type ExplainRequest = z.infer<typeof ExplainRequest>
@@ -595,7 +586,7 @@ export const TestRequest = named(
   'What the law should decide',
   z.strictObject({
     cases: z.array(Case).max(1_000),
-    law: object.optional().describe('Only for an admin. Default the law in force'),
+    law: ownLaw,
   }),
 )
 export type TestRequest = z.infer<typeof TestRequest>

@@ -21,7 +21,8 @@ import type { CallToolResult, InputRequiredResult, ServerContext } from '@modelc
 import { PolityError, toErrorData } from '../../kernel/errors.ts'
 import type { Kernel, Run } from '../../kernel/kernel.ts'
 import type { Json, Pid, Question, RunEvent, RunOptions } from '../../kernel/types.ts'
-import type { Caller } from '../route.ts'
+import type { Caller } from '../caller.ts'
+import { holds, runOptionsOf } from '../caller.ts'
 import { viewOf } from '../view.ts'
 import type { Offer } from './offers.ts'
 import type { ServerSdk } from './sdk.ts'
@@ -135,7 +136,7 @@ export function createCalls({ server: sdk }: ServerSdk, kernel: Kernel): Calls {
     { mcpReq }: ServerContext,
   ): Promise<Question | undefined> {
     const view = viewOf(kernel, caller)
-    const mayAnswer = canAsk && (caller.scopes.has('approvals') || caller.scopes.has('admin'))
+    const mayAnswer = canAsk && holds(caller, 'approvals')
     const isOwn = (pid: Pid): boolean => {
       for (let at: Pid | null = pid; at !== null; at = view.info(at).parent) if (at === run.pid) return true
       return false
@@ -228,13 +229,8 @@ export function createCalls({ server: sdk }: ServerSdk, kernel: Kernel): Calls {
   return { serve }
 }
 
-function optionsOf({ caller: { principal, key, priority }, standing }: Client): RunOptions {
-  return {
-    principal,
-    ...(key === null ? {} : { account: key }),
-    ...(priority === undefined ? {} : { priority }),
-    ...standing.options(),
-  }
+function optionsOf({ caller, standing }: Client): RunOptions {
+  return { ...runOptionsOf(caller), ...standing.options() }
 }
 
 function keyOf(id: number): string {

@@ -13,7 +13,8 @@
 import type { ClientCapabilities, McpServer, ServerContext } from '@modelcontextprotocol/server'
 import type { Kernel } from '../../kernel/kernel.ts'
 import type { JournalEvent, Json, ProcessInfo, RunEvent, ToolSchema } from '../../kernel/types.ts'
-import type { Caller } from '../route.ts'
+import type { Caller } from '../caller.ts'
+import { holds } from '../caller.ts'
 import { viewOf } from '../view.ts'
 import { createCalls } from './calls.ts'
 import type { Offer } from './offers.ts'
@@ -69,7 +70,7 @@ export function createClientServers(
       { instructions, capabilities: { tools: {} } },
     )
     for (const offer of offers) {
-      if (!caller.scopes.has(offer.scope) && !caller.scopes.has('admin')) continue
+      if (!holds(caller, offer.scope)) continue
       const { name, description, annotations } = offer
       server.registerTool(
         name,
@@ -99,7 +100,7 @@ function addProcesses(
   kernel: Kernel,
   { caller, standing }: Connected,
 ): void {
-  if (!caller.scopes.has('runs') && !caller.scopes.has('admin')) return
+  if (!holds(caller, 'runs')) return
   const view = viewOf(kernel, caller)
   const asJson = (uri: URL, value: unknown) => ({
     contents: [{ uri: uri.href, mimeType: JSON_TYPE, text: JSON.stringify(value) }],

@@ -20,7 +20,9 @@
 import { PolityError } from '../../kernel/errors.ts'
 import type { Kernel } from '../../kernel/kernel.ts'
 import type { Json } from '../../kernel/types.ts'
-import type { Caller, Door, Exchange } from '../route.ts'
+import type { Caller } from '../caller.ts'
+import { endLeftOvers } from '../request-run.ts'
+import type { Door, Exchange } from '../route.ts'
 import { statusTable } from '../status.ts'
 import type { Connected, Extend } from './client-server.ts'
 import { createClientServers } from './client-server.ts'
@@ -61,7 +63,7 @@ const RUN_CHARS_MAX = 200
 
 export function mcpDoor({ kernel, extend, ...given }: McpDoorOptions): Door {
   const offers = offersOf(given)
-  endOrphans(kernel)
+  endLeftOvers(kernel, [CLIENT])
   const pasts = new Map<string, Past>()
   let parts: Promise<Parts> | undefined
 
@@ -149,12 +151,6 @@ export function mcpDoor({ kernel, extend, ...given }: McpDoorOptions): Door {
     routes: (['GET', 'POST', 'DELETE'] as const).map((method) => ({ method, path: '/mcp', scope: 'runs', handle })),
     errorBody,
   }
-}
-
-/** Calls that a crash interrupted: their clients are gone, and nobody else can go on with them. */
-export function endOrphans(kernel: Kernel): void {
-  for (const { pid, program, state } of kernel.ps())
-    if (program === CLIENT && state === 'stopped') kernel.kill(pid, 'its client is gone')
 }
 
 function hasBody({ headers }: Exchange['request']): boolean {

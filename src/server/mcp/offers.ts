@@ -17,7 +17,7 @@ import type { Kernel, Run } from '../../kernel/kernel.ts'
 import { defineProgram } from '../../kernel/program.ts'
 import { describeTool } from '../../kernel/tools.ts'
 import type { Json, NoteInput, Program, RunOptions, Sys, Tool, ToolSchema } from '../../kernel/types.ts'
-import type { Scope } from '../route.ts'
+import type { Scope } from '../caller.ts'
 
 type Schema = { readonly [key: string]: Json | undefined }
 

@@ -15,7 +15,7 @@ import type { EventStore, JSONRPCMessage, McpServer } from '@modelcontextprotoco
 import { randomBytes } from 'node:crypto'
 import { PolityError } from '../../kernel/errors.ts'
 import type { Json } from '../../kernel/types.ts'
-import type { Caller } from '../route.ts'
+import type { Caller } from '../caller.ts'
 import type { ServerSdk } from './sdk.ts'
 
 export interface Sessions {

@@ -6,11 +6,11 @@
  * Nothing else may write to stdout meanwhile.
  */
 import { fieldOf, warn } from '../../kernel/errors.ts'
-import type { Caller } from '../route.ts'
+import type { Caller } from '../caller.ts'
 import { createClientServers } from './client-server.ts'
 import type { McpDoorOptions } from './door.ts'
-import { endOrphans } from './door.ts'
-import { offersOf } from './offers.ts'
+import { endLeftOvers } from '../request-run.ts'
+import { CLIENT, offersOf } from './offers.ts'
 import { loadServerSdk } from './sdk.ts'
 import { createStanding } from './standing.ts'
 
@@ -23,7 +23,7 @@ export async function serveMcpStdio(
   signal: AbortSignal,
 ): Promise<void> {
   const offers = offersOf(given)
-  endOrphans(kernel)
+  endLeftOvers(kernel, [CLIENT])
   const sdk = await loadServerSdk()
   const { serveStdio } = await import('@modelcontextprotocol/server/stdio')
   const serverOf = createClientServers(sdk, { kernel, offers, extend })

@@ -3,17 +3,19 @@
  *
  *     const out = createAnswerStream(exchange, clock, { first: () => [...], text: (choice, delta) => event })
  *     models.generate(request, { signal, onText: (delta) => out.text(0, delta) })
- *     await out.send(event); out.end()
+ *     await answerIn(out, async () => { … await out.send(event) }, (body) => [...])
  *
  * Invariants
  *   AS1. Until the first event the answer is not begun: an error before it has its own HTTP status. What has not begun
  *        after OPEN_AFTER_MS is begun all the same, so that no client or proxy takes a long wait for a dead line.
  *   AS2. Text is sent when it comes. While the client takes nothing, it is joined, and sent as one piece when it does.
  *   AS3. Nothing is lost or out of order: what waits goes before any other event.
+ *   AS4. An answer that fails after it has begun says so at its end (answerIn).
  */
 import type { Clock } from '../../kernel/clock.ts'
 import { PolityError } from '../../kernel/errors.ts'
 import type { EventStream, Exchange } from '../route.ts'
+import { httpStatusOf, openaiError, tellable } from './errors.ts'
 
 /** Well below the minute after which clients and proxies commonly give up. */
 const OPEN_AFTER_MS = 10_000
@@ -116,4 +118,22 @@ export function createAnswerStream(exchange: Exchange, clock: Clock, make: Event
     },
   }
   return answer
+}
+
+/** Answers by `work`, and ends the answer. `failed` says of an answer that has begun that it failed, by the body of that error. */
+export async function answerIn(
+  out: AnswerStream,
+  work: () => Promise<void>,
+  failed: (body: ReturnType<typeof openaiError>) => Iterable<StreamEvent>,
+): Promise<void> {
+  try {
+    await work()
+  } catch (error) {
+    const told = tellable(error)
+    if (out.isOpen) for (const event of failed(openaiError(told, httpStatusOf(told)))) await out.send(event)
+    // The server answers it, where nothing was said yet, and tells its owner of what is not ours.
+    if (!out.isOpen || told !== error) throw error
+  } finally {
+    out.end()
+  }
 }

@@ -112,5 +112,37 @@ export const sharedFields = {
   service_tier: harmless,
 } as const
 
+// What both share of tools, the choice among them and the form of the answer: Chat Completions wraps each in an object of
+// its own, the Responses API has it beside the type.
+
 /** Names as OpenAI allows them. */
-export const toolName = z.string().regex(/^[\w-]{1,64}$/, 'expected 1 to 64 letters, digits, _ or -')
+const wireName = z.string().regex(/^[\w-]{1,64}$/, 'expected 1 to 64 letters, digits, _ or -')
+
+/** A function that the client can run. */
+export const functionFields = {
+  name: wireName,
+  description: z.string().nullish(),
+  parameters: anyObject.nullish(),
+  strict: harmless,
+} as const
+
+export const choiceMode = z.enum(['none', 'auto', 'required'])
+
+/** A choice among some of the tools; `named` is how a function is named. */
+export function allowedFields<Named extends z.ZodType>(named: Named) {
+  return { mode: z.enum(['auto', 'required']), tools: z.array(named).min(1) } as const
+}
+
+export const textFormat = z.strictObject({ type: z.literal('text') })
+export const objectFormat = z.strictObject({ type: z.literal('json_object') })
+
+/** An answer that fits a JSON schema. */
+export function schemaFields<Schema extends z.ZodType>(schema: Schema) {
+  return { name: wireName, schema, strict: z.boolean().nullish(), description: harmless } as const
+}
+
+export const imageDetail = z.enum(['auto', 'low', 'high']).nullish()
+export const verbosity = z.enum(['low', 'medium', 'high']).nullish()
+
+/** What a model said in place of an answer, as clients send it back. */
+export const refusalPart = z.object({ type: z.literal('refusal'), refusal: z.string() })

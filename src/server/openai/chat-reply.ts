@@ -1,7 +1,6 @@
 /**
  * Answers of the model door in the form of OpenAI's Chat Completions: whole, and as the chunks of a stream. Pure.
  */
-import { PolityError } from '../../kernel/errors.ts'
 import type { Json, ToolCall } from '../../kernel/types.ts'
 import type { ModelReply } from '../model-door.ts'
 import { polityField } from './polity.ts'
@@ -73,12 +72,6 @@ function chunk(
 
 function toolCallOf({ id, name, input }: ToolCall): { readonly [key: string]: Json } {
   return { id, type: 'function', function: { name, arguments: writeArguments(input) } }
-}
-
-/** Throws `DRIVER_FAILED` where the model says that its answer is broken: no word of OpenAI's means that. */
-export function checkFinished({ generation }: ModelReply): void {
-  if (generation.finishReason === 'error' || generation.finishReason === 'interrupted')
-    throw new PolityError('DRIVER_FAILED', `${generation.model} broke its answer off (${generation.finishReason})`)
 }
 
 function finishReasonOf({ generation, toolCalls }: ModelReply): string {

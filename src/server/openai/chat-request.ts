@@ -6,10 +6,24 @@
  */
 import { z } from 'zod'
 import type { ModelRequest } from '../model-door.ts'
-import { anyObject, harmless, sharedFields, toolName, unsupported } from './body.ts'
+import {
+  allowedFields,
+  anyObject,
+  choiceMode,
+  functionFields,
+  harmless,
+  imageDetail,
+  objectFormat,
+  refusalPart,
+  schemaFields,
+  sharedFields,
+  textFormat,
+  unsupported,
+  verbosity,
+} from './body.ts'
 import { badField } from './errors.ts'
 import type { AnswerFormat, FunctionChoice } from './options.ts'
-import { settingsOf, toolsOf } from './options.ts'
+import { requestOf } from './options.ts'
 import type { AssistantPart, UserPart } from './prompt.ts'
 import { audioPart, createConversation, filePart, imagePart, parseArguments } from './prompt.ts'
 
@@ -26,7 +40,7 @@ const userPart = z.discriminatedUnion('type', [
   textPart,
   z.strictObject({
     type: z.literal('image_url'),
-    image_url: z.strictObject({ url: z.string(), detail: z.enum(['auto', 'low', 'high']).nullish() }),
+    image_url: z.strictObject({ url: z.string(), detail: imageDetail }),
   }),
   z.strictObject({
     type: z.literal('input_audio'),
@@ -48,12 +62,7 @@ const assistantMessage = z.object({
   content: z
     .union([
       z.string(),
-      z.array(
-        z.discriminatedUnion('type', [
-          z.object({ type: z.literal('text'), text: z.string() }),
-          z.object({ type: z.literal('refusal'), refusal: z.string() }),
-        ]),
-      ),
+      z.array(z.discriminatedUnion('type', [z.object({ type: z.literal('text'), text: z.string() }), refusalPart])),
     ])
     .nullish(),
   refusal: z.string().nullish(),
@@ -79,39 +88,26 @@ const message = z.discriminatedUnion('role', [
 
 const functionTool = z.strictObject({
   type: z.literal('function', 'only tools of the type "function" are supported'),
-  function: z.strictObject({
-    name: toolName,
-    description: z.string().nullish(),
-    parameters: anyObject.nullish(),
-    strict: harmless,
-  }),
+  function: z.strictObject(functionFields),
 })
 
 const namedFunction = z.strictObject({ type: z.literal('function'), function: z.strictObject({ name: z.string() }) })
 
 const toolChoice = z.union([
-  z.enum(['none', 'auto', 'required']),
+  choiceMode,
   z.discriminatedUnion('type', [
     namedFunction,
     z.strictObject({
       type: z.literal('allowed_tools'),
-      allowed_tools: z.strictObject({ mode: z.enum(['auto', 'required']), tools: z.array(namedFunction).min(1) }),
+      allowed_tools: z.strictObject(allowedFields(namedFunction)),
     }),
   ]),
 ])
 
 const responseFormat = z.discriminatedUnion('type', [
-  z.strictObject({ type: z.literal('text') }),
-  z.strictObject({ type: z.literal('json_object') }),
-  z.strictObject({
-    type: z.literal('json_schema'),
-    json_schema: z.strictObject({
-      name: toolName,
-      schema: anyObject.optional(),
-      strict: z.boolean().nullish(),
-      description: harmless,
-    }),
-  }),
+  textFormat,
+  objectFormat,
+  z.strictObject({ type: z.literal('json_schema'), json_schema: z.strictObject(schemaFields(anyObject.optional())) }),
 ])
 
 /** The body of POST /v1/chat/completions. */
@@ -128,7 +124,7 @@ export const chatBody = z.strictObject({
   stop: z.union([z.string().min(1), z.array(z.string().min(1)).max(4)]).nullish(),
   stream_options: z.strictObject({ include_usage: z.boolean().nullish(), include_obfuscation: harmless }).nullish(),
   reasoning_effort: z.string().nullish(),
-  verbosity: z.enum(['low', 'medium', 'high']).nullish(),
+  verbosity,
   store: unsupported('chat completions are not kept; the Responses API keeps them for an hour', false),
   modalities: unsupported('answers are text', ['text']),
   audio: unsupported('answers are text'),
@@ -146,30 +142,16 @@ export type ChatBody = z.output<typeof chatBody>
 
 /** What the body asks of the model door. Throws `INVALID_ARGUMENT`. */
 export function chatRequest(body: ChatBody): Omit<ModelRequest, 'caller'> {
-  const { tools, toolChoice: choice } = toolsOf(
-    (body.tools ?? []).map((tool) => tool.function),
-    functionChoice(body.tool_choice),
-  )
-  const settings = settingsOf({
-    temperature: body.temperature,
-    topP: body.top_p,
+  const tools = (body.tools ?? []).map((tool) => tool.function)
+  const asked = requestOf(body, tools, functionChoice(body.tool_choice), {
     seed: body.seed,
     maxOutputTokens: outputLimit(body),
     stop: typeof body.stop === 'string' ? [body.stop] : body.stop,
     format: answerFormat(body.response_format),
-    parallelToolCalls: body.parallel_tool_calls,
     reasoningEffort: body.reasoning_effort,
     verbosity: body.verbosity,
   })
-  if (choice !== undefined) settings.toolChoice = choice
-  if (body.stream !== true && body.stream_options !== undefined && body.stream_options !== null)
-    throw badField('stream_options', "'stream_options' is only allowed when 'stream' is true.")
-  return {
-    ...(typeof body.model === 'string' ? { model: body.model } : {}),
-    messages: messagesOf(body.messages),
-    ...(tools === undefined ? {} : { tools }),
-    settings,
-  }
+  return { ...asked, messages: messagesOf(body.messages) }
 }
 
 function outputLimit({ max_tokens, max_completion_tokens }: ChatBody): number | null | undefined {

@@ -3,12 +3,11 @@
  */
 import type { Json } from '../../kernel/types.ts'
 import type { Exchange } from '../route.ts'
-import { createAnswerStream } from './answer-stream.ts'
+import { answerIn, createAnswerStream } from './answer-stream.ts'
 import { parseBody } from './body.ts'
 import { chatCompletion, firstChunk, lastChunks, textChunk } from './chat-reply.ts'
 import type { ChatBody } from './chat-request.ts'
 import { chatBody, chatRequest } from './chat-request.ts'
-import { httpStatusOf, openaiError, tellable } from './errors.ts'
 import type { Gateway } from './gateway.ts'
 import { answersTo } from './gateway.ts'
 import { polityHeaders } from './polity.ts'
@@ -47,18 +46,15 @@ async function stream(
     first: () => requests.map((_, choice) => event(firstChunk(head, choice))),
     text: (choice, delta) => [event(textChunk(head, choice, delta))],
   })
-  try {
-    const replies = await answersTo(gateway, exchange, requests, out.text)
-    for (const [choice, { generation }] of replies.entries()) out.rest(choice, generation.text)
-    for (const chunk of lastChunks(head, replies, body.stream_options?.include_usage === true))
-      await out.send(event(chunk))
-    await out.send({ data: '[DONE]' })
-  } catch (error) {
-    const told = tellable(error)
-    if (out.isOpen) await out.send(event(openaiError(told, httpStatusOf(told))))
-    // The server answers it, where nothing was said yet, and tells its owner of what is not ours.
-    if (!out.isOpen || told !== error) throw error
-  } finally {
-    out.end()
-  }
+  await answerIn(
+    out,
+    async () => {
+      const replies = await answersTo(gateway, exchange, requests, out.text)
+      for (const [choice, { generation }] of replies.entries()) out.rest(choice, generation.text)
+      for (const chunk of lastChunks(head, replies, body.stream_options?.include_usage === true))
+        await out.send(event(chunk))
+      await out.send({ data: '[DONE]' })
+    },
+    (error) => [event(error)],
+  )
 }

@@ -8,7 +8,7 @@
  * Source of the codes: OpenAI's guide "Error codes", and what its API answers. Whether a client should come again by
  * itself, and when, http.ts says in the headers.
  */
-import { PolityError } from '../../kernel/errors.ts'
+import { PolityError, fieldOf } from '../../kernel/errors.ts'
 import type { Json } from '../../kernel/types.ts'
 import { statusTable } from '../status.ts'
 
@@ -27,7 +27,7 @@ export function statusOf(error: PolityError): number | undefined {
     case 'OVERLOADED':
       return 429
     default:
-      return detailOf(error)['code'] === 'response_not_found' ? 404 : undefined
+      return fieldOf(error.detail, 'code') === 'response_not_found' ? 404 : undefined
   }
 }
 
@@ -44,14 +44,13 @@ export function httpStatusOf(error: PolityError): number {
 
 /** The body of an answer that is this error. */
 export function openaiError(error: PolityError, status: number): { readonly [key: string]: Json } {
-  const detail = detailOf(error)
   const { type, code, param = null } = kindOf(error, status)
   return {
     error: {
       message: error.message,
       type,
-      param: textOr(detail['param'], param),
-      code: textOr(detail['code'], code),
+      param: textOr(fieldOf(error.detail, 'param'), param),
+      code: textOr(fieldOf(error.detail, 'code'), code),
     },
   }
 }
@@ -88,13 +87,9 @@ function kindOf(error: PolityError, status: number): Kind {
 
 /** TOO_LARGE is also said of a value with too many bytes; of a prompt that its model does not take, with both sizes. */
 function isPromptTooLong(error: PolityError): boolean {
-  return error.code === 'TOO_LARGE' && detailOf(error)['contextTokens'] !== undefined
+  return error.code === 'TOO_LARGE' && fieldOf(error.detail, 'contextTokens') !== undefined
 }
 
-function detailOf({ detail }: PolityError): { readonly [key: string]: Json | undefined } {
-  return typeof detail === 'object' && detail !== null && !Array.isArray(detail) ? (detail as {}) : {}
-}
-
-function textOr(value: Json | undefined, otherwise: string | null): string | null {
+function textOr(value: unknown, otherwise: string | null): string | null {
   return typeof value === 'string' ? value : otherwise
 }

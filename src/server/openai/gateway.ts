@@ -1,9 +1,9 @@
 /** What the routes of the gateway share: the model door, the time, and ids for answers. */
 import type { Clock } from '../../kernel/clock.ts'
 import { randomAt } from '../../kernel/clock.ts'
+import { PolityError } from '../../kernel/errors.ts'
 import type { ModelDoor, ModelReply, ModelRequest } from '../model-door.ts'
 import type { Exchange } from '../route.ts'
-import { checkFinished } from './chat-reply.ts'
 
 export interface Gateway {
   readonly models: ModelDoor
@@ -50,4 +50,10 @@ export async function answersTo(
     failed.abort(error)
     throw error
   }
+}
+
+/** Throws `DRIVER_FAILED` where the model says that its answer is broken: no word of OpenAI's means that. */
+function checkFinished({ generation }: ModelReply): void {
+  if (generation.finishReason === 'error' || generation.finishReason === 'interrupted')
+    throw new PolityError('DRIVER_FAILED', `${generation.model} broke its answer off (${generation.finishReason})`)
 }

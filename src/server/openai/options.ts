@@ -10,7 +10,7 @@ import type { ModelRequest } from '../model-door.ts'
 import { badField } from './errors.ts'
 
 /** A function that the client can run. */
-export interface FunctionTool {
+interface FunctionTool {
   readonly name: string
   readonly description?: string | null
   readonly parameters?: { readonly [key: string]: Json | undefined } | null
@@ -24,8 +24,37 @@ export type FunctionChoice =
   | { readonly name: string }
   | { readonly mode: 'auto' | 'required'; readonly names: readonly string[] }
 
+/** What both of OpenAI's ways to ask say by the same fields. */
+interface SharedBody {
+  readonly model?: string | null
+  readonly temperature?: number | null
+  readonly top_p?: number | null
+  readonly parallel_tool_calls?: boolean | null
+  readonly stream?: boolean | null
+  readonly stream_options?: object | null
+}
+
+/** What a request asks of the model door, but for the messages. Throws `INVALID_ARGUMENT`. */
+export function requestOf(
+  { model, temperature, top_p: topP, parallel_tool_calls: parallelToolCalls, stream, stream_options }: SharedBody,
+  tools: readonly FunctionTool[],
+  choice: FunctionChoice | undefined,
+  options: Omit<AnswerOptions, 'temperature' | 'topP' | 'parallelToolCalls'>,
+): Pick<ModelRequest, 'model' | 'tools' | 'settings'> {
+  const { tools: offered, toolChoice } = toolsOf(tools, choice)
+  const settings = settingsOf({ temperature, topP, parallelToolCalls, ...options })
+  if (toolChoice !== undefined) settings.toolChoice = toolChoice
+  if (stream !== true && stream_options !== undefined && stream_options !== null)
+    throw badField('stream_options', "'stream_options' is only allowed when 'stream' is true.")
+  return {
+    ...(typeof model === 'string' ? { model } : {}),
+    ...(offered === undefined ? {} : { tools: offered }),
+    settings,
+  }
+}
+
 /** The tools of a request and the choice among them. Throws `INVALID_ARGUMENT`. */
-export function toolsOf(
+function toolsOf(
   tools: readonly FunctionTool[],
   choice: FunctionChoice | undefined,
 ): { readonly tools?: readonly ToolDescription[]; readonly toolChoice?: GenerateRequest['toolChoice'] } {
@@ -51,10 +80,11 @@ export function toolsOf(
       offered = tools.filter(({ name }) => chosen.includes(name))
     }
   }
-  return { tools: offered.map(describe), ...(toolChoice === undefined ? {} : { toolChoice }) }
+  return { tools: offered.map(describedTool), ...(toolChoice === undefined ? {} : { toolChoice }) }
 }
 
-function describe({ name, description, parameters }: FunctionTool): ToolDescription {
+/** A function as the kernel has it. */
+export function describedTool({ name, description, parameters }: FunctionTool): ToolDescription {
   return { name, description: description ?? '', inputSchema: parameters ?? { type: 'object', properties: {} } }
 }
 
@@ -69,7 +99,7 @@ export type AnswerFormat =
     }
 
 /** What a request may say of how the model answers; null and undefined both mean nothing. */
-export interface AnswerOptions {
+interface AnswerOptions {
   readonly temperature?: number | null
   readonly topP?: number | null
   readonly seed?: number | null

@@ -7,10 +7,25 @@
 import { z } from 'zod'
 import type { Json, Message } from '../../kernel/types.ts'
 import type { ModelRequest } from '../model-door.ts'
-import { anyObject, harmless, parseAt, sharedFields, toolName, unsupported } from './body.ts'
+import {
+  allowedFields,
+  anyObject,
+  choiceMode,
+  functionFields,
+  harmless,
+  imageDetail,
+  objectFormat,
+  parseAt,
+  refusalPart,
+  schemaFields,
+  sharedFields,
+  textFormat,
+  unsupported,
+  verbosity,
+} from './body.ts'
 import { badField } from './errors.ts'
 import type { FunctionChoice } from './options.ts'
-import { settingsOf, toolsOf } from './options.ts'
+import { requestOf } from './options.ts'
 import type { AssistantPart, Conversation, ToolOutput, UserPart } from './prompt.ts'
 import { createConversation, filePart, imagePart, parseArguments } from './prompt.ts'
 
@@ -19,36 +34,23 @@ const functionTool = z.strictObject({
     'function',
     'only tools of the type "function" are supported; run other tools yourself, as functions',
   ),
-  name: toolName,
-  description: z.string().nullish(),
-  parameters: anyObject.nullish(),
-  strict: harmless,
+  ...functionFields,
 })
 
 const namedFunction = z.strictObject({ type: z.literal('function'), name: z.string() })
 
 const toolChoice = z.union([
-  z.enum(['none', 'auto', 'required']),
+  choiceMode,
   z.discriminatedUnion('type', [
     namedFunction,
-    z.strictObject({
-      type: z.literal('allowed_tools'),
-      mode: z.enum(['auto', 'required']),
-      tools: z.array(namedFunction).min(1),
-    }),
+    z.strictObject({ type: z.literal('allowed_tools'), ...allowedFields(namedFunction) }),
   ]),
 ])
 
 const format = z.discriminatedUnion('type', [
-  z.strictObject({ type: z.literal('text') }),
-  z.strictObject({ type: z.literal('json_object') }),
-  z.strictObject({
-    type: z.literal('json_schema'),
-    name: toolName,
-    schema: anyObject,
-    strict: z.boolean().nullish(),
-    description: harmless,
-  }),
+  textFormat,
+  objectFormat,
+  z.strictObject({ type: z.literal('json_schema'), ...schemaFields(anyObject) }),
 ])
 
 /** The body of POST /v1/responses. */
@@ -59,7 +61,7 @@ export const responsesBody = z.strictObject({
   previous_response_id: z.string().nullish(),
   tools: z.array(functionTool).nullish(),
   tool_choice: toolChoice.nullish(),
-  text: z.strictObject({ format: format.nullish(), verbosity: z.enum(['low', 'medium', 'high']).nullish() }).nullish(),
+  text: z.strictObject({ format: format.nullish(), verbosity }).nullish(),
   max_output_tokens: z.int().min(1).nullish(),
   reasoning: z
     .strictObject({
@@ -93,7 +95,7 @@ const inputPart = z.discriminatedUnion('type', [
   z.strictObject({
     type: z.literal('input_image'),
     image_url: z.string(),
-    detail: z.enum(['auto', 'low', 'high']).nullish(),
+    detail: imageDetail,
     file_id: unsupported('no files are kept for models; send image_url'),
   }),
   z.strictObject({
@@ -109,7 +111,7 @@ const inputPart = z.discriminatedUnion('type', [
 /** Text that a model said, as clients send it back. */
 const outputPart = z.discriminatedUnion('type', [
   z.object({ type: z.enum(['output_text', 'input_text']), text: z.string() }),
-  z.object({ type: z.literal('refusal'), refusal: z.string() }),
+  refusalPart,
 ])
 
 const message = z.discriminatedUnion('role', [
@@ -154,19 +156,12 @@ export function responsesRequest(
   previous: readonly Message[],
   find: FindItem,
 ): { readonly request: Omit<ModelRequest, 'caller'>; readonly messages: readonly Message[] } {
-  const { tools, toolChoice: choice } = toolsOf(body.tools ?? [], functionChoice(body.tool_choice))
-  const settings = settingsOf({
-    temperature: body.temperature,
-    topP: body.top_p,
+  const asked = requestOf(body, body.tools ?? [], functionChoice(body.tool_choice), {
     maxOutputTokens: body.max_output_tokens,
     format: body.text?.format ?? undefined,
-    parallelToolCalls: body.parallel_tool_calls,
     reasoningEffort: body.reasoning?.effort,
     verbosity: body.text?.verbosity,
   })
-  if (choice !== undefined) settings.toolChoice = choice
-  if (body.stream !== true && body.stream_options !== undefined && body.stream_options !== null)
-    throw badField('stream_options', "'stream_options' is only allowed when 'stream' is true.")
   const conversation = createConversation(previous)
   if (typeof body.input === 'string') conversation.user([{ type: 'text', text: body.input }])
   else for (const [i, item] of body.input.entries()) addItem(conversation, item as Json, `input[${i}]`, find)
@@ -174,15 +169,7 @@ export function responsesRequest(
   if (messages.length === 0) throw badField('input', "'input' has to hold at least one item.")
   const told: readonly Message[] =
     typeof body.instructions === 'string' ? [{ role: 'system', content: body.instructions }, ...messages] : messages
-  return {
-    request: {
-      ...(typeof body.model === 'string' ? { model: body.model } : {}),
-      messages: told,
-      ...(tools === undefined ? {} : { tools }),
-      settings,
-    },
-    messages,
-  }
+  return { request: { ...asked, messages: told }, messages }
 }
 
 function functionChoice(choice: ResponsesBody['tool_choice']): FunctionChoice | undefined {

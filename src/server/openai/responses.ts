@@ -4,9 +4,9 @@
 import type { Json, Message } from '../../kernel/types.ts'
 import type { ModelReply, ModelRequest } from '../model-door.ts'
 import type { Exchange } from '../route.ts'
-import { createAnswerStream } from './answer-stream.ts'
+import { answerIn, createAnswerStream } from './answer-stream.ts'
 import { parseBody } from './body.ts'
-import { badField, httpStatusOf, openaiError, tellable } from './errors.ts'
+import { badField } from './errors.ts'
 import type { Gateway } from './gateway.ts'
 import { answersTo } from './gateway.ts'
 import type { KeptResponses } from './kept-responses.ts'
@@ -77,19 +77,17 @@ async function stream(
     first: events.begin,
     text: (_choice, delta) => events.text(delta),
   })
-  try {
-    const replies = await answersTo(gateway, exchange, [request], out.text)
-    const reply = replies[0] as ModelReply
-    out.rest(0, reply.generation.text)
-    for (const event of events.end(finish(reply))) await out.send(event)
-  } catch (error) {
-    const told = tellable(error)
-    const { code, message } = openaiError(told, httpStatusOf(told))['error'] as { code: string; message: string }
-    if (out.isOpen)
-      for (const event of events.failed(failedResponse(head, code, message), { code, message })) await out.send(event)
-    // The server answers it, where nothing was said yet, and tells its owner of what is not ours.
-    if (!out.isOpen || told !== error) throw error
-  } finally {
-    out.end()
-  }
+  await answerIn(
+    out,
+    async () => {
+      const replies = await answersTo(gateway, exchange, [request], out.text)
+      const reply = replies[0] as ModelReply
+      out.rest(0, reply.generation.text)
+      for (const event of events.end(finish(reply))) await out.send(event)
+    },
+    (body) => {
+      const { code, message } = body['error'] as { code: string; message: string }
+      return events.failed(failedResponse(head, code, message), { code, message })
+    },
+  )
 }

@@ -16,7 +16,7 @@ import type { Json, Tool } from '../../../src/index.ts'
 import { mcpDoor } from '../../../src/server/mcp/door.ts'
 import type { Server } from '../../../src/server/http.ts'
 import { startServer } from '../../../src/server/http.ts'
-import type { Caller } from '../../../src/server/route.ts'
+import type { Caller } from '../../../src/server/caller.ts'
 
 /** A red pixel, and a sound of no length. */
 const png = 'iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mP8z8DwHwAFBQIAX8jx0gAAAABJRU5ErkJggg=='

@@ -109,7 +109,7 @@ function Ticks({ ms }: { readonly ms: number }) {
   )
 }
 
-export function callName({ call, tool }: Pick<Span, 'call' | 'tool'>): string {
+function callName({ call, tool }: Pick<Span, 'call' | 'tool'>): string {
   return tool ?? call
 }
 
