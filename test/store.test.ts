@@ -299,8 +299,8 @@ test(
   async () => {
     const path = fresh()
     const store = openSqliteStore(path)
-    store.commit(knownBatch(0))
-    store.commit(knownBatch(1))
+    await store.commit(knownBatch(0))
+    await store.commit(knownBatch(1))
     const code = `
     const reader = readSqliteStore(path)
     let reads = 0, seen = 0
@@ -317,7 +317,7 @@ test(
     let output = ''
     child.stdout.setEncoding('utf8').on('data', (chunk: string) => (output += chunk))
     for (let i = 2; child.exitCode === null; i++) {
-      if (i < 3_000) store.commit(knownBatch(i))
+      if (i < 3_000) await store.commit(knownBatch(i))
       await nextTurn()
     }
     if (!child.stdout.readableEnded) await once(child.stdout, 'end')
@@ -527,7 +527,7 @@ test(
       const pids = Array.from({ length: 10_000 }, (_, i) => round * 10_000 + i)
       for (let i = 0; i < pids.length; i += 500) {
         const some = pids.slice(i, i + 500)
-        store.commit({
+        await store.commit({
           events: [...some.map((pid) => start(seq++, pid)), ...some.map((pid) => end(seq++, pid))],
           puts: [],
         })

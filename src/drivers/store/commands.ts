@@ -38,6 +38,8 @@ export function insertCommand(database: DatabaseSync, command: Command): void {
 export interface CommandBox {
   /** A number that changes when another connection writes. The connection must hold no read transaction. */
   version(): unknown
+  /** Whether any waits. */
+  any(): boolean
   /** Takes all that wait, oldest first. Its caller opens the transaction. */
   take(): Command[]
 }
@@ -47,6 +49,7 @@ export function createCommandBox(database: DatabaseSync): CommandBox {
   const prepare = preparer(database)
   return {
     version: () => prepare('PRAGMA data_version').get()?.['data_version'],
+    any: () => prepare('SELECT 1 FROM command LIMIT 1').get() !== undefined,
     take() {
       const rows = prepare('SELECT id, wish FROM command ORDER BY id').all()
       if (rows.length > 0) prepare('DELETE FROM command WHERE id <= ?').run(rows.at(-1)?.['id'] as number)

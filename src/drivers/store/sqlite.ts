@@ -17,9 +17,15 @@
  *       the entries are put again, which changes nothing (K2) and keeps what a retry had added to it.
  *   Q3. A commit that has been kept does not fail: the index of places is brought up to date before the write that it
  *       is due at, and a checkpoint that fails after one leaves everything in the log.
+ *   Q4. Two threads never commit at once for long: while the second has a batch, `commit` has not resolved, and nothing but
+ *       what other processes wait for (commands, status) is written here.
+ *
+ * A store that has much to do gets a second thread (commit-thread.ts). Small commits stay here, where they take 0.1 ms and
+ * no hop between threads. A checkpoint goes in two passes: a long one beside the commits, then a short one for what came
+ * meanwhile, with the commits behind it in the thread, after which the log can begin anew.
  */
 import type { DatabaseSync } from 'node:sqlite'
-import type { Batch, Command, Durability, Store } from '../../kernel/drivers.ts'
+import type { Batch, Command, Durability, Put, Store } from '../../kernel/drivers.ts'
 import { PolityError } from '../../kernel/errors.ts'
 import type { Pid } from '../../kernel/types.ts'
 import { commandTables, createCommandBox, readState, writeState } from './commands.ts'
@@ -32,7 +38,9 @@ import {
   openConnection,
   prepareFile,
   realStorePath,
+  toStoreError,
 } from './connection.ts'
+import { startCommitThread, type CommitThread } from './commit-thread.ts'
 import { createDropping, droppingTables } from './dropping.ts'
 import { createEntries, entryTables } from './entries.ts'
 import { createJournalTable, journalTables, toRows, type Row } from './journal-table.ts'
@@ -54,7 +62,19 @@ const TEXT_A_LOAD = 4_096
 /** Load of a write whose size is not known beforehand. */
 const UPKEEP_LOAD = 64
 const CACHE_KIB = 16_384
+/** Rows of a batch that are worth the hop to the second thread, some 0.1 ms. */
+const THREAD_ROWS_MIN = 64
+/** Load after which the log is brought into the file. */
+const CHECKPOINT_LOAD = 512
 const FILE_BYTES_MIN = 1_048_576
+
+/** Where there can be no second thread. */
+const noThread: CommitThread = {
+  isReady: false,
+  commit: () => Promise.reject(new Error('there is no thread')),
+  checkpoint: () => Promise.reject(new Error('there is no thread')),
+  close: () => {},
+}
 
 /** Opens the store, makes it where there is none, and owns it until `close` or the end of the process. */
 export function openSqliteStore(path: string, options: SqliteStoreOptions = {}): Store {
@@ -79,7 +99,7 @@ export function openSqliteStore(path: string, options: SqliteStoreOptions = {}):
   try {
     database = guarded(file, () => openConnection(file))
     guarded(file, () => prepare(database as DatabaseSync, file, durability, fileBytesMax))
-    return ownStore(database, file, durability, release)
+    return ownStore(database, file, { durability, settings: settingsOf(durability, fileBytesMax) }, release)
   } catch (error) {
     if (database?.isOpen) database.close()
     release()
@@ -104,18 +124,28 @@ function prepare(database: DatabaseSync, file: string, durability: Durability, f
   if (!made && durability === 'relaxed') database.exec('PRAGMA synchronous = OFF')
   if (!made) prepareFile(database)
   if (!made) createTables(database, [journalTables, entryTables, commandTables, droppingTables].join(';'))
-  // `fullfsync` matters on macOS only, where fsync does not reach the disk.
-  database.exec(
-    durability === 'strict'
-      ? 'PRAGMA synchronous = FULL; PRAGMA fullfsync = ON; PRAGMA checkpoint_fullfsync = ON'
-      : 'PRAGMA synchronous = NORMAL',
-  )
-  database.exec(`PRAGMA cache_size = -${CACHE_KIB}`)
-  if (fileBytesMax !== undefined) database.exec(`PRAGMA max_page_count = ${Math.floor(fileBytesMax / 4_096)}`)
+  database.exec(settingsOf(durability, fileBytesMax))
   writeState(database, 'owner', process.pid)
 }
 
-function ownStore(database: DatabaseSync, path: string, durability: Durability, release: () => void): Store {
+/** The pragmas of each connection that writes. */
+function settingsOf(durability: Durability, fileBytesMax: number | undefined): string {
+  return [
+    // `fullfsync` matters on macOS only, where fsync does not reach the disk.
+    durability === 'strict'
+      ? 'PRAGMA synchronous = FULL; PRAGMA fullfsync = ON; PRAGMA checkpoint_fullfsync = ON'
+      : 'PRAGMA synchronous = NORMAL',
+    `PRAGMA cache_size = -${CACHE_KIB}`,
+    ...(fileBytesMax === undefined ? [] : [`PRAGMA max_page_count = ${Math.floor(fileBytesMax / 4_096)}`]),
+  ].join('; ')
+}
+
+function ownStore(
+  database: DatabaseSync,
+  path: string,
+  { durability, settings }: { durability: Durability; settings: string },
+  release: () => void,
+): Store {
   const read = <T>(work: () => T): T => guarded(path, work)
   const journal = createJournalTable(database, { path, page: read, isDropped: () => dropping.has })
   const dropping = createDropping(database, journal)
@@ -126,6 +156,72 @@ function ownStore(database: DatabaseSync, path: string, durability: Durability, 
   let unindexedRows = UNINDEXED_ROWS_MAX // an earlier owner may have left some
   let droppingSoon = false
   let commandsVersion: unknown
+  let thread: CommitThread | undefined
+  let logLoad = 0
+  let checkpoint: 'none' | 'beside' | 'between' = 'none'
+
+  /** The second thread, once it is there: started when the store has much to do for the first time. */
+  function readyThread(): CommitThread | undefined {
+    if (thread === undefined) {
+      try {
+        thread = startCommitThread(path, settings)
+      } catch {
+        thread = noThread // as where a process may have none; everything is done here then
+      }
+    }
+    return thread.isReady ? thread : undefined
+  }
+
+  /** Two passes, the second with all commits behind it. What fails stays in the log, and is tried at the next one. */
+  async function checkpointBy(ready: CommitThread): Promise<void> {
+    database.exec('PRAGMA wal_autocheckpoint = 0')
+    logLoad = 0
+    try {
+      checkpoint = 'beside'
+      await ready.checkpoint()
+      checkpoint = 'between'
+      transaction.unpin()
+      await ready.checkpoint()
+    } catch {
+      if (!ready.isReady && database.isOpen) database.exec('PRAGMA wal_autocheckpoint = 1000')
+    } finally {
+      checkpoint = 'none'
+    }
+  }
+
+  function bear(load: number): void {
+    logLoad += load
+    if (logLoad < CHECKPOINT_LOAD || checkpoint !== 'none') return
+    const ready = readyThread()
+    if (ready !== undefined) void checkpointBy(ready)
+  }
+
+  /** In the second thread. This connection sees what it wrote once it holds no read transaction. */
+  async function commitBy(
+    ready: CommitThread,
+    rows: readonly Row[],
+    puts: readonly Put[],
+    load: number,
+  ): Promise<void> {
+    transaction.unpin()
+    const index = unindexedRows >= UNINDEXED_ROWS_MAX
+    try {
+      await ready.commit(rows, puts, index)
+    } catch (error) {
+      if (!ready.isReady) lastSeq = read(() => journal.lastSeq()) // it may have been kept before the thread ended
+      throw toStoreError(path, error)
+    } finally {
+      transaction.unpin()
+    }
+    if (index) unindexedRows = 0
+    kept(rows)
+    bear(load)
+  }
+
+  function kept(rows: readonly Row[]): void {
+    for (const row of rows) lastSeq = Math.max(lastSeq, row.seq)
+    unindexedRows += rows.length
+  }
 
   /** One transaction for `work`; or none of its own, when it is a single statement that makes one itself. */
   function write(work: () => void, load: number, isSingle = false): void {
@@ -137,6 +233,7 @@ function ownStore(database: DatabaseSync, path: string, durability: Durability, 
       if (isSingle) transaction.runSingle(work, load)
       else transaction.run(work, load)
     })
+    bear(load)
   }
 
   function changeDropping(work: () => void): void {
@@ -176,12 +273,16 @@ function ownStore(database: DatabaseSync, path: string, durability: Durability, 
 
   return {
     durability,
-    commit({ events, puts }: Batch): void {
+    commit({ events, puts }: Batch): void | Promise<void> {
       const rows = toRows(events, lastSeq)
       if (rows.length === 0 && puts.length === 0) return
       let load = 1
       for (const row of rows) load += row.text.length / TEXT_A_LOAD
       for (const { value } of puts) load += 1 + (value?.length ?? 0) / TEXT_A_LOAD
+      if (checkpoint === 'between' || rows.length >= THREAD_ROWS_MIN || durability === 'strict') {
+        const ready = readyThread()
+        if (ready !== undefined) return commitBy(ready, rows, puts, load)
+      }
       if (puts.length === 0 && rows.length === 1) write(() => journal.append(rows[0] as Row), load, true)
       else {
         write(() => {
@@ -189,8 +290,7 @@ function ownStore(database: DatabaseSync, path: string, durability: Durability, 
           for (const put of puts) entries.put(put)
         }, load)
       }
-      for (const row of rows) lastSeq = Math.max(lastSeq, row.seq)
-      unindexedRows += rows.length
+      kept(rows)
     },
     processes: journal.processes,
     events: (pid) => read(() => journal.events(pid)),
@@ -212,6 +312,10 @@ function ownStore(database: DatabaseSync, path: string, durability: Durability, 
         transaction.unpin()
         const version = commands.version()
         if (version === commandsVersion) return []
+        if (!commands.any()) {
+          commandsVersion = version // another connection wrote, as the second thread does all the time
+          return []
+        }
         let taken: Command[] = []
         write(() => void (taken = commands.take()), 1)
         commandsVersion = version // not before: what failed to be taken still waits
@@ -221,6 +325,7 @@ function ownStore(database: DatabaseSync, path: string, durability: Durability, 
     publishStatus: (status) => write(() => writeState(database, 'status', status), 1 + status.length / TEXT_A_LOAD),
     close(): void {
       if (!database.isOpen) return
+      thread?.close()
       try {
         transaction.unpin()
         database.exec('PRAGMA wal_checkpoint(TRUNCATE)')

@@ -21,6 +21,8 @@ const PINNED_LOAD_MAX = 512
 
 /** Write transactions on one connection. */
 export interface Transactions {
+  /** One transaction, without keeping a read transaction after it. */
+  whole(work: () => void): void
   run(work: () => void, load: number): void
   runSingle(work: () => void, load: number): void
   /** Lets go of the read transaction, so that the next statement sees what other processes wrote. */
@@ -63,7 +65,7 @@ export function createTransactions(database: DatabaseSync): Transactions {
     pinnedLoad += load
     if (pinnedLoad < PINNED_LOAD_MAX) repin()
     else {
-      // Unpinned: when this write ends, SQLite checkpoints if its log is long enough (1,000 pages).
+      // Unpinned: when this write ends, SQLite checkpoints if its log is long enough (1,000 pages) and no thread does it.
       unpin()
       pinnedLoad = 0
       return work()
@@ -78,6 +80,7 @@ export function createTransactions(database: DatabaseSync): Transactions {
   }
 
   return {
+    whole,
     unpin,
     run: (work, load) => pinned(() => whole(work), load),
     runSingle: pinned,
