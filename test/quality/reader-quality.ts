@@ -104,19 +104,22 @@ export async function ask(
   throw new Error(`No answer after ${stepsMax} steps: ${question}`)
 }
 
-/** Asks every question of a corpus. */
+/** Asks the questions of a corpus; all, unless `wanted` says which. */
 export async function measure(
   corpus: CorpusName,
   parent: string,
   set: QuestionSet = 'paraphrased',
-  model: LanguageModelV4 = reader(),
+  {
+    model = reader(),
+    wanted = () => true,
+  }: { model?: LanguageModelV4; wanted?: (question: QualityQuestion) => boolean } = {},
 ): Promise<Outcome[]> {
   const folder = await prepareCorpus(corpus, parent)
   const index = await openFolderIndex(folder, { indexPath: join(parent, `${corpus}.index`) })
   try {
     const tools = folderTools(index) as readonly unknown[] as readonly LoopTool[]
     const outcomes: Outcome[] = []
-    for (const question of await questionsOf(corpus, set)) {
+    for (const question of (await questionsOf(corpus, set)).filter(wanted)) {
       const { text, rounds } = await ask(model, tools, question.question)
       const citations = [...text.matchAll(/ \[([^\]\n]+:\d+)\]$/gm)].map((match) => match[1] as string)
       const right = await Promise.all(citations.map((citation) => holdsAnswer(folder, citation, question.answers)))
@@ -202,7 +205,7 @@ async function main(): Promise<void> {
   try {
     const all: Outcome[] = []
     for (const corpus of corpusNames.filter((name) => values.corpus === undefined || name === values.corpus)) {
-      const outcomes = (await measure(corpus, parent, set, model)).filter(
+      const outcomes = (await measure(corpus, parent, set, { model })).filter(
         (each) => values.half === undefined || each.question.half === values.half,
       )
       all.push(...outcomes)
