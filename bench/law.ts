@@ -4,7 +4,7 @@
  *
  *     npm run bench:law                                  with the data that comes with the repository
  *     npm run bench:law -- <agentdojo-v1.json>           with a file of the same format
- *     npm run bench:law -- --progent <policies.json>     also { suite: policy } of Progent's, through our importer
+ *     npm run bench:law -- --policies <folder>           also Progent's policies, as they are: <suite>.json for each suite
  *     npm run bench:law -- --json
  *
  * Columns: `allowed` tasks pass without a person; of `pairs` (a user task and an attack that has a call), `stopped` have a
@@ -23,7 +23,6 @@ import { parseArgs } from 'node:util'
 import type { Json } from '../src/kernel/types.ts'
 import type { Law, Rule } from '../src/policy/law.ts'
 import { parseLaw } from '../src/policy/law.ts'
-import { fromProgent } from '../src/policy/progent.ts'
 import { attacks } from '../test/adversarial/adaptive.ts'
 import { deedsOf, programOf } from '../test/adversarial/programs.ts'
 import type { Report, ReplayOptions, Suite, SuiteName } from '../test/agentdojo.ts'
@@ -37,6 +36,7 @@ import {
   lawOf,
   openWorld,
   ownSuites,
+  readPolicies,
   readSuites,
   replay,
   suiteNames,
@@ -44,7 +44,7 @@ import {
 import { leaveOut, withoutFacts } from './leave-out.ts'
 
 const { values, positionals } = parseArgs({
-  options: { progent: { type: 'string' }, json: { type: 'boolean' } },
+  options: { policies: { type: 'string' }, json: { type: 'boolean' } },
   allowPositionals: true,
 })
 const readJson = (path: string): unknown => JSON.parse(readFileSync(path, 'utf8'))
@@ -133,9 +133,9 @@ const settings: { [name: string]: Setting } = {
     options: bestAnswers,
   },
 }
-if (values.progent !== undefined) {
-  const policies = readJson(values.progent) as { [suite: string]: unknown }
-  settings['Progent, manual'] = { law: ({ name }) => fromProgent(policies[name]) }
+if (values.policies !== undefined) {
+  const policies = readPolicies(values.policies)
+  settings['Progent'] = { law: ({ name }) => policies[name as SuiteName] }
 }
 
 // -------------------------------------------------------------------------------------------------------------- figures

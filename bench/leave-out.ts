@@ -40,7 +40,20 @@ export function withoutFacts(law: Law, suite: Suite, isKept: IsKept): Law {
       { ...rule, ...(args.length === 0 ? {} : { args: Object.fromEntries(args) as { [name: string]: Condition } }) },
     ]
   })
-  return { ...law, rules }
+  return withRules(law, rules)
+}
+
+/** The law with these of its rules; what would drop one that is gone has nothing to drop. */
+function withRules(law: Law, rules: readonly Rule[]): Law {
+  const ids = new Set(rules.map(({ id }) => id))
+  return {
+    ...law,
+    rules: rules.map((rule) =>
+      rule.then?.drop === undefined
+        ? rule
+        : { ...rule, then: { ...rule.then, drop: rule.then.drop.filter((id) => ids.has(id)) } },
+    ),
+  }
 }
 
 /** The condition with known facts only; undefined where none is left. */
@@ -76,7 +89,7 @@ export function leaveOut(law: Law, suite: Suite, isKept: IsKept): Law {
     const less = lessOf(rule, witnessesOf(rule, suite, isKept))
     return less === undefined ? [] : [less]
   })
-  return { ...law, rules }
+  return withRules(law, rules)
 }
 
 /** Calls of the rule's tool that meet the rule, in tasks whose prompt does. */

@@ -20,6 +20,8 @@ const benches: readonly (readonly [file: string, ...args: string[]])[] = [
   ['parked.ts'],
   ['journal.ts'],
   ['soak.ts', '--runs', quick ? '50000' : '1000000'],
+  ['day.ts', ...(quick ? ['--hours', '12', '--runs', '100'] : [])],
+  ['mixed-load.ts', '--minutes', quick ? '1' : '15'],
   ['import.ts', '--rounds', quick ? '5' : '15'],
   ['folder-index.ts'],
   ['law-time.ts'],

@@ -21,11 +21,11 @@ import { requestOf, unsupported, warningsOf } from './ai/request.ts'
 import { PolityError, invalid } from './kernel/errors.ts'
 import type { Kernel } from './kernel/kernel.ts'
 import type { Budget, ModelChoice } from './kernel/types.ts'
-import type { ForeignTool } from './server/model-door.ts'
+import type { ForeignTool } from './server/foreign-tools.ts'
 import { createModelDoor } from './server/model-door.ts'
 
 export type { PolityMetadata } from './ai/reply.ts'
-export type { ForeignTool } from './server/model-door.ts'
+export type { ForeignTool } from './server/foreign-tools.ts'
 
 export interface PolityOptions {
   readonly kernel: Kernel

@@ -22,15 +22,20 @@ import type {
   Done,
   Explanation,
   Failure,
+  FileContent,
+  FilePage,
+  FileVersion,
   ForkRequest,
   Limits,
   ModelCallPage,
+  Note,
   NoteKept,
   NoteRequest,
   Notes,
   Policy,
   Process,
   ProcessPage,
+  ProcessSort,
   ProcessState,
   ProcessTree,
   Programs,
@@ -47,6 +52,7 @@ import type {
   Tools,
   WrittenCall,
 } from './server/api/schemas.ts'
+import { WAIT_S_MAX } from './server/api/wait.ts'
 
 export type * from './server/api/schemas.ts'
 
@@ -69,11 +75,24 @@ export interface ProcessQuery extends PageQuery {
   readonly parent?: number
   /** The process at the top of the tree. */
   readonly root?: number
+  /** Also those that ended long ago, or before the server was started last; sorted by pid only. @default false */
+  readonly all?: boolean
   /** `-` for downwards. @default '-pid', the youngest first */
   readonly sort?: ProcessSort
 }
 
-export type ProcessSort = 'pid' | '-pid' | 'program' | '-program' | 'priority' | '-priority'
+/** Which files. */
+export interface FilesQuery extends PageQuery {
+  /** Only paths that begin so. @default all */
+  readonly prefix?: string
+  /** Those that were removed too. @default false */
+  readonly removed?: boolean
+}
+
+/** Which notes. At most 100 a page; 10 where `limit` is not said. */
+export interface NotesQuery extends PageQuery {
+  readonly tag?: string
+}
 
 export interface PageQuery {
   /** `next` of the page before. @default the first page */
@@ -87,6 +106,8 @@ export interface EventsOptions {
   readonly after?: number
   /** @default all */
   readonly types?: readonly RunEvent['type'][]
+  /** Whether models are to stream for this listener. @default where `types` has text-delta */
+  readonly text?: boolean
 }
 
 /** What an event stream gives. `reset`: events were missed that the server no longer has. */
@@ -94,6 +115,11 @@ export type StreamedEvent = RunEvent | { readonly type: 'reset' }
 
 export interface RequestOptions {
   readonly signal?: AbortSignal
+}
+
+export interface OnceOptions extends RequestOptions {
+  /** Several tries with one key start one process, and all are answered with it. @default each starts its own */
+  readonly idempotencyKey?: string
 }
 
 /** The server refused, or could not be understood. */
@@ -156,7 +182,7 @@ export function createClient(options: ClientOptions) {
 
   const get = <Answer>(path: string, query: Asking['query'], asking: RequestOptions = {}): Promise<Answer> =>
     ask('GET', path, { ...asking, query })
-  const post = <Answer>(path: string, body: unknown, asking: RequestOptions = {}): Promise<Answer> =>
+  const post = <Answer>(path: string, body: unknown, asking: Asking = {}): Promise<Answer> =>
     ask('POST', path, { ...asking, body })
 
   /** Pages one after another. */
@@ -173,7 +199,7 @@ export function createClient(options: ClientOptions) {
   }
 
   /** A stream that connects again until its process ended, its signal aborts, or the server refuses. */
-  async function* stream(path: string, { signal, after, types }: EventsOptions): AsyncGenerator<StreamedEvent> {
+  async function* stream(path: string, { signal, after, types, text }: EventsOptions): AsyncGenerator<StreamedEvent> {
     let last: string | undefined
     let pauseMs = PAUSE_MS
     let wasOpen = false
@@ -184,7 +210,7 @@ export function createClient(options: ClientOptions) {
       signal?.addEventListener('abort', stop, { once: true })
       try {
         const response = await open('GET', path, {
-          query: { types, ...(last === undefined && after !== undefined ? { after } : {}) },
+          query: { types, text, ...(last === undefined && after !== undefined ? { after } : {}) },
           headers: { accept: 'text/event-stream', ...(last === undefined ? {} : { 'last-event-id': last }) },
           signal: connection.signal,
         })
@@ -222,10 +248,11 @@ export function createClient(options: ClientOptions) {
     /** All pages of the list. */
     each: (query: ProcessQuery = {}) => items<Process, ProcessQuery>((at) => processes.list(at), query),
     get: (pid: number, asking?: RequestOptions) => get<Process>(`/processes/${pid}`, {}, asking),
-    start: (request: StartRequest, asking?: RequestOptions) => post<Process>('/processes', request, asking),
+    start: (request: StartRequest, asking?: OnceOptions) => post<Process>('/processes', request, asOnce(asking)),
     kill: (pid: number, reason?: string) =>
       post<Process>(`/processes/${pid}/kill`, reason === undefined ? {} : { reason }),
-    fork: (pid: number, request: ForkRequest = {}) => post<Process>(`/processes/${pid}/fork`, request),
+    fork: (pid: number, request: ForkRequest = {}, asking?: OnceOptions) =>
+      post<Process>(`/processes/${pid}/fork`, request, asOnce(asking)),
     /** Goes on with a process that was stopped, and with its descendants. */
     resume: (pid: number) => post<Resumed>(`/processes/${pid}/resume`, {}),
     replay: (pid: number, asking?: RequestOptions) => post<ReplayReport>(`/processes/${pid}/replay`, {}, asking),
@@ -250,20 +277,37 @@ export function createClient(options: ClientOptions) {
     /** What its model calls were sent and answered; the last one first with `sort: '-n'`. */
     conversation: (pid: number, query: PageQuery & { readonly sort?: 'n' | '-n' } = {}, asking?: RequestOptions) =>
       get<ModelCallPage>(`/processes/${pid}/conversation`, { ...query }, asking),
+    /** The files of its tree, as it sees them, by path. */
+    files: (pid: number, query: FilesQuery = {}, asking?: RequestOptions) =>
+      get<FilePage>(`/processes/${pid}/files`, { ...query }, asking),
+    /** All pages of them. */
+    eachFile: (pid: number, query: FilesQuery = {}) =>
+      items<FileVersion, FilesQuery>((at) => processes.files(pid, at), query),
+    /** One file with its content. @default its last version */
+    file: (pid: number, path: string, version?: number, asking?: RequestOptions) =>
+      get<FileContent>(`/processes/${pid}/file`, { path, version }, asking),
+    /** Every version of a file, the newest first. */
+    fileVersions: (pid: number, path: string, query: PageQuery = {}, asking?: RequestOptions) =>
+      get<FilePage>(`/processes/${pid}/file/versions`, { path, ...query }, asking),
     /** What happens to it and its descendants, until it ends. */
     events: (pid: number, eventsOptions: EventsOptions = {}) => stream(`/processes/${pid}/events`, eventsOptions),
+  }
+
+  const notes = {
+    /** All of them, the newest first. */
+    list: (query: NotesQuery = {}, asking?: RequestOptions) => get<Notes>('/notes', { ...query }, asking),
+    each: (query: NotesQuery = {}) => items<Note, NotesQuery>((at) => notes.list(at), query),
+    /** Those that the words find, the best first. */
+    search: (query: string, more: Omit<NotesQuery, 'cursor'> = {}) => get<Notes>('/notes', { query, ...more }),
+    remember: (note: NoteRequest) => post<NoteKept>('/notes', note),
+    forget: (id: string) => ask<Done>('DELETE', `/notes/${encodeURIComponent(id)}`),
   }
 
   return {
     processes,
     /** What happens to all processes of the caller; for an admin, to all. Never ends by itself. */
     events: (eventsOptions: EventsOptions = {}) => stream('/events', eventsOptions),
-    notes: {
-      search: (query: string, more: { readonly limit?: number; readonly tag?: string } = {}) =>
-        get<Notes>('/notes', { query, ...more }),
-      remember: (note: NoteRequest) => post<NoteKept>('/notes', note),
-      forget: (id: string) => ask<Done>('DELETE', `/notes/${encodeURIComponent(id)}`),
-    },
+    notes,
     questions: {
       list: (asking?: RequestOptions) => get<Questions>('/questions', {}, asking),
       answer: (id: number, text: string, value?: Json) =>
@@ -276,7 +320,9 @@ export function createClient(options: ClientOptions) {
       test: (cases: TestRequest['cases'], law?: { [key: string]: Json }) =>
         post<TestReport>('/policy/test', law === undefined ? { cases } : { cases, law }),
     },
-    audit: (query: PageQuery = {}) => get<AuditPage>('/audit', { ...query }),
+    /** What the law decided; the newest first with `sort: '-number'`. */
+    audit: (query: PageQuery & { readonly sort?: 'number' | '-number' } = {}, asking?: RequestOptions) =>
+      get<AuditPage>('/audit', { ...query }, asking),
     tools: (asking?: RequestOptions) => get<Tools>('/tools', {}, asking),
     programs: (asking?: RequestOptions) => get<Programs>('/programs', {}, asking),
     cores: (asking?: RequestOptions) => get<Cores>('/cores', {}, asking),
@@ -297,8 +343,10 @@ const PAUSE_MS = 250
 const PAUSE_MS_MAX = 5_000
 /** A stream that brings nothing for so long is dead, ms: three heartbeats of the server. */
 const SILENCE_MS = 45_000
-/** Longest wait of one request for a result, s: as the server takes it. */
-const WAIT_S_MAX = 50
+
+function asOnce({ idempotencyKey, ...asking }: OnceOptions = {}): Asking {
+  return idempotencyKey === undefined ? asking : { ...asking, headers: { 'idempotency-key': idempotencyKey } }
+}
 
 function isPassing(status: number): boolean {
   return status === 408 || status === 429 || status >= 500

@@ -12,11 +12,17 @@ import { afterEach, describe, test } from 'node:test'
 import type { Message, Part, SendMessageRequest, StreamResponse, Task } from '@a2a-js/sdk'
 import { Role, TaskState } from '@a2a-js/sdk'
 import type { Client } from '@a2a-js/sdk/client'
-import { ClientFactory, DefaultAgentCardResolver, JsonRpcTransportFactory } from '@a2a-js/sdk/client'
+import {
+  ClientFactory,
+  DefaultAgentCardResolver,
+  JsonRpcTransportFactory,
+  RestTransportFactory,
+} from '@a2a-js/sdk/client'
 import { findAgents, remoteAgent } from '../src/drivers/a2a.ts'
 import { createConnection } from '../src/drivers/a2a/connection.ts'
 import { openSqliteStore } from '../src/drivers/store/sqlite.ts'
 import { memoryStore } from '../src/drivers/store/memory.ts'
+import { scripted } from '../src/drivers/llm/scripted.ts'
 import type { Kernel, KernelOptions } from '../src/kernel/kernel.ts'
 import { createKernel } from '../src/kernel/kernel.ts'
 import { defineProgram } from '../src/kernel/program.ts'
@@ -27,7 +33,7 @@ import { a2aDoor } from '../src/server/a2a/door.ts'
 import type { Server } from '../src/server/http.ts'
 import { startServer } from '../src/server/http.ts'
 import type { Caller, Scope } from '../src/server/caller.ts'
-import { tool, within } from './world.ts'
+import { noUsage, rawModel, tool, within } from './world.ts'
 
 // ------------------------------------------------------------------------------------------------------------- programs
 
@@ -48,7 +54,13 @@ const failing = defineProgram('failing', async (sys, input: Json) => {
 })
 const pay = tool('pay', () => 'paid')
 const payer = defineProgram('payer', async (sys) => sys.call('pay', {}), { tools: [pay] })
-const programs = [echo, greeter, sleeper, listener, failing, payer] as readonly Program[]
+const speaker = defineProgram('speaker', async (sys, input: string) => (await sys.generate(input)).text)
+const drafter = defineProgram('drafter', async (sys) => {
+  await sys.generate('a')
+  await sys.generate('b')
+  return 'seven'
+})
+const programs = [echo, greeter, sleeper, listener, failing, payer, speaker, drafter] as readonly Program[]
 
 // -------------------------------------------------------------------------------------------------------------- servers
 
@@ -67,6 +79,8 @@ const callers: { readonly [key: string]: Caller } = {
 interface Opened {
   readonly kernel: Kernel
   readonly server: Server
+  /** Served under /cards, beside those of the door. */
+  readonly cards: Map<string, Json>
   stop(): Promise<void>
 }
 
@@ -76,8 +90,21 @@ async function opened(
   port = 0,
 ): Promise<Opened> {
   const kernel = createKernel({ store: memoryStore(), programs, ...options })
+  const cards = new Map<string, Json>()
   const server = await startServer({
-    doors: [a2aDoor({ kernel, programs, ...door })],
+    doors: [
+      a2aDoor({ kernel, programs, ...door }),
+      {
+        routes: [
+          {
+            method: 'GET',
+            path: '/cards/:file',
+            scope: 'runs',
+            handle: ({ params, reply }) => reply(200, cards.get(params['file'] ?? '') ?? null),
+          },
+        ],
+      },
+    ],
     authenticate: ({ headers }) =>
       callers[headers.authorization?.slice('Bearer '.length) ?? ''] ?? { refused: 'no key' },
     port,
@@ -90,18 +117,40 @@ async function opened(
       await server.close()
     })())
   closing.push(stop)
-  return { kernel, server, stop }
+  return { kernel, server, cards, stop }
 }
 
 const as = (key: string): { readonly authorization: string } => ({ authorization: `Bearer ${key}` })
 
-async function clientOf({ url }: Server, program: string, key = 'ada'): Promise<Client> {
-  const fetchImpl: typeof fetch = (input, init) =>
-    fetch(input, { ...init, headers: { ...(init?.headers as Record<string, string>), ...as(key) } })
-  return new ClientFactory({
-    transports: [new JsonRpcTransportFactory({ fetchImpl })],
-    cardResolver: new DefaultAgentCardResolver({ fetchImpl }),
-  }).createFromUrl(`${url}/a2a/${program}/.well-known/agent-card.json`, '')
+/** How the official client reaches an agent: by a binding of version 1.0, or as a client of version 0.3. */
+const bindings = ['JSON-RPC', 'HTTP+JSON', 'JSON-RPC 0.3'] as const
+type Binding = (typeof bindings)[number]
+/** Addresses that requests went to, without the query. */
+const reached = new Set<string>()
+
+async function clientOf({ url }: Server, program: string, key = 'ada', binding: Binding = 'JSON-RPC'): Promise<Client> {
+  const fetchImpl: typeof fetch = (input, init) => {
+    reached.add(new URL(input as string).pathname)
+    return fetch(input, { ...init, headers: { ...(init?.headers as Record<string, string>), ...as(key) } })
+  }
+  const options = { fetchImpl, legacyCompat: { enabled: true } }
+  const transport =
+    binding === 'HTTP+JSON' ? new RestTransportFactory({ fetchImpl }) : new JsonRpcTransportFactory(options)
+  const factory = new ClientFactory({
+    transports: [transport],
+    cardResolver: new DefaultAgentCardResolver(options),
+  })
+  const at = `${url}/a2a/${program}/.well-known/agent-card.json`
+  return binding === 'JSON-RPC 0.3'
+    ? factory.createFromAgentCard(await oldCard(at, key))
+    : factory.createFromUrl(at, '')
+}
+
+/** What a client of version 0.3 reads of a card. */
+async function oldCard(at: string, key: string): Promise<never> {
+  const response = await fetch(at, { headers: as(key) })
+  const { supportedInterfaces: _, ...card } = (await response.json()) as { readonly supportedInterfaces: unknown }
+  return card as never
 }
 
 const text = (value: string): Part => ({
@@ -145,6 +194,26 @@ async function until<T>(look: () => T | undefined | false): Promise<T> {
     await new Promise((resolve) => void setTimeout(resolve, 10))
   }
   throw new assert.AssertionError({ message: `never came: ${look.toString()}` })
+}
+
+/** Pieces of the output as a client puts them together. */
+interface Artifacts {
+  readonly pieces: string[]
+  readonly ends: boolean[]
+}
+
+async function draftOf(stream: AsyncGenerator<StreamResponse>): Promise<Artifacts> {
+  let pieces: string[] = []
+  const ends: boolean[] = []
+  for await (const { payload } of stream) {
+    if (payload?.$case !== 'artifactUpdate') continue
+    const { artifact, append, lastChunk } = payload.value
+    assert.equal(artifact?.artifactId, 'output')
+    const said = artifact.parts.map(({ content }) => content?.value as string)
+    pieces = append ? [...pieces, ...said] : said
+    ends.push(lastChunk)
+  }
+  return { pieces, ends }
 }
 
 async function eventsOf(stream: AsyncGenerator<StreamResponse>): Promise<string[]> {
@@ -285,42 +354,197 @@ describe('a program as an agent', () => {
     assert.equal(kernel.ps().filter(({ program }) => program === 'echo').length, 2)
   })
 
-  test('nobody reaches the tasks of another, nor processes that are no tasks, nor another agent’s', async () => {
-    const { server, kernel } = await opened()
-    const [ada, bob] = [await clientOf(server, 'sleeper'), await clientOf(server, 'sleeper', 'bob')]
-    const { id } = await sent(ada, say('mine', {}, true))
-    const own = kernel.spawn(sleeper, null, { principal: 'ada' })
-    const elsewhere = await clientOf(server, 'echo')
-    for (const [client, pid] of [
-      [bob, id],
-      [bob, '999999'],
-      [ada, String(own.pid)],
-      [elsewhere, id],
-      [ada, 'x'],
-    ] as const) {
-      const errors = await Promise.all(
-        [
-          get(client, pid),
-          client.cancelTask({ id: pid, tenant: '', metadata: undefined }),
-          client.sendMessage(say('psst', { taskId: pid })),
-          eventsOf(client.resubscribeTask({ id: pid, tenant: '' })),
-        ].map((one) => one.then(() => 'reached').catch((error: Error) => error.message)),
+  for (const binding of bindings)
+    test(`${binding}: nobody reaches the tasks of another, nor processes that are no tasks, nor another agent’s`, async () => {
+      const { server, kernel } = await opened()
+      const client = (program: string, key: string): Promise<Client> => clientOf(server, program, key, binding)
+      const [ada, bob] = [await client('sleeper', 'ada'), await client('sleeper', 'bob')]
+      const { id } = await sent(ada, say('mine', {}, true))
+      const own = kernel.spawn(sleeper, null, { principal: 'ada' })
+      const elsewhere = await client('echo', 'ada')
+      for (const [who, pid] of [
+        [bob, id],
+        [bob, '999999'],
+        [ada, String(own.pid)],
+        [elsewhere, id],
+        [ada, 'x'],
+      ] as const) {
+        const errors = await Promise.all(
+          [
+            get(who, pid),
+            who.cancelTask({ id: pid, tenant: '', metadata: undefined }),
+            who.sendMessage(say('psst', { taskId: pid })),
+            eventsOf(who.resubscribeTask({ id: pid, tenant: '' })),
+          ].map((one) => one.then(() => 'reached').catch((error: Error) => error.message)),
+        )
+        assert.deepEqual(new Set(errors), new Set(['there is no such task']), pid)
+      }
+      await assert.rejects(client('echo', 'eve'), 'who has no key reads no card')
+      assert.equal(kernel.info(Number(id)).state, 'running')
+      // Version 0.3 has no list.
+      if (binding === 'JSON-RPC 0.3') return
+      const list = async (who: Client) =>
+        (
+          await who.listTasks({
+            tenant: '',
+            contextId: '',
+            status: TaskState.TASK_STATE_WORKING,
+            pageToken: '',
+            statusTimestampAfter: undefined,
+          })
+        ).tasks.map((task) => task.id)
+      assert.deepEqual(await list(ada), [id])
+      assert.deepEqual(await list(bob), [])
+    })
+
+  for (const binding of bindings)
+    test(`${binding}: the official client runs, follows, answers and cancels`, async () => {
+      const model = scripted(() => 'Words come one by one.', { deltaChars: 6 })
+      const { server, kernel } = await opened({ models: { main: model } })
+      const client = (program: string): Promise<Client> => clientOf(server, program, 'ada', binding)
+      reached.clear()
+      const echoed = await client('echo')
+      const { id, ...task } = await sent(echoed, say('hi'))
+      assert.equal(stateOf(task as Task), 'TASK_STATE_COMPLETED')
+      assert.deepEqual(outputOf(await get(echoed, id)), { echo: 'hi' })
+      assert.equal((await get(echoed, id)).history.length, 1)
+      assert.deepEqual(
+        [...reached].filter((path) => path.startsWith('/a2a/echo') && !path.endsWith('.json')),
+        binding === 'HTTP+JSON' ? ['/a2a/echo/message:send', `/a2a/echo/tasks/${id}`] : ['/a2a/echo'],
       )
-      assert.deepEqual(new Set(errors), new Set(['there is no such task']), pid)
+      assert.deepEqual(await eventsOf(echoed.sendMessageStream(say('hi'))), [
+        'task TASK_STATE_WORKING',
+        'artifact [object Object]',
+        'TASK_STATE_COMPLETED',
+      ])
+
+      const greeting = await client('greeter')
+      const asked = await sent(greeting, say('she'))
+      assert.deepEqual([stateOf(asked), saidBy(asked)], ['TASK_STATE_INPUT_REQUIRED', 'Who is she?'])
+      await assert.rejects(sent(greeting, say('Eve', { taskId: asked.id })), /takes Ada, Bob, not "Eve"/)
+      const joined = eventsOf(greeting.resubscribeTask({ id: asked.id, tenant: '' }))
+      await new Promise((resolve) => void setTimeout(resolve, 50))
+      assert.equal(outputOf(await sent(greeting, say('Ada', { taskId: asked.id }))), 'Hello, Ada')
+      assert.equal((await within(5_000, joined)).at(-1), 'TASK_STATE_COMPLETED')
+
+      const sleeping = await client('sleeper')
+      const { id: asleep } = await sent(sleeping, say('night', {}, true))
+      const canceled = await sleeping.cancelTask({ id: asleep, tenant: '', metadata: undefined })
+      assert.equal(stateOf(canceled), 'TASK_STATE_CANCELED')
+      assert.equal(kernel.info(Number(asleep)).state, 'killed')
+      await assert.rejects(sleeping.cancelTask({ id: asleep, tenant: '', metadata: undefined }), {
+        name: /TaskNotCancelable/,
+      })
+
+      const { pieces, ends } = await draftOf((await client('speaker')).sendMessageStream(say('speak')))
+      assert.equal(pieces.join(''), 'Words come one by one.')
+      assert.ok(pieces.length > 2, `it came in pieces: ${JSON.stringify(pieces)}`)
+      assert.deepEqual(ends, [...pieces.slice(1).map(() => false), true])
+    })
+
+  test('what a model says on the way is a draft, which the next one and the output replace', async () => {
+    const { server } = await opened({
+      models: { main: scripted(['one two three', 'four five six'], { deltaChars: 4 }) },
+    })
+    const told: string[] = []
+    for await (const { payload } of (await clientOf(server, 'drafter')).sendMessageStream(say('x'))) {
+      if (payload?.$case !== 'artifactUpdate') continue
+      const { artifact, append, lastChunk } = payload.value
+      told.push(`${append ? '+' : '='}${artifact?.parts[0]?.content?.value}${lastChunk ? '.' : ''}`)
     }
-    const list = async (client: Client) =>
-      (
-        await client.listTasks({
-          tenant: '',
-          contextId: '',
-          status: TaskState.TASK_STATE_WORKING,
-          pageToken: '',
-          statusTimestampAfter: undefined,
-        })
-      ).tasks.map((task) => task.id)
-    assert.deepEqual(await list(ada), [id])
-    assert.deepEqual(await list(bob), [])
-    assert.equal(kernel.info(Number(id)).state, 'running')
+    const [first, last] = [told[0], told.at(-1)]
+    assert.match(first ?? '', /^=one/)
+    assert.equal(told.filter((one) => one.startsWith('=')).length, 3)
+    assert.equal(last, '=seven.')
+  })
+
+  test('who joins in the middle of what a model says hears the output, and no half of a draft', async () => {
+    let finish = (): void => {}
+    const late = new Promise<void>((resolve) => (finish = resolve))
+    let begun = 0
+    const parts = async function* (): AsyncGenerator<unknown> {
+      yield { type: 'stream-start', warnings: [] }
+      yield { type: 'text-start', id: '1' }
+      yield { type: 'text-delta', id: '1', delta: 'not heard, ' }
+      begun++
+      await late
+      yield { type: 'text-delta', id: '1', delta: 'heard' }
+      yield { type: 'text-end', id: '1' }
+      yield { type: 'finish', finishReason: { unified: 'stop', raw: undefined }, usage: noUsage }
+    }
+    const model = rawModel(
+      () => Promise.reject(new Error('it only streams')),
+      () => Promise.resolve({ stream: ReadableStream.from(parts()) as ReadableStream<never> }),
+    )
+    const { server } = await opened({ models: { main: model } })
+    const client = await clientOf(server, 'speaker')
+    const first = draftOf(client.sendMessageStream(say('speak')))
+    await until(() => begun === 1)
+    const { tasks } = await client.listTasks({
+      tenant: '',
+      contextId: '',
+      status: 0,
+      pageToken: '',
+      statusTimestampAfter: undefined,
+    })
+    const joined = draftOf(client.resubscribeTask({ id: tasks[0]?.id as string, tenant: '' }))
+    await new Promise((resolve) => void setTimeout(resolve, 50))
+    finish()
+    assert.deepEqual(await within(5_000, joined), { pieces: ['not heard, heard'], ends: [true] })
+    assert.equal((await within(5_000, first)).pieces.join('|'), 'not heard, |heard|')
+  })
+
+  test('the card is one for clients of both versions, and names each interface', async () => {
+    const { server } = await opened()
+    const response = await fetch(`${server.url}/a2a/echo/.well-known/agent-card.json`, { headers: as('ada') })
+    const card = (await response.json()) as { [field: string]: unknown; supportedInterfaces: { url: string }[] }
+    const at = `${server.url}/a2a/echo`
+    assert.deepEqual(card.supportedInterfaces, [
+      { url: at, protocolBinding: 'JSONRPC', protocolVersion: '1.0' },
+      { url: at, protocolBinding: 'HTTP+JSON', protocolVersion: '1.0' },
+      { url: at, protocolBinding: 'JSONRPC', protocolVersion: '0.3' },
+    ])
+    assert.deepEqual([card['url'], card['preferredTransport'], card['protocolVersion']], [at, 'JSONRPC', '0.3'])
+    assert.deepEqual(card['securitySchemes'], {
+      key: {
+        type: 'http',
+        scheme: 'Bearer',
+        description: 'A key of this server, made by `polity key create`.',
+        httpAuthSecurityScheme: {
+          scheme: 'Bearer',
+          description: 'A key of this server, made by `polity key create`.',
+        },
+      },
+    })
+  })
+
+  test('REST: refuses what it does not know with the protocol’s errors and their statuses', async () => {
+    const { server } = await opened()
+    const ask = async (method: string, path: string, body?: unknown, headers: { [name: string]: string } = {}) => {
+      const response = await fetch(`${server.url}/a2a/echo/${path}`, {
+        method,
+        headers: { ...as('ada'), 'a2a-version': '1.0', 'content-type': 'application/a2a+json', ...headers },
+        ...(body === undefined ? {} : { body: typeof body === 'string' ? body : JSON.stringify(body) }),
+      })
+      const { error } = (await response.json()) as { error: { message: string; details?: { reason?: string }[] } }
+      return [response.status, error.details?.[0]?.reason ?? error.message]
+    }
+    const hi = { message: { messageId: 'm', role: 'ROLE_USER', parts: [{ text: 'hi' }] } }
+    assert.deepEqual(await ask('GET', 'tasks/1'), [404, 'TASK_NOT_FOUND'])
+    assert.deepEqual(await ask('GET', 'tasks/1', undefined, { 'a2a-version': '' }), [400, 'VERSION_NOT_SUPPORTED'])
+    assert.deepEqual(await ask('GET', 'tasks/1', undefined, { 'a2a-version': '2.0' }), [400, 'VERSION_NOT_SUPPORTED'])
+    assert.equal((await ask('GET', 'tasks?pageSize=0'))[0], 400)
+    assert.equal((await ask('GET', 'tasks?pageSize=many'))[0], 400)
+    assert.equal((await ask('GET', 'tasks/1?historyLength=-1'))[0], 400)
+    for (const body of [{}, [], 'null', { message: 5 }, { message: { ...hi.message, parts: [null] } }])
+      assert.equal((await ask('POST', 'message:send', body))[0], 400, JSON.stringify(body))
+    assert.equal((await ask('POST', 'message:send', '{'))[0], 400)
+    assert.equal((await ask('POST', 'message:send', hi, { 'content-type': 'text/plain' }))[0], 415)
+    assert.equal((await ask('POST', 'message:send', hi, { authorization: 'Bearer eve' }))[0], 401)
+    assert.deepEqual(await ask('POST', 'tasks/1/pushNotificationConfigs', {}), [400, 'PUSH_NOTIFICATION_NOT_SUPPORTED'])
+    assert.deepEqual(await ask('GET', 'extendedAgentCard'), [400, 'EXTENDED_AGENT_CARD_NOT_CONFIGURED'])
+    assert.deepEqual(await ask('GET', 'nonsense'), [400, 'UNSUPPORTED_OPERATION'])
+    assert.deepEqual(await ask('DELETE', 'tasks/1'), [400, 'UNSUPPORTED_OPERATION'])
   })
 
   test('lists its tasks page by page, the latest first', async () => {
@@ -368,7 +592,10 @@ describe('a program as an agent', () => {
       return ((await response.json()) as { error: { code: number } }).error.code
     }
     const call = { jsonrpc: '2.0', id: 1, method: 'GetTask', params: { id: '1' } }
-    assert.equal(await post(call), -32009, 'without a version it is 0.3, which is not served')
+    assert.equal(await post(call), -32009, 'without a version it is 0.3, which has no such method')
+    assert.equal(await post({ ...call, method: 'tasks/get' }), -32001)
+    assert.equal(await post({ ...call, method: 'tasks/none' }), -32601)
+    assert.equal(await post(call, { 'A2A-Version': '2.0' }), -32009)
     assert.equal(await post(call, { 'A2A-Version': '1.0' }), -32001)
     assert.equal(await post({ ...call, method: 'nonsense' }, { 'A2A-Version': '1.0' }), -32601)
     assert.equal(await post('nonsense', { 'A2A-Version': '1.0' }), -32602)
@@ -417,6 +644,26 @@ describe('a remote agent as a program', () => {
     const end = (await kernel.events(run.pid)).at(-1)
     assert.deepEqual(end?.type === 'process-end' && end.labels, ['untrusted'])
     assert.equal((await kernel.replay(run.pid)).same, true)
+  })
+
+  test('reaches agents that speak REST only, or version 0.3 only', async () => {
+    const { server, cards: served } = await opened()
+    const at = `${server.url}/a2a/greeter/.well-known/agent-card.json`
+    const card = (await (await fetch(at, { headers: as('ada') })).json()) as {
+      readonly supportedInterfaces: readonly { readonly protocolBinding: string }[]
+    }
+    const rest = card.supportedInterfaces.filter(({ protocolBinding }) => protocolBinding === 'HTTP+JSON')
+    const cards = { old: await oldCard(at, 'ada'), rest: { ...card, supportedInterfaces: rest } }
+    for (const [name, shown] of Object.entries(cards)) {
+      served.set(`${name}.json`, shown as Json)
+      const kernel = local()
+      const agent = remoteAgent({ card: `${server.url}/cards/${name}.json`, headers: as('ada'), name: 'far' })
+      const run = kernel.spawn(agent, 'he')
+      const question = await until(() => kernel.questions[0])
+      assert.deepEqual(question.choices, ['Ada', 'Bob'])
+      kernel.answer(question.id, 'Bob')
+      assert.equal(await within(5_000, run.result), 'Hello, Bob', name)
+    }
   })
 
   test('stands under the law here: what may not be sent is not sent', async () => {

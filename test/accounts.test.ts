@@ -39,6 +39,57 @@ describe('accounts', () => {
     assert.equal(await w.settled(w.kernel.spawn(asks, 1, { account: 'team' }).result), 'done', 'it was given more')
   })
 
+  test('what is written for an account is bounded by its room, which comes back within a day', async () => {
+    const DAY_MS = 86_400_000
+    const writes = defineProgram('writes', async (sys, times) => {
+      for (let i = 0; i < (times as number); i++) await sys.write(`${i}.txt`, 'x'.repeat(1_000))
+      return 'done'
+    })
+    await fc.assert(
+      fc.asyncProperty(
+        fc.array(fc.record({ times: fc.integer({ min: 0, max: 9 }), hours: fc.integer({ min: 0, max: 30 }) }), {
+          minLength: 1,
+          maxLength: 12,
+        }),
+        fc.integer({ min: 1_000, max: 20_000 }),
+        async (rounds, bytesPerDay) => {
+          const w = createWorld({ models: models(), programs: [writes] })
+          const first = w.kernel.account('team', { bytesPerDay })
+          assert.deepEqual(first.room, { bytes: 0, bytesPerDay })
+          const written: { readonly at: number; readonly bytes: number }[] = []
+          const count = w.store.batches
+          for (const { times, hours } of rounds) {
+            const from = count.length
+            const end = await w.settled(
+              endOf((async () => w.kernel.spawn(writes, times, { account: 'team' }).result)()),
+            )
+            const bytes = count
+              .slice(from)
+              .flatMap(({ events, puts }) => [
+                ...events.map((event) => JSON.stringify(event).length),
+                ...puts.map(({ value }) => value?.length ?? 0),
+              ])
+              .reduce((sum, one) => sum + one, 0)
+            written.push({ at: w.clock.now(), bytes })
+            if ('code' in end) assert.equal(end.code, 'LIMIT_EXCEEDED')
+            const { room } = w.kernel.account('team')
+            assert.ok(room !== null && room.bytes >= 0)
+            await w.settled(new Promise<void>((resolve) => void w.clock.after(hours * 3_600_000, resolve)))
+          }
+          for (const { at } of written) {
+            const day = written.filter((one) => one.at >= at && one.at < at + DAY_MS)
+            const sum = day.reduce((all, { bytes }) => all + bytes, 0)
+            // One call that was let in, the end that tells of it, and what one process begins with.
+            assert.ok(sum <= 2 * bytesPerDay + 4_000, `${sum} bytes in a day of ${bytesPerDay}`)
+          }
+          const others = await w.settled(w.kernel.spawn(writes, 1, { account: 'other' }).result)
+          assert.equal(others, 'done')
+        },
+      ),
+      { numRuns: 30 },
+    )
+  })
+
   test('what is set aside for calls under way counts: many at once never go beyond it', async () => {
     await fc.assert(
       fc.asyncProperty(

@@ -15,6 +15,7 @@ import {
   readFileSync,
   readdirSync,
   realpathSync,
+  renameSync,
   rmSync,
   symlinkSync,
   writeFileSync,
@@ -211,11 +212,13 @@ async function failure(promise: Promise<unknown>): Promise<PolityError> {
 describe('installing', { concurrency: false }, () => {
   test('shows what an agent asks for, takes no silence for a yes, and installs with one', async () => {
     const at = place()
-    const cli = (...words: string[]): Promise<Outcome> =>
-      promisify(execFile)(process.execPath, [bin, ...words], {
+    const fed = (text: string, ...words: string[]): Promise<Outcome> => {
+      const started = promisify(execFile)(process.execPath, [bin, ...words], {
         cwd: at,
         env: { ...process.env, POLITY_STORE: '' },
-      }).then(
+      })
+      started.child.stdin?.end(text)
+      return started.then(
         ({ stdout, stderr }) => ({ code: 0, out: stdout, err: stderr, json: {} }),
         (error: { code: number; stdout: string; stderr: string }) => ({
           code: error.code,
@@ -224,6 +227,8 @@ describe('installing', { concurrency: false }, () => {
           json: {},
         }),
       )
+    }
+    const cli = (...words: string[]): Promise<Outcome> => fed('', ...words)
     const refused = await cli('install', counter)
     assert.equal(refused.code, 2)
     for (const said of [
@@ -241,6 +246,7 @@ describe('installing', { concurrency: false }, () => {
     const installed = await polity(at, 'install', counter, '--yes')
     assert.match(installed.out, /^installed example\/counter 1\.0\.0 \([0-9a-f]{12}\); run it with: /)
     assert.equal((await cli('agents', 'run', 'counter', 'to be or', 'not to be')).out, '6 words in 1 line\n')
+    assert.equal((await fed('to be\nor not', 'agents', 'run', 'counter')).out, '4 words in 2 lines\n')
     const listed = await polity(at, 'agents')
     assert.match(listed.out, /^example\/counter +1\.0\.0 +whole +Counts the words/m)
     assert.match((await polity(at, 'install', counter, '--yes')).out, /is installed already/)
@@ -381,6 +387,36 @@ describe('installing', { concurrency: false }, () => {
     assert.equal(code, 0)
     assert.match(out, /^lint .*\n? *error hidden-instructions: its card: a text speaks to the model/m)
     assert.match(out, /no-timeout: agent\.js:\d+/)
+  })
+
+  test('its hash is of what it is: the same in every folder, another with another file, name of a file, or grant', async () => {
+    const tool = { name: 'pay', from: 'host', effect: 'idempotent', outbound: false, optional: true }
+    const hash = async (folder: string, ...words: string[]): Promise<unknown> =>
+      (await polity(place(), 'install', folder, '--dry-run', ...words)).json['installation']
+    const [one, same, file, name] = Array.from({ length: 4 }, () => agent({ tools: [tool] }))
+    const elsewhere = join(place(), 'of', 'somebody', 'else')
+    cpSync(one as string, elsewhere, { recursive: true })
+    writeFileSync(join(file as string, 'agent.js'), `${echo}\n`)
+    renameSync(join(name as string, 'agent.js'), join(name as string, 'clerk.js'))
+    writeFileSync(join(name as string, 'agent.js'), echo)
+    const first = await hash(one as string)
+    assert.match(String(first), /^[0-9a-f]{64}$/)
+    assert.deepEqual([await hash(same as string), await hash(elsewhere)], [first, first])
+    const others = [
+      await hash(file as string),
+      await hash(name as string),
+      await hash(one as string, '--without', 'pay'),
+      await hash(one as string, '--budget-ms', '5'),
+    ]
+    assert.equal(new Set([first, ...others]).size, 5)
+    const shown = readFileSync(resolve(import.meta.dirname, '../docs/agent-store.md'), 'utf8')
+    assert.ok(shown.includes(`installation ${String(await hash(counter)).slice(0, 12)}`), 'as the docs show it')
+    // What is the same is installed already, wherever it lies; what it came from is known still.
+    const at = place()
+    await polity(at, 'install', one as string, '--yes')
+    assert.match((await polity(at, 'install', elsewhere, '--yes')).out, /is installed already/)
+    assert.deepEqual((await polity(at, 'agents', 'show', 'clerk')).json['origin'], { kind: 'folder', of: one })
+    assert.ok(!readFileSync(join(folderOf(at, 'ann/clerk'), 'installed.json'), 'utf8').includes(one as string))
   })
 
   test('an agent of the same name from elsewhere takes no place without --replace', async () => {
@@ -826,7 +862,7 @@ export default defineProgram('kernel', async (sys, tries) => {
     assert.match(missing.message, /ann\/clerk needs search, which is not here; give it with --in/)
     mkdirSync(join(at, 'docs'))
     writeFileSync(join(at, 'docs/a.txt'), 'a\n')
-    const ran = await polity(at, 'agents', 'run', 'ann/clerk', '--in', join(at, 'docs'))
+    const ran = await polity(at, 'agents', 'run', 'ann/clerk', 'null', '--in', join(at, 'docs'))
     assert.equal(ran.out, 'ran\n', ran.err)
   })
 

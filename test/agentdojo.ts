@@ -24,6 +24,7 @@ import { defineTool } from '../src/kernel/tools.ts'
 import type { Json, Pid, Sys, Tool, ToolSchema } from '../src/kernel/types.ts'
 import type { Law } from '../src/policy/law.ts'
 import { parseLaw } from '../src/policy/law.ts'
+import { fromProgent } from '../src/policy/progent.ts'
 
 // ------------------------------------------------------------------------------------------------------------ the data
 
@@ -70,6 +71,22 @@ export function ownSuites(): { readonly [name in SuiteName]: Suite } {
 /** The law that a careful deployer would ship for a suite. */
 export function lawOf(name: SuiteName): Law {
   return parseLaw(JSON.parse(readFileSync(join(root, `examples/policies/agentdojo-${name}.json`), 'utf8')))
+}
+
+/** Progent's policies of a folder, `<suite>.json` each, through our importer. Throws an Error that names the file. */
+export function readPolicies(folder: string): { readonly [name in SuiteName]: Law } {
+  const read = (name: SuiteName): Law => {
+    const path = join(folder, `${name}.json`)
+    try {
+      return fromProgent(JSON.parse(readFileSync(path, 'utf8')))
+    } catch (error) {
+      throw new Error(
+        `${path}: expected a policy of Progent's, { tool: [[priority, effect, restrictions, fallback], …] }: ${(error as Error).message}`,
+        { cause: error },
+      )
+    }
+  }
+  return Object.fromEntries(suiteNames.map((name) => [name, read(name)])) as { [name in SuiteName]: Law }
 }
 
 // ----------------------------------------------------------------------------------------------------------- the tools

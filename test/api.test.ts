@@ -14,7 +14,7 @@ import { promisify } from 'node:util'
 import fc from 'fast-check'
 import { z } from 'zod'
 import { ApiError, createClient } from '../src/client.ts'
-import type { Client, ModelCall, Process, StartRequest, StreamedEvent } from '../src/client.ts'
+import type { Client, ModelCall, Process, ProcessTree, StartRequest, StreamedEvent } from '../src/client.ts'
 import type { ScriptedModel } from '../src/drivers/llm/scripted.ts'
 import { promptText, scripted } from '../src/drivers/llm/scripted.ts'
 import { memoryStore } from '../src/drivers/store/memory.ts'
@@ -102,6 +102,11 @@ const programs: readonly Program[] = [
     if (restored < 2) await sys.restore(id)
     return restored
   }),
+  program('diary', async (sys, count: number) => {
+    for (let i = 0; i < count; i++) await sys.write('diary.md', `secret whales, day ${i}`)
+    await sys.write('notes/\u00e4.txt', '')
+    return (await sys.receive()).body
+  }),
   program('steps', async (sys, count: number) => {
     for (let i = 0; i < count; i++) await sys.write('file', String(i))
     return count
@@ -163,7 +168,7 @@ async function within<T>(
         : openSqliteStore(join(folder, `${++stores}.db`))
   const model = scripted(({ prompt }) => ({ text: answerTo(promptText(prompt)) }), { callsKeptMax: 10_000 })
   const kernel = createKernel({ store, models: { m: model }, programs, tools: [pay], law, limits })
-  const api: ApiOptions = { kernel, programs, tools: [pay], law, audit: () => readAudit(store), ...options }
+  const api: ApiOptions = { kernel, programs, tools: [pay], law, audit: (range) => readAudit(store, range), ...options }
   const streams: ServerResponse[] = []
   const door = apiDoor(api)
   const routes = door.routes.map((route) => ({
@@ -220,6 +225,10 @@ async function collect<T>(items: AsyncIterable<T>): Promise<T[]> {
   return all
 }
 
+function pidsIn({ pid, children }: ProcessTree): number[] {
+  return [pid, ...children.flatMap(pidsIn)]
+}
+
 async function failure(promise: Promise<unknown>): Promise<ApiError> {
   try {
     await promise
@@ -254,7 +263,11 @@ const bodies: { readonly [id: string]: Json } = {
   explainPolicy: { call: { tool: 'pay', args: { to: 'friend' } } },
   testPolicy: { cases: [{ call: { tool: 'pay', args: { to: 'friend' } }, expect: 'allow' }] },
 }
-const queries: { readonly [id: string]: string } = { searchNotes: '?query=whales' }
+const queries: { readonly [id: string]: string } = {
+  listNotes: '?query=whales',
+  readFile: '?path=diary.md',
+  listFileVersions: '?path=diary.md',
+}
 
 // ------------------------------------------------------------------------------------------------------------ document
 
@@ -320,6 +333,7 @@ describe('the document', () => {
         await root.processes.start({ program: 'pays', input: 'stranger', budget: { usd: 1 } })
         await root.processes.start({ program: 'asks' })
         const { pid: idle } = await root.processes.start({ program: 'idle' })
+        await root.processes.start({ program: 'diary', input: 2 })
         const { id: note } = await root.notes.remember({ text: 'of whales', tags: ['sea'] })
         await until(() => kernel.questions.length === 2)
         const seen = new Set<string>()
@@ -341,6 +355,8 @@ describe('the document', () => {
               `/api/v1${at}${query}`,
               method === 'POST' ? (bodies[id] ?? {}) : undefined,
             )
+            // Not all have written it.
+            if (status === 404 && id === 'readFile') continue
             // A process that runs is not replayed, and some have made no call.
             if (status === 400 && (id === 'replayProcess' || id === 'getCall')) continue
             if (status === 404 && /api\//.test(JSON.stringify(json))) continue
@@ -382,7 +398,12 @@ describe('what is another’s', () => {
               const { as, ask, kernel } = world
               const ann = as('ann')
               const mine: number[] = []
-              for (const one of [...starts, { program: 'idle' }, { program: 'pays', input: 'stranger' }])
+              const always = [
+                { program: 'idle' },
+                { program: 'diary', input: 2 },
+                { program: 'pays', input: 'stranger' },
+              ]
+              for (const one of [...starts, ...always])
                 mine.push((await ann.processes.start({ ...one, budget: { steps: 100 } } as StartRequest)).pid)
               const { id: note } = await ann.notes.remember({ text: 'secret whales of ann' })
               await until(
@@ -420,7 +441,7 @@ describe('what is another’s', () => {
                     const none: string = name === 'note' ? 'n99999999' : '99999999'
                     const answers = []
                     for (const one of [none, String(id)] as readonly string[]) {
-                      const at = path.replace(`{${name}}`, one).replace('{n}', '0')
+                      const at = path.replace(`{${name}}`, one).replace('{n}', '0') + (queries[operationId] ?? '')
                       const body = requestBody === undefined ? undefined : (bodies[operationId] ?? {})
                       const { status, text } = await ask('bob', method.toUpperCase(), at, body)
                       answers.push({ status, text: text.replaceAll(one, '<id>') })
@@ -441,11 +462,14 @@ describe('what is another’s', () => {
                 const { text } = await ask('bob', 'GET', path + (queries[get.operationId] ?? ''))
                 assert.doesNotMatch(text, /"ann"|whales of ann/, path)
               }
-              for (const query of ['principal=ann', `root=${mine[0]}`, `parent=${mine[0]}`, 'program=idle'])
+              const filters = ['principal=ann', `root=${mine[0]}`, `parent=${mine[0]}`, 'program=idle']
+              for (const query of [...filters, ...filters.map((one) => `${one}&all=true`)])
                 assert.deepEqual((await ask('bob', 'GET', `/api/v1/processes?${query}`)).json, {
                   items: [],
                   next: null,
                 })
+              for (const query of ['processes?all=true', 'notes'])
+                assert.doesNotMatch((await ask('bob', 'GET', `/api/v1/${query}`)).text, /"ann"|whales of ann/, query)
               const bobs = await as('bob').processes.list()
               assert.ok(bobs.items.some(({ pid }) => pid === own))
               assert.ok(bobs.items.every(({ principal }) => principal === 'bob'))
@@ -796,6 +820,45 @@ describe('event streams', () => {
       )
     }))
 
+  test('make models stream where text is asked for, and for a minute after, and not otherwise', () =>
+    within(
+      'memory',
+      async ({ as, model }) => {
+        const ann = as('ann')
+        let streamed = 0
+        const doStream = model.doStream.bind(model)
+        model.doStream = (options) => {
+          streamed++
+          return doStream(options)
+        }
+        const greeted = async (): Promise<boolean> => {
+          const before = streamed
+          await ann.processes.result((await ann.processes.start({ program: 'greet', input: { name: 'Eve' } })).pid)
+          return streamed > before
+        }
+        const listen = async (options: Parameters<Client['events']>[0]): Promise<() => Promise<unknown>> => {
+          const stop = new AbortController()
+          const over = collect(ann.events({ ...options, signal: stop.signal }))
+          await new Promise((resolve) => setTimeout(resolve, 30))
+          return () => (stop.abort(), over)
+        }
+        assert.equal(await greeted(), false)
+        const stops = [await listen({ types: ['process-end'] }), await listen({ text: false })]
+        assert.equal(await greeted(), false)
+        const reading = [await listen({}), await listen({ types: ['process-end'], text: true })]
+        assert.equal(await greeted(), true)
+        await reading[0]?.()
+        assert.equal(await greeted(), true)
+        await reading[1]?.()
+        // Who is cut may come back.
+        assert.equal(await greeted(), true)
+        await new Promise((resolve) => setTimeout(resolve, 200))
+        assert.equal(await greeted(), false)
+        for (const stop of stops) await stop()
+      },
+      { lingerMs: 120 },
+    ))
+
   test('the client takes them up again where the line is cut, at any byte', () =>
     within('sqlite', async (world) => {
       const { pid } = await world.as('ann').processes.start({ program: 'steps', input: 30 })
@@ -912,6 +975,326 @@ describe('lists', () => {
         count++
       }
       assert.equal(count, 5_000)
+    }))
+})
+
+// ---------------------------------------------------------------------------------------------------------------- once
+
+describe('a start with an Idempotency-Key', () => {
+  const under = (idempotencyKey: string): { readonly idempotencyKey: string } => ({ idempotencyKey })
+
+  for (const kind of ['memory', 'distant', 'sqlite'] as const)
+    test(`happens once, however often and however closely it is asked for (${kind})`, () =>
+      fc.assert(
+        fc.asyncProperty(
+          fc.array(
+            fc.record({ name: fc.constantFrom('ann', 'bob'), key: fc.constantFrom('a', 'b'), input: fc.nat(1) }),
+            { minLength: 1, maxLength: 12 },
+          ),
+          fc.boolean(),
+          (tries, sideBySide) =>
+            within(kind, async ({ as, kernel }) => {
+              const first = new Map<string, { readonly input: number; readonly pid: number }>()
+              const started = async ({ name, key, input }: (typeof tries)[number]): Promise<void> => {
+                const by = `${name} ${key}`
+                const answer = await as(name)
+                  .processes.start({ program: 'echo', input, budget: { steps: 1, usd: 1 } }, under(key))
+                  .catch((error: ApiError) => error)
+                const before = first.get(by)
+                if (answer instanceof ApiError) {
+                  assert.deepEqual([answer.status, answer.code], [422, 'KEY_REUSED'])
+                  if (before !== undefined) assert.notEqual(before.input, input)
+                } else {
+                  if (before === undefined) first.set(by, { input, pid: answer.pid })
+                  else assert.deepEqual(before, { input, pid: answer.pid })
+                  assert.equal(answer.principal, name)
+                }
+              }
+              if (sideBySide) await Promise.all(tries.map(started))
+              else for (const one of tries) await started(one)
+              assert.equal(kernel.ps().length, first.size)
+              assert.equal(first.size, new Set(tries.map(({ name, key }) => `${name} ${key}`)).size)
+            }),
+        ),
+        { numRuns: runs },
+      ))
+
+  test('answers the same process after a restart, and holds as long as its journal is there', async () => {
+    const path = join(folder, `${++stores}.db`)
+    const serving = async <T>(run: (ann: Client, kernel: Kernel) => Promise<T>): Promise<T> => {
+      const kernel = createKernel({ store: openSqliteStore(path), programs })
+      const server = await startServer({
+        doors: [apiDoor({ kernel, programs })],
+        authenticate: () => callers['ann'] as Caller,
+        port: 0,
+      })
+      try {
+        return await run(createClient({ url: server.url }), kernel)
+      } finally {
+        await server.close()
+        await kernel.close()
+      }
+    }
+    const [done, idle, fork] = await serving(async (ann) => {
+      const one = await ann.processes.start({ program: 'echo', input: 1 }, under('one'))
+      await ann.processes.result(one.pid)
+      const two = await ann.processes.start({ program: 'idle' }, under('two'))
+      const forks = [0, 1].map(() => ann.processes.fork(one.pid, { at: 0 }, under('fork')))
+      const [a, b] = await Promise.all(forks)
+      assert.equal(a?.pid, b?.pid)
+      return [one.pid, two.pid, a?.pid as number]
+    })
+    await serving(async (ann, kernel) => {
+      const again = await ann.processes.start({ input: 1, program: 'echo' }, under('one'))
+      assert.deepEqual([again.pid, again.state], [done, 'done'])
+      assert.deepEqual(await ann.processes.result(again.pid), { pid: done, state: 'done', value: 1 })
+      assert.equal((await ann.processes.start({ program: 'idle' }, under('two'))).pid, idle)
+      assert.equal((await ann.processes.fork(done as number, { at: 0 }, under('fork'))).pid, fork)
+      const other = await failure(ann.processes.fork(done as number, {}, under('fork')))
+      assert.equal(other.code, 'KEY_REUSED')
+      assert.match(other.message, new RegExp(`started process ${fork} by another request`))
+      // What a fork came from stays while that has a journal.
+      assert.ok(kernel.collect(0) >= 2)
+      await until(async () => (await kernel.events(done as number)).length === 0)
+      const anew = await ann.processes.start({ program: 'echo', input: 2 }, under('one'))
+      assert.notEqual(anew.pid, done)
+      assert.equal((await ann.processes.start({ program: 'echo', input: 2 }, under('one'))).pid, anew.pid)
+    })
+  })
+
+  test('is refused where it would promise too much', () =>
+    within('memory', async ({ as, server }) => {
+      const { pid } = await as('ann').processes.start({ program: 'idle' })
+      for (const [path, key, message] of [
+        [`/processes/${pid}/send`, 'k', /not taken here/],
+        ['/processes', 'y'.repeat(201), /1 to 200 printable/],
+        ['/processes', 'ä', /1 to 200 printable/],
+      ] as const) {
+        const response = await fetch(`${server.url}/api/v1${path}`, {
+          method: 'POST',
+          headers: { authorization: 'Bearer ann', 'content-type': 'application/json', 'idempotency-key': `x${key}` },
+          body: JSON.stringify(path === '/processes' ? { program: 'echo' } : { body: 1 }),
+        })
+        assert.equal(response.status, 400)
+        assert.match(await response.text(), message)
+      }
+    }))
+})
+
+// ------------------------------------------------------------------------------------------------ what outlives its run
+
+describe('what outlives its run', () => {
+  test('after a restart all=true lists every process that has a journal, page by page, to whom it belongs', () =>
+    fc.assert(
+      fc.asyncProperty(
+        fc.array(fc.constantFrom('ann', 'bob'), { minLength: 1, maxLength: 12 }),
+        fc.integer({ min: 1, max: 5 }),
+        fc.constantFrom('pid', '-pid' as const),
+        async (owners, limit, sort) => {
+          const path = join(folder, `${++stores}.db`)
+          const limits = { processesEndedMax: 1 }
+          const first = createKernel({ store: openSqliteStore(path), programs, limits })
+          const started = owners.map((principal, i) =>
+            first.spawn('tree', i % 3, { principal, name: `of ${principal}` }),
+          )
+          first.spawn('idle', null, { principal: 'ann' })
+          await Promise.all(started.map(({ result }) => result))
+          const mine: number[] = []
+          for await (const { pid, principal } of first.history()) if (principal === 'ann') mine.push(pid)
+          const roots = started.filter((_, i) => owners[i] === 'ann')
+          await first.close()
+
+          const kernel = createKernel({ store: openSqliteStore(path), programs, limits })
+          const server = await startServer({
+            doors: [apiDoor({ kernel, programs })],
+            authenticate: () => callers['ann'] as Caller,
+            port: 0,
+          })
+          try {
+            const ann = createClient({ url: server.url })
+            assert.deepEqual(
+              (await ann.processes.list()).items.map(({ program: name, state }) => [name, state]),
+              [['idle', 'stopped']],
+            )
+            const late = await ann.processes.start({ program: 'echo' })
+            const all = await collect(ann.processes.each({ all: true, sort, limit }))
+            const expected = [...mine, late.pid]
+            assert.deepEqual(
+              all.map(({ pid }) => pid),
+              sort === 'pid' ? expected : expected.toReversed(),
+            )
+            for (const one of all)
+              assert.deepEqual(one, { ...(await ann.processes.get(one.pid)), state: one.state, endedAt: one.endedAt })
+            for (const { pid } of roots) {
+              const tree = all.filter(({ root }) => root === pid).map((one) => one.pid)
+              const found = await collect(ann.processes.each({ all: true, sort, limit, root: pid }))
+              assert.deepEqual(
+                found.map((one) => one.pid),
+                tree,
+              )
+              const nested = await ann.processes.tree(pid)
+              assert.deepEqual(
+                pidsIn(nested).toSorted((a, b) => a - b),
+                tree.toSorted((a, b) => a - b),
+              )
+            }
+            const named = await collect(ann.processes.each({ all: true, name: 'of ann', state: 'done' }))
+            assert.equal(named.length, roots.length)
+          } finally {
+            await server.close()
+            await kernel.close()
+          }
+        },
+      ),
+      { numRuns: runs },
+    ))
+
+  test(
+    'a page of a hundred thousand that have a journal is quick, and holds nobody up',
+    { skip: process.env['POLITY_LONG'] !== '1' },
+    () =>
+      within(
+        'sqlite',
+        async ({ as, kernel }) => {
+          const echo = programs.find(({ name }) => name === 'echo') as Program
+          for (let i = 0; i < 100_000; i++) {
+            const { result } = kernel.spawn(echo, null, { principal: i % 10_000 === 0 ? 'ann' : 'bob' })
+            if (i % 500 === 0) await result
+          }
+          const timed = async (query: Parameters<Client['processes']['list']>[0], name: string): Promise<number> => {
+            const started = performance.now()
+            await as(name).processes.list(query)
+            return performance.now() - started
+          }
+          await timed({ all: true }, 'bob')
+          let latest = performance.now()
+          let longest = 0
+          const pulse = setInterval(() => {
+            longest = Math.max(longest, performance.now() - latest)
+            latest = performance.now()
+          }, 1)
+          const page = Math.min(await timed({ all: true }, 'bob'), await timed({ all: true }, 'bob'))
+          // All of the journal is gone through for ten of them.
+          const rare = await timed({ all: true }, 'ann')
+          clearInterval(pulse)
+          console.log(
+            `  100,000 journals: a page ${page.toFixed(0)} ms, ten of others' ${rare.toFixed(0)} ms, held up ${longest.toFixed(0)} ms`,
+          )
+          assert.ok(page < 100 && rare < 15_000 && longest < 500)
+        },
+        { limits: { processesEndedMax: 10 } },
+      ),
+  )
+
+  test('files are listed, read and looked back on, also those of a fork and of a run that ended long ago', () =>
+    within(
+      'sqlite',
+      async ({ as, kernel }) => {
+        const [ann, bob] = [as('ann'), as('bob')]
+        const { pid } = await ann.processes.start({ program: 'diary', input: 5 })
+        await until(() => kernel.info(pid).waiting === 'receive')
+        const { pid: fork } = await ann.processes.fork(pid, { at: 2 })
+        await until(() => kernel.info(fork).waiting === 'receive')
+        for (const one of [pid, fork]) await ann.processes.send(one, 'end')
+        await ann.processes.result(pid)
+        await ann.processes.result(fork)
+        for (let i = 0; i < 80; i++) await ann.processes.result((await ann.processes.start({ program: 'echo' })).pid)
+        assert.ok(!kernel.ps().some((one) => one.pid === pid), 'it is still in RAM')
+
+        const { items } = await ann.processes.files(pid)
+        assert.deepEqual(
+          items.map(({ path, bytes, pid: writer, removed }) => [path, bytes, writer, removed]),
+          [
+            ['diary.md', 20, pid, false],
+            ['notes/\u00e4.txt', 0, pid, false],
+          ],
+        )
+        assert.deepEqual(await collect(ann.processes.eachFile(pid, { limit: 1 })), items)
+        assert.deepEqual((await ann.processes.files(pid, { prefix: 'notes/' })).items, items.slice(1))
+        assert.equal((await ann.processes.file(pid, 'diary.md')).content, 'secret whales, day 4')
+
+        const versions = []
+        for (let cursor: string | undefined; ;) {
+          const page = await ann.processes.fileVersions(pid, 'diary.md', { limit: 2, cursor })
+          versions.push(...page.items)
+          if (page.next === null) break
+          cursor = page.next
+        }
+        assert.equal(versions.length, 5)
+        for (const [i, { version }] of versions.entries())
+          assert.equal((await ann.processes.file(pid, 'diary.md', version)).content, `secret whales, day ${4 - i}`)
+        const forks = (await ann.processes.fileVersions(fork, 'diary.md')).items
+        // Two of its origin, three of its own.
+        assert.deepEqual(
+          forks.map((one) => one.pid),
+          [fork, fork, fork, pid, pid],
+        )
+        assert.deepEqual(forks.slice(3), versions.slice(3))
+        const never = await failure(ann.processes.file(pid, 'diary.md', forks[0]?.version as number))
+        assert.match(never.message, /has no version/)
+        for (const refused of [bob.processes.files(pid), bob.processes.file(pid, 'diary.md')])
+          assert.equal((await failure(refused)).code, 'NO_SUCH_PROCESS')
+        assert.equal((await failure(as('looker').processes.files(pid))).status, 403)
+        // Looking leaves nothing behind.
+        assert.equal((await kernel.events(pid)).at(-1)?.type, 'process-end')
+      },
+      { limits: { processesEndedMax: 1 } },
+    ))
+
+  test('notes are listed without a query, the newest first, whatever is written and forgotten meanwhile', () =>
+    within('sqlite', async ({ as, server }) => {
+      const ann = as('ann')
+      await as('bob').notes.remember({ text: 'bobs' })
+      const ids: string[] = []
+      for (let i = 0; i < 12; i++)
+        ids.unshift((await ann.notes.remember({ text: `note ${i}`, tags: i % 2 === 0 ? ['even'] : [] })).id)
+      await ann.notes.forget(ids[3] as string)
+      const expected = ids.filter((_, i) => i !== 3)
+      const first = await ann.notes.list({ limit: 4 })
+      assert.deepEqual(
+        first.items.map(({ id, score }) => [id, score]),
+        expected.slice(0, 4).map((id) => [id, null]),
+      )
+      await ann.notes.remember({ text: 'later' })
+      await ann.notes.forget(expected[6] as string)
+      const rest = await collect(ann.notes.each({ limit: 3, cursor: first.next as string }))
+      assert.deepEqual(
+        rest.map(({ id }) => id),
+        expected.slice(4).filter((id) => id !== expected[6]),
+      )
+      const even = await collect(ann.notes.each({ limit: 2, tag: 'even' }))
+      assert.ok(even.length > 3 && even.every(({ tags }) => tags[0] === 'even'))
+      // The last page is said to be the last.
+      assert.equal((await ann.notes.list({ limit: 100 })).next, null)
+      assert.deepEqual(await as('root').notes.list(), { items: [], next: null })
+      // Long ones are several pages, however many were asked for.
+      for (let i = 0; i < 12; i++) await ann.notes.remember({ text: `${i} ${'x'.repeat(60_000)}`, tags: ['long'] })
+      const long = await ann.notes.list({ limit: 100, tag: 'long' })
+      assert.ok(long.items.length < 12 && long.next !== null)
+      assert.equal((await collect(ann.notes.each({ limit: 100, tag: 'long' }))).length, 12)
+      callersOnce('mute')
+      const refused = await failure(createClient({ url: server.url, key: 'mute' }).notes.list())
+      assert.deepEqual([refused.status, refused.detail], [403, { rule: 'no-recall' }])
+    }))
+
+  test('decisions come from either end, and their pages fit together', () =>
+    within('sqlite', async ({ as }) => {
+      const root = as('root')
+      for (const to of ['friend', 'foe', 'friend', 'foe', 'friend']) {
+        const { pid } = await root.processes.start({ program: 'pays', input: to })
+        await root.processes.result(pid)
+      }
+      const numbers = async (sort: 'number' | '-number'): Promise<number[]> => {
+        const found: number[] = []
+        for (let cursor: string | undefined; ;) {
+          const { items, next } = await root.audit({ sort, limit: 2, cursor })
+          found.push(...items.map(({ number }) => number))
+          if (next === null) return found
+          cursor = next
+        }
+      }
+      assert.deepEqual(await numbers('number'), [1, 2, 3, 4, 5])
+      assert.deepEqual(await numbers('-number'), [5, 4, 3, 2, 1])
     }))
 })
 
@@ -1193,7 +1576,21 @@ test('every error says what was wrong, what was expected, and where', () =>
         ['GET', `/processes/${pid}/result?wait=51`, undefined, 400, /wait: .*<=50/],
         ['GET', `/processes/${pid}/events?types=all`, undefined, 400, /types: takes process-start/],
         ['GET', '/events?after=-1', undefined, 400, /after: .*>=0/],
-        ['GET', '/notes', undefined, 400, /query: query: /],
+        ['GET', '/notes?query=x&cursor=WyJuMSJd', undefined, 400, /cursor is for the list without a query/],
+        ['GET', '/notes?cursor=WzFd', undefined, 400, /takes the id of a note, such as "n17", not 1/],
+        ['GET', '/processes?all=yes', undefined, 400, /all: .*"true"/],
+        [
+          'GET',
+          '/processes?all=true&sort=program',
+          undefined,
+          400,
+          /all=true is sorted by pid or -pid, not by program/,
+        ],
+        ['GET', '/processes?all=true&cursor=WyJhIl0', undefined, 400, /cursor is of a list in another order/],
+        ['GET', `/processes/${pid}/file`, undefined, 400, /query: path: /],
+        ['GET', `/processes/${pid}/file?path=/etc/passwd`, undefined, 400, /"\/etc\/passwd" is absolute/],
+        ['GET', `/processes/${pid}/file/versions?path=a/../b`, undefined, 400, /has the part "\.\."/],
+        ['GET', `/processes/${pid}/file?path=none.md`, undefined, 404, /there is no file "none.md"/],
         ['DELETE', '/notes/n7777', undefined, 404, /no note "n7777"/],
         ['POST', '/questions/5/answer', { text: 'yes' }, 400, /no question 5 waits; waiting: none/],
         ['POST', '/policy/explain', { call: {} }, 400, /call\.tool must be the name of a tool/],

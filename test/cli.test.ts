@@ -34,6 +34,7 @@ import { PolityError } from '../src/kernel/errors.ts'
 import { createKernel } from '../src/kernel/kernel.ts'
 
 const bin = resolve(import.meta.dirname, '../bin/polity.js')
+const LONG = process.env['POLITY_LONG'] === '1'
 const ESCAPE = '\u001b'
 const front = resolve(import.meta.dirname, '../src/index.ts')
 
@@ -622,6 +623,79 @@ test('while a kernel has the store: runs are refused, and ps, top, trace, doctor
   assert.match((await follow.done).out, /killed KILLED: /)
   assert.match((await polity('kill', pid, ...store)).err, /has ended already \(killed\)/)
 })
+
+// The same in one process, and so in every `npm test`: elsewhere.test.ts.
+test(
+  'while a server has the store, resume, fork and gc go through it, with the same output and exit codes',
+  { skip: !LONG },
+  async () => {
+    const store = ['--store', 'served.db']
+    writeFileSync(join(folder, 'early.law'), '{"rules":[{"id":"all","effect":"allow"}]}')
+    const begun: string[] = []
+    const options = [[], [], ['--law', 'early.law']]
+    for (const [at, more] of options.entries()) {
+      const run = start(['run', at === 1 ? 'half.ts' : 'slow.ts', '300', ...more, ...store])
+      await until(() => (waiting('served.db').length > at ? true : undefined))
+      run.kill('SIGKILL')
+      await run.done
+      begun.push(String(waiting('served.db').toSorted((a, b) => a - b)[at]))
+    }
+    const [slow = '', half = '', lawful = ''] = begun
+    const server = start(['serve', 'slow.ts', 'half.ts', '--port', '0', ...store])
+    await until(() => (/OPENAI_BASE_URL/.test(server.out()) ? true : undefined))
+    try {
+      const [resumed, failed, other, over, none, locked] = await Promise.all([
+        polity('resume', slow, ...store),
+        polity('resume', half, '--json', ...store),
+        polity('resume', lawful, ...store),
+        polity('resume', slow, '--model', 'offline/reader', ...store),
+        polity('fork', '99999', ...store),
+        polity('run', 'echo.ts', ...store),
+      ])
+      assert.equal(resumed.code, 0, resumed.err)
+      assert.match(resumed.err, /process \d+ goes on in the server \(process \d+\)\n.*process \d+ is done: /)
+      assert.match(resumed.out, /^\{"text":".*","drawn":0\.\d+\}\n$/)
+      assert.deepEqual([failed.code, (JSON.parse(failed.out) as { state: string }).state], [1, 'failed'], failed.err)
+      assert.match(failed.err, /failed: .*half way/)
+      assert.equal(other.code, 3)
+      assert.match(
+        other.err,
+        /was begun with another law than the server in process \d+ has, and that has the store open/,
+      )
+      assert.equal(over.code, 3)
+      assert.match(
+        over.err,
+        /goes on with its own program, model and price; leave out --model, or end that server first/,
+      )
+      assert.deepEqual([none.code, locked.code], [2, 3])
+      assert.match(none.err, /there is no process 99999/)
+
+      const [fork, badFork, again] = await Promise.all([
+        polity('fork', slow, '--at', '1', ...store),
+        polity('fork', slow, '--at', '99', ...store),
+        polity('resume', slow, ...store),
+      ])
+      assert.equal(fork.code, 0, fork.err)
+      assert.match(fork.err, new RegExp(`process \\d+ is a fork of ${slow} at call #1`))
+      assert.equal((JSON.parse(fork.out) as { text: string }).text, (JSON.parse(resumed.out) as { text: string }).text)
+      assert.match(badFork.err, /takes a call from 0 to 2, not 99/)
+      assert.match(again.err, /has ended; fork it/)
+      assert.deepEqual([badFork.code, again.code], [2, 2])
+      const all = await polity('resume', ...store)
+      assert.equal(all.code, 3, all.err)
+      assert.match(all.err, new RegExp(`process ${lawful} is not resumed: .*another law`))
+
+      const gc = await polity('gc', '--keep', '0', '--json', ...store)
+      assert.deepEqual([gc.code, JSON.parse(gc.out)], [0, { removed: 3, left: 1 }], gc.err)
+      assert.equal((await polity('trace', slow, ...store)).code, 2)
+    } finally {
+      server.kill('SIGINT')
+      await server.done
+    }
+    // The law's own run goes on where nobody has the store open, under its law.
+    assert.equal((await polity('resume', lawful, ...store)).code, 0)
+  },
+)
 
 test('questions wait in the inbox, take what they may, and are asked again after an interruption', async () => {
   const store = ['--store', 'o.db']

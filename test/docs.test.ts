@@ -12,7 +12,7 @@ import { tmpdir } from 'node:os'
 import { dirname, join, relative, resolve } from 'node:path'
 import { after, describe, test } from 'node:test'
 import { pathToFileURL } from 'node:url'
-import { errorTable } from '../src/kernel/errors.ts'
+import { clientAdvice, errorTable } from '../src/kernel/errors.ts'
 import { defaultLimits } from '../src/kernel/limits.ts'
 
 const root = join(import.meta.dirname, '..')
@@ -93,7 +93,8 @@ function rowsOf(markdown: string): string[][] {
 }
 
 test('docs/errors.md is the table of errors, word for word and in its order', () => {
-  const rows = rowsOf(textOf(join(root, 'docs', 'errors.md')))
+  const [text = '', afar = ''] = textOf(join(root, 'docs', 'errors.md')).split('## From a server')
+  const rows = rowsOf(text)
   const expected = Object.entries(errorTable).map(([code, { means, todo, retry }]) => [
     `\`${code}\``,
     means,
@@ -101,6 +102,10 @@ test('docs/errors.md is the table of errors, word for word and in its order', ()
     retry ? 'yes' : 'no',
   ])
   assert.deepEqual(rows, expected)
+  const advice = (Object.keys(errorTable) as (keyof typeof errorTable)[])
+    .filter((code) => 'client' in errorTable[code])
+    .map((code) => [`\`${code}\``, clientAdvice(code)])
+  assert.deepEqual(rowsOf(afar), advice)
 })
 
 test('docs/kernel/limits.md has every limit with its default', () => {

@@ -240,6 +240,7 @@ describe('sources', () => {
       'src/kernel/clock.ts',
       'src/drivers/store/approval-key.ts',
       'src/server/keys.ts',
+      'src/server/mcp/request-state.ts',
       'src/server/mcp/sessions.ts',
     ]
     const faults = sources.filter((path) => !own.includes(path)).flatMap((path) => linesWith(path, pattern))

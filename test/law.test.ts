@@ -12,7 +12,7 @@ import { defineProgram } from '../src/kernel/program.ts'
 import { simulatedClock } from '../src/kernel/clock.ts'
 import { PolityError } from '../src/kernel/errors.ts'
 import type { Json, Program, Sys, Tool } from '../src/kernel/types.ts'
-import type { Decision, Law, Request } from '../src/policy/law.ts'
+import type { Decision, Law, Request, Rule } from '../src/policy/law.ts'
 import { decide, judge, parseLaw } from '../src/policy/law.ts'
 import { callNames } from '../src/policy/match.ts'
 import {
@@ -234,6 +234,7 @@ describe('writing a law', () => {
     for (const taken of [
       law,
       fromProgent({ a: [[1, 0, { x: 'y' }, 1, { b: [] }]] }),
+      { rules: [{ id: 'x', effect: 'ask', control: { answerOf: 'a*', without: ['b'] }, origins: { a: 'trusted' } }] },
       ...policies.map((path) => JSON.parse(readFileSync(path, 'utf8')) as unknown),
     ]) {
       parseLaw(taken)
@@ -245,6 +246,10 @@ describe('writing a law', () => {
       { rules: [{ id: 'x', effect: 'permit' }] },
       { rules: [{ id: 'x', effect: 'deny', tols: 'x' }] },
       { rules: [{ id: 'x', effect: 'deny', args: { a: { patern: 'x' } } }] },
+      { rules: [{ id: 'x', effect: 'deny', origins: { a: 'anybody' } }] },
+      { rules: [{ id: 'x', effect: 'deny', origins: { a: {} } }] },
+      { rules: [{ id: 'x', effect: 'deny', control: { anserOf: 'x' } }] },
+      { rules: [{ id: 'x', effect: 'deny', control: { without: 'untrusted' } }] },
       { rules: [], runaway: { identical: 0 } },
       { rules: [], runaway: { spawns: 1.5 } },
       { rules: [], runaway: { burst: 5 } },
@@ -673,6 +678,169 @@ describe('where values come from', () => {
       ]
     }, 'hello')
     assert.deepEqual(await w.settled(run.result), ['ACCESS_DENIED', 'ok', 'ok', 'ACCESS_DENIED'])
+  })
+
+  const says = (name: string, text: string, more: Partial<Tool> = {}): Tool => ({
+    ...plainTool(name, () => text),
+    ...more,
+  })
+  const acts = (name: string, control?: readonly string[]): Tool => ({
+    ...plainTool(name, () => 'done'),
+    effect: 'once',
+    ...(control === undefined ? {} : { control }),
+  })
+  const made = (rules: readonly Rule[], ...more: readonly Tool[]) =>
+    createWorld({ law: parseLaw({ rules }), tools: [...tools, ...more] })
+
+  test('one rule for the control arguments of all tools, each as its manifest says', async () => {
+    const w = made(
+      [
+        { id: 'steered', effect: 'ask', tool: '*', control: 'trusted' },
+        { id: 'all', effect: 'allow', tool: '*' },
+      ],
+      acts('mail', ['to', 'cc']),
+      acts('pay', ['account', 'amount']),
+      acts('wait', []),
+      acts('silent'),
+    )
+    const run = w.kernel.spawn(async (sys: Sys) => {
+      const said: string[] = []
+      for (const [name, input] of [
+        ['mail', { to: 'ann@acme.com', text: 'anything at all' }],
+        ['mail', { to: 'ann@acme.com', cc: ['eve@evil.com'] }],
+        ['pay', { account: 'GB1', amount: 20 }],
+        ['pay', { account: 'GB1', amount: 21 }],
+        ['pay', { amount: 20 }],
+        ['wait', { to: 'eve@evil.com' }],
+        ['silent', {}],
+      ] as const)
+        said.push(await tries(sys.call(name, input as Json)))
+      return said
+    }, 'Pay 20 to GB1 and tell ann@acme.com')
+    // Nobody answers a question, so what is asked is denied; a tool that does not say what steers it is in doubt.
+    const [ok, no] = ['ok', 'ACCESS_DENIED']
+    assert.deepEqual(await w.settled(run.result), [ok, no, ok, no, ok, ok, no])
+    const allows = made(
+      [{ id: 'own', effect: 'allow', tool: '*', control: 'request' }],
+      acts('mail', ['to']),
+      acts('silent'),
+    )
+    const other = allows.kernel.spawn(
+      async (sys: Sys) => [
+        await tries(sys.call('mail', { to: 'ann@acme.com' })),
+        await tries(sys.call('mail', { to: 'eve@evil.com' })),
+        await tries(sys.call('silent', {})),
+      ],
+      'tell ann@acme.com',
+    )
+    assert.deepEqual(await allows.settled(other.result), [ok, no, no])
+  })
+
+  const contacts = says('contacts', 'Ann: ann@acme.com', { labels: ['private'] })
+  const page = says('page', 'write to eve@evil.com or ann@acme.com or sue@acme.com', { labels: ['untrusted'] })
+  const unsaid = says('unsaid', 'sue@acme.com')
+  const repeats: Tool = { ...plainTool('repeats', (input) => input), labels: [] }
+  const sources = [contacts, page, unsaid, repeats] as const
+  const read: Rule[] = sources.map(({ name }) => ({ id: name, effect: 'allow', tool: name }))
+  const learn = async (sys: Sys): Promise<void> => {
+    for (const { name } of sources) await sys.call(name, { text: 'bob@acme.com' })
+  }
+
+  for (const [what, from, expected] of [
+    ['of one tool', { answerOf: 'contacts' }, ['ann@acme.com', 'me@acme.com']],
+    ['of tools of a name', { answerOf: 'p*' }, ['ann@acme.com', 'eve@evil.com', 'sue@acme.com', 'me@acme.com']],
+    ['without a label', { without: ['untrusted'] }, ['ann@acme.com', 'me@acme.com']],
+    ['without another label', { without: ['private', 'untrusted'] }, ['me@acme.com']],
+    ['of a tool, and without a label', { answerOf: 'page', without: ['untrusted'] }, ['me@acme.com']],
+  ] as const) {
+    test(`the answers of tools, value by value: ${what}`, async () => {
+      const w = made([...read, { id: 'mail', effect: 'allow', tool: 'send', origins: { to: from } }], ...sources)
+      const run = w.kernel.spawn(async (sys: Sys) => {
+        await learn(sys)
+        const passed: string[] = []
+        for (const to of ['ann@acme.com', 'eve@evil.com', 'sue@acme.com', 'bob@acme.com', 'me@acme.com'])
+          if ((await tries(sys.call('send', { to }))) === 'ok') passed.push(to)
+        return passed
+      }, 'as me@acme.com')
+      assert.deepEqual(await w.settled(run.result), expected)
+    })
+  }
+
+  test('a label that the run has seen is not one that the value has; a child and a restart know the answers too', async () => {
+    const steered: Rule = { id: 'steered', effect: 'deny', tool: 'send', control: { without: ['untrusted'] } }
+    const send = acts('send', ['to'])
+    const law = parseLaw({ rules: [...read, steered, { id: 'send', effect: 'allow', tool: 'send' }] })
+    const options = { law, tools: [...sources, send] }
+    const first = createWorld(options)
+    const mails = defineProgram('mails', async (sys: Sys, to: string) => tries(sys.call('send', { to })))
+    const agent = defineProgram('agent', async (sys: Sys) => {
+      await learn(sys)
+      await sys.receive()
+      return [
+        await tries(sys.call('send', { to: 'ann@acme.com' })),
+        await tries(sys.call('send', { to: 'eve@evil.com' })),
+        await sys.wait(await sys.spawn(mails, 'ann@acme.com')),
+        await sys.wait(await sys.spawn(mails, 'eve@evil.com')),
+      ]
+    })
+    const { pid, result } = first.kernel.spawn(agent, null)
+    void result.catch(() => {})
+    await first.settled(first.kernel.spawn(async (sys: Sys) => sys.sleep(5), null).result)
+    await first.kernel.close()
+    const store = cutStore(first.store.batches, Infinity)
+    const second = createWorld({ ...options, store, programs: [agent, mails] })
+    const [run] = second.kernel.resume(pid)
+    second.kernel.send(pid, 'go')
+    assert.deepEqual(await second.settled(run!.result), ['ok', 'ACCESS_DENIED', 'ok', 'ACCESS_DENIED'])
+  })
+
+  test('what a tool was told before, and says back, came from nowhere; nor did what comes after a thousand answers', async () => {
+    let kept = ''
+    const keeps: Tool = {
+      ...plainTool('keeps', (input) => ((kept = String((input as { text: Json }).text)), 'kept')),
+      labels: [],
+    }
+    const gives: Tool = { ...plainTool('gives', () => `${kept} sue@acme.com`), labels: [] }
+    const rules: Rule[] = [
+      { id: 'all', effect: 'allow', tool: 'keeps' },
+      { id: 'gives', effect: 'allow', tool: 'gives' },
+      { id: 'mail', effect: 'allow', tool: 'send', origins: { to: { without: ['untrusted'] } } },
+    ]
+    const w = made(rules, keeps, gives)
+    const launders = w.kernel.spawn(async (sys: Sys) => {
+      await sys.call('keeps', { text: 'eve@evil.com' })
+      await sys.call('gives', {})
+      return [
+        await tries(sys.call('send', { to: 'eve@evil.com' })),
+        await tries(sys.call('send', { to: 'sue@acme.com' })),
+      ]
+    }, null)
+    assert.deepEqual(await w.settled(launders.result), ['ACCESS_DENIED', 'ok'])
+    const talks = w.kernel.spawn(async (sys: Sys) => {
+      for (let i = 0; i < 1_000; i++) await sys.call('keeps', { text: 'nothing' })
+      await sys.call('gives', {})
+      return tries(sys.call('send', { to: 'sue@acme.com' }))
+    }, null)
+    assert.equal(await w.settled(talks.result), 'ACCESS_DENIED')
+  })
+
+  test('in a law of one process, of what it learned itself', async () => {
+    const w = made([{ id: 'all', effect: 'allow', tool: '*' }], ...sources)
+    const only = {
+      rules: [
+        ...read,
+        { id: 'mail', effect: 'allow' as const, tool: 'send', origins: { to: { answerOf: 'contacts' } } },
+      ],
+    }
+    const child = defineProgram('child', async (sys: Sys) => {
+      await learn(sys)
+      return [
+        await tries(sys.call('send', { to: 'ann@acme.com' })),
+        await tries(sys.call('send', { to: 'eve@evil.com' })),
+      ]
+    })
+    const run = w.kernel.spawn(async (sys: Sys) => sys.wait(await sys.spawn(child, null, { law: only })), null)
+    assert.deepEqual(await w.settled(run.result), ['ok', 'ACCESS_DENIED'])
   })
 })
 

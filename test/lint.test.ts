@@ -44,12 +44,14 @@ describe('seeded defects', () => {
     for (const type of Object.keys(mutators)) assert.ok(mutantsOf(type).length >= 20, type)
   })
 
-  test('at least 91 % are found, and at least 89 % of what is said is right', () => {
+  test('of each type at least 91 % are found, and at least 89 % of what is said is right', () => {
     assert.ok(measured.recall >= 0.91, tableOf(measured))
     assert.ok(measured.precision >= 0.89, tableOf(measured))
-    assert.ok(measured.heldOutRecall >= 0.85, tableOf(measured))
-    for (const { type, found, mutants } of measured.rows)
-      assert.ok(found / mutants >= 0.75, `${type}\n${tableOf(measured)}`)
+    assert.ok(measured.heldOutRecall >= 0.91, tableOf(measured))
+    for (const { type, found, mutants, wrong } of measured.rows) {
+      assert.ok(found / mutants >= 0.91, `${type}\n${tableOf(measured)}`)
+      assert.ok(found / (found + wrong) >= 0.89, `${type}\n${tableOf(measured)}`)
+    }
   })
 
   test('nothing is said of good definitions, and next to nothing of harmless changes to them', () => {
@@ -91,6 +93,7 @@ describe('our own house', () => {
       }))
       const law: unknown = JSON.parse(read(`examples/policies/agentdojo-${name}.json`))
       assert.deepEqual(gravest({ tools: readManifest(tools, name), law }), [], name)
+      assert.ok(!idsOf(lint({ law })).includes('rule-once'), name)
     }
   })
 })

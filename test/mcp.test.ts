@@ -704,6 +704,9 @@ describe('the kernel as an MCP server', () => {
     return answer.text()
   }
 
+  /** What the server left with its client. */
+  const stateIn = (answer: string): string => /"requestState":"([^"]+)"/.exec(answer)?.[1] ?? ''
+
   test('a session is its caller’s alone, and ends when it is deleted', async () => {
     const { server } = await serve()
     const begun = await post(server, initialize)
@@ -733,11 +736,17 @@ describe('the kernel as an MCP server', () => {
     const asked = await send('act', {})
     assert.match(asked, /input_required/)
     const [question] = kernel.questions
-    const requestState = String(question?.pid)
-    assert.match(asked, new RegExp(`"requestState":"${requestState}"`))
+    const requestState = stateIn(asked)
     const inputResponses = { [`question-${question?.id}`]: { action: 'accept', content: { answer: 'allow' } } }
     const answer = { requestState, inputResponses }
-    assert.match(await send('act', answer, 'bob runs approvals'), /no call of yours/)
+    assert.match(await send('act', answer, 'bob runs approvals'), /-32602.*Invalid or expired requestState/)
+    const forged = [`${requestState}x`, requestState.slice(0, -2), String(question?.pid), '']
+    for (const state of forged)
+      assert.match(
+        await send('act', { ...answer, requestState: state }),
+        /-32602.*Invalid or expired requestState/,
+        state,
+      )
     assert.match(await send('read', answer), /no call of yours/)
     assert.equal(kernel.questions.length, 1)
     assert.ok(!done.includes('stolen'))
@@ -759,10 +768,11 @@ describe('the kernel as an MCP server', () => {
 
   test('an answer that comes in another run does not reach a call that waits', async () => {
     const { kernel, server } = await serve({ law: asks })
-    assert.match(await sendTo(server, 'act', { what: 'elsewhere' }, { run: 'one' }), /input_required/)
+    const asked = await sendTo(server, 'act', { what: 'elsewhere' }, { run: 'one' })
+    assert.match(asked, /input_required/)
     const [question] = kernel.questions
     const inputResponses = { [`question-${question?.id}`]: { action: 'accept', content: { answer: 'allow' } } }
-    const answer = { requestState: String(question?.pid), inputResponses }
+    const answer = { requestState: stateIn(asked), inputResponses }
     assert.match(await sendTo(server, 'act', { what: 'elsewhere' }, { ...answer, run: 'two' }), /no call of yours/)
     assert.match(await sendTo(server, 'act', { what: 'elsewhere' }, { ...answer, run: 'one' }), /did elsewhere/)
   })

@@ -9,6 +9,7 @@ import { scripted } from '../src/drivers/llm/scripted.ts'
 import { defineProgram } from '../src/kernel/program.ts'
 import type { Message, ToolDescription } from '../src/kernel/types.ts'
 import { parseLaw } from '../src/policy/law.ts'
+import { foreignToolsOf, parseForeignTools } from '../src/server/foreign-tools.ts'
 import { createModelDoor } from '../src/server/model-door.ts'
 import { codeOf, createWorld, cutStore, endOf, tool } from './world.ts'
 
@@ -51,6 +52,45 @@ test('the client hears of the calls that the law lets through, and of the others
     },
   ]
   assert.deepEqual(await names(injected), [['read_mail'], ['pay', 'send_mail']], 'what a tool gave is nobody’s wish')
+})
+
+test('what calls of clients’ tools mean is declared by name or pattern, and the law goes by it', async () => {
+  const law = parseLaw({
+    rules: [
+      { id: 'leak', effect: 'deny', tool: '*', outbound: true, seen: ['mail'] },
+      { id: 'all', effect: 'allow', tool: '*' },
+    ],
+  })
+  const given = { 'read_*': { labels: ['mail'], outbound: false }, '*': { outbound: true }, pay: { outbound: false } }
+  const after: Message[] = [
+    user('Read my mail.'),
+    { role: 'assistant', content: [{ type: 'tool-call', toolCallId: 'x', toolName: 'read_mail', input: {} }] },
+    {
+      role: 'tool',
+      content: [{ type: 'tool-result', toolCallId: 'x', toolName: 'read_mail', output: { type: 'text', value: 'hi' } }],
+    },
+  ]
+  const w = createWorld({ law, models: { main: scripted(() => calls('send_mail', 'pay', 'read_mail')) } })
+  const heard = async (known: unknown, messages: readonly Message[]) => {
+    const door = createModelDoor(w.kernel, { tools: parseForeignTools(known) })
+    const { toolCalls } = await w.settled(door.generate({ caller, messages, tools }))
+    return toolCalls.map(({ name }) => name)
+  }
+  assert.deepEqual(await heard(given, [user('Pay and write.')]), ['send_mail', 'pay', 'read_mail'])
+  assert.deepEqual(await heard(given, after), ['pay', 'read_mail'], 'what told mail tells nobody')
+  const named = foreignToolsOf(parseForeignTools(given))
+  assert.deepEqual(
+    ['read_x', 'pay', 'other', 'constructor'].map((name) => named(name)?.outbound),
+    [false, false, true, true],
+  )
+  assert.equal(foreignToolsOf({})('constructor'), undefined)
+  for (const [wrong, message] of [
+    [{ send: { outbound: 'yes' } }, /send\.outbound: .*expected such as/],
+    [{ send: { effect: 'once' } }, /send: .*effect/],
+    [['send'], /the file: /],
+    [{ '': {} }, /no tools of clients/],
+  ] as const)
+    assert.throws(() => parseForeignTools(wrong), { code: 'CONFIG_INVALID', message })
 })
 
 test('where no call is let through the model is told why and asked again, and no more than twice', async () => {

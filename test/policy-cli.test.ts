@@ -10,6 +10,9 @@ import { join, resolve } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { after, before, describe, test } from 'node:test'
 import { setTimeout as pause } from 'node:timers/promises'
+import type { Context } from '../src/cli/command.ts'
+import { proofOf } from '../src/cli/commands/approve.ts'
+import { forgedOf } from '../src/cli/commands/inbox.ts'
 import { waitingQuestions } from '../src/cli/questions.ts'
 import { readSqliteStore, sendCommand } from '../src/drivers/store/sqlite-reader.ts'
 import { hashOf, sign } from '../src/kernel/approvals.ts'
@@ -127,6 +130,23 @@ describe('an approval', () => {
       JSON.stringify({ ...sign(claim, key), approver: 'ann' }),
       JSON.stringify({ ...sign(claim, key), scope: 'principal' }),
     ]
+    // What a person is shown is the kernel's own words: a row of the store that says something else is not signed.
+    const context = { storePath: at('a.db'), clock: { now: () => Date.now() } } as unknown as Context
+    assert.match(proofOf(context, question, 'once', 1), /"mac"/)
+    assert.deepEqual([...forgedOf(at('a.db'), [question])], [])
+    assert.deepEqual([...forgedOf(at('a.db'), [{ ...question, text: 'Allow tool look?' }])], [question.id])
+    for (const forged of [
+      { ...question, text: 'Allow tool look? (rule harmless)' },
+      { ...question, detail: { tool: 'pay', input: { to: 'ann', amount: 5 } } },
+      { ...question, binding: { ...binding, rule: 'small' } },
+      { ...question, binding: { ...binding, root: binding.root + 1 } },
+      { ...question, binding: { ...binding, principal: 'eve' } },
+      { ...question, id: question.id + 1 },
+      { ...question, seal: undefined },
+      { ...question, seal: '0'.repeat(64) },
+    ])
+      assert.throws(() => proofOf(context, forged as Question, 'run', 1), /is not as the kernel of this store asked it/)
+
     for (const proof of proofs)
       sendCommand(at('a.db'), {
         command: 'answer',

@@ -7,7 +7,7 @@ import { describe, test } from 'node:test'
 import type { Condition, Json } from '../src/policy/conditions.ts'
 import { compile } from '../src/policy/conditions.ts'
 import { compareLaws } from '../src/policy/diff.ts'
-import type { Effect, Law, Request, Rule } from '../src/policy/law.ts'
+import type { Effect, From, Law, Request, Rule } from '../src/policy/law.ts'
 import { decide } from '../src/policy/law.ts'
 import { narrower } from '../src/policy/regions.ts'
 import type { Chance } from './policy-reference.ts'
@@ -345,14 +345,22 @@ function ruleMatches(rule: Rule, request: Request, doubt: boolean): boolean {
     return false
   for (const [name, condition] of Object.entries(rule.args ?? {}))
     if (!(Object.hasOwn(args, name) ? holdsByReference(condition, args[name], doubt) : doubt)) return false
-  for (const [name, wanted] of Object.entries(rule.origins ?? {})) {
-    const isOwn = scalarsOf(args[name]).every((value) => {
+  const isFrom = (name: string, from: From): boolean =>
+    scalarsOf(args[name]).every((value) => {
       const origin = request.originOf?.(value) ?? 'untrusted'
-      return value === '' || origin === 'request' || origin === wanted
+      if (value === '' || origin === 'request' || origin === from) return true
+      if (typeof from === 'string') return false
+      const { answerOf, without = [] } = from
+      return (request.sourcesOf?.(value) ?? []).some(
+        ({ tool, labels }) => fits(answerOf, tool) && labels?.every((label) => !without.includes(label)) === true,
+      )
     })
-    if (isOwn === (rule.effect !== 'allow')) return false
-  }
-  return true
+  for (const [name, from] of Object.entries(rule.origins ?? {}))
+    if (isFrom(name, from) === (rule.effect !== 'allow')) return false
+  const { control: from } = rule
+  if (from === undefined) return true
+  if (request.control === undefined) return doubt
+  return request.control.every((name) => isFrom(name, from)) !== (rule.effect !== 'allow')
 }
 
 function scalarsOf(value: unknown): (string | number | boolean)[] {
@@ -374,6 +382,14 @@ const arguments_: readonly Condition[] = [
   { type: ['string', 'number'] },
 ]
 
+const froms: readonly From[] = [
+  'request',
+  'trusted',
+  { answerOf: 'a*' },
+  { answerOf: 'a', without: ['s'] },
+  { without: ['s'] },
+]
+
 function anyRule(chance: Chance, id: string): Rule {
   const rule: { -readonly [key in keyof Rule]: Rule[key] } = {
     id,
@@ -388,7 +404,8 @@ function anyRule(chance: Chance, id: string): Rule {
   if (chance.oneIn(6)) rule.seen = chance.pick([['s'], ['t'], ['s', 't']])
   if (chance.oneIn(2))
     rule.args = { x: chance.pick(arguments_), ...(chance.oneIn(3) ? { y: chance.pick(arguments_) } : {}) }
-  if (chance.oneIn(6)) rule.origins = { x: chance.pick(['request', 'trusted']) }
+  if (chance.oneIn(6)) rule.origins = { x: chance.pick(froms) }
+  if (chance.oneIn(6)) rule.control = chance.pick(froms)
   return rule
 }
 
@@ -419,6 +436,8 @@ function requests(): Request[] {
     if (!chance.oneIn(3)) args['y'] = chance.pick(values)
     const isSimple = typeof args['x'] !== 'object'
     const origin = chance.pick(['request', 'trusted', 'untrusted'] as const)
+    const labels = chance.pick([undefined, [], ['s'], ['t']])
+    const sources = chance.oneIn(2) ? [] : [{ tool: chance.pick(['a', 'ab', 'c']), labels }]
     pool.push({
       call: chance.oneIn(6) ? chance.pick(['files', 'f', 'g']) : 'call',
       ...(chance.oneIn(5) ? {} : { tool: chance.pick(['a', 'b', 'ab', 'aab', 'c']) }),
@@ -429,6 +448,8 @@ function requests(): Request[] {
       ...(chance.oneIn(3) ? {} : { seen: new Set(['s', 't'].filter(() => chance.oneIn(2))) }),
       args: isSimple ? args : { ...args, x: 'a' },
       ...(chance.oneIn(3) ? {} : { originOf: () => origin }),
+      ...(chance.oneIn(3) ? {} : { sourcesOf: () => sources }),
+      ...(chance.oneIn(3) ? {} : { control: chance.pick([[], ['x'], ['x', 'y']]) }),
     })
   }
   return pool

@@ -5,7 +5,7 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import fc from 'fast-check'
-import { scripted } from '../src/drivers/llm/scripted.ts'
+import { callError, scripted } from '../src/drivers/llm/scripted.ts'
 import type { SimulatedModel, SimulatedOptions } from '../src/drivers/llm/simulated.ts'
 import { simulated } from '../src/drivers/llm/simulated.ts'
 import type { SimulatedClock } from '../src/kernel/clock.ts'
@@ -202,6 +202,56 @@ describe('learned limits', () => {
     )
     assert.ok(later.every((at) => at >= first + world.kernel.limits.coreProbeMs))
     assert.equal(world.kernel.cores[0]?.refused, trace.refusals.length)
+  })
+
+  test('a refusal among no more calls than were served together before takes no slot', async () => {
+    for (const slots of [12, undefined]) {
+      const clock = simulatedClock({ seed: 3 })
+      const inner = simulated({ clock, slots: 12, declare: slots !== undefined, outputTokens: 50, headers: false })
+      let calls = 0
+      const model: LanguageModel = {
+        ...inner,
+        // A provider that is too busy for some, however few they are.
+        doGenerate: (call) =>
+          ++calls > 100 && calls % 25 === 0
+            ? Promise.reject(
+                callError({ message: 'overloaded', statusCode: 429, headers: { 'retry-after-ms': '100' } }),
+              )
+            : inner.doGenerate(call),
+      }
+      const world = createWorld({ clock, store: recordingStore({ durability: 'memory' }), models: { server: model } })
+      const client = defineProgram('client', async (sys) => {
+        for (let n = 0; n < 20; n++) await sys.generate({ prompt: 'hello', maxOutputTokens: 64 })
+      })
+      const startedAt = clock.now()
+      const runs = Promise.all(Array.from({ length: 12 }, () => world.kernel.spawn(client, null).result))
+      await world.settled(runs)
+      assert.equal(world.kernel.cores[0]?.slots, slots ?? 64)
+      // Twenty calls of 360 ms one after another; six refusals, each with a pause of 100 ms.
+      const ms = clock.now() - startedAt
+      assert.ok(ms < 10_000, `${ms} ms`)
+    }
+  })
+
+  test('slots that were declared and refused come back, faster and faster, up to what was declared', async () => {
+    const clock = simulatedClock({ seed: 3 })
+    const small = simulated({ clock, slots: 2, latencyMs: 4_000, headers: false })
+    const large = simulated({ clock, slots: 16, latencyMs: 4_000, headers: false })
+    const startedAt = clock.now()
+    const model: LanguageModel = {
+      ...large,
+      doGenerate: (call) => (clock.now() < startedAt + MINUTE_MS ? small : large).doGenerate(call),
+    }
+    const world = createWorld({ clock, store: recordingStore({ durability: 'memory' }), models: { server: model } })
+    const client = defineProgram('client', async (sys) => {
+      while (sys.now() < startedAt + 7 * MINUTE_MS) await sys.generate({ prompt: 'hello', maxOutputTokens: 64 })
+    })
+    const runs = Array.from({ length: 24 }, () => world.kernel.spawn(client, null).result)
+    await new Promise<void>((resolve) => void clock.after(30_000, resolve))
+    assert.equal(world.kernel.cores[0]?.slots, 2)
+    await world.settled(Promise.all(runs))
+    assert.equal(world.kernel.cores[0]?.slots, 16)
+    assert.ok(world.kernel.cores[0].refused < 100, `${world.kernel.cores[0].refused} refusals`)
   })
 
   test('rates: read from the headers of the first answer, then no refusal at all', async () => {

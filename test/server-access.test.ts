@@ -13,10 +13,11 @@ import { pathToFileURL } from 'node:url'
 import { promisify } from 'node:util'
 import fc from 'fast-check'
 import { memoryStore } from '../src/drivers/store/memory.ts'
+import { openSqliteStore } from '../src/drivers/store/sqlite.ts'
 import { readSqliteStore } from '../src/drivers/store/sqlite-reader.ts'
 import { scripted } from '../src/drivers/llm/scripted.ts'
 import { PolityError } from '../src/kernel/errors.ts'
-import type { Kernel } from '../src/kernel/kernel.ts'
+import type { Kernel, KernelOptions } from '../src/kernel/kernel.ts'
 import { createKernel } from '../src/kernel/kernel.ts'
 import { defineProgram } from '../src/kernel/program.ts'
 import type { Program, RunEvent, Sys } from '../src/kernel/types.ts'
@@ -604,6 +605,83 @@ describe('serve', () => {
     const ill = await fetch(`${server.url}/healthz`)
     assert.deepEqual([ill.status, ill.headers.get('retry-after')], [503, '1'])
     await server.close()
+  })
+
+  test('a key that tries to fill the disk is refused when its room in the store is full, and nobody else is', async () => {
+    const path = newStore()
+    const bytesMax = 1_000_000
+    const embedder = {
+      specificationVersion: 'v4',
+      provider: 'test',
+      modelId: 'embed',
+      maxEmbeddingsPerCall: undefined,
+      supportsParallelCalls: true,
+      doEmbed: ({ values }: { values: string[] }) =>
+        Promise.resolve({ embeddings: values.map(() => Array.from({ length: 512 }, (_, i) => i / 512)), warnings: [] }),
+    }
+    const kernel = createKernel({
+      store: openSqliteStore(path),
+      models: { main: scripted(() => ({ text: 'yes' })) },
+      embedder: { name: 'embed', model: embedder } as unknown as NonNullable<KernelOptions['embedder']>,
+      programs: [...doorPrograms],
+    })
+    const greedy = createKey(path, { principal: 'eve', scopes: ['models', 'memory'], budget: { tokens: 0 } }, NOW)
+    const modest = createKey(path, { principal: 'ada', scopes: ['models', 'memory'] }, NOW)
+    const server = await serve({
+      kernel,
+      store: path,
+      doors: doorsOf({ kernel, programs: [] }),
+      port: 0,
+      limits: { keyBytesPerDayMax: bytesMax },
+    })
+    const send = async (key: string, method: string, at: string, body?: unknown) => {
+      const answer = await fetch(`${server.url}${at}`, {
+        method,
+        headers: {
+          authorization: `Bearer ${key}`,
+          ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+        },
+        ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+      })
+      return { status: answer.status, text: await answer.text() }
+    }
+    const chat = (key: string, chars: number) =>
+      send(key, 'POST', '/v1/chat/completions', {
+        model: 'main',
+        messages: [{ role: 'user', content: 'x'.repeat(chars) }],
+      })
+    try {
+      // Its budget is spent from the start: each of these is refused, and journaled all the same while there is room.
+      const refused: number[] = []
+      for (let i = 0; i < 12; i++) refused.push((await chat(greedy.key, 150_000)).status)
+      assert.equal(refused[0], 429)
+      const full = await chat(greedy.key, 150_000)
+      assert.match(full.text, /has written \d+ bytes into the store within a day; its limit is 1000000/)
+      // Whatever else a key can do that is written for it.
+      const before = kernel.account(greedy.entry.id).room?.bytes ?? 0
+      assert.ok(before >= bytesMax && before < bytesMax + 4 * 150_000, `${before} bytes`)
+      const ways = await Promise.all([
+        ...Array.from({ length: 20 }, () => chat(greedy.key, 100_000)),
+        ...Array.from({ length: 20 }, () =>
+          send(greedy.key, 'POST', '/v1/embeddings', { model: 'embed', input: ['a', 'b', 'c'] }),
+        ),
+        ...Array.from({ length: 20 }, () => send(greedy.key, 'POST', '/api/v1/notes', { text: 'y'.repeat(50_000) })),
+        ...Array.from({ length: 20 }, () => send(greedy.key, 'GET', '/api/v1/notes')),
+      ])
+      assert.deepEqual([...new Set(ways.map(({ status }) => status))], [429], ways[0]?.text)
+      assert.ok((kernel.account(greedy.entry.id).room?.bytes ?? 0) <= before, 'nothing more was written for it')
+      assert.equal((await chat(modest.key, 1_000)).status, 200)
+    } finally {
+      await server.close()
+      await kernel.close()
+    }
+    const reader = readSqliteStore(path)
+    const kept = [...reader.processes()].filter(({ start }) => start.principal === 'eve')
+    const bytes = kept
+      .flatMap(({ start: { pid } }) => reader.events(pid))
+      .reduce((sum, event) => sum + JSON.stringify(event).length, 0)
+    reader.close()
+    assert.ok(kept.length < 12 && bytes < bytesMax + 4 * 150_000, `${kept.length} processes, ${bytes} bytes`)
   })
 
   test('`polity serve` and `polity key`, as they are lived with', async () => {

@@ -12,7 +12,7 @@ import { afterEach, describe, test } from 'node:test'
 import { setTimeout as pause } from 'node:timers/promises'
 import fc from 'fast-check'
 import type { ErrorCode } from '../src/kernel/errors.ts'
-import { PolityError, errorTable } from '../src/kernel/errors.ts'
+import { PolityError, clientAdvice, errorTable } from '../src/kernel/errors.ts'
 import type { Server, ServerOptions } from '../src/server/http.ts'
 import { startServer } from '../src/server/http.ts'
 import { defaultServerLimits } from '../src/server/limits.ts'
@@ -325,7 +325,11 @@ describe('errors', () => {
       const { status, headers, body } = await ask(server, { path: `/throw/${code}` })
       assert.equal(status, statusTable[code], code)
       assert.ok(status >= 400 && status < 600, `${code} is an error to HTTP too`)
-      assert.deepEqual(JSON.parse(body), { error: { code, message: 'as asked', todo: errorTable[code].todo } })
+      assert.deepEqual(JSON.parse(body), { error: { code, message: 'as asked', todo: clientAdvice(code) } })
+      // Who reads this has a wire and no shell, and no hand on the program or its configuration.
+      assert.doesNotMatch(JSON.parse(body).error.todo, /`|boot|spawn|manifest|core|configuration|disk/, code)
+      if (/\b(?:raise|mended|damaged|taken|add)\b/.test(JSON.parse(body).error.todo))
+        assert.match(JSON.parse(body).error.todo, /who runs/, code)
       assert.equal(headers['x-should-retry'], String(errorTable[code].retry), code)
       assert.equal(headers['retry-after'] !== undefined, status === 429 || status === 503, `${code} says when`)
       if (errorTable[code].retry)

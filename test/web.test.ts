@@ -10,10 +10,12 @@ import { get } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
+import fc from 'fast-check'
 import type { Browser, Page } from 'playwright-core'
 import { createKey } from '../src/server/keys.ts'
 import { startServer } from '../src/server/http.ts'
 import { webDoor } from '../src/server/web-door.ts'
+import { changesOf } from '../web/src/diff.ts'
 import type { World, WorldOptions } from './web/world.ts'
 import { programs, startWorld } from './web/world.ts'
 
@@ -155,6 +157,48 @@ describe('the door', () => {
     }
   })
 })
+
+// ---------------------------------------------------------------------------------------------------------------- diff
+
+test('the lines of a diff are those of both texts, with as many in common as there can be', () => {
+  const text = fc.array(fc.constantFrom('a', 'b', 'c', ''), { maxLength: 10 })
+  fc.assert(
+    fc.property(text, text, (before, after) => {
+      const lines = changesOf(before.map((line) => `${line}\n`).join(''), after.map((line) => `${line}\n`).join(''))
+      assert.deepEqual(
+        lines.flatMap((line) => (line.kind === 'come' ? [] : [line.text])),
+        before,
+      )
+      assert.deepEqual(
+        lines.flatMap((line) => (line.kind === 'gone' ? [] : [line.text])),
+        after,
+      )
+      for (const line of lines) {
+        if (line.before !== null) assert.equal(before[line.before - 1], line.text)
+        if (line.after !== null) assert.equal(after[line.after - 1], line.text)
+      }
+      assert.equal(lines.filter(({ kind }) => kind === 'same').length, inCommon(before, after))
+    }),
+  )
+  // Two long texts that have nothing in common are no work.
+  const long = Array.from({ length: 20_000 }, (_, i) => `line ${i}`)
+  const started = performance.now()
+  const lines = changesOf(long.join('\n'), long.map((line) => `${line}!`).join('\n'))
+  assert.equal(lines.length, 40_000)
+  assert.ok(performance.now() - started < 2_000)
+})
+
+/** The length of a longest common subsequence, in the plainest way. */
+function inCommon(rows: readonly string[], columns: readonly string[]): number {
+  let above: number[] = Array.from({ length: columns.length + 1 }, () => 0)
+  for (const one of rows) {
+    const row = [0]
+    for (const [j, other] of columns.entries())
+      row.push(one === other ? (above[j] as number) + 1 : Math.max(row[j] as number, above[j + 1] as number))
+    above = row
+  }
+  return above.at(-1) as number
+}
 
 // ------------------------------------------------------------------------------------------------------------- browser
 
@@ -305,14 +349,86 @@ describe('the dashboard', { skip }, () => {
       await page.keyboard.press(']')
       await page.getByRole('grid', { name: 'Events' }).locator('[role=row]', { hasText: 'mail-sent' }).first().waitFor()
       await page.keyboard.press(']')
-      await page.getByRole('option', { name: /report.md 2/ }).click()
+      await page.getByRole('option', { name: /report.md/ }).click()
+      const changes = page.getByRole('table', { name: 'Changes' })
+      await changes.locator('tr.come', { hasText: 'Fair sharing holds' }).waitFor()
+      await changes.locator('tr.gone', { hasText: 'Split the question' }).waitFor()
+      await changes.locator('tr.same', { hasText: '# What is fair?' }).waitFor()
+      await page.getByRole('link', { name: /this run, call/ }).waitFor()
+      await page.keyboard.press('d')
       await page.locator('.page .prose', { hasText: 'Fair sharing holds' }).waitFor()
+      await page.keyboard.press('p')
+      await page.locator('.page .prose', { hasText: 'Split the question' }).waitFor()
       await page.keyboard.press(']')
       await page.locator('.exact', { hasText: '"sources"' }).waitFor()
       await page.keyboard.press('r')
       await page.getByText('It made the same').waitFor()
       await page.keyboard.press('Escape')
     }))
+
+  test('all notes are there without a query, the newest first; a tag and words narrow them; one that is forgotten is gone', () =>
+    on(
+      async (page) => {
+        await page.keyboard.press('4')
+        const notes = page.locator('.note')
+        await notes.nth(49).waitFor()
+        assert.match(await notes.first().innerText(), /^fact 59/)
+        assert.match(await notes.first().innerText(), /from\s+log 59.*written by\s+run \d+\s+writer/s)
+        assert.equal(await notes.count(), 50)
+        await page.getByRole('button', { name: 'Older notes' }).click()
+        await notes.nth(59).waitFor()
+        assert.match(await notes.last().innerText(), /^fact 0/)
+        await page.getByRole('button', { name: 'Older notes' }).waitFor({ state: 'detached' })
+        await page.getByRole('button', { name: 'odd' }).first().click()
+        await page.getByText('30 notes, the newest first with the tag odd').waitFor()
+        await page.keyboard.press('Escape')
+        await page.getByText('50 newest notes').waitFor()
+        await page.getByLabel('Search notes').fill('fact 17')
+        await page.keyboard.press('Enter')
+        await page.locator('.note', { hasText: 'nearness' }).first().waitFor()
+        assert.match(await notes.first().innerText(), /^fact 17/)
+        await notes
+          .first()
+          .getByRole('button', { name: /^Forget note/ })
+          .click()
+        await page.getByRole('dialog').getByRole('button', { name: 'Forget' }).click()
+        await page.locator('.note', { hasText: /^fact 17/ }).waitFor({ state: 'detached' })
+        await page.getByLabel('Search notes').fill('zebra')
+        await page.keyboard.press('Enter')
+        await page.getByText('No note has these words').waitFor()
+      },
+      ({ kernel }) =>
+        kernel.spawn(
+          async (sys) => {
+            for (let i = 0; i < 60; i++)
+              await sys.remember({ text: `fact ${i}`, tags: i % 2 === 0 ? [] : ['odd'], source: `log ${i}` })
+          },
+          null,
+          { principal: 'local', name: 'writer' },
+        ).result,
+    ))
+
+  test('runs that ended long ago come from the journal when somebody asks for them', () =>
+    on(
+      async (page, { kernel }) => {
+        const all = page.getByRole('button', { name: /^all/ })
+        await page.getByRole('button', { name: 'Read older runs' }).waitFor()
+        await until(async () => /all 2\d\d/.test(await all.innerText()), 'some are there')
+        assert.ok(kernel.ps().length < 100)
+        await page.getByRole('button', { name: 'Read older runs' }).click()
+        await until(async () => /all 400/.test(await all.innerText()), 'all are there')
+        await page.getByRole('button', { name: 'Read older runs' }).waitFor({ state: 'detached' })
+        await page.keyboard.press('G')
+        await page.keyboard.press('Enter')
+        await page.locator('.run-head', { hasText: /‹\s*1 / }).waitFor()
+        await page.keyboard.press('[')
+        await page.locator('.exact', { hasText: /^0$/ }).waitFor()
+      },
+      async ({ kernel }) => {
+        for (let i = 0; i < 400; i++) await kernel.spawn(async () => i, null).result
+      },
+      { processesEndedMax: 10 },
+    ))
 
   test('what a model says is seen while it says it; a kill ends the run', () =>
     on(

@@ -16,7 +16,7 @@ import { dirname, join, resolve } from 'node:path'
 import { boot, loadModel } from '../boot.ts'
 import { approvalKeyOf } from '../drivers/store/approval-key.ts'
 import { calculator } from '../drivers/calculator.ts'
-import type { LanguageModel } from '../kernel/drivers.ts'
+import type { LanguageModel, ProcessHead } from '../kernel/drivers.ts'
 import { PolityError, messageOf } from '../kernel/errors.ts'
 import type { Kernel, ModelOptions } from '../kernel/kernel.ts'
 import type { Budget, Json, Pid, ProcessStart, Program, Sys, Tool, ToolContext } from '../kernel/types.ts'
@@ -39,6 +39,8 @@ export interface Booted {
   noteSetup(pid: Pid): void
   /** What the program threw in that process, with its stack; undefined if it did not. */
   thrownIn(pid: Pid): unknown
+  /** First and last event of every process of the store, by pid ascending. */
+  heads(): Iterable<ProcessHead>
   /** Stops what runs, so that it can be resumed, and gives everything up. Safe to call twice. */
   close(): Promise<void>
 }
@@ -194,6 +196,7 @@ export async function bootTogether(context: Context, plans: readonly Plan[]): Pr
           store.commit({ events: [], puts: [{ table: 'meta', key: setupKey(pid), value }] })
         },
         thrownIn: (pid) => thrown.get(pid),
+        heads: () => store.processes(),
         close,
       }
     })

@@ -97,7 +97,7 @@ async function endingOf(context: Context, { booted, run }: Followed): Promise<En
 }
 
 /** The ending as `--json` shows it. */
-export function endingJson(run: Run, ending: Ending): { readonly [key: string]: unknown } {
+export function endingJson(run: Pick<Run, 'pid'>, ending: Ending): { readonly [key: string]: unknown } {
   return {
     pid: run.pid,
     state: ending.state,
@@ -123,7 +123,8 @@ function stateOf(run: Run): 'failed' | 'killed' | 'stopped' {
   return state === 'failed' || state === 'killed' ? state : 'stopped'
 }
 
-function tell(context: Context, run: Run, ending: Ending, tookMs: number): void {
+/** Says on stderr how a run ended. */
+export function tell(context: Context, run: Pick<Run, 'pid'>, ending: Ending, tookMs: number): void {
   const { err } = context
   const cost = costOf(ending.usage)
   if (ending.state === 'done') {
@@ -240,7 +241,8 @@ function canAnswerHere({ err }: Context): boolean {
   return process.stdin.isTTY === true && !process.stdin.readableEnded && err.isTerminal
 }
 
-function questionText(
+/** A question with the line that answers it. */
+export function questionText(
   context: Context,
   { id, pid, kind, text, choices, detail }: Question,
   canAnswerHere: boolean,

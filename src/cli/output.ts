@@ -20,7 +20,12 @@ export function noteSources(context: Context, { sources }: Booted): void {
 }
 
 /** Prints what a run came to and returns its exit code. */
-export function printRun(context: Context, { main, sources }: Booted, run: Run, ending: Ending): number {
+export function printRun(
+  context: Context,
+  { main, sources }: { readonly main: { readonly name: string }; readonly sources: Sources | undefined },
+  run: Pick<Run, 'pid'>,
+  ending: Ending,
+): number {
   if (ending.state !== 'done') {
     if (context.isJson) context.result('', endingJson(run, ending))
   } else if (main.name === 'research' && sources !== undefined) {

@@ -5,9 +5,9 @@
  * Where no kernel has the store open, a process without an end is stopped.
  */
 import type { StoreReader } from '../drivers/store/sqlite-reader.ts'
-import type { ProcessHead } from '../kernel/drivers.ts'
 import type { CoreInfo } from '../kernel/kernel.ts'
 import { ownUsage } from '../kernel/past.ts'
+import { headInfo } from '../kernel/process.ts'
 import type { Pid, ProcessInfo, Question, Usage } from '../kernel/types.ts'
 import { askStatus, ownerOf } from './store-file.ts'
 
@@ -58,7 +58,7 @@ export async function listProcesses(
     }
     const now = end === undefined ? live.get(start.pid) : undefined
     if (end === undefined && now === undefined) usage.set(start.pid, ownUsage(reader.events(start.pid)))
-    found.set(start.pid, now ?? infoOf(head, isOwned ? 'running' : 'stopped'))
+    found.set(start.pid, now ?? headInfo(head, isOwned ? 'running' : 'stopped'))
   }
   // A kernel counts what descendants took with their ancestors; so does the journal's view, from the youngest up.
   for (const { parent, usage: used } of endedChildren) addTo(usage.get(parent), used)
@@ -100,31 +100,6 @@ function addTo(sum: Counted | undefined, more: Usage): void {
   sum.steps += more.steps
   sum.calls += more.calls
   sum.children += more.children + 1
-}
-
-const noUsage: Usage = { inputTokens: 0, cachedTokens: 0, outputTokens: 0, usd: 0, steps: 0, calls: 0, children: 0 }
-
-/** A process as its journal alone shows it. */
-export function infoOf({ start, end }: ProcessHead, withoutEnd: 'running' | 'stopped'): ProcessInfo {
-  return {
-    pid: start.pid,
-    parent: start.parent,
-    forkOf: start.forkOf?.pid ?? null,
-    program: start.program,
-    version: start.version,
-    name: start.name,
-    principal: start.principal,
-    priority: start.priority,
-    state: end?.state ?? withoutEnd,
-    waiting: null,
-    core: null,
-    queued: false,
-    startedAt: start.at,
-    endedAt: end?.at ?? null,
-    usage: end?.usage ?? noUsage,
-    budget: start.budget,
-    error: end?.error ?? null,
-  }
 }
 
 /** Roots by pid, each with its descendants behind it. */

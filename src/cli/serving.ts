@@ -16,19 +16,24 @@ import { boot, loadModel } from '../boot.ts'
 import { calculator } from '../drivers/calculator.ts'
 import { approvalKeyOf } from '../drivers/store/approval-key.ts'
 import { readAudit } from '../kernel/audit.ts'
-import type { LanguageModel } from '../kernel/drivers.ts'
-import { messageOf } from '../kernel/errors.ts'
+import type { LanguageModel, Store } from '../kernel/drivers.ts'
+import { PolityError, messageOf } from '../kernel/errors.ts'
 import type { Kernel, ModelOptions } from '../kernel/kernel.ts'
 import type { Price, ProcessStart, Program, Tool } from '../kernel/types.ts'
 import type { Law } from '../policy/law.ts'
 import { parseLaw } from '../policy/law.ts'
+import type { ForeignTools } from '../server/foreign-tools.ts'
+import { parseForeignTools } from '../server/foreign-tools.ts'
 import { CLIENT } from '../server/mcp/offers.ts'
 import { GATEWAY } from '../server/model-door.ts'
 import type { Door } from '../server/route.ts'
 import { doorPrograms, doorsOf } from '../server/serve.ts'
+import { checkTelemetry, startTelemetry } from '../server/telemetry.ts'
 import { installedPrograms } from './agent-store/load.ts'
 import { checkLaw, openSourcesFor } from './booted.ts'
 import type { Context } from './command.ts'
+import type { Serving as Noted } from './elsewhere.ts'
+import { servingKey } from './elsewhere.ts'
 import { usageError } from './options.ts'
 import { loadProgramFile, programsOf } from './program-file.ts'
 import type { Setup } from './setup.ts'
@@ -44,7 +49,11 @@ export interface Wanted {
   /** By the name of the model; that of '' is the price of every other one. */
   readonly prices: ReadonlyMap<string, Price>
   readonly law: string | undefined
+  /** File that says what calls of clients' own tools mean. */
+  readonly clientTools: string | undefined
   readonly in: readonly string[]
+  /** Whether traces and metrics are sent to a collector. */
+  readonly otlp: boolean
 }
 
 export interface Serving {
@@ -55,6 +64,8 @@ export interface Serving {
   /** Names of the models. */
   readonly models: readonly string[]
   readonly sources: Sources | undefined
+  /** What is sent to a collector, in words. */
+  readonly telemetry: string | undefined
   /** Stops what runs, so that it can be resumed, and gives everything up. */
   close(): Promise<void>
 }
@@ -73,6 +84,8 @@ export async function bootServing(context: Context, wanted: Wanted): Promise<Ser
     models[name] = price === undefined ? model : { model, price }
   }
   const law = wanted.law === undefined ? undefined : lawOf(wanted.law)
+  const clientTools = wanted.clientTools === undefined ? {} : clientToolsIn(wanted.clientTools)
+  if (wanted.otlp) await checkTelemetry()
   const store = await openStore(context.storePath)
   let sources: Sources | undefined
   try {
@@ -105,13 +118,38 @@ export async function bootServing(context: Context, wanted: Wanted): Promise<Ser
       },
       { text: false },
     )
+    const setups = Object.fromEntries(
+      programs.map((one) => [`${one.name}@${one.version}`, setupOf(wanted, files.get(one), names[0] as string)]),
+    )
+    noteServing(store, setups)
+    const telemetry = wanted.otlp
+      ? await startTelemetry({
+          kernel,
+          clock: context.clock,
+          closeMs: TELEMETRY_MS,
+          onProblem: (text) => context.warn(`polity: ${text}`),
+        })
+      : undefined
+    const doors = doorsOf({
+      kernel: telemetry?.kernel ?? kernel,
+      programs,
+      tools,
+      clientTools,
+      ...(law === undefined ? {} : { law }),
+      audit: (range) => readAudit(store, range),
+    })
     return {
       kernel,
-      doors: doorsOf({ kernel, programs, tools, ...(law === undefined ? {} : { law }), audit: () => readAudit(store) }),
+      doors: telemetry?.doors(doors) ?? doors,
       programs,
       models: names,
       sources,
-      close: () => kernel.close().finally(() => sources?.close()),
+      telemetry: telemetry?.summary,
+      close: () =>
+        kernel
+          .close()
+          .finally(() => sources?.close())
+          .finally(() => telemetry?.close()),
     }
   } catch (error) {
     sources?.close()
@@ -119,6 +157,15 @@ export async function bootServing(context: Context, wanted: Wanted): Promise<Ser
     throw error
   }
 }
+
+/** For commands of other processes, which go on with a run here only on the terms that it was begun with. */
+function noteServing(store: Store, setups: Noted['setups']): void {
+  const noted: Noted = { pid: process.pid, setups }
+  store.commit({ events: [], puts: [{ table: 'meta', key: servingKey, value: JSON.stringify(noted) }] })
+}
+
+/** Of the 5 s after which a command that was interrupted is ended (main.ts), what a collector gets to take the rest, ms. */
+const TELEMETRY_MS = 1_500
 
 /** Programs of the doors: what is left of them after a crash is ended or gone on with by name. */
 const reserved: ReadonlySet<string> = new Set([GATEWAY, CLIENT, ...doorPrograms.map(({ name }) => name)])
@@ -153,6 +200,18 @@ async function filesOf(
   for (const { program, folder } of installed) add([program], folder)
   if (folders.length > 0) add(programsOf(await import('../agents/research.ts')), undefined)
   return found
+}
+
+function clientToolsIn(path: string): ForeignTools {
+  let given: unknown
+  try {
+    given = JSON.parse(readFileSync(path, 'utf8'))
+  } catch (error) {
+    throw new PolityError('CONFIG_INVALID', `the file ${path} of --client-tools cannot be read: ${messageOf(error)}`, {
+      cause: error,
+    })
+  }
+  return parseForeignTools(given)
 }
 
 function lawOf(path: string): Law {

@@ -31,6 +31,19 @@ export async function readInput(context: Context, given: string | undefined): Pr
   return text === undefined ? undefined : jsonOrText(text)
 }
 
+/**
+ * What was piped to a command that was given no words: undefined where nothing is piped, or nothing came within
+ * PIPE_WAIT_MS, as from the pipe of a build machine that nobody writes to.
+ */
+export async function readPipe(context: Context, options: Omit<StdinOptions, 'waitMs'>): Promise<string | undefined> {
+  if (!isPiped()) return undefined
+  const text = await readStdin(context, { ...options, waitMs: PIPE_WAIT_MS })
+  return text === '' ? undefined : text
+}
+
+/** A pipe has its text at once, or from a command that takes a moment to start. */
+const PIPE_WAIT_MS = 3_000
+
 /** All of stdin as text; undefined when nothing came within `waitMs`. */
 export async function readStdin(
   context: Context,

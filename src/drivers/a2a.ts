@@ -1,6 +1,6 @@
 /**
- * Remote agents that speak A2A (protocol version 1.0) as programs: spawn one, and it sends its input as a message, follows
- * the task, passes questions on to a person here, and returns what came of it.
+ * Remote agents that speak A2A (protocol version 1.0 or 0.3) as programs: spawn one, and it sends its input as a message,
+ * follows the task, passes questions on to a person here, and returns what came of it.
  *
  *     const clerk = remoteAgent({ card: 'https://agents.example/a2a/clerk', headers: { authorization: `Bearer ${key}` } })
  *     const run = kernel.spawn(clerk, 'Pay what is due.', { budget: { wallMs: 60_000 } })

@@ -19,9 +19,11 @@
 import type { Decision, Law, Origin, Request, TemporalRule } from '../policy/law.ts'
 import { canonical } from '../policy/canonical.ts'
 import { holdersLaw, judge } from '../policy/law.ts'
+import type { Value } from '../policy/values.ts'
+import { holds, searchable, textsOf } from '../policy/values.ts'
 import { sha256 } from './digest.ts'
-import type { Call, Process } from './process.ts'
-import type { CallEnd, CallName, Json, ProcessStart, Tool } from './types.ts'
+import type { Call, LearnedAnswer, Process } from './process.ts'
+import type { CallEnd, CallName, Json, Note, ProcessStart, Tool } from './types.ts'
 
 /** What the laws say of one call, while the process stands as it does. */
 export interface Verdict {
@@ -57,6 +59,16 @@ export function createAccess(law: Law | undefined): Access {
       law.runaway?.burst !== undefined ||
       [...law.rules, ...Object.values(law.events ?? {})].some((match) => speaksOfMore(match)))
   const everyTool = law === undefined
+
+  /** Only where something will look into it: a long run is not held in memory for nothing. */
+  function keepAnswer(process: Process, name: string, input: Json, value: Json | undefined): void {
+    const tool = process.tools.get(name)
+    const isTrusted = tool?.trusted === true && value !== undefined
+    if (!isTrusted && !rules.readsAnswers && process.start.laws?.some((one) => judge(one).readsAnswers) !== true) return
+    process.answers ??= []
+    if (!isTrusted && process.answers.length >= SOURCES_MAX) return
+    process.answers.push({ tool: name, labels: tool?.labels, isTrusted, input, value: value ?? null })
+  }
 
   return {
     decide(process, call, args) {
@@ -94,8 +106,11 @@ export function createAccess(law: Law | undefined): Access {
       // A tool call that was refused was not made; nor was one whose arguments were wrong, and which has none.
       const isMade = name === 'call' && args !== null && !refused
       const { tool, input } = (isMade ? args : NO_TOOL) as { readonly tool: string; readonly input: Json }
-      if (isMade && error === undefined && process.tools.get(tool)?.trusted === true)
-        (process.trusted ??= []).push(...textsOf(value).map(searchable))
+      if (isMade) {
+        hear(process, tool)
+        keepAnswer(process, tool, input, error === undefined ? value : undefined)
+      }
+      if (name === 'recall') for (const tool of toolsIn(value)) hear(process, tool)
       if (!rules.isWatchful) return
       const { standing } = process
       const after = rules.learned(
@@ -116,7 +131,18 @@ export function createAccess(law: Law | undefined): Access {
 }
 
 const NONE: readonly TemporalRule[] = Object.freeze([])
+/** Answers of tools in which values may stand for a rule that names tools or labels, of each process the first ones. */
+const SOURCES_MAX = 1_000
 const NO_TOOL: Json = Object.freeze({ tool: '', input: null })
+
+function hear(process: Process, tool: string): void {
+  if (process.heard?.includes(tool) !== true) process.heard = [...(process.heard ?? []), tool]
+}
+
+/** Tools that had a part in notes. */
+function toolsIn(notes: Json): readonly string[] {
+  return Array.isArray(notes) ? (notes as unknown as readonly Note[]).flatMap(({ tools = [] }) => tools) : []
+}
 
 const fingerprints = new WeakMap<Law, string>()
 
@@ -147,6 +173,7 @@ function requestOf(process: Process, call: CallName, args: Json): Request {
   const isTool = call === 'call'
   const { tool: name, input } = args as { readonly tool: string; readonly input: Json }
   const tool: Tool | undefined = isTool ? process.tools.get(name) : undefined
+  const found = provenanceFor(process)
   const request: { -readonly [K in keyof Request]: Request[K] } = {
     call,
     args: isTool ? input : args,
@@ -154,9 +181,11 @@ function requestOf(process: Process, call: CallName, args: Json): Request {
     program: process.program.name,
     ancestors: ancestorsOf(process),
     seen: new Set(process.standing.labels),
-    originOf: originsFor(process),
+    originOf: (value) => found(value).origin,
+    sourcesOf: (value) => found(value).sources,
   }
   if (isTool) request.tool = name
+  if (tool?.control !== undefined) request.control = tool.control
   const { asked } = saidBy(process.root.start)
   if (asked !== undefined) request.asked = asked
   if (tool?.outbound !== undefined) request.outbound = tool.outbound
@@ -190,67 +219,51 @@ function saidBy(root: ProcessStart): Said {
   return found
 }
 
+interface Found {
+  readonly origin: Origin
+  readonly sources: readonly LearnedAnswer[]
+}
+
 /**
- * Where a value came from: it stands in the user's words, or in an answer of a tool that is declared trusted, as a whole
- * word or number. Everything else, also what the model made up itself, is untrusted. Each value is looked for once a call.
+ * Where a value came from: it stands in the user's words, or in an answer of a tool, as a whole word or number. Everything
+ * else, also what the model made up itself, is untrusted. Each value is looked for once a call.
  */
-function originsFor(process: Process): (value: string | number | boolean) => Origin {
-  const found = new Map<string | number | boolean, Origin>()
+function provenanceFor(process: Process): (value: Value) => Found {
+  const known = new Map<Value, Found>()
   return (value) => {
-    let origin = found.get(value)
-    if (origin === undefined) found.set(value, (origin = originOf(process, value)))
-    return origin
+    let found = known.get(value)
+    if (found === undefined) known.set(value, (found = findValue(process, value)))
+    return found
   }
 }
 
-function originOf(process: Process, value: string | number | boolean): Origin {
-  if (holds(saidBy(process.root.start).search, value)) return 'request'
+function findValue(process: Process, value: Value): Found {
+  if (holds(saidBy(process.root.start).search, value)) return { origin: 'request', sources: [] }
+  let origin: Origin = 'untrusted'
+  const sources: LearnedAnswer[] = []
+  for (let at: Process | undefined = process; at !== undefined; at = at.parent) {
+    let isTold = false
+    for (const [i, answer] of (at.answers ?? []).entries()) {
+      // What tools were told before is not what they know: who says it back is no source of it.
+      isTold ||= (answer.told ??= textsOf(answer.input).map(searchable)).some((text) => holds(text, value))
+      if (isTold && !answer.isTrusted) continue
+      answer.texts ??= textsOf(answer.value).map(searchable)
+      if (!answer.texts.some((text) => holds(text, value))) continue
+      if (answer.isTrusted) origin = 'trusted'
+      // Beyond, it is not known any more what tools were told.
+      if (!isTold && i < SOURCES_MAX) sources.push(answer)
+    }
+  }
+  return { origin, sources }
+}
+
+/** Where a text came from as a whole, and the tools that may have had a part in it: for who writes it down. */
+export function provenanceOf(
+  process: Process,
+  text: string,
+): { readonly trust: Origin; readonly tools: readonly string[] } {
+  const tools = new Set<string>()
   for (let at: Process | undefined = process; at !== undefined; at = at.parent)
-    if (at.trusted?.some((text) => holds(text, value)) === true) return 'trusted'
-  return 'untrusted'
-}
-
-function textsOf(value: Json): string[] {
-  if (typeof value === 'string') return [value]
-  if (typeof value === 'number' || typeof value === 'boolean') return [String(value)]
-  if (value === null) return []
-  return Array.isArray(value)
-    ? value.flatMap(textsOf)
-    : Object.values(value as { [key: string]: Json }).flatMap(textsOf)
-}
-
-/** A text to look for values in: characters that nobody sees join nothing and part nothing. */
-function searchable(text: string): string {
-  return plainText(text.replaceAll(/\p{Cf}/gu, ''))
-}
-
-/** Whether the value stands in the searchable text, not as a part of a longer word or number. */
-function holds(where: string, value: string | number | boolean): boolean {
-  if (typeof value === 'number')
-    return [...where.matchAll(NUMBER)].some(([found]) => Number(found.replaceAll(',', '')) === value)
-  const what = plainText(String(value))
-  // Nothing stands everywhere, and the search for it would not end.
-  if (what === '') return false
-  for (let at = where.indexOf(what); at >= 0; at = where.indexOf(what, at + 1)) {
-    if (!adjoins(where, at - 1, -1) && !adjoins(where, at + what.length, 1)) return true
-  }
-  return false
-}
-
-/** Not within a word, a date or an account. */
-const NUMBER =
-  /(?<![\p{L}\p{N}_]|[\p{L}\p{N}_][-.,:/])-?\d+(?:,\d{3})*(?:\.\d+)?(?![\p{L}\p{N}_]|[-.,:/][\p{L}\p{N}_])/gu
-
-/** Whether what stands there belongs to the same word, address or path: `mark@a.org` does not stand in `x.mark@a.org`. */
-function adjoins(text: string, at: number, step: 1 | -1): boolean {
-  const next = text[at] ?? ' '
-  return WORD.test(next) || (JOINT.test(next) && WORD.test(text[at + step] ?? ' '))
-}
-
-const WORD = /[\p{L}\p{N}_]/u
-const JOINT = /[-.@+/:'’!#$%&*=?^{|}~\\\p{Pd}]/u
-
-/** Compared without regard to white space, and to how a character is composed. Case counts: it does in passwords and paths. */
-function plainText(text: string): string {
-  return text.normalize('NFC').replaceAll(/\s+/g, ' ').trim()
+    for (const tool of at.heard ?? []) tools.add(tool)
+  return { trust: findValue(process, text).origin, tools: [...tools].sort() }
 }

@@ -15,6 +15,8 @@
  *        not once more after a restore. A batch holds for one rule in the stated scope.
  *   AP2. It ends at its time. What is not approved is denied.
  *   AP3. It is kept with its signature and looked at again each time: one that was changed in the store holds no more.
+ *   AP4. A question that is read from the store carries a signature over all that a person is shown of it: who approves
+ *        sees what the kernel asked, and not what somebody wrote there.
  */
 import type { Clock } from './clock.ts'
 import type { Store } from './drivers.ts'
@@ -23,7 +25,7 @@ import { hmacSha256, isSameDigest, sha256 } from './digest.ts'
 import { PolityError } from './errors.ts'
 import type { Journal } from './journal.ts'
 import type { Call } from './process.ts'
-import type { Binding, Json } from './types.ts'
+import type { Binding, Json, Question } from './types.ts'
 
 /** How far a person's word reaches. */
 export type Scope = 'once' | 'run' | 'principal'
@@ -54,6 +56,8 @@ export interface Approvals {
   take(binding: Binding, word: Word): Approval
   /** A signed approval from elsewhere, as JSON. Throws `ACCESS_DENIED` that says what is wrong with it. */
   takeSigned(binding: Binding, proof: string): Approval
+  /** Questions as they are put into the store: those that ask for an approval sealed, where there is a key. */
+  sealed(questions: readonly Question[]): readonly Question[]
 }
 
 export interface ApprovalsOptions {
@@ -103,6 +107,17 @@ export function createApprovals({ store, journal, clock, key }: ApprovalsOptions
       if (approval.until <= clock.now()) throw refuse('has ended')
       return keep(approval)
     },
+    sealed(questions) {
+      if (key === undefined || questions.every(({ binding }) => binding === undefined)) return questions
+      let own: string
+      try {
+        own = key()
+      } catch {
+        // A key that cannot be read takes no approval either; who reads the questions is told that they have no seal.
+        return questions
+      }
+      return questions.map((one) => (one.binding === undefined ? one : { ...one, seal: sealOf(one, own) }))
+    },
   }
 }
 
@@ -135,6 +150,15 @@ function macOf(claim: Claim, key: string): string {
   const { pid, root, principal, n, seq, rule, what, argsHash, scope, approver, at, until } = claim
   const said = ['polity approval 1', pid, root, principal, n, seq, rule, what, argsHash, scope, approver, at, until]
   return hmacSha256(JSON.stringify(said), key)
+}
+
+function sealOf({ seal: _, ...question }: Question, key: string): string {
+  return hmacSha256(`polity question 1 ${canonical(question)}`, key)
+}
+
+/** Whether the kernel that has the key put this question, word by word. */
+export function isSealed(question: Question, key: string): boolean {
+  return question.seal !== undefined && isSameDigest(question.seal, sealOf(question, key))
 }
 
 function isSigned({ mac, ...claim }: Approval, key: string | undefined): boolean {

@@ -68,22 +68,40 @@ export function createAudit({
       hash = hashOf(entry)
       journal.put({
         table: 'meta',
-        key: `${PREFIX}${String(number).padStart(DIGITS, '0')}`,
+        key: keyOf(number),
         value: JSON.stringify({ ...entry, hash }),
       })
     },
   }
 }
 
-/** The entries as they are kept, the oldest first; what cannot be read is undefined. */
-export function* readAudit(store: Pick<Store, 'range'>): Generator<AuditEntry | undefined> {
-  for (const [, value] of store.range('meta', PREFIX, `${PREFIX}~`)) {
+/** Which entries, and from which end. */
+export interface AuditRange {
+  /** The first number. @default 1 */
+  readonly from?: number
+  /** The first number that is none of them any more. @default behind the last */
+  readonly to?: number
+  /** From the last to the first. @default false */
+  readonly reverse?: boolean
+}
+
+/** The entries as they are kept; what cannot be read is undefined. Read as they are gone through. @default all, the oldest first */
+export function* readAudit(
+  store: Pick<Store, 'range'>,
+  { from, to, reverse = false }: AuditRange = {},
+): Generator<AuditEntry | undefined> {
+  const [first, end] = [from === undefined ? PREFIX : keyOf(from), to === undefined ? `${PREFIX}~` : keyOf(to)]
+  for (const [, value] of store.range('meta', first, end, { reverse })) {
     try {
       yield JSON.parse(value as string) as AuditEntry
     } catch {
       yield undefined
     }
   }
+}
+
+function keyOf(number: number): string {
+  return `${PREFIX}${String(number).padStart(DIGITS, '0')}`
 }
 
 export type AuditReport =

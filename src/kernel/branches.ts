@@ -24,7 +24,18 @@ import { overBudget, transition } from './process.ts'
 import type { Programs } from './programs.ts'
 import type { Storage } from './storage.ts'
 import { checkRunOptions } from './syscalls.ts'
-import type { Budget, CallEnd, JournalEvent, Json, Pid, ProcessStart, Program, RunOptions, Tool } from './types.ts'
+import type {
+  Budget,
+  CallEnd,
+  JournalEvent,
+  Json,
+  Once,
+  Pid,
+  ProcessStart,
+  Program,
+  RunOptions,
+  Tool,
+} from './types.ts'
 
 /** A process that is to begin. */
 export interface Start {
@@ -50,6 +61,8 @@ export interface ForkOptions {
   readonly priority?: number
   /** Account that the fork draws on. @default that of its origin */
   readonly account?: string
+  /** Makes it once; see `RunOptions`. */
+  readonly once?: Once
 }
 
 /** Fork and restore, for the gate and for doors. */
@@ -73,6 +86,8 @@ export interface BranchesOptions {
   /** Throws where the kernel is closed. */
   readonly checkOpen: () => void
   readonly start: (start: Start) => Process
+  /** The process that was started under this key. Throws `KEY_REUSED`. */
+  readonly startedBefore: (once: Once | undefined) => Process | undefined
   readonly kill: (process: Process, error: ErrorData) => void
   /** Whether the process is `ancestor` or descends from it, also when only its journal is left. */
   readonly descends: (pid: Pid, ancestor: Process) => boolean
@@ -89,6 +104,7 @@ export function createBranches({
   gate,
   checkOpen,
   start,
+  startedBefore,
   kill,
   descends,
 }: BranchesOptions): Branches {
@@ -139,10 +155,12 @@ export function createBranches({
     gate().end(call, child.pid)
   }
 
-  async function fork(pid: Pid, { at, budget, priority, account }: ForkOptions = {}): Promise<Process> {
+  async function fork(pid: Pid, { at, budget, priority, account, once }: ForkOptions = {}): Promise<Process> {
     checkOpen()
     await journal.flush()
     checkOpen()
+    const before = startedBefore(once)
+    if (before !== undefined) return before
     const events = store.events(pid)
     const [head] = events
     if (head?.type !== 'process-start') throw noSuchProcess(pid)
@@ -168,6 +186,7 @@ export function createBranches({
       ...(lineage === undefined ? {} : { lineage }),
       options: checkRunOptions({
         ...(account === undefined ? {} : { account }),
+        ...(once === undefined ? {} : { once }),
         principal: head.principal,
         priority: priority ?? head.priority,
         budget: budget ?? head.budget,

@@ -70,8 +70,16 @@ export interface SimulatedClock extends Clock {
   readonly pending: number
 }
 
+/** How simulated time goes. */
+export interface SimulatedClockOptions {
+  readonly seed?: number
+  readonly startMs?: number
+  /** What time stands still for, asked before each timer: a store that writes in another thread. @default nothing */
+  readonly waitsFor?: () => Promise<unknown> | undefined
+}
+
 /** Time for tests and simulations: it jumps from timer to timer, the same for the same seed. */
-export function simulatedClock(options: { seed?: number; startMs?: number } = {}): SimulatedClock {
+export function simulatedClock(options: SimulatedClockOptions = {}): SimulatedClock {
   const timers = heap<{ at: number; order: number; fn: (() => void) | undefined }>(
     (a, b) => a.at - b.at || a.order - b.order,
   )
@@ -84,6 +92,12 @@ export function simulatedClock(options: { seed?: number; startMs?: number } = {}
     setImmediate(step)
   }
   function step(): void {
+    const waitsFor = options.waitsFor?.()
+    if (waitsFor !== undefined) {
+      const goOn = (): void => void setImmediate(step)
+      waitsFor.then(goOn, goOn)
+      return
+    }
     scheduled = false
     for (let timer = timers.pop(); timer !== undefined; timer = timers.pop()) {
       if (timer.fn === undefined) continue

@@ -1,13 +1,17 @@
 /**
- * Commands: what other operating-system processes want of the kernel that owns the store (`polity kill`, `answer`, `top`).
- * They write their wishes into the store; the kernel looks for them now and then.
+ * Commands: what other operating-system processes want of the kernel that owns the store (`polity kill`, `answer`, `top`,
+ * `resume`). They write their wishes into the store; the kernel looks for them now and then.
  *
- *     const commands = listen({ store, clock, kill, answer, status })
+ *     const commands = listen({ store, clock, kill, answer, resume, fork, collect, status })
  *     commands?.cancel()
+ *
+ * A wish that names a reply is told how it went: its outcome is published with the status, OUTCOMES_MAX of them.
  */
+import type { ForkOptions } from './branches.ts'
 import type { Clock } from './clock.ts'
 import type { Command, Store } from './drivers.ts'
-import { warn } from './errors.ts'
+import type { ErrorData } from './errors.ts'
+import { invalid, toErrorData, warn } from './errors.ts'
 import type { Json, Pid } from './types.ts'
 
 /** What commands may do to the kernel. */
@@ -18,21 +22,54 @@ export interface CommandsOptions {
   readonly isOpen: () => boolean
   readonly kill: (pid: Pid, reason: string | undefined) => void
   readonly answer: (id: number, text: string, proof: string | undefined) => void
+  /** The pids of all that go on. */
+  readonly resume: (pid: Pid) => readonly Pid[]
+  readonly fork: (pid: Pid, options: ForkOptions) => Promise<Pid>
+  /** How many journals went. */
+  readonly collect: (keep: number) => number
   /** What `polity top` shows. */
-  readonly status: () => Json
+  readonly status: () => { readonly [key: string]: Json }
+}
+
+/** How a wish went, under the name that its sender gave it. */
+export interface Outcome {
+  readonly reply: string
+  readonly value?: Json
+  readonly error?: ErrorData
 }
 
 /** Looks for commands until it is cancelled; undefined for a store that can hold none. */
 export function listen(options: CommandsOptions): { cancel(): void } | undefined {
-  const { store, clock, isOpen } = options
+  const { store, clock, isOpen, status } = options
   if (store.takeCommands === undefined) return undefined
+  /** The last ones, the oldest first. */
+  const outcomes: Outcome[] = []
+  const publish = (): void =>
+    store.publishStatus?.(JSON.stringify({ ...status(), outcomes: outcomes as unknown as Json }))
+  const take = async (command: Command): Promise<void> => {
+    try {
+      const value = await obey(command, options)
+      if (command.reply !== undefined) outcomes.push({ reply: command.reply, value })
+    } catch (error) {
+      // A wish from outside that cannot be granted (an ended pid, an answered question) harms nobody here.
+      if (command.reply === undefined) warn(`the command ${command.command} from outside was not obeyed`, error)
+      else outcomes.push({ reply: command.reply, error: toErrorData(error) })
+    }
+    if (command.command !== 'status' && command.reply === undefined) return
+    outcomes.splice(0, outcomes.length - OUTCOMES_MAX)
+    try {
+      if (isOpen()) publish()
+    } catch (error) {
+      warn('the status could not be published', error)
+    }
+  }
   const wait = () =>
     clock.after(POLL_MS, () => {
       if (!isOpen()) return
       try {
-        for (const command of store.takeCommands?.() ?? []) obey(command, options)
+        for (const command of store.takeCommands?.() ?? []) void take(command)
       } catch (error) {
-        // A store that is busy with somebody else's write; the wishes are still there the next time.
+        // A store that is busy with somebody else’s write; the wishes are still there the next time.
         warn('the store’s commands could not be read', error)
       }
       timer = wait()
@@ -41,16 +78,34 @@ export function listen(options: CommandsOptions): { cancel(): void } | undefined
   return { cancel: () => timer.cancel() }
 }
 
-function obey({ command, pid, id, text, proof }: Command, { store, kill, answer, status }: CommandsOptions): void {
-  try {
-    if (command === 'kill' && pid !== undefined) kill(pid, text)
-    else if (command === 'answer' && id !== undefined && text !== undefined) answer(id, text, proof)
-    else if (command === 'status') store.publishStatus?.(JSON.stringify(status()))
-  } catch (error) {
-    // A wish from outside that cannot be granted (an ended pid, an answered question) harms nobody here.
-    warn(`the command ${command} from outside was not obeyed`, error)
+function obey(wish: Command, { kill, answer, resume, fork, collect }: CommandsOptions): Json | Promise<Json> {
+  const { command, pid, id, text, proof, at, budget, keep } = wish
+  const given = <T>(value: T | undefined, name: string): T => {
+    if (value === undefined) throw invalid(`the command ${command}`, name, 'nothing')
+    return value
+  }
+  switch (command) {
+    case 'kill':
+      kill(given(pid, 'pid'), text)
+      return null
+    case 'answer':
+      answer(given(id, 'id'), given(text, 'text'), proof)
+      return null
+    case 'resume':
+      return [...resume(given(pid, 'pid'))]
+    case 'fork':
+      return fork(given(pid, 'pid'), {
+        ...(at === undefined ? {} : { at }),
+        ...(budget === undefined ? {} : { budget }),
+      })
+    case 'collect':
+      return collect(given(keep, 'keep'))
+    case 'status':
+      return null
   }
 }
 
 /** How often wishes are looked for, ms. */
 const POLL_MS = 100
+/** Whoever waits for one looks fifty times a second. */
+const OUTCOMES_MAX = 64

@@ -5,7 +5,7 @@
  * `capabilities`. Each port has a conformance suite in `polity/testing` that outsiders run on theirs.
  */
 import type { LanguageModelV4 } from '@ai-sdk/provider'
-import type { JournalEvent, Pid, Price, ProcessEnd, ProcessStart } from './types.ts'
+import type { Budget, JournalEvent, Pid, Price, ProcessEnd, ProcessStart } from './types.ts'
 
 // ------------------------------------------------------------------------------------------------------------ models
 
@@ -69,14 +69,31 @@ export interface ProcessHead {
   readonly end?: ProcessEnd
 }
 
+/** Which processes, and from which end. */
+export interface ProcessRange {
+  /** The first pid. @default the smallest */
+  readonly from?: Pid
+  /** The first pid that is none of them any more. @default behind the largest */
+  readonly to?: Pid
+  /** From the largest to the smallest. @default false */
+  readonly reverse?: boolean
+}
+
 /** A wish of another operating-system process for the kernel that owns the store. */
 export interface Command {
-  readonly command: 'kill' | 'answer' | 'status'
+  readonly command: 'kill' | 'answer' | 'status' | 'resume' | 'fork' | 'collect'
   readonly pid?: Pid
   readonly id?: number
   readonly text?: string
   /** Of an answer that allows a call: the signed approval, as JSON. */
   readonly proof?: string
+  /** Of a fork: the call from which it goes on, and its ceilings. */
+  readonly at?: number
+  readonly budget?: Budget
+  /** Of `collect`: how many journals of ended processes stay. */
+  readonly keep?: number
+  /** Under which name the outcome is published with the status. */
+  readonly reply?: string
 }
 
 /**
@@ -92,8 +109,8 @@ export interface Store {
   readonly durability: Durability
   /** Returns when the batch is kept. May return at once or a promise; the kernel never overlaps two commits. */
   commit(batch: Batch): void | Promise<void>
-  /** First and last event of every process, by pid ascending. */
-  processes(): Iterable<ProcessHead>
+  /** First and last event of every process in the range, by pid. Read as it is gone through. @default all, ascending */
+  processes(range?: ProcessRange): Iterable<ProcessHead>
   /** All events of one process, in order. */
   events(pid: Pid): readonly JournalEvent[]
   /** The largest `seq` ever committed, -1 for none, also after `drop`. */

@@ -11,10 +11,12 @@ interface Entry {
   readonly means: string
   /** What the reader can do. */
   readonly todo: string
+  /** What a reader can do who only talks to a server, and cannot change it. @default todo */
+  readonly client?: string
   readonly retry: boolean
 }
 
-/** Every error there is: what it means, what its reader can do, and whether trying again may help. */
+/** Every error there is: what it means, what its reader can do, here or as a client, and whether trying again may help. */
 export const errorTable = {
   INVALID_ARGUMENT: {
     means: 'A call was given something it does not take.',
@@ -24,29 +26,39 @@ export const errorTable = {
   TOO_LARGE: {
     means: 'A value is larger than the limit named in the message.',
     todo: 'Write it to a file and pass the path, or raise the limit.',
+    client: 'Send less at once, or ask who runs this server to raise the limit.',
     retry: false,
   },
   NO_SUCH_PROCESS: {
     means: 'No process has that pid, or it is not yours to see.',
     todo: 'Check the pid with `polity ps`.',
+    client: 'Check the pid in the list of processes; those of others are not found.',
     retry: false,
   },
   NO_SUCH_PROGRAM: {
     means: 'No program is registered under that name and version.',
     todo: 'Pass it to `boot({ programs })`, or spawn the program object itself.',
+    client: 'Name one of the programs that this server lists; only who runs it can add others.',
     retry: false,
   },
   NO_SUCH_TOOL: {
     means: 'The process holds no tool of that name.',
     todo: 'Declare the tool in the program, or pass it to `boot({ tools })`.',
+    client: 'Name one of the tools that this server lists; only who runs it can add others.',
     retry: false,
   },
   NO_SUCH_MODEL: {
     means: 'No core serves that model.',
     todo: 'Name a model given to `boot({ models })`, or install the provider package that the message names.',
+    client: 'Name one of the models that this server lists; only who runs it can add others.',
     retry: false,
   },
-  NO_SUCH_FILE: { means: 'There is no file at that path.', todo: 'List the files of the process first.', retry: false },
+  NO_SUCH_FILE: {
+    means: 'There is no file at that path.',
+    todo: 'List the files of the process first.',
+    client: 'List the files first.',
+    retry: false,
+  },
   NO_SUCH_NOTE: {
     means: 'There is no note with that id in this memory.',
     todo: 'Recall it first; forgotten notes stay forgotten.',
@@ -55,21 +67,30 @@ export const errorTable = {
   NO_SUCH_SNAPSHOT: {
     means: 'There is no snapshot with that id in this process.',
     todo: 'Use an id that `snapshot` returned in this run.',
+    client: 'Use the id of a snapshot that this run took.',
+    retry: false,
+  },
+  KEY_REUSED: {
+    means: 'A key that makes several tries one request came with another request.',
+    todo: 'Take a new key for a new request; send the same request again for the answer that it had.',
     retry: false,
   },
   ACCESS_DENIED: {
     means: 'No rule of the law allows this, or a rule or a person forbids it.',
     todo: 'The message names the rule; change the law, or ask for approval.',
+    client: 'Ask who runs this server for a key, a rule or an approval that allows it.',
     retry: false,
   },
   BUDGET_EXCEEDED: {
     means: 'The call would exceed a budget of the process or of an ancestor.',
     todo: 'Finish with what there is, or spawn with a larger budget.',
+    client: 'Ask for less, give the run a larger budget, or ask who runs this server for more.',
     retry: false,
   },
   LIMIT_EXCEEDED: {
     means: 'A limit of the machine is reached.',
     todo: 'Do less at once, or raise the limit that the message names.',
+    client: 'Do less at once, or ask who runs this server to raise the limit.',
     retry: false,
   },
   MAILBOX_FULL: {
@@ -80,96 +101,125 @@ export const errorTable = {
   OVERLOADED: {
     means: 'The core’s queue is full, or the call waited too long for a turn.',
     todo: 'Send less at once, add a core, or raise the limit.',
+    client: 'Send less at once, and try again later.',
     retry: true,
   },
   DRIVER_FAILED: {
     means: 'A driver (model, embedder) answered with an error.',
     todo: 'Read the cause; retryable failures were already tried again.',
+    client: 'The message is the model’s own word; try another model, or tell who runs this server.',
     retry: false,
   },
   DRIVER_INVALID: {
     means: 'A driver answered with something that its interface does not allow.',
     todo: 'Report it to the maker of the driver; the message says what was wrong.',
+    client: 'Try another model, or tell who runs this server what the message says.',
     retry: false,
   },
   DRIVER_TIMEOUT: {
     means: 'A driver did not answer in time; it was told to stop.',
     todo: 'Try again, or raise the time limit.',
+    client: 'Try again, or ask for a shorter answer.',
     retry: true,
   },
   DRIVER_UNAVAILABLE: {
     means: 'The core’s circuit breaker is open after repeated failures, and no fallback is left.',
     todo: 'Wait for the provider to recover, or name a fallback model.',
+    client: 'Wait for the provider to recover, or name another model.',
     retry: true,
   },
   TOOL_FAILED: {
     means: 'The tool threw an error.',
     todo: 'The message is the tool’s own; give it to the model or mend the tool.',
+    client: 'The message is the tool’s own; call it otherwise, or tell who runs this server.',
     retry: false,
   },
   TOOL_INVALID: {
     means: 'The tool returned something that its output schema or JSON does not allow.',
     todo: 'Mend the tool; its output was discarded.',
+    client: 'Tell who runs this server that the tool has to be mended; its output was discarded.',
     retry: false,
   },
   TOOL_TIMEOUT: {
     means: 'The tool did not end within its time limit; it was told to stop.',
     todo: 'Raise `timeoutMs` in the manifest, or make the tool faster.',
+    client: 'Try again, or ask who runs this server to give the tool more time.',
     retry: true,
   },
   IN_DOUBT: {
     means: 'A crash interrupted an effect that must happen once; whether it happened is not known.',
     todo: 'Look, then answer the question in the inbox: done, retry or fail.',
+    client: 'Somebody who may answer questions here has to look and say: done, retry or fail.',
     retry: false,
   },
   NO_ANSWER: {
     means: 'Nobody answered the question in time, and it has no default.',
     todo: 'Ask again, or give the question a default.',
+    client: 'Try again when there is somebody to answer.',
     retry: true,
   },
   TIMEOUT: { means: 'The wait ended before what was waited for.', todo: 'Wait again, or longer.', retry: true },
   KILLED: {
     means: 'The process was killed.',
     todo: 'The message says by whom; `polity fork` can start again from before.',
+    client: 'The message says by whom; start it again, or fork it from before.',
     retry: false,
   },
   PARENT_ENDED: {
     means: 'The process ended because its parent ended.',
     todo: 'Let the parent wait for its children.',
+    client: 'Look at the run that it belonged to.',
     retry: false,
   },
   PROGRAM_FAILED: {
     means: 'The program threw an error of its own.',
     todo: 'Mend the program; `polity fork` can resume it before the failing call.',
+    client: 'Try another input, or tell who runs this server that the program failed.',
     retry: false,
   },
   REPLAY_MISMATCH: {
     means: 'The program no longer makes the calls that the journal holds.',
     todo: 'Run the version that made the journal, or fork before the call named in the message.',
+    client: 'Fork before the call named in the message, or tell who runs this server that the program has changed.',
     retry: false,
   },
   STORE_LOCKED: {
     means: 'Another kernel has this store open.',
     todo: 'Wait for it to end, or use another store file.',
+    client: 'Try again later, or tell who runs this server that its store is taken.',
     retry: true,
   },
   STORE_FAILED: {
     means: 'The store could not keep what was written; the kernel has halted.',
     todo: 'Free disk space or mend the store, then boot again and resume.',
+    client: 'Tell who runs this server that its store has failed; what ran can be resumed once that is mended.',
     retry: true,
   },
   STORE_INVALID: {
     means: 'The file is not a store, is of another version, or is damaged.',
     todo: 'Name another file, or restore this one from a backup.',
+    client: 'Tell who runs this server that its store is damaged or of another version.',
     retry: false,
   },
-  KERNEL_CLOSED: { means: 'The kernel is closed.', todo: 'Boot a kernel and resume the process.', retry: true },
+  KERNEL_CLOSED: {
+    means: 'The kernel is closed.',
+    todo: 'Boot a kernel and resume the process.',
+    client: 'Try again once the server is up again.',
+    retry: true,
+  },
   CONFIG_INVALID: {
     means: 'An option or a configuration file has a value that does not fit.',
     todo: 'Correct what the message names.',
+    client: 'Tell who runs this server what the message says.',
     retry: false,
   },
 } as const satisfies Record<string, Entry>
+
+/** What the client of a server is advised to do. */
+export function clientAdvice(code: ErrorCode): string {
+  const { todo, client = todo }: Entry = errorTable[code]
+  return client
+}
 
 /** A code of the table. */
 export type ErrorCode = keyof typeof errorTable

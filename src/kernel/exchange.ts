@@ -76,6 +76,7 @@ export class Exchange implements CoreCall, Dispatchable, Late {
   #streamed: Answer | undefined = undefined
   queued = false
   place: CoreCall['place'] = undefined
+  together = 0
   arrivedAt = 0
 
   constructor(options: ExchangeOptions, call: Call, request: CheckedRequest, plan: Plan) {

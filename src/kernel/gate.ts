@@ -214,6 +214,9 @@ export function createGate(machine: Machine): Gate {
     // Most processes have one open call: a list of one, made for it, is a third of an empty one that grew.
     if (process.open.length === 0) process.open = [call]
     else process.open.push(call)
+    // What it asks for would be written before it is refused; a process that has no room for that cannot go on.
+    const full = machine.full(process)
+    if (full !== undefined) return machine.kill(process, full)
     if (process.made > limits.callsPerProcessMax)
       return machine.kill(
         process,
@@ -439,6 +442,7 @@ export function createGate(machine: Machine): Gate {
             : { type: 'call-end', seq: 0, at: 0, pid, n, value: value ?? null, usage, waitedMs }
     if (call.labels !== undefined) Object.assign(end, { labels: call.labels })
     if (call.refused) Object.assign(end, { refused: true })
+    else if (call.name === 'call' && error === undefined && isTrusted(call)) Object.assign(end, { trusted: true })
     const { at } = journal.append(end)
     if (journal.halted !== undefined) return
     if (call.followers !== undefined) for (const { call: one } of call.followers) follow(one, call)
@@ -542,6 +546,10 @@ export function createGate(machine: Machine): Gate {
   }
 
   return { sys: (process) => createSys(process, invoke), learn, end, fail, cancel, waits, sends, again }
+}
+
+function isTrusted({ process, args }: Call): boolean {
+  return process.tools.get((args as { readonly tool: string }).tool)?.trusted === true
 }
 
 function ignore(): void {}

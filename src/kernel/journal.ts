@@ -41,6 +41,8 @@ export interface JournalOptions {
   readonly store: Store
   readonly clock: Clock
   readonly limits: Limits
+  /** Hears of each event as it is appended, with what is put beside it. */
+  readonly onAppend?: (event: JournalEvent, puts: readonly Put[]) => void
   readonly onCommit: (events: readonly JournalEvent[]) => void
   readonly onHalt: (error: PolityError) => void
 }
@@ -52,7 +54,7 @@ interface Segment {
 }
 
 /** A journal that goes on where its store ends. */
-export function createJournal({ store, clock, limits, onCommit, onHalt }: JournalOptions): Journal {
+export function createJournal({ store, clock, limits, onAppend, onCommit, onHalt }: JournalOptions): Journal {
   // The last segment is open; the others are full and wait. A put lies in the segment of the event after it (J2).
   let segments: Segment[] = [newSegment()]
   let seq = Math.max(0, store.lastSeq())
@@ -60,6 +62,8 @@ export function createJournal({ store, clock, limits, onCommit, onHalt }: Journa
   let later = false
   let committing = false
   let halted: PolityError | undefined
+  /** Since the last event. */
+  let puts: Put[] = NO_PUTS
 
   function open(): Segment {
     return segments[segments.length - 1] as Segment
@@ -156,12 +160,16 @@ export function createJournal({ store, clock, limits, onCommit, onHalt }: Journa
       // its spawn) is appended in one go and always shares one.
       if (placed.type === 'call-start' && open().events.length >= limits.commitEventsMax) segments.push(newSegment())
       open().events.push(placed)
+      onAppend?.(placed, puts)
+      puts = NO_PUTS
       schedule(false)
       return placed
     },
     put(put) {
       if (halted) return
       open().puts.push(put)
+      if (puts.length === 0) puts = [put]
+      else puts.push(put)
       schedule(false)
     },
     whenKept,
@@ -174,6 +182,9 @@ export function createJournal({ store, clock, limits, onCommit, onHalt }: Journa
     },
   }
 }
+
+/** Shared by all events that have none. Frozen, so that nobody changes it by mistake. */
+const NO_PUTS = Object.freeze([]) as unknown as Put[]
 
 function isEmpty({ events, puts, waiters }: Segment): boolean {
   return events.length === 0 && puts.length === 0 && waiters.length === 0

@@ -29,7 +29,7 @@ import { coreInfos, createCores, hasRates, rememberMinute } from './cores.ts'
 import { createDeadlines } from './deadlines.ts'
 import type { DisciplineName, DisciplineOptions } from './disciplines.ts'
 import { createDispatcher } from './dispatcher.ts'
-import type { Embedder, LanguageModel, Store } from './drivers.ts'
+import type { Embedder, LanguageModel, ProcessRange, Put, Store } from './drivers.ts'
 import type { ErrorData } from './errors.ts'
 import { PolityError, fromErrorData, invalid, noSuchProcess, toErrorData } from './errors.ts'
 import type { Gate } from './gate.ts'
@@ -42,22 +42,26 @@ import { createLineage, isWithin } from './lineage.ts'
 import { createLlm } from './llm.ts'
 import { createMailbox } from './mailbox.ts'
 import { createMemory } from './memory.ts'
+import { createStarts } from './once.ts'
 import { ownUsage, readPast, startOf, unmade } from './past.ts'
 import { toPlain } from './plain.ts'
-import { Process, charge, isClean, labelsOf, processInfo, transition } from './process.ts'
+import { Process, charge, headInfo, isClean, labelsOf, processInfo, transition } from './process.ts'
 import { createPrograms } from './programs.ts'
 import { createRetention } from './retention.ts'
 import { MINUTE_MS, createScheduler } from './scheduler.ts'
+import type { Files } from './storage.ts'
 import { createStorage } from './storage.ts'
 import type { Machine } from './syscalls.ts'
 import { checkBudget, checkRunOptions, isAccountName } from './syscalls.ts'
 import { createTools } from './tools.ts'
 import type {
+  AccountBudget,
   AccountInfo,
   Budget,
   JournalEvent,
   Json,
   ModelChoice,
+  Once,
   Pid,
   Price,
   ProcessEnd,
@@ -142,7 +146,11 @@ export interface Kernel {
   /** Sends as from outside (`from` is 0). */
   send(pid: Pid, body: Json): void
   ps(): readonly ProcessInfo[]
+  /** Every process that has a journal, also of earlier kernels, by pid. Reads as it is gone through, and holds nobody up. @default all, ascending */
+  history(range?: ProcessRange): AsyncIterable<ProcessInfo>
   info(pid: Pid): ProcessInfo
+  /** The files of a process, as whoever owns it may see them (storage.ts). Throws `NO_SUCH_PROCESS`. */
+  files(pid: Pid): Files
   /** Its part of the journal. */
   events(pid: Pid): Promise<readonly JournalEvent[]>
   readonly questions: readonly Question[]
@@ -151,7 +159,7 @@ export interface Kernel {
   /** Name of the embedder; null without one. */
   readonly embedder: string | null
   /** What an account has used. With `budget` it has these ceilings from now on; before that, or after a restart, none. */
-  account(name: string, budget?: Budget): AccountInfo
+  account(name: string, budget?: AccountBudget): AccountInfo
   /** Hears every event once it is kept, and with `text` (the default) what models say as it comes, for which they stream. Returns a function that stops it. */
   watch(hear: (event: RunEvent) => void, options?: WatchOptions): () => void
   /** Removes the journals of ended processes, the oldest first, until `keep` are left. Returns how many went. */
@@ -166,7 +174,7 @@ export function createKernel(options: KernelOptions): Kernel {
   const clock = options.clock ?? realClock()
   const limits = checkLimits(options.limits)
   const table = new Map<Pid, Process>()
-  const journal = createJournal({ store, clock, limits, onCommit, onHalt: halt })
+  const journal = createJournal({ store, clock, limits, onAppend, onCommit, onHalt: halt })
   const dispatcher = createDispatcher(clock, limits)
   const deadlines = createDeadlines(clock)
   const scheduler = createScheduler(clock, limits)
@@ -177,10 +185,11 @@ export function createKernel(options: KernelOptions): Kernel {
     onKnown: (process, program) => process.state === 'stopped' && goOnFromJournal(process, program),
   })
   const lineage = createLineage({ store, table, programs })
-  const retention = createRetention({ store, journal, limits, table, isOpen: () => closed === undefined })
+  const starts = createStarts({ store, journal })
+  const retention = createRetention({ store, journal, limits, table, starts, isOpen: () => closed === undefined })
   const inbox = createInbox(clock, limits, journal.lastSeq)
   const tools = createTools(deadlines, limits)
-  const memory = createMemory({ store, journal, now: () => clock.now() })
+  const memory = createMemory({ store, journal, limits, now: () => clock.now() })
   const storage = createStorage({ store, journal, limits, now: () => clock.now() })
   const mailbox = createMailbox({
     journal,
@@ -196,7 +205,7 @@ export function createKernel(options: KernelOptions): Kernel {
   let closed: PolityError | undefined
 
   const access = createAccess(options.law)
-  const accounts = createAccounts({ store, journal })
+  const accounts = createAccounts({ store, journal, now: () => clock.now() })
   const approvals = createApprovals({ store, journal, clock, key: options.approvalKey })
 
   const llm = createLlm({
@@ -225,6 +234,7 @@ export function createKernel(options: KernelOptions): Kernel {
     gate: () => gate,
     checkOpen,
     start,
+    startedBefore,
     kill: (process, error) => finish(process, 'killed', undefined, error),
     descends: lineage.descends,
   })
@@ -252,6 +262,7 @@ export function createKernel(options: KernelOptions): Kernel {
     fork: branches.forkInside,
     restore: branches.restore,
     kill: (process, error) => finish(process, 'killed', undefined, toErrorData(error)),
+    full: ({ start: { account } }) => (account === undefined ? undefined : accounts.full(account)),
     openElsewhere({ startSeq, process: own }) {
       for (const process of table.values()) {
         const found = process === own ? undefined : process.open.find((one) => one.startSeq === startSeq)
@@ -294,13 +305,16 @@ export function createKernel(options: KernelOptions): Kernel {
     isOpen: () => closed === undefined,
     kill,
     answer: answerFromOutside,
+    resume: (pid) => resume(pid).map((run) => run.pid),
+    fork: async (pid, forkOptions) => (await branches.fork(pid, forkOptions)).pid,
+    collect: retention.collect,
     status: () =>
       ({
         at: clock.now(),
         processes: ps().slice(-STATUS_MAX),
         cores: coreInfos(cores, clock.now()),
-        questions: inbox.questions,
-      }) as unknown as Json,
+        questions: approvals.sealed(inbox.questions),
+      }) as unknown as { [key: string]: Json },
   })
 
   // ------------------------------------------------------------------------------------------------------ processes
@@ -325,6 +339,9 @@ export function createKernel(options: KernelOptions): Kernel {
         'LIMIT_EXCEEDED',
         `process ${parent.pid} is ${parent.depth + 1} deep; the limit processDepthMax is ${limits.processDepthMax}`,
       )
+    const account = parent?.start.account ?? spawnOptions.account ?? fork?.of.start.account
+    const full = account === undefined ? undefined : accounts.full(account)
+    if (full !== undefined) throw full
     const pid = journal.lastSeq + 1
     const begins: Mutable<ProcessStart> = {
       type: 'process-start',
@@ -349,19 +366,28 @@ export function createKernel(options: KernelOptions): Kernel {
     }
     // What is rare is added or taken away: a spread for each would cost every process.
     if (input === undefined) delete begins.input
-    const account = parent?.start.account ?? spawnOptions.account ?? fork?.of.start.account
     if (account !== undefined) begins.account = account
     const standing = inherited(parent, fork?.of.start) ?? given(spawnOptions, begins.principal)
     if (standing !== undefined) begins.standing = standing
     const laws = bound(parent, fork?.of.start, spawnOptions.law)
     if (laws !== undefined) begins.laws = laws
     if (came !== undefined) begins.lineage = came
-    const event = journal.append(begins) as ProcessStart
+    const { once } = spawnOptions
+    if (once !== undefined) begins.once = once.key
+    const event = (
+      once === undefined ? journal.append(begins) : starts.begin(once, pid, () => journal.append(begins))
+    ) as ProcessStart
     retention.began(event)
     const process = toProcess(event, program, parent, held)
     if (parent !== undefined) charge(parent, { children: 1 })
     run(process)
     return process
+  }
+
+  /** The process that was started under this key, while it has a journal. */
+  function startedBefore(once: Once | undefined): Process | undefined {
+    const pid = once === undefined ? undefined : starts.find(once)
+    return pid === undefined ? undefined : lineage.find(pid)
   }
 
   /** The standing that a child takes over from its parent; a fork lives its own again, from where its origin began. */
@@ -732,6 +758,11 @@ export function createKernel(options: KernelOptions): Kernel {
     })
   }
 
+  function onAppend(event: JournalEvent, puts: readonly Put[]): void {
+    const { account } = event.type === 'process-start' ? event : (table.get(event.pid)?.start ?? NOBODY)
+    if (account !== undefined) accounts.wrote(account, () => bytesOf(event, puts))
+  }
+
   function onCommit(events: readonly JournalEvent[]): void {
     if (!watch.active) return
     for (const event of events) watch.tell(table.get(event.pid)?.root.pid ?? event.pid, event)
@@ -766,6 +797,22 @@ export function createKernel(options: KernelOptions): Kernel {
     return [...table.values()].map(processInfo)
   }
 
+  async function* history(range?: ProcessRange): AsyncGenerator<ProcessInfo> {
+    await journal.flush()
+    let read = 0
+    for (const head of store.processes(range)) {
+      const process = table.get(head.start.pid)
+      yield process === undefined ? headInfo(head, 'stopped') : processInfo(process)
+      if (++read % HISTORY_STEP === 0) await new Promise<void>((resolve) => clock.yield(resolve))
+    }
+  }
+
+  function files(pid: Pid): Files {
+    const process = lineage.find(pid)
+    if (process === undefined) throw noSuchProcess(pid)
+    return storage.filesOf(process)
+  }
+
   function info(pid: Pid): ProcessInfo {
     const process = lineage.find(pid)
     if (process === undefined) throw noSuchProcess(pid)
@@ -776,12 +823,14 @@ export function createKernel(options: KernelOptions): Kernel {
     limits,
     spawn(program, input, spawnOptions) {
       checkOpen()
+      const checked = checkRunOptions(spawnOptions)
       return toRun(
-        start({
-          program: programs.find(program as Program),
-          input: input === undefined ? undefined : toPlain(input, 'spawn: input', limits.valueBytesMax),
-          options: checkRunOptions(spawnOptions),
-        }),
+        startedBefore(checked.once) ??
+          start({
+            program: programs.find(program as Program),
+            input: input === undefined ? undefined : toPlain(input, 'spawn: input', limits.valueBytesMax),
+            options: checked,
+          }),
       )
     },
     run(pid) {
@@ -800,7 +849,9 @@ export function createKernel(options: KernelOptions): Kernel {
       mailbox.send(0, undefined, [process], toPlain(body, 'send: body', limits.valueBytesMax))
     },
     ps,
+    history,
     info,
+    files,
     async events(pid) {
       await journal.flush()
       return store.events(pid)
@@ -816,8 +867,11 @@ export function createKernel(options: KernelOptions): Kernel {
     account(name, budget) {
       if (!isAccountName(name)) throw invalid('account', 'a name of 1 to 200 printable characters', name)
       if (budget !== undefined) {
-        if (checkBudget('account: budget', budget).wallMs !== undefined)
-          throw invalid('account: budget', 'no wallMs: an account does not run', budget.wallMs)
+        const { bytesPerDay, ...ceilings } = budget
+        const { wallMs } = checkBudget('account: budget', ceilings)
+        if (wallMs !== undefined) throw invalid('account: budget', 'no wallMs: an account does not run', wallMs)
+        if (bytesPerDay !== undefined && !(bytesPerDay > 0))
+          throw invalid('account: budget.bytesPerDay', 'a number above 0', bytesPerDay)
         accounts.open(name, budget)
       }
       return accounts.info(name)
@@ -830,8 +884,22 @@ export function createKernel(options: KernelOptions): Kernel {
 
 const NO_BUDGET: Budget = Object.freeze({})
 
+const NOBODY: { readonly account?: string } = Object.freeze({})
+
+/** What the store is given to keep. */
+function bytesOf(event: JournalEvent, puts: readonly Put[]): number {
+  let bytes = Buffer.byteLength(JSON.stringify(event))
+  for (const { key, value, text } of puts)
+    for (const part of [key, value, text])
+      if (part !== undefined && part !== null) bytes += typeof part === 'string' ? Buffer.byteLength(part) : part.length
+  return bytes
+}
+
 /** An event that is still being put together. */
 type Mutable<Event> = { -readonly [Key in keyof Event]: Event[Key] }
+
+/** Processes of a history that are read before others have a turn. */
+const HISTORY_STEP = 256
 
 /** Processes in a published status, the youngest. */
 const STATUS_MAX = 200

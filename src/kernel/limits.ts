@@ -38,7 +38,7 @@ export interface Limits {
   readonly coreQueueMax: number
   /** Concurrency at which an undeclared core starts; it doubles while calls succeed. */
   readonly coreSlotsInitial: number
-  /** How long after a refusal (429) an undeclared core tries one slot more, ms. */
+  /** How long after a refusal (429) a core tries one slot more than it was left with, then two, then four, ms. */
   readonly coreProbeMs: number
   /** Failures in a row that open a core's circuit breaker. */
   readonly breakerFailuresMax: number

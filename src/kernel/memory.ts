@@ -2,20 +2,22 @@
  * Memory: what a principal's processes learned and keep, found again by its words.
  *
  * A note belongs to the space of its principal and outlives process and kernel; a fork sees its origin's notes as they
- * were and adds its own. Recall is lexical: full text with stemming, ranked by BM25 (the store's).
+ * were and adds its own. Recall is lexical: full text with stemming, ranked by BM25 (the store's); the empty query finds
+ * all notes, the newest first.
  *
  * Invariants
  *   N1. Nobody recalls, or forgets, a note of another principal.
  *   N2. A note's `seq` is that of the event that reported it (so `before` names one state of memory).
  */
+import { provenanceOf } from './access.ts'
 import type { Store } from './drivers.ts'
-import { PolityError } from './errors.ts'
+import { PolityError, invalid } from './errors.ts'
 import type { Journal } from './journal.ts'
 import type { Limits } from './limits.ts'
 import { toPlain } from './plain.ts'
 import type { Process, Space } from './process.ts'
 import { labelsOf } from './process.ts'
-import type { NoteInput, RecalledNote } from './types.ts'
+import type { Note, NoteInput, RecalledNote } from './types.ts'
 
 interface StoredNote {
   readonly text: string
@@ -27,6 +29,8 @@ interface StoredNote {
   readonly seq: number
   /** Of what its writer had learned. */
   readonly labels?: readonly string[]
+  readonly tools?: readonly string[]
+  readonly trust?: Note['trust']
   /** Set when it was forgotten, and by whom. */
   readonly forgottenSeq?: number
   readonly forgottenBy?: number
@@ -35,10 +39,19 @@ interface StoredNote {
 /** Notes of principals, with their search. */
 export interface Memory {
   remember(process: Process, note: CheckedNote): string
-  recall(process: Process, query: string, limit: number, tag: string | undefined): readonly RecalledNote[]
+  recall(process: Process, recall: Recall): readonly RecalledNote[]
   forget(process: Process, id: string): null
   /** Undoes what those that `isOwn` names remembered and forgot from that event on. */
   rollBack(space: Space, before: number, isOwn: (pid: number) => boolean): void
+}
+
+/** What `recall` is asked, checked. */
+export interface Recall {
+  readonly query: string
+  readonly limit: number
+  readonly tag: string | undefined
+  /** Of the empty query: only notes older than this one. */
+  readonly before: string | undefined
 }
 
 /** A note as `remember` takes it, checked. */
@@ -52,11 +65,15 @@ export interface CheckedNote {
 export interface MemoryOptions {
   readonly store: Store
   readonly journal: Journal
+  readonly limits: Limits
   readonly now: () => number
 }
 
 /** The memory of a kernel. */
-export function createMemory({ store, journal, now }: MemoryOptions): Memory {
+export function createMemory({ store, journal, limits, now }: MemoryOptions): Memory {
+  /** Notes that one answer without a query holds; a bit less than a value may have. */
+  const pageBytes = limits.valueBytesMax / 2
+
   function put(key: string, note: StoredNote): void {
     journal.put({ table: 'note', key, value: JSON.stringify(note), text: [note.text, ...note.tags].join('\n') })
   }
@@ -65,7 +82,16 @@ export function createMemory({ store, journal, now }: MemoryOptions): Memory {
     const seq = journal.lastSeq + 1
     const id = `n${seq}`
     const labels = labelsOf(process)
-    const note = { text, tags, source, pid: process.pid, at: now(), seq, ...(labels === undefined ? {} : { labels }) }
+    const note: StoredNote = {
+      text,
+      tags,
+      source,
+      pid: process.pid,
+      at: now(),
+      seq,
+      ...(labels === undefined ? {} : { labels }),
+      ...provenanceOf(process, text),
+    }
     put(`${process.notes.id}\0${id}`, note)
     return id
   }
@@ -82,12 +108,13 @@ export function createMemory({ store, journal, now }: MemoryOptions): Memory {
     return space.base === undefined ? undefined : visible(space.base.space, id, Math.min(before, space.base.before))
   }
 
-  function recall(process: Process, query: string, limit: number, tag: string | undefined): readonly RecalledNote[] {
-    const words = wordsOf(query)
-    if (words.length === 0) return []
+  function recall(process: Process, { query, limit, tag, before }: Recall): readonly RecalledNote[] {
     const prefixes: string[] = []
     for (let space: Space | undefined = process.notes; space !== undefined; space = space.base?.space)
       prefixes.push(`${space.id}\0`)
+    if (query === '') return newest(process, prefixes, limit, tag, before === undefined ? LATEST : seqOf(before))
+    const words = wordsOf(query)
+    if (words.length === 0) return []
     // Forgotten notes, other branches' and other tags' are filtered after the search, so it asks for more than it needs,
     // and for more still where that was not enough.
     for (let width = limit * SEARCH_WIDTH + SEARCH_WIDTH; ; width *= SEARCH_WIDTH) {
@@ -109,17 +136,50 @@ export function createMemory({ store, journal, now }: MemoryOptions): Memory {
       const id = key.slice(key.indexOf('\0') + 1)
       if (seen.has(id)) continue
       seen.add(id)
-      const note = visible(process.notes, id, Number.MAX_SAFE_INTEGER)?.note
-      if (note === undefined || (tag !== undefined && !note.tags.includes(tag))) continue
-      const { text, tags, source, pid, at, labels = [] } = note
-      found.push({ id, text, tags, source, pid, at, labels, score })
-      if (found.length === limit) break
+      const note = noteOf(process, id, tag, score)
+      if (note !== undefined && found.push(note) === limit) break
+    }
+    return found
+  }
+
+  /** A note of which only the id is known, if the process sees it and it has the tag. */
+  function noteOf(process: Process, id: string, wanted: string | undefined, score: number): RecalledNote | undefined {
+    const note = visible(process.notes, id, LATEST)?.note
+    if (note === undefined || (wanted !== undefined && !note.tags.includes(wanted))) return undefined
+    const { text, tags, source, pid, at, labels = [], tools = [], trust = 'untrusted' } = note
+    return { id, text, tags, source, pid, at, labels, tools, trust, score }
+  }
+
+  /** Without a search: all keys are gone through, and only the notes that are given are read. */
+  function newest(
+    process: Process,
+    prefixes: readonly string[],
+    limit: number,
+    tag: string | undefined,
+    before: number,
+  ): readonly RecalledNote[] {
+    const seqs = new Set<number>()
+    for (const prefix of prefixes) {
+      for (const [key] of store.range('note', prefix, `${prefix.slice(0, -1)}\u0001`)) {
+        const seq = seqOf(key.slice(prefix.length))
+        if (seq < before) seqs.add(seq)
+      }
+    }
+    const found: RecalledNote[] = []
+    let bytes = 0
+    for (const seq of Array.from(seqs).sort((a, b) => b - a)) {
+      const note = noteOf(process, `n${seq}`, tag, 0)
+      if (note === undefined) continue
+      // Many long notes are several pages: the value of a call has an end.
+      bytes += Buffer.byteLength(JSON.stringify(note))
+      if (found.length > 0 && bytes > pageBytes) break
+      if (found.push(note) === limit) break
     }
     return found
   }
 
   function forget(process: Process, id: string): null {
-    const found = visible(process.notes, id, Number.MAX_SAFE_INTEGER)
+    const found = visible(process.notes, id, LATEST)
     if (found === undefined) throw new PolityError('NO_SUCH_NOTE', `there is no note "${id}" in this memory`)
     // In a branch the origin's note stays as it is; the branch gets a forgotten copy in front of it.
     put(`${process.notes.id}\0${id}`, { ...found.note, forgottenSeq: journal.lastSeq + 1, forgottenBy: process.pid })
@@ -137,6 +197,19 @@ export function createMemory({ store, journal, now }: MemoryOptions): Memory {
   }
 
   return { remember, recall, forget, rollBack }
+}
+
+const LATEST = Number.MAX_SAFE_INTEGER
+
+/** Of an id: the place in the journal of the event that reported the note. */
+function seqOf(id: string): number {
+  return Number(id.slice(1))
+}
+
+/** An id as `remember` gave it, or `INVALID_ARGUMENT`. */
+export function checkNoteId(id: unknown): string {
+  if (typeof id === 'string' && /^n\d{1,15}$/.test(id)) return id
+  throw invalid('recall: before', 'the id of a note, such as "n17"', id)
 }
 
 /** Hits beyond which a recall takes what it has. */

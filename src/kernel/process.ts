@@ -13,6 +13,7 @@ import type { LanguageModelV4Message } from '@ai-sdk/provider'
 import { abort } from './abort.ts'
 import type { Timer } from './clock.ts'
 import type { Dispatchable } from './dispatcher.ts'
+import type { ProcessHead } from './drivers.ts'
 import type { ErrorData } from './errors.ts'
 import { PolityError } from './errors.ts'
 import type { Past } from './past.ts'
@@ -158,6 +159,19 @@ export function unused(): { -readonly [K in keyof Usage]: Usage[K] } {
   return { inputTokens: 0, cachedTokens: 0, outputTokens: 0, usd: 0, steps: 0, calls: 0, children: 0 }
 }
 
+/** The answer of a tool, with what is known of it as a source of values. */
+export interface LearnedAnswer {
+  readonly tool: string
+  readonly labels: readonly string[] | undefined
+  readonly isTrusted: boolean
+  /** What the tool was called with. */
+  readonly input: Json
+  readonly value: Json
+  /** The texts in value and input, to look for values in; made when first looked into. */
+  texts?: readonly string[]
+  told?: readonly string[]
+}
+
 /** What a process has beside what its start event says. */
 export interface ProcessLinks {
   readonly parent: Process | undefined
@@ -219,8 +233,10 @@ export class Process implements Dispatchable, Payer {
   reservedTokens = 0
   reservedUsd = 0
   standing: Standing
-  /** Texts in answers of tools that are declared trusted, as access.ts looks for values in them. */
-  trusted: string[] | undefined = undefined
+  /** Answers of tools in which access.ts looks for values: of those that are declared trusted, and of all where the law asks. */
+  answers: LearnedAnswer[] | undefined = undefined
+  /** Names of tools whose answers, or errors, it has learned, also through notes. */
+  heard: readonly string[] | undefined = undefined
 
   queued = false
   readonly #learn: (process: Process) => boolean
@@ -337,7 +353,8 @@ export function transition(process: Process, action: Action): void {
       process.learnedAt = action.past?.startedAt ?? process.startedAt
       process.lastPrompt = undefined
       process.standing = process.start.standing ?? CLEAN
-      process.trusted = undefined
+      process.answers = undefined
+      process.heard = undefined
       process.past = action.past
       // What came in since the past was read is waiting too.
       const { mail = [], lastSeq = -1 } = action.past ?? {}
@@ -477,6 +494,29 @@ export function processInfo(process: Process): ProcessInfo {
     usage: { ...process.used },
     budget: process.budget,
     error: process.error ?? null,
+  }
+}
+
+/** The same of a process of which only the first and the last event are known; `withoutEnd`: its state where it has no end. */
+export function headInfo({ start, end }: ProcessHead, withoutEnd: 'running' | 'stopped'): ProcessInfo {
+  return {
+    pid: start.pid,
+    parent: start.parent,
+    forkOf: start.forkOf?.pid ?? null,
+    program: start.program,
+    version: start.version,
+    name: start.name,
+    principal: start.principal,
+    priority: start.priority,
+    state: end?.state ?? withoutEnd,
+    waiting: null,
+    core: null,
+    queued: false,
+    startedAt: start.at,
+    endedAt: end?.at ?? null,
+    usage: end?.usage ?? unused(),
+    budget: start.budget,
+    error: end?.error ?? null,
   }
 }
 

@@ -8,11 +8,13 @@
  *   K1. The end of a process is kept before its journal goes: a crash in between leaves one of them.
  *   K2. What a removed child used is noted for its parent first, so that a parent that runs on keeps its sums.
  *   K3. The journal of a process stays while a fork of it has one: it is the fork's past. With its last fork it may go.
+ *   K4. With the journal of a process goes the key under which it was started (once.ts).
  */
 import type { ProcessHead, Store } from './drivers.ts'
 import { PolityError, messageOf, warn } from './errors.ts'
 import type { Journal } from './journal.ts'
 import type { Limits } from './limits.ts'
+import type { Starts } from './once.ts'
 import type { Process } from './process.ts'
 import type { Pid, ProcessStart, Usage } from './types.ts'
 
@@ -42,6 +44,7 @@ export interface RetentionOptions {
   readonly journal: Journal
   readonly limits: Limits
   readonly table: Map<Pid, Process>
+  readonly starts: Starts
   readonly isOpen: () => boolean
 }
 
@@ -50,10 +53,12 @@ interface Kept {
   readonly parent: Pid | null
   /** The process that it was forked from. */
   readonly origin: Pid | null
+  /** Key under which it was started (once.ts). */
+  readonly once?: string
 }
 
 /** Retention of a kernel, empty until `recover`. */
-export function createRetention({ store, journal, limits, table, isOpen }: RetentionOptions): Retention {
+export function createRetention({ store, journal, limits, table, starts, isOpen }: RetentionOptions): Retention {
   /** Processes up to here are an earlier kernel's: what was noted for them is known to the store alone. */
   const earlier = journal.lastSeq
   /** Ended processes in RAM and journals in the store, the oldest first. */
@@ -131,7 +136,8 @@ export function createRetention({ store, journal, limits, table, isOpen }: Reten
     const pids = drop.map(({ pid }) => pid)
     // A parent that runs on has used what its children used, also after a restart: it is noted before they go.
     const parents = new Set<Pid>()
-    for (const { pid, parent } of drop) {
+    for (const { pid, parent, once } of drop) {
+      if (once !== undefined) starts.forget(once, pid)
       if (removedUsage.delete(pid) || (pid <= earlier && store.get('meta', removedKey(pid)) !== undefined))
         journal.put({ table: 'meta', key: removedKey(pid), value: null })
       if (parent === null || table.get(parent)?.ended !== false) continue
@@ -194,8 +200,9 @@ export function createRetention({ store, journal, limits, table, isOpen }: Reten
   return { began: (start) => hold(keptOf(start).origin), retire, collect, recover }
 }
 
-function keptOf({ pid, parent, forkOf }: ProcessStart): Kept {
-  return { pid, parent, origin: forkOf?.pid ?? null }
+function keptOf({ pid, parent, forkOf, once }: ProcessStart): Kept {
+  const kept = { pid, parent, origin: forkOf?.pid ?? null }
+  return once === undefined ? kept : { ...kept, once }
 }
 
 /** Where the usage of removed children stands in the store. */

@@ -34,8 +34,12 @@ export interface Core {
   readonly price: Price | undefined
   readonly contextTokens: number
   slots: number
-  /** Whether `slots` is the owner's word; otherwise it is learned. */
-  readonly slotsDeclared: boolean
+  /** The owner's word; refusals lower `slots` below it for a while. Infinity where it is learned. */
+  readonly slotsMax: number
+  /** Most calls that were in flight together, as far as a call among them was served that came last. */
+  slotsSeen: number
+  /** By how many slots the next probe goes up. */
+  probeStep: number
   requestsPerMinute: number
   tokensPerMinute: number
   inFlight: number
@@ -64,6 +68,8 @@ export interface Core {
 export interface CoreCall extends WaitingCall {
   /** Where it stands in a queue; the scheduler's own mark. */
   place: Place | undefined
+  /** Calls that were in flight when it was granted, itself among them; the scheduler's own mark too. */
+  together: number
   /** Its turn has come; or, with an error, it will have none on this core. */
   granted(error: PolityError | undefined): void
 }
@@ -132,7 +138,9 @@ export function createScheduler(clock: Clock, limits: Limits): Scheduler {
       price: options.price ?? capabilities?.price,
       contextTokens: options.contextTokens ?? capabilities?.contextTokens ?? 128_000,
       slots: slots ?? limits.coreSlotsInitial,
-      slotsDeclared: slots !== undefined,
+      slotsMax: slots ?? Infinity,
+      slotsSeen: 0,
+      probeStep: 1,
       requestsPerMinute: options.requestsPerMinute ?? capabilities?.requestsPerMinute ?? Infinity,
       tokensPerMinute: options.tokensPerMinute ?? capabilities?.tokensPerMinute ?? Infinity,
       inFlight: 0,
@@ -181,7 +189,7 @@ export function createScheduler(clock: Clock, limits: Limits): Scheduler {
   }
 
   function grant(core: Core, call: CoreCall, key: number, now: number): void {
-    core.inFlight++
+    call.together = ++core.inFlight
     core.stats.admitted++
     core.discipline.admitted(call, key)
     if (core.requestsPerMinute !== Infinity) core.requestTimes.add(now, 1)
@@ -264,16 +272,17 @@ export function createScheduler(clock: Clock, limits: Limits): Scheduler {
     switch (how.type) {
       case 'served':
         core.failures = 0
+        core.slotsSeen = Math.max(core.slotsSeen, call.together)
         // First: the tokens of the answer that tells the limit count against it.
         learn(core, how.headers, now)
         spent(core, call, how.tokens, now)
-        if (!core.slotsDeclared && inFlight >= core.slots) grow(core, now)
+        if (core.slots < core.slotsMax && inFlight >= core.slots) grow(core, now)
         break
       case 'refused':
         core.stats.refused++
         // It will be given a key again when it comes back.
         core.discipline.served(call, 0)
-        refused(core, how.headers, inFlight, now)
+        refused(core, call, how.headers, inFlight, now)
         break
       case 'failed':
         core.stats.failed++
@@ -315,28 +324,37 @@ export function createScheduler(clock: Clock, limits: Limits): Scheduler {
   function grow(core: Core, now: number): void {
     if (core.growing) core.slots++
     else if (now - core.refusedAt >= limits.coreProbeMs) {
-      core.slots++
+      core.slots = Math.min(core.slots + core.probeStep, core.slotsMax)
+      core.probeStep *= 2
       core.refusedAt = now
     }
   }
 
   /**
-   * A refusal is read as "too many at once" when others are in flight and the headers name no exhausted rate: the core
-   * then has as many slots as calls that were not refused. Otherwise it is a rate, and the core pauses as told.
+   * A refusal is read as "too many at once" when others are in flight, as many together were not served before, and the
+   * headers name no exhausted rate: the core then has as many slots as calls that were not refused. Otherwise it is a rate,
+   * or a bad moment of the provider, and the core pauses as told. So that a provider can become smaller, what was served
+   * before is believed once.
    */
   function refused(
     core: Core,
+    { together }: CoreCall,
     headers: { readonly [name: string]: string | undefined } | undefined,
     inFlight: number,
     now: number,
   ): void {
     const pausedBefore = core.pausedUntil
     const retryAfterMs = learn(core, headers, now)
-    core.growing = false
-    core.refusedAt = now
+    const wasSeen = together <= core.slotsSeen
+    core.slotsSeen = Math.min(core.slotsSeen, together - 1)
+    if (!wasSeen) {
+      core.growing = false
+      core.refusedAt = now
+      core.probeStep = 1
+    }
     if (core.pausedUntil > Math.max(now, pausedBefore)) return
     const others = inFlight - 1
-    if (others >= 1) core.slots = Math.min(core.slots, others)
+    if (others >= 1 && !wasSeen) core.slots = Math.min(core.slots, others)
     else core.pausedUntil = Math.max(core.pausedUntil, now + Math.max(PAUSE_MS_MIN, retryAfterMs ?? PAUSE_MS))
   }
 

@@ -16,7 +16,7 @@ import type { Journal } from './journal.ts'
 import type { Limits } from './limits.ts'
 import type { Process, Space } from './process.ts'
 import { labelsOf } from './process.ts'
-import type { FileEntry } from './types.ts'
+import type { FileEntry, FileVersion } from './types.ts'
 
 interface Version {
   readonly version: number
@@ -42,6 +42,18 @@ export interface Storage {
   remove(process: Process, path: string): null
   /** Undoes what was written from that event on by those that `isOwn` names: what was there without it is written again. */
   rollBack(process: Process, before: number, isOwn: (pid: number) => boolean): void
+  /** The files of a process for its owner: no law is asked, nobody learns anything, and the journal has nothing of it. */
+  filesOf(process: Process): Files
+}
+
+/** The files of a process, as it would find them now. */
+export interface Files {
+  /** The last version of each file that begins so, by path; with `removed`, also of those that were removed. */
+  list(prefix?: string, options?: { readonly removed?: boolean }): readonly FileVersion[]
+  /** Every version of a file, the newest first, removals among them; only those before that version. Throws `INVALID_ARGUMENT`. */
+  versions(path: string, before?: number): Iterable<FileVersion>
+  /** A version with its content. @default the last one. Throws `NO_SUCH_FILE`, `INVALID_ARGUMENT` */
+  read(path: string, version?: number): FileVersion & { readonly content: string }
 }
 
 /** Where files are kept. */
@@ -95,7 +107,16 @@ export function createStorage({ store, journal, limits, now }: StorageOptions): 
   }
 
   function read(process: Process, path: string, version: number | undefined): ReturnType<Storage['read']> {
-    const found = lastVersion(process.files, path, version === undefined ? LATEST : version + 1)
+    const { found, content } = contentOf(process.files, path, version)
+    return { content, labels: found.labels }
+  }
+
+  function contentOf(
+    space: Space,
+    path: string,
+    version: number | undefined,
+  ): { readonly found: Version; readonly content: string } {
+    const found = lastVersion(space, path, version === undefined ? LATEST : version + 1)
     if (found === undefined || found.hash === null || (version !== undefined && found.version !== version)) {
       throw new PolityError(
         'NO_SUCH_FILE',
@@ -105,7 +126,7 @@ export function createStorage({ store, journal, limits, now }: StorageOptions): 
     const blob = store.get('blob', found.hash)
     if (blob === undefined)
       throw new PolityError('STORE_INVALID', `the content of "${path}" (${found.hash}) is missing from the store`)
-    return { content: typeof blob === 'string' ? blob : Buffer.from(blob).toString('utf8'), labels: found.labels }
+    return { found, content: typeof blob === 'string' ? blob : Buffer.from(blob).toString('utf8') }
   }
 
   function write(process: Process, path: string, content: string): FileEntry {
@@ -179,7 +200,32 @@ export function createStorage({ store, journal, limits, now }: StorageOptions): 
     }
   }
 
-  return { read, write, list, remove, rollBack }
+  /** Every version before an event, the newest first: of this branch, then of what it branched off. */
+  function* versionsOf(space: Space, path: string, before: number): Generator<FileVersion> {
+    for (const [, value] of store.range('file', key(space, path, 0), key(space, path, before), { reverse: true }))
+      yield seen(path, JSON.parse(value as string) as Version)
+    if (space.base !== undefined) yield* versionsOf(space.base.space, path, Math.min(before, space.base.before))
+  }
+
+  function filesOf({ files }: Process): Files {
+    return {
+      list: (prefix = '', { removed = false } = {}) =>
+        [...newestVersions(files, prefix, LATEST)]
+          .flatMap(([path, version]) => (version.hash === null && !removed ? [] : [seen(path, version)]))
+          .toSorted((a, b) => (a.path < b.path ? -1 : 1)),
+      versions: (path, before = LATEST) => versionsOf(files, checkPath(path, limits), before),
+      read(path, version) {
+        const { found, content } = contentOf(files, checkPath(path, limits), version)
+        return { ...seen(path, found), content }
+      },
+    }
+  }
+
+  return { read, write, list, remove, rollBack, filesOf }
+}
+
+function seen(path: string, { version, pid, hash, bytes, at, labels = [] }: Version): FileVersion {
+  return { path, version, bytes, at, pid, removed: hash === null, labels }
 }
 
 const LATEST = Number.MAX_SAFE_INTEGER

@@ -16,6 +16,7 @@ import type {
   NoteInput,
   Pid,
   Program,
+  RecallOptions,
   RecalledNote,
   Snapshot,
   SpawnOptions,
@@ -107,7 +108,7 @@ class ProcessSys implements Sys {
     return this.#call('remember', note)
   }
 
-  recall(query: string, options?: { limit?: number; tag?: string }): Promise<readonly RecalledNote[]> {
+  recall(query: string, options?: RecallOptions): Promise<readonly RecalledNote[]> {
     return this.#call('recall', query, options)
   }
 

@@ -21,7 +21,7 @@ import { checkRequest, toJournal } from './request.ts'
 import type { Mailbox } from './mailbox.ts'
 import { estimateTokens, knowAnswer } from './messages.ts'
 import type { CheckedNote, Memory } from './memory.ts'
-import { checkNote } from './memory.ts'
+import { checkNote, checkNoteId } from './memory.ts'
 import { toPlain } from './plain.ts'
 import type { Call, Process } from './process.ts'
 import { labelsOf, overBudget } from './process.ts'
@@ -68,6 +68,8 @@ export interface Machine {
   fork(parent: Process, call: Call): Promise<void>
   restore(process: Process, id: string): Promise<void>
   kill(process: Process, error: PolityError): void
+  /** Why nothing more may be written for a process: its account has no room. */
+  full(process: Process): PolityError | undefined
   /** The same call where it is open in another process: the one that this one was forked from, or another fork of it. */
   openElsewhere(call: Call): Call | undefined
   /** Another process of the same principal, running or ended; throws `NO_SUCH_PROCESS`. */
@@ -424,20 +426,23 @@ export function createTable(
     run: (call, note) => memory.remember(call.process, note),
   }
 
-  const recall: Syscall<{ query: string; limit: number; tag: string | null }> = {
+  const recall: Syscall<{ query: string; limit: number; tag: string | null; before?: string }> = {
     check(_process, [query, given]) {
-      const { limit: wanted, tag } = optionsOf('recall', given, RECALL_KEYS)
+      const { limit: wanted, tag, before } = optionsOf('recall', given, RECALL_KEYS)
       const limit = wanted === undefined ? RECALL_DEFAULT : whole('recall: limit', wanted)
       if (limit < 1 || limit > limits.recallNotesMax)
         throw invalid('recall: limit', `1 to ${limits.recallNotesMax}`, limit)
+      if (before !== undefined && query !== '')
+        throw invalid('recall: before', 'the empty query, which has an order', before)
       return plain({
         query: text('recall: query', query),
         limit,
         tag: tag === undefined ? null : text('recall: tag', tag),
+        ...(before === undefined ? {} : { before: checkNoteId(before) }),
       })
     },
-    run(call, { query, limit, tag }) {
-      const notes = memory.recall(call.process, query, limit, tag ?? undefined)
+    run(call, { query, limit, tag, before }) {
+      const notes = memory.recall(call.process, { query, limit, tag: tag ?? undefined, before })
       const labels = new Set(notes.flatMap((note) => note.labels))
       if (labels.size > 0) call.labels = [...labels]
       return notes
@@ -588,7 +593,7 @@ const TIMEOUT_KEYS = new Set(['timeoutMs'])
 const RECEIVE_KEYS = new Set(['from', 'timeoutMs'])
 const EMBED_KEYS = new Set(['model'])
 const ASK_KEYS = new Set(['choices', 'timeoutMs', 'default'])
-const RECALL_KEYS = new Set(['limit', 'tag'])
+const RECALL_KEYS = new Set(['limit', 'tag', 'before'])
 const READ_KEYS = new Set(['version'])
 
 function timeout(
@@ -606,7 +611,7 @@ function timeout(
 
 const budgetKeys = ['tokens', 'usd', 'wallMs', 'steps', 'children'] as const
 const spawnKeys = new Set(['budget', 'priority', 'principal', 'tools', 'name', 'law'])
-const runKeys = new Set([...spawnKeys, 'account', 'labels', 'after'])
+const runKeys = new Set([...spawnKeys, 'account', 'labels', 'after', 'once'])
 
 /** Spawn options, checked and plain. */
 export function checkSpawnOptions(given: unknown): SpawnOptions {
@@ -618,14 +623,23 @@ export function checkSpawnOptions(given: unknown): SpawnOptions {
 export function checkRunOptions(given: unknown): RunOptions {
   if (given === undefined) return NO_OPTIONS
   const options = optionsOf('spawn', given, runKeys)
-  const { account, labels, after } = options
+  const { account, labels, after, once } = options
   if (account !== undefined && !isAccountName(account))
     throw invalid('spawn: account', '1 to 200 printable characters', account)
   if (labels !== undefined && (!Array.isArray(labels) || labels.some((one) => typeof one !== 'string' || one === '')))
     throw invalid('spawn: labels', 'a list of labels', labels)
   if (after !== undefined) whole('spawn: after', after)
+  if (once !== undefined) checkOnce(once)
   return checkOptions(options)
 }
+
+function checkOnce(given: Json): void {
+  const { key, digest } = (given ?? {}) as { readonly [key: string]: Json | undefined }
+  if (typeof key !== 'string' || key === '' || key.length > ONCE_CHARS_MAX || typeof digest !== 'string')
+    throw invalid('spawn: once', `a key of 1 to ${ONCE_CHARS_MAX} characters and a digest, both texts`, given)
+}
+
+const ONCE_CHARS_MAX = 500
 
 export function isAccountName(given: unknown): given is string {
   return typeof given === 'string' && PRINCIPAL.test(given)

@@ -225,8 +225,24 @@ export interface RunOptions extends SpawnOptions {
   readonly account?: string
   /** Labels of the input: what the run has learned before it begins. @default none */
   readonly labels?: readonly string[]
+  /** Starts it once: who comes again with the same key is given the process that was started first, as long as it has a journal. */
+  readonly once?: Once
   /** An ended run of the same principal behind which this one stands before the law: what that did and learned counts. */
   readonly after?: Pid
+}
+
+/** Ceilings of an account; `wallMs` is none of them. */
+export interface AccountBudget extends Budget {
+  /** What may be written into the store for its runs in a day: events, files and notes, bytes. Room comes back evenly. */
+  readonly bytesPerDay?: number
+}
+
+/** What makes one request out of several tries. */
+export interface Once {
+  /** 1 to 500 characters, of whoever asks: two who ask under one key ask for the same. */
+  readonly key: string
+  /** Of everything that was asked for. */
+  readonly digest: string
 }
 
 /** What an account has and has used. */
@@ -236,6 +252,8 @@ export interface AccountInfo {
   readonly used: Usage
   /** Set aside for calls that are under way. */
   readonly reserved: Reservation
+  /** What of its `bytesPerDay` is filled now; null where it has none. */
+  readonly room: { readonly bytes: number; readonly bytesPerDay: number } | null
 }
 
 /** Where a process stands: see process.ts. */
@@ -300,11 +318,25 @@ export interface Note {
   readonly at: number
   /** Labels of what its writer had learned. */
   readonly labels: readonly string[]
+  /** Tools whose answers its writer, or a process above it, had learned, also through other notes. */
+  readonly tools: readonly string[]
+  /** Where the text as a whole came from: the user's own words, the answer of a trusted tool, or elsewhere. */
+  readonly trust: 'request' | 'trusted' | 'untrusted'
+}
+
+/** Which notes `recall` returns. */
+export interface RecallOptions {
+  /** At most so many. @default 10 */
+  limit?: number
+  /** Only those with this tag. */
+  tag?: string
+  /** Of the empty query: only notes older than the one with this id. @default from the newest on */
+  before?: string
 }
 
 /** A note that a query found. */
 export interface RecalledNote extends Note {
-  /** Higher is nearer to the query; comparable within one result only. */
+  /** Higher is nearer to the query; comparable within one result only. 0 where the query was empty. */
   readonly score: number
 }
 
@@ -317,6 +349,16 @@ export interface FileEntry {
   readonly version: number
   readonly bytes: number
   readonly at: number
+}
+
+/** A version of a file as its owner sees it from outside. */
+export interface FileVersion extends FileEntry {
+  /** The process that wrote it. */
+  readonly pid: Pid
+  /** The file was removed here: this version has no content. */
+  readonly removed: boolean
+  /** Of what its writer had learned. */
+  readonly labels: readonly string[]
 }
 
 /** A point that its process can go back to. */
@@ -350,6 +392,8 @@ export interface Question {
   readonly expiresAt: number
   /** Of an approval: what exactly is to be allowed. */
   readonly binding?: Binding
+  /** Of an approval that is read from the store: the kernel's signature over all of it. */
+  readonly seal?: string
 }
 
 /** A call that the law asks about, as an approval names it. */
@@ -403,7 +447,8 @@ export interface Sys {
   ask(text: string, options?: AskOptions): Promise<string>
 
   remember(note: NoteInput | string): Promise<string>
-  recall(query: string, options?: { limit?: number; tag?: string }): Promise<readonly RecalledNote[]>
+  /** The notes that fit, the best first. The empty query finds them all, the newest first; `before` a note goes on behind it. */
+  recall(query: string, options?: RecallOptions): Promise<readonly RecalledNote[]>
   forget(id: string): Promise<void>
 
   read(path: string, options?: { version?: number }): Promise<string>
@@ -458,6 +503,8 @@ export interface ProcessStart extends Placed {
   readonly standing?: Standing
   /** Account that its run draws on. @default none */
   readonly account?: string
+  /** Key under which it was started. @default none */
+  readonly once?: string
   /** Stream of its random numbers. */
   readonly seed: number
   /** For a fork: whose journal is its past, and up to which event. */
@@ -483,6 +530,8 @@ export interface CallEnd extends Placed {
   readonly value?: Json
   /** Labels of the value: whoever learns it has seen them. */
   readonly labels?: readonly string[]
+  /** Of a tool call: the tool is declared trusted. */
+  readonly trusted?: true
   readonly error?: ErrorData
   /** The law did not let the call through, or nobody allowed it. */
   readonly refused?: true

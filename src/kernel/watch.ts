@@ -27,8 +27,11 @@ export interface Watch {
 
 /** What a watcher of everything wants to hear. */
 export interface WatchOptions {
-  /** Whether models are to stream for it, and it hears their text as it comes. @default true */
-  readonly text?: boolean
+  /**
+   * Whether models are to stream for it, and it hears their text as it comes. With 'if-streamed' it hears that of models
+   * which stream for somebody else. @default true
+   */
+  readonly text?: boolean | 'if-streamed'
 }
 
 interface Queue {
@@ -42,12 +45,12 @@ interface Queue {
 export function createWatch(limits: Limits, isWithin: (pid: Pid, process: Process) => boolean): Watch {
   const queues = new Map<Pid, Set<Queue>>()
   /** Each with whether it wants text. */
-  const hearers = new Map<(event: RunEvent) => void, boolean>()
+  const hearers = new Map<(event: RunEvent) => void, NonNullable<WatchOptions['text']>>()
   let textHearers = 0
 
   function tell(root: Pid, event: RunEvent): void {
     for (const [hear, wantsText] of hearers) {
-      if (event.type === 'text-delta' && !wantsText) continue
+      if (event.type === 'text-delta' && wantsText === false) continue
       try {
         hear(event)
       } catch (error) {
@@ -117,7 +120,7 @@ export function createWatch(limits: Limits, isWithin: (pid: Pid, process: Proces
         throw new PolityError('INVALID_ARGUMENT', `watch takes a function, not ${messageOf(hear).slice(0, 80)}`)
       leave(hear)
       hearers.set(hear, text)
-      if (text) textHearers++
+      if (text === true) textHearers++
       return () => leave(hear)
     },
     stopped(process) {

@@ -69,6 +69,7 @@ function isGuarded(tool: ToolFacts, program: string, labels: ReadonlySet<string>
       rule.args === undefined &&
       rule.asked === undefined &&
       rule.origins === undefined &&
+      rule.control === undefined &&
       rule.principal === undefined &&
       rule.under === undefined
     if (
@@ -83,7 +84,8 @@ function isGuarded(tool: ToolFacts, program: string, labels: ReadonlySet<string>
 }
 
 /** Where it goes is one of a few places that the law names, or that the user did. */
-function isFixed({ args = {}, origins = {} }: Rule, tool: ToolFacts): boolean {
+function isFixed({ args = {}, origins = {}, control }: Rule, tool: ToolFacts): boolean {
+  if (control !== undefined) return true
   const steering = controlsOf(tool)
   return (
     steering.length > 0 &&

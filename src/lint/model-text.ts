@@ -3,7 +3,7 @@
  * made of such a variable, also as the argument of a function of the same file.
  */
 import type { Source } from './source.ts'
-import { assignedNames, callsOf, expressionEnd, isWord, textAt } from './source.ts'
+import { assignedNames, callsOf, chainStart, expressionEnd, isWord, textAt } from './source.ts'
 
 const modelCalls = [
   'generate',
@@ -52,6 +52,15 @@ export function modelTextIn(source: Source): HoldsModelText {
       if (isWord(source, i, 'of') && isOfModel(i + 1, i + 1) && isWord(source, i - 1))
         names.add(source.tokens[i - 1]?.text as string)
     }
+    // What is put into a list, and what a function of its items is given.
+    for (const { at, open, close } of callsOf(source, 'push', 'unshift', 'add'))
+      if (isMethod(source, at) && isWord(source, at - 2) && isOfModel(open + 1, close - 1))
+        names.add(source.tokens[at - 2]?.text as string)
+    for (const { at, open } of callsOf(source, 'map', 'flatMap', 'forEach', 'filter')) {
+      const first = textAt(source, open + 1) === '(' ? open + 2 : open + 1
+      if (isMethod(source, at) && isWord(source, first) && isOfModel(chainStart(source, at), at - 1))
+        names.add(source.tokens[first]?.text as string)
+    }
     for (const [name, parameters] of functions) {
       for (const { open, close } of callsOf(source, name)) {
         const parts = argumentsOf(source, open, close)
@@ -64,6 +73,8 @@ export function modelTextIn(source: Source): HoldsModelText {
   }
   return isOfModel
 }
+
+const isMethod = (source: Source, at: number): boolean => ['.', '?.'].includes(textAt(source, at - 1) ?? '')
 
 function isJudged(source: Source, from: number, end: number): boolean {
   for (const { at } of callsOf(source, ...judged))

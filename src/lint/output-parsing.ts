@@ -108,6 +108,8 @@ function matched(source: Source, holds: Holds): Remark[] {
             ),
           ]
         : []
+    if (name === 'split' && assignedParts(source, at).some((part) => isPartTaken(source, part)))
+      return [remark(source, at, 'a part of the text of a model is taken for granted', 'ask whether it is there')]
     if (name === 'split' && next === '[') {
       const bracket = source.pair[close + 1] ?? -1
       const isFirst = textAt(source, close + 2) === '0' && bracket === close + 3
@@ -117,6 +119,27 @@ function matched(source: Source, holds: Holds): Remark[] {
     }
     return []
   })
+}
+
+/** The name that a list of parts is given, where nobody asks how many there are. */
+function assignedParts(source: Source, at: number): readonly string[] {
+  const before = chainStart(source, at) - 1
+  if (textAt(source, before) !== '=') return []
+  const isCounted = (name: string): boolean =>
+    source.tokens.some((_, i) => isWord(source, i, name) && isWord(source, i + 2, 'length'))
+  return assignedNames(source, before).filter((name) => !isCounted(name))
+}
+
+/** `parts[3].trim()`. */
+function isPartTaken(source: Source, name: string): boolean {
+  return source.tokens.some(
+    (_, i) =>
+      isWord(source, i, name) &&
+      textAt(source, i + 1) === '[' &&
+      /^[1-9]\d*$/.test(textAt(source, i + 2) ?? '') &&
+      textAt(source, i + 3) === ']' &&
+      ['.', '!'].includes(textAt(source, i + 4) ?? ''),
+  )
 }
 
 /** A number of a model's text that nobody asks whether it is one. */

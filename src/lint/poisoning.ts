@@ -121,14 +121,17 @@ const orders: readonly RegExp[] = [
   // to override
   /\b(ignore|disregard|forget|override|overrule|supersede\w*|bypass|discard|drop|stop following|pay no attention to|do not (follow|obey)|take(s)? (priority|precedence) over|replace[sd]?)\b.{0,40}\b(previous|prior|above|earlier|preceding|other|all|any|your|existing|former|original|system)\b.{0,30}\b(instruct\w*|rules?|guidelines?|prompts?|polic(y|ies)|messages?|directions?|orders?|guardrails?|restrictions?|safety|constraints?|commands?)\b/,
   /\b(new|updated|real|actual|true|hidden|secret|additional|special)\s+(system\s+)?(instructions?|task|goal|orders?|directives?|mission|prompt)\b\s*(:|is\b|are\b|for the (assistant|model|ai))/,
+  /\b(ignore|disregard|forget|override|overrule|bypass|discard)\b.{0,30}\b(instruct\w*|rules?|guidelines?|prompts?|polic(y|ies)|orders?|restrictions?)\b.{0,20}\b(given|stated|said|set|that you (have|were))\b.{0,20}\b(before|earlier|above|so far|until now|previously)\b/,
   // to conceal
   /\b(do not|don['’]?t|never|must not|without|avoid|refrain from|no need to|shall not|should not)\b.{0,30}\b(tell(ing)?|mention(ing)?|inform(ing)?|reveal(ing)?|notify(ing)?|disclos(e|ing)|alert(ing)?|show(ing)?|let(ting)?|report(ing)?|say(ing)?|ask(ing)?|confirm(ing)?|warn(ing)?|bother(ing)?|explain(ing)?)\b.{0,30}\b(users?|anyone|anybody|them|humans?|operators?|persons?|people|customers?|owners?)\b/,
+  /\bso that (nobody|no one|no-one|none|nothing|the user|they|people)\b.{0,20}\b(asked|told|notified|informed|noticed?s?|notices|sees?|knows?|learns?|reported)\b/,
   /\b(keep|hide|conceal)\b.{0,30}\b(secret|hidden|confidential|from the user|to yourself|from (him|her|them))\b/,
   /\b(silently|secretly|covertly|quietly|behind the scenes|unnoticed)\b.{0,60}\b(send|call|copy|forward|invoke|run|upload|add|post|read|include|pass|attach|use)\b/,
   /\b(send|call|copy|forward|invoke|run|upload|add|post|read|include|pass|attach)\b.{0,60}\b(silently|secretly|covertly|unnoticed|without (the user|asking|confirmation|consent|approval))\b/,
   // to go first, or to stand for other tools
   /\b(before|prior to|instead of|after|whenever|each time|every time)\b.{0,25}\b(you (use|call|invoke|run|do|answer|reply|respond)|using|calling|invoking|running|any|every|each|all|answering|replying|responding)\b.{0,20}\b(other|another|tools?|functions?|else|request|question|message|user)\b/,
   /\b(always|must|first|have to|required to|need to|should)\b.{0,20}\b(call|use|invoke|run|execute|consult)\b.{0,20}\b(this|the)?\s*(tool|function|one)?\b.{0,15}\b(first|before (anything|everything|any|all|other|you)|in (every|each|all)|for (every|all|any) (request|task|question|message)|no matter)\b/,
+  /\b(must|has to|needs to) (always )?be (called|used|invoked|run|consulted) (first|before (anything|everything|any|all|other))\b/,
   /\b(do not|don['’]?t|never)\b.{0,10}\b(use|call|invoke)\b.{0,20}\b(other|another|any other|the (built-in|original|official|real))\b/,
   /\b(other|all other|remaining)\s+tools?\b.{0,30}\b(deprecated|unsafe|broken|insecure|disabled|obsolete|no longer|compromised|wrong)\b/,
   // to carry what is secret

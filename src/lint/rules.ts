@@ -17,12 +17,32 @@ import { nearestName, wordsOf } from './words.ts'
 export function lintRules(law: Law, tools: readonly ToolFacts[]): Remark[] {
   const rules = allRules(law.rules)
   return [
-    ...lintIdle(law),
+    ...lintIdle(
+      law,
+      tools.map(({ name }) => name),
+    ),
     ...rules.flatMap((rule) => names(`rule ${rule.id}`, rule, tools)),
     ...Object.entries(law.events ?? {}).flatMap(([name, event]) => names(`event ${name}`, event, tools)),
     ...rules.flatMap((rule, i) => ofRule(rule, rules.slice(0, i), law, tools)),
+    ...rules.flatMap((rule) => once(rule, law)),
     ...tools.flatMap(controls),
   ]
+}
+
+/** A rule that is gone after its first call is gone for that process: what the law remembers belongs to each. */
+function once(rule: Rule, { rules }: Law): Remark[] {
+  if (rule.effect === 'deny' || rule.then?.drop?.includes(rule.id) !== true) return []
+  const open = ['spawn', 'fork', 'restore'].filter((call) => !rules.some((one) => deniesAll(one, call)))
+  if (open.length === 0) return []
+  const ways = { spawn: 'each child', fork: 'each fork', restore: 'once more after each way back' }
+  const list = open.map((call) => ways[call as keyof typeof ways]).join(', ')
+  return [{ id: 'rule-once', where: `rule ${rule.id}`, message: `what it allows once is allowed once to ${list}` }]
+}
+
+/** Whether no process may make this call, whatever its arguments. */
+function deniesAll({ effect, call = 'call', ...match }: Rule, name: string): boolean {
+  const conditions = [match.principal, match.program, match.under, match.asked, match.args, match.origins, match.seen]
+  return effect === 'deny' && glob(call)(name) && conditions.every((part) => part === undefined)
 }
 
 /** With those that other rules add. */
@@ -148,7 +168,11 @@ function ofRule(rule: Rule, earlier: readonly Rule[], law: Law, tools: readonly 
       continue
     }
     if (rule.effect !== 'allow') continue
-    if (rule.origins?.[name] === undefined && having.some((one) => controlsOf(one).includes(name))) {
+    if (
+      rule.origins?.[name] === undefined &&
+      rule.control === undefined &&
+      having.some((one) => controlsOf(one).includes(name))
+    ) {
       const loose = looseness(name, condition)
       if (loose !== undefined) remarks.push({ id: 'pattern-loose', where, ...loose })
     }
@@ -325,8 +349,8 @@ function freeControls(rule: Rule, tool: ToolFacts, earlier: readonly Rule[], law
   )
   if (spoken || inEvent) return []
   const before = earlier.filter((one) => one.effect !== 'allow' && toolsOf(one, [tool]).length > 0)
-  const isWhole = ({ args, origins, asked, seen, principal, program }: Rule): boolean =>
-    [args, origins, asked, seen, principal, program].every((part) => part === undefined)
+  const isWhole = ({ args, origins, control, asked, seen, principal, program }: Rule): boolean =>
+    [args, origins, control, asked, seen, principal, program].every((part) => part === undefined)
   if (before.some(isWhole)) return []
   return controlsOf(tool).filter((name) => {
     const schema = propertiesOf(tool.inputSchema)[name]
@@ -335,8 +359,9 @@ function freeControls(rule: Rule, tool: ToolFacts, earlier: readonly Rule[], law
   })
 }
 
-function confines({ args, origins }: Rule, name: string, isAllow: boolean): boolean {
-  if (origins?.[name] !== undefined) return true
+function confines({ args, origins, control }: Rule, name: string, isAllow: boolean): boolean {
+  // `control` speaks of what the tool declares, and is in doubt where it declares nothing: then an allow rule never holds.
+  if (origins?.[name] !== undefined || control !== undefined) return true
   const condition = args?.[name]
   if (condition === undefined) return false
   if (!isAllow) return true

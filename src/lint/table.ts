@@ -228,6 +228,12 @@ export const lintTable = {
     means: 'a tool that acts is allowed with any value of the arguments that steer it',
     todo: 'add conditions or origins for its `control` arguments, or ask',
   },
+  'rule-once': {
+    family: 'law',
+    severity: 'warning',
+    means: 'a rule allows something once, and so once to each child, fork and way back that the law leaves open',
+    todo: 'deny spawn, fork and restore, or bound them by the budget and the tool',
+  },
   'temporal-unsatisfiable': {
     family: 'law',
     severity: 'error',

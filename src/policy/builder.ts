@@ -12,7 +12,7 @@
 import type { Condition, Json } from './conditions.ts'
 import type { Law, Rule, TemporalRule } from './law.ts'
 import { parseLaw } from './law.ts'
-import type { Match } from './match.ts'
+import type { From, Match } from './match.ts'
 
 /** A tool whose input the compiler knows, or a name, in which `*` stands for any run of characters. */
 export type ToolOf<Input> = string | { readonly name: string; execute(input: Input, ...more: never[]): unknown }
@@ -20,7 +20,7 @@ export type ToolOf<Input> = string | { readonly name: string; execute(input: Inp
 /** What a rule says beside its tool. */
 export interface RuleParts<Input> extends Omit<Match, 'tool' | 'args' | 'origins'> {
   readonly args?: { readonly [Name in keyof Input & string]?: Condition }
-  readonly origins?: { readonly [Name in keyof Input & string]?: 'request' | 'trusted' }
+  readonly origins?: { readonly [Name in keyof Input & string]?: From }
   readonly reason?: string
   readonly then?: Rule['then']
 }

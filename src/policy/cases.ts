@@ -8,7 +8,7 @@
 import { isRecord } from './conditions.ts'
 import type { Decision, Effect, Law } from './law.ts'
 import { freshState, judge } from './law.ts'
-import type { Request } from './match.ts'
+import type { Request, Source } from './match.ts'
 import { isTexts } from './match.ts'
 
 /** A call as people write it down: `call` is a tool call where nothing else is said, `originOf` and `seen` are lists. */
@@ -25,6 +25,11 @@ export interface WrittenCall {
   /** Values whose origin is the request, and values that come from a trusted source. Others are untrusted. */
   readonly fromRequest?: readonly (string | number | boolean)[]
   readonly fromTrusted?: readonly (string | number | boolean)[]
+  /** Answers of tools, with the values that stand in them. Without `labels`, the tool does not say. */
+  readonly answers?: readonly (Omit<Source, 'labels'> &
+    Partial<Source> & { readonly values: readonly (string | number | boolean)[] })[]
+  /** Arguments of the tool that steer what it does. */
+  readonly control?: readonly string[]
 }
 
 export interface Case {
@@ -54,6 +59,8 @@ const callKeys = new Set([
   'seen',
   'fromRequest',
   'fromTrusted',
+  'answers',
+  'control',
 ])
 const caseKeys = new Set(['name', 'after', 'call', 'expect', 'rule'])
 
@@ -64,6 +71,13 @@ const scalars = {
   is: (value: unknown): boolean => Array.isArray(value) && value.every(isScalar),
   what: 'a list of texts, numbers and truth values',
 }
+
+const isAnswer = (value: unknown): boolean =>
+  isRecord(value) &&
+  typeof value['tool'] === 'string' &&
+  scalars.is(value['values']) &&
+  (value['labels'] === undefined || isTexts(value['labels'])) &&
+  Object.keys(value).every((key) => ['tool', 'values', 'labels'].includes(key))
 
 /** What each key of a call has to be; `args` may be anything. */
 const kinds: { readonly [key: string]: { is(value: unknown): boolean; readonly what: string } } = {
@@ -77,6 +91,11 @@ const kinds: { readonly [key: string]: { is(value: unknown): boolean; readonly w
   outbound: { is: (value) => typeof value === 'boolean', what: 'true or false' },
   fromRequest: scalars,
   fromTrusted: scalars,
+  answers: {
+    is: (value) => Array.isArray(value) && value.every(isAnswer),
+    what: 'a list of answers such as { "tool": "contacts", "labels": [], "values": ["ann@acme.com"] }',
+  },
+  control: texts,
 }
 
 /** Reads a call. Throws a TypeError that says where, and what was expected. */
@@ -94,6 +113,7 @@ export function readCall(given: unknown, at: string): Request {
     seen,
     fromRequest,
     fromTrusted,
+    answers = [],
     ...more
   } = given as WrittenCall
   if (call === 'call' && typeof more.tool !== 'string') throw new TypeError(`${at}.tool must be the name of a tool`)
@@ -109,6 +129,8 @@ export function readCall(given: unknown, at: string): Request {
     ...more,
     ...(seen === undefined ? {} : { seen: new Set(seen) }),
     originOf: (value) => origins.get(value) ?? 'untrusted',
+    sourcesOf: (value) =>
+      answers.filter(({ values }) => values.includes(value)).map(({ tool, labels }) => ({ tool, labels })),
   }
 }
 

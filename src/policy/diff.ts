@@ -23,10 +23,13 @@ import { createAutomaton, findText } from './automaton.ts'
 import type { Found, Question } from './claims.ts'
 import type { Condition, Form, Json } from './conditions.ts'
 import { isEqual, read } from './conditions.ts'
-import type { Effect, Law, Origin, Request, Rule } from './law.ts'
+import { canonical } from './canonical.ts'
+import type { Effect, From, Law, Origin, Request, Rule, Source } from './law.ts'
 import { judge, lastRules } from './law.ts'
 import type { ObjectAtom } from './object-region.ts'
 import { objectAtomHolds, solveObject } from './object-region.ts'
+import { glob } from './glob.ts'
+import { compileAnswers } from './match.ts'
 import { globRegex } from './regex.ts'
 import { createQuestion } from './regions.ts'
 import type { Logic } from './search.ts'
@@ -295,6 +298,10 @@ function partsOf(
   if (rule.args !== undefined) add('args', read({ properties: rule.args }, 'args'), false, doubt)
   const { under } = rule
   const origins = Object.entries(rule.origins ?? {})
+  if (rule.control !== undefined) {
+    const { name, form } = fromMember(CONTROL, rule.control, strays)
+    add(name, form, doubt)
+  }
   return (want) => {
     const parts: Formula[] = members.map((atom) => ({ kind: 'atom', atom, want }))
     if (under !== undefined) {
@@ -310,10 +317,9 @@ function partsOf(
       const either: Formula[] = [self, above].map((atom) => ({ kind: 'atom', atom, want }))
       parts.push(all(either, !want))
     }
-    for (const [name, wanted] of origins) {
-      const form = read({ enum: wanted === 'request' ? ['request'] : ['request', 'trusted'] })
-      const atom: ObjectAtom = { is: 'member', name: originKey(name), form, mayBeAbsent: false, doubt: false }
-      parts.push({ kind: 'atom', atom, want: want !== strays })
+    for (const [argument, from] of origins) {
+      const { name, form } = fromMember(originKey(argument), from, strays)
+      parts.push({ kind: 'atom', atom: { is: 'member', name, form, mayBeAbsent: false, doubt: false }, want })
     }
     return parts
   }
@@ -321,6 +327,23 @@ function partsOf(
 
 function originKey(argument: string): string {
   return `origin of ${argument}`
+}
+
+/** The member for the arguments that a tool declares as `control`: absent where it declares none. */
+const CONTROL = 'control'
+const ORIGINS: readonly Origin[] = ['request', 'trusted', 'untrusted']
+/** What follows the name of a member in the name of another: whether all values of the first come from such answers. */
+const FROM_ANSWERS = ' from answers '
+
+/** The member of a request that says where values come from, and what it must be where they do, or, with `strays`, do not. */
+function fromMember(key: string, from: From, strays: boolean): { readonly name: string; readonly form: Form } {
+  if (typeof from === 'object') return { name: answersKey(key, from), form: read({ const: !strays }) }
+  const wanted = ORIGINS.filter((origin) => (origin === 'request' || origin === from) !== strays)
+  return { name: key, form: read({ enum: wanted }) }
+}
+
+function answersKey(key: string, from: object): string {
+  return `${key}${FROM_ANSWERS}${canonical(from)}`
 }
 
 /** What every request is. */
@@ -338,7 +361,7 @@ function universeOf(rules: readonly Rule[]): Formula {
   const arguments_ = new Set(rules.flatMap(({ origins }) => Object.keys(origins ?? {})))
   for (const argument of arguments_) {
     const name = originKey(argument)
-    add(name, { enum: ['request', 'trusted', 'untrusted'] })
+    add(name, { enum: ORIGINS })
     // What is absent or empty comes from nowhere else.
     const isOwn: ObjectAtom = { is: 'member', name, form: read({ const: 'request' }), mayBeAbsent: false, doubt: false }
     const form = read({ properties: { [argument]: full } })
@@ -350,7 +373,49 @@ function universeOf(rules: readonly Rule[]): Formula {
       ),
     )
   }
+  if (rules.some(({ control }) => control !== undefined)) add(CONTROL, { enum: ORIGINS }, true)
+  // What one's own words hold comes from no answer, and is as good. How answers go together is left open: so more requests
+  // are thought of than there are, and none is forgotten.
+  const froms = rules.flatMap(({ origins, control }) => [
+    ...Object.entries(origins ?? {}).map(([argument, from]) => [originKey(argument), from] as const),
+    ...(control === undefined ? [] : [[CONTROL, control] as const]),
+  ])
+  const implies = (one: ObjectAtom, other: ObjectAtom): Formula =>
+    all(
+      [
+        { kind: 'atom', atom: one, want: false },
+        { kind: 'atom', atom: other, want: true },
+      ],
+      false,
+    )
+  for (const [key, from] of froms) {
+    if (typeof from !== 'object') continue
+    const isGood = answersAtom(key, from)
+    add(isGood.name, { type: 'boolean' }, key === CONTROL)
+    const isOwn: ObjectAtom = { ...isGood, name: key, form: read({ const: 'request' }) }
+    parts.push(implies(isOwn, isGood))
+    // Both are absent, or none.
+    const isKnown: ObjectAtom = { ...isGood, form: read({ type: 'boolean' }) }
+    const isSaid: ObjectAtom = { ...isOwn, form: read({ enum: ORIGINS }) }
+    parts.push(implies(isKnown, isSaid), implies(isSaid, isKnown))
+    for (const [otherKey, other] of froms)
+      if (key === otherKey && typeof other === 'object' && other !== from && isWithin(from, other))
+        parts.push(implies(isGood, answersAtom(key, other)))
+  }
   return all(parts)
+}
+
+type Answers = Exclude<From, string>
+
+function answersAtom(key: string, from: Answers): ObjectAtom & { readonly is: 'member' } {
+  return { is: 'member', name: answersKey(key, from), form: read({ const: true }), mayBeAbsent: false, doubt: false }
+}
+
+/** Surely every answer of the one is one of the other; where that is hard to tell, not. */
+function isWithin(one: Answers, other: Answers): boolean {
+  const [tool, tools] = [one.answerOf ?? '*', other.answerOf ?? '*']
+  const isNamed = tool === tools || tools === '*' || (!tool.includes('*') && glob(tools)(tool))
+  return isNamed && (other.without ?? []).every((label) => one.without?.includes(label) === true)
 }
 
 /** A value that may hold a text, a number or a truth value. */
@@ -367,22 +432,62 @@ const full: Condition = {
 
 /** A request as the solver found it, made one that laws can decide. */
 function toRequest(found: Json): Request {
-  const { seen, ...members } = found as { readonly [name: string]: Json }
+  const { seen, [CONTROL]: control, ...members } = found as { readonly [name: string]: Json }
   const origins = new Map<unknown, Origin>()
+  const sources = new Map<unknown, Source[]>()
   const request: { [name: string]: unknown } = {}
-  for (const [name, value] of Object.entries(members)) {
-    if (!name.startsWith(originKey(''))) {
-      request[name] = value
-      continue
-    }
-    const args = members['args'] as { readonly [name: string]: Json }
-    const argument = args[name.slice(originKey('').length)]
-    if (argument !== undefined && Object.hasOwn(args, name.slice(originKey('').length)))
-      for (const scalar of scalarsOf(argument)) origins.set(scalar, value as Origin)
+  let args = members['args'] as { readonly [name: string]: Json }
+  if (control !== undefined) {
+    // An argument of its own, whose value came from there.
+    const name = ['controlled', 'steering', 'target'].find((one) => !Object.hasOwn(args, one)) ?? 'the argument'
+    const value = `a value of ${name}`
+    args = { ...args, [name]: value }
+    request['control'] = [name]
+    origins.set(value, control as Origin)
   }
+  const good = new Map<string, Answers[]>()
+  const bad = new Map<string, Answers[]>()
+  for (const [name, value] of Object.entries(members)) {
+    const [key, from] = name.split(FROM_ANSWERS) as [string, string?]
+    if (from !== undefined) {
+      const list = value === true ? good : bad
+      list.set(key, [...(list.get(key) ?? []), JSON.parse(from) as Answers])
+    } else if (name.startsWith(originKey('')))
+      for (const scalar of scalarsAt(args, key, request['control'])) origins.set(scalar, value as Origin)
+    else request[name] = value
+  }
+  for (const [key, froms] of good) {
+    const found = froms.map((from) => sourceFor(from, bad.get(key) ?? []))
+    for (const scalar of scalarsAt(args, key, request['control'])) sources.set(scalar, found)
+  }
+  request['args'] = args
   if (seen !== undefined) request['seen'] = new Set(seen as readonly string[])
   if (origins.size > 0) request['originOf'] = (value: unknown): Origin => origins.get(value) ?? 'untrusted'
+  if (sources.size > 0) request['sourcesOf'] = (value: unknown): readonly Source[] => sources.get(value) ?? []
   return request as unknown as Request
+}
+
+function scalarsAt(args: { readonly [name: string]: Json }, key: string, control: unknown): Iterable<unknown> {
+  const name = key === CONTROL ? (control as readonly string[] | undefined)?.[0] : key.slice(originKey('').length)
+  return name !== undefined && Object.hasOwn(args, name) ? scalarsOf(args[name] as Json) : []
+}
+
+/** An answer that values may come from by the one, and, if there is such an answer at hand, by none of the others. */
+function sourceFor(from: Answers, others: readonly Answers[]): Source {
+  const { answerOf = '*', without = [] } = from
+  const labels = others.flatMap((other) => other.without ?? []).filter((label) => !without.includes(label))
+  const isGood = compileAnswers(from)
+  const areBad = others.map(compileAnswers)
+  const sources = [
+    answerOf.replaceAll('*', ''),
+    answerOf.replaceAll('*', 'x'),
+    answerOf.replaceAll('*', 'other'),
+  ].flatMap((tool): Source[] => [
+    { tool, labels: [] },
+    { tool, labels },
+  ])
+  const found = sources.find((source) => isGood(source) && !areBad.some((isBad) => isBad(source)))
+  return found ?? (sources[0] as Source)
 }
 
 /** The texts, numbers and truth values in a value; keys are texts. */

@@ -14,6 +14,18 @@ const condition = { $ref: '#/$defs/condition' } as const
 const conditions = { type: 'array', items: condition } as const
 const count = { type: 'integer', minimum: 0 } as const
 const number = { type: 'number' } as const
+const from = {
+  description: "where values come from: the user's own words, trusted tools, or answers of tools without labels",
+  anyOf: [
+    { enum: ['request', 'trusted'] },
+    {
+      type: 'object',
+      minProperties: 1,
+      additionalProperties: false,
+      properties: { answerOf: text, without: texts },
+    },
+  ],
+} as const
 const glob = { type: 'string', description: '"*" stands for any run of characters' } as const
 
 const match = {
@@ -25,7 +37,8 @@ const match = {
   outbound: { const: true, description: 'only tools that reach the outside' },
   asked: { ...condition, description: 'what the user asked for, in lower case' },
   args: { type: 'object', additionalProperties: condition },
-  origins: { type: 'object', additionalProperties: { enum: ['request', 'trusted'] } },
+  origins: { type: 'object', additionalProperties: from },
+  control: from,
   seen: { ...texts, description: 'labels of data that the run has seen, all of them' },
 } as const
 

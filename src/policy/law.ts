@@ -21,13 +21,13 @@
  */
 import { isRecord } from './conditions.ts'
 import type { Check, Match, Request } from './match.ts'
-import { checkMatch, compileMatch, isTexts, matchKeys } from './match.ts'
+import { checkMatch, compileMatch, isTexts, matchKeys, readsAnswers } from './match.ts'
 import type { TemporalRule, TraceState } from './trace.ts'
 import { compileTrace } from './trace.ts'
 import type { Counted, Learned, Runaway, RunawayState } from './runaway.ts'
 import { atRest, compileRunaway, keyOf } from './runaway.ts'
 
-export type { Match, Origin, Request } from './match.ts'
+export type { From, Match, Origin, Request, Source } from './match.ts'
 export type { Learned, Runaway, RunawayState } from './runaway.ts'
 export type { TemporalRule, TraceState } from './trace.ts'
 
@@ -102,6 +102,8 @@ export interface Judge {
   readonly isTemporal: boolean
   /** Whether repetitions matter. */
   readonly isWatchful: boolean
+  /** Whether it matters in which answers of tools a value stands, so that they are to be kept. */
+  readonly readsAnswers: boolean
   decide(request: Request, state?: LawState): Decision
   /** In the order in which they are read. */
   rulesInForce(state: LawState): readonly Rule[]
@@ -185,6 +187,8 @@ function compileLaw(law: Law): Judge {
   return {
     isTemporal: law.temporal !== undefined && law.temporal.length > 0,
     isWatchful: runaway !== undefined,
+    readsAnswers:
+      Object.values(law.events ?? {}).some(readsAnswers) || [...byId.values()].some(({ rule }) => readsAnswers(rule)),
     decide(request, state = freshState) {
       const decision = byRules(request, state.fired)
       // Denied is denied, by whomever; and one question is enough.

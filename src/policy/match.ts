@@ -15,6 +15,20 @@ import { glob } from './glob.ts'
 /** Where a value came from, as far as the kernel can tell: the words of the user, a source that is trusted, anything else. */
 export type Origin = 'request' | 'trusted' | 'untrusted'
 
+/** The answer of a tool, as a source of values. */
+export interface Source {
+  readonly tool: string
+  /** Labels of the answer; undefined where the tool does not say. */
+  readonly labels: readonly string[] | undefined
+}
+
+/**
+ * Where values must come from. `request`: the user's own words. `trusted`: also the answers of tools that are declared so.
+ * An object: the user's own words, or the answer of a tool of that name (`*` as in names; any, where none is given) whose
+ * labels are declared and none of these.
+ */
+export type From = 'request' | 'trusted' | { readonly answerOf?: string; readonly without?: readonly string[] }
+
 export interface Match {
   /** System call; `*` stands for any run of characters. @default 'call', a tool call */
   readonly call?: string
@@ -33,11 +47,12 @@ export interface Match {
   /** Conditions on arguments by name; of a tool call, on the tool's input. An argument that is absent meets none. */
   readonly args?: { readonly [name: string]: Condition }
   /**
-   * Where every value in an argument must come from: `request` is the user's own words; `trusted` also the answers of
-   * tools that are declared so. An argument that is absent or empty has no value, and so meets it. A rule that denies or
-   * asks matches where one value comes from elsewhere.
+   * Where every value in an argument must come from. An argument that is absent or empty has no value, and so meets it. A
+   * rule that denies or asks matches where one value comes from elsewhere.
    */
-  readonly origins?: { readonly [name: string]: 'request' | 'trusted' }
+  readonly origins?: { readonly [name: string]: From }
+  /** The same of all arguments that the tool declares as `control`; in doubt of a tool that declares none. */
+  readonly control?: From
   /** Labels of data that the run must have seen, all of them. */
   readonly seen?: readonly string[]
 }
@@ -58,6 +73,10 @@ export interface Request {
   readonly asked?: string
   /** Where a value came from. @default every value is `untrusted` */
   readonly originOf?: (value: string | number | boolean) => Origin
+  /** Answers of tools in which a value stands. @default none */
+  readonly sourcesOf?: (value: string | number | boolean) => readonly Source[]
+  /** Arguments of the tool that steer what it does. @default unknown */
+  readonly control?: readonly string[]
   /** Labels of the data that the run has seen. @default unknown */
   readonly seen?: ReadonlySet<string>
 }
@@ -110,11 +129,15 @@ export function compileMatch(match: Match, at: string, strays = false): Check {
       return value === undefined ? doubt : holds(value, doubt)
     })
   }
-  for (const [name, wanted] of Object.entries(match.origins ?? {})) {
-    checks.push((request) => {
-      const value = argumentOf(request.args, name)
-      return (value === undefined || comesFrom(value, wanted, request, { left: VALUES_MAX })) !== strays
-    })
+  for (const [name, from] of Object.entries(match.origins ?? {})) {
+    const wanted = compileFrom(from)
+    checks.push((request) => isFrom(request, name, wanted) !== strays)
+  }
+  if (match.control !== undefined) {
+    const wanted = compileFrom(match.control)
+    checks.push((request, doubt) =>
+      request.control === undefined ? doubt : request.control.every((name) => isFrom(request, name, wanted)) !== strays,
+    )
   }
   return (request, doubt) => {
     for (const check of checks) if (!check(request, doubt)) return false
@@ -153,8 +176,33 @@ function argumentOf(args: unknown, name: string): unknown {
     : undefined
 }
 
+type IsFrom = (origin: Origin, value: string | number | boolean, request: Request) => boolean
+
+function compileFrom(from: From): IsFrom {
+  if (typeof from === 'string') return (origin) => origin === 'request' || origin === from
+  const isGood = compileAnswers(from)
+  return (origin, value, { sourcesOf }) => origin === 'request' || sourcesOf?.(value).some(isGood) === true
+}
+
+/** Whether values may come from this answer. */
+export function compileAnswers({ answerOf, without = [] }: Exclude<From, string>): (source: Source) => boolean {
+  const tool = glob(answerOf ?? '*')
+  return ({ tool: name, labels }) =>
+    labels !== undefined && tool(name) && !labels.some((label) => without.includes(label))
+}
+
+/** Whether the rule reads the answers that a run has learned. */
+export function readsAnswers({ origins = {}, control }: Match): boolean {
+  return [...Object.values(origins), control].some((from) => typeof from === 'object')
+}
+
+function isFrom(request: Request, argument: string, wanted: IsFrom): boolean {
+  const value = argumentOf(request.args, argument)
+  return value === undefined || comesFrom(value, wanted, request, { left: VALUES_MAX })
+}
+
 /** Whether every text, number and truth value in it comes from there. Keys of objects count as texts. */
-function comesFrom(value: unknown, wanted: 'request' | 'trusted', request: Request, values: { left: number }): boolean {
+function comesFrom(value: unknown, wanted: IsFrom, request: Request, values: { left: number }): boolean {
   // Where there are so many that nobody could have said them, they were not said.
   if (values.left-- <= 0) return false
   switch (typeof value) {
@@ -162,8 +210,7 @@ function comesFrom(value: unknown, wanted: 'request' | 'trusted', request: Reque
     case 'number':
     case 'boolean': {
       if (value === '') return true
-      const origin = request.originOf?.(value) ?? 'untrusted'
-      return origin === 'request' || origin === wanted
+      return wanted(request.originOf?.(value) ?? 'untrusted', value, request)
     }
     case 'object':
       if (value === null) return true
@@ -202,7 +249,7 @@ export const callNames: readonly string[] = [
 ]
 
 /** The keys of a match. */
-export const matchKeys: readonly string[] = [...texts, 'outbound', 'asked', 'args', 'origins', 'seen']
+export const matchKeys: readonly string[] = [...texts, 'outbound', 'asked', 'args', 'origins', 'control', 'seen']
 
 /** Throws a TypeError that says where a match from JSON is none; its conditions are looked at when it is compiled. */
 export function checkMatch(match: Readonly<Record<string, unknown>>, at: string): void {
@@ -216,11 +263,25 @@ export function checkMatch(match: Readonly<Record<string, unknown>>, at: string)
   if (match['args'] !== undefined && !isRecord(match['args']))
     throw new TypeError(`${at}.args must be an object of conditions by argument name`)
   if (match['seen'] !== undefined && !isTexts(match['seen'])) throw new TypeError(`${at}.seen must be a list of labels`)
+  if (match['control'] !== undefined) checkFrom(match['control'], `${at}.control`)
   if (match['origins'] === undefined) return
   if (!isRecord(match['origins'])) throw new TypeError(`${at}.origins must be an object of origins by argument name`)
-  for (const [name, origin] of Object.entries(match['origins']))
-    if (origin !== 'request' && origin !== 'trusted')
-      throw new TypeError(`${at}.origins.${name} must be "request" or "trusted"`)
+  for (const [name, from] of Object.entries(match['origins'])) checkFrom(from, `${at}.origins.${name}`)
+}
+
+function checkFrom(from: unknown, at: string): void {
+  if (from === 'request' || from === 'trusted') return
+  if (!isRecord(from))
+    throw new TypeError(`${at} must be "request", "trusted" or { "answerOf": "a tool", "without": ["a label"] }`)
+  for (const key of Object.keys(from))
+    if (key !== 'answerOf' && key !== 'without')
+      throw new TypeError(`${at} has an unknown key "${key}"; known: answerOf, without`)
+  const { answerOf, without } = from
+  if (answerOf !== undefined && typeof answerOf !== 'string') throw new TypeError(`${at}.answerOf must be a string`)
+  if (without !== undefined && !isTexts(without)) throw new TypeError(`${at}.without must be a list of labels`)
+  // Neither would take the answer of any tool, of which nothing is known, for the user's word.
+  if (answerOf === undefined && without === undefined)
+    throw new TypeError(`${at} must say "answerOf" a tool, or "without" labels, or both`)
 }
 
 export function isTexts(value: unknown): value is readonly string[] {

@@ -2,17 +2,21 @@
  * The Agent Client Protocol, version 1 (https://agentclientprotocol.com): a program as the agent of a code editor, which
  * started this process and speaks over stdin and stdout.
  *
- *     await serveAcp({ kernel, program, clock, begun: (pid) => {} }, signal)     // until stdin ends or the signal aborts
+ *     await serveAcp({ kernel, program, clock, heads: () => store.processes(), begun: (pid) => {} }, signal)
+ *     // until stdin ends or the signal aborts
  *
  * A prompt is a run of the program. Its text comes as it is said, calls of tools as tool calls; what the law asks is asked of
  * the editor's user as a permission; a question of the program ends the turn, and the next prompt is the answer.
  * Each run of a session stands before the law behind the one before it: what that did and learned counts.
+ * A session can be loaded again by another process of the operating system: acp/sessions.ts reads it from the journal.
  *
  * Invariants
  *   AC1. A permission allows the one call that it showed: it answers a question by its number, and numbers are not used twice.
  *   AC2. What is no answer is no permission: a dialog that was closed denies.
  *   AC3. A prompt that is cancelled is answered with `cancelled`, and its process is killed.
  *   AC4. Nothing but the protocol is written to stdout.
+ *   AC5. To load a session does nothing. A run of it that was stopped goes on when its question is answered, or when the
+ *        editor's user says so; otherwise it ends before the next one begins.
  *
  * Needs the package @agentclientprotocol/sdk, which is loaded when this is called.
  */
@@ -20,24 +24,32 @@ import { Readable, Writable } from 'node:stream'
 import type {
   AgentContext,
   ContentBlock,
-  PermissionOption,
+  LoadSessionRequest,
   PromptResponse,
+  ResumeSessionRequest,
   SessionUpdate,
 } from '@agentclientprotocol/sdk'
 import type { Clock } from '../kernel/clock.ts'
-import { PolityError, fieldOf, warn } from '../kernel/errors.ts'
+import type { ProcessHead } from '../kernel/drivers.ts'
+import { PolityError, fieldOf, messageOf } from '../kernel/errors.ts'
 import type { Kernel } from '../kernel/kernel.ts'
-import type { Budget, Effect, Json, Pid, ProcessEnd, Program, Question } from '../kernel/types.ts'
-import type { Step } from './follow.ts'
+import type { Budget, JournalEvent, Json, Pid, Program } from '../kernel/types.ts'
+import type { Chosen, Dialog } from './acp/dialogs.ts'
+import { askInterrupted, permit } from './acp/dialogs.ts'
+import type { KeptSession, OpenQuestion, SessionName } from './acp/sessions.ts'
+import { nameOf, openQuestionsOf, pastOf, sessionsOf } from './acp/sessions.ts'
+import { conversationOf, createTelling, questionText, spoken } from './acp/telling.ts'
 import { createFollowing } from './follow.ts'
 
 export interface AcpOptions {
   readonly kernel: Kernel
   readonly program: Program<Json, Json>
   readonly clock: Clock
+  /** Of all processes of the store, by pid ascending. */
+  readonly heads: () => Iterable<ProcessHead>
   /** Of each prompt. @default none */
   readonly budget?: Budget
-  /** Told of each run before it does anything. */
+  /** Told of each run before it does anything, and again where it goes on after a restart. */
   readonly begun?: (pid: Pid) => void
   /** Told of what is asked for and not done. */
   readonly note?: (text: string) => void
@@ -45,15 +57,28 @@ export interface AcpOptions {
   readonly streams?: { readonly input: Readable; readonly output: Writable }
 }
 
-interface Session {
+interface Session extends SessionName {
   /** Its last run. */
   last: Pid | undefined
   /** The prompt that is being answered. */
   prompt: AbortController | undefined
 }
 
+/** What answers a prompt. */
+interface Turn {
+  readonly pid: Pid
+  /** What happened in the run before it was stopped. */
+  readonly past: readonly JournalEvent[]
+  /** The prompt, while the run does not know it: the answer to one of its open questions, else the input of the next run. */
+  readonly unsaid?: string
+  readonly open: readonly OpenQuestion[]
+}
+
+/** Sessions of one answer to session/list. */
+const PAGE_SIZE = 50
+
 export async function serveAcp(options: AcpOptions, signal: AbortSignal): Promise<void> {
-  const { kernel, program, clock, budget, begun = () => {}, note = () => {} } = options
+  const { kernel, program, clock, heads, budget, begun = () => {}, note = () => {} } = options
   const { input, output } = options.streams ?? { input: process.stdin, output: process.stdout }
   const sdk = await loadAcp()
   const { RequestError, methods } = sdk
@@ -67,28 +92,57 @@ export async function serveAcp(options: AcpOptions, signal: AbortSignal): Promis
     return session
   }
 
-  /** Goes on with the question that waits, or begins a run. */
-  function take(session: Session, said: string): Pid {
+  /** Goes on with the question that waits or with the run that was stopped, or begins a run; undefined: nothing is done. */
+  async function take(
+    session: Session,
+    said: string,
+    ask: (pid: Pid, trouble: string | undefined) => Promise<Chosen>,
+  ): Promise<Turn | undefined> {
     const { last } = session
-    const state = last === undefined ? undefined : kernel.info(last).state
-    if (last !== undefined && state === 'running') {
+    if (last === undefined) return begin(session, said)
+    const { state, error } = kernel.info(last)
+    if (state === 'running') {
       const question = kernel.questions.find(({ kind, pid }) => kind === 'ask' && rootOf(kernel, pid) === last)
-      if (question !== undefined) {
-        kernel.answer(question.id, said)
-        return last
-      }
+      if (question !== undefined) kernel.answer(question.id, said)
       // It goes on after a question that ran out, and hears the rest as mail.
-      kernel.send(last, said)
-      return last
+      else kernel.send(last, said)
+      return { pid: last, past: [], open: [] }
     }
-    const after = state === 'done' || state === 'failed' || state === 'killed' ? last : undefined
-    const run = kernel.spawn(program, said, {
+    if (state !== 'stopped') return begin(session, said, last)
+    const past = await pastOf(kernel, heads(), last)
+    const open = openQuestionsOf(past)
+    /** Why it cannot go on with an answer alone. */
+    let trouble = error?.code === 'REPLAY_MISMATCH' ? error.message : undefined
+    if (open.length > 0 && trouble === undefined) {
+      try {
+        return { ...goOn(last, past), unsaid: said, open }
+      } catch (thrown) {
+        trouble = messageOf(thrown)
+      }
+    }
+    const chosen = await ask(last, trouble)
+    if (chosen === 'go-on') return goOn(last, past)
+    if (chosen === undefined) return undefined
+    kernel.kill(last, 'left in the editor')
+    return begin(session, said, last)
+  }
+
+  function begin(session: Session, said: string, after?: Pid): Turn {
+    const { pid } = kernel.spawn(program, said, {
+      name: nameOf(session),
       ...(budget === undefined ? {} : { budget }),
       ...(after === undefined ? {} : { after }),
     })
-    session.last = run.pid
-    begun(run.pid)
-    return run.pid
+    session.last = pid
+    begun(pid)
+    return { pid, past: [], open: [] }
+  }
+
+  /** Throws what keeps it from going on. */
+  function goOn(pid: Pid, past: readonly JournalEvent[]): Turn {
+    kernel.resume(pid)
+    begun(pid)
+    return { pid, past, open: [] }
   }
 
   async function prompt(
@@ -97,37 +151,25 @@ export async function serveAcp(options: AcpOptions, signal: AbortSignal): Promis
     client: AgentContext,
   ): Promise<PromptResponse> {
     const session = sessionOf(sessionId)
-    if (session.prompt !== undefined)
-      throw RequestError.invalidRequest(undefined, 'the session answers a prompt already')
     const said = textOf(blocks, (what) => RequestError.invalidParams(undefined, what))
+    checkIdle(session)
     const cancel = new AbortController()
     session.prompt = cancel
     const over = AbortSignal.any([cancel.signal, signal])
-    const update = (change: SessionUpdate): Promise<void> =>
-      client.notify(methods.client.session.update, { sessionId, update: change })
     try {
-      const pid = take(session, said)
-      const telling = createTelling(pid, effects)
-      const asked = new Set<number>()
-      for await (const step of following.follow(pid, over)) {
-        const { told, stopReason } = telling.step(step)
-        for (const change of told) await update(change)
-        if (stopReason !== undefined) return { stopReason }
-        if (step.type !== 'questions') continue
-        for (const question of step.questions) {
-          if (asked.has(question.id)) continue
-          asked.add(question.id)
-          // Beside what else happens; the run waits for it by itself.
-          if (question.kind !== 'ask') void permit(client, sessionId, question, telling.idOf(question), over)
-        }
-        const question = step.questions.find(({ kind }) => kind === 'ask')
-        if (question !== undefined) {
-          await update(spoken(questionText(question)))
+      let turn = await take(session, said, (pid, trouble) => askInterrupted({ client, sessionId, over }, pid, trouble))
+      for (;;) {
+        if (over.aborted) return { stopReason: 'cancelled' }
+        if (turn === undefined) {
+          const update = spoken('Nothing was done: the run is stopped still, and the next message asks again.')
+          await client.notify(methods.client.session.update, { sessionId, update })
           return { stopReason: 'end_turn' }
         }
+        const { stopReason, unsaid } = await tell(turn, { client, sessionId, over })
+        if (unsaid === undefined || stopReason === 'cancelled') return { stopReason }
+        // Its question had run out: it ended without the answer.
+        turn = begin(session, unsaid, turn.pid)
       }
-      if (cancel.signal.aborted) return { stopReason: 'cancelled' }
-      throw RequestError.internalError(undefined, 'the kernel is closed; the run can be resumed')
     } catch (error) {
       if (!PolityError.isInstance(error)) throw error
       throw error.code === 'INVALID_ARGUMENT'
@@ -138,35 +180,82 @@ export async function serveAcp(options: AcpOptions, signal: AbortSignal): Promis
     }
   }
 
-  /** Asks the editor's user what the law, or a crash, asks. */
-  async function permit(
-    client: AgentContext,
-    sessionId: string,
-    question: Question,
-    toolCallId: string,
-    over: AbortSignal,
-  ): Promise<void> {
-    const { id, kind, text, detail } = question
-    const isApproval = kind === 'approval'
-    const options = isApproval ? approvalOptions : doubtOptions
-    const refusal = isApproval ? 'deny' : 'fail'
-    try {
-      const { outcome } = await client.request(
-        methods.client.session.requestPermission,
-        {
-          sessionId,
-          toolCall: { toolCallId, title: text, rawInput: detail, status: 'pending' },
-          options: [...options],
-        },
-        { cancellationSignal: over, stopWaitingOnCancel: true },
-      )
-      const chosen = outcome.outcome === 'selected' ? outcome.optionId : undefined
-      // A dialog that was closed is no permission.
-      kernel.answer(id, options.find((one) => one.optionId === chosen)?.optionId ?? refusal)
-    } catch (error) {
-      // The prompt is over, the question has ended, or the editor cannot show it: then it waits for somebody who can.
-      if (!over.aborted && !PolityError.isInstance(error)) warn('a permission was not asked', error)
+  /** Tells what happens until it ends or asks. Returns with the prompt where the run ended without having heard it. */
+  async function tell(
+    { pid, past, open, unsaid: given }: Turn,
+    dialog: Dialog,
+  ): Promise<{ readonly stopReason: PromptResponse['stopReason']; readonly unsaid?: string | undefined }> {
+    const { client, sessionId, over } = dialog
+    const update = (change: SessionUpdate): Promise<void> =>
+      client.notify(methods.client.session.update, { sessionId, update: change })
+    const telling = createTelling(pid, effects)
+    for (const event of past) telling.step(event)
+    const asked = new Set<number>()
+    let unsaid = given
+    for await (const step of following.follow(pid, over)) {
+      const { told, stopReason } = telling.step(step)
+      for (const change of told) await update(change)
+      if (stopReason !== undefined) return { stopReason, unsaid }
+      if (step.type !== 'questions') continue
+      for (const question of step.questions) {
+        if (asked.has(question.id)) continue
+        asked.add(question.id)
+        // Beside what else happens; the run waits for it by itself.
+        if (question.kind !== 'ask') void permit(kernel, dialog, question, telling.idOf(question))
+      }
+      const questions = step.questions.filter(({ kind }) => kind === 'ask')
+      const answered = questions.find((one) => open.some((known) => known.pid === one.pid && known.text === one.text))
+      if (unsaid !== undefined && answered !== undefined) {
+        kernel.answer(answered.id, unsaid)
+        unsaid = undefined
+      } else if (questions[0] !== undefined) {
+        // Another one than the prompt answers, which then comes as mail.
+        if (unsaid !== undefined) kernel.send(pid, unsaid)
+        await update(spoken(questionText(questions[0])))
+        return { stopReason: 'end_turn' }
+      }
     }
+    if (over.aborted && !signal.aborted) return { stopReason: 'cancelled' }
+    const { error } = kernel.info(pid)
+    throw error?.code === 'REPLAY_MISMATCH'
+      ? RequestError.internalError(undefined, `the run cannot go on: ${error.message}`)
+      : RequestError.internalError(undefined, 'the kernel is closed; the run can be resumed')
+  }
+
+  function cancel({ last, prompt: answered }: Session): void {
+    // One that is stopped does nothing that could be cancelled.
+    if (last !== undefined && kernel.info(last).state === 'running') kernel.kill(last, 'cancelled in the editor')
+    answered?.abort()
+  }
+
+  function checkIdle(session: Session | undefined): void {
+    if (session?.prompt !== undefined)
+      throw RequestError.invalidRequest(undefined, 'the session answers a prompt already')
+  }
+
+  async function kept(): Promise<readonly KeptSession[]> {
+    // There is no process 0: to read its journal waits until what is under way to the store is there.
+    await kernel.events(0)
+    return sessionsOf(heads(), program.name)
+  }
+
+  /** A session of this process of the operating system or of an earlier one. */
+  async function open({
+    sessionId,
+    cwd,
+    mcpServers = [],
+  }: LoadSessionRequest | ResumeSessionRequest): Promise<KeptSession> {
+    checkIdle(sessions.get(sessionId))
+    const found = (await kept()).find((one) => one.sessionId === sessionId)
+    if (found === undefined) throw RequestError.sessionNotFound(sessionId)
+    refuseServers(mcpServers)
+    sessions.set(sessionId, { sessionId, cwd, last: found.runs.at(-1), prompt: undefined })
+    return found
+  }
+
+  function refuseServers({ length }: readonly unknown[]): void {
+    if (length > 0)
+      note(`the editor offers ${length} MCP servers, which are not used; give the program its tools itself`)
   }
 
   const connection = sdk
@@ -174,23 +263,55 @@ export async function serveAcp(options: AcpOptions, signal: AbortSignal): Promis
     .onRequest(methods.agent.initialize, () => ({
       protocolVersion: sdk.PROTOCOL_VERSION,
       agentInfo: { name: program.name, version: program.version },
-      agentCapabilities: { loadSession: false, promptCapabilities: {} },
+      agentCapabilities: {
+        loadSession: true,
+        promptCapabilities: {},
+        sessionCapabilities: { list: {}, resume: {}, close: {} },
+      },
       authMethods: [],
     }))
-    .onRequest(methods.agent.session.new, ({ params: { mcpServers } }) => {
-      if (mcpServers.length > 0)
-        note(
-          `the editor offers ${mcpServers.length} MCP servers, which are not used; give the program its tools itself`,
-        )
+    .onRequest(methods.agent.session.new, ({ params: { mcpServers, cwd } }) => {
+      refuseServers(mcpServers)
       const sessionId = `${Math.floor(clock.now() * 1_000).toString(36)}-${sessions.size + 1}`
-      sessions.set(sessionId, { last: undefined, prompt: undefined })
+      sessions.set(sessionId, { sessionId, cwd, last: undefined, prompt: undefined })
       return { sessionId }
+    })
+    .onRequest(methods.agent.session.load, async ({ params, client }) => {
+      const { sessionId, runs } = await open(params)
+      for (const pid of runs)
+        for (const update of conversationOf(pid, await pastOf(kernel, heads(), pid), effects))
+          await client.notify(methods.client.session.update, { sessionId, update })
+      return {}
+    })
+    .onRequest(methods.agent.session.resume, async ({ params }) => {
+      await open(params)
+      return {}
+    })
+    .onRequest(methods.agent.session.list, async ({ params: { cwd, cursor } }) => {
+      const all = (await kept()).filter((one) => cwd === undefined || cwd === null || one.cwd === cwd)
+      const from = typeof cursor === 'string' ? all.findIndex(({ sessionId }) => sessionId === cursor) : 0
+      if (from < 0) throw RequestError.invalidParams(undefined, 'cursor takes the nextCursor of an earlier answer')
+      const next = all[from + PAGE_SIZE]
+      return {
+        sessions: all.slice(from, from + PAGE_SIZE).map(({ sessionId, cwd: folder, title, updatedAt }) => ({
+          sessionId,
+          cwd: folder,
+          title,
+          updatedAt: new Date(updatedAt).toISOString(),
+        })),
+        ...(next === undefined ? {} : { nextCursor: next.sessionId }),
+      }
+    })
+    .onRequest(methods.agent.session.close, ({ params: { sessionId } }) => {
+      const session = sessionOf(sessionId)
+      if (session.prompt !== undefined) cancel(session)
+      sessions.delete(sessionId)
+      return {}
     })
     .onRequest(methods.agent.session.prompt, ({ params, client }) => prompt(params.sessionId, params.prompt, client))
     .onNotification(methods.agent.session.cancel, ({ params: { sessionId } }) => {
       const session = sessions.get(sessionId)
-      if (session?.last !== undefined) kernel.kill(session.last, 'cancelled in the editor')
-      session?.prompt?.abort()
+      if (session !== undefined) cancel(session)
     })
     .connect(
       sdk.ndJsonStream(
@@ -220,15 +341,6 @@ async function loadAcp(): Promise<typeof import('@agentclientprotocol/sdk')> {
   }
 }
 
-const approvalOptions: readonly PermissionOption[] = [
-  { optionId: 'allow', name: 'Allow this call', kind: 'allow_once' },
-  { optionId: 'deny', name: 'Deny', kind: 'reject_once' },
-]
-const doubtOptions: readonly PermissionOption[] = [
-  { optionId: 'done', name: 'It happened', kind: 'allow_once' },
-  { optionId: 'retry', name: 'It did not happen: do it', kind: 'allow_once' },
-  { optionId: 'fail', name: 'Leave it', kind: 'reject_once' },
-]
 function rootOf(kernel: Kernel, pid: Pid): Pid {
   let root = pid
   for (let at = kernel.info(root).parent; at !== null; at = kernel.info(at).parent) root = at
@@ -244,83 +356,4 @@ function textOf(blocks: readonly ContentBlock[], wrong: (what: string) => Error)
       throw wrong(`a prompt takes text and links, not ${block.type}`)
     })
     .join('\n')
-}
-
-function questionText({ text, choices }: Question): string {
-  return choices === null ? text : `${text} (${choices.join(', ')})`
-}
-
-function spoken(text: string): SessionUpdate {
-  return { sessionUpdate: 'agent_message_chunk', content: { type: 'text', text } }
-}
-
-interface Telling {
-  step(step: Step): {
-    readonly told: readonly SessionUpdate[]
-    readonly stopReason?: PromptResponse['stopReason']
-  }
-  /** That of the tool call that a question is about. */
-  idOf(question: Question): string
-}
-
-/** What happens in a run, as an editor shows it: the text of the program itself, and the tool calls of all its processes. */
-function createTelling(root: Pid, effects: ReadonlyMap<string, Effect | undefined>): Telling {
-  const calling = new Set<string>()
-  /** Of the last model call. */
-  let said = ''
-  let speaker: number | undefined
-  const idOf = (pid: Pid, n: number): string => `${pid}-${n}`
-
-  function speak(n: number, delta: string): readonly SessionUpdate[] {
-    if (delta === '') return []
-    said = speaker === n ? said + delta : delta
-    speaker = n
-    return [spoken(delta)]
-  }
-
-  function ended({ state, value = null, error }: ProcessEnd): ReturnType<Telling['step']> {
-    if (error?.code === 'KILLED') return { told: [], stopReason: 'cancelled' }
-    if (error !== undefined)
-      return {
-        told: [spoken(`${state}: ${error.code}: ${error.message}`)],
-        stopReason: error.code === 'BUDGET_EXCEEDED' ? 'max_tokens' : 'end_turn',
-      }
-    const output = typeof value === 'string' ? value : value === null ? '' : JSON.stringify(value, null, 2)
-    return { told: output === '' || output === said ? [] : [spoken(output)], stopReason: 'end_turn' }
-  }
-
-  function happened(step: Step): readonly SessionUpdate[] {
-    if (step.type === 'text-delta') return step.pid === root ? speak(step.n, step.delta) : []
-    if (step.type === 'call-start' && step.call === 'call') {
-      const { tool, input } = step.args as { readonly tool: string; readonly input: Json }
-      const toolCallId = idOf(step.pid, step.n)
-      calling.add(toolCallId)
-      const kind = effects.get(tool) === 'read' ? 'read' : 'other'
-      return [{ sessionUpdate: 'tool_call', toolCallId, title: tool, kind, status: 'in_progress', rawInput: input }]
-    }
-    if (step.type !== 'call-end') return []
-    const toolCallId = idOf(step.pid, step.n)
-    const { value, error } = step
-    // Nobody heard it as it came.
-    if (!calling.delete(toolCallId)) {
-      const text: unknown = step.pid === root && speaker !== step.n ? fieldOf(value, 'text') : undefined
-      return typeof text === 'string' && fieldOf(value, 'finishReason') !== undefined ? speak(step.n, text) : []
-    }
-    const shown = error === undefined ? value : `${error.code}: ${error.message}`
-    const text = typeof shown === 'string' ? shown : JSON.stringify(shown ?? null, null, 2)
-    return [
-      {
-        sessionUpdate: 'tool_call_update',
-        toolCallId,
-        status: error === undefined ? 'completed' : 'failed',
-        content: [{ type: 'content', content: { type: 'text', text } }],
-        rawOutput: error ?? value ?? null,
-      },
-    ]
-  }
-
-  return {
-    step: (step) => (step.type === 'process-end' && step.pid === root ? ended(step) : { told: happened(step) }),
-    idOf: ({ id, binding }) => (binding === undefined ? `question-${id}` : idOf(binding.pid, binding.n)),
-  }
 }

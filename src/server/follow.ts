@@ -29,8 +29,9 @@ export interface Following {
 
 /** A reader that is further behind loses the oldest. */
 const STEPS_MAX = 10_000
-/** A question that is asked anew after a restart is no event of the journal; it is looked for this often, ms. */
-const LOOK_MS = 1_000
+/** A question that is asked anew after a restart is no event of the journal; it is looked for ever less often, ms. */
+const LOOK_MS = 20
+const LOOK_MS_MAX = 1_000
 
 /** There is no process 0: to read its journal waits until everything is kept. */
 const NOBODY = 0
@@ -83,6 +84,7 @@ export function createFollowing(kernel: Kernel, clock: Clock = realClock()): Fol
     signal.addEventListener('abort', wake, { once: true })
     /** Ids of the questions that were told last. */
     let told: readonly number[] | undefined
+    let lookMs = LOOK_MS
     try {
       while (!signal.aborted) {
         const step = told === undefined ? undefined : reader.steps.shift()
@@ -105,7 +107,7 @@ export function createFollowing(kernel: Kernel, clock: Clock = realClock()): Fol
         }
         if (reader.over) return
         await new Promise<void>((resolve) => {
-          const timer = clock.after(LOOK_MS, resolve)
+          const timer = clock.after(lookMs, resolve)
           timer.hold(false)
           reader.wake = () => {
             timer.cancel()
@@ -113,6 +115,7 @@ export function createFollowing(kernel: Kernel, clock: Clock = realClock()): Fol
           }
         })
         reader.wake = undefined
+        lookMs = Math.min(lookMs * 2, LOOK_MS_MAX)
       }
     } finally {
       signal.removeEventListener('abort', wake)

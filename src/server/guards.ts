@@ -73,12 +73,12 @@ export function refusalOf(
   const { headers, socket } = request
   const host = hostName(headers.host ?? '')
   if (host === undefined || !(isLoopback(host) || hosts.has(host) || host === plainAddress(socket.localAddress)))
-    return `this server does not answer to the host ${quoted(headers.host)}; use the address it printed, or start it with --allow-host`
+    return `this server does not answer to the host ${quoted(headers.host)}; use the address it printed; who runs it lets another in with --allow-host`
   const { origin } = headers
   if (origin !== undefined)
     return origins.has(origin) || isSameOrigin(origin, headers.host as string)
       ? undefined
-      : `pages of ${quoted(origin)} may not use this server; start it with --allow-origin to let them`
+      : `pages of ${quoted(origin)} may not use this server; who runs it lets them with --allow-origin`
   const site = headers['sec-fetch-site']
   if (site === undefined || site === 'same-origin' || site === 'none') return undefined
   const isLink =

@@ -5,8 +5,9 @@
  *     console.log(server.url)
  *     await server.close()
  *
- * A request passes, in this order: the host and origin guards (guards.ts), the route table, the caller's key and scope, the
- * form and size of the body (body.ts); then the handler runs. Every error has its status in status.ts.
+ * A request passes, in this order: the host and origin guards (guards.ts), the route table (route-table.ts), the caller's
+ * key and scope, the form and size of the body (body.ts); then the handler runs. How it is answered: answers.ts, with the
+ * statuses of status.ts. What becomes of its connection: connections.ts.
  *
  * Invariants
  *   HT1. Every request gets one answer, or its connection ends. A handler that throws, or returns without an answer, gets 500.
@@ -17,14 +18,16 @@
  *   HT6. Who is refused hears no more within a heartbeat: the callers of all answers under way are asked for again then.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { STATUS_CODES, createServer } from 'node:http'
-import type { AddressInfo, Socket } from 'node:net'
-import router from 'find-my-way'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import type { Clock } from '../kernel/clock.ts'
 import { realClock } from '../kernel/clock.ts'
-import { PolityError, fieldOf, messageOf, warn } from '../kernel/errors.ts'
+import { PolityError, messageOf, warn } from '../kernel/errors.ts'
 import type { Json } from '../kernel/types.ts'
+import type { Headers } from './answers.ts'
+import { createAnswers, errorBody, refusalBody, securityHeaders } from './answers.ts'
 import { bodyRefusal, readJson } from './body.ts'
+import { createConnections } from './connections.ts'
 import type { OpenStream } from './event-stream.ts'
 import { openStream } from './event-stream.ts'
 import { checkHosts, checkOrigins, refusalOf } from './guards.ts'
@@ -32,8 +35,10 @@ import type { ServerLimits } from './limits.ts'
 import { checkServerLimits } from './limits.ts'
 import type { Caller } from './caller.ts'
 import { holds } from './caller.ts'
-import type { Door, EventStream, Exchange, Route } from './route.ts'
-import { retryAfterSeconds, statusTable } from './status.ts'
+import type { Found } from './route-table.ts'
+import { routesOf } from './route-table.ts'
+import type { Door, EventStream, Exchange } from './route.ts'
+import { statusTable } from './status.ts'
 
 /** Why nobody is known by a request: answered with 401. */
 export interface Unknown {
@@ -84,9 +89,11 @@ export async function startServer(options: ServerOptions): Promise<Server> {
   const routes = routesOf(doors)
   /** Requests that are not answered in full. */
   const open = new Set<Open>()
-  const connections = new Map<Socket, Connection>()
   const streamsOf = new Map<string, number>()
   let closing: Promise<void> | undefined
+  const isClosing = (): boolean => closing !== undefined
+  const answers = createAnswers({ stallMs: limits.stallMs, isLast: isClosing, onError })
+  const connections = createConnections({ clock, lingerMs: limits.lingerMs, isClosing })
 
   const server = createServer({
     maxHeaderSize: limits.headerBytesMax,
@@ -101,14 +108,11 @@ export async function startServer(options: ServerOptions): Promise<Server> {
   // Bounded by their bytes: Node would drop the last of many in silence, and the Origin may be among them.
   server.maxHeadersCount = 0
 
-  server.on('connection', (socket) => {
-    connections.set(socket, { openCount: 0, last: undefined, isOver: false })
-    socket.once('close', () => connections.delete(socket))
-  })
+  server.on('connection', connections.opened)
   server.on('request', (request, response) => take(request, response, 'nothing'))
   server.on('checkContinue', (request, response) => take(request, response, 'continue'))
   server.on('checkExpectation', (request, response) => take(request, response, 'other'))
-  server.on('clientError', onClientError)
+  server.on('clientError', connections.onClientError)
 
   let heartbeat = clock.after(limits.heartbeatMs, beat)
   heartbeat.hold(false)
@@ -153,12 +157,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
   // -------------------------------------------------------------------------------------------------------- requests
 
   function take(request: IncomingMessage, response: ServerResponse, expects: 'nothing' | 'continue' | 'other'): void {
-    const { socket } = request
-    const connection = connections.get(socket)
-    if (connection !== undefined) {
-      connection.openCount++
-      connection.last = { request, response }
-    }
+    const over = connections.begin(request, response)
     const one: Open = {
       request,
       response,
@@ -168,15 +167,9 @@ export async function startServer(options: ServerOptions): Promise<Server> {
       refused: undefined,
     }
     open.add(one)
-    // Before Node's own listener, which sets the time-out of an idle connection.
-    response.prependListener('finish', () => {
-      socket.setTimeout(0)
-      if (closing !== undefined) socket.end()
-      if (!request.complete) letGo(request)
-    })
     response.once('close', () => {
       open.delete(one)
-      if (connection !== undefined && --connection.openCount === 0 && connection.isOver) hangUp(socket)
+      over()
       if (!response.writableFinished) one.abort.abort(new PolityError('KILLED', 'the client went away'))
     })
     // Of a client that went away: told by `close`.
@@ -190,7 +183,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
       if (expects === 'continue') response.writeContinue()
       void handle(request, response, one, known)
     } catch (error) {
-      fail(request, response, error, refusalBody)
+      answers.fail(request, response, error, refusalBody)
     }
   }
 
@@ -204,7 +197,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
       const error = new PolityError(code, message)
       // Where one message ends and the next begins is not certain then.
       if (status === 400 || status === 417) response.shouldKeepAlive = false
-      answerError(response, error, status, door?.errorBody ?? refusalBody, more)
+      answers.writeError(response, error, status, door?.errorBody ?? refusalBody, more)
     }
     if (!url.startsWith('/') && !(method === 'OPTIONS' && url === '*'))
       return refuse(400, 'INVALID_ARGUMENT', 'the target of a request starts with /')
@@ -234,7 +227,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
             }
           : {}
       if (allow.length > 0 || url === '*')
-        return void write(response, 204, undefined, '', { allow: allow.join(', '), ...cors })
+        return void answers.write(response, 204, undefined, '', { allow: allow.join(', '), ...cors })
     }
     const found = routes.find(method === 'HEAD' ? 'GET' : method, path)
     if (found === 'bad')
@@ -279,7 +272,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     let query: URLSearchParams | undefined
     /** What a handler says once its caller is refused: nothing but that. */
     const refuse = (refused: PolityError): void =>
-      answerError(response, refused, statusTable[refused.code], door.errorBody ?? errorBody)
+      answers.writeError(response, refused, statusTable[refused.code], door.errorBody ?? errorBody)
     const exchange: Exchange = {
       caller,
       method: request.method ?? '',
@@ -293,11 +286,11 @@ export async function startServer(options: ServerOptions): Promise<Server> {
       json: () => (body ??= readJson(request, route.bodyBytesMax ?? limits.bodyBytesMax, limits.bodyDepthMax)),
       reply(status, value, headers) {
         if (one.refused !== undefined) return refuse(one.refused)
-        write(response, status, 'application/json', JSON.stringify(value) ?? 'null', headers)
+        answers.write(response, status, 'application/json', JSON.stringify(value) ?? 'null', headers)
       },
       replyText(status, type, text, headers) {
         if (one.refused !== undefined) return refuse(one.refused)
-        write(response, status, type, text, headers)
+        answers.write(response, status, type, text, headers)
       },
       events(headers) {
         if (one.refused !== undefined) throw one.refused
@@ -312,68 +305,14 @@ export async function startServer(options: ServerOptions): Promise<Server> {
         throw new Error(`the handler of ${route.method} ${route.path} returned without an answer`)
     } catch (error) {
       if (!PolityError.isInstance(error) || response.headersSent)
-        return fail(request, response, error, door.errorBody ?? refusalBody)
+        return answers.fail(request, response, error, door.errorBody ?? refusalBody)
       try {
         const status = door.statusOf?.(error) ?? statusTable[error.code] ?? 500
-        answerError(response, error, status, door.errorBody ?? errorBody)
+        answers.writeError(response, error, status, door.errorBody ?? errorBody)
       } catch (wrong) {
-        fail(request, response, wrong, refusalBody)
+        answers.fail(request, response, wrong, refusalBody)
       }
     }
-  }
-
-  /** What went wrong is the server's fault, and its owner's to know. */
-  function fail(
-    request: IncomingMessage,
-    response: ServerResponse,
-    error: unknown,
-    body: NonNullable<Door['errorBody']>,
-  ): void {
-    // What fails because its client left, or in a table's words, is no fault.
-    if (!PolityError.isInstance(error) && !response.destroyed) onError(error, request)
-    // An answer that has begun cannot become an error: cut, it shows that it is not whole.
-    if (response.headersSent) {
-      if (!response.writableEnded) response.destroy()
-      return
-    }
-    answerError(response, new PolityError('PROGRAM_FAILED', 'the server failed; its owner can see why'), 500, body)
-  }
-
-  function write(
-    response: ServerResponse,
-    status: number,
-    type: string | undefined,
-    text: string,
-    headers: Headers = {},
-  ): void {
-    if (response.headersSent) throw new Error('a request was answered twice')
-    if (response.destroyed) return
-    for (const [name, value] of Object.entries(headers)) response.setHeader(name, value)
-    if (closing !== undefined) response.shouldKeepAlive = false
-    response.statusCode = status
-    if (type !== undefined) {
-      response.setHeader('content-type', type)
-      response.setHeader('content-length', Buffer.byteLength(text))
-    }
-    response.setTimeout(limits.stallMs, () => response.destroy())
-    response.end(text)
-  }
-
-  function answerError(
-    response: ServerResponse,
-    error: PolityError,
-    status: number,
-    body: NonNullable<Door['errorBody']>,
-    headers: Headers = {},
-  ): void {
-    if (response.headersSent || response.destroyed) return
-    const seconds = retryAfterSeconds(error, status)
-    write(response, status, 'application/json', JSON.stringify(body(error, status)), {
-      // Read by OpenAI's and Anthropic's clients, which try 409, 429 and 5xx again otherwise.
-      'x-should-retry': String(error.retryable),
-      ...(seconds === undefined ? {} : { 'retry-after': String(seconds) }),
-      ...headers,
-    })
   }
 
   function events(
@@ -413,45 +352,6 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     return stream
   }
 
-  // ----------------------------------------------------------------------------------------------------- connections
-
-  /** The client still sends what nobody will read: it may go on for a moment, so that the answer reaches it. */
-  function letGo(request: IncomingMessage): void {
-    request.resume()
-    clock.after(limits.lingerMs, () => request.complete || request.socket.destroy()).hold(false)
-  }
-
-  function onClientError(error: NodeJS.ErrnoException, socket: Socket): void {
-    const connection = connections.get(socket)
-    if (error.code === 'ECONNRESET' || !socket.writable || connection === undefined) return void socket.destroy(error)
-    // What else comes is not read as a request.
-    socket.removeAllListeners('data')
-    socket.resume()
-    const { last, openCount } = connection
-    if (openCount > 0 && last?.request.complete === true) {
-      // It came behind requests that were good: they are answered, and then there is no more.
-      connection.isOver = true
-      return
-    }
-    if (openCount > 1 || (openCount === 1 && last?.response.headersSent === true)) return void socket.destroy(error)
-    const [status, message] = malformed[error.code ?? ''] ?? [400, 'this is not HTTP as this server reads it']
-    const body = JSON.stringify(refusalBody(new PolityError('INVALID_ARGUMENT', message)))
-    const head = [
-      `HTTP/1.1 ${status} ${STATUS_CODES[status]}`,
-      'connection: close',
-      'content-type: application/json',
-      `content-length: ${Buffer.byteLength(body)}`,
-      ...securityHeaders.map(([name, value]) => `${name}: ${value}`),
-    ]
-    socket.write(`${head.join('\r\n')}\r\n\r\n${body}`)
-    hangUp(socket)
-  }
-
-  function hangUp(socket: Socket): void {
-    socket.end()
-    clock.after(limits.lingerMs, () => socket.destroy()).hold(false)
-  }
-
   async function drain(): Promise<void> {
     heartbeat.cancel()
     const closed = new Promise<void>((resolve) => server.close(() => resolve()))
@@ -469,7 +369,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
       return Promise.all(cutOnes.map(({ response }) => new Promise<void>((resolve) => response.once('close', resolve))))
     }
     // Who says nothing is not waited for.
-    for (const [socket, { openCount }] of connections) if (openCount === 0) socket.destroy()
+    connections.cutIdle()
     const streams = (one: Open): boolean => one.stream !== undefined
     await within(LAST_WORD_MS, cut(streams))
     for (const { stream } of open) stream?.end()
@@ -478,7 +378,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
       LAST_WORD_MS,
       cut(() => true),
     )
-    for (const socket of connections.keys()) socket.destroy()
+    connections.cutAll()
     await closed
   }
 
@@ -518,14 +418,6 @@ export async function startServer(options: ServerOptions): Promise<Server> {
 /** Connections that wait to be taken: the kernel of the machine has its own bound, which holds where it is lower. */
 const BACKLOG = 4_096
 
-interface Connection {
-  /** Requests that are not answered in full. */
-  openCount: number
-  last: { readonly request: IncomingMessage; readonly response: ServerResponse } | undefined
-  /** Nothing more is read. */
-  isOver: boolean
-}
-
 /** A request under way. */
 interface Open {
   readonly request: IncomingMessage
@@ -544,40 +436,6 @@ interface Known extends Found {
   readonly path: string
 }
 
-interface Found {
-  readonly route: Route
-  readonly door: Door
-  readonly params: { readonly [name: string]: string }
-}
-
-type Headers = { readonly [name: string]: string }
-
-/** On every answer; a door that serves pages replaces what it needs otherwise. */
-const securityHeaders: readonly (readonly [name: string, value: string])[] = [
-  ['x-content-type-options', 'nosniff'],
-  ['x-frame-options', 'DENY'],
-  ['content-security-policy', "default-src 'none'; frame-ancestors 'none'"],
-  ['cross-origin-resource-policy', 'same-origin'],
-  ['referrer-policy', 'no-referrer'],
-  ['cache-control', 'no-store'],
-]
-
-/** Status and sentence for what is not read as HTTP, by Node's code. */
-const malformed: { readonly [code: string]: readonly [status: number, message: string] } = {
-  HPE_HEADER_OVERFLOW: [431, 'the headers are larger than the limit headerBytesMax'],
-  HPE_CHUNK_EXTENSIONS_OVERFLOW: [413, 'the extensions of a chunk are too large'],
-  ERR_HTTP_REQUEST_TIMEOUT: [408, 'the request was not whole in time'],
-}
-
-function errorBody({ code, message, todo }: PolityError): Json {
-  return { error: { code, message, todo } }
-}
-
-/** Where HTTP itself was refused, the advice of the error table does not fit; the message says what to do. */
-function refusalBody({ code, message }: PolityError): Json {
-  return { error: { code, message } }
-}
-
 function pathOf(url: string): string {
   const end = url.indexOf('?')
   return end < 0 ? url : url.slice(0, end)
@@ -588,59 +446,3 @@ function hostCount({ rawHeaders }: IncomingMessage): number {
   for (let at = 0; at < rawHeaders.length; at += 2) if (rawHeaders[at]?.toLowerCase() === 'host') count++
   return count
 }
-
-const METHODS = ['GET', 'POST', 'PUT', 'PATCH', 'DELETE'] as const
-
-interface Routes {
-  find(method: string, path: string): Found | 'bad' | undefined
-  methodsAt(path: string): readonly string[]
-  /** The door that speaks below the first part of a path: its clients understand its errors, also where it has no such route. */
-  doorNear(path: string): Door | undefined
-}
-
-function routesOf(doors: readonly Door[]): Routes {
-  // Room for a file's path or a model's name as one part.
-  const table = router({
-    ignoreTrailingSlash: true,
-    maxParamLength: 1_024,
-    onBadUrl: () => undefined,
-    onMaxParamLength: () => undefined,
-  })
-  const near = new Map<string, Door>()
-  for (const door of doors) {
-    for (const route of door.routes) {
-      try {
-        table.on(route.method, route.path, noHandler, { route, door })
-      } catch (error) {
-        throw new PolityError('CONFIG_INVALID', `route ${route.method} ${route.path}: ${fieldOf(error, 'message')}`, {
-          cause: error,
-        })
-      }
-      const first = firstPart(route.path)
-      if (!near.has(first)) near.set(first, door)
-    }
-  }
-  const find: Routes['find'] = (method, path) => {
-    const found = table.find(method as (typeof METHODS)[number], path)
-    if (found === null) return undefined
-    if (found.store === null || found.store === undefined) return 'bad'
-    const { route, door } = found.store as Omit<Found, 'params'>
-    return { route, door, params: found.params as Found['params'] }
-  }
-  return {
-    find,
-    methodsAt(path) {
-      const methods: string[] = METHODS.filter((method) => typeof find(method, path) === 'object')
-      if (methods.includes('GET')) methods.splice(1, 0, 'HEAD')
-      return methods.length === 0 ? methods : [...methods, 'OPTIONS']
-    },
-    doorNear: (path) => near.get(firstPart(path)),
-  }
-}
-
-function firstPart(path: string): string {
-  return path.split('/', 2)[1] ?? ''
-}
-
-/** Routes are found here and run there. */
-function noHandler(): void {}

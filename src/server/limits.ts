@@ -23,6 +23,8 @@ export interface ServerLimits {
   readonly keepAliveMs: number
   /** Open connections. Beyond: the connection is closed at once. */
   readonly connectionsMax: number
+  /** What may be written into the store for one key in a day, bytes; see kernel/accounts.ts. Beyond: 429. */
+  readonly keyBytesPerDayMax: number
   /** Open event streams of one principal. Beyond: 429. */
   readonly streamsPerPrincipalMax: number
   /** What waits for a slow client of one stream, bytes. Beyond: the stream is cut. */
@@ -53,6 +55,8 @@ export const defaultServerLimits: ServerLimits = {
   keepAliveMs: 75_000,
   // About 20 kB each when idle: 330 MB at the worst.
   connectionsMax: 16_384,
+  // A coding agent that sends 100 kB twelve times a minute, day and night, writes 1.7 GB.
+  keyBytesPerDayMax: 2_147_483_648,
   // A dashboard in ten tabs and a hundred followed runs; one key cannot take all connections.
   streamsPerPrincipalMax: 1_024,
   // As large as a body: one event larger than this still goes through.

@@ -36,14 +36,13 @@ import type {
 } from '../kernel/types.ts'
 import type { Asker } from './caller.ts'
 import { runOptionsOf } from './caller.ts'
+import type { ForeignTool, ForeignTools } from './foreign-tools.ts'
+import { foreignToolsOf } from './foreign-tools.ts'
 import { endLeftOvers, resultFor } from './request-run.ts'
 
-/** What the law has to know of a tool that clients execute. */
-export type ForeignTool = Pick<Tool, 'labels' | 'outbound' | 'control'>
-
 export interface ModelDoorOptions {
-  /** By the name of the tool. @default nothing is known of it */
-  readonly tools?: { readonly [name: string]: ForeignTool }
+  /** What calls of clients' tools mean. @default nothing is known of them */
+  readonly tools?: ForeignTools
 }
 
 export interface ModelRequest {
@@ -107,7 +106,8 @@ const DENIED_ROUNDS_MAX = 2
 /** Runs of one principal that the law knows something of; beyond, new ones are refused: forgetting one would undo it. */
 const RUNS_MAX = 10_000
 
-export function createModelDoor(kernel: Kernel, { tools: known = {} }: ModelDoorOptions = {}): ModelDoor {
+export function createModelDoor(kernel: Kernel, { tools = {} }: ModelDoorOptions = {}): ModelDoor {
+  const known = foreignToolsOf(tools)
   /** By principal and name: runs that are under way, and those of which the law knows something. */
   const runs = new Map<string, Map<string, RunInOrder>>()
   endLeftOvers(kernel, [GATEWAY])
@@ -117,7 +117,7 @@ export function createModelDoor(kernel: Kernel, { tools: known = {} }: ModelDoor
     const program: Program<Json, null> = {
       name: GATEWAY,
       version: '1',
-      tools: (request.tools ?? []).map((tool) => foreign(tool, known[tool.name])),
+      tools: (request.tools ?? []).map((tool) => foreign(tool, known(tool.name))),
       ownToolsOnly: true,
       model: undefined,
       async run(sys) {
@@ -333,12 +333,12 @@ function wordsOf(messages: readonly Message[]): string[] {
 }
 
 /** Labels of what the tools gave whose results stand in the conversation. */
-function labelsOf(messages: readonly Message[], known: NonNullable<ModelDoorOptions['tools']>): string[] {
+function labelsOf(messages: readonly Message[], known: (name: string) => ForeignTool | undefined): string[] {
   const labels = new Set<string>()
   for (const { role, content } of messages) {
     if (role !== 'tool' || typeof content === 'string') continue
     for (const part of content)
-      if (part.type === 'tool-result') for (const label of known[part.toolName]?.labels ?? []) labels.add(label)
+      if (part.type === 'tool-result') for (const label of known(part.toolName)?.labels ?? []) labels.add(label)
   }
   return [...labels]
 }

@@ -7,9 +7,9 @@
  *
  * Invariants
  *   SE1. Beyond this machine nothing is served without a key.
- *   SE2. The budget of a key binds before the first request that the key lets in.
+ *   SE2. The budget of a key binds before the first request that the key lets in, and so does its room in the store.
  */
-import type { AuditEntry } from '../kernel/audit.ts'
+import type { AuditEntry, AuditRange } from '../kernel/audit.ts'
 import type { Clock } from '../kernel/clock.ts'
 import { realClock } from '../kernel/clock.ts'
 import { PolityError } from '../kernel/errors.ts'
@@ -21,11 +21,13 @@ import { aguiDoor } from './agui.ts'
 import { aiosDoor, aiosPrograms } from './aios/door.ts'
 import { apiDoor } from './api/door.ts'
 import { memoryPrograms } from './api/memory.ts'
+import type { ForeignTools } from './foreign-tools.ts'
 import { isLoopback } from './guards.ts'
 import type { Server, ServerOptions } from './http.ts'
 import { startServer } from './http.ts'
 import type { KeyEntry } from './keys.ts'
 import { openKeys } from './keys.ts'
+import { checkServerLimits } from './limits.ts'
 import { mcpDoor } from './mcp/door.ts'
 import { metricsDoor } from './metrics.ts'
 import { createModelDoor } from './model-door.ts'
@@ -42,11 +44,12 @@ export interface ServeOptions extends Omit<ServerOptions, 'authenticate'> {
 /** Serves until it is closed. Throws `CONFIG_INVALID`. */
 export async function serve({ kernel, store, doors, ...options }: ServeOptions): Promise<Server> {
   const clock: Clock = options.clock ?? realClock()
+  const { keyBytesPerDayMax } = checkServerLimits(options.limits)
   const keys = openKeys(store, {
     clock,
     // A name that is not this machine's own is one by which others come, through a proxy.
     isPrivate: [options.host ?? '127.0.0.1', ...(options.allowHosts ?? [])].every(isLoopback),
-    onKeys: (entries) => openAccounts(kernel, entries),
+    onKeys: (entries) => openAccounts(kernel, entries, keyBytesPerDayMax),
   })
   return startServer({ ...options, clock, doors: [healthDoor(kernel), ...doors], authenticate: keys.authenticate })
 }
@@ -58,18 +61,20 @@ export interface DoorsOptions {
   readonly programs: readonly Program[]
   /** The tools that the kernel was given. @default none */
   readonly tools?: readonly Tool[]
+  /** What calls of clients' own tools mean. @default nothing is known of them */
+  readonly clientTools?: ForeignTools
   /** The law that the kernel was given. @default none */
   readonly law?: Law
-  /** Reads the audit of its store. @default there is none to be shown */
-  readonly audit?: () => Iterable<AuditEntry | undefined>
+  /** Reads the audit of its store (`readAudit`). @default there is none to be shown */
+  readonly audit?: (range: AuditRange) => Iterable<AuditEntry | undefined>
 }
 
 /** Programs that doors run by themselves: a kernel that is to be served is booted with them, and clients cannot name them. */
 export const doorPrograms: readonly Program[] = [...aiosPrograms, ...memoryPrograms]
 
 /** All doors there are. */
-export function doorsOf({ kernel, programs, tools = [], law, audit }: DoorsOptions): readonly Door[] {
-  const models = createModelDoor(kernel)
+export function doorsOf({ kernel, programs, tools = [], clientTools = {}, law, audit }: DoorsOptions): readonly Door[] {
+  const models = createModelDoor(kernel, { tools: clientTools })
   return [
     openaiDoor({ models }),
     apiDoor({
@@ -88,8 +93,8 @@ export function doorsOf({ kernel, programs, tools = [], law, audit }: DoorsOptio
   ]
 }
 
-function openAccounts(kernel: Kernel, entries: readonly KeyEntry[]): void {
-  for (const { id, budget } of entries) if (Object.keys(budget).length > 0) kernel.account(id, budget)
+function openAccounts(kernel: Kernel, entries: readonly KeyEntry[], bytesPerDay: number): void {
+  for (const { id, budget } of entries) kernel.account(id, { ...budget, bytesPerDay })
 }
 
 /** Whether the server is of use: 200, or 503 where its kernel has closed or its store has failed. Tells nothing else. */

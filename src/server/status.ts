@@ -20,6 +20,8 @@ export const statusTable: { readonly [Code in ErrorCode]: number } = {
   NO_SUCH_FILE: 404,
   NO_SUCH_NOTE: 404,
   NO_SUCH_SNAPSHOT: 404,
+  // What the draft of the HTTP header Idempotency-Key asks for.
+  KEY_REUSED: 422,
   ACCESS_DENIED: 403,
   // Not 429: that says "later", and clients come again; a budget that is spent stays spent.
   BUDGET_EXCEEDED: 402,

@@ -14,11 +14,15 @@
  *        gateway made of each request; such a function holds what it was made with, which may be another's.
  */
 import type { ForkOptions } from '../kernel/branches.ts'
+import type { ProcessRange } from '../kernel/drivers.ts'
 import { PolityError, invalid, messageOf, noSuchProcess } from '../kernel/errors.ts'
 import type { Kernel, ReplayReport, Run } from '../kernel/kernel.ts'
+import type { Files } from '../kernel/storage.ts'
+import type { WatchOptions } from '../kernel/watch.ts'
 import type {
   JournalEvent,
   Json,
+  Once,
   Pid,
   ProcessInfo,
   Program,
@@ -35,13 +39,16 @@ export interface View {
   readonly programs: readonly Program[]
   /** The processes in the table that the caller may see; see `Kernel.ps`. */
   ps(): readonly ProcessInfo[]
+  /** Also those that ended long ago, or before a restart, as far as they have a journal; see `Kernel.history`. */
+  history(range?: ProcessRange): AsyncIterable<ProcessInfo>
   info(pid: Pid): ProcessInfo
+  files(pid: Pid): Files
   run(pid: Pid): Run
   /** Its part of the journal. */
   events(pid: Pid): Promise<readonly JournalEvent[]>
-  /** Starts a program that is served by its name, or `name@version`. Throws `NO_SUCH_PROGRAM`, `INVALID_ARGUMENT`. */
-  spawn(program: string, input: Json | undefined, options?: SpawnOptions): Run
-  fork(pid: Pid, options?: ForkOptions): Promise<Run>
+  /** Starts a program that is served by its name, or `name@version`; with `once` no second time. Throws `NO_SUCH_PROGRAM`, `INVALID_ARGUMENT`, `KEY_REUSED`. */
+  spawn(program: string, input: Json | undefined, options?: SpawnOptions, once?: Once): Run
+  fork(pid: Pid, options?: ForkOptions, once?: Once): Promise<Run>
   replay(pid: Pid): Promise<ReplayReport>
   resume(pid: Pid): readonly Run[]
   kill(pid: Pid, reason?: string): void
@@ -50,13 +57,18 @@ export interface View {
   readonly questions: readonly Question[]
   answer(id: number, text: string, value?: Json): void
   /** Hears every event of what the caller may see. Returns a function that stops it. */
-  watch(hear: (event: RunEvent) => void, options?: { readonly text?: boolean }): () => void
+  watch(hear: (event: RunEvent) => void, options?: WatchOptions): () => void
 }
 
 /** `programs` are those that clients may run; without any, they can look at runs and start none. */
 export function viewOf(kernel: Kernel, caller: Caller, programs: readonly Program[] = []): View {
   const seesAll = holds(caller, 'admin')
   const mine = ({ principal }: { readonly principal: string }): boolean => seesAll || principal === caller.principal
+
+  /** Keys of two principals are never the same. */
+  function mineOnce(once: Once | undefined): { readonly once?: Once } {
+    return once === undefined ? {} : { once: { ...once, key: `${caller.principal}\0${once.key}` } }
+  }
 
   function info(pid: Pid): ProcessInfo {
     if (!Number.isSafeInteger(pid) || pid < 1) throw noSuchProcess(pid)
@@ -94,7 +106,14 @@ export function viewOf(kernel: Kernel, caller: Caller, programs: readonly Progra
   return {
     programs,
     ps: () => kernel.ps().filter(mine),
+    async *history(range) {
+      for await (const one of kernel.history(range)) if (mine(one)) yield one
+    },
     info,
+    files(pid) {
+      info(pid)
+      return kernel.files(pid)
+    },
     run(pid) {
       info(pid)
       return kernel.run(pid)
@@ -103,16 +122,17 @@ export function viewOf(kernel: Kernel, caller: Caller, programs: readonly Progra
       info(pid)
       return kernel.events(pid)
     },
-    spawn: (program, input, options = {}) =>
+    spawn: (program, input, options = {}, once) =>
       kernel.spawn(programNamed(programs, program) as Program<Json | undefined, Json>, input, {
         ...checkKeys(options),
         ...runOptionsOf(caller, options.priority),
+        ...mineOnce(once),
       }),
-    async fork(pid, options = {}) {
+    async fork(pid, options = {}, once) {
       const { priority } = rerunnable(pid)
       // Who asks for it pays for it, whoever paid for what it is forked from.
       const { principal: _, ...own } = runOptionsOf(caller, options.priority ?? priority)
-      return kernel.fork(pid, { ...options, ...own })
+      return kernel.fork(pid, { ...options, ...own, ...mineOnce(once) })
     },
     async replay(pid) {
       rerunnable(pid)

@@ -6,6 +6,7 @@
  * counted apart ("held out").
  */
 import type { AgentFacts, LintInput, PackageFacts, ToolFacts } from '../../src/lint/facts.ts'
+import { glob } from '../../src/policy/glob.ts'
 import type { Base } from './bases.ts'
 import { number, object, text } from './bases.ts'
 
@@ -69,6 +70,19 @@ const rule =
     const { rules } = base.law
     return { ...base, law: { ...base.law, rules: at === 'first' ? [made, ...rules] : [...rules, made] } }
   }
+/** The first rule that allows goes once it was made use of. */
+const onceOnly =
+  (more: (id: string) => object, denied: readonly object[] = []): Operator =>
+  (base) => {
+    const { rules } = base.law
+    const at = rules.findIndex(({ effect }) => effect === 'allow')
+    const chosen = rules[at]
+    if (chosen === undefined) return undefined
+    const { id } = chosen as { readonly id?: string }
+    const changed = { ...chosen, then: { drop: [id], ...more(String(id)) } }
+    return { ...base, law: { ...base.law, rules: [...denied, ...rules.toSpliced(at, 1, changed)] } as Base['law'] }
+  }
+
 const temporal =
   (formula: (names: readonly string[]) => string, effect?: string): Operator =>
   (base) => {
@@ -588,9 +602,26 @@ export const mutators: { readonly [type: string]: readonly Operator[] } = {
         : { id: 'special', effect: 'allow', tool: name, program: own['program'] ?? 'special-*', outbound: true }
     }, 'last'),
   ],
+  'rule-once': [
+    onceOnly(() => ({})),
+    onceOnly((id) => ({ add: [{ id: `${id}-again`, effect: 'ask', tool: '*', reason: 'it was allowed once' }] })),
+    onceOnly(() => ({}), [{ id: 'no-children', effect: 'deny', call: 'spawn' }]),
+    onceOnly(
+      () => ({}),
+      [
+        { id: 'no-children', effect: 'deny', call: 'spawn' },
+        { id: 'no-forks', effect: 'deny', call: 'fork', program: 'nobody' },
+        { id: 'no-way-back', effect: 'deny', call: 'restore' },
+      ],
+    ),
+  ],
   'allow-covered': [
     rule((_, { name }) => ({ id: 'stop', effect: 'deny', tool: name })),
-    rule((_, { name }) => ({ id: 'people', effect: 'ask', tool: name, reason: 'a person looks at it' })),
+    rule(({ law }, { name }) =>
+      law.rules.some(({ effect, tool = '*' }) => effect === 'allow' && glob(tool as string)(name))
+        ? { id: 'people', effect: 'ask', tool: name, reason: 'a person looks at it' }
+        : undefined,
+    ),
     rule((_, { name }) => ({ id: 'prefix', effect: 'deny', tool: `${name.slice(0, 5)}*` })),
     rule(() => ({ id: 'everything', effect: 'deny', tool: '*', reason: 'maintenance' })),
     rule(() => ({ id: 'everything-asked', effect: 'ask', tool: '*' })),

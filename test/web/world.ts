@@ -281,9 +281,16 @@ export interface WorldOptions {
   readonly speed?: number
   /** Tokens that a model writes in a second. @default 45 by the speed and the model */
   readonly tokensPerSecond?: number
+  /** Ended processes that the kernel keeps in RAM. @default 2,000 */
+  readonly processesEndedMax?: number
 }
 
-export async function startWorld({ port = 0, speed = 1, tokensPerSecond }: WorldOptions = {}): Promise<World> {
+export async function startWorld({
+  port = 0,
+  speed = 1,
+  tokensPerSecond,
+  processesEndedMax = 2_000,
+}: WorldOptions = {}): Promise<World> {
   const folder = mkdtempSync(join(tmpdir(), 'polity-web-'))
   const path = join(folder, 'world.db')
   const store = openSqliteStore(path)
@@ -313,13 +320,13 @@ export async function startWorld({ port = 0, speed = 1, tokensPerSecond }: World
     law,
     approvalKey: () => approvalKeyOf(path),
     clock,
-    limits: { processesEndedMax: 2_000 },
+    limits: { processesEndedMax },
   })
   paid.length = 0
   const start = (at: number): ReturnType<typeof serve> =>
     serve({
       kernel,
-      doors: doorsOf({ kernel, programs, tools, law, audit: () => readAudit(store) }),
+      doors: doorsOf({ kernel, programs, tools, law, audit: (range) => readAudit(store, range) }),
       store: path,
       port: at,
       clock,

@@ -131,19 +131,23 @@ function Text({ name, text, after }: { readonly name: ReactNode; readonly text: 
   )
 }
 
+/** Text in its own lines, with what is unseen made visible but for line ends, tabs and what joins letters. */
+export function shown(text: string): string {
+  return text.replace(UNSEEN, (char) =>
+    char === '\n' || char === '\t' || char === '\u200d' || char === '\ufe0f' || char === '\u00a0'
+      ? char
+      : `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  )
+}
+
 /** Text of a model or a person, in its own lines, with what is unseen made visible but for line ends and tabs. */
 export function Prose({ text }: { readonly text: string }) {
   const [isWhole, setWhole] = useState(false)
   const LONG = 6_000
   const isCut = !isWhole && text.length > LONG
-  const shown = (isCut ? text.slice(0, LONG) : text).replace(UNSEEN, (char) =>
-    char === '\n' || char === '\t' || char === '\u200d' || char === '\ufe0f' || char === '\u00a0'
-      ? char
-      : `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`,
-  )
   return (
     <div className="prose" dir="auto">
-      {shown}
+      {shown(isCut ? text.slice(0, LONG) : text)}
       {isCut && (
         <button type="button" className="link" onClick={() => setWhole(true)}>
           show all {text.length.toLocaleString('en')} characters

@@ -59,6 +59,7 @@ export const keyTable: readonly (readonly [keys: string, does: string])[] = [
   ['h  l', 'tree: fold, unfold'],
   ['[  ]', 'run: tab before, next tab'],
   ['f', 'run: fork from the chosen call'],
+  ['n  p  d', 'a file: newer, older version; changes or text'],
   ['x', 'run: kill'],
   ['r', 'run: resume, or replay what has ended'],
   ['a  d', 'inbox: allow, deny (asks once more)'],

@@ -30,6 +30,8 @@ export interface SessionState {
   readonly isLoaded: boolean
   /** Rows that were left out since there are more than PROCESSES_MAX. */
   readonly isCut: boolean
+  /** Whether the journal has runs that ended earlier than those in the table. */
+  readonly older: 'unknown' | 'some' | 'reading' | 'none'
   readonly questions: readonly Question[]
   /** Why questions cannot be shown. */
   readonly questionsError: Error | undefined
@@ -43,6 +45,8 @@ export interface Session {
   subscribe(hear: () => void): () => void
   /** Reads the table again. */
   refresh(): Promise<void>
+  /** Reads some of the runs that ended earlier, the youngest of them first. */
+  readOlder(): Promise<void>
   refreshQuestions(): void
   /** A question that was answered here is gone at once. */
   dropQuestion(id: number): void
@@ -52,6 +56,9 @@ export interface Session {
 const KEY = 'polity.key'
 const PAGE = 1_000
 const PROCESSES_MAX = 50_000
+/** Runs of the journal that are read at once. */
+const OLDER_PAGE = 200
+const OLDER_PAGES_MAX = 20
 const HIDDEN_MS = 30_000
 /** How often usage is set right while something happens. */
 const RECONCILE_MS = 20_000
@@ -92,6 +99,7 @@ export function openSession(key: string | undefined): Session {
     why: '',
     isLoaded: false,
     isCut: false,
+    older: 'unknown',
     questions: [],
     questionsError: undefined,
   }
@@ -143,6 +151,8 @@ export function openSession(key: string | undefined): Session {
       const events = client.events({
         signal,
         types: journalTypes,
+        // Whoever opens a run in the middle of an answer reads on from there.
+        text: true,
         ...(last === undefined ? {} : { after: last }),
       })
       for await (const event of events) {
@@ -219,6 +229,9 @@ export function openSession(key: string | undefined): Session {
         }
         if (page.next === null || listed.size >= PROCESSES_MAX) {
           if (page.next === null) live.keepOnly(listed, sinceBeginning())
+          // After a restart of the server the table is all but empty; what was done last is what one looks for.
+          // Where that fails, its button stays.
+          if (state.older === 'unknown') await readOlder().catch(() => {})
           set({ isLoaded: true, isCut: page.next !== null })
           return
         }
@@ -229,6 +242,35 @@ export function openSession(key: string | undefined): Session {
       else if (state.line !== 'locked') set({ line: error.status === 403 ? 'refused' : 'lost', why: error.message })
     } finally {
       sinceBeginning()
+    }
+  }
+
+  let olderFrom: string | undefined
+  async function readOlder(): Promise<void> {
+    if (state.older === 'reading') return
+    const before = state.older
+    set({ older: 'reading' })
+    try {
+      // Pages of what the table has already lead on to the next.
+      for (let isNew = false, pages = 0; !isNew && pages < OLDER_PAGES_MAX && !isClosed; pages++) {
+        const { items, next } = await client.processes.list({
+          all: true,
+          limit: OLDER_PAGE,
+          ...(olderFrom === undefined ? {} : { cursor: olderFrom }),
+        })
+        for (const process of items) {
+          // What runs is told by the table and the stream.
+          if (process.endedAt === null || live.rows.has(process.pid)) continue
+          live.adopt(process)
+          isNew = true
+        }
+        olderFrom = next ?? undefined
+        if (next === null) return set({ older: 'none' })
+      }
+      set({ older: 'some' })
+    } catch (error) {
+      set({ older: before })
+      throw error
     }
   }
 
@@ -279,6 +321,7 @@ export function openSession(key: string | undefined): Session {
       return () => listeners.delete(hear)
     },
     refresh,
+    readOlder,
     refreshQuestions,
     dropQuestion(id) {
       answered.add(id)

@@ -38,6 +38,24 @@ export function useTick(ms: number): number {
   return tick
 }
 
+/** The value, but not newer more often than that: what it is asked for by is not asked all the time. */
+export function usePaced<T>(value: T, ms: number): T {
+  const [paced, setPaced] = useState(value)
+  const at = useRef(-Infinity)
+  useEffect(() => {
+    if (value === paced) return undefined
+    const timer = setTimeout(
+      () => {
+        at.current = performance.now()
+        setPaced(value)
+      },
+      Math.max(0, at.current + ms - performance.now()),
+    )
+    return () => clearTimeout(timer)
+  }, [value, paced, ms])
+  return paced
+}
+
 export type Asked<T> = { readonly value: T | undefined; readonly error: Error | undefined; readonly again: () => void }
 
 /** Asks when one of `on` changes, and keeps the last answer until the next one is there. */

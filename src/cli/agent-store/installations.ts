@@ -1,9 +1,9 @@
 /**
  * The installed agents of a store: copies that are named by their hash, and which copy a name stands for.
  *
- *     agents/<hash>/installed.json     what it is, where it came from, what was granted, the hash of each file
+ *     agents/<hash>/installed.json     what it is, what was granted, the hash of each file
  *     agents/<hash>/agent/…            its files; node_modules/… what it needs
- *     agents/names/<author>/<name>/<n>.json      the n-th installation of that name; the last one counts
+ *     agents/names/<author>/<name>/<n>.json      the n-th installation of that name, and from where; the last one counts
  *
  * The folder lies beside the store, as the indexes do.
  *
@@ -13,6 +13,7 @@
  *        was added. Who can write the folder can also write a new copy with a right name; that is no signature.
  *   IN3. Of two who install one name at once, one is first, and the other is told.
  *   IN4. Copies of earlier versions stay until the name is uninstalled, so that their runs can be resumed.
+ *   IN5. The hash is of contents, relative paths and the grant: the same agent has it wherever its folder lies.
  */
 import {
   linkSync,
@@ -66,6 +67,8 @@ export interface Installation {
   readonly folder: string
   readonly hash: string
   readonly record: AgentRecord
+  /** Where it came from, with what only its name knows of that. */
+  readonly origin: Origin
   readonly manifest: Manifest
 }
 
@@ -77,6 +80,8 @@ export interface Named {
   readonly hash: string
   /** ms since 1970. */
   readonly at: number
+  /** Folder that it was installed from, where it was one. */
+  readonly of?: string
 }
 
 const RECORD = 'installed.json'
@@ -113,10 +118,10 @@ export function currentOf(agents: string, name: string): Named | undefined {
   const folder = join(agents, 'names', name)
   const last = Math.max(0, ...namesIn(folder).map((file) => Number(/^(\d+)\.json$/.exec(file)?.[1] ?? 0)))
   if (last === 0) return undefined
-  const { hash, at } = JSON.parse(readFileSync(join(folder, `${last}.json`), 'utf8')) as { hash: string; at: number }
+  const { hash, at, of } = JSON.parse(readFileSync(join(folder, `${last}.json`), 'utf8')) as Omit<Named, 'name' | 'n'>
   if (!HASH.test(hash))
     throw wrong(`${join(folder, `${last}.json`)} names no copy; remove ${folder}, and install ${name} again`)
-  return { name, n: last, hash, at }
+  return { name, n: last, hash, at, ...(of === undefined ? {} : { of }) }
 }
 
 /** The name as somebody typed it: whole, or without the author where that is enough. Throws `CONFIG_INVALID`. */
@@ -169,13 +174,14 @@ function differenceIn(folder: string, expected: AgentRecord['files']): string | 
   return `${path} ${found[path] === undefined ? 'is missing' : expected[path] === undefined ? 'was added' : 'is another file'}`
 }
 
-/** Throws `CONFIG_INVALID`. */
-export function openInstallation(given: string): Installation {
+/** With the folder that its name says it is of. Throws `CONFIG_INVALID`. */
+export function openInstallation(given: string, of?: string): Installation {
   const folder = realpathOf(given)
   const record = readRecord(folder)
   if (record.kind !== 'agent') throw wrong(`the installation ${basename(folder).slice(0, 12)} is a team and no agent`)
   const manifest = parseManifest(JSON.parse(readFileSync(join(folder, 'agent', manifestFile), 'utf8')))
-  return { folder, hash: basename(folder), record, manifest }
+  const origin = of === undefined ? record.origin : { ...record.origin, of }
+  return { folder, hash: basename(folder), record, origin, manifest }
 }
 
 function realpathOf(folder: string): string {
@@ -225,17 +231,17 @@ export function writeCopy(agents: string, record: AgentRecord | TeamRecord, file
   }
 }
 
-/** Lets the name stand for a copy, if it still stands for what it did. */
-export function setName(agents: string, name: string, hash: string, at: number, before: Named | undefined): void {
+/** Lets the name stand for a copy, if it still stands for what it did before. */
+export function setName(agents: string, { name, ...stands }: Omit<Named, 'n'>, before: Named | undefined): void {
   const folder = join(agents, 'names', name)
   makeFolder(folder)
   const staging = mkdtempSync(join(agents, `staging-${process.pid}-`))
   try {
-    writeFileSync(join(staging, 'name'), JSON.stringify({ hash, at }))
+    writeFileSync(join(staging, 'name'), JSON.stringify(stands))
     linkSync(join(staging, 'name'), join(folder, `${(before?.n ?? 0) + 1}.json`))
   } catch (error) {
     if (!['EEXIST', 'ENOENT'].includes(String(fieldOf(error, 'code')))) throw error
-    if (currentOf(agents, name)?.hash !== hash)
+    if (currentOf(agents, name)?.hash !== stands.hash)
       throw wrong(
         `somebody else installed or uninstalled ${name} at the same moment; look at what is there, and try again`,
         error,

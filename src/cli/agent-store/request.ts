@@ -25,17 +25,26 @@ import type { AgentRecord, Granted, Installation } from './installations.ts'
 import { recordHash } from './installations.ts'
 import type { Manifest } from './manifest.ts'
 import { architectureOf, lawOf, manifestFile, modules, parseManifest, scopes } from './manifest.ts'
-import type { Taken } from './source.ts'
+import type { Origin, Taken } from './source.ts'
 import { originText } from './source.ts'
 
 export interface InstallRequest {
   readonly manifest: Manifest
   readonly record: AgentRecord
   readonly hash: string
+  /** Where it comes from, the place of a folder included. */
+  readonly origin: Origin
   readonly files: Files
   readonly findings: readonly Finding[]
   /** The installed version that it takes the place of, and what is wider than there. */
-  readonly update: { readonly from: AgentRecord | 'broken'; readonly wider: readonly string[] } | undefined
+  readonly update:
+    | {
+        readonly from: AgentRecord | 'broken'
+        /** Two of one name come from different places, so that one would stand in for the other. */
+        readonly isElsewhere: boolean
+        readonly wider: readonly string[]
+      }
+    | undefined
 }
 
 export interface RequestOptions {
@@ -55,7 +64,7 @@ export function requestOf({ files, origin }: Taken, { before, without, budget }:
     kind: 'agent',
     name,
     version,
-    origin,
+    origin: origin.kind === 'folder' ? { kind: 'folder' } : origin,
     granted: grantedOf(manifest, without, budget),
     files: hashesOf(files),
   }
@@ -64,9 +73,13 @@ export function requestOf({ files, origin }: Taken, { before, without, budget }:
     was === undefined
       ? undefined
       : was === 'broken'
-        ? { from: was, wider: ['what is installed was changed since, so nothing can be compared'] }
-        : { from: was.record, wider: widerThan(was, manifest, record) }
-  return { manifest, record, hash: recordHash(record), files, findings: findingsOf(files, manifest), update }
+        ? { from: was, isElsewhere: true, wider: ['what is installed was changed since, so nothing can be compared'] }
+        : {
+            from: was.record,
+            isElsewhere: isElsewhere(was.origin, origin),
+            wider: widerThan(was, manifest, record, origin),
+          }
+  return { manifest, record, hash: recordHash(record), origin, files, findings: findingsOf(files, manifest), update }
 }
 
 /** The manifest of the files, whose entry is one of them. */
@@ -177,10 +190,14 @@ function packagesIn(files: Files): PackageFacts | undefined {
 // -------------------------------------------------------------------------------------------------------------- updates
 
 /** What the new version may, and the installed one may not. */
-function widerThan({ manifest: was, record: before }: Installation, is: Manifest, record: AgentRecord): string[] {
+function widerThan(
+  { manifest: was, record: before, origin: from }: Installation,
+  is: Manifest,
+  record: AgentRecord,
+  origin: Origin,
+): string[] {
   const wider: string[] = []
-  if (isElsewhere(before, record))
-    wider.push(`it comes from elsewhere: ${originText(record.origin)}, not ${originText(before.origin)}`)
+  if (isElsewhere(from, origin)) wider.push(`it comes from elsewhere: ${originText(origin)}, not ${originText(from)}`)
   for (const tool of is.tools) {
     if (!record.granted.tools.includes(tool.name)) continue
     const old = before.granted.tools.includes(tool.name) ? was.tools.find(({ name }) => name === tool.name) : undefined
@@ -206,8 +223,7 @@ function widerThan({ manifest: was, record: before }: Installation, is: Manifest
   return wider
 }
 
-/** Whether two of one name come from different places, so that one would stand in for the other. */
-export function isElsewhere({ origin: was }: AgentRecord, { origin: is }: AgentRecord): boolean {
+function isElsewhere(was: Origin, is: Origin): boolean {
   return was.kind !== is.kind || was.of !== is.of
 }
 
@@ -222,7 +238,8 @@ function lawText({ kind, rule, why, witness }: Extract<Comparison, { narrows: fa
 // ----------------------------------------------------------------------------------------------------------------- text
 
 /** For a person, a line each. */
-export function describeRequest({ manifest, record, hash, files, findings, update }: InstallRequest): string[] {
+export function describeRequest(request: InstallRequest): string[] {
+  const { manifest, record, hash, origin, files, findings, update } = request
   const { privileges, tools, models, law } = manifest
   const own = [...files.keys()].filter((path) => path.startsWith('agent/')).length
   const size = [...files.values()].reduce((sum, content) => sum + content.length, 0)
@@ -232,7 +249,7 @@ export function describeRequest({ manifest, record, hash, files, findings, updat
     texts.length === 0 ? [row(title, none)] : texts.map((text, i) => row(i === 0 ? title : '', text))
   return [
     `${manifest.name} ${manifest.version}: ${plain(manifest.description)}`,
-    row('from', originText(record.origin)),
+    row('from', originText(origin)),
     row(
       'files',
       `${counted(own, 'file')}${files.size > own ? ` and ${files.size - own} of packages that it needs` : ''}, ${shownBytes(size)}; installation ${hash.slice(0, 12)}`,

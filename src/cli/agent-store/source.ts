@@ -29,8 +29,11 @@ import { manifestFile } from './manifest.ts'
 
 export interface Origin {
   readonly kind: 'folder' | 'npm' | 'card'
-  /** What updates are recognised by: the folder, the name of the package, the URL of the card. */
-  readonly of: string
+  /**
+   * What updates are recognised by: the folder, the name of the package, the URL of the card. The folder is kept beside the
+   * name and not in the copy: what a copy is does not depend on where it came from.
+   */
+  readonly of?: string
   /** Of a package: its version, and the hash that the registry has of it. */
   readonly version?: string
   readonly integrity?: string
@@ -242,7 +245,7 @@ function cardHash(card: AgentCard): string {
 
 /** Throws `CONFIG_INVALID` where the agent shows another card than when it was installed. */
 export async function checkCard(name: string, { of, card, keyEnv }: Origin): Promise<void> {
-  if (card !== undefined && cardHash(await readCard(of, keyEnv)) !== card)
+  if (of !== undefined && card !== undefined && cardHash(await readCard(of, keyEnv)) !== card)
     throw new PolityError(
       'CONFIG_INVALID',
       `${name} shows another card at ${of} than when it was installed; see what changed and install it again: polity install ${of}`,
@@ -250,7 +253,7 @@ export async function checkCard(name: string, { of, card, keyEnv }: Origin): Pro
 }
 
 /** What a person calls it. */
-export function originText({ kind, of, version, integrity }: Origin): string {
+export function originText({ kind, of = '', version, integrity }: Origin): string {
   if (kind === 'npm')
     return `npm package ${of} ${version}${integrity === undefined ? '' : `, ${integrity.slice(0, 20)}…`}`
   return kind === 'card' ? `remote agent ${of}` : `folder ${basename(of)} (${of})`

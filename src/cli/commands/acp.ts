@@ -50,6 +50,7 @@ export const acp = defineCommand({
           kernel,
           program: main,
           clock: context.clock,
+          heads: booted.heads,
           budget,
           begun(pid) {
             booted.noteSetup(pid)

@@ -2,6 +2,7 @@
 import { join } from 'node:path'
 import type { Routed } from '../../agents/router.ts'
 import { PolityError } from '../../kernel/errors.ts'
+import { defaultLimits } from '../../kernel/limits.ts'
 import type { Json } from '../../kernel/types.ts'
 import type { Installation, TeamRecord } from '../agent-store/installations.ts'
 import { agentsFolder, findName, listNames, openInstallation, writeCopy } from '../agent-store/installations.ts'
@@ -12,15 +13,17 @@ import { bootFor } from '../booted.ts'
 import type { Arguments, Context } from '../command.ts'
 import { defineCommand } from '../command.ts'
 import { endingJson, follow } from '../follow.ts'
-import { budgetOf, budgetOptions, priceOption, setupGiven, usageError } from '../options.ts'
+import { budgetOf, budgetOptions, jsonOrText, priceOption, setupGiven, usageError } from '../options.ts'
 import { noteSources, printRun } from '../output.ts'
 import { exitCodes, sentenceOf } from '../report.ts'
 import { modelDefault } from '../setup.ts'
-import { readInput } from '../stdin.ts'
+import { readInput, readPipe, readStdin } from '../stdin.ts'
 import { table } from '../table.ts'
 import { oneLine, visible } from '../terminal.ts'
 
 const WORDS_MAX = 1_000
+/** As it comes on stdin. */
+const TASK = { what: 'the task', bytesMax: defaultLimits.valueBytesMax }
 
 const options = {
   model: {
@@ -47,7 +50,7 @@ export const agents = defineCommand({
   positionals: [0, WORDS_MAX],
   options,
   details:
-    'Alone it lists them. `show` prints what one asks for and was granted. `run` runs it with its own law, tools and budget; the input is as with `polity run`: `-` reads it from stdin, and a pipe without `-` is not read. `ask` lets a model choose among all of them by their skills (the words of task and skills where the model names none), and says who answered. `schema` prints the JSON Schema of polity.json.',
+    'Alone it lists them. `show` prints what one asks for and was granted. `run` runs it with its own law, tools and budget; the input is JSON if it parses as such, else text, and is read from a pipe, or from stdin with `-`, where there are no words. `ask` lets a model choose among all of them by their skills (the words of task and skills where the model names none), and says who answered. `schema` prints the JSON Schema of polity.json.',
   examples: [
     'polity agents',
     'polity agents run ann/clerk "Pay the invoices in inbox/"',
@@ -74,10 +77,10 @@ export const agents = defineCommand({
 
 function list(context: Context): number {
   const agents = agentsFolder(context.storePath)
-  const rows = listNames(agents).map(({ name, hash, at }) => {
+  const rows = listNames(agents).map(({ name, hash, at, of }) => {
     try {
-      const { record, manifest } = openInstallation(join(agents, hash))
-      const { version, origin } = record
+      const { record, origin, manifest } = openInstallation(join(agents, hash), of)
+      const { version } = record
       const { description, skills, tags } = manifest
       return { name, version, installation: hash, at, origin, description, skills, tags, state: 'whole' as const }
     } catch (error) {
@@ -99,8 +102,8 @@ function list(context: Context): number {
 function show(context: Context, given: string | undefined): number {
   if (given === undefined) throw usageError('agents show takes the name of an agent; `polity agents` lists them')
   const { name, at, installation } = opened(context, given)
-  const { record, manifest } = installation
-  const { origin, granted } = record
+  const { record, origin, manifest } = installation
+  const { granted } = record
   const shown = { name, installation: installation.hash, at, origin, granted, manifest }
   const said = `from ${originText(origin)}\n${JSON.stringify({ granted, manifest }, undefined, 2)}`
   context.result(`${name} ${record.version}, ${visible(said)}`, shown)
@@ -109,20 +112,25 @@ function show(context: Context, given: string | undefined): number {
 
 function opened(context: Context, given: string): { name: string; at: number; installation: Installation } {
   const agents = agentsFolder(context.storePath)
-  const { name, hash, at } = findName(agents, given)
-  return { name, at, installation: openInstallation(join(agents, hash)) }
+  const { name, hash, at, of } = findName(agents, given)
+  return { name, at, installation: openInstallation(join(agents, hash), of) }
 }
 
 async function run(context: Context, [given, ...words]: readonly string[], values: Given): Promise<number> {
   if (given === undefined) throw usageError('agents run takes the name of an agent; `polity agents` lists them')
   const { installation } = opened(context, given)
-  const input = await readInput(context, words.length === 0 ? undefined : words.join(' '))
+  const input =
+    words.length === 0
+      ? await readPipe(context, TASK).then((text) => (text === undefined ? undefined : jsonOrText(text)))
+      : await readInput(context, words.join(' '))
   const { booted, started } = await begin(context, installation.folder, input, values)
   return printRun(context, booted, started, await follow(context, booted, started))
 }
 
 /** Hands the task to a router over all agents that can be in one team. */
-async function ask(context: Context, task: string, values: Given): Promise<number> {
+async function ask(context: Context, given: string, values: Given): Promise<number> {
+  const task =
+    (given === '' ? await readPipe(context, TASK) : given === '-' ? await readStdin(context, TASK) : given) ?? ''
   if (task.trim() === '') throw usageError('agents ask takes a task: polity agents ask "…"')
   const agents = agentsFolder(context.storePath)
   const found: Installation[] = []

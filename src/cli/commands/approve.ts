@@ -2,7 +2,7 @@
 import { userInfo } from 'node:os'
 import { approvalKeyOf } from '../../drivers/store/approval-key.ts'
 import type { Scope } from '../../kernel/approvals.ts'
-import { hashOf, sign } from '../../kernel/approvals.ts'
+import { hashOf, isSealed, sign } from '../../kernel/approvals.ts'
 import type { Question } from '../../kernel/types.ts'
 import type { Context } from '../command.ts'
 import { defineCommand } from '../command.ts'
@@ -58,16 +58,18 @@ export const approve = defineCommand({
 })
 
 /** The signed approval of what the question shows. */
-export function proofOf(context: Context, { id, kind, binding, detail }: Question, scope: Scope, ms: number): string {
+export function proofOf(context: Context, question: Question, scope: Scope, ms: number): string {
+  const { id, kind, binding, detail } = question
   if (kind !== 'approval' || binding === undefined)
     throw usageError(`question ${id} asks for no approval; answer it: ${context.commandLine(`answer ${id} <text>`)}`)
-  // What is shown is what is signed, whoever wrote the question down.
+  const key = approvalKeyOf(context.storePath)
+  // What is shown is what is signed, and it is the kernel that asked.
+  if (!isSealed(question, key))
+    throw usageError(`question ${id} is not as the kernel of this store asked it; do not approve it`)
   if (hashOf(detail) !== binding.argsHash)
     throw usageError(`question ${id} shows other arguments than it asks to allow; do not approve it`)
   const at = context.clock.now()
-  return JSON.stringify(
-    sign({ ...binding, scope, approver: userInfo().username, at, until: at + ms }, approvalKeyOf(context.storePath)),
-  )
+  return JSON.stringify(sign({ ...binding, scope, approver: userInfo().username, at, until: at + ms }, key))
 }
 
 function scopeOf(given: string | undefined): Scope {

@@ -15,12 +15,10 @@ import { defineCommand } from '../command.ts'
 import { follow } from '../follow.ts'
 import { budgetOf, budgetOptions, priceOption, setupGiven, usageError } from '../options.ts'
 import { noteSources, printRun } from '../output.ts'
-import { isPiped, readStdin } from '../stdin.ts'
+import { isPiped, readPipe, readStdin } from '../stdin.ts'
 
 const questionDefault = 'What survives a kill -9?'
 const QUESTION_BYTES_MAX = 65_536
-/** How long a question may take to come through a pipe that nothing was said about, ms. */
-const STDIN_WAIT_MS = 3_000
 
 export const ask = defineCommand({
   name: 'ask',
@@ -76,13 +74,9 @@ async function questionOf(context: Context, words: readonly string[]): Promise<s
   if (!isGiven && !isAsked && !isPiped()) return undefined
   const text = isGiven
     ? words.join(' ')
-    : await readStdin(context, {
-        what: 'the question',
-        bytesMax: QUESTION_BYTES_MAX,
-        ...(isAsked ? {} : { waitMs: STDIN_WAIT_MS }),
-      })
+    : await (isAsked ? readStdin : readPipe)(context, { what: 'the question', bytesMax: QUESTION_BYTES_MAX })
   // A pipe that nobody writes to, such as that of a build machine, asks nothing.
-  if (!isGiven && !isAsked && (text === undefined || text === '')) {
+  if (!isGiven && !isAsked && text === undefined) {
     context.note('no question came on stdin, so this is one about Polity; `polity ask -` waits for yours')
     return undefined
   }

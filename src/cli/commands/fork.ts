@@ -1,6 +1,9 @@
 /** `polity fork <pid>`: a new run with the past of another up to one of its calls. */
+import type { Pid } from '../../kernel/types.ts'
 import { bootAgain } from '../booted.ts'
+import type { Context } from '../command.ts'
 import { defineCommand } from '../command.ts'
+import { checkTerms, followElsewhere, refuseOver, serverOf, wish } from '../elsewhere.ts'
 import { follow } from '../follow.ts'
 import { budgetOf, budgetOptions, pidOf, priceOf, priceOption } from '../options.ts'
 import { printRun } from '../output.ts'
@@ -22,28 +25,36 @@ export const fork = defineCommand({
     ...priceOption,
   },
   details:
-    'What stands before call n in the journal is lived again without any effect; call n and what follows is done anew. Files and notes are those of that moment. The first run is not touched.',
+    'What stands before call n in the journal is lived again without any effect; call n and what follows is done anew. Files and notes are those of that moment. The first run is not touched. While `polity serve` has the store open the fork runs there.',
   examples: ['polity fork 17 --at 3', 'polity fork 17 --at 3 --budget-usd 1'],
   async run(context, { values, positionals }) {
     const pid = pidOf(positionals[0])
     const budget = budgetOf(values)
+    const options = {
+      ...(values.at === undefined ? {} : { at: values.at }),
+      ...(Object.keys(budget).length === 0 ? {} : { budget }),
+    }
     const setup = { program: values.program, model: values.model, price: priceOf(values.price) }
+    const server = serverOf(context)
+    if (server !== undefined) {
+      refuseOver(server, setup)
+      checkTerms(context, server, pid)
+      const forked = (await wish(context, { command: 'fork', pid, ...options })) as Pid
+      noteFork(context, pid, forked, values.at)
+      return followElsewhere(context, server, forked)
+    }
     const booted = await bootAgain(context, pid, setup, budget)
     try {
-      const run = await booted.kernel.fork(pid, {
-        ...(values.at === undefined ? {} : { at: values.at }),
-        ...(Object.keys(budget).length === 0 ? {} : { budget }),
-      })
+      const run = await booted.kernel.fork(pid, options)
       booted.noteSetup(run.pid)
-      context.note(
-        context.err.paint(
-          'dim',
-          `process ${run.pid} is a fork of ${pid}${values.at === undefined ? '' : ` at call #${values.at}`}`,
-        ),
-      )
+      noteFork(context, pid, run.pid, values.at)
       return printRun(context, booted, run, await follow(context, booted, run))
     } finally {
       await booted.close()
     }
   },
 })
+
+function noteFork({ note, err }: Context, pid: Pid, fork: Pid, at: number | undefined): void {
+  note(err.paint('dim', `process ${fork} is a fork of ${pid}${at === undefined ? '' : ` at call #${at}`}`))
+}

@@ -3,9 +3,11 @@ import { setImmediate as nextTurn } from 'node:timers/promises'
 import { createKernel } from '../../kernel/kernel.ts'
 import { counted } from '../amounts.ts'
 import { pidOfSetup } from '../setup.ts'
+import type { Context } from '../command.ts'
 import { defineCommand } from '../command.ts'
+import { wish } from '../elsewhere.ts'
 import { exitCodes } from '../report.ts'
-import { openStore, readStore } from '../store-file.ts'
+import { openStore, ownerOf, readStore } from '../store-file.ts'
 
 const KEEP_DEFAULT = 1_000
 /** The store removes rows in steps, between which it lets others work; what is left is removed when it is next opened. */
@@ -18,14 +20,16 @@ export const gc = defineCommand({
   positionals: [0, 0],
   options: { keep: { kind: 'whole', value: 'n', help: `how many ended processes stay (default ${KEEP_DEFAULT})` } },
   details:
-    'Running and stopped processes stay, and so do those from which others were forked. What is removed cannot be traced, replayed or forked any more.',
+    'Running and stopped processes stay, and so do those from which others were forked. What is removed cannot be traced, replayed or forked any more. A kernel that has the store open is asked to do it.',
   examples: ['polity gc', 'polity gc --keep 0'],
   async run(context, { values }) {
+    const keep = values.keep ?? KEEP_DEFAULT
+    if (ownerOf(context.storePath).isOwned) return collectElsewhere(context, keep)
     readStore(context.storePath).close()
     const store = await openStore(context.storePath)
     const kernel = createKernel({ store })
     try {
-      const removed = kernel.collect(values.keep ?? KEEP_DEFAULT)
+      const removed = kernel.collect(keep)
       const left = new Set([...store.processes()].map(({ start }) => start.pid))
       const orphans: string[] = []
       // Setups of runs that are no more.
@@ -33,13 +37,26 @@ export const gc = defineCommand({
       store.commit({ events: [], puts: orphans.map((key) => ({ table: 'meta', key, value: null })) })
       const turns = removed === 0 ? 0 : TURNS_MAX
       for (let turn = 0; turn < turns && !context.interrupted.aborted; turn++) await nextTurn()
-      context.result(`removed ${counted(removed, 'process', 'processes')}; ${left.size} left`, {
-        removed,
-        left: left.size,
-      })
+      tell(context, removed, left.size)
       return exitCodes.done
     } finally {
       await kernel.close()
     }
   },
 })
+
+/** The kernel that has the store open does it, and removes the rows beside its work. */
+async function collectElsewhere(context: Context, keep: number): Promise<number> {
+  const removed = (await wish(context, { command: 'collect', keep })) as number
+  const reader = readStore(context.storePath)
+  try {
+    tell(context, removed, [...reader.processes()].length)
+  } finally {
+    reader.close()
+  }
+  return exitCodes.done
+}
+
+function tell(context: Context, removed: number, left: number): void {
+  context.result(`removed ${counted(removed, 'process', 'processes')}; ${left} left`, { removed, left })
+}

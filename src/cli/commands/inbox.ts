@@ -1,5 +1,7 @@
 /** `polity inbox`: questions that wait for a person. */
-import type { Json } from '../../kernel/types.ts'
+import { approvalKeyOf } from '../../drivers/store/approval-key.ts'
+import { isSealed } from '../../kernel/approvals.ts'
+import type { Json, Question } from '../../kernel/types.ts'
 import { duration } from '../amounts.ts'
 import { defineCommand } from '../command.ts'
 import { exitCodes } from '../report.ts'
@@ -22,10 +24,11 @@ export const inbox = defineCommand({
     try {
       const questions = await waitingQuestions(context.storePath, reader)
       const stopped = questions === undefined ? stoppedQuestions(reader) : []
+      const forged = forgedOf(context.storePath, questions ?? [])
       const rows = (questions ?? []).map(({ id, pid, kind, text, choices, detail, askedAt }) => [
         String(id),
         String(pid),
-        kind,
+        forged.has(id) ? 'NOT ASKED' : kind,
         // What is allowed are these arguments, and no others: they are shown.
         detail === null ? oneLine(text) : `${oneLine(text)} ${oneLine(JSON.stringify(argumentsIn(detail)))}`,
         choices === null ? 'any text' : choices.map(oneLine).join(', '),
@@ -47,6 +50,10 @@ export const inbox = defineCommand({
           { questions: questions ?? [], stopped },
         )
       } else if (stopped.length === 0) context.note('no question waits')
+      if (forged.size > 0)
+        context.note(
+          `${[...forged].join(', ')}: not as the kernel asked; somebody changed the store. Do not approve it`,
+        )
       if (context.isJson) return exitCodes.done
       if (rows.length > 0) {
         const kinds = new Set(questions?.map((one) => one.kind))
@@ -64,6 +71,19 @@ export const inbox = defineCommand({
     }
   },
 })
+
+/** Approvals that the kernel did not ask for in these words. Who may not read the key cannot approve either, and is not told. */
+export function forgedOf(storePath: string, questions: readonly Question[]): ReadonlySet<number> {
+  const approvals = questions.filter(({ kind }) => kind === 'approval')
+  if (approvals.length === 0) return new Set()
+  let key: string
+  try {
+    key = approvalKeyOf(storePath)
+  } catch {
+    return new Set()
+  }
+  return new Set(approvals.filter((question) => !isSealed(question, key)).map(({ id }) => id))
+}
 
 /** Of a tool call, its input: the tool is in the question. Of any other call, all of it. */
 function argumentsIn(detail: Json): Json {

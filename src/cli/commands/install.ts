@@ -7,7 +7,7 @@ import { readCerebrum } from '../agent-store/cerebrum.ts'
 import type { Installation, Named } from '../agent-store/installations.ts'
 import { agentsFolder, currentOf, openInstallation, setName, writeCopy } from '../agent-store/installations.ts'
 import type { InstallRequest } from '../agent-store/request.ts'
-import { describeRequest, isElsewhere, requestOf } from '../agent-store/request.ts'
+import { describeRequest, requestOf } from '../agent-store/request.ts'
 import { takeIn } from '../agent-store/source.ts'
 import type { Context } from '../command.ts'
 import { defineCommand } from '../command.ts'
@@ -52,12 +52,12 @@ export const install = defineCommand({
     const request = requestOf(taken, {
       before: (name) => {
         before = currentOf(agents, name)
-        return before === undefined ? undefined : openedOr(join(agents, before.hash))
+        return before === undefined ? undefined : openedOr(join(agents, before.hash), before.of)
       },
       without: values.without,
       budget: budgetOf(values),
     })
-    const { manifest, record, hash, update } = request
+    const { manifest, record, hash, origin, update } = request
     const lines = describeRequest(request)
     if (values['dry-run']) {
       context.result(lines.join('\n'), requestJson(request))
@@ -67,7 +67,7 @@ export const install = defineCommand({
       context.result(`${manifest.name} ${manifest.version} is installed already`, installedJson(request, false))
       return exitCodes.done
     }
-    if (update !== undefined && !values.replace && (update.from === 'broken' || isElsewhere(update.from, record))) {
+    if (update?.isElsewhere === true && !values.replace) {
       for (const line of lines) context.note(line)
       throw usageError(
         update.from === 'broken'
@@ -78,7 +78,9 @@ export const install = defineCommand({
     await agree(context, lines, manifest.name, values.yes)
     context.interrupted.throwIfAborted()
     writeCopy(agents, record, request.files)
-    setName(agents, manifest.name, hash, context.clock.now(), before)
+    const of = origin.kind === 'folder' ? origin.of : undefined
+    const named = { name: manifest.name, hash, at: context.clock.now(), ...(of === undefined ? {} : { of }) }
+    setName(agents, named, before)
     context.result(
       `installed ${manifest.name} ${manifest.version} (${hash.slice(0, 12)}); run it with: ${context.commandLine(`agents run ${manifest.name} "…"`)}`,
       installedJson(request, true),
@@ -105,9 +107,9 @@ async function agree(context: Context, lines: readonly string[], name: string, i
   }
 }
 
-function openedOr(folder: string): Installation | 'broken' {
+function openedOr(folder: string, of: string | undefined): Installation | 'broken' {
   try {
-    return openInstallation(folder)
+    return openInstallation(folder, of)
   } catch (error) {
     if (PolityError.isInstance(error)) return 'broken'
     throw error
@@ -131,12 +133,12 @@ function tellCerebrum(context: Context, spec: string, agent: CerebrumAgent): num
   )
 }
 
-function requestJson({ manifest, record, hash, findings, update }: InstallRequest): object {
+function requestJson({ manifest, record, hash, origin, findings, update }: InstallRequest): object {
   return {
     name: manifest.name,
     version: manifest.version,
     installation: hash,
-    origin: record.origin,
+    origin,
     granted: record.granted,
     manifest,
     findings,

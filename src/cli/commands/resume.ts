@@ -5,12 +5,14 @@ import { bootAgain, bootTogether, crewsOf, isRefusal, planAgain } from '../boote
 import { rootOf, startOf } from '../setup.ts'
 import type { Context } from '../command.ts'
 import { defineCommand } from '../command.ts'
+import type { Serving } from '../elsewhere.ts'
+import { checkTerms, followElsewhere, refuseOver, serverOf, wish } from '../elsewhere.ts'
 import type { Followed } from '../follow.ts'
 import { followAll } from '../follow.ts'
 import { pidOf } from '../options.ts'
 import { printRun } from '../output.ts'
 import { exitCodeOf, exitCodes, sentenceOf } from '../report.ts'
-import { readStore } from '../store-file.ts'
+import { askStatus, readStore } from '../store-file.ts'
 
 export const resume = defineCommand({
   name: 'resume',
@@ -26,11 +28,20 @@ export const resume = defineCommand({
     model: { kind: 'text', value: 'provider/model', help: 'another model, for calls that it has not made yet' },
   },
   details:
-    'A run lives its journal again without any effect, and then goes on. The store remembers program, model, law and folders of every run of this command line. ' +
+    'A run lives its journal again without any effect, and then goes on. While `polity serve` has the store open it goes on there, if it was begun with what the server has. The store remembers program, model, law and folders of every run of this command line. ' +
     'Without a pid all that are stopped go on together; one that fails stops no other, and the exit code is the largest of theirs. With --json each has a line of its own then.',
   examples: ['polity resume 17', 'polity resume', 'polity resume 17 --program clerk.ts'],
   async run(context, { values, positionals }) {
     const over = { program: values.program, model: values.model }
+    const server = serverOf(context)
+    if (server !== undefined) {
+      refuseOver(server, over)
+      return resumeInServer(
+        context,
+        server,
+        positionals.length > 0 ? rootPid(context, pidOf(positionals[0])) : undefined,
+      )
+    }
     if (positionals.length > 0) {
       const pid = rootPid(context, pidOf(positionals[0]))
       const booted = await bootAgain(context, pid, over)
@@ -39,14 +50,50 @@ export const resume = defineCommand({
       })
     }
     const pids = stoppedRoots(context)
-    if (pids.length === 0) {
-      context.note('no process is stopped')
-      if (context.isJson) context.result('', [])
-      return exitCodes.done
-    }
+    if (pids.length === 0) return nothingStopped(context)
     return resumeAll(context, pids, over)
   },
 })
+
+function nothingStopped(context: Context): number {
+  context.note('no process is stopped')
+  if (context.isJson) context.result('', [])
+  return exitCodes.done
+}
+
+/** The run, or all that are stopped, in the server that has the store open. */
+async function resumeInServer(context: Context, server: Serving, pid: Pid | undefined): Promise<number> {
+  const pids = pid === undefined ? await stoppedInServer(context) : [pid]
+  if (pids.length === 0) return nothingStopped(context)
+  const goOn = async (one: Pid): Promise<number> => {
+    checkTerms(context, server, one)
+    await wish(context, { command: 'resume', pid: one })
+    context.note(context.err.paint('dim', `process ${one} goes on in the server (process ${server.pid})`))
+    return followElsewhere(context, server, one)
+  }
+  if (pid !== undefined) return goOn(pid)
+  const codes = await Promise.all(
+    pids.map((one) => goOn(one).catch((error: unknown) => notResumed(context, error, one))),
+  )
+  return Math.max(...codes)
+}
+
+async function stoppedInServer(context: Context): Promise<Pid[]> {
+  const reader = readStore(context.storePath)
+  try {
+    const { processes = [] } = (await askStatus(context.storePath, reader)) ?? {}
+    return processes.filter(({ state, parent }) => state === 'stopped' && parent === null).map(({ pid }) => pid)
+  } finally {
+    reader.close()
+  }
+}
+
+/** One of several: it stops no other. */
+function notResumed(context: Context, error: unknown, pid: Pid): number {
+  if (context.isDebug) console.error(error)
+  context.warn(`polity: process ${pid} is not resumed: ${sentenceOf(error)}`)
+  return exitCodeOf(error)
+}
 
 interface Over {
   readonly program: string | undefined
@@ -57,9 +104,7 @@ interface Over {
 async function resumeAll(context: Context, pids: readonly Pid[], over: Over): Promise<number> {
   let exitCode: number = exitCodes.done
   const refuse = (error: unknown, pid: Pid): void => {
-    if (context.isDebug) console.error(error)
-    context.warn(`polity: process ${pid} is not resumed: ${sentenceOf(error)}`)
-    exitCode = Math.max(exitCode, exitCodeOf(error))
+    exitCode = Math.max(exitCode, notResumed(context, error, pid))
   }
   const plans: Plan[] = []
   for (const pid of pids) {

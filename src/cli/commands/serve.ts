@@ -39,6 +39,11 @@ export const serve = defineCommand({
     },
     in: { kind: 'texts', value: 'path', help: 'a folder or file that programs may search and read' },
     law: { kind: 'text', value: 'file', help: 'a law: which calls are allowed' },
+    'client-tools': {
+      kind: 'text',
+      value: 'file',
+      help: 'what calls of the tools of clients mean to the law: JSON, by name or pattern',
+    },
     price: {
       kind: 'texts',
       value: '[model=]in/out',
@@ -54,6 +59,10 @@ export const serve = defineCommand({
       value: 'name',
       help: 'a name under which others reach the server, such as that of a proxy',
     },
+    otlp: {
+      kind: 'flag',
+      help: 'send traces and metrics to the OpenTelemetry collector that OTEL_EXPORTER_OTLP_ENDPOINT names (default http://localhost:4318)',
+    },
   },
   details:
     'Without a file only models are served. Programs that the files export can be run by name. Everything is written into the store, as with `polity run`; Ctrl-C stops what runs, so that it can be resumed. ' +
@@ -62,16 +71,23 @@ export const serve = defineCommand({
     'polity serve',
     'polity serve clerk.ts --model openai/gpt-5-mini --price 0.25/2 --law clerk.json',
     'polity serve --host 0.0.0.0 --allow-host agents.example.com',
+    'OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:4318 polity serve --otlp',
   ],
   async run(context, { values, positionals }) {
     const port = values.port ?? PORT
+    // An address behind --otlp would be taken for a file.
+    const address = values.otlp ? positionals.find((one) => /^https?:\/\//.test(one)) : undefined
+    if (address !== undefined)
+      throw usageError(`--otlp takes no address: OTEL_EXPORTER_OTLP_ENDPOINT=${address} polity serve --otlp`)
     if (port > 65_535) throw usageError(`--port takes a number up to 65535, not ${port}`)
     const serving = await bootServing(context, {
       files: positionals,
       models: values.model,
       prices: pricesOf(values.price),
       law: values.law,
+      clientTools: values['client-tools'],
       in: values.in,
+      otlp: values.otlp,
     })
     const { kernel, doors, sources } = serving
     try {
@@ -123,7 +139,7 @@ function ended({ clock, interrupted }: Context, kernel: Kernel): Promise<unknown
   })
 }
 
-function describe(context: Context, { kernel, programs, models, sources }: Serving, url: string): void {
+function describe(context: Context, { kernel, programs, models, sources, telemetry }: Serving, url: string): void {
   const keys = listKeys(context.storePath).filter(({ revokedAt }) => revokedAt === null).length
   const names = [...new Set(programs.map(({ name }) => name))]
   const stopped = kernel.ps().filter(({ parent, state }) => parent === null && state === 'stopped')
@@ -137,6 +153,7 @@ function describe(context: Context, { kernel, programs, models, sources }: Servi
     keys === 0
       ? `keys      none: everybody on this machine may do everything; ${context.commandLine('key create <principal>')} ends that`
       : `keys      ${counted(keys, 'key')}: ${context.commandLine('key list')}`,
+    ...(telemetry === undefined ? [] : [`telemetry ${telemetry}`]),
     ...(stopped.length === 0
       ? []
       : [

@@ -4,6 +4,7 @@
  *     +12.345 ms  #3 call(search {"query":"kill -9"}) = [{"path":"docs/journal.md"… <1.234 ms>
  *
  * The first time is since the process began, the last is how long the call took. A call that has not ended has `?`.
+ * With `--sources` each call is followed by where its texts came from (provenance.ts).
  */
 import type { StoreReader } from '../../drivers/store/sqlite-reader.ts'
 import { PolityError } from '../../kernel/errors.ts'
@@ -13,7 +14,9 @@ import { startOf } from '../setup.ts'
 import { describeCall, describeValue } from '../call-text.ts'
 import type { Context } from '../command.ts'
 import { defineCommand } from '../command.ts'
-import { pidOf } from '../options.ts'
+import { pidOf, usageError } from '../options.ts'
+import type { Part } from '../provenance.ts'
+import { provenanceIn } from '../provenance.ts'
 import { exitCodeOfSignal, exitCodes } from '../report.ts'
 import { ownerOf, readStore } from '../store-file.ts'
 import { oneLine } from '../terminal.ts'
@@ -31,18 +34,26 @@ export const trace = defineCommand({
     follow: { kind: 'flag', short: 'f', help: 'go on as the process does, until it ends' },
     tree: { kind: 'flag', short: 't', help: 'its descendants too' },
     full: { kind: 'flag', help: 'arguments and values whole' },
+    sources: { kind: 'flag', help: 'where each text of prompts, arguments and notes came from' },
   },
   details:
     'Each line has the time since the process began, the number of the call, the call, its value or error, and how long it took. `polity fork <pid> --at n` goes on from call #n in another way.',
-  examples: ['polity trace 17', 'polity trace 17 --tree --full', 'polity trace 17 --follow --json'],
+  examples: [
+    'polity trace 17',
+    'polity trace 17 --tree --full',
+    'polity trace 17 --sources',
+    'polity trace 17 --follow --json',
+  ],
   async run(context, { values, positionals }) {
     const pid = pidOf(positionals[0])
+    if (values.sources && values.follow) throw usageError('--sources is for what is over: leave out --follow')
     const reader = readStore(context.storePath)
     try {
       startOf(reader, pid)
       const options = {
         full: values.full,
         tree: values.tree,
+        sources: values.sources,
         columns: context.out.isTerminal ? context.out.columns : PIPE_COLUMNS,
       }
       if (!values.follow) {
@@ -59,6 +70,7 @@ export const trace = defineCommand({
 interface TraceOptions {
   readonly full: boolean
   readonly tree: boolean
+  readonly sources: boolean
   readonly columns: number
 }
 
@@ -73,16 +85,30 @@ interface Entry {
 
 function printWhole(context: Context, reader: StoreReader, pid: Pid, options: TraceOptions): void {
   const first = startOf(reader, pid)
-  const entries = pidsOf(reader, pid, options.tree).flatMap((one) => entriesOf(reader.events(one)))
+  const parts = new Map<CallStart, readonly Part[]>()
+  const entries = pidsOf(reader, pid, options.tree).flatMap((one) => {
+    const events = reader.events(one)
+    const own = entriesOf(events)
+    if (options.sources) for (const [start, found] of provenanceIn(events)) parts.set(start, found)
+    return own
+  })
   entries.sort((a, b) => a.at - b.at)
   if (context.isJson)
     return context.result('', {
       pid,
       program: first.program,
-      calls: entries.filter(({ start }) => start !== undefined).map((entry) => callJson(entry, first)),
+      calls: entries.flatMap((entry) =>
+        entry.start === undefined
+          ? []
+          : [{ ...callJson(entry, first), ...(options.sources ? { parts: parts.get(entry.start) ?? [] } : {}) }],
+      ),
       events: entries.flatMap(({ event }) => event ?? []),
     })
-  for (const entry of entries) context.result(lineOf(context, entry, first, options), undefined)
+  for (const entry of entries) {
+    context.result(lineOf(context, entry, first, options), undefined)
+    if (entry.start === undefined) continue
+    for (const part of parts.get(entry.start) ?? []) context.result(sourceLine(context, part), undefined)
+  }
   const hasChildren = entries.some(({ start }) => start?.call === 'spawn' || start?.call === 'fork')
   if (hasChildren && !options.tree) context.note(context.err.paint('dim', 'it has children; --tree shows them too'))
 }
@@ -176,6 +202,15 @@ function lineOf(context: Context, entry: Entry, first: ProcessStart, options: Tr
       ? eventText(context, entry.event as JournalEvent, room)
       : callText(context, entry.start, entry.end, room)
   return `${when}${who}  ${text}`
+}
+
+function sourceLine({ out }: Context, { path, from }: Part): string {
+  const said = from.map(
+    ({ call, what, principal, labels, trust }) =>
+      `${call === null ? '' : `#${call} `}${what} (${[principal, trust, ...labels].map(oneLine).join(', ')})`,
+  )
+  const where = said.length === 0 ? 'the program itself' : said.join('; ')
+  return `${' '.repeat(18)}${out.paint('dim', `${oneLine(path)} from ${where}`)}`
 }
 
 function callText({ out }: Context, start: CallStart, end: CallEnd | undefined, room: number): string {

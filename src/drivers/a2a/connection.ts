@@ -1,5 +1,6 @@
 /**
- * A remote agent over the official A2A SDK: its card is read once, then messages are sent and tasks followed.
+ * A remote agent over the official A2A SDK: its card is read once, then messages are sent and tasks followed; by JSON-RPC or
+ * HTTP+JSON, of version 1.0 or 0.3, as its card says.
  *
  *     const agent = createConnection({ card: 'https://agents.example/a2a/clerk', headers })
  *     const seen = await agent.send({ id, message: 'Pay what is due.' }, signal)
@@ -113,9 +114,9 @@ export function createConnection({ card: url, headers = {} }: Remote): Connectio
   async function connect(): Promise<{ client: Client; card: AgentCard }> {
     const { ClientFactory, DefaultAgentCardResolver, JsonRpcTransportFactory, RestTransportFactory } =
       await loadClient()
-    const resolver = new DefaultAgentCardResolver({ fetchImpl: fetchFrom })
+    const options = { fetchImpl: fetchFrom, legacyCompat: { enabled: true } }
+    const resolver = new DefaultAgentCardResolver(options)
     const card = await resolver.resolve(cardUrl, '')
-    const options = { fetchImpl: fetchFrom }
     const transports = [new JsonRpcTransportFactory(options), new RestTransportFactory(options)].map(
       (factory): TransportFactory => ({
         protocolName: factory.protocolName,

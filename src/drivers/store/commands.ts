@@ -14,7 +14,14 @@ export const commandTables = 'CREATE TABLE command(id INTEGER PRIMARY KEY AUTOIN
 
 /** Commands that wait in one store. Beyond: `LIMIT_EXCEEDED` to the sender. */
 const COMMANDS_WAITING_MAX = 10_000
-const verbs: ReadonlySet<unknown> = new Set<Command['command']>(['kill', 'answer', 'status'])
+const verbs: ReadonlySet<unknown> = new Set<Command['command']>([
+  'kill',
+  'answer',
+  'status',
+  'resume',
+  'fork',
+  'collect',
+])
 
 /** Adds a command, in a transaction of its own. */
 export function insertCommand(database: DatabaseSync, command: Command): void {
@@ -22,7 +29,7 @@ export function insertCommand(database: DatabaseSync, command: Command): void {
   if (wish === undefined)
     throw new PolityError(
       'INVALID_ARGUMENT',
-      `A command is kill, answer or status with pid, id or text, and got ${JSON.stringify(command)}.`,
+      `A command is one of ${[...verbs].join(', ')} with what it takes, and got ${JSON.stringify(command)}.`,
     )
   const { changes } = database
     .prepare('INSERT INTO command(wish) SELECT ?1 WHERE (SELECT count(*) FROM command) < ?2')
@@ -61,14 +68,28 @@ export function createCommandBox(database: DatabaseSync): CommandBox {
 /** Who may write to the file may write anything; what is no command is left out. */
 function toCommand(value: unknown): Command | undefined {
   if (typeof value !== 'object' || value === null) return undefined
-  const { command, pid, id, text, proof } = value as { [key: string]: unknown }
-  const areOfType =
-    isOptional(pid, 'number') && isOptional(id, 'number') && isOptional(text, 'string') && isOptional(proof, 'string')
-  return verbs.has(command) && areOfType ? ({ command, pid, id, text, proof } as Command) : undefined
+  const given = value as { [key: string]: unknown }
+  const { command } = given
+  if (!verbs.has(command)) return undefined
+  const known: { [key: string]: unknown } = { command }
+  for (const [key, type] of Object.entries(fieldTypes)) {
+    const field = given[key]
+    if (field === undefined) continue
+    if (typeof field !== type || field === null) return undefined
+    known[key] = field
+  }
+  return known as unknown as Command
 }
 
-function isOptional(value: unknown, type: 'number' | 'string'): boolean {
-  return value === undefined || typeof value === type
+const fieldTypes: { readonly [Key in Exclude<keyof Command, 'command'>]: 'number' | 'string' | 'object' } = {
+  pid: 'number',
+  id: 'number',
+  text: 'string',
+  proof: 'string',
+  at: 'number',
+  budget: 'object',
+  keep: 'number',
+  reply: 'string',
 }
 
 function parse(text: string): unknown {

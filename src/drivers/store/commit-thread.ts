@@ -12,6 +12,7 @@
  *       itself ended (`isReady` is false then) either may be, and the file says which.
  *   T3. A job under way keeps the process alive, an idle thread does not.
  */
+// oxlint-disable unicorn/require-post-message-target-origin -- a thread is no window
 import { extname, join } from 'node:path'
 import type { Put } from '../../kernel/drivers.ts'
 import type { Answer, Job, ThreadData } from './commit-worker.ts'

@@ -4,6 +4,7 @@
  * Started by commit-thread.ts, which says what the jobs mean. It opens its connection at the first job, so that a thread
  * that was never used holds nothing.
  */
+// oxlint-disable unicorn/require-post-message-target-origin -- a thread is no window
 import type { DatabaseSync } from 'node:sqlite'
 import { parentPort, workerData } from 'node:worker_threads'
 import type { Put } from '../../kernel/drivers.ts'

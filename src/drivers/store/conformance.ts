@@ -11,7 +11,7 @@
  * Not checked here, because no interface can: what a crash or a power loss leaves (K3).
  */
 import assert from 'node:assert/strict'
-import type { Batch, Put, Store } from '../../kernel/drivers.ts'
+import type { Batch, ProcessRange, Put, Store } from '../../kernel/drivers.ts'
 import type { JournalEvent, ProcessStart } from '../../kernel/types.ts'
 import { callEnd, end, start } from './conformance-events.ts'
 import { randomSequence } from './conformance-random.ts'
@@ -86,6 +86,21 @@ function journalChecks(check: Check): void {
     assert.deepEqual(store.events(4), [])
     assert.deepEqual([...store.processes()], [{ start: all[1], end: all[5] }, { start: all[0] }])
     assert.equal(store.lastSeq(), 5)
+  })
+
+  check('K4: processes come from either end, and only those of the range', async (store) => {
+    const pids = Array.from({ length: 700 }, (_, i) => 10 + 3 * i)
+    for (const [seq, pid] of pids.entries()) await store.commit(events(start(seq, pid)))
+    const found = (range: ProcessRange): number[] => [...store.processes(range)].map((head) => head.start.pid)
+    assert.deepEqual(found({ reverse: true }), pids.toReversed())
+    assert.deepEqual(found({ from: 13, to: 19 }), [13, 16])
+    assert.deepEqual(found({ from: 14, to: 20, reverse: true }), [19, 16])
+    assert.deepEqual(found({ from: 20, to: 20 }), [])
+    assert.deepEqual(found({ from: 1_000, reverse: true }), pids.filter((pid) => pid >= 1_000).toReversed())
+    assert.deepEqual(
+      found({ to: 1_000 }),
+      pids.filter((pid) => pid < 1_000),
+    )
   })
 
   check('K4: a read after each of many small commits sees all of them', async (store) => {

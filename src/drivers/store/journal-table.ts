@@ -19,7 +19,7 @@
  *   J3. Events of one process, row after row by key and line after line, are in order of seq.
  */
 import type { DatabaseSync } from 'node:sqlite'
-import type { ProcessHead } from '../../kernel/drivers.ts'
+import type { ProcessHead, ProcessRange } from '../../kernel/drivers.ts'
 import type { JournalEvent, Pid, ProcessEnd } from '../../kernel/types.ts'
 import { messageOf } from '../../kernel/errors.ts'
 import { damaged } from './connection.ts'
@@ -38,13 +38,19 @@ const PAGE_PROCESSES = 256
 const INDEXED = "(SELECT value FROM state WHERE key = 'indexed')"
 
 /** The first and the last row of the next processes by pid: from `place`, and from the rows that it does not know yet. */
-const HEADS_SQL = `
-  WITH known AS (SELECT pid, min(seq) AS first, max(seq) AS last FROM place WHERE pid > ?1 GROUP BY pid LIMIT ?2),
-       fresh AS (SELECT pid, min(seq) AS first, max(seq) AS last FROM journal WHERE seq > ${INDEXED} AND pid > ?1 GROUP BY pid),
+const headsSql = (order: 'ASC' | 'DESC'): string => `
+  WITH known AS (SELECT pid, min(seq) AS first, max(seq) AS last FROM place
+                 WHERE pid >= ?1 AND pid < ?2 GROUP BY pid ORDER BY pid ${order} LIMIT ?3),
+       fresh AS (SELECT pid, min(seq) AS first, max(seq) AS last FROM journal
+                 WHERE seq > ${INDEXED} AND pid >= ?1 AND pid < ?2 GROUP BY pid),
        page AS MATERIALIZED (SELECT pid, min(first) AS first, max(last) AS last
-                             FROM (SELECT * FROM known UNION ALL SELECT * FROM fresh) GROUP BY pid ORDER BY pid LIMIT ?2)
+                             FROM (SELECT * FROM known UNION ALL SELECT * FROM fresh)
+                             GROUP BY pid ORDER BY pid ${order} LIMIT ?3)
   SELECT page.pid AS pid, a.events AS first, CASE WHEN page.first = page.last THEN NULL ELSE b.events END AS last
-  FROM page CROSS JOIN journal AS a ON a.seq = page.first CROSS JOIN journal AS b ON b.seq = page.last ORDER BY page.pid`
+  FROM page CROSS JOIN journal AS a ON a.seq = page.first CROSS JOIN journal AS b ON b.seq = page.last
+  ORDER BY page.pid ${order}`
+const HEADS_UP_SQL = headsSql('ASC')
+const HEADS_DOWN_SQL = headsSql('DESC')
 
 const EVENTS_SQL = `
   SELECT events FROM journal WHERE seq IN
@@ -92,7 +98,7 @@ export interface JournalTable {
   /** Sets what `lastSeq` returns at least. */
   keepLastSeq(seq: number): void
   events(pid: Pid): JournalEvent[]
-  processes(): Generator<ProcessHead, void>
+  processes(range?: ProcessRange): Generator<ProcessHead, void>
   /** Removes at most `rowsMax` rows of a process, of those that `place` knows; returns how many. */
   removeRows(pid: Pid, rowsMax: number): number
 }
@@ -132,10 +138,11 @@ export function createJournalTable(
       }
       return events
     },
-    *processes() {
-      for (let after = Number.MIN_SAFE_INTEGER; ;) {
+    *processes({ from = Number.MIN_SAFE_INTEGER, to = Number.MAX_SAFE_INTEGER, reverse = false } = {}) {
+      for (let first = from, end = to; first < end;) {
+        const count = Math.min(PAGE_PROCESSES, end - first)
         const { rows, dropped } = page(() => ({
-          rows: prepare(HEADS_SQL).all(after, PAGE_PROCESSES),
+          rows: prepare(reverse ? HEADS_DOWN_SQL : HEADS_UP_SQL).all(first, end, count),
           dropped: isDropped(),
         }))
         for (const row of rows) {
@@ -143,8 +150,10 @@ export function createJournalTable(
           const head = toHead(row['first'], row['last'] ?? row['first'], path)
           if (head !== undefined) yield head
         }
-        if (rows.length < PAGE_PROCESSES) return
-        after = rows.at(-1)?.['pid'] as Pid
+        if (rows.length < count) return
+        const last = rows.at(-1)?.['pid'] as Pid
+        if (reverse) end = last
+        else first = last + 1
       }
     },
     removeRows(pid, rowsMax) {

@@ -52,9 +52,10 @@ export function memoryStore(): Store {
         texts.put(put, key)
       }
     },
-    *processes() {
+    *processes({ from = -Infinity, to = Infinity, reverse = false } = {}) {
       check()
-      for (const pid of [...journal.keys()].toSorted((a, b) => a - b)) {
+      const pids = [...journal.keys()].filter((pid) => pid >= from && pid < to)
+      for (const pid of pids.sort((a, b) => (reverse ? b - a : a - b))) {
         const head = toHead(journal.get(pid))
         if (head !== undefined) yield head
       }

@@ -8,6 +8,7 @@
  *   AG3. A message answers a question of the program, from who has the scope `approvals`; no approval is given by one.
  */
 import type {
+  Artifact,
   CancelTaskRequest,
   GetTaskRequest,
   ListTasksRequest,
@@ -22,7 +23,7 @@ import type {
 import type { A2ARequestHandler } from '@a2a-js/sdk/server'
 import { PolityError } from '../../kernel/errors.ts'
 import type { Kernel } from '../../kernel/kernel.ts'
-import type { Json, Pid, ProcessEnd, ProcessInfo } from '../../kernel/types.ts'
+import type { JournalEvent, Json, Pid, ProcessEnd, ProcessInfo } from '../../kernel/types.ts'
 import type { Following } from '../follow.ts'
 import { questionsOf } from '../follow.ts'
 import type { View } from '../view.ts'
@@ -39,10 +40,27 @@ export interface Begun {
   add(principal: string, program: string, messageId: string, pid: Pid): void
 }
 
-interface Change {
+/** A task that is told from here on. */
+interface Told {
+  readonly pid: Pid
+  /** Nothing of it has happened before. */
+  readonly isNew: boolean
+}
+
+type Change = Standing | Draft
+
+interface Standing {
+  readonly type: 'standing'
   readonly status: TaskStatus
   /** Of a task that has ended. */
   readonly end: ProcessEnd | undefined
+}
+
+/** A piece of what the model of the program is saying, in its call `n`. */
+interface Draft {
+  readonly type: 'draft'
+  readonly n: number
+  readonly delta: string
 }
 
 export interface AgentOptions {
@@ -74,10 +92,12 @@ export function createAgent({
   // ------------------------------------------------------------------------------------------------------- messages
 
   async function sendMessage(request: SendMessageRequest): Promise<Task> {
-    const pid = await take(request)
+    const task = await take(request)
     const { historyLength, returnImmediately = false } = request.configuration ?? {}
-    if (!returnImmediately) for await (const { status } of changes(pid)) if (telling.isInterrupted(status.state)) break
-    return telling.task(await known(pid), historyLength)
+    if (!returnImmediately)
+      for await (const change of changes(task))
+        if (change.type === 'standing' && telling.isInterrupted(change.status.state)) break
+    return telling.task(await known(task.pid), historyLength)
   }
 
   async function* sendMessageStream(request: SendMessageRequest): AsyncGenerator<StreamResponse, void, undefined> {
@@ -85,20 +105,20 @@ export function createAgent({
   }
 
   /** Begins a task, or goes on with one. */
-  async function take({ message, configuration }: SendMessageRequest): Promise<Pid> {
+  async function take({ message, configuration }: SendMessageRequest): Promise<Told> {
     if (configuration?.taskPushNotificationConfig !== undefined) throw noPush()
     if (message === undefined) throw new errors.RequestMalformedError('message is missing')
     if (message.role !== types.Role.ROLE_USER)
       throw new errors.RequestMalformedError('message.role takes ROLE_USER: the agent is the one who answers')
-    if (message.taskId !== '') return goOn(message)
+    if (message.taskId !== '') return { pid: await goOn(message), isNew: false }
     const { contextId, messageId } = message
     const name = nameOf({ contextId, messageId })
     const value = valueOf(message.parts)
     const earlier = begun.find(principal, program, messageId)
-    if (earlier !== undefined) return earlier
+    if (earlier !== undefined) return { pid: earlier, isNew: false }
     const { pid } = view.spawn(program, value, { name })
     begun.add(principal, program, messageId, pid)
-    return pid
+    return { pid, isNew: true }
   }
 
   /** The answer to the question that waits, or mail for a program that asks nothing. */
@@ -149,55 +169,75 @@ export function createAgent({
     return { info, name, events, questions: questionsOf(kernel, info.pid) }
   }
 
-  /** How the standing of a task changes, beginning with what it is now, until it has ended or was stopped. */
-  async function* changes(pid: Pid): AsyncGenerator<Change, void, undefined> {
+  /** How a task changes, beginning with how it stands now, until it has ended or was stopped. */
+  async function* changes({ pid, isNew }: Told): AsyncGenerator<Change, void, undefined> {
     const contextId = contextOf(pid, found(pid).name)
     let isFirst = true
+    /** Calls that were under way when this began: what their model said before was not heard. */
+    let missed: ReadonlySet<number> = new Set()
     for await (const step of following.follow(pid, signal)) {
       if (step.type === 'questions') {
         const { info, events } = await known(pid)
+        if (isFirst && !isNew) missed = openCallsOf(events)
         const last = events.at(-1)
         const end = last?.type === 'process-end' ? last : undefined
         // Told by its own step.
         if (end !== undefined && !isFirst) continue
         isFirst = false
         const at = end?.at ?? step.questions[0]?.askedAt ?? info.startedAt
-        yield { status: telling.status(pid, contextId, step.questions, end, at), end }
+        yield { type: 'standing', status: telling.status(pid, contextId, step.questions, end, at), end }
         if (end !== undefined) return
       } else if (step.type === 'process-end' && step.pid === pid) {
-        yield { status: telling.status(pid, contextId, [], step, step.at), end: step }
+        yield { type: 'standing', status: telling.status(pid, contextId, [], step, step.at), end: step }
         return
+      } else if (step.type === 'text-delta') {
+        if (step.pid === pid && !missed.has(step.n)) yield { type: 'draft', n: step.n, delta: step.delta }
       } else if (step.type === 'call-start' && step.call === 'send') {
         // What a program says to whoever watches.
         const { to, body } = step.args as { readonly to: Json; readonly body: Json }
-        if (to === 0)
-          yield { status: telling.progress(pid, contextId, `said-${step.seq}`, body, step.at), end: undefined }
+        const status = telling.progress(pid, contextId, `said-${step.seq}`, body, step.at)
+        if (to === 0) yield { type: 'standing', status, end: undefined }
       }
     }
   }
 
-  async function* stream(pid: Pid, historyLength?: number, joins = false): AsyncGenerator<StreamResponse, void> {
-    const taskId = String(pid)
+  /**
+   * The task, and then its changes. What a model says is told as it comes, as a draft of the output: the first piece of a
+   * call begins the artifact anew, the others go on with it, and the output is its end.
+   */
+  async function* stream(task: Told, historyLength?: number, joins = false): AsyncGenerator<StreamResponse, void> {
+    const { pid } = task
+    const ids = { taskId: String(pid), contextId: contextOf(pid, found(pid).name) }
+    const output = (artifact: Artifact, append: boolean, lastChunk: boolean): StreamResponse => ({
+      payload: { $case: 'artifactUpdate', value: { ...ids, artifact, append, lastChunk, metadata: undefined } },
+    })
     let told: string | undefined
-    for await (const { status, end } of changes(pid)) {
+    let draft: { readonly n: number; text: string } | undefined
+    for await (const change of changes(task)) {
+      if (change.type === 'draft') {
+        const { n, delta } = change
+        const goesOn = draft?.n === n
+        draft = { n, text: goesOn ? `${draft?.text}${delta}` : delta }
+        yield output(telling.output(delta), goesOn, false)
+        continue
+      }
+      const { status, end } = change
       const isFirst = told === undefined
       const before = told
       told = `${status.state} ${status.message?.messageId}`
       if (isFirst) {
-        const task = telling.task(await known(pid), historyLength)
-        yield { payload: { $case: 'task', value: task } }
-        if (telling.isOver(task.status?.state)) return
+        const value = telling.task(await known(pid), historyLength)
+        yield { payload: { $case: 'task', value } }
+        if (telling.isOver(value.status?.state)) return
       } else if (told !== before) {
-        const contextId = contextOf(pid, found(pid).name)
         const artifact = end === undefined ? undefined : telling.artifact(end)
-        if (artifact !== undefined)
-          yield {
-            payload: {
-              $case: 'artifactUpdate',
-              value: { taskId, contextId, artifact, append: false, lastChunk: true, metadata: undefined },
-            },
-          }
-        yield { payload: { $case: 'statusUpdate', value: { taskId, contextId, status, metadata: undefined } } }
+        if (artifact !== undefined) {
+          const isTold = draft !== undefined && draft.text === end?.value
+          yield isTold
+            ? output({ ...artifact, parts: telling.output('').parts }, true, true)
+            : output(artifact, false, true)
+        }
+        yield { payload: { $case: 'statusUpdate', value: { ...ids, status, metadata: undefined } } }
       }
       // Who joins a task that asks wants to hear what comes after the answer.
       if (status.state === types.TaskState.TASK_STATE_INPUT_REQUIRED && !(joins && isFirst)) return
@@ -206,6 +246,7 @@ export function createAgent({
 
   async function listTasks(request: ListTasksRequest): Promise<ListTasksResponse> {
     const { contextId, status, pageSize = PAGE_SIZE, pageToken, historyLength, statusTimestampAfter } = request
+    const withArtifacts = request.includeArtifacts === true
     if (!(pageSize >= 1 && pageSize <= PAGE_SIZE_MAX))
       throw new errors.RequestMalformedError(`pageSize takes 1 to ${PAGE_SIZE_MAX}, not ${pageSize}`)
     const after = statusTimestampAfter === undefined ? undefined : Date.parse(statusTimestampAfter)
@@ -225,7 +266,12 @@ export function createAgent({
       .toReversed()
     const rest = pageToken === '' ? all : all.filter(({ pid }) => pid < pidOf(pageToken))
     const page = rest.slice(0, pageSize)
-    const tasks = await Promise.all(page.map(async ({ pid }) => telling.task(await known(pid), historyLength ?? 0)))
+    const tasks = await Promise.all(
+      page.map(async ({ pid }) => {
+        const task = telling.task(await known(pid), historyLength ?? 0)
+        return withArtifacts ? task : { ...task, artifacts: [] }
+      }),
+    )
     return {
       tasks,
       nextPageToken: rest.length > page.length ? String(page.at(-1)?.pid) : '',
@@ -261,11 +307,21 @@ export function createAgent({
       const { info, events } = await known(pidOf(id))
       if (events.at(-1)?.type === 'process-end')
         throw new errors.UnsupportedOperationError(`task ${info.pid} has ended; get it instead`)
-      yield* stream(info.pid, undefined, true)
+      yield* stream({ pid: info.pid, isNew: false }, undefined, true)
     },
     createTaskPushNotificationConfig: () => Promise.reject(noPush()),
     getTaskPushNotificationConfig: () => Promise.reject(noPush()),
     listTaskPushNotificationConfigs: () => Promise.reject(noPush()),
     deleteTaskPushNotificationConfig: () => Promise.reject(noPush()),
   }
+}
+
+/** Calls that have not ended. */
+function openCallsOf(events: readonly JournalEvent[]): ReadonlySet<number> {
+  const open = new Set<number>()
+  for (const event of events) {
+    if (event.type === 'call-start') open.add(event.n)
+    else if (event.type === 'call-end') open.delete(event.n)
+  }
+  return open
 }

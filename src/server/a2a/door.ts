@@ -5,42 +5,38 @@
  *     GET  /.well-known/agent-card.json                  the card of the default agent
  *     GET  /a2a                                          { agents: [card, …] }: all of them
  *     GET  /a2a/:program/.well-known/agent-card.json
- *     POST /a2a/:program                                 JSON-RPC; streams as server-sent events
+ *     POST /a2a/:program                                 JSON-RPC, of version 0.3 too (json-rpc.ts)
+ *     *    /a2a/:program/…                               HTTP+JSON, which is REST (rest.ts)
  *
  * SendMessage, SendStreamingMessage, GetTask, ListTasks, CancelTask and SubscribeToTask; push notifications are refused.
- * tasks.ts says how a process is told as a task, agent.ts what a caller may reach.
+ * tasks.ts says how a process is told as a task, agent.ts what a caller may reach: the same for every binding.
  *
  * Invariants
  *   AD1. Nothing is kept but what finds a message again: tasks are read from the kernel, so a restart loses none.
  *   AD2. What is no fault of the client is an error of HTTP, and its cause is told to the owner of the server only.
  */
-import type { AgentCard, AgentSkill } from '@a2a-js/sdk'
-import type { A2ARequestHandler } from '@a2a-js/sdk/server'
+import type { AgentCard } from '@a2a-js/sdk'
 import type { Clock } from '../../kernel/clock.ts'
-import { PolityError, fieldOf } from '../../kernel/errors.ts'
+import { PolityError } from '../../kernel/errors.ts'
 import type { Kernel } from '../../kernel/kernel.ts'
-import type { Json, Pid, Program } from '../../kernel/types.ts'
+import type { Pid, Program } from '../../kernel/types.ts'
 import { createFollowing } from '../follow.ts'
 import { holds } from '../caller.ts'
 import type { Door, Exchange } from '../route.ts'
 import { viewOf } from '../view.ts'
 import type { Begun } from './agent.ts'
 import { createAgent } from './agent.ts'
+import type { Answering, Fault } from './binding.ts'
+import { worded } from './binding.ts'
+import type { Described } from './card.ts'
+import { cardJson, cardOf } from './card.ts'
+import { answerJsonRpc } from './json-rpc.ts'
+import { answerRest } from './rest.ts'
 import type { A2aSdk } from './sdk.ts'
 import { loadA2a } from './sdk.ts'
 import { createTelling, parseName } from './tasks.ts'
 
-/** What a card says of a program beyond its name and its version. */
-export interface Described {
-  readonly description?: string
-  /** What it can do, for those who look for an agent. @default one skill: its name, with the names of its tools as tags */
-  readonly skills?: readonly {
-    readonly name: string
-    readonly description: string
-    readonly tags?: readonly string[]
-    readonly examples?: readonly string[]
-  }[]
-}
+export type { Described } from './card.ts'
 
 export interface A2aDoorOptions {
   readonly kernel: Kernel
@@ -74,90 +70,40 @@ export function a2aDoor({ kernel, programs, cards = {}, agent, url, clock }: A2a
     )
   }
 
-  function cardOf({ name, version, tools }: Program, { headers, caller }: Exchange): AgentCard {
-    const { description = `The program ${name} of a Polity server.`, skills } = cards[name] ?? {}
-    const described = skills ?? [{ name, description, tags: tools.map((tool) => tool.name) }]
-    return {
-      name,
-      description,
-      version,
-      supportedInterfaces: [
-        {
-          url: `${url ?? `http://${headers.host}`}/a2a/${encodeURIComponent(name)}`,
-          protocolBinding: 'JSONRPC',
-          protocolVersion: VERSION,
-          tenant: '',
-        },
-      ],
-      provider: undefined,
-      capabilities: { streaming: true, pushNotifications: false, extendedAgentCard: false, extensions: [] },
-      securitySchemes: caller.key === null ? {} : bearer,
-      securityRequirements: caller.key === null ? [] : [{ schemes: { key: { list: [] } } }],
-      defaultInputModes: MODES,
-      defaultOutputModes: MODES,
-      skills: described.map((skill, i): AgentSkill => ({
-        id: `${name}-${i + 1}`,
-        name: skill.name,
-        description: skill.description,
-        tags: [...(skill.tags ?? [])],
-        examples: [...(skill.examples ?? [])],
-        inputModes: [],
-        outputModes: [],
-        securityRequirements: [],
-      })),
-      signatures: [],
-    }
-  }
+  const card = (program: Program, { headers, caller }: Exchange): AgentCard =>
+    cardOf(program, cards[program.name], url ?? `http://${headers.host}`, caller.key !== null)
 
   async function showCard(exchange: Exchange, program: Program): Promise<void> {
-    const { types } = await loadA2a()
-    exchange.reply(200, types.AgentCard.toJSON(cardOf(program, exchange)) as Json)
+    exchange.reply(200, await cardJson(await loadA2a(), card(program, exchange)))
   }
 
-  async function answer(exchange: Exchange): Promise<void> {
-    const { caller, signal, params, headers } = exchange
+  function agentFor(sdk: A2aSdk, exchange: Exchange): Answering {
+    const { caller, signal, params } = exchange
     const program = served(params['program'])
-    const sdk = await loadA2a()
-    const body = (await exchange.json()) as { readonly [key: string]: Json } | null
     const fault: Fault = { thrown: undefined }
-    const agent = told(
+    const agent = createAgent({
       sdk,
-      fault,
-      createAgent({
-        sdk,
-        telling: createTelling(sdk, holds(caller, 'approvals')),
-        kernel,
-        view: viewOf(kernel, caller, programs),
-        principal: caller.principal,
-        program: program.name,
-        card: () => Promise.resolve(cardOf(program, exchange)),
-        following,
-        begun,
-        signal,
-      }),
-    )
-    const { JsonRpcTransportHandler, ServerCallContext, validateVersion } = sdk.server
-    const { [sdk.types.A2A_VERSION_HEADER.toLowerCase()]: asked } = headers
-    const refuse = (error: unknown): void => {
-      if (fault.thrown !== undefined) throw fault.thrown
-      const id = (typeof body === 'object' ? body?.['id'] : undefined) ?? null
-      exchange.reply(200, { jsonrpc: '2.0', id, error: sdk.errors.toJsonRpcError(error) as unknown as Json })
-    }
-    try {
-      // A client that names no version speaks 0.3, says the specification.
-      const requestedVersion = typeof asked === 'string' ? asked : '0.3'
-      validateVersion(requestedVersion, await agent.getAgentCard(), 'JSONRPC')
-      const reply = await new JsonRpcTransportHandler(agent).handle(
-        body as Record<string, unknown>,
-        new ServerCallContext({ requestedVersion }),
-      )
-      if (fault.thrown !== undefined) throw fault.thrown
-      if (!(Symbol.asyncIterator in reply)) return exchange.reply(200, reply as unknown as Json)
-      await stream(exchange, reply)
-    } catch (error) {
-      if (exchange.response.headersSent) throw error
-      refuse(error)
-    }
+      telling: createTelling(sdk, holds(caller, 'approvals')),
+      kernel,
+      view: viewOf(kernel, caller, programs),
+      principal: caller.principal,
+      program: program.name,
+      card: () => Promise.resolve(card(program, exchange)),
+      following,
+      begun,
+      signal,
+    })
+    return { agent: worded(sdk, fault, agent), fault }
+  }
+
+  async function jsonRpc(exchange: Exchange): Promise<void> {
+    const sdk = await loadA2a()
+    await answerJsonRpc(sdk, agentFor(sdk, exchange), exchange)
+  }
+
+  async function rest(exchange: Exchange): Promise<void> {
+    const sdk = await loadA2a()
+    await answerRest(sdk, agentFor(sdk, exchange), exchange)
   }
 
   return {
@@ -173,9 +119,9 @@ export function a2aDoor({ kernel, programs, cards = {}, agent, url, clock }: A2a
         path: '/a2a',
         scope: 'runs',
         async handle(exchange) {
-          const { types } = await loadA2a()
-          const all = [...byName.values()].map((program) => types.AgentCard.toJSON(cardOf(program, exchange)) as Json)
-          exchange.reply(200, { agents: all })
+          const sdk = await loadA2a()
+          const agents = [...byName.values()].map((program) => cardJson(sdk, card(program, exchange)))
+          exchange.reply(200, { agents: await Promise.all(agents) })
         },
       },
       {
@@ -184,7 +130,13 @@ export function a2aDoor({ kernel, programs, cards = {}, agent, url, clock }: A2a
         scope: 'runs',
         handle: (exchange) => showCard(exchange, served(exchange.params['program'])),
       },
-      { method: 'POST', path: '/a2a/:program', scope: 'runs', handle: answer },
+      { method: 'POST', path: '/a2a/:program', scope: 'runs', handle: jsonRpc },
+      ...(['GET', 'POST', 'DELETE'] as const).map((method) => ({
+        method,
+        path: '/a2a/:program/*',
+        scope: 'runs' as const,
+        handle: rest,
+      })),
     ],
     errorBody: ({ code, message }, status) => ({
       jsonrpc: '2.0',
@@ -192,65 +144,6 @@ export function a2aDoor({ kernel, programs, cards = {}, agent, url, clock }: A2a
       error: { code: status === 400 ? -32_600 : -32_603, message: `${code}: ${message}` },
     }),
   }
-}
-
-const VERSION = '1.0'
-const MODES = ['text/plain', 'application/json']
-const bearer: AgentCard['securitySchemes'] = {
-  key: {
-    scheme: {
-      $case: 'httpAuthSecurityScheme',
-      value: { scheme: 'Bearer', bearerFormat: '', description: 'A key of this server, made by `polity key create`.' },
-    },
-  },
-}
-
-/** Sends the answers of a stream. What goes wrong before the first is an answer by itself. */
-async function stream(exchange: Exchange, replies: AsyncGenerator<unknown>): Promise<void> {
-  const first = await replies.next()
-  const events = exchange.events()
-  for (let next = first; next.done !== true; next = await replies.next()) {
-    if (!events.send({ data: JSON.stringify(next.value) })) await events.drained()
-    if (exchange.signal.aborted) await replies.return(undefined)
-  }
-  events.end()
-}
-
-/** What was thrown that no client is to hear as an error of the protocol. */
-interface Fault {
-  thrown: unknown
-}
-
-/** The agent with its errors in the words of the protocol. */
-function told(sdk: A2aSdk, fault: Fault, agent: A2ARequestHandler): A2ARequestHandler {
-  const { A2AError, RequestMalformedError, TaskNotFoundError } = sdk.errors
-  const worded = (error: unknown): unknown => {
-    if (error instanceof A2AError) return error
-    const code = PolityError.isInstance(error) ? error.code : undefined
-    if (code === 'INVALID_ARGUMENT' || code === 'TOO_LARGE')
-      return new RequestMalformedError(String(fieldOf(error, 'message')))
-    if (code === 'NO_SUCH_PROCESS') return new TaskNotFoundError('there is no such task')
-    fault.thrown = error
-    return error
-  }
-  async function* words(given: AsyncGenerator<unknown>): AsyncGenerator<unknown> {
-    try {
-      yield* given
-    } catch (error) {
-      throw worded(error)
-    }
-  }
-  const methods = Object.entries(agent).map(([name, method]) => [
-    name,
-    (...given: unknown[]) => {
-      const result = (method as (...given: unknown[]) => object)(...given)
-      if (Symbol.asyncIterator in result) return words(result as AsyncGenerator<unknown>)
-      return (result as Promise<unknown>).catch((error: unknown) => {
-        throw worded(error)
-      })
-    },
-  ])
-  return Object.fromEntries(methods) as A2ARequestHandler
 }
 
 /** What messages began, also before this server was started. */

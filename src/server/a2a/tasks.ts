@@ -68,6 +68,8 @@ export interface Telling {
     at: number,
   ): TaskStatus
   artifact(end: ProcessEnd): Artifact | undefined
+  /** The artifact of the output, with this as its one part. */
+  output(value: Json): Artifact
   progress(pid: Pid, contextId: string, id: string, body: Json, at: number): TaskStatus
   isAnswerable(question: Question): boolean
   isOver(state: TaskState | undefined): boolean
@@ -144,16 +146,20 @@ export function createTelling({ types: { TaskState, Role } }: A2aSdk, mayAnswer:
     })
   }
 
-  function artifact({ value = null, labels }: ProcessEnd): Artifact | undefined {
-    if (value === null) return undefined
+  function output(value: Json): Artifact {
     return {
       artifactId: 'output',
       name: 'output',
       description: '',
       parts: [partOf(value)],
-      metadata: labels === undefined ? undefined : { labels },
+      metadata: undefined,
       extensions: [],
     }
+  }
+
+  function artifact({ value = null, labels }: ProcessEnd): Artifact | undefined {
+    if (value === null) return undefined
+    return { ...output(value), metadata: labels === undefined ? undefined : { labels } }
   }
 
   function history({ info: { pid }, name, events }: Known, contextId: string): Message[] {
@@ -177,6 +183,7 @@ export function createTelling({ types: { TaskState, Role } }: A2aSdk, mayAnswer:
     stateOf: ({ state, error }, questions) => stateOf(state, error, questions),
     status,
     artifact,
+    output,
     progress: (pid, contextId, id, body, at) => ({
       state: TaskState.TASK_STATE_WORKING,
       message: message(pid, contextId, { id, value: body }),

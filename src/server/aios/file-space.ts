@@ -17,7 +17,7 @@ import type { ErrorData } from '../../kernel/errors.ts'
 import { PolityError, fromErrorData, toErrorData } from '../../kernel/errors.ts'
 import type { Kernel } from '../../kernel/kernel.ts'
 import { defineProgram } from '../../kernel/program.ts'
-import type { FileEntry, Json, Mail, Pid, Sys } from '../../kernel/types.ts'
+import type { Json, Mail, Pid, Sys } from '../../kernel/types.ts'
 import type { Caller } from '../caller.ts'
 import { runOptionsOf } from '../caller.ts'
 
@@ -106,27 +106,4 @@ export function openSpace(kernel: Kernel, caller: Caller, agent: string): Pid {
   }
   if (there.state === 'stopped') kernel.resume(there.pid)
   return there.pid
-}
-
-/** What a file was at some time: a version, or removed. */
-export interface PastFile {
-  readonly at: number
-  /** null: removed. */
-  readonly version: number | null
-}
-
-/** Everything that a file has been, the oldest first, by the journal of its space. */
-export async function pastOfFile(kernel: Kernel, space: Pid, path: string): Promise<readonly PastFile[]> {
-  const started = new Map<number, string>()
-  const past: PastFile[] = []
-  for (const event of await kernel.events(space)) {
-    if (event.type === 'call-start' && (event.call === 'write' || event.call === 'remove')) {
-      if ((event.args as { readonly path: string }).path === path) started.set(event.n, event.call)
-    } else if (event.type === 'call-end' && event.error === undefined) {
-      const call = started.get(event.n)
-      if (call === 'write') past.push({ at: event.at, version: (event.value as unknown as FileEntry).version })
-      else if (call === 'remove') past.push({ at: event.at, version: null })
-    }
-  }
-  return past
 }

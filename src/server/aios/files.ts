@@ -22,7 +22,7 @@ import type { Kernel } from '../../kernel/kernel.ts'
 import type { FileEntry, Json, Pid, ToolDescription } from '../../kernel/types.ts'
 import { statusTable } from '../status.ts'
 import type { FileCall } from './file-space.ts'
-import { fileRequest, openSpace, pastOfFile } from './file-space.ts'
+import { fileRequest, openSpace } from './file-space.ts'
 import type { Times } from './query.ts'
 import type { Session } from './session.ts'
 import { runFor } from './session.ts'
@@ -73,14 +73,18 @@ const ROOT_FILE = `${OWN}root`
 const DIRECTORY_FILE = `${OWN}directory`
 /** Agents whose files are open at once; each has a process that waits. */
 const PLACES_MAX = 100_000
+/** Places before those of killed spaces are looked for the first time. */
+const PLACES_SWEEP = 1_000
 /** As much of a file as AIOS shows of one that it found, characters. */
 const SUMMARY_CHARS_MAX = 2_000
 /** Files that `retrieve` returns when it names no number: AIOS's. */
 const RETRIEVE_DEFAULT = 3
 const RETRIEVE_MAX = 100
 
-export function createFiles(kernel: Kernel): Files {
+export function createFiles(kernel: Kernel, { placesMax = PLACES_MAX }: { readonly placesMax?: number } = {}): Files {
   const places = new Map<string, Place>()
+  /** Of how many places the killed ones are forgotten: twice as many as were left the last time. */
+  let sweepAt = Math.min(PLACES_SWEEP, placesMax)
   const inTurn = createTurns()
   let index: ReturnType<typeof createSearch> | undefined
 
@@ -88,11 +92,22 @@ export function createFiles(kernel: Kernel): Files {
     const key = JSON.stringify([caller.principal, agent])
     const known = places.get(key)
     if (known !== undefined && isRunning(known.space)) return known
-    if (known === undefined && places.size >= PLACES_MAX)
-      throw new PolityError('LIMIT_EXCEEDED', `the files of ${PLACES_MAX} agents are open, the limit`)
+    if (known !== undefined) forget(key, known)
+    if (places.size >= sweepAt) {
+      for (const [other, place] of places) if (!isRunning(place.space)) forget(other, place)
+      sweepAt = Math.min(Math.max(PLACES_SWEEP, 2 * places.size), placesMax)
+    }
+    if (places.size >= placesMax)
+      throw new PolityError('LIMIT_EXCEEDED', `the files of ${placesMax} agents are open, the limit`)
     const place: Place = { space: openSpace(kernel, caller, agent), root: undefined, indexed: new Map() }
     places.set(key, place)
     return place
+  }
+
+  /** Of a space that was killed, nothing is found again. */
+  function forget(key: string, { space, indexed }: Place): void {
+    for (const path of indexed.keys()) index?.remove('file', `${space}\0${path}`)
+    places.delete(key)
   }
 
   function isRunning(pid: Pid): boolean {
@@ -222,7 +237,7 @@ const operations: { readonly [name: string]: (work: Work) => Promise<string> } =
   async rollback(work) {
     const { kernel, place, params, call } = work
     const { given, path } = await fileOf(work)
-    const past = await pastOfFile(kernel, place.space, path)
+    const past = [...kernel.files(place.space).versions(path)].toReversed()
     if (past.length === 0) throw new PolityError('NO_SUCH_FILE', `there is no file "${given}"`)
     const { time } = params
     const n = count('n', params['n'], 1)
@@ -235,9 +250,9 @@ const operations: { readonly [name: string]: (work: Work) => Promise<string> } =
           ? `"${given}" was not there at ${time}`
           : `"${given}" has ${past.length - 1} earlier version${past.length === 2 ? '' : 's'}, not ${n}`,
       )
-    if (target.version !== null) {
+    if (!target.removed) {
       await call('write', path, await call<string>('read', path, { version: target.version }))
-    } else if (past.at(-1)?.version !== null) await call('remove', path)
+    } else if (past.at(-1)?.removed === false) await call('remove', path)
     const to = isByTime ? `its version of ${time}` : `its previous ${n} version`
     return `Successfully rolled back the file: ${given} to ${to}`
   },

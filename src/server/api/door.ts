@@ -10,10 +10,11 @@
  *   AD1. A route is served if and only if it stands in the document.
  *   AD2. An id of another principal is answered as one that does not exist.
  */
-import type { AuditEntry } from '../../kernel/audit.ts'
+import type { AuditEntry, AuditRange } from '../../kernel/audit.ts'
 import type { Clock } from '../../kernel/clock.ts'
 import { realClock } from '../../kernel/clock.ts'
 import type { PolityError } from '../../kernel/errors.ts'
+import { clientAdvice } from '../../kernel/errors.ts'
 import type { Kernel } from '../../kernel/kernel.ts'
 import type { Json, Program, Tool } from '../../kernel/types.ts'
 import type { Law } from '../../policy/law.ts'
@@ -23,6 +24,7 @@ import { statusTable } from '../status.ts'
 import type { View } from '../view.ts'
 import { viewOf } from '../view.ts'
 import { eventOperations } from './events.ts'
+import { fileOperations } from './files.ts'
 import type { Feeds } from './feed.ts'
 import { createFeeds } from './feed.ts'
 import { machineOperations } from './machine.ts'
@@ -45,7 +47,7 @@ export interface ApiOptions {
   /** The law that the kernel was given. @default none: whoever holds a tool may call it */
   readonly law?: Law
   /** Reads the audit (`readAudit` of kernel/audit.ts). @default there is none to be shown */
-  readonly audit?: () => Iterable<AuditEntry | undefined>
+  readonly audit?: (range: AuditRange) => Iterable<AuditEntry | undefined>
   /** @default the machine's */
   readonly clock?: Clock
   /** For the feeds of event streams. @default see feed.ts */
@@ -82,6 +84,7 @@ export function apiOperations(options: ApiOptions): readonly Operation[] {
     ...processOperations(api),
     ...traceOperations(api),
     ...eventOperations(api),
+    ...fileOperations(api),
     ...memoryOperations(api),
     ...machineOperations(api),
     ...policyOperations(api),
@@ -99,13 +102,13 @@ export function apiOperations(options: ApiOptions): readonly Operation[] {
   return operations
 }
 
-function errorBody({ code, message, todo, detail }: PolityError, status: number): Json {
+function errorBody({ code, message, detail }: PolityError, status: number): Json {
   return {
     error: {
       code,
       message,
       // What the table advises does not fit where HTTP itself was refused.
-      ...(statusTable[code] === status ? { todo } : {}),
+      ...(statusTable[code] === status ? { todo: clientAdvice(code) } : {}),
       ...(detail === undefined ? {} : { detail }),
     },
   }

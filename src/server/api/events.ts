@@ -25,7 +25,7 @@ import type { Api } from './door.ts'
 import type { Entry, Feeds, Reader } from './feed.ts'
 import { entryOf } from './feed.ts'
 import type { Operation } from './operation.ts'
-import { operation, severalOf } from './operation.ts'
+import { flag, operation, severalOf } from './operation.ts'
 import * as schemas from './schemas.ts'
 
 /** Events that are looked at before others have a turn. */
@@ -42,6 +42,9 @@ const query = z.strictObject({
     .optional()
     .describe('Only events after this place in the journal. The header Last-Event-ID goes first. Default from now on'),
   types: severalOf(types),
+  text: flag.describe(
+    'Whether models stream for this listener, so that what they say can be read as it comes. Default true where types has text-delta',
+  ),
 })
 
 export function eventOperations({ view, feeds }: Api): readonly Operation[] {
@@ -87,8 +90,9 @@ async function stream(
   const after = lastIdOf(exchange) ?? asked.after
   const wanted = new Set<string>(asked.types?.split(',') ?? types)
   const tree = pid === undefined ? undefined : treeOf(view, pid)
-  const wantsText = (one: Pid): boolean => wanted.has('text-delta') && tree?.pids.has(one) !== false
-  const reader = feeds.open(view, keyOf(caller), wantsText)
+  const wants = (one: Pid): boolean => wanted.has('text-delta') && tree?.pids.has(one) !== false
+  const streams = asked.text === undefined ? wanted.has('text-delta') : asked.text === 'true'
+  const reader = feeds.open(view, keyOf(caller), { wants, streams })
   signal.addEventListener('abort', reader.wake, { once: true })
   try {
     const sending: Sending = { out: exchange.events(), reader, signal, wanted }

@@ -14,9 +14,8 @@
  * Invariants
  *   FE1. A feed keeps at most RING_EVENTS_MAX events and about RING_CHARS_MAX characters; a reader DELTA_CHARS_MAX of text.
  *   FE2. What `indexAfter` answers for misses nothing: every visible event after that seq is read from there on, once.
- *   FE3. A feed that nobody has read for LINGER_MS watches nothing: watching makes models stream (docs/decisions/0003). For
- *        a reader that takes no text they stream too: whoever looks at a run in the middle of an answer, as the dashboard
- *        does beside its stream of all events, reads on from there.
+ *   FE3. Models stream (docs/decisions/0003) for a feed that somebody reads who asked for that, and for LINGER_MS after the
+ *        last of them, who may come back. A feed that nobody has read for so long watches nothing.
  */
 import type { Clock, Timer } from '../../kernel/clock.ts'
 import type { JournalEvent, Pid, RunEvent, TextDelta } from '../../kernel/types.ts'
@@ -59,8 +58,16 @@ export interface Reader {
 }
 
 export interface Feeds {
-  /** Reads what the view shows. Views with one key show the same. `wants` says whose text is wanted. */
-  open(view: View, key: string, wants?: (pid: Pid) => boolean): Reader
+  /** Reads what the view shows. Views with one key show the same. */
+  open(view: View, key: string, asked?: FeedAsked): Reader
+}
+
+/** What a reader would like. */
+export interface FeedAsked {
+  /** Whose text. @default everybody's */
+  readonly wants?: (pid: Pid) => boolean
+  /** Whether models are to stream for it; without, it has what they stream for others. @default true */
+  readonly streams?: boolean
 }
 
 /** At a thousand events a second, ten seconds of absence. */
@@ -84,6 +91,7 @@ export interface FeedsOptions {
 
 interface Waiting {
   readonly wants: (pid: Pid) => boolean
+  readonly streams: boolean
   readonly texts: Map<string, TextDelta>
   chars: number
   wake: (() => void) | undefined
@@ -93,7 +101,11 @@ interface Waiting {
 
 interface OpenFeed extends Feed {
   readonly readers: Set<Waiting>
-  readonly stop: () => void
+  /** Hears it all anew, from now on; with `streams`, so that models stream. */
+  listen(streams: boolean): void
+  stop(): void
+  /** Until models no longer stream for it, and until it is given up. */
+  quiet: Timer | undefined
   linger: Timer | undefined
 }
 
@@ -131,9 +143,18 @@ export function createFeeds({ clock, ringEventsMax = RING_EVENTS_MAX, lingerMs =
       floor = gone.at(-1)?.seq
     }
 
+    let leave = (): void => {}
+    let isStreaming: boolean | undefined
     return {
       readers,
-      stop: view.watch(hear),
+      listen(streams) {
+        if (isStreaming === streams) return
+        isStreaming = streams
+        leave()
+        leave = view.watch(hear, { text: streams ? true : 'if-streamed' })
+      },
+      stop: () => leave(),
+      quiet: undefined,
       linger: undefined,
       get end() {
         return first + entries.length
@@ -157,8 +178,14 @@ export function createFeeds({ clock, ringEventsMax = RING_EVENTS_MAX, lingerMs =
   }
 
   function close(key: string, feed: OpenFeed, reader: Waiting): void {
-    if (!feed.readers.delete(reader) || feed.readers.size > 0) return
+    if (!feed.readers.delete(reader)) return
+    if (reader.streams && !hasStreams(feed)) {
+      feed.quiet = clock.after(lingerMs, () => feed.listen(false))
+      feed.quiet.hold(false)
+    }
+    if (feed.readers.size > 0) return
     feed.linger = clock.after(lingerMs, () => {
+      feed.quiet?.cancel()
       feed.stop()
       feeds.delete(key)
     })
@@ -166,12 +193,20 @@ export function createFeeds({ clock, ringEventsMax = RING_EVENTS_MAX, lingerMs =
   }
 
   return {
-    open(view, key, wants = () => true) {
+    open(view, key, { wants = () => true, streams = true } = {}) {
       let feed = feeds.get(key)
-      if (feed === undefined) feeds.set(key, (feed = openFeed(view)))
+      if (feed === undefined) {
+        feeds.set(key, (feed = openFeed(view)))
+        feed.listen(streams)
+      }
       feed.linger?.cancel()
       feed.linger = undefined
-      const reader: Waiting = { wants, texts: new Map(), chars: 0, wake: undefined, isDue: false }
+      if (streams) {
+        feed.quiet?.cancel()
+        feed.quiet = undefined
+        feed.listen(true)
+      }
+      const reader: Waiting = { wants, streams, texts: new Map(), chars: 0, wake: undefined, isDue: false }
       const mine = feed
       mine.readers.add(reader)
       return {
@@ -199,6 +234,11 @@ export function createFeeds({ clock, ringEventsMax = RING_EVENTS_MAX, lingerMs =
       }
     },
   }
+}
+
+function hasStreams({ readers }: OpenFeed): boolean {
+  for (const { streams } of readers) if (streams) return true
+  return false
 }
 
 /** An event of the journal as it is sent. */

@@ -6,28 +6,36 @@
  *   AM1. There is no other way from here to a note than a system call of such a process.
  */
 import { z } from 'zod'
+import { PolityError } from '../../kernel/errors.ts'
 import { defineProgram } from '../../kernel/program.ts'
-import type { Json, NoteInput, Program, RecalledNote, Sys } from '../../kernel/types.ts'
+import type { Json, NoteInput, Program, RecallOptions, RecalledNote, Sys } from '../../kernel/types.ts'
 import type { Caller } from '../caller.ts'
 import { runOptionsOf } from '../caller.ts'
 import { resultFor } from '../request-run.ts'
 import type { Api } from './door.ts'
 import type { Operation } from './operation.ts'
 import { operation } from './operation.ts'
+import { cursorOf, pageQuery, readCursor } from './paging.ts'
 import type { Note } from './schemas.ts'
 import * as schemas from './schemas.ts'
 
-interface Recall {
+/** Notes of a page that names no limit. */
+const LIMIT_DEFAULT = 10
+
+interface Recall extends RecallOptions {
   readonly query: string
-  readonly limit?: number
-  readonly tag?: string
 }
 
 /** What is asked comes by mail: a program may have made it up, and the input counts as what the user asked for. */
 const mailed = async <Body>(sys: Sys): Promise<Body> => (await sys.receive()).body as unknown as Body
 const recall = defineProgram('api/recall', async (sys) => {
   const { query, ...options } = await mailed<Recall>(sys)
-  return sys.recall(query, options)
+  const notes = await sys.recall(query, options)
+  const last = query === '' ? notes.at(-1)?.id : undefined
+  if (last === undefined) return { notes, next: null }
+  // Long notes make a page shorter than its limit, so only one without a note behind it is the last.
+  const more = await sys.recall(query, { ...options, limit: 1, before: last })
+  return { notes, next: more.length === 0 ? null : last }
 })
 const remember = defineProgram('api/remember', async (sys) => sys.remember(await mailed<NoteInput>(sys)))
 const forget = defineProgram('api/forget', async (sys) => sys.forget((await mailed<{ id: string }>(sys)).id))
@@ -50,22 +58,35 @@ export function memoryOperations({ kernel }: Api): readonly Operation[] {
 
   return [
     operation({
-      id: 'searchNotes',
+      id: 'listNotes',
       method: 'GET',
       path: '/notes',
       scope: 'memory',
-      summary: 'Notes that a query finds',
-      description: 'By their words, the best first; those of the caller’s principal only.',
+      summary: 'Notes: those that a query finds, or all',
+      description:
+        'With a query by their words, the best first, in one page; without one all of them, the newest first. Those of the caller’s principal only.',
       query: z.strictObject({
-        query: z.string().describe('Words to look for'),
+        query: z.string().optional().describe('Words to look for. Default all notes'),
         tag: z.string().optional().describe('Only notes with this tag'),
+        cursor: pageQuery.cursor,
         limit: z.coerce.number().int().min(1).max(100).optional().describe('Default 10'),
       }),
       reply: schemas.Notes,
       errors: ['ACCESS_DENIED'],
-      async run({ caller, query, signal }) {
-        const notes = await runAs(caller, recall, query, signal)
-        return { items: notes.map(noteOf) }
+      async run({ caller, query: { query, cursor, limit = LIMIT_DEFAULT, tag }, signal }) {
+        if (query !== undefined && cursor !== undefined)
+          throw new PolityError('INVALID_ARGUMENT', 'query: cursor is for the list without a query, which has pages')
+        const asked: Recall = {
+          query: query ?? '',
+          limit,
+          ...(tag === undefined ? {} : { tag }),
+          ...(cursor === undefined ? {} : { before: String(readCursor(cursor)[0]) }),
+        }
+        const { notes, next } = await runAs(caller, recall, asked, signal)
+        return {
+          items: notes.map((note) => noteOf(note, query !== undefined)),
+          next: next === null ? null : cursorOf([next]),
+        }
       },
     }),
     operation({
@@ -96,6 +117,20 @@ export function memoryOperations({ kernel }: Api): readonly Operation[] {
   ]
 }
 
-function noteOf({ id, text, tags, source, pid, at, labels, score }: RecalledNote): Note {
-  return { id, text, tags: [...tags], source, pid, at, labels: [...labels], score }
+function noteOf(
+  { id, text, tags, source, pid, at, labels, tools, trust, score }: RecalledNote,
+  isFound: boolean,
+): Note {
+  return {
+    id,
+    text,
+    tags: [...tags],
+    source,
+    pid,
+    at,
+    labels: [...labels],
+    tools: [...tools],
+    trust,
+    score: isFound ? score : null,
+  }
 }

@@ -87,6 +87,7 @@ function operationOf({
   status,
   reply,
   isStream,
+  isOnce,
   errors = [],
 }: Described): Json {
   const parameters = [
@@ -99,6 +100,18 @@ function operationOf({
     ...(query === undefined ? [] : parametersOf(query)),
     ...(isStream === true
       ? [{ name: 'Last-Event-ID', in: 'header', required: false, schema: { type: 'integer' } }]
+      : []),
+    ...(isOnce === true
+      ? [
+          {
+            name: 'Idempotency-Key',
+            in: 'header',
+            required: false,
+            description:
+              'Of the caller’s choice. Several tries with one key do it once and answer the same process, also after a restart, as long as that has a journal; another request with the key is refused',
+            schema: { type: 'string', minLength: 1, maxLength: 200 },
+          },
+        ]
       : []),
   ]
   const content = isStream === true ? { 'text/event-stream': { schema: schemaOf(reply) } } : json(reply)
@@ -115,7 +128,9 @@ function operationOf({
         description: isStream === true ? 'Events, each with data of this form' : 'The answer',
         content,
       },
-      ...errorsOf(scope === null ? errors : [...common, ...errors]),
+      ...errorsOf(
+        scope === null ? errors : [...common, ...errors, ...(isOnce === true ? (['KEY_REUSED'] as const) : [])],
+      ),
       ...(scope === null
         ? {}
         : {

@@ -16,7 +16,9 @@
 import { z } from 'zod'
 import type { ErrorCode } from '../../kernel/errors.ts'
 import { PolityError } from '../../kernel/errors.ts'
-import type { Json } from '../../kernel/types.ts'
+import { sha256 } from '../../kernel/digest.ts'
+import type { Json, Once } from '../../kernel/types.ts'
+import { canonical } from '../../policy/canonical.ts'
 import type { Caller, Scope } from '../caller.ts'
 import type { Exchange, Route } from '../route.ts'
 
@@ -34,6 +36,9 @@ type NamesIn<Path extends string> = Path extends `${string}:${infer Name}/${infe
 
 type ParamsOf<Path extends string> = { readonly [Name in NamesIn<Path>]: Name extends 'note' ? string : number }
 
+/** A parameter that is true or false. */
+export const flag = z.enum(['true', 'false']).optional()
+
 /** A parameter that takes one of the names, or several with commas between. */
 export function severalOf(names: readonly string[]) {
   const [name, all] = [`(?:${names.join('|')})`, names.join(', ')]
@@ -50,6 +55,8 @@ export interface Asked<Params, Query, Body> {
   readonly params: Params
   readonly query: Query
   readonly body: Body
+  /** Of an operation that is `once`: what the header Idempotency-Key says, with a digest of the request. */
+  readonly once: Once | undefined
   readonly signal: AbortSignal
   readonly exchange: Exchange
 }
@@ -72,6 +79,8 @@ export interface Described {
   /** An answer in JSON, or events, each with data of this schema. */
   readonly reply: z.ZodType
   readonly isStream?: true
+  /** It takes the header Idempotency-Key: several tries with one key do it once. */
+  readonly isOnce?: true
   /** Errors of its own, beside those of every operation. */
   readonly errors?: readonly ErrorCode[]
 }
@@ -114,13 +123,18 @@ export function operation<
       path: API_PATH + spec.path,
       scope: spec.scope,
       async handle(exchange) {
+        const key = readKey(exchange, described)
+        const params = readParams(exchange.params) as ParamsOf<Path>
+        const asked = readQuery(query, exchange.query) as z.output<Query>
+        const given = (
+          body === undefined ? undefined : check(body, await bodyOf(exchange, body), 'the body')
+        ) as z.output<Body>
         const answer = await run({
           caller: exchange.caller,
-          params: readParams(exchange.params) as ParamsOf<Path>,
-          query: readQuery(query, exchange.query) as z.output<Query>,
-          body: (body === undefined
-            ? undefined
-            : check(body, await bodyOf(exchange, body), 'the body')) as z.output<Body>,
+          params,
+          query: asked,
+          body: given,
+          once: key === undefined ? undefined : { key, digest: sha256(canonical([spec.id, params, given])) },
           signal: exchange.signal,
           exchange,
         })
@@ -128,6 +142,16 @@ export function operation<
       },
     },
   }
+}
+
+/** A header that is not heeded would be a false promise, so it is refused where it is not taken. */
+function readKey({ headers }: Exchange, { method, isOnce }: Described): string | undefined {
+  const key = headers['idempotency-key']
+  if (key === undefined || method === 'GET') return undefined
+  if (isOnce !== true)
+    throw new PolityError('INVALID_ARGUMENT', 'the header Idempotency-Key is not taken here; the document says where')
+  if (typeof key === 'string' && /^[\x20-\x7e]{1,200}$/.test(key)) return key
+  throw new PolityError('INVALID_ARGUMENT', 'the header Idempotency-Key takes 1 to 200 printable ASCII characters')
 }
 
 function readParams(given: Exchange['params']): { readonly [name: string]: string | number } {

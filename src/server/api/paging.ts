@@ -73,6 +73,13 @@ export function readCursor(cursor: string): Keys {
   throw new PolityError('INVALID_ARGUMENT', 'query: cursor is none; pass `next` of the page before as it is')
 }
 
+/** A cursor whose one key is a number: a pid, a version, the number of an entry. */
+export function readPlace(cursor: string): number {
+  const [place] = readCursor(cursor)
+  if (typeof place === 'number' && Number.isSafeInteger(place)) return place
+  throw new PolityError('INVALID_ARGUMENT', 'query: cursor is of a list in another order; begin without it')
+}
+
 function compare(a: Keys, b: Keys): number {
   for (let i = 0; i < a.length; i++) {
     const [one, other] = [a[i] as Key, b[i]]

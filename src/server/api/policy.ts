@@ -13,7 +13,7 @@ import type { Caller } from '../caller.ts'
 import type { Api } from './door.ts'
 import type { Operation } from './operation.ts'
 import { operation } from './operation.ts'
-import { cursorOf, pageQuery, PAGE_DEFAULT, readCursor } from './paging.ts'
+import { cursorOf, pageQuery, PAGE_DEFAULT, readPlace } from './paging.ts'
 import type { Decision, WrittenCall } from './schemas.ts'
 import * as schemas from './schemas.ts'
 
@@ -80,15 +80,23 @@ export function policyOperations({ law, audit }: Api): readonly Operation[] {
       method: 'GET',
       path: '/audit',
       scope: 'admin',
-      summary: 'What the law decided, the oldest first',
+      summary: 'What the law decided',
       description: 'Each entry names the one before it by its hash; `polity audit verify` follows the chain.',
-      query: z.strictObject(pageQuery),
+      query: z.strictObject({
+        sort: z
+          .enum(['number', '-number'])
+          .optional()
+          .describe('`-` for downwards, the newest first. Default number, the oldest first'),
+        ...pageQuery,
+      }),
       reply: schemas.AuditPage,
-      run({ query: { cursor, limit = PAGE_DEFAULT } }) {
-        const after = cursor === undefined ? 0 : Number(readCursor(cursor)[0])
+      run({ query: { cursor, sort, limit = PAGE_DEFAULT } }) {
+        const reverse = sort === '-number'
+        const after = cursor === undefined ? undefined : readPlace(cursor)
+        const range = after === undefined ? {} : reverse ? { to: after } : { from: after + 1 }
         const items: AuditEntry[] = []
-        for (const entry of audit()) {
-          if (entry === undefined || !(entry.number > after)) continue
+        for (const entry of audit({ ...range, reverse })) {
+          if (entry === undefined) continue
           if (items.length === limit) return { items, next: cursorOf([(items.at(-1) as AuditEntry).number]) }
           items.push(entry)
         }

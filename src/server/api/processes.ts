@@ -2,31 +2,16 @@
  * Operations on processes: list, start, look, end, go on.
  */
 import { z } from 'zod'
-import { PolityError, toErrorData } from '../../kernel/errors.ts'
-import type { Pid, ProcessInfo, SpawnOptions } from '../../kernel/types.ts'
+import { toErrorData } from '../../kernel/errors.ts'
+import type { Pid, SpawnOptions } from '../../kernel/types.ts'
 import type { View } from '../view.ts'
 import type { Api } from './door.ts'
 import type { Operation } from './operation.ts'
-import { operation, severalOf } from './operation.ts'
-import { pageOf, pageQuery } from './paging.ts'
-import type { Process, ProcessTree, Result } from './schemas.ts'
+import { operation } from './operation.ts'
+import { listOf, listQuery, processAt, treeOf } from './process-list.ts'
+import type { Result } from './schemas.ts'
 import * as schemas from './schemas.ts'
-
-/** Longest wait of one request for a result, s. Below the 60 s after which common proxies give up. */
-const WAIT_S_MAX = 50
-
-const sorts = ['pid', '-pid', 'program', '-program', 'priority', '-priority'] as const
-
-const listQuery = z.strictObject({
-  state: severalOf(schemas.ProcessState.options),
-  program: z.string().optional(),
-  name: z.string().optional(),
-  principal: z.string().optional().describe('Others than the caller are seen by an admin only'),
-  parent: z.coerce.number().int().min(1).optional(),
-  root: z.coerce.number().int().min(1).optional().describe('The process at the top of the tree'),
-  sort: z.enum(sorts).optional().describe('`-` for downwards. Default -pid, the youngest first'),
-  ...pageQuery,
-})
+import { WAIT_S_MAX } from './wait.ts'
 
 export function processOperations({ view }: Api): readonly Operation[] {
   const awaitEnd = endings()
@@ -39,32 +24,10 @@ export function processOperations({ view }: Api): readonly Operation[] {
       scope: 'runs',
       summary: 'List processes',
       description:
-        'Those that run or are stopped, and those that ended lately (limits.processesEndedMax). Older ones are still found by their pid.',
+        'Those that run or are stopped, and those that ended lately (limits.processesEndedMax); with all=true those that ended before too, as long as their journals are kept.',
       query: listQuery,
       reply: schemas.ProcessPage,
-      run({ caller, query }) {
-        const all = view(caller).ps()
-        const byPid = new Map(all.map((one) => [one.pid, one]))
-        const wanted = new Set(query.state?.split(','))
-        const found = all.filter(
-          (one) =>
-            (query.state === undefined || wanted.has(one.state)) &&
-            (query.program === undefined || one.program === query.program) &&
-            (query.name === undefined || one.name === query.name) &&
-            (query.principal === undefined || one.principal === query.principal) &&
-            (query.parent === undefined || one.parent === query.parent) &&
-            (query.root === undefined || rootOf(one, byPid) === query.root),
-        )
-        const sort = query.sort ?? '-pid'
-        const key = sort.replace('-', '') as 'pid' | 'program' | 'priority'
-        const page = pageOf(
-          found,
-          query,
-          (one) => (key === 'pid' ? [one.pid] : [one[key], one.pid]),
-          sort.startsWith('-'),
-        )
-        return { items: page.items.map((one) => processOf(one, rootOf(one, byPid))), next: page.next }
-      },
+      run: ({ caller, query }) => listOf(view(caller), query),
     }),
     operation({
       id: 'startProcess',
@@ -75,11 +38,12 @@ export function processOperations({ view }: Api): readonly Operation[] {
       description:
         'On behalf of the caller, and on the account of its key. The answer says that it runs; its end is at /processes/{pid}/result.',
       body: schemas.StartRequest,
+      isOnce: true,
       status: 201,
       reply: schemas.Process,
       errors: ['NO_SUCH_PROGRAM', 'NO_SUCH_TOOL', 'ACCESS_DENIED', 'LIMIT_EXCEEDED', 'TOO_LARGE'],
-      run({ caller, body: { program, input, ...options } }) {
-        const { pid } = view(caller).spawn(program, input, options as unknown as SpawnOptions)
+      run({ caller, body: { program, input, ...options }, once }) {
+        const { pid } = view(caller).spawn(program, input, options as unknown as SpawnOptions, once)
         return processAt(view(caller), pid)
       },
     }),
@@ -126,11 +90,12 @@ export function processOperations({ view }: Api): readonly Operation[] {
       summary: 'A new process with the past of another',
       description: 'Up to its call `at`, which it makes anew; files and notes are those of that moment.',
       body: schemas.ForkRequest,
+      isOnce: true,
       status: 201,
       reply: schemas.Process,
       errors: ['NO_SUCH_PROCESS', 'NO_SUCH_PROGRAM', 'NO_SUCH_TOOL', 'LIMIT_EXCEEDED'],
-      async run({ caller, params, body }) {
-        const { pid } = await view(caller).fork(params.pid, body)
+      async run({ caller, params, body, once }) {
+        const { pid } = await view(caller).fork(params.pid, body, once)
         return processAt(view(caller), pid)
       },
     }),
@@ -193,66 +158,6 @@ export function processOperations({ view }: Api): readonly Operation[] {
       },
     }),
   ]
-}
-
-/** A process as the API shows it. */
-function processAt(view: View, pid: Pid): Process {
-  const info = view.info(pid)
-  let root = info
-  try {
-    while (root.parent !== null) root = view.info(root.parent)
-  } catch (error) {
-    // The journal of an ancestor was removed: what is left begins here.
-    if (!PolityError.isInstance(error) || error.code !== 'NO_SUCH_PROCESS') throw error
-  }
-  return processOf(info, root.pid)
-}
-
-function processOf(info: ProcessInfo, root: Pid): Process {
-  const { pid, parent, forkOf, program, version, name, principal, priority, state, waiting, core, queued } = info
-  const { startedAt, endedAt, usage, budget, error } = info
-  return {
-    pid,
-    parent,
-    root,
-    forkOf,
-    program,
-    version,
-    name,
-    principal,
-    priority,
-    state,
-    waiting,
-    core,
-    queued,
-    startedAt,
-    endedAt,
-    usage,
-    budget,
-    error,
-  }
-}
-
-function rootOf(info: ProcessInfo, byPid: ReadonlyMap<Pid, ProcessInfo>): Pid {
-  let root = info
-  for (let next = byPid.get(root.parent ?? 0); next !== undefined; next = byPid.get(root.parent ?? 0)) root = next
-  return root.parent ?? root.pid
-}
-
-function treeOf(view: View, pid: Pid): ProcessTree {
-  const { root } = processAt(view, pid)
-  const children = new Map<Pid, ProcessInfo[]>()
-  for (const one of view.ps()) {
-    if (one.parent === null) continue
-    const list = children.get(one.parent)
-    if (list === undefined) children.set(one.parent, [one])
-    else list.push(one)
-  }
-  const below = (info: ProcessInfo): ProcessTree => ({
-    ...processOf(info, root),
-    children: (children.get(info.pid) ?? []).map(below),
-  })
-  return below(view.info(pid))
 }
 
 async function resultOf(view: View, pid: Pid): Promise<Result> {

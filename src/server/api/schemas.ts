@@ -97,6 +97,9 @@ export type Budget = z.infer<typeof Budget>
 export const ProcessState = z.enum(['running', 'stopped', 'done', 'failed', 'killed'])
 export type ProcessState = z.infer<typeof ProcessState>
 
+export const ProcessSort = z.enum(['pid', '-pid', 'program', '-program', 'priority', '-priority'])
+export type ProcessSort = z.infer<typeof ProcessSort>
+
 const processFields = {
   pid,
   parent: pid.nullable(),
@@ -127,7 +130,7 @@ export type ProcessPage = z.infer<typeof ProcessPage>
 export type ProcessTree = Process & { children: ProcessTree[] }
 export const ProcessTree: z.ZodType<ProcessTree> = named(
   'ProcessTree',
-  'A process with its descendants, as far as the kernel still has them in RAM',
+  'A process with its descendants, as far as they have a journal',
   z.object({ ...processFields, children: z.lazy(() => z.array(ProcessTree)) }),
 )
 
@@ -314,6 +317,7 @@ export const RunEvent = named(
       value: json.optional(),
       error: Failure.optional(),
       refused: z.literal(true).optional(),
+      trusted: z.literal(true).optional().describe('Of a tool call: the tool is declared trusted'),
       usage: CallUsage.optional(),
       waitedMs: z.number().optional(),
     }),
@@ -336,6 +340,31 @@ export const RunEvent = named(
 )
 export type RunEvent = z.infer<typeof RunEvent>
 
+// --------------------------------------------------------------------------------------------------------------- files
+
+const fileFields = {
+  path: z.string(),
+  version: whole.describe('Grows with every write in the machine; readFile takes it'),
+  bytes: whole.describe('Of its content, in UTF-8'),
+  at: time,
+  pid: pid.describe('The process that wrote it'),
+  removed: z.boolean().describe('The file was removed here: this version has no content'),
+  labels: z.array(z.string()).describe('Of what its writer had learned'),
+}
+
+export const FileVersion = named('FileVersion', 'A version of a file', z.object(fileFields))
+export type FileVersion = z.infer<typeof FileVersion>
+
+export const FilePage = pageOf('FilePage', 'versions of files', FileVersion)
+export type FilePage = z.infer<typeof FilePage>
+
+export const FileContent = named(
+  'FileContent',
+  'A version of a file with its content',
+  z.object({ ...fileFields, content: z.string() }),
+)
+export type FileContent = z.infer<typeof FileContent>
+
 // -------------------------------------------------------------------------------------------------------------- memory
 
 export const NoteRequest = named(
@@ -351,7 +380,7 @@ export type NoteRequest = z.infer<typeof NoteRequest>
 
 export const Note = named(
   'Note',
-  'A note of the caller’s principal that a query found',
+  'A note of the caller’s principal',
   z.object({
     id: z.string(),
     text: z.string(),
@@ -360,12 +389,27 @@ export const Note = named(
     pid: pid.describe('The process that wrote it'),
     at: time,
     labels: z.array(z.string()).describe('Of what its writer had learned'),
-    score: z.number().describe('Higher is nearer to the query; comparable within one answer only'),
+    tools: z
+      .array(z.string())
+      .describe('Tools whose answers its writer, or a process above it, had learned, also through other notes'),
+    trust: z
+      .enum(['request', 'trusted', 'untrusted'])
+      .describe(
+        'Where the text as a whole came from: the user’s own words, the answer of a trusted tool, or elsewhere',
+      ),
+    score: z
+      .number()
+      .nullable()
+      .describe('Higher is nearer to the query; comparable within one answer only. null where there was no query'),
   }),
 )
 export type Note = z.infer<typeof Note>
 
-export const Notes = listOf('Notes', 'Notes that a query found, the best first', Note)
+export const Notes = pageOf(
+  'Notes',
+  'notes: those that a query found, the best first; without one all, the newest first',
+  Note,
+)
 export type Notes = z.infer<typeof Notes>
 
 export const NoteKept = named('NoteKept', 'A note was kept', z.object({ id: z.string() }))
@@ -621,7 +665,7 @@ export const AuditEntry = named(
 )
 export type AuditEntry = z.infer<typeof AuditEntry>
 
-export const AuditPage = pageOf('AuditPage', 'decisions, the oldest first', AuditEntry)
+export const AuditPage = pageOf('AuditPage', 'decisions', AuditEntry)
 export type AuditPage = z.infer<typeof AuditPage>
 
 export const Document = named('Document', 'An OpenAPI 3.1 document', z.record(z.string(), json))

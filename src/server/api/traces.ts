@@ -5,7 +5,7 @@ import { z } from 'zod'
 import { PolityError } from '../../kernel/errors.ts'
 import type { Api } from './door.ts'
 import type { Operation } from './operation.ts'
-import { operation } from './operation.ts'
+import { flag, operation } from './operation.ts'
 import { cursorOf, pageOf, pageQuery, readCursor } from './paging.ts'
 import type { ModelCall, Span } from './schemas.ts'
 import * as schemas from './schemas.ts'
@@ -15,8 +15,6 @@ import { livesOf, modelCallsOf, spansOf, wholeSpan } from './trace.ts'
 const PAGE_CHARS_MAX = 4_194_304
 const CONVERSATIONS_MAX = 100
 const CONVERSATIONS_DEFAULT = 20
-
-const flag = z.enum(['true', 'false']).optional()
 
 export function traceOperations({ view }: Api): readonly Operation[] {
   return [

@@ -13,7 +13,7 @@
  *   CA2. Who comes back with an answer comes to the same process, with the arguments that it began with, and only as the
  *        same caller and in the same run.
  *   CA3. A client that cancels, or goes away, ends its process. One that does not come back with an answer does so after
- *        ROUND_MS.
+ *        STATE_MS.
  *   CA4. What a process learned and did counts for the next calls of its client, however it ends and whoever waits for it;
  *        what a client is shown of a process counts before it is shown.
  */
@@ -25,6 +25,8 @@ import type { Caller } from '../caller.ts'
 import { holds, runOptionsOf } from '../caller.ts'
 import { viewOf } from '../view.ts'
 import type { Offer } from './offers.ts'
+import type { MintState } from './request-state.ts'
+import { STATE_MS } from './request-state.ts'
 import type { ServerSdk } from './sdk.ts'
 import type { ClientStanding } from './standing.ts'
 import { labelsIn } from './standing.ts'
@@ -34,6 +36,8 @@ export interface Client {
   readonly standing: ClientStanding
   /** Whether the client can ask its user. */
   readonly canAsk: boolean
+  /** Makes the state that it brings back with an answer. */
+  readonly mintState: MintState
 }
 
 export interface Calls {
@@ -59,8 +63,6 @@ interface Waiting {
   readonly late: NodeJS.Timeout
 }
 
-/** How long a client may take to come back with an answer, ms: as long as the SDK waits for one. */
-const ROUND_MS = 600_000
 /** Calls that wait for their clients to come back. Beyond, the question stands in the inbox alone. */
 const WAITING_MAX = 10_000
 /** What a person is shown of the arguments, characters. */
@@ -94,9 +96,10 @@ export function createCalls({ server: sdk }: ServerSdk, kernel: Kernel): Calls {
     try {
       const question = await questionOf(run, client, passed, context)
       if (question !== undefined) {
-        const { caller, standing } = client
+        const { caller, standing, mintState } = client
         standing.learned(labelsIn(await kernel.events(question.pid)))
-        return ask(question, { offer, caller, standing, run, followed, passed })
+        const asked = ask(question, { offer, caller, standing, run, followed, passed })
+        return sdk.inputRequired({ ...asked, requestState: await mintState(run.pid) })
       }
       await followed
       return toResult(await run.result, offer)
@@ -165,17 +168,19 @@ export function createCalls({ server: sdk }: ServerSdk, kernel: Kernel): Calls {
     return undefined
   }
 
-  function ask(question: Question, call: Omit<Waiting, 'asked' | 'late'>): InputRequiredResult {
+  function ask(
+    question: Question,
+    call: Omit<Waiting, 'asked' | 'late'>,
+  ): Required<Pick<InputRequiredResult, 'inputRequests'>> {
     const { id, kind, text, choices, detail } = question
     const { run } = call
     const late = setTimeout(() => {
       waiting.delete(run.pid)
       run.kill('its client did not come back')
-    }, ROUND_MS).unref()
+    }, STATE_MS).unref()
     waiting.set(run.pid, { ...call, asked: question, late })
     const shown = kind === 'approval' ? `${text}\n${cut(JSON.stringify(detail, null, 1))}` : text
-    return sdk.inputRequired({
-      requestState: String(run.pid),
+    return {
       inputRequests: {
         [keyOf(id)]: sdk.inputRequired.elicit({
           mode: 'form',
@@ -189,7 +194,7 @@ export function createCalls({ server: sdk }: ServerSdk, kernel: Kernel): Calls {
           },
         }),
       },
-    })
+    }
   }
 
   /** The call that a client comes back to. What it brings beside the answer is not looked at. */

@@ -18,6 +18,8 @@ import { holds } from '../caller.ts'
 import { viewOf } from '../view.ts'
 import { createCalls } from './calls.ts'
 import type { Offer } from './offers.ts'
+import type { MintState } from './request-state.ts'
+import { createRequestStates } from './request-state.ts'
 import type { ServerSdk } from './sdk.ts'
 import type { ClientStanding } from './standing.ts'
 import { labelsIn } from './standing.ts'
@@ -29,8 +31,11 @@ export interface Connected {
   readonly era: 'legacy' | 'modern'
 }
 
-/** Adds what does not go through the kernel (prompts, resources, tools of its own) to the server of a client. */
-export type Extend = (server: McpServer, connected: Connected) => void
+/**
+ * Adds what does not go through the kernel (prompts, resources, tools of its own) to the server of a client. What asks the
+ * client something and keeps a `requestState` with it makes that with `mintState`: any other is refused.
+ */
+export type Extend = (server: McpServer, connected: Connected & { readonly mintState: MintState }) => void
 
 export interface ClientServersOptions {
   readonly kernel: Kernel
@@ -53,6 +58,7 @@ export function createClientServers(
   { kernel, offers, extend }: ClientServersOptions,
 ): (connected: Connected) => McpServer {
   const calls = createCalls(sdk, kernel)
+  const states = createRequestStates(sdk)
   const schemas = new Map(
     offers.map((offer) => [
       offer,
@@ -65,9 +71,10 @@ export function createClientServers(
 
   return (connected) => {
     const { caller, standing, era } = connected
+    const mintState = states.mintFor(caller)
     const server = new sdk.server.McpServer(
       { name: 'polity', version: VERSION },
-      { instructions, capabilities: { tools: {} } },
+      { instructions, capabilities: { tools: {} }, requestState: { verify: states.verifyFor(caller) } },
     )
     for (const offer of offers) {
       if (!holds(caller, offer.scope)) continue
@@ -76,12 +83,12 @@ export function createClientServers(
         name,
         { description, annotations, ...(schemas.get(offer) as { inputSchema: ReturnType<typeof passThrough> }) },
         (input: unknown, context: ServerContext) =>
-          calls.serve(offer, { caller, standing, canAsk: canAsk(server, context) }, input as Json, context),
+          calls.serve(offer, { caller, standing, canAsk: canAsk(server, context), mintState }, input as Json, context),
       )
     }
     addProcesses(sdk, server, kernel, connected)
     if (era === 'legacy') addSubscriptions(sdk, server, kernel, caller)
-    extend?.(server, connected)
+    extend?.(server, { ...connected, mintState })
     return server
   }
 }

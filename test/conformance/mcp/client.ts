@@ -16,7 +16,7 @@ import {
 import type { OAuthClientProvider } from '@modelcontextprotocol/client'
 import type { McpOptions } from '../../../src/drivers/mcp.ts'
 import { openMcp } from '../../../src/drivers/mcp.ts'
-import type { Json } from '../../../src/index.ts'
+import type { Json, Tool } from '../../../src/index.ts'
 import { boot } from '../../../src/index.ts'
 
 const url = process.argv.at(-1) as string
@@ -108,7 +108,9 @@ function accessOf(): { readonly fetch?: Fetch; readonly auth?: object } {
           algorithm: given['signing_algorithm'] ?? 'ES256',
         } as never),
       }
+    // The same under two names, of an earlier suite and of a later one.
     case 'auth/cross-app-access-complete-flow':
+    case 'auth/enterprise-managed-authorization':
       return {
         auth: new CrossAppAccessProvider({
           clientId,
@@ -137,12 +139,50 @@ function accessOf(): { readonly fetch?: Fetch; readonly auth?: object } {
   }
 }
 
+/** What the scenario says that is to be called; else each tool, once. */
+function callsOf(tools: readonly Tool[]): readonly ToolCall[] {
+  const { toolCalls } = JSON.parse(process.env['MCP_CONFORMANCE_CONTEXT'] ?? '{}') as {
+    toolCalls?: readonly ToolCall[]
+  }
+  if (toolCalls !== undefined)
+    return toolCalls.map(({ name, arguments: input }) => ({ name, arguments: withoutNulls(input) }))
+  const echo = tools.filter(({ name }) => name === `${SERVER}json_schema_echo`)
+  return (echo.length > 0 ? echo : tools).map((tool) => ({
+    name: tool.name.slice(SERVER.length),
+    arguments: inputOf(tool, tools),
+  }))
+}
+
+/** Without what is null, which no schema of the suite allows. */
+function withoutNulls(input: Json): Json {
+  return Object.fromEntries(Object.entries(input as object).filter(([, value]) => value !== null)) as Json
+}
+
+function inputOf(tool: Tool, tools: readonly Tool[]): Json {
+  if (tool.name === `${SERVER}add_numbers`) return { a: 5, b: 3 }
+  // It wants to see what is known here of the schema of another.
+  if (tool.name === `${SERVER}json_schema_echo`)
+    return { schema: schemaOf(tools.find(({ name }) => name === `${SERVER}json_schema_2020_12_tool`)) as Json }
+  const { required = [] } = schemaOf(tool) as { readonly required?: readonly string[] }
+  return Object.fromEntries(required.map((name) => [name, 'x']))
+}
+
+function schemaOf(tool: Tool | undefined): unknown {
+  return tool?.inputSchema['~standard'].jsonSchema?.input({ target: 'draft-2020-12' }) ?? {}
+}
+
+interface ToolCall {
+  readonly name: string
+  readonly arguments: Json
+}
+
+const SERVER = 'suite/'
 const elicit: McpOptions['elicit'] = async () => ({ action: 'accept', content: {} })
 await using mcp = await openMcp({
   servers: { suite: { url, ...accessOf() } },
-  ...(scenario.startsWith('elicitation') ? { elicit } : {}),
+  ...(/^(elicitation|sep-2322)/.test(scenario) ? { elicit } : {}),
 })
 const kernel = await boot({ tools: mcp.tools })
-const input = (name: string): Json => (name === 'suite/add_numbers' ? { a: 5, b: 3 } : {})
-for (const { name } of mcp.tools) await kernel.spawn((sys) => sys.call(name, input(name)), null).result
+for (const { name, arguments: input } of callsOf(mcp.tools))
+  await kernel.spawn((sys) => sys.call(`${SERVER}${name}`, input), null).result
 await kernel.close()

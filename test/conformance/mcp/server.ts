@@ -17,6 +17,7 @@ import { mcpDoor } from '../../../src/server/mcp/door.ts'
 import type { Server } from '../../../src/server/http.ts'
 import { startServer } from '../../../src/server/http.ts'
 import type { Caller } from '../../../src/server/caller.ts'
+import { addInputTools } from './input-tools.ts'
 
 /** A red pixel, and a sound of no length. */
 const png = 'iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mP8z8DwHwAFBQIAX8jx0gAAAABJRU5ErkJggg=='
@@ -38,10 +39,37 @@ function returns(name: string, content: Json): Tool {
 const schema2020 = {
   $schema: 'https://json-schema.org/draft/2020-12/schema',
   type: 'object',
-  $defs: { address: { type: 'object', properties: { street: { type: 'string' }, city: { type: 'string' } } } },
+  $defs: {
+    address: {
+      $anchor: 'address',
+      type: 'object',
+      properties: { street: { type: 'string' }, city: { type: 'string' } },
+    },
+  },
   properties: { name: { type: 'string' }, address: { $ref: '#/$defs/address' } },
+  allOf: [{ anyOf: [{ required: ['name'] }, { required: ['address'] }] }],
+  if: { required: ['address'] },
+  // oxlint-disable-next-line unicorn/no-thenable -- a word of JSON Schema
+  then: { required: ['name'] },
+  else: {},
   additionalProperties: false,
 }
+
+/** A parameter that clients of revision 2026-07-28 repeat in a header, where proxies can read it. */
+const mirrored = {
+  type: 'object',
+  properties: { region: { type: 'string', 'x-mcp-header': 'Region' } },
+  required: ['region'],
+}
+
+const shown = (schema: object) => ({
+  '~standard': {
+    version: 1 as const,
+    vendor: 'fixture',
+    validate: (value: unknown) => ({ value }),
+    jsonSchema: { input: () => schema as Record<string, unknown>, output: () => schema as Record<string, unknown> },
+  },
+})
 
 const tools: readonly Tool[] = [
   returns('test_simple_text', 'This is a simple text response for testing.'),
@@ -80,14 +108,13 @@ const tools: readonly Tool[] = [
   defineTool({
     name: 'json_schema_2020_12_tool',
     description: 'Has a schema with words of JSON Schema 2020-12.',
-    inputSchema: {
-      '~standard': {
-        version: 1,
-        vendor: 'fixture',
-        validate: (value: unknown) => ({ value }),
-        jsonSchema: { input: () => schema2020, output: () => schema2020 },
-      },
-    },
+    inputSchema: shown(schema2020),
+    execute: () => 'done',
+  }) as Tool,
+  defineTool({
+    name: 'test_x_mcp_header',
+    description: 'Has a parameter that is repeated in a header.',
+    inputSchema: shown(mirrored),
     execute: () => 'done',
   }) as Tool,
 ]
@@ -235,11 +262,12 @@ export async function startFixture(): Promise<Server> {
   const door = mcpDoor({
     kernel,
     tools,
-    extend(server) {
+    extend(server, { mintState }) {
       server.server.registerCapabilities({ logging: {} })
       addTalkingTools(server)
       addResources(server)
       addPrompts(server)
+      addInputTools(server, mintState)
     },
   })
   const server = await startServer({ doors: [door], authenticate: () => caller, port: 0, limits: { drainMs: 50 } })

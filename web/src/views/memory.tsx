@@ -1,29 +1,39 @@
-/** The notes of the key's principal: what was learned, by which process, from where. */
-import { useRef, useState } from 'react'
+/** The notes of the key's principal: what was learned, by which process, from where. All of them, or what words find. */
+import { useEffect, useRef, useState } from 'react'
+import type { Note } from '../../../src/client.ts'
 import { moment } from '../format.ts'
 import { Prose } from '../json.tsx'
 import { useKeys } from '../keys.ts'
 import { runHash } from '../route.ts'
-import { Confirm, Empty, Failure, Waiting, say, useAsked, useSession } from '../ui.tsx'
+import { Confirm, Empty, Failure, Waiting, say, useSession } from '../ui.tsx'
 
 const LIMIT = 50
 
+interface Search {
+  /** Empty: all notes. */
+  readonly text: string
+  readonly tag: string
+}
+
 export function Memory() {
-  const { client, live } = useSession()
-  const [text, setText] = useState('')
-  const [query, setQuery] = useState<{ readonly text: string; readonly tag: string }>()
-  const [tag, setTag] = useState('')
-  const [forgets, setForgets] = useState<string>()
+  const [given, setGiven] = useState<Search>({ text: '', tag: '' })
+  const [asked, setAsked] = useState<Search>({ text: '', tag: '' })
+  const [forgets, setForgets] = useState<Note>()
   const search = useRef<HTMLInputElement>(null)
-  useKeys({ '/': () => search.current?.focus() })
-  const found = useAsked(
-    async () =>
-      query === undefined
-        ? undefined
-        : client.notes.search(query.text, { limit: LIMIT, ...(query.tag === '' ? {} : { tag: query.tag }) }),
-    [JSON.stringify(query)],
-  )
-  const notes = found.value?.items
+  const { client } = useSession()
+  const notes = useNotes(asked)
+  const { items } = notes
+  const ask = (next: Search): void => {
+    const trimmed = { text: next.text.trim(), tag: next.tag.trim() }
+    setGiven(trimmed)
+    if (trimmed.text === asked.text && trimmed.tag === asked.tag) notes.again()
+    else setAsked(trimmed)
+  }
+  useKeys({
+    '/': () => search.current?.focus(),
+    Escape: () => ask({ text: '', tag: '' }),
+  })
+  const isSearch = asked.text !== ''
   return (
     <section className="page">
       <form
@@ -31,92 +41,75 @@ export function Memory() {
         role="search"
         onSubmit={(event) => {
           event.preventDefault()
-          if (text.trim() === '') return
-          if (query?.text === text.trim() && query.tag === tag.trim()) found.again()
-          else setQuery({ text: text.trim(), tag: tag.trim() })
+          ask(given)
         }}
       >
         <input
           ref={search}
           type="search"
-          value={text}
+          value={given.text}
           placeholder="Words to look for  /"
           aria-label="Search notes"
-          onChange={(event) => setText(event.target.value)}
+          onChange={(event) => {
+            setGiven({ ...given, text: event.target.value })
+            if (event.target.value === '' && isSearch) ask({ ...given, text: '' })
+          }}
         />
         <input
           className="short"
-          value={tag}
+          value={given.tag}
           placeholder="tag"
           aria-label="Only with this tag"
-          onChange={(event) => setTag(event.target.value)}
+          onChange={(event) => setGiven({ ...given, tag: event.target.value })}
         />
-        <button type="submit" disabled={text.trim() === ''}>
-          Search
-        </button>
-        {notes !== undefined && (
-          <span className="muted">{notes.length === LIMIT ? `the best ${LIMIT}` : `${notes.length} notes`}</span>
+        <button type="submit">{given.text.trim() === '' ? 'List' : 'Search'}</button>
+        {items !== undefined && (
+          <span className="muted">
+            {isSearch
+              ? items.length === LIMIT
+                ? `the best ${LIMIT}`
+                : `${items.length} found${items.length > 1 ? ', the best first' : ''}`
+              : `${items.length}${notes.hasMore ? ' newest' : ''} ${items.length === 1 ? 'note' : 'notes'}${notes.hasMore || items.length < 2 ? '' : ', the newest first'}`}
+            {asked.tag !== '' && ` with the tag ${asked.tag}`}
+          </span>
         )}
       </form>
-      {query === undefined ? (
-        <Empty title="Notes of this principal">
-          <p>
-            Say what to look for. Each search runs as a small process, so that the law is asked and the journal has it.
-          </p>
-        </Empty>
-      ) : found.error !== undefined ? (
-        <Failure error={found.error} again={found.again} />
-      ) : notes === undefined ? (
-        <Waiting what="the notes" />
-      ) : notes.length === 0 ? (
-        <Empty title="No note has these words">
-          <p>Notes are found by their words; fewer or other ones may find some.</p>
-        </Empty>
+      {notes.error !== undefined && <Failure error={notes.error} again={notes.again} />}
+      {items === undefined ? (
+        notes.error === undefined && <Waiting what="the notes" />
+      ) : items.length === 0 ? (
+        isSearch ? (
+          <Empty title="No note has these words">
+            <p>Notes are found by their words; fewer or other ones may find some.</p>
+            <button type="button" onClick={() => ask({ text: '', tag: '' })}>
+              Show all notes
+            </button>
+          </Empty>
+        ) : asked.tag !== '' ? (
+          <Empty title={`No note has the tag ${asked.tag}`}>
+            <button type="button" onClick={() => ask({ text: '', tag: '' })}>
+              Show all notes
+            </button>
+          </Empty>
+        ) : (
+          <Empty title="There are no notes">
+            <p>What processes of this principal remember appears here. Each keeps it with:</p>
+            <pre>await sys.remember('Ada prefers tea')</pre>
+          </Empty>
+        )
       ) : (
         <ol className="notes">
-          {notes.map(({ id, text: note, tags, source, pid, at, labels, score }) => (
-            <li key={id} className="note">
-              <Prose text={note} />
-              <dl className="facts">
-                <div>
-                  <dt>from</dt>
-                  <dd>{source ?? 'nothing named'}</dd>
-                </div>
-                <div>
-                  <dt>written by</dt>
-                  <dd>
-                    <a href={runHash(pid)}>{pid}</a> {live.rows.get(pid)?.process.program}
-                  </dd>
-                </div>
-                <div>
-                  <dt>at</dt>
-                  <dd>{moment(at)}</dd>
-                </div>
-                {tags.length > 0 && (
-                  <div>
-                    <dt>tags</dt>
-                    <dd>{tags.join(', ')}</dd>
-                  </div>
-                )}
-                {labels.length > 0 && (
-                  <div>
-                    <dt>its writer had seen</dt>
-                    <dd className="bad">{labels.join(', ')}</dd>
-                  </div>
-                )}
-                <div>
-                  <dt>nearness</dt>
-                  <dd>{score.toFixed(2)}</dd>
-                </div>
-                <div className="end">
-                  <button type="button" className="quiet" onClick={() => setForgets(id)}>
-                    Forget
-                  </button>
-                </div>
-              </dl>
-            </li>
+          {items.map((note) => (
+            <NoteCard key={note.id} note={note} findTag={(tag) => ask({ text: '', tag })} forget={setForgets} />
           ))}
         </ol>
+      )}
+      {notes.hasMore && (
+        <p>
+          <button type="button" disabled={notes.isReading} onClick={notes.more}>
+            Older notes
+          </button>
+        </p>
       )}
       {forgets !== undefined && (
         <Confirm
@@ -125,9 +118,9 @@ export function Memory() {
           danger
           onClose={() => setForgets(undefined)}
           run={async () => {
-            await client.notes.forget(forgets)
+            await client.notes.forget(forgets.id)
             say('The note is forgotten.')
-            found.again()
+            notes.drop(forgets.id)
           }}
         >
           <p>No process finds it any more. The journal still has the call that wrote it.</p>
@@ -135,4 +128,154 @@ export function Memory() {
       )}
     </section>
   )
+}
+
+const trustWords: { readonly [Trust in Note['trust']]: { readonly short: string; readonly whole: string } } = {
+  request: { short: 'the user’s own words', whole: 'The text stands in what the user asked for' },
+  trusted: { short: 'a trusted tool', whole: 'The text is the answer of a tool that is declared trusted' },
+  untrusted: { short: 'none', whole: 'The text is a model’s, or of a source that nobody declared trusted' },
+}
+
+function NoteCard({
+  note: { id, text, tags, source, pid, at, labels, tools, trust, score },
+  note,
+  findTag,
+  forget,
+}: {
+  readonly note: Note
+  readonly findTag: (tag: string) => void
+  readonly forget: (note: Note) => void
+}) {
+  const { live } = useSession()
+  const writer = live.rows.get(pid)?.process
+  return (
+    <li id={`note-${id}`} className="note">
+      <Prose text={text} />
+      <dl className="facts">
+        {source !== null && (
+          <div>
+            <dt>from</dt>
+            <dd>{source}</dd>
+          </div>
+        )}
+        <div>
+          <dt>written by</dt>
+          <dd>
+            <a href={runHash(pid)}>run {pid}</a> {writer?.name ?? writer?.program}
+          </dd>
+        </div>
+        <div>
+          <dt>at</dt>
+          <dd>{moment(at)}</dd>
+        </div>
+        {tags.length > 0 && (
+          <div>
+            <dt>tags</dt>
+            <dd>
+              {tags.map((tag, i) => (
+                <span key={tag}>
+                  {i > 0 && ', '}
+                  <button
+                    type="button"
+                    className="link"
+                    title={`Notes with the tag ${tag}`}
+                    onClick={() => findTag(tag)}
+                  >
+                    {tag}
+                  </button>
+                </span>
+              ))}
+            </dd>
+          </div>
+        )}
+        <div>
+          <dt>trust</dt>
+          <dd title={trustWords[trust].whole}>{trustWords[trust].short}</dd>
+        </div>
+        {tools.length > 0 && (
+          <div>
+            <dt>its writer had asked</dt>
+            <dd>{tools.join(', ')}</dd>
+          </div>
+        )}
+        {labels.length > 0 && (
+          <div>
+            <dt>its writer had seen</dt>
+            <dd className="bad">{labels.join(', ')}</dd>
+          </div>
+        )}
+        {score !== null && (
+          <div>
+            <dt>nearness</dt>
+            <dd>{score.toFixed(2)}</dd>
+          </div>
+        )}
+        <div className="end">
+          <button type="button" className="quiet" aria-label={`Forget note ${id}`} onClick={() => forget(note)}>
+            Forget
+          </button>
+        </div>
+      </dl>
+    </li>
+  )
+}
+
+interface Notes {
+  /** undefined until there is an answer. */
+  readonly items: readonly Note[] | undefined
+  readonly error: Error | undefined
+  readonly hasMore: boolean
+  readonly isReading: boolean
+  readonly again: () => void
+  readonly more: () => void
+  /** One that was forgotten is gone at once. */
+  readonly drop: (id: string) => void
+}
+
+const nothing = { items: undefined, next: null, error: undefined } as const
+
+/** What words find, in one page; without words all notes, page by page. */
+function useNotes({ text, tag }: Search): Notes {
+  const { client } = useSession()
+  const [found, setFound] = useState<{
+    readonly items: readonly Note[] | undefined
+    readonly next: string | null
+    readonly error: Error | undefined
+  }>(nothing)
+  const [page, setPage] = useState<{ readonly cursor?: string; readonly round: number }>({ round: 0 })
+  const [isReading, setReading] = useState(false)
+  const query = `${text}\0${tag}`
+  const last = useRef(query)
+  useEffect(() => {
+    const gone = new AbortController()
+    const isAnother = last.current !== query
+    last.current = query
+    const { cursor } = isAnother ? {} : page
+    if (isAnother) setFound(nothing)
+    const which = { limit: LIMIT, ...(tag === '' ? {} : { tag }), ...(cursor === undefined ? {} : { cursor }) }
+    setReading(true)
+    const answer = text === '' ? client.notes.list(which, { signal: gone.signal }) : client.notes.search(text, which)
+    answer
+      .then(
+        ({ items, next }) =>
+          gone.signal.aborted ||
+          setFound((before) => ({
+            items: cursor === undefined ? items : [...(before.items ?? []), ...items],
+            next,
+            error: undefined,
+          })),
+        (error: Error) => gone.signal.aborted || setFound((before) => ({ ...before, error })),
+      )
+      .finally(() => gone.signal.aborted || setReading(false))
+    return () => gone.abort()
+  }, [client, query, page])
+  return {
+    items: found.items,
+    error: found.error,
+    hasMore: found.next !== null,
+    isReading,
+    again: () => setPage(({ round }) => ({ round: round + 1 })),
+    more: () => found.next !== null && setPage(({ round }) => ({ cursor: found.next as string, round: round + 1 })),
+    drop: (id) => setFound((before) => ({ ...before, items: before.items?.filter((one) => one.id !== id) })),
+  }
 }

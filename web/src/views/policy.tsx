@@ -1,5 +1,5 @@
 /** The law: what it decided, rule by rule; what it says of a call that nobody makes. */
-import { useState } from 'react'
+import { useEffect, useState } from 'react'
 import type { AuditEntry, Client, Explanation } from '../../../src/client.ts'
 import { clock, count, moment } from '../format.ts'
 import { Exact } from '../json.tsx'
@@ -7,21 +7,20 @@ import { List } from '../list.tsx'
 import { goTo, runHash } from '../route.ts'
 import { Empty, Failure, Waiting, useAsked, useSession } from '../ui.tsx'
 
-/** The audit is read from its beginning, so the last decisions need all pages. */
-const PAGES_MAX = 20
-const PAGE = 1_000
+/** Decisions that are read at once, the newest first. */
+const PAGE = 500
 
 export function Policy() {
   const { client } = useSession()
   const policy = useAsked(() => client.policy.get(), ['policy'])
-  const audit = useAsked(() => readAudit(client), ['audit'])
+  const audit = useDecisions(client)
   const [effect, setEffect] = useState<'all' | 'allow' | 'ask' | 'deny'>('all')
   const [chosen, setChosen] = useState(-1)
   const law = policy.value?.law as
     | { readonly description?: string; readonly rules?: readonly Rule[] }
     | null
     | undefined
-  const entries = (audit.value?.entries ?? []).filter((entry) => effect === 'all' || entry.effect === effect)
+  const entries = (audit.entries ?? []).filter((entry) => effect === 'all' || entry.effect === effect)
   const choose = (next: typeof effect): void => {
     setEffect(next)
     setChosen(-1)
@@ -65,21 +64,34 @@ export function Policy() {
             </button>
           ))}
         </div>
-        <button type="button" onClick={audit.again}>
+        <button type="button" disabled={audit.isReading} onClick={audit.again}>
           Read again
         </button>
-        {audit.value?.isCut === true && (
-          <span className="hint">Only the first {count(PAGE * PAGES_MAX)} are read here; `polity audit` has all.</span>
+        {audit.hasMore && (
+          <>
+            <button type="button" disabled={audit.isReading} onClick={audit.more}>
+              Older decisions
+            </button>
+            <span className="muted">the last {count(audit.entries?.length ?? 0)} are here</span>
+          </>
         )}
       </div>
       {audit.error !== undefined ? (
         <Failure error={audit.error} again={audit.again} />
-      ) : audit.value === undefined ? (
+      ) : audit.entries === undefined ? (
         <Waiting what="the decisions" />
       ) : entries.length === 0 ? (
-        <Empty title="Nothing was decided">
-          <p>Each call that the law decides about leaves a line here.</p>
-        </Empty>
+        audit.entries.length === 0 ? (
+          <Empty title="Nothing was decided">
+            <p>Each call that the law decides about leaves a line here.</p>
+          </Empty>
+        ) : (
+          <Empty title={`None of ${audit.hasMore ? 'the last ' : 'the '}${count(audit.entries.length)} is ${effect}`}>
+            <button type="button" onClick={() => choose('all')}>
+              Show all
+            </button>
+          </Empty>
+        )
       ) : (
         <List
           id="decision"
@@ -174,18 +186,49 @@ function briefOf(match: object): string {
     .slice(0, 120)
 }
 
-async function readAudit(
-  client: Client,
-): Promise<{ readonly entries: readonly AuditEntry[]; readonly isCut: boolean }> {
-  const entries: AuditEntry[] = []
-  let cursor: string | undefined
-  for (let page = 0; page < PAGES_MAX; page++) {
-    const { items, next } = await client.audit({ limit: PAGE, ...(cursor === undefined ? {} : { cursor }) })
-    entries.push(...items)
-    if (next === null) return { entries: entries.toReversed(), isCut: false }
-    cursor = next
+interface Decisions {
+  /** The newest first; undefined until there is an answer. */
+  readonly entries: readonly AuditEntry[] | undefined
+  readonly error: Error | undefined
+  readonly hasMore: boolean
+  readonly isReading: boolean
+  readonly again: () => void
+  readonly more: () => void
+}
+
+function useDecisions(client: Client): Decisions {
+  const [read, setRead] = useState<{ readonly entries: readonly AuditEntry[]; readonly next: string | null }>()
+  const [page, setPage] = useState<{ readonly cursor?: string }>({})
+  const [error, setError] = useState<Error>()
+  const [isReading, setReading] = useState(false)
+  useEffect(() => {
+    const gone = new AbortController()
+    const { cursor } = page
+    setReading(true)
+    client
+      .audit({ sort: '-number', limit: PAGE, ...(cursor === undefined ? {} : { cursor }) }, { signal: gone.signal })
+      .then(
+        ({ items, next }) => {
+          if (gone.signal.aborted) return
+          setRead((before) => ({
+            entries: cursor === undefined ? items : [...(before?.entries ?? []), ...items],
+            next,
+          }))
+          setError(undefined)
+        },
+        (reason: Error) => gone.signal.aborted || setError(reason),
+      )
+      .finally(() => gone.signal.aborted || setReading(false))
+    return () => gone.abort()
+  }, [client, page])
+  return {
+    entries: read?.entries,
+    error,
+    hasMore: read !== undefined && read.next !== null,
+    isReading,
+    again: () => setPage({}),
+    more: () => typeof read?.next === 'string' && setPage({ cursor: read.next }),
   }
-  return { entries: entries.toReversed(), isCut: true }
 }
 
 function Explain() {

@@ -6,7 +6,17 @@ import { useKeys } from '../keys.ts'
 import { List } from '../list.tsx'
 import type { Row } from '../live.ts'
 import { goTo, runHash } from '../route.ts'
-import { Empty, State, Waiting, useLiveVersion, useOrderVersion, useSession, useSessionState, useTick } from '../ui.tsx'
+import {
+  Empty,
+  Failure,
+  State,
+  Waiting,
+  useLiveVersion,
+  useOrderVersion,
+  useSession,
+  useSessionState,
+  useTick,
+} from '../ui.tsx'
 
 type Column = 'pid' | 'program' | 'state' | 'principal' | 'waiting' | 'core' | 'calls' | 'tokens' | 'usd' | 'age'
 
@@ -45,7 +55,7 @@ interface Line {
 
 export function Processes() {
   const { live } = useSession()
-  const { isLoaded, isCut, line } = useSessionState()
+  const { isLoaded, isCut, older, line } = useSessionState()
   const [view, setView] = useState(kept)
   const change = (part: Partial<typeof kept>): void =>
     setView((before) => Object.assign(kept, { ...before, ...part }) && { ...kept })
@@ -158,9 +168,7 @@ export function Processes() {
           <Waiting what="the processes" />
         ) : live.rows.size === 0 ? (
           <Empty title="Nothing runs yet">
-            <p>
-              Runs that ended before the server started are not listed. Start a program, and it appears here at once:
-            </p>
+            <p>Start a program, and it appears here at once:</p>
             <pre>{`curl -X POST ${location.origin}/api/v1/processes \\\n  -H 'content-type: application/json' -d '{"program": "…", "input": "…"}'`}</pre>
             <p>
               Or point an agent at this server: <code>OPENAI_BASE_URL={location.origin}/v1</code>
@@ -186,7 +194,27 @@ export function Processes() {
           fold={fold}
         />
       )}
+      {isLoaded && live.rows.size > 0 && older !== 'none' && <Older isReading={older === 'reading'} />}
     </section>
+  )
+}
+
+/** What ended earlier is read when somebody asks for it. */
+function Older({ isReading }: { readonly isReading: boolean }) {
+  const session = useSession()
+  const [error, setError] = useState<Error>()
+  const read = (): void => {
+    setError(undefined)
+    session.readOlder().catch(setError)
+  }
+  if (error !== undefined) return <Failure error={error} again={read} />
+  return (
+    <p className="foot">
+      <span className="muted">The journal has runs that ended earlier.</span>{' '}
+      <button type="button" disabled={isReading} onClick={read}>
+        Read older runs
+      </button>
+    </p>
   )
 }
 

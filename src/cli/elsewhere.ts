@@ -1,0 +1,202 @@
+/**
+ * What a running `polity serve` does for commands of other processes: a store has one kernel, so while the server has it,
+ * runs are resumed and forked there, and followed here through the store.
+ *
+ *     const server = serverOf(context)                       // undefined where no server has the store open
+ *     await wish(context, { command: 'resume', pid })        // throws what the kernel threw
+ *     return followElsewhere(context, server, pid)           // its output and its exit code, as if it ran here
+ *
+ * Invariants
+ *   EW1. A run goes on in a server only with what it was begun with: program, model, price, law, folders (checkTerms).
+ *   EW2. Whoever stops following stops nothing: the run goes on in the server.
+ */
+import { setTimeout as pause } from 'node:timers/promises'
+import type { StoreReader } from '../drivers/store/sqlite-reader.ts'
+import { readStatus, sendCommand } from '../drivers/store/sqlite-reader.ts'
+import type { Outcome } from '../kernel/commands.ts'
+import type { Command } from '../kernel/drivers.ts'
+import type { ErrorData } from '../kernel/errors.ts'
+import { PolityError, fromErrorData } from '../kernel/errors.ts'
+import type { Json, Pid, ProcessStart, Usage } from '../kernel/types.ts'
+import type { Context } from './command.ts'
+import type { Ending } from './follow.ts'
+import { questionText, tell } from './follow.ts'
+import { printRun } from './output.ts'
+import { exitCodeOfSignal, exitCodes } from './report.ts'
+import type { Setup } from './setup.ts'
+import { rootOf, setupOf, startOf } from './setup.ts'
+import type { Status } from './store-file.ts'
+import { askStatus, ownerOf, readStore } from './store-file.ts'
+
+/** A `polity serve` that has the store open. */
+export interface Serving {
+  /** Id of its operating-system process. */
+  readonly pid: number
+  /** By `name@version`: what the runs of its programs are begun with. */
+  readonly setups: { readonly [program: string]: Setup }
+}
+
+/** Where a server notes what it serves: a value of the table `meta`. */
+export const servingKey = 'serving'
+
+/** How long the kernel may take to do what is wished, ms: a fork reads a whole journal. */
+const WISH_MS = 30_000
+const LOOK_MS = 50
+/** How often the kernel is asked how the run stands: what its journal does not say. */
+const STATUS_LOOK_MS = 1_000
+
+/** The server that has the store open; undefined where nobody has, or another kernel. */
+export function serverOf(context: Context): Serving | undefined {
+  const { isOwned, pid } = ownerOf(context.storePath)
+  if (!isOwned) return undefined
+  const reader = readStore(context.storePath)
+  try {
+    const noted = reader.get('meta', servingKey)
+    const serving = typeof noted === 'string' ? (JSON.parse(noted) as Serving) : undefined
+    // What an earlier owner noted says nothing of this one.
+    return serving?.pid === pid ? serving : undefined
+  } finally {
+    reader.close()
+  }
+}
+
+/** Of this process: no two wishes have the same name. */
+let wishes = 0
+
+/** What the kernel that owns the store answers to a wish. Throws what it threw, and `STORE_LOCKED` where it says nothing. */
+export async function wish(context: Context, command: Omit<Command, 'reply'>): Promise<Json> {
+  const reply = `${process.pid} ${context.clock.now()} ${++wishes}`
+  sendCommand(context.storePath, { ...command, reply })
+  for (let waited = 0; waited < WISH_MS && !context.interrupted.aborted; waited += LOOK_MS) {
+    await pause(LOOK_MS)
+    const status = readStatus(context.storePath)
+    const { outcomes = [] } = JSON.parse(status ?? '{}') as { readonly outcomes?: readonly Outcome[] }
+    const outcome = outcomes.find((one) => one.reply === reply)
+    if (outcome?.error !== undefined) throw fromErrorData(outcome.error)
+    if (outcome !== undefined) return outcome.value ?? null
+    if (!ownerOf(context.storePath).isOwned) break
+  }
+  throw new PolityError(
+    'STORE_LOCKED',
+    `the kernel that has the store open did not answer; it may do so yet: look with ${context.commandLine('ps')}`,
+  )
+}
+
+/** Throws unless a run of the store can go on in the server as it was begun. */
+export function checkTerms(context: Context, { pid: server, setups }: Serving, pid: Pid): void {
+  const reader = readStore(context.storePath)
+  let root: ProcessStart
+  let own: Setup | undefined
+  try {
+    root = rootOf(reader, startOf(reader, pid))
+    own = setupOf(reader, root)
+  } finally {
+    reader.close()
+  }
+  const name = `${root.program}@${root.version}`
+  const theirs = setups[name]
+  const alone = `end that server to go on with it, or name another store`
+  if (theirs === undefined)
+    throw new PolityError(
+      'STORE_LOCKED',
+      `process ${pid} runs ${name}, which the server in process ${server} that has the store open does not serve; ${alone}`,
+    )
+  const differs = (Object.keys(terms) as (keyof Setup)[]).find((key) => {
+    // A program with a model of its own is begun without one.
+    if (key === 'model' && own?.model === undefined) return false
+    return JSON.stringify(own?.[key]) !== JSON.stringify(theirs[key])
+  })
+  if (own !== undefined && differs !== undefined)
+    throw new PolityError(
+      'STORE_LOCKED',
+      `process ${pid} was begun with another ${terms[differs]} than the server in process ${server} has, and that has the store open; ${alone}`,
+    )
+}
+
+const terms: { readonly [Key in keyof Setup]-?: string } = {
+  program: 'program file',
+  model: 'model',
+  price: 'price',
+  law: 'law',
+  in: 'set of folders',
+}
+
+/** Says that options which choose another program or model are not for the server. */
+export function refuseOver({ pid }: Serving, given: { readonly [option: string]: unknown }): void {
+  const [name] = Object.entries(given).find(([, value]) => value !== undefined) ?? []
+  if (name !== undefined)
+    throw new PolityError(
+      'STORE_LOCKED',
+      `the server in process ${pid} has the store open and goes on with its own program, model and price; leave out --${name}, or end that server first`,
+    )
+}
+
+/** Waits for the end of a run of the server, prints what it came to, and returns its exit code. */
+export async function followElsewhere(context: Context, server: Serving, pid: Pid): Promise<number> {
+  const startedAt = context.clock.now()
+  const reader = readStore(context.storePath)
+  try {
+    const ending = await endingOf(context, reader, pid)
+    if (ending === undefined) {
+      context.warn(
+        context.err.paint(
+          'yellow',
+          `process ${pid} goes on in the server (process ${server.pid}); see it with: ${context.commandLine(`trace ${pid} --follow`)}`,
+        ),
+      )
+      return exitCodeOfSignal(context.interrupted.reason)
+    }
+    tell(context, { pid }, ending, context.clock.now() - startedAt)
+    const main = { name: startOf(reader, pid).program }
+    return printRun(context, { main, sources: undefined }, { pid }, ending)
+  } finally {
+    reader.close()
+  }
+}
+
+/** undefined where whoever waits for it went away. */
+async function endingOf(context: Context, reader: StoreReader, pid: Pid): Promise<Ending | undefined> {
+  const shown = new Set<number>()
+  let askedAt = 0
+  while (!context.interrupted.aborted) {
+    const [head] = reader.processes({ from: pid, to: pid + 1 })
+    const end = head?.end
+    if (end !== undefined)
+      return end.state === 'done'
+        ? { state: 'done', value: end.value ?? null, usage: end.usage, exitCode: exitCodes.done }
+        : ending(end.state, end.error ?? unknownEnd, end.usage, exitCodes.failed)
+    if (context.clock.now() - askedAt >= STATUS_LOOK_MS) {
+      const status = await askStatus(context.storePath, reader)
+      const info = status?.processes.find((one) => one.pid === pid)
+      if (info?.state === 'stopped' || (status === undefined && !ownerOf(context.storePath).isOwned))
+        return ending('stopped', info?.error ?? serverGone, info?.usage ?? noUsage, exitCodes.stopped)
+      if (status !== undefined) showQuestions(context, status, pid, shown)
+      askedAt = context.clock.now()
+    }
+    await pause(LOOK_MS, undefined, { signal: context.interrupted }).catch(() => {})
+  }
+  return undefined
+}
+
+function ending(state: 'failed' | 'killed' | 'stopped', error: ErrorData, usage: Usage, exitCode: number): Ending {
+  return { state, error, place: undefined, usage, exitCode }
+}
+
+const unknownEnd: ErrorData = { code: 'PROGRAM_FAILED', message: 'the journal does not say why' }
+const serverGone: ErrorData = { code: 'KERNEL_CLOSED', message: 'the server that ran it is gone' }
+const noUsage: Usage = { inputTokens: 0, cachedTokens: 0, outputTokens: 0, usd: 0, steps: 0, calls: 0, children: 0 }
+
+/** Each once, with the line that answers it. */
+function showQuestions(context: Context, { questions, processes }: Status, root: Pid, shown: Set<number>): void {
+  const parents = new Map(processes.map(({ pid, parent }) => [pid, parent]))
+  const isOfRun = (pid: Pid): boolean => {
+    for (let at: Pid | null | undefined = pid; typeof at === 'number'; at = parents.get(at))
+      if (at === root) return true
+    return false
+  }
+  for (const question of questions) {
+    if (shown.has(question.id) || !isOfRun(question.pid)) continue
+    shown.add(question.id)
+    context.warn(questionText(context, question, false))
+  }
+}

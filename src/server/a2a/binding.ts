@@ -1,0 +1,69 @@
+/**
+ * What the bindings of A2A share: the errors of the protocol, the version that a client speaks, streams.
+ */
+import type { A2ARequestHandler } from '@a2a-js/sdk/server'
+import { PolityError, fieldOf } from '../../kernel/errors.ts'
+import type { Exchange } from '../route.ts'
+import type { A2aSdk } from './sdk.ts'
+
+/** Who answers a request. */
+export interface Answering {
+  readonly agent: A2ARequestHandler
+  readonly fault: Fault
+}
+
+/** What was thrown that no client is to hear as an error of the protocol. */
+export interface Fault {
+  thrown: unknown
+}
+
+/** A client that names no version speaks this one, says the specification. */
+const UNNAMED = '0.3'
+
+export function versionOf({ types }: A2aSdk, { headers }: Exchange): string {
+  const { [types.A2A_VERSION_HEADER.toLowerCase()]: asked } = headers
+  return typeof asked === 'string' && asked.trim() !== '' ? asked.trim() : UNNAMED
+}
+
+/** Sends the answers of a stream. What goes wrong before the first is an answer by itself. */
+export async function stream(exchange: Exchange, replies: AsyncGenerator<unknown>): Promise<void> {
+  const first = await replies.next()
+  const events = exchange.events()
+  for (let next = first; next.done !== true; next = await replies.next()) {
+    if (!events.send({ data: JSON.stringify(next.value) })) await events.drained()
+    if (exchange.signal.aborted) await replies.return(undefined)
+  }
+  events.end()
+}
+
+/** The agent with its errors in the words of the protocol. */
+export function worded(sdk: A2aSdk, fault: Fault, agent: A2ARequestHandler): A2ARequestHandler {
+  const { A2AError, RequestMalformedError, TaskNotFoundError } = sdk.errors
+  const wordOf = (error: unknown): unknown => {
+    if (error instanceof A2AError) return error
+    const code = PolityError.isInstance(error) ? error.code : undefined
+    if (code === 'INVALID_ARGUMENT' || code === 'TOO_LARGE')
+      return new RequestMalformedError(String(fieldOf(error, 'message')))
+    if (code === 'NO_SUCH_PROCESS') return new TaskNotFoundError('there is no such task')
+    fault.thrown = error
+    return error
+  }
+  async function* words(given: AsyncGenerator<unknown>): AsyncGenerator<unknown> {
+    try {
+      yield* given
+    } catch (error) {
+      throw wordOf(error)
+    }
+  }
+  const methods = Object.entries(agent).map(([name, method]) => [
+    name,
+    (...given: unknown[]) => {
+      const result = (method as (...given: unknown[]) => object)(...given)
+      if (Symbol.asyncIterator in result) return words(result as AsyncGenerator<unknown>)
+      return (result as Promise<unknown>).catch((error: unknown) => {
+        throw wordOf(error)
+      })
+    },
+  ])
+  return Object.fromEntries(methods) as A2ARequestHandler
+}

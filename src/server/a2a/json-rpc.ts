@@ -1,0 +1,39 @@
+/**
+ * The JSON-RPC binding of A2A: versions 1.0 and 0.3, by the header `A2A-Version`; streams are server-sent events.
+ */
+import { fieldOf } from '../../kernel/errors.ts'
+import type { Json } from '../../kernel/types.ts'
+import type { Exchange } from '../route.ts'
+import type { Answering } from './binding.ts'
+import { stream, versionOf } from './binding.ts'
+import type { A2aSdk } from './sdk.ts'
+
+export async function answerJsonRpc(sdk: A2aSdk, { agent, fault }: Answering, exchange: Exchange): Promise<void> {
+  const { JsonRpcTransportHandler, ServerCallContext, validateVersion } = sdk.server
+  const { LegacyJsonRpcTransportHandler } = sdk.legacy
+  const body = (await exchange.json()) as { readonly [key: string]: Json } | null
+  const method = fieldOf(body, 'method')
+  const requestedVersion = versionOf(sdk, exchange)
+  const isOld = requestedVersion === OLD
+  try {
+    if (isOld && typeof method === 'string' && sdk.methods.isV1JsonRpcMethod(method))
+      throw new sdk.errors.VersionNotSupportedError(
+        `${method} is a method of version 1.0, which a client names in the header ${sdk.types.A2A_VERSION_HEADER}`,
+      )
+    validateVersion(requestedVersion, await agent.getAgentCard(), 'JSONRPC')
+    const handler = new (isOld ? LegacyJsonRpcTransportHandler : JsonRpcTransportHandler)(agent)
+    const context = new ServerCallContext({ requestedVersion })
+    const reply = await handler.handle(body as Record<string, unknown>, context)
+    if (fault.thrown !== undefined) throw fault.thrown
+    if (!(Symbol.asyncIterator in reply)) return exchange.reply(200, reply as unknown as Json)
+    await stream(exchange, reply)
+  } catch (error) {
+    if (exchange.response.headersSent) throw error
+    if (fault.thrown !== undefined) throw fault.thrown
+    const id = (fieldOf(body, 'id') ?? null) as Json
+    const told = isOld ? LegacyJsonRpcTransportHandler.mapToLegacyJSONRPCError(error) : sdk.errors.toJsonRpcError(error)
+    exchange.reply(200, { jsonrpc: '2.0', id, error: told as unknown as Json })
+  }
+}
+
+const OLD = '0.3'

@@ -1,0 +1,119 @@
+/**
+ * The HTTP+JSON binding of A2A 1.0: the methods as resources under the URL of the agent.
+ *
+ *     POST message:send            POST message:stream
+ *     GET  tasks                   GET  tasks/:id
+ *     POST tasks/:id:cancel        GET or POST tasks/:id:subscribe
+ *
+ * Streams are server-sent events. Errors are those of the protocol, with their HTTP status.
+ */
+import type { SendMessageRequest, SendMessageResponse, StreamResponse } from '@a2a-js/sdk'
+import type { ServerCallContext } from '@a2a-js/sdk/server'
+import type { Exchange } from '../route.ts'
+import type { Answering } from './binding.ts'
+import { stream, versionOf } from './binding.ts'
+import type { A2aSdk } from './sdk.ts'
+
+export async function answerRest(sdk: A2aSdk, { agent, fault }: Answering, exchange: Exchange): Promise<void> {
+  const { errors, server, types } = sdk
+  const requestedVersion = versionOf(sdk, exchange)
+  try {
+    server.validateVersion(requestedVersion, await agent.getAgentCard(), 'HTTP+JSON')
+    const answer = await perform(sdk, agent, exchange, new server.ServerCallContext({ requestedVersion }))
+    if (Symbol.asyncIterator in answer) await stream(exchange, answer)
+    else exchange.replyText(200, types.A2A_CONTENT_TYPE, JSON.stringify(answer))
+  } catch (error) {
+    if (exchange.response.headersSent) throw error
+    if (fault.thrown !== undefined || !(error instanceof errors.A2AError)) throw fault.thrown ?? error
+    const status = errors.restStatusFor(error)
+    exchange.replyText(status, types.A2A_CONTENT_TYPE, JSON.stringify(errors.toRestErrorBody(error, status)))
+  }
+}
+
+async function perform(
+  sdk: A2aSdk,
+  agent: Answering['agent'],
+  exchange: Exchange,
+  context: ServerCallContext,
+): Promise<object | AsyncGenerator<unknown>> {
+  const { method, query, params } = exchange
+  const { types, errors } = sdk
+  const path = params['*'] ?? ''
+  const [, id = '', verb = ''] = /^tasks\/([^/:]+)(?::(\w+))?$/.exec(path) ?? []
+  const tenant = ''
+  const none = (): Error => new errors.UnsupportedOperationError(`there is no ${method} ${path.slice(0, 200)}`)
+  switch (`${method} ${id === '' ? path : `tasks/:id${verb === '' ? '' : `:${verb}`}`}`) {
+    case 'POST message:send': {
+      const request = await requestOf(exchange, sdk)
+      const result = await agent.sendMessage(request, context)
+      const payload = ('messageId' in result
+        ? { $case: 'message', value: result }
+        : { $case: 'task', value: result }) as unknown as SendMessageResponse['payload']
+      return types.SendMessageResponse.toJSON({ payload }) as object
+    }
+    case 'POST message:stream': {
+      const request = await requestOf(exchange, sdk)
+      return told(types, agent.sendMessageStream(request, context))
+    }
+    case 'GET tasks': {
+      const state = query.get('status') ?? ''
+      const list = await agent.listTasks(
+        {
+          tenant,
+          contextId: query.get('contextId') ?? '',
+          status: types.taskStateFromJSON(/^\d+$/.test(state) ? Number(state) : state || 0),
+          pageSize: wholeOf(query, 'pageSize'),
+          pageToken: query.get('pageToken') ?? '',
+          historyLength: wholeOf(query, 'historyLength'),
+          statusTimestampAfter: query.get('statusTimestampAfter') ?? undefined,
+          includeArtifacts: query.get('includeArtifacts') === 'true',
+        },
+        context,
+      )
+      const { tasks, nextPageToken, pageSize, totalSize } = list
+      return { tasks: tasks.map((task) => types.Task.toJSON(task)), nextPageToken, pageSize, totalSize }
+    }
+    case 'GET tasks/:id': {
+      const historyLength = wholeOf(query, 'historyLength')
+      return types.Task.toJSON(await agent.getTask({ id, tenant, historyLength }, context)) as object
+    }
+    case 'POST tasks/:id:cancel':
+      return types.Task.toJSON(await agent.cancelTask({ id, tenant, metadata: undefined }, context)) as object
+    case 'GET tasks/:id:subscribe':
+    case 'POST tasks/:id:subscribe':
+      return told(types, agent.resubscribe({ id, tenant }, context))
+    case 'GET extendedAgentCard':
+      return agent.getAuthenticatedExtendedAgentCard({ tenant }, context)
+    default:
+      if (/^tasks\/[^/]+\/pushNotificationConfigs(\/|$)/.test(path))
+        await agent.getTaskPushNotificationConfig({ tenant, taskId: '', id: '' }, context)
+      throw none()
+  }
+
+  function wholeOf(from: URLSearchParams, name: string): number | undefined {
+    const text = from.get(name)
+    if (text === null || text === '') return undefined
+    if (!/^\d{1,9}$/.test(text))
+      throw new errors.RequestMalformedError(`${name} takes a whole number, not ${text.slice(0, 100)}`)
+    return Number(text)
+  }
+}
+
+async function requestOf(exchange: Exchange, { types, errors }: A2aSdk): Promise<SendMessageRequest> {
+  const body: unknown = await exchange.json()
+  try {
+    return types.SendMessageRequest.fromJSON(body)
+  } catch {
+    // What has another form than the SDK reads.
+    throw new errors.RequestMalformedError(
+      'the body takes an object such as {"message":{"messageId":"1","role":"ROLE_USER","parts":[{"text":"Hi."}]}}',
+    )
+  }
+}
+
+async function* told(
+  { StreamResponse: form }: A2aSdk['types'],
+  replies: AsyncGenerator<StreamResponse>,
+): AsyncGenerator<unknown> {
+  for await (const reply of replies) yield form.toJSON(reply)
+}

@@ -1,0 +1,111 @@
+/**
+ * Answers: how a value, a text or an error becomes the one answer to a request.
+ *
+ *     const answers = createAnswers({ stallMs, isLast: () => closing, onError })
+ *     answers.write(response, 200, 'application/json', '{}')
+ *     answers.writeError(response, error, 402, door.errorBody)
+ *
+ * Invariants
+ *   AN1. A request is answered once. An answer that has begun cannot become an error: it is cut.
+ *   AN2. What is not a `PolityError` is told to the owner of the server, and never to the client.
+ *   AN3. A client that takes nothing of its answer is cut after `stallMs`.
+ */
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { PolityError, clientAdvice } from '../kernel/errors.ts'
+import type { Json } from '../kernel/types.ts'
+import type { Door } from './route.ts'
+import { retryAfterSeconds } from './status.ts'
+
+export type Headers = { readonly [name: string]: string }
+/** The form of an error. */
+export type ErrorBody = NonNullable<Door['errorBody']>
+
+export interface Answers {
+  /** `type` undefined: without a body. Throws where the request was answered before. */
+  write(response: ServerResponse, status: number, type: string | undefined, text: string, headers?: Headers): void
+  /** Does nothing where an answer has begun. */
+  writeError(response: ServerResponse, error: PolityError, status: number, body: ErrorBody, headers?: Headers): void
+  /** The answer to something that was thrown and has no other. */
+  fail(request: IncomingMessage, response: ServerResponse, error: unknown, body: ErrorBody): void
+}
+
+export interface AnswersOptions {
+  /** How long a client may take nothing, ms. */
+  readonly stallMs: number
+  /** Whether the connection ends with the answer. */
+  readonly isLast: () => boolean
+  readonly onError: (error: unknown, request: IncomingMessage) => void
+}
+
+export function createAnswers({ stallMs, isLast, onError }: AnswersOptions): Answers {
+  /** What went wrong is the server's fault, and its owner's to know. */
+  function fail(request: IncomingMessage, response: ServerResponse, error: unknown, body: ErrorBody): void {
+    // What fails because its client left, or in a table's words, is no fault.
+    if (!PolityError.isInstance(error) && !response.destroyed) onError(error, request)
+    // An answer that has begun cannot become an error: cut, it shows that it is not whole.
+    if (response.headersSent) {
+      if (!response.writableEnded) response.destroy()
+      return
+    }
+    writeError(response, new PolityError('PROGRAM_FAILED', 'the server failed; its owner can see why'), 500, body)
+  }
+
+  function write(
+    response: ServerResponse,
+    status: number,
+    type: string | undefined,
+    text: string,
+    headers: Headers = {},
+  ): void {
+    if (response.headersSent) throw new Error('a request was answered twice')
+    if (response.destroyed) return
+    for (const [name, value] of Object.entries(headers)) response.setHeader(name, value)
+    if (isLast()) response.shouldKeepAlive = false
+    response.statusCode = status
+    if (type !== undefined) {
+      response.setHeader('content-type', type)
+      response.setHeader('content-length', Buffer.byteLength(text))
+    }
+    response.setTimeout(stallMs, () => response.destroy())
+    response.end(text)
+  }
+
+  function writeError(
+    response: ServerResponse,
+    error: PolityError,
+    status: number,
+    body: ErrorBody,
+    headers: Headers = {},
+  ): void {
+    if (response.headersSent || response.destroyed) return
+    const seconds = retryAfterSeconds(error, status)
+    write(response, status, 'application/json', JSON.stringify(body(error, status)), {
+      // Read by OpenAI's and Anthropic's clients, which try 409, 429 and 5xx again otherwise.
+      'x-should-retry': String(error.retryable),
+      ...(seconds === undefined ? {} : { 'retry-after': String(seconds) }),
+      ...headers,
+    })
+  }
+
+  return { write, writeError, fail }
+}
+
+/** On every answer; a door that serves pages replaces what it needs otherwise. */
+export const securityHeaders: readonly (readonly [name: string, value: string])[] = [
+  ['x-content-type-options', 'nosniff'],
+  ['x-frame-options', 'DENY'],
+  ['content-security-policy', "default-src 'none'; frame-ancestors 'none'"],
+  ['cross-origin-resource-policy', 'same-origin'],
+  ['referrer-policy', 'no-referrer'],
+  ['cache-control', 'no-store'],
+]
+
+/** The form of errors where a door has none of its own. */
+export function errorBody({ code, message }: PolityError): Json {
+  return { error: { code, message, todo: clientAdvice(code) } }
+}
+
+/** Where HTTP itself was refused, the advice of the error table does not fit; the message says what to do. */
+export function refusalBody({ code, message }: PolityError): Json {
+  return { error: { code, message } }
+}

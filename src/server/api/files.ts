@@ -1,0 +1,84 @@
+/**
+ * Operations on files: those of a process tree, as they are kept, version by version.
+ *
+ * Whoever holds the scope `files` looks at the files of its principal as it looks at their traces: no law is asked, no
+ * process learns anything, and nothing is journaled. What processes read goes by the law and its labels as ever.
+ */
+import { z } from 'zod'
+import type { FileVersion as KernelFileVersion } from '../../kernel/types.ts'
+import type { Api } from './door.ts'
+import type { Operation } from './operation.ts'
+import { flag, operation } from './operation.ts'
+import { cursorOf, PAGE_DEFAULT, pageOf, pageQuery, readPlace } from './paging.ts'
+import type { FileVersion } from './schemas.ts'
+import * as schemas from './schemas.ts'
+
+const path = z.string().describe('As the process wrote it, such as notes/today.md')
+
+export function fileOperations({ view }: Api): readonly Operation[] {
+  return [
+    operation({
+      id: 'listFiles',
+      method: 'GET',
+      path: '/processes/:pid/files',
+      scope: 'files',
+      summary: 'The files of a process tree, as the process sees them',
+      description: 'The last version of each, by path; a process, its parent and its children have the same files.',
+      query: z.strictObject({
+        prefix: z.string().optional().describe('Only paths that begin so. Default all'),
+        removed: flag.describe('Those that were removed too. Default false'),
+        ...pageQuery,
+      }),
+      reply: schemas.FilePage,
+      errors: ['NO_SUCH_PROCESS'],
+      run({ caller, params, query }) {
+        const files = view(caller)
+          .files(params.pid)
+          .list(query.prefix, { removed: query.removed === 'true' })
+        const page = pageOf(files, query, (file) => [file.path])
+        return { items: page.items.map(fileOf), next: page.next }
+      },
+    }),
+    operation({
+      id: 'readFile',
+      method: 'GET',
+      path: '/processes/:pid/file',
+      scope: 'files',
+      summary: 'One file with its content',
+      query: z.strictObject({
+        path,
+        version: z.coerce.number().int().min(0).optional().describe('Default the last one'),
+      }),
+      reply: schemas.FileContent,
+      errors: ['NO_SUCH_PROCESS', 'NO_SUCH_FILE'],
+      run({ caller, params, query }) {
+        const { content, ...version } = view(caller).files(params.pid).read(query.path, query.version)
+        return { ...fileOf(version), content }
+      },
+    }),
+    operation({
+      id: 'listFileVersions',
+      method: 'GET',
+      path: '/processes/:pid/file/versions',
+      scope: 'files',
+      summary: 'Every version of one file, the newest first',
+      description: 'Removals are among them. A fork has those of its origin up to where it was forked, and its own.',
+      query: z.strictObject({ path, ...pageQuery }),
+      reply: schemas.FilePage,
+      errors: ['NO_SUCH_PROCESS'],
+      run({ caller, params, query: { path: asked, cursor, limit = PAGE_DEFAULT } }) {
+        const before = cursor === undefined ? undefined : readPlace(cursor)
+        const items: FileVersion[] = []
+        for (const version of view(caller).files(params.pid).versions(asked, before)) {
+          if (items.length === limit) return { items, next: cursorOf([(items.at(-1) as FileVersion).version]) }
+          items.push(fileOf(version))
+        }
+        return { items, next: null }
+      },
+    }),
+  ]
+}
+
+function fileOf({ path: name, version, bytes, at, pid, removed, labels }: KernelFileVersion): FileVersion {
+  return { path: name, version, bytes, at, pid, removed, labels: [...labels] }
+}

@@ -1,0 +1,234 @@
+/**
+ * Commands of other processes on a store that a server has open: they go on, fork and collect there, and say here what it
+ * came to. The commands run in this process, beside the server's kernel; cli.test.ts has them as processes of their own.
+ */
+import assert from 'node:assert/strict'
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, test } from 'node:test'
+import { setTimeout as pause } from 'node:timers/promises'
+import type { Context } from '../src/cli/command.ts'
+import { loadCommand } from '../src/cli/commands.ts'
+import { parseCommandLine } from '../src/cli/options.ts'
+import { exitCodeOf, sentenceOf } from '../src/cli/report.ts'
+import { bootServing } from '../src/cli/serving.ts'
+import { createStatusLine } from '../src/cli/terminal.ts'
+import { readSqliteStore, readStatus, sendCommand } from '../src/drivers/store/sqlite-reader.ts'
+import { realClock } from '../src/kernel/clock.ts'
+
+const folder = mkdtempSync(join(tmpdir(), 'polity-elsewhere-'))
+after(() => rmSync(folder, { recursive: true, force: true }))
+const file = (name: string, text: string): string => {
+  writeFileSync(join(folder, name), text)
+  return join(folder, name)
+}
+const store = join(folder, 'served.db')
+const slow = file(
+  'slow.ts',
+  'export default async function slow(sys, ms) { const { text } = await sys.generate(`wait ${ms}`); await sys.sleep(ms); return { text, drawn: sys.random() } }\n',
+)
+const half = file(
+  'half.ts',
+  "export default async function half(sys, ms) { await sys.sleep(ms); throw new Error('half way') }\n",
+)
+const asker = file(
+  'asker.ts',
+  "export default async function asker(sys) { return sys.ask('Which colour?', { choices: ['red', 'blue'] }) }\n",
+)
+const foreign = file('foreign.ts', 'export default async function foreign(sys, ms) { await sys.sleep(ms) }\n')
+const law = file('early.law', '{"rules":[{"id":"all","effect":"allow"}]}')
+
+interface Outcome {
+  readonly code: number
+  readonly out: string
+  readonly err: string
+}
+
+function contextOf(
+  interrupted: AbortSignal,
+  isJson: boolean,
+): { context: Context; said: { out: string; err: string } } {
+  const said = { out: '', err: '' }
+  const channel = (to: 'out' | 'err') => ({
+    isTerminal: false,
+    columns: 80,
+    rows: 24,
+    paint: (_: string, text: string) => text,
+    write: (text: string) => void (said[to] += text),
+    line: (text: string) => void (said[to] += `${text}\n`),
+  })
+  const context: Context = {
+    out: channel('out'),
+    err: channel('err'),
+    status: createStatusLine({ ...channel('err'), write: () => {} }),
+    isJson,
+    isQuiet: false,
+    isDebug: false,
+    clock: realClock(),
+    interrupted,
+    storePath: store,
+    unfinished: new Set(),
+    commandLine: (text) => `polity ${text}`,
+    note: (text) => void (said.err += `${text}\n`),
+    warn: (text) => void (said.err += `${text}\n`),
+    result(text, value) {
+      if (isJson || text !== '') said.out += isJson ? JSON.stringify(value) : text
+    },
+  }
+  return { context, said }
+}
+
+async function interruptible(interrupted: AbortSignal, name: string, ...words: string[]): Promise<Outcome> {
+  const { context, said } = contextOf(interrupted, words.includes('--json'))
+  const command = await loadCommand(name)
+  assert.ok(command !== undefined)
+  try {
+    return { ...said, code: await command.run(context, parseCommandLine(command, words)), ...said }
+  } catch (error) {
+    return { out: said.out, err: `${said.err}${sentenceOf(error)}\n`, code: exitCodeOf(error) }
+  }
+}
+const polity = (...words: [string, ...string[]]): Promise<Outcome> =>
+  interruptible(new AbortController().signal, ...words)
+
+/** Begins a run, and stops it once it waits. Returns its pid. */
+async function stopped(before: string, program: string, ...more: string[]): Promise<string> {
+  const interruption = new AbortController()
+  const run = interruptible(interruption.signal, 'run', program, ...more)
+  const pid = await until(() => {
+    const reader = readSqliteStore(store)
+    try {
+      const [last] = reader.processes({ reverse: true })
+      const event = reader.events(last?.start.pid ?? 0).at(-1)
+      const waits = event?.type === 'call-start' && (event.call === 'sleep' || event.call === 'ask')
+      return waits && last !== undefined && last.start.pid > Number(before) ? last.start.pid : undefined
+    } finally {
+      reader.close()
+    }
+  })
+  interruption.abort('SIGINT')
+  assert.equal((await run).code, 130)
+  return String(pid)
+}
+
+async function until<T>(look: () => T | undefined): Promise<T> {
+  for (let tries = 0; tries < 1_000; tries++) {
+    try {
+      const found = look()
+      if (found !== undefined) return found
+    } catch {
+      // The store is only being made.
+    }
+    await pause(10)
+  }
+  throw new Error('it did not come to be within 10 s')
+}
+
+test('a file that says nothing of clients’ tools is refused before the store is taken', async () => {
+  const wanted = { files: [], models: [], prices: new Map(), law: undefined, in: [], otlp: false }
+  const wrong = [file('no.json', '{'), file('odd.json', '{"send":{"outbound":1}}'), join(folder, 'none.json')]
+  for (const clientTools of wrong)
+    await assert.rejects(
+      bootServing(contextOf(new AbortController().signal, false).context, { ...wanted, clientTools }),
+      { code: 'CONFIG_INVALID', message: /no tools of clients: send\.outbound|of --client-tools cannot be read/ },
+    )
+  assert.ok(!existsSync(store))
+})
+
+test('resume, fork and gc go through the server that has the store, and come to what they would alone', async () => {
+  const pids: string[] = []
+  const runs: [string, ...string[]][] = [
+    [slow, '40'],
+    [half, '40'],
+    [slow, '40', '--law', law],
+    [foreign, '40'],
+    [asker],
+  ]
+  for (const words of runs) pids.push(await stopped(pids.at(-1) ?? '0', ...words))
+  const [own = '', failing = '', lawful = '', unknown = '', asking = ''] = pids
+  const serving = await bootServing(contextOf(new AbortController().signal, false).context, {
+    files: [slow, half, asker],
+    models: [],
+    prices: new Map(),
+    law: undefined,
+    clientTools: undefined,
+    in: [],
+    otlp: false,
+  })
+  try {
+    const [resumed, failed, other, unserved, over, none, refused] = await Promise.all([
+      polity('resume', own),
+      polity('resume', failing, '--json'),
+      polity('resume', lawful),
+      polity('resume', unknown),
+      polity('resume', own, '--model', 'offline/reader'),
+      polity('fork', '99999'),
+      polity('run', half),
+    ])
+    assert.equal(resumed.code, 0, resumed.err)
+    assert.match(resumed.err, /process \d+ goes on in the server \(process \d+\)\nprocess \d+ is done: /)
+    assert.match(resumed.out, /^\{"text":".*","drawn":0\.\d+\}$/)
+    assert.deepEqual([failed.code, (JSON.parse(failed.out) as { state: string }).state], [1, 'failed'], failed.err)
+    assert.match(failed.err, /process \d+ failed: .*half way/)
+    assert.deepEqual([other.code, unserved.code, over.code, none.code, refused.code], [3, 3, 3, 2, 3])
+    assert.match(other.err, /was begun with another law than the server in process \d+ has/)
+    assert.match(unserved.err, /runs foreign@\S+, which the server in process \d+ .* does not serve/)
+    assert.match(over.err, /goes on with its own program, model and price; leave out --model, or end that server first/)
+    assert.match(none.err, /there is no process 99999/)
+
+    const [fork, badFork, poor, again] = await Promise.all([
+      polity('fork', own, '--at', '1'),
+      polity('fork', own, '--at', '99'),
+      polity('fork', own, '--at', '0', '--budget-steps', '0'),
+      polity('resume', own),
+    ])
+    assert.equal(fork.code, 0, fork.err)
+    assert.match(fork.err, new RegExp(`process \\d+ is a fork of ${own} at call #1\n`))
+    const texts = [fork, resumed].map(({ out }) => (JSON.parse(out) as { text: string }).text)
+    assert.equal(texts[0], texts[1])
+    assert.deepEqual([badFork.code, poor.code, again.code], [2, 1, 2])
+    assert.match(badFork.err, /takes a call from 0 to 2, not 99/)
+    assert.match(poor.err, /has a budget of 0 steps/)
+    assert.match(again.err, /has ended; fork it/)
+
+    // All that are stopped: the two that cannot go on keep the third waiting for nobody; its question is shown.
+    const all = polity('resume')
+    const id = await until(() => serving.kernel.questions[0]?.id)
+    assert.equal((await polity('answer', String(id), 'blue')).code, 0)
+    const done = await all
+    assert.equal(done.code, 3, done.err)
+    assert.equal(done.out, 'blue')
+    assert.match(done.err, new RegExp(`process ${lawful} is not resumed: .*another law`))
+    assert.match(done.err, new RegExp(`process ${unknown} is not resumed: .*does not serve`))
+
+    // Who stops following stops nothing.
+    const leaving = new AbortController()
+    const left = interruptible(leaving.signal, 'fork', asking, '--at', '0')
+    const open = await until(() => serving.kernel.questions[0])
+    leaving.abort('SIGINT')
+    assert.equal((await left).code, 130)
+    assert.match((await left).err, new RegExp(`process ${open.pid} goes on in the server`))
+    assert.equal(serving.kernel.info(open.pid).state, 'running')
+    assert.equal((await polity('answer', String(open.id), 'red')).code, 0)
+
+    // A wish that makes no sense is told so, and the kernel goes on.
+    sendCommand(store, { command: 'fork', reply: 'no pid' })
+    const outcome = await until(() => {
+      const { outcomes = [] } = JSON.parse(readStatus(store) ?? '{}') as {
+        outcomes?: { reply: string; error?: unknown }[]
+      }
+      return outcomes.find(({ reply }) => reply === 'no pid')
+    })
+    assert.match(JSON.stringify(outcome.error), /INVALID_ARGUMENT.*the command fork takes pid, not/)
+
+    await until(() => (serving.kernel.ps().every(({ state }) => state !== 'running') ? true : undefined))
+    const gc = await polity('gc', '--keep', '0', '--json')
+    assert.equal(gc.code, 0, gc.err)
+    assert.equal((JSON.parse(gc.out) as { left: number }).left, 2, 'those that are stopped stay')
+  } finally {
+    await serving.close()
+  }
+  const alone = await polity('resume', lawful)
+  assert.equal(alone.code, 0, alone.err)
+})
