@@ -78,7 +78,7 @@ export function createClients({ url, random, cutShare }: ClientsOptions) {
   const countsOf = (kind: string): Counts => (tally[kind] ??= { sent: 0, answered: 0, cut: 0, statuses: {} })
 
   function fault(what: string): void {
-    if (faults.length < 100) faults.push(what)
+    if (faults.length < 10_000) faults.push(what)
   }
 
   /** One request. */

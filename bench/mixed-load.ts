@@ -52,7 +52,7 @@ const GAUGE_EVERY = 5
 const GRACE_MS = 150_000
 /** The last fifth against the second. */
 const GROWTH_MAX = 1.1
-const MINUTES_MIN = 10
+const MINUTES_MIN = 15
 /** Clients that begin no more while so many requests are under way. */
 const UNDER_WAY_MAX = 400
 

@@ -13,7 +13,7 @@ import { runWorld } from './faults/world.ts'
 
 const LONG = process.env['POLITY_LONG'] === '1'
 const SEED = process.env['SEED']
-const SEEDS = SEED === undefined ? Number(process.env['SEEDS'] ?? (LONG ? 20_000 : 1_500)) : 1
+const SEEDS = SEED === undefined ? Number(process.env['SEEDS'] ?? (LONG ? 20_000 : 1_000)) : 1
 const FROM = Number(SEED ?? process.env['FROM'] ?? 0)
 /** One world in so many is run twice. */
 const TWICE_EVERY = 10
