@@ -1,7 +1,7 @@
 /**
  * The whole kernel in simulated time, from one seed: everything around it fails, and it keeps its seven promises.
  *
- *     npm run test:faults                        1,500 worlds; 20,000 with POLITY_LONG=1
+ *     npm run test:faults                        1,000 worlds; 20,000 with POLITY_LONG=1
  *     SEED=123 npm run test:faults               one world, told in full
  *     SEEDS=5000 FROM=100000 npm run test:faults
  */

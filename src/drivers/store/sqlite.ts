@@ -64,8 +64,10 @@ const UPKEEP_LOAD = 64
 const CACHE_KIB = 16_384
 /** Rows of a batch that are worth the hop to the second thread, some 0.1 ms. */
 const THREAD_ROWS_MIN = 64
-/** Load after which the log is brought into the file. */
-const CHECKPOINT_LOAD = 512
+/** Load of a store that will have more: its thread is started, so that it is there when it is needed. */
+const THREAD_LOAD = 64
+/** Load after which the thread brings the log into the file. */
+const CHECKPOINT_LOAD = 2_048
 const FILE_BYTES_MIN = 1_048_576
 
 /** Where there can be no second thread. */
@@ -158,6 +160,7 @@ function ownStore(
   let commandsVersion: unknown
   let thread: CommitThread | undefined
   let logLoad = 0
+  let checkpointsThere = false
   let checkpoint: 'none' | 'beside' | 'between' = 'none'
 
   /** The second thread, once it is there: started when the store has much to do for the first time. */
@@ -174,7 +177,6 @@ function ownStore(
 
   /** Two passes, the second with all commits behind it. What fails stays in the log, and is tried at the next one. */
   async function checkpointBy(ready: CommitThread): Promise<void> {
-    database.exec('PRAGMA wal_autocheckpoint = 0')
     logLoad = 0
     try {
       checkpoint = 'beside'
@@ -183,7 +185,10 @@ function ownStore(
       transaction.unpin()
       await ready.checkpoint()
     } catch {
-      if (!ready.isReady && database.isOpen) database.exec('PRAGMA wal_autocheckpoint = 1000')
+      if (!ready.isReady && database.isOpen) {
+        checkpointsThere = false
+        database.exec('PRAGMA wal_autocheckpoint = 1000')
+      }
     } finally {
       checkpoint = 'none'
     }
@@ -191,9 +196,12 @@ function ownStore(
 
   function bear(load: number): void {
     logLoad += load
-    if (logLoad < CHECKPOINT_LOAD || checkpoint !== 'none') return
+    if (logLoad < THREAD_LOAD) return
     const ready = readyThread()
-    if (ready !== undefined) void checkpointBy(ready)
+    if (ready === undefined) return
+    if (!checkpointsThere) database.exec('PRAGMA wal_autocheckpoint = 0')
+    checkpointsThere = true
+    if (logLoad >= CHECKPOINT_LOAD && checkpoint === 'none') void checkpointBy(ready)
   }
 
   /** In the second thread. This connection sees what it wrote once it holds no read transaction. */
