@@ -140,6 +140,45 @@ test('the log stays short under a constant load of small commits', async () => {
   assert.throws(() => statSync(`${path}-wal`), { code: 'ENOENT' })
 })
 
+test('a thread that ends of itself is missed by nobody: all goes on here, and the log stays short', async () => {
+  const threads = process.getBuiltinModule('node:worker_threads')
+  const { Worker } = threads
+  const started: InstanceType<typeof Worker>[] = []
+  threads.Worker = class extends Worker {
+    constructor(...given: ConstructorParameters<typeof Worker>) {
+      super(...given)
+      started.push(this)
+    }
+  }
+  try {
+    const path = fresh()
+    const store = openSqliteStore(path)
+    let seq = await useThread(store)
+    assert.equal(started.length, 1)
+    await started[0]?.terminate()
+    assert.equal(store.commit(batchOf(seq, MANY)), undefined)
+    seq += MANY
+    for (let i = 0; i < 4_000; i++, seq++) {
+      await store.commit({ events: [event(seq, 1 + (seq % MANY), 'x'.repeat(400))], puts: [] })
+      if (i % 100 === 0) await sleep(0)
+    }
+    assert.ok(statSync(`${path}-wal`).size < 8 * 1_048_576, `the log grew to ${statSync(`${path}-wal`).size} bytes`)
+    // One that ends while it has a batch: kept or not, the same again is.
+    const again = openSqliteStore(fresh())
+    let next = await useThread(again)
+    const kept = again.commit(batchOf(next, MANY))
+    await Promise.allSettled([started[1]?.terminate(), kept])
+    await again.commit(batchOf(next, MANY))
+    next += MANY
+    assert.equal(again.lastSeq(), next - 1)
+    assert.equal(again.events(1).length, next / MANY)
+    again.close()
+    store.close()
+  } finally {
+    threads.Worker = Worker
+  }
+})
+
 test('a full file keeps nothing of a batch in the thread either, and the store stays usable', async () => {
   const store = openSqliteStore(fresh(), { fileBytesMax: 2 * 1_048_576 })
   let seq = await useThread(store)

@@ -2,7 +2,7 @@
  * The second thread of a store: it commits large batches, and brings the write-ahead log into the file, while the event
  * loop goes on. A checkpoint of 1,000 pages waits 10 to 20 ms for the disk; so does every commit of a strict store.
  *
- *     const thread = startCommitThread(path, 'PRAGMA synchronous = NORMAL')
+ *     const thread = startCommitThread(path, 'PRAGMA synchronous = NORMAL', () => …)
  *     if (thread.isReady) await thread.commit(rows, puts, false)
  *     thread.close()
  *
@@ -34,8 +34,8 @@ export interface CommitThread {
   close(): void
 }
 
-/** Starts the thread. `settings` are the pragmas of its connection. */
-export function startCommitThread(path: string, settings: string): CommitThread {
+/** Starts the thread. `settings` are the pragmas of its connection; `onEnd` is told when it ends of itself. */
+export function startCommitThread(path: string, settings: string, onEnd: () => void): CommitThread {
   const { Worker } = process.getBuiltinModule('node:worker_threads')
   const closed = new Int32Array(new SharedArrayBuffer(4))
   const worker = new Worker(entry, {
@@ -45,9 +45,12 @@ export function startCommitThread(path: string, settings: string): CommitThread 
   })
   const waiting: { resolve: () => void; reject: (error: unknown) => void }[] = []
   let isReady = false
+  let isClosed = false
 
   function failed(error: unknown): void {
     isReady = false
+    if (!isClosed) onEnd()
+    isClosed = true
     for (const one of waiting.splice(0)) one.reject(error)
   }
 
@@ -84,6 +87,7 @@ export function startCommitThread(path: string, settings: string): CommitThread 
         Atomics.wait(closed, 0, 0, CLOSE_MS)
       }
       isReady = false
+      isClosed = true
       void worker.terminate()
     },
   }

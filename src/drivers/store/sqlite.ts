@@ -68,6 +68,8 @@ const THREAD_ROWS_MIN = 64
 const THREAD_LOAD = 64
 /** Load after which the thread brings the log into the file. */
 const CHECKPOINT_LOAD = 2_048
+/** Pages of the log after which SQLite brings it into the file by itself; its own default. */
+const LOG_PAGES = 1_000
 const FILE_BYTES_MIN = 1_048_576
 
 /** Where there can be no second thread. */
@@ -167,12 +169,18 @@ function ownStore(
   function readyThread(): CommitThread | undefined {
     if (thread === undefined) {
       try {
-        thread = startCommitThread(path, settings)
+        thread = startCommitThread(path, settings, checkpointHere)
       } catch {
         thread = noThread // as where a process may have none; everything is done here then
       }
     }
     return thread.isReady ? thread : undefined
+  }
+
+  /** SQLite's own way, with which a commit now and then waits: until there is a thread, and when it ended. */
+  function checkpointHere(): void {
+    checkpointsThere = false
+    if (database.isOpen) database.exec(`PRAGMA wal_autocheckpoint = ${LOG_PAGES}`)
   }
 
   /** Two passes, the second with all commits behind it. What fails stays in the log, and is tried at the next one. */
@@ -185,10 +193,7 @@ function ownStore(
       transaction.unpin()
       await ready.checkpoint()
     } catch {
-      if (!ready.isReady && database.isOpen) {
-        checkpointsThere = false
-        database.exec('PRAGMA wal_autocheckpoint = 1000')
-      }
+      // As above.
     } finally {
       checkpoint = 'none'
     }
