@@ -60,7 +60,24 @@ const drafter = defineProgram('drafter', async (sys) => {
   await sys.generate('b')
   return 'seven'
 })
-const programs = [echo, greeter, sleeper, listener, failing, payer, speaker, drafter] as readonly Program[]
+/** Calls with wrong arguments, which the journal has without any. */
+const clumsy = defineProgram('clumsy', async (sys) => {
+  const calls = [
+    () => sys.call(7 as never, {}),
+    () => sys.ask(7 as never),
+    () => sys.send(0, (() => 0) as never),
+    () => sys.spawn(7 as never, null),
+    () => sys.generate(7 as never),
+  ]
+  const codes = new Set<string>()
+  for (const call of calls)
+    await call().then(
+      () => codes.add('none'),
+      (error: { readonly code: string }) => codes.add(error.code),
+    )
+  return [...codes].join()
+})
+const programs = [echo, greeter, sleeper, listener, failing, payer, speaker, drafter, clumsy] as readonly Program[]
 
 // -------------------------------------------------------------------------------------------------------------- servers
 
@@ -344,6 +361,21 @@ describe('a program as an agent', () => {
     assert.match(saidBy(rejected), /no money/)
   })
 
+  test('a call with wrong arguments is no part of what is told', async () => {
+    const { server } = await opened()
+    const client = await clientOf(server, 'clumsy')
+    const task = await sent(client, say('go'))
+    assert.deepEqual(
+      [stateOf(task), outputOf(task), task.history.length],
+      ['TASK_STATE_COMPLETED', 'INVALID_ARGUMENT', 1],
+    )
+    assert.deepEqual(await eventsOf(client.sendMessageStream(say('go'))), [
+      'task TASK_STATE_WORKING',
+      'artifact INVALID_ARGUMENT',
+      'TASK_STATE_COMPLETED',
+    ])
+  })
+
   test('one message is one task, however often it comes', async () => {
     const { server, kernel } = await opened()
     const client = await clientOf(server, 'echo')
@@ -352,6 +384,27 @@ describe('a program as an agent', () => {
     assert.equal(first.id, second.id)
     assert.notEqual((await sent(await clientOf(server, 'echo', 'bob'), request)).id, first.id)
     assert.equal(kernel.ps().filter(({ program }) => program === 'echo').length, 2)
+    const other = say('twice', { messageId: request.message?.messageId as string })
+    await assert.rejects(sent(client, other), /messageId is that of another message/)
+  })
+
+  test('a message that comes again after a restart is the task that it began, also where that has ended', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'polity-a2a-'))
+    closing.push(() => rmSync(folder, { recursive: true }))
+    const store = () => openSqliteStore(join(folder, 'a.db'))
+    const before = await opened({ store: store() })
+    const request = say('once')
+    const { id } = await sent(await clientOf(before.server, 'echo'), request)
+    // A fork has the name of the task, and is none.
+    const fork = await before.kernel.fork(Number(id))
+    await fork.result
+    await before.stop()
+    const after = await opened({ store: store() })
+    const client = await clientOf(after.server, 'echo')
+    const again = await sent(client, request)
+    assert.deepEqual([again.id, stateOf(again), outputOf(again)], [id, 'TASK_STATE_COMPLETED', { echo: 'once' }])
+    await assert.rejects(get(client, String(fork.pid)), /there is no such task/)
+    assert.notEqual((await sent(client, say('once'))).id, id)
   })
 
   for (const binding of bindings)

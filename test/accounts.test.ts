@@ -9,6 +9,7 @@ import { scripted } from '../src/drivers/llm/scripted.ts'
 import { defineProgram } from '../src/kernel/program.ts'
 import type { Json, RunEvent, Sys } from '../src/kernel/types.ts'
 import { parseLaw } from '../src/policy/law.ts'
+import type { RecordingStore } from './world.ts'
 import { codeOf, createWorld, cutStore, endOf, tool } from './world.ts'
 
 const models = () => ({ main: scripted(() => ({ text: 'yes', usage: { inputTokens: 6, outputTokens: 4 } })) })
@@ -88,6 +89,45 @@ describe('accounts', () => {
       ),
       { numRuns: 30 },
     )
+  })
+
+  test('room stays filled over a life without a ceiling, and what an open run wrote over an orderly close', async () => {
+    const writes = defineProgram('writes', async (sys, waits) => {
+      await sys.write('a.txt', 'x'.repeat(5_000))
+      return waits === true ? (await sys.receive()).body : 'done'
+    })
+    const after = (store: RecordingStore) =>
+      createWorld({ programs: [writes], store: cutStore(store.batches, Infinity) })
+    const first = createWorld({ programs: [writes] })
+    first.kernel.account('team', { bytesPerDay: 100_000 })
+    assert.equal(await first.settled(first.kernel.spawn(writes, false, { account: 'team' }).result), 'done')
+    first.kernel.spawn(writes, true, { account: 'team' }).result.catch(() => {})
+    for (let i = 0; i < 20; i++) await new Promise((resolve) => void setImmediate(resolve))
+    const { bytes } = first.kernel.account('team').room ?? { bytes: 0 }
+    assert.ok(bytes > 10_000, `${bytes} bytes`)
+    await first.kernel.close()
+
+    const second = after(first.store)
+    assert.equal(await second.settled(second.kernel.spawn(writes, false, { account: 'team' }).result), 'done')
+    assert.equal(second.kernel.account('team').room, null)
+    await second.kernel.close()
+
+    const third = after(second.store)
+    const { room } = third.kernel.account('team', { bytesPerDay: 100_000 })
+    assert.ok(room !== null && room.bytes >= bytes - 10 && room.bytes < bytes + 5_000, JSON.stringify({ room, bytes }))
+    await third.kernel.close()
+  })
+
+  test('what retention notes is written for nobody', async () => {
+    const w = createWorld({ models: models() })
+    w.kernel.account('team', { bytesPerDay: 100_000 })
+    for (let i = 0; i < 40; i++) {
+      const once = { key: `${i}`.padEnd(500, 'k'), digest: 'd' }
+      assert.equal(await w.settled(w.kernel.spawn(asks, 0, { once }).result), 'done')
+    }
+    assert.equal(w.kernel.collect(0), 40)
+    assert.equal(await w.settled(w.kernel.spawn(asks, 0, { account: 'team' }).result), 'done')
+    assert.ok((w.kernel.account('team').room?.bytes ?? 0) < 2_000)
   })
 
   test('what is set aside for calls under way counts: many at once never go beyond it', async () => {

@@ -24,6 +24,17 @@ const tools = [
 export default defineProgram('clerk', async (sys, input) => {
   console.log('this must not reach stdout')
   if (input === 'hello') return 'Hello, ' + (await sys.ask('Who are you?', { choices: ['Ada', 'Bob'] }))
+  if (input === 'wrong') {
+    const codes = new Set()
+    for (const call of [
+      () => sys.call('pay', { to: 7 }),
+      () => sys.ask(7),
+      () => sys.send(0, () => 0),
+      () => sys.spawn(7, null),
+      () => sys.generate(7),
+    ]) await call().then(() => codes.add('none'), (error) => codes.add(error.code))
+    return [...codes].join()
+  }
   if (input === 'sleep') await sys.sleep(3_600_000)
   if (input === 'peek') return sys.call('peek', {})
   if (input.startsWith('What')) return (await sys.generate(input)).text
@@ -236,6 +247,8 @@ test('a session outlives the agent: killed with -9, it is listed and loaded, tol
   }
   const empty = await editor.session()
   assert.equal((await editor.prompt(ids.asked, 'ada')).said, 'paid ada')
+  // Calls with wrong arguments are no part of what is told.
+  assert.deepEqual(await editor.prompt(ids.asked, 'wrong'), { stop: 'end_turn', said: 'INVALID_ARGUMENT', updates: [] })
   assert.equal((await editor.prompt(ids.asked, 'hello')).said, 'Who are you? (Ada, Bob)')
   assert.match((await editor.prompt(ids.learned, 'peek')).said, /"pin": 7/)
   await editor.begin(ids.unsaid, 'slow')
@@ -263,6 +276,8 @@ test('a session outlives the agent: killed with -9, it is listed and loaded, tol
     'call: pay {"to":"ada"}',
     'call completed: "paid ada"',
     'agent: paid ada',
+    'user: wrong',
+    'agent: INVALID_ARGUMENT',
     'user: hello',
     'agent: Who are you? (Ada, Bob)',
   ])

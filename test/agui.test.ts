@@ -38,7 +38,24 @@ const hasty = defineProgram(
   },
   { tools: [pay] },
 )
-const programs = [clerk, greeter, worker, hasty] as readonly Program[]
+/** Calls with wrong arguments, which the journal has without any. */
+const clumsy = defineProgram('clumsy', async (sys) => {
+  const calls = [
+    () => sys.call(7 as never, {}),
+    () => sys.ask(7 as never),
+    () => sys.send(0, (() => 0) as never),
+    () => sys.spawn(7 as never, null),
+    () => sys.generate(7 as never),
+  ]
+  const codes = new Set<string>()
+  for (const call of calls)
+    await call().then(
+      () => codes.add('none'),
+      (error: { readonly code: string }) => codes.add(error.code),
+    )
+  return [...codes].join()
+})
+const programs = [clerk, greeter, worker, hasty, clumsy] as readonly Program[]
 
 const closing: (() => unknown)[] = []
 afterEach(async () => {
@@ -163,6 +180,19 @@ test('a program shows its state, its progress and its children', async () => {
   const failed = await run(server, 'worker', { said: 'fail' })
   const { type, code, message } = failed.at(-1) as { type: string; code: string; message: string }
   assert.deepEqual([type, code, message], ['RUN_ERROR', 'PROGRAM_FAILED', 'out of order'])
+})
+
+test('a call with wrong arguments is no part of what is told', async () => {
+  const { server } = await opened()
+  const events = await run(server, 'clumsy')
+  assert.deepEqual(types(events), [
+    'RUN_STARTED',
+    'TEXT_MESSAGE_START',
+    'TEXT_MESSAGE_CONTENT',
+    'TEXT_MESSAGE_END',
+    'RUN_FINISHED',
+  ])
+  assert.equal((events.at(-1) as { result: unknown }).result, 'INVALID_ARGUMENT')
 })
 
 test('a question interrupts the run, and a run that resumes answers it and no other', async () => {

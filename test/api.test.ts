@@ -4,11 +4,14 @@
  */
 import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
+import { once } from 'node:events'
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
-import type { ServerResponse } from 'node:http'
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { request } from 'node:http'
 import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { text as textOf } from 'node:stream/consumers'
 import { after, describe, test } from 'node:test'
 import { promisify } from 'node:util'
 import fc from 'fast-check'
@@ -983,6 +986,22 @@ describe('lists', () => {
 describe('a start with an Idempotency-Key', () => {
   const under = (idempotencyKey: string): { readonly idempotencyKey: string } => ({ idempotencyKey })
 
+  test('is refused where the header is there twice', () =>
+    within('memory', async ({ server, kernel }) => {
+      const asked = request(`${server.url}/api/v1/processes`, {
+        method: 'POST',
+        headers: {
+          authorization: 'Bearer ann',
+          'content-type': 'application/json',
+          'idempotency-key': ['a', 'b'],
+        },
+      })
+      asked.end(JSON.stringify({ program: 'echo', input: 1 }))
+      const [answer] = (await once(asked, 'response')) as [IncomingMessage]
+      assert.match(await textOf(answer), /Idempotency-Key is there twice; give it once/)
+      assert.deepEqual([answer.statusCode, kernel.ps().length], [400, 0])
+    }))
+
   for (const kind of ['memory', 'distant', 'sqlite'] as const)
     test(`happens once, however often and however closely it is asked for (${kind})`, () =>
       fc.assert(
@@ -1084,6 +1103,44 @@ describe('a start with an Idempotency-Key', () => {
 // ------------------------------------------------------------------------------------------------ what outlives its run
 
 describe('what outlives its run', () => {
+  test('nothing is read on for a client that is gone', async () => {
+    const near = memoryStore()
+    let read = 0
+    const store: Store = {
+      ...near,
+      // Those of somebody else have no end.
+      *processes(range) {
+        yield* near.processes(range)
+        const [head] = near.processes()
+        if (range?.to === undefined && head !== undefined) for (; read < 10_000_000; read++) yield head
+      },
+    }
+    const kernel = createKernel({ store, programs })
+    const server = await startServer({
+      doors: [apiDoor({ kernel, programs })],
+      authenticate: () => callers['ann'] as Caller,
+      port: 0,
+    })
+    try {
+      await kernel.spawn('echo', 1, { principal: 'bob' }).result
+      const { pid } = kernel.spawn('idle', null, { principal: 'ann' })
+      for (const path of ['processes?all=true&sort=pid', `processes/${pid}/tree`]) {
+        const gone = new AbortController()
+        const from = read
+        const answer = fetch(`${server.url}/api/v1/${path}`, { signal: gone.signal })
+        await until(() => read > from + 1_000)
+        gone.abort()
+        await assert.rejects(answer)
+        let last = -1
+        await until(() => last === (last = read))
+        assert.ok(read < 10_000_000)
+      }
+    } finally {
+      await server.close()
+      await kernel.close()
+    }
+  })
+
   test('after a restart all=true lists every process that has a journal, page by page, to whom it belongs', () =>
     fc.assert(
       fc.asyncProperty(
@@ -1587,7 +1644,9 @@ test('every error says what was wrong, what was expected, and where', () =>
           /all=true is sorted by pid or -pid, not by program/,
         ],
         ['GET', '/processes?all=true&cursor=WyJhIl0', undefined, 400, /cursor is of a list in another order/],
-        ['GET', `/processes/${pid}/file`, undefined, 400, /query: path: /],
+        ['GET', `/processes/${pid}/file`, undefined, 400, /^query: path is missing \(expected string\)$/],
+        ['GET', `/processes/${pid}/file?path=`, undefined, 400, /path is empty; it takes a value, and cannot be left/],
+        ['GET', `/processes/${pid}/file?path=a&version=abc`, undefined, 400, /version: .*number, received "abc"$/],
         ['GET', `/processes/${pid}/file?path=/etc/passwd`, undefined, 400, /"\/etc\/passwd" is absolute/],
         ['GET', `/processes/${pid}/file/versions?path=a/../b`, undefined, 400, /has the part "\.\."/],
         ['GET', `/processes/${pid}/file?path=none.md`, undefined, 404, /there is no file "none.md"/],
@@ -1604,6 +1663,7 @@ test('every error says what was wrong, what was expected, and where', () =>
       assert.match(error.message, message, `${method} ${path}`)
       assert.ok(error.message.length < 1_200)
       assert.equal(typeof error.code, 'string')
+      assert.equal(typeof error.todo, status === 404 && path === '/nowhere' ? 'undefined' : 'string', path)
     }
     assert.equal((await ask('stranger', 'GET', '/api/v1/processes')).status, 401)
     const scope = await failure(as('looker').processes.list())

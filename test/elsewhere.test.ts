@@ -15,7 +15,12 @@ import { exitCodeOf, sentenceOf } from '../src/cli/report.ts'
 import { bootServing } from '../src/cli/serving.ts'
 import { createStatusLine } from '../src/cli/terminal.ts'
 import { readSqliteStore, readStatus, sendCommand } from '../src/drivers/store/sqlite-reader.ts'
+import { boot } from '../src/boot.ts'
 import { realClock } from '../src/kernel/clock.ts'
+import type { Batch, Store } from '../src/kernel/drivers.ts'
+import { createKernel } from '../src/kernel/kernel.ts'
+import { defineProgram } from '../src/kernel/program.ts'
+import { memoryStore } from '../src/drivers/store/memory.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'polity-elsewhere-'))
 after(() => rmSync(folder, { recursive: true, force: true }))
@@ -24,6 +29,8 @@ const file = (name: string, text: string): string => {
   return join(folder, name)
 }
 const store = join(folder, 'served.db')
+let storePath = store
+const LONG = process.env['POLITY_LONG'] === '1'
 const slow = file(
   'slow.ts',
   'export default async function slow(sys, ms) { const { text } = await sys.generate(`wait ${ms}`); await sys.sleep(ms); return { text, drawn: sys.random() } }\n',
@@ -67,7 +74,7 @@ function contextOf(
     isDebug: false,
     clock: realClock(),
     interrupted,
-    storePath: store,
+    storePath,
     unfinished: new Set(),
     commandLine: (text) => `polity ${text}`,
     note: (text) => void (said.err += `${text}\n`),
@@ -136,6 +143,17 @@ test('a file that says nothing of clients’ tools is refused before the store i
   assert.ok(!existsSync(store))
 })
 
+const serve = (files: readonly string[]): ReturnType<typeof bootServing> =>
+  bootServing(contextOf(new AbortController().signal, false).context, {
+    files,
+    models: [],
+    prices: new Map(),
+    law: undefined,
+    clientTools: undefined,
+    in: [],
+    otlp: false,
+  })
+
 test('resume, fork and gc go through the server that has the store, and come to what they would alone', async () => {
   const pids: string[] = []
   const runs: [string, ...string[]][] = [
@@ -147,15 +165,7 @@ test('resume, fork and gc go through the server that has the store, and come to 
   ]
   for (const words of runs) pids.push(await stopped(pids.at(-1) ?? '0', ...words))
   const [own = '', failing = '', lawful = '', unknown = '', asking = ''] = pids
-  const serving = await bootServing(contextOf(new AbortController().signal, false).context, {
-    files: [slow, half, asker],
-    models: [],
-    prices: new Map(),
-    law: undefined,
-    clientTools: undefined,
-    in: [],
-    otlp: false,
-  })
+  const serving = await serve([slow, half, asker])
   try {
     const [resumed, failed, other, unserved, over, none, refused] = await Promise.all([
       polity('resume', own),
@@ -231,4 +241,82 @@ test('resume, fork and gc go through the server that has the store, and come to 
   }
   const alone = await polity('resume', lawful)
   assert.equal(alone.code, 0, alone.err)
+})
+
+test('a hundred stopped runs go on in the server, behind two hundred that ended later', { skip: !LONG }, async () => {
+  storePath = join(folder, 'many.db')
+  const begun = await serve([slow, asker])
+  const pids = Array.from({ length: 100 }, () => begun.kernel.spawn('asker', null).pid)
+  const other = begun.kernel.spawn('slow', 5)
+  await other.result
+  await begun.close()
+  // As a program of somebody's own leaves one: nothing is noted beside it.
+  const bare = await boot({ store: storePath, programs: [defineProgram('asker', (sys) => sys.ask('Why?'))] })
+  const unnoted = bare.spawn('asker', null).pid
+  await bare.close()
+
+  const serving = await serve([slow, asker])
+  try {
+    await Promise.all(Array.from({ length: 200 }, () => serving.kernel.spawn('slow', 0).result))
+    // So many that the status cannot show the oldest of those that go on.
+    const running = new Set(Array.from({ length: 110 }, () => serving.kernel.spawn('asker', null).pid))
+    const { context, said } = contextOf(new AbortController().signal, true)
+    const command = await loadCommand('resume')
+    assert.ok(command !== undefined)
+    const all = command.run(context, parseCommandLine(command, ['--json']))
+    await until(() => (said.err.match(/Which colour\?/g)?.length === 100 ? true : undefined))
+    for (const { id, pid } of serving.kernel.questions) if (!running.has(pid)) serving.kernel.answer(id, 'red')
+    assert.equal(await all, 3, said.err)
+    assert.equal(said.out.match(/"state":"done","output":"red"/g)?.length, 100)
+    const refused = said.err.match(/process \d+ is not resumed.*/g) ?? []
+    assert.equal(refused.length, 1, said.err)
+    assert.match(
+      String(refused),
+      new RegExp(`process ${unnoted} is not resumed: .*does not say with what it was begun`),
+    )
+    assert.equal(said.err.match(/process \d+ goes on in the server/g)?.length, 100, 'what runs is not resumed')
+    assert.ok(pids.every((pid) => serving.kernel.info(pid).state === 'done'))
+  } finally {
+    await serving.close()
+  }
+})
+
+test('what a door keeps beside a run is in the batch of its start, and no two commits overlap', async () => {
+  const inner = memoryStore()
+  const batches: Batch[] = []
+  let open = 0
+  const slowly: Store = {
+    ...inner,
+    durability: 'relaxed',
+    async commit(batch) {
+      assert.equal(++open, 1, 'one commit at a time')
+      await pause(1)
+      batches.push({ events: [...batch.events], puts: [...batch.puts] })
+      await inner.commit(batch)
+      open--
+    },
+  }
+  const kernel = createKernel({ store: slowly, beside: ({ pid, at }) => ({ key: `setup/${pid}`, value: String(at) }) })
+  const parent = defineProgram('parent', async (sys) =>
+    sys.wait(
+      await sys.spawn(
+        defineProgram('child', async () => 7),
+        null,
+      ),
+    ),
+  )
+  const runs = [1, 2, 3].map(() => kernel.spawn(parent, null))
+  kernel.watch((event) => event.type === 'process-end' && kernel.keep(`end/${event.pid}`, 'kept'), { text: false })
+  await Promise.all(runs.map((run) => run.result))
+  await kernel.events(0)
+  for (const { pid } of runs) {
+    const batch = batches.find(({ events }) => events.some(({ seq }) => seq === pid))
+    assert.deepEqual(
+      batch?.puts.filter(({ key }) => key === `setup/${pid}`).map(({ value }) => value),
+      [String(kernel.info(pid).startedAt)],
+    )
+    assert.equal(inner.get('meta', `end/${pid}`), 'kept')
+  }
+  assert.equal([...inner.range('meta', 'setup/', 'setup0')].length, 3, 'of roots only')
+  await kernel.close()
 })

@@ -824,6 +824,123 @@ describe('where values come from', () => {
     assert.equal(await w.settled(talks.result), 'ACCESS_DENIED')
   })
 
+  describe('what anything in the run told a tool before the answer came is nothing that the answer vouches for', () => {
+    let kept = ''
+    const clock = () => simulatedClock({ seed: 1 })
+    const talking = (at: ReturnType<typeof clock>): readonly Tool[] => {
+      const after = (ms: number, value: () => Json) =>
+        new Promise<Json>((resolve) => void at.after(ms, () => resolve(value())))
+      return [
+        {
+          ...plainTool('keeps', (input) => ((kept = String((input as { text: Json }).text)), after(50, () => 'kept'))),
+          labels: [],
+        },
+        { ...plainTool('gives', () => after(5, () => `${kept} sue@acme.com`)), labels: [] },
+        acts('send', ['to']),
+      ]
+    }
+    const law = parseLaw({
+      rules: [
+        { id: 'steered', effect: 'deny', tool: 'send', control: { without: ['untrusted'] } },
+        { id: 'all', effect: 'allow', tool: '*' },
+      ],
+    })
+    const sends = async (sys: Sys): Promise<Json> => [
+      await tries(sys.call('send', { to: 'eve@evil.com' })),
+      await tries(sys.call('send', { to: 'sue@acme.com' })),
+    ]
+    const tell = (sys: Sys) => sys.call('keeps', { text: 'eve@evil.com' })
+    const teller = defineProgram('teller', async (sys) => void (await tell(sys)))
+    const giver = defineProgram('giver', async (sys) => {
+      await sys.call('gives', {})
+      return sends(sys)
+    })
+    const ways: { readonly [way: string]: (sys: Sys) => Promise<unknown> } = {
+      'at the same time': async (sys) => {
+        const told = tell(sys)
+        await sys.call('gives', {})
+        const sent = await sends(sys)
+        await told
+        return sent
+      },
+      'by its child': async (sys) => {
+        await sys.wait(await sys.spawn(teller, null))
+        await sys.call('gives', {})
+        return sends(sys)
+      },
+      'by its parent': async (sys) => {
+        await tell(sys)
+        return sys.wait(await sys.spawn(giver, null))
+      },
+      'by a sibling that is still at it': async (sys) => {
+        await sys.spawn(teller, null)
+        return sys.wait(await sys.spawn(giver, null))
+      },
+    }
+    for (const [way, program] of Object.entries(ways)) {
+      test(way, async () => {
+        const at = clock()
+        const w = createWorld({ law, tools: talking(at), clock: at })
+        const run = w.kernel.spawn(program, null)
+        assert.deepEqual(await w.settled(run.result), ['ACCESS_DENIED', 'ok'])
+        assert.deepEqual((await w.settled(w.kernel.replay(run.pid))).same, true)
+      })
+    }
+
+    test('by a child that ended before a restart, or before a fork', async () => {
+      const agent = defineProgram('agent', async (sys: Sys) => {
+        await sys.wait(await sys.spawn(teller, null))
+        await sys.receive()
+        await sys.call('gives', {})
+        return sends(sys)
+      })
+      const at = clock()
+      const first = createWorld({ law, tools: talking(at), clock: at })
+      const { pid, result } = first.kernel.spawn(agent, null)
+      void result.catch(() => {})
+      await first.settled(first.kernel.spawn(async (sys: Sys) => sys.sleep(200), null).result)
+      await first.kernel.close()
+      const store = cutStore(first.store.batches, Infinity)
+      const again = clock()
+      const second = createWorld({ law, tools: talking(again), clock: again, store, programs: [agent, teller] })
+      const [run] = second.kernel.resume(pid)
+      const fork = await second.settled(second.kernel.fork(pid))
+      for (const one of [run!, fork]) {
+        second.kernel.send(one.pid, 'go')
+        assert.deepEqual(await second.settled(one.result), ['ACCESS_DENIED', 'ok'])
+      }
+    })
+
+    test('what a law refused was not told; with the law of one process it is the same', async () => {
+      const at = clock()
+      const w = createWorld({ law: parseLaw({ rules: [all] }), tools: talking(at), clock: at })
+      const strict = { rules: [...law.rules] }
+      const child = defineProgram('child', async (sys) => {
+        const before = await tries(sys.call('send', { to: 'sue@acme.com' }))
+        await sys.call('gives', {})
+        return [before, await sends(sys)] as Json
+      })
+      const run = w.kernel.spawn(async (sys: Sys) => {
+        await tell(sys)
+        return sys.wait(await sys.spawn(child, null, { law: strict }))
+      }, null)
+      assert.deepEqual(await w.settled(run.result), ['ACCESS_DENIED', ['ACCESS_DENIED', 'ok']])
+    })
+
+    test('answers beyond what is kept of them are no sources', async () => {
+      const at = clock()
+      const large: Tool = { ...plainTool('large', () => 'x'.repeat(1_000_000)), labels: [] }
+      const w = createWorld({ law, tools: [...talking(at), large], clock: at })
+      kept = ''
+      const run = w.kernel.spawn(async (sys: Sys) => {
+        for (let i = 0; i < 17; i++) await sys.call('large', {})
+        await sys.call('gives', {})
+        return tries(sys.call('send', { to: 'sue@acme.com' }))
+      }, null)
+      assert.equal(await w.settled(run.result), 'ACCESS_DENIED')
+    })
+  })
+
   test('in a law of one process, of what it learned itself', async () => {
     const w = made([{ id: 'all', effect: 'allow', tool: '*' }], ...sources)
     const only = {

@@ -356,6 +356,8 @@ const clerk = defineProgram('clerk', async (sys, { name }: { readonly name: stri
   return `${await sys.ask(`Who is ${name}?`, { default: 'nobody', timeoutMs: 60_000 })}: ${name}`
 })
 const worker = defineProgram('worker', async (sys, what: Json) => {
+  // Wrong, so the journal has no arguments.
+  await assert.rejects(sys.call(7 as never, {}), { code: 'INVALID_ARGUMENT' })
   const child = await sys.spawn(
     defineProgram('helper', async (inner) => inner.call('read', {})),
     null,
@@ -525,7 +527,7 @@ for (const era of ['legacy', 'auto'] as const) {
       )
       assert.deepEqual(result.structuredContent, { what: { due: 3 } })
       assert.ok(
-        heard.some((one) => /runs helper/.test(one)) && heard.some((one) => /call read/.test(one)),
+        [/runs helper/, /: call read$/, /: call$/].every((told) => heard.some((one) => told.test(one))),
         heard.join('; '),
       )
       assert.equal(kernel.ps().find(({ program }) => program === 'worker')?.principal, 'ada')

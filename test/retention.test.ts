@@ -9,7 +9,7 @@ import type { TestContext } from 'node:test'
 import { describe, test } from 'node:test'
 import { memoryStore } from '../src/drivers/store/memory.ts'
 import { openSqliteStore } from '../src/drivers/store/sqlite.ts'
-import type { Store } from '../src/kernel/drivers.ts'
+import type { Put, Store } from '../src/kernel/drivers.ts'
 import type { Kernel } from '../src/kernel/kernel.ts'
 import { createKernel } from '../src/kernel/kernel.ts'
 import { defineProgram } from '../src/kernel/program.ts'
@@ -62,6 +62,11 @@ async function forked(kernel: Kernel, pid: Pid): Promise<Pid> {
   const run = await kernel.fork(pid, { at: 1 })
   await run.result
   return run.pid
+}
+
+/** Not the note that a key goes. */
+function isNoKey({ key, value }: Put): boolean {
+  return value !== null || !key.startsWith('once ')
 }
 
 /** What `collect` begins, a commit later, has happened. */
@@ -141,6 +146,53 @@ for (const [name, disk] of Object.entries(disks)) {
       assert.equal(kernel.collect(0), 2)
       await settle()
       assert.deepEqual(line.map(has), [false, false])
+    })
+
+    test('a key goes after its journal, and never before it', async (t) => {
+      const place = disk()
+      const store = place.open()
+      const bugs = { isBusy: true, loses: false }
+      const { kernel, has } = boot(t, {
+        open: () => ({
+          ...store,
+          commit: (batch) => store.commit(bugs.loses ? { ...batch, puts: batch.puts.filter(isNoKey) } : batch),
+          drop(pids) {
+            if (bugs.isBusy) throw new Error('busy')
+            store.drop(pids)
+          },
+        }),
+      })
+      const started = async (by: Kernel, digest: string): Promise<Pid> => {
+        const run = by.spawn(twice, null, { once: { key: 'order-17', digest } })
+        await run.result
+        return run.pid
+      }
+      const first = await started(kernel, 'one')
+      const warned = new Promise((resolve) => void process.once('warning', resolve))
+      assert.equal(kernel.collect(0), 1)
+      await warned
+      await settle()
+      assert.equal(has(first), true)
+      assert.equal(await started(kernel, 'one'), first, 'the journal is there, and so is the key')
+      await assert.rejects(started(kernel, 'other'), { code: 'KEY_REUSED' })
+
+      bugs.isBusy = false
+      assert.equal(kernel.collect(0), 1)
+      await settle()
+      assert.equal(has(first), false)
+      const second = await started(kernel, 'other')
+      assert.notEqual(second, first, 'both are gone')
+
+      // A crash between the journal and the key leaves the key.
+      bugs.loses = true
+      assert.equal(kernel.collect(0), 1)
+      await settle()
+      await kernel.close()
+      const again = boot(t, place)
+      assert.equal(again.has(second), false)
+      const third = await started(again.kernel, 'third')
+      assert.notEqual(third, second, 'a key that is left over holds nothing')
+      assert.equal(await started(again.kernel, 'third'), third)
     })
   })
 }

@@ -12,6 +12,7 @@ import { setTimeout as pause } from 'node:timers/promises'
 import { pathToFileURL } from 'node:url'
 import { promisify } from 'node:util'
 import fc from 'fast-check'
+import { createClient } from '../src/client.ts'
 import { memoryStore } from '../src/drivers/store/memory.ts'
 import { openSqliteStore } from '../src/drivers/store/sqlite.ts'
 import { readSqliteStore } from '../src/drivers/store/sqlite-reader.ts'
@@ -625,7 +626,8 @@ describe('serve', () => {
       embedder: { name: 'embed', model: embedder } as unknown as NonNullable<KernelOptions['embedder']>,
       programs: [...doorPrograms],
     })
-    const greedy = createKey(path, { principal: 'eve', scopes: ['models', 'memory'], budget: { tokens: 0 } }, NOW)
+    const scopes = ['models', 'memory', 'runs'] as const
+    const greedy = createKey(path, { principal: 'eve', scopes, budget: { tokens: 0 } }, NOW)
     const modest = createKey(path, { principal: 'ada', scopes: ['models', 'memory'] }, NOW)
     const server = await serve({
       kernel,
@@ -643,7 +645,7 @@ describe('serve', () => {
         },
         ...(body === undefined ? {} : { body: JSON.stringify(body) }),
       })
-      return { status: answer.status, text: await answer.text() }
+      return { status: answer.status, text: await answer.text(), after: Number(answer.headers.get('retry-after')) }
     }
     const chat = (key: string, chars: number) =>
       send(key, 'POST', '/v1/chat/completions', {
@@ -660,6 +662,18 @@ describe('serve', () => {
       // Whatever else a key can do that is written for it.
       const before = kernel.account(greedy.entry.id).room?.bytes ?? 0
       assert.ok(before >= bytesMax && before < bytesMax + 4 * 150_000, `${before} bytes`)
+      // When to come again, and how full it is, are told truly.
+      const againS = (before / bytesMax - 1) * 86_400
+      const note = await send(greedy.key, 'POST', '/api/v1/notes', { text: 'y' })
+      const { error } = JSON.parse(note.text) as { error: { todo: string; detail: { retryMs: number } } }
+      assert.match(error.todo, /^Come again when `retry-after` has passed, or ask who runs this server for more room/)
+      assert.equal(note.after, Math.ceil(error.detail.retryMs / 1_000))
+      for (const { after } of [full, note])
+        assert.ok(after > 1 && Math.abs(after - againS) < 30, `${after} s, not ${againS}`)
+      const seen = createClient({ url: server.url, key: greedy.key })
+      const { room } = (await seen.budgets()).account ?? {}
+      assert.equal(room?.bytesPerDay, bytesMax)
+      assert.ok(Math.abs((room?.bytes ?? 0) - before) < 1_000, `${room?.bytes} bytes, not ${before}`)
       const ways = await Promise.all([
         ...Array.from({ length: 20 }, () => chat(greedy.key, 100_000)),
         ...Array.from({ length: 20 }, () =>

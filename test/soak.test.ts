@@ -102,6 +102,7 @@ describe('mixed load', () => {
       assert.equal(kernel.cores[0]?.inFlight, 0)
       assert.equal(upstream.stats().inFlight, 0)
       assert.ok(Object.values(clients.tally).some(({ cut }) => cut > 0))
+      assert.ok(clients.ledger.ends.size > 0, 'no client was told how a run ended')
       for (const [pid, end] of clients.ledger.ends) if (end !== undefined) assert.equal(kernel.info(pid).state, end)
       for (const [pid, ids] of clients.ledger.followed) {
         const events = (await kernel.events(pid)).map(({ seq }) => seq)

@@ -11,6 +11,7 @@ import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { after, describe, test } from 'node:test'
+import { setTimeout as pause } from 'node:timers/promises'
 import { pathToFileURL } from 'node:url'
 import fc from 'fast-check'
 import type { Context } from '../src/cli/command.ts'
@@ -23,7 +24,7 @@ import { PolityError } from '../src/kernel/errors.ts'
 import type { Kernel, KernelOptions, Run } from '../src/kernel/kernel.ts'
 import { createKernel } from '../src/kernel/kernel.ts'
 import { defineProgram } from '../src/kernel/program.ts'
-import type { CallEnd, CallStart, JournalEvent, Json, Pid, Program, Sys } from '../src/kernel/types.ts'
+import type { CallEnd, CallStart, JournalEvent, Json, Pid, Program, RunOptions, Sys } from '../src/kernel/types.ts'
 import { parseLaw } from '../src/policy/law.ts'
 import { startServer } from '../src/server/http.ts'
 import { createModelDoor } from '../src/server/model-door.ts'
@@ -32,7 +33,7 @@ import type { Telemetry, TelemetryOptions } from '../src/server/telemetry.ts'
 import { startTelemetry } from '../src/server/telemetry.ts'
 import { createRecorder } from '../src/server/telemetry/records.ts'
 import { describeSettings, readSettings } from '../src/server/telemetry/settings.ts'
-import { parseTraceparent } from '../src/server/telemetry/traceparent.ts'
+import { createCallers, parseTraceparent } from '../src/server/telemetry/traceparent.ts'
 import { cutStore, endOf, recordingStore, settled, tool, within } from './world.ts'
 
 const isLong = process.env['POLITY_LONG'] === '1'
@@ -1003,6 +1004,45 @@ describe('traceparent', () => {
     }
   }
 
+  test('is of the run that a request began, not of one that its key had begun before, and waits within bounds', async () => {
+    const kernel = createKernel({ store: memoryStore() })
+    ends.push(() => kernel.close())
+    const callers = createCallers(kernel, realClock())
+    const idle = program('idle', async () => null)
+    const headers = { traceparent: `00-${traceId}-${spanId}-01` }
+    const ask = async (options: RunOptions): Promise<number> => {
+      let pid = 0
+      const handle = (): Promise<void> => Promise.resolve(void ({ pid } = callers.kernel.spawn(idle, null, options)))
+      const [door] = callers.doors([{ routes: [{ method: 'POST', path: '/', scope: 'runs', handle }] }])
+      await door?.routes[0]?.handle({ headers } as never)
+      return pid
+    }
+    const once = { key: 'k', digest: 'd' }
+    const pid = await ask({ once })
+    assert.deepEqual(callers.take(pid), { traceId, spanId })
+    await kernel.events(pid)
+    await pause(2)
+    assert.equal(await ask({ once }), pid)
+    assert.equal(callers.take(pid), undefined)
+    const first = await ask({})
+    for (let at = 1; at < 10_000; at++) await ask({})
+    const last = await ask({})
+    assert.deepEqual([callers.take(first), callers.take(last)], [undefined, { traceId, spanId }])
+  })
+
+  test('is not looked at where no span is sent', async () => {
+    const kernel = createKernel({ store: memoryStore() })
+    const names = ['OTEL_TRACES_EXPORTER', 'OTEL_METRICS_EXPORTER']
+    for (const name of names) process.env[name] = 'none'
+    const telemetry = await startTelemetry({ kernel })
+    for (const name of names) delete process.env[name]
+    ends.push(async () => {
+      await kernel.close()
+      await telemetry.close()
+    })
+    assert.equal(telemetry.kernel, kernel)
+  })
+
   test('is read as W3C wrote it, and anything else is as if it were not there', () => {
     const hex = (length: number) => fc.stringMatching(new RegExp(`^[0-9a-f]{${length}}$`))
     fc.assert(
@@ -1056,6 +1096,15 @@ describe('settings', () => {
       OTEL_METRICS_EXPORTER: 'prometheus',
       OTEL_BSP_MAX_QUEUE_SIZE: '-1',
       OTEL_EXPORTER_OTLP_CERTIFICATE: join(folder, 'nowhere.pem'),
+      OTEL_SDK_DISABLED: 'yes',
+      OTEL_BSP_MAX_EXPORT_BATCH_SIZE: '4096',
+      OTEL_EXPORTER_OTLP_TIMEOUT: 'abc',
+      OTEL_EXPORTER_OTLP_TRACES_TIMEOUT: '0',
+      OTEL_EXPORTER_OTLP_COMPRESSION: 'zstd',
+      OTEL_EXPORTER_OTLP_METRICS_COMPRESSION: 'GZIP',
+      OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE: 'deltas',
+      OTEL_RESOURCE_ATTRIBUTES: 'a=b,c',
+      OTEL_EXPORTER_OTLP_HEADERS: 'secret',
     }))
       assert.throws(
         () => readSettings({ [name]: value }),
@@ -1064,6 +1113,27 @@ describe('settings', () => {
           error.code === 'CONFIG_INVALID' &&
           error.message.startsWith(`${name} takes `),
       )
+  })
+
+  test('of headers and attributes are refused where the SDK would leave something out; a secret is not told', () => {
+    const name = 'OTEL_EXPORTER_OTLP_TRACES_HEADERS'
+    for (const given of ['a=b,secret', '=secret', 'a=', 'a=%zz', 'a b=secret', 'a=secret;p', 'a=%0Asecret'])
+      assert.throws(
+        () => readSettings({ [name]: given }),
+        (error: Error) => error.message.startsWith(`${name} takes `) && !error.message.includes('secret'),
+        given,
+      )
+    for (const given of ['=b', 'a=b=c', 'a=%zz', `a=${'x'.repeat(256)}`])
+      assert.throws(() => readSettings({ OTEL_RESOURCE_ATTRIBUTES: given }), { code: 'CONFIG_INVALID' }, given)
+    readSettings({
+      [name]: ' authorization=Basic%20YQ==, x-b = c,',
+      OTEL_EXPORTER_OTLP_METRICS_TIMEOUT: '500',
+      OTEL_EXPORTER_OTLP_TRACES_COMPRESSION: 'gzip',
+      OTEL_RESOURCE_ATTRIBUTES: 'a=b%3Dc, d = ,',
+      OTEL_SDK_DISABLED: 'FALSE',
+      OTEL_BSP_MAX_EXPORT_BATCH_SIZE: '4096',
+      OTEL_BSP_MAX_QUEUE_SIZE: '4096',
+    })
   })
 
   test('are told in words: what goes where, and whether content does', () => {

@@ -193,7 +193,7 @@ export async function bootTogether(context: Context, plans: readonly Plan[]): Pr
         sources,
         noteSetup(pid) {
           const value = JSON.stringify({ setup: plan.setup, at: kernel.info(pid).startedAt })
-          store.commit({ events: [], puts: [{ table: 'meta', key: setupKey(pid), value }] })
+          kernel.keep(setupKey(pid), value)
         },
         thrownIn: (pid) => thrown.get(pid),
         heads: () => store.processes(),

@@ -8,6 +8,7 @@
  *
  * Invariants
  *   EW1. A run goes on in a server only with what it was begun with: program, model, price, law, folders (checkTerms).
+ *        One of which the store does not say that goes on in none.
  *   EW2. Whoever stops following stops nothing: the run goes on in the server.
  */
 import { setTimeout as pause } from 'node:timers/promises'
@@ -17,7 +18,7 @@ import type { Outcome } from '../kernel/commands.ts'
 import type { Command } from '../kernel/drivers.ts'
 import type { ErrorData } from '../kernel/errors.ts'
 import { PolityError, fromErrorData } from '../kernel/errors.ts'
-import type { Json, Pid, ProcessStart, Usage } from '../kernel/types.ts'
+import type { Json, Pid, ProcessInfo, ProcessStart, Usage } from '../kernel/types.ts'
 import type { Context } from './command.ts'
 import type { Ending } from './follow.ts'
 import { questionText, tell } from './follow.ts'
@@ -42,6 +43,8 @@ export const servingKey = 'serving'
 /** How long the kernel may take to do what is wished, ms: a fork reads a whole journal. */
 const WISH_MS = 30_000
 const LOOK_MS = 50
+/** Wishes that are sent before their answers are waited for: far fewer than the kernel has outcomes at once. */
+const TOGETHER_MAX = 32
 /** How often the kernel is asked how the run stands: what its journal does not say. */
 const STATUS_LOOK_MS = 1_000
 
@@ -63,23 +66,60 @@ export function serverOf(context: Context): Serving | undefined {
 /** Of this process: no two wishes have the same name. */
 let wishes = 0
 
+type Wish = Omit<Command, 'reply'>
+
 /** What the kernel that owns the store answers to a wish. Throws what it threw, and `STORE_LOCKED` where it says nothing. */
-export async function wish(context: Context, command: Omit<Command, 'reply'>): Promise<Json> {
-  const reply = `${process.pid} ${context.clock.now()} ${++wishes}`
-  sendCommand(context.storePath, { ...command, reply })
+export async function wish(context: Context, command: Wish): Promise<Json> {
+  const [answer] = (await wishTogether(context, [command])) as [() => Json]
+  return answer()
+}
+
+/** The same for many, some at a time: for each a function that returns the answer or throws. */
+export async function wishAll(context: Context, commands: readonly Wish[]): Promise<(() => Json)[]> {
+  const answers: (() => Json)[] = []
+  for (let at = 0; at < commands.length; at += TOGETHER_MAX)
+    answers.push(...(await wishTogether(context, commands.slice(at, at + TOGETHER_MAX))))
+  return answers
+}
+
+async function wishTogether(context: Context, commands: readonly Wish[]): Promise<(() => Json)[]> {
+  const replies = commands.map(() => `${process.pid} ${context.clock.now()} ${++wishes}`)
+  for (const [at, command] of commands.entries())
+    sendCommand(context.storePath, { ...command, reply: replies[at] as string })
+  const found = new Map<string, Outcome>()
   for (let waited = 0; waited < WISH_MS && !context.interrupted.aborted; waited += LOOK_MS) {
     await pause(LOOK_MS)
     const status = readStatus(context.storePath)
     const { outcomes = [] } = JSON.parse(status ?? '{}') as { readonly outcomes?: readonly Outcome[] }
-    const outcome = outcomes.find((one) => one.reply === reply)
+    for (const outcome of outcomes) if (replies.includes(outcome.reply)) found.set(outcome.reply, outcome)
+    if (found.size === replies.length || !ownerOf(context.storePath).isOwned) break
+  }
+  return replies.map((reply) => () => {
+    const outcome = found.get(reply)
     if (outcome?.error !== undefined) throw fromErrorData(outcome.error)
     if (outcome !== undefined) return outcome.value ?? null
-    if (!ownerOf(context.storePath).isOwned) break
-  }
-  throw new PolityError(
-    'STORE_LOCKED',
-    `the kernel that has the store open did not answer; it may do so yet: look with ${context.commandLine('ps')}`,
+    throw new PolityError(
+      'STORE_LOCKED',
+      `the kernel that has the store open did not answer; it may do so yet: look with ${context.commandLine('ps')}`,
+    )
+  })
+}
+
+/** Those of some processes that are stopped in the kernel that owns the store. */
+export async function stoppedOf(context: Context, pids: readonly Pid[]): Promise<Pid[]> {
+  const answers = await wishAll(
+    context,
+    pids.map((pid) => ({ command: 'status', pid })),
   )
+  return pids.filter((_, at) => {
+    try {
+      const answer = answers[at] as () => Json
+      return (answer() as unknown as ProcessInfo).state === 'stopped'
+    } catch (error) {
+      if (PolityError.isInstance(error) && error.code === 'NO_SUCH_PROCESS') return false // it ended just now, and went
+      throw error
+    }
+  })
 }
 
 /** Throws unless a run of the store can go on in the server as it was begun. */
@@ -101,12 +141,17 @@ export function checkTerms(context: Context, { pid: server, setups }: Serving, p
       'STORE_LOCKED',
       `process ${pid} runs ${name}, which the server in process ${server} that has the store open does not serve; ${alone}`,
     )
+  if (own === undefined)
+    throw new PolityError(
+      'STORE_LOCKED',
+      `process ${pid} does not go on in the server in process ${server} that has the store open, because the store does not say with what it was begun; end that server, and name the program with --program`,
+    )
   const differs = (Object.keys(terms) as (keyof Setup)[]).find((key) => {
     // A program with a model of its own is begun without one.
-    if (key === 'model' && own?.model === undefined) return false
-    return JSON.stringify(own?.[key]) !== JSON.stringify(theirs[key])
+    if (key === 'model' && own.model === undefined) return false
+    return JSON.stringify(own[key]) !== JSON.stringify(theirs[key])
   })
-  if (own !== undefined && differs !== undefined)
+  if (differs !== undefined)
     throw new PolityError(
       'STORE_LOCKED',
       `process ${pid} was begun with another ${terms[differs]} than the server in process ${server} has, and that has the store open; ${alone}`,
@@ -154,6 +199,16 @@ export async function followElsewhere(context: Context, server: Serving, pid: Pi
   }
 }
 
+/** A status shows so many processes and no more: one that is not among them is asked for by itself. */
+async function infoOf(context: Context, pid: Pid, status: Status | undefined): Promise<ProcessInfo | undefined> {
+  if (status === undefined) return undefined
+  try {
+    return (await wish(context, { command: 'status', pid })) as unknown as ProcessInfo
+  } catch {
+    return undefined // it has ended and its journal went, or the kernel is gone: the next look tells
+  }
+}
+
 /** undefined where whoever waits for it went away. */
 async function endingOf(context: Context, reader: StoreReader, pid: Pid): Promise<Ending | undefined> {
   const shown = new Set<number>()
@@ -167,10 +222,10 @@ async function endingOf(context: Context, reader: StoreReader, pid: Pid): Promis
         : ending(end.state, end.error ?? unknownEnd, end.usage, exitCodes.failed)
     if (context.clock.now() - askedAt >= STATUS_LOOK_MS) {
       const status = await askStatus(context.storePath, reader)
-      const info = status?.processes.find((one) => one.pid === pid)
+      const info = status?.processes.find((one) => one.pid === pid) ?? (await infoOf(context, pid, status))
       if (info?.state === 'stopped' || (status === undefined && !ownerOf(context.storePath).isOwned))
         return ending('stopped', info?.error ?? serverGone, info?.usage ?? noUsage, exitCodes.stopped)
-      if (status !== undefined) showQuestions(context, status, pid, shown)
+      if (status !== undefined) showQuestions(context, reader, status, pid, shown)
       askedAt = context.clock.now()
     }
     await pause(LOOK_MS, undefined, { signal: context.interrupted }).catch(() => {})
@@ -187,16 +242,25 @@ const serverGone: ErrorData = { code: 'KERNEL_CLOSED', message: 'the server that
 const noUsage: Usage = { inputTokens: 0, cachedTokens: 0, outputTokens: 0, usd: 0, steps: 0, calls: 0, children: 0 }
 
 /** Each once, with the line that answers it. */
-function showQuestions(context: Context, { questions, processes }: Status, root: Pid, shown: Set<number>): void {
+function showQuestions(
+  context: Context,
+  reader: StoreReader,
+  { questions, processes }: Status,
+  root: Pid,
+  seen: Set<number>,
+): void {
   const parents = new Map(processes.map(({ pid, parent }) => [pid, parent]))
-  const isOfRun = (pid: Pid): boolean => {
-    for (let at: Pid | null | undefined = pid; typeof at === 'number'; at = parents.get(at))
-      if (at === root) return true
-    return false
+  /** What the status does not show is in the store; undefined where it is not yet. */
+  const parentOf = (pid: Pid): Pid | null | undefined => {
+    if (parents.has(pid)) return parents.get(pid)
+    const [head] = reader.processes({ from: pid, to: pid + 1 })
+    return head?.start.parent
   }
   for (const question of questions) {
-    if (shown.has(question.id) || !isOfRun(question.pid)) continue
-    shown.add(question.id)
-    context.warn(questionText(context, question, false))
+    if (seen.has(question.id)) continue
+    let at: Pid | null | undefined = question.pid
+    while (typeof at === 'number' && at !== root) at = parentOf(at)
+    if (at !== undefined) seen.add(question.id)
+    if (at === root) context.warn(questionText(context, question, false))
   }
 }

@@ -9,6 +9,7 @@
  * Invariants
  *   SV1. What can be wrong is found before the store is taken; the store is given up again when anything after fails.
  *   SV2. `context.unfinished` holds every run of a client that has not ended: whoever ends this command, it is told.
+ *   SV3. What is needed to resume a run is in the batch of its start, and all is written by the kernel alone.
  */
 import { readFileSync } from 'node:fs'
 import { resolve } from 'node:path'
@@ -16,7 +17,7 @@ import { boot, loadModel } from '../boot.ts'
 import { calculator } from '../drivers/calculator.ts'
 import { approvalKeyOf } from '../drivers/store/approval-key.ts'
 import { readAudit } from '../kernel/audit.ts'
-import type { LanguageModel, Store } from '../kernel/drivers.ts'
+import type { LanguageModel } from '../kernel/drivers.ts'
 import { PolityError, messageOf } from '../kernel/errors.ts'
 import type { Kernel, ModelOptions } from '../kernel/kernel.ts'
 import type { Price, ProcessStart, Program, Tool } from '../kernel/types.ts'
@@ -93,6 +94,10 @@ export async function bootServing(context: Context, wanted: Wanted): Promise<Ser
     const tools: readonly Tool[] = sources === undefined ? [] : [...sources.tools, calculator() as Tool]
     // Under a law questions will come: a key that cannot be used is told before anything runs.
     if (law !== undefined) approvalKeyOf(context.storePath)
+    const setupFor = ({ program, version }: ProcessStart): Setup | undefined => {
+      const found = programs.find((one) => one.name === program && one.version === version)
+      return found === undefined ? undefined : setupOf(wanted, files.get(found), names[0] as string)
+    }
     const kernel = await boot({
       store,
       models,
@@ -101,27 +106,25 @@ export async function bootServing(context: Context, wanted: Wanted): Promise<Ser
       approvalKey: () => approvalKeyOf(context.storePath),
       programs: [...programs, ...doorPrograms],
       tools,
+      beside(start) {
+        const setup = setupFor(start)
+        return setup && { key: setupKey(start.pid), value: JSON.stringify({ setup, at: start.at }) }
+      },
     })
-    const setupFor = ({ program, version }: ProcessStart): Setup | undefined => {
-      const found = programs.find((one) => one.name === program && one.version === version)
-      return found === undefined ? undefined : setupOf(wanted, files.get(found), names[0] as string)
-    }
     kernel.watch(
       (event) => {
         if (event.type === 'process-end') context.unfinished.delete(event.pid)
-        if (event.type !== 'process-start' || event.parent !== null) return
-        const setup = setupFor(event)
-        if (setup === undefined) return
-        context.unfinished.add(event.pid)
-        const value = JSON.stringify({ setup, at: event.at })
-        store.commit({ events: [], puts: [{ table: 'meta', key: setupKey(event.pid), value }] })
+        if (event.type === 'process-start' && event.parent === null && setupFor(event) !== undefined)
+          context.unfinished.add(event.pid)
       },
       { text: false },
     )
     const setups = Object.fromEntries(
       programs.map((one) => [`${one.name}@${one.version}`, setupOf(wanted, files.get(one), names[0] as string)]),
     )
-    noteServing(store, setups)
+    // For commands of other processes, which go on with a run here only on the terms that it was begun with.
+    kernel.keep(servingKey, JSON.stringify({ pid: process.pid, setups } satisfies Noted))
+    await kernel.events(0) // there is no process 0: it waits until what was written is kept
     const telemetry = wanted.otlp
       ? await startTelemetry({
           kernel,
@@ -156,12 +159,6 @@ export async function bootServing(context: Context, wanted: Wanted): Promise<Ser
     store.close()
     throw error
   }
-}
-
-/** For commands of other processes, which go on with a run here only on the terms that it was begun with. */
-function noteServing(store: Store, setups: Noted['setups']): void {
-  const noted: Noted = { pid: process.pid, setups }
-  store.commit({ events: [], puts: [{ table: 'meta', key: servingKey, value: JSON.stringify(noted) }] })
 }
 
 /** Of the 5 s after which a command that was interrupted is ended (main.ts), what a collector gets to take the rest, ms. */

@@ -24,10 +24,15 @@ export function isPiped(): boolean {
   }
 }
 
-/** The input of a run: JSON or text, `-` reads it from stdin. Left out, it is undefined, so that a parameter's own default holds. */
+/**
+ * The input of a run: JSON or text, `-` reads it from stdin, without the line end that `echo` puts there. Left out, it is
+ * undefined, so that a parameter's own default holds.
+ */
 export async function readInput(context: Context, given: string | undefined): Promise<Json | undefined> {
   const text =
-    given === '-' ? await readStdin(context, { what: 'the input', bytesMax: defaultLimits.valueBytesMax }) : given
+    given === '-'
+      ? (await readStdin(context, { what: 'the input', bytesMax: defaultLimits.valueBytesMax }))?.replace(/\n$/, '')
+      : given
   return text === undefined ? undefined : jsonOrText(text)
 }
 

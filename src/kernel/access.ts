@@ -4,7 +4,8 @@
  *
  *     const verdict = access.decide(process, 'call', { tool, input })   // undefined: nothing stands against it
  *     access.passed(process, verdict)                                   // it was let through
- *     access.learned(process, call, end)                                // the process learned its end
+ *     access.told(call, seq)                                            // a tool is told what it was called with
+ *     access.learned(process, call, end, seq)                           // the process learned its end
  *
  * Tool calls need a rule that allows them. The other calls reach only what is the process's own (its memory, its files,
  * its budget), so they are let through unless a rule forbids them or wants a person.
@@ -14,15 +15,19 @@
  *       child carries the labels of all that it has learned, and who takes it up has learned them too.
  *   A2. A law that a process was spawned with only narrows: a call goes through where the kernel's law and every law of
  *       the process let it.
- *   A3. The standing is a function of what the process did and learned, so a replay and a fork come to the same.
+ *   A3. The standing is a function of what the process did and learned, so a replay and a fork come to the same. What tools
+ *       were told is one of the journals of the whole tree (told.ts).
+ *   A4. What one decision spends on looking for values is bounded; beyond, they are untrusted.
  */
 import type { Decision, Law, Origin, Request, TemporalRule } from '../policy/law.ts'
 import { canonical } from '../policy/canonical.ts'
 import { holdersLaw, judge } from '../policy/law.ts'
-import type { Value } from '../policy/values.ts'
+import type { Text, Value, Work } from '../policy/values.ts'
 import { holds, searchable, textsOf } from '../policy/values.ts'
 import { sha256 } from './digest.ts'
 import type { Call, LearnedAnswer, Process } from './process.ts'
+import type { EventsOf } from './told.ts'
+import { tell, toldIn } from './told.ts'
 import type { CallEnd, CallName, Json, Note, ProcessStart, Tool } from './types.ts'
 
 /** What the laws say of one call, while the process stands as it does. */
@@ -44,14 +49,16 @@ export interface Access {
   unmet(process: Process): readonly TemporalRule[]
   /** Whether some call of this tool could still be let through by the temporal rules. */
   isOpen(process: Process, tool: string): boolean
-  /** The process learned the end of a call, at its `learnedAt`. */
-  learned(process: Process, call: Call, end: Pick<CallEnd, 'value' | 'error' | 'labels' | 'usage'>): void
+  /** The call was let through and starts, or goes on after a person's word, at this place in the journal. */
+  told(call: Call, seq: number): void
+  /** The process learned the end of a call, at its `learnedAt`; `seq` is its place in the journal. */
+  learned(process: Process, call: Call, end: Pick<CallEnd, 'value' | 'error' | 'labels' | 'usage'>, seq: number): void
   /** The process has something with these labels: what somebody else told it or of it. */
   taint(process: Process, labels: readonly string[] | undefined): void
 }
 
 /** Access by a law; without one, who holds a tool may call it. */
-export function createAccess(law: Law | undefined): Access {
+export function createAccess(law: Law | undefined, eventsOf: EventsOf): Access {
   const rules = judge(law ?? holdersLaw)
   const beyondTools =
     law !== undefined &&
@@ -61,13 +68,16 @@ export function createAccess(law: Law | undefined): Access {
   const everyTool = law === undefined
 
   /** Only where something will look into it: a long run is not held in memory for nothing. */
-  function keepAnswer(process: Process, name: string, input: Json, value: Json | undefined): void {
+  function keepAnswer(process: Process, name: string, value: Json, seq: number): void {
     const tool = process.tools.get(name)
-    const isTrusted = tool?.trusted === true && value !== undefined
-    if (!isTrusted && !rules.readsAnswers && process.start.laws?.some((one) => judge(one).readsAnswers) !== true) return
-    process.answers ??= []
-    if (!isTrusted && process.answers.length >= SOURCES_MAX) return
-    process.answers.push({ tool: name, labels: tool?.labels, isTrusted, input, value: value ?? null })
+    const isTrusted = tool?.trusted === true
+    const isRead = rules.readsAnswers || process.start.laws?.some((one) => judge(one).readsAnswers) === true
+    const isNamed = isRead && tool?.labels !== undefined && (process.answers?.length ?? 0) < SOURCES_MAX
+    if (!isTrusted && !isNamed) return
+    const plain = textsOf(value).map(searchable).join('\n')
+    process.answerChars += plain.length + SOURCE_COST
+    if (process.answerChars > SOURCE_CHARS_MAX) process.answerChars = Infinity
+    else (process.answers ??= []).push({ tool: name, labels: tool?.labels, isTrusted, isNamed, seq, text: { plain } })
   }
 
   return {
@@ -75,7 +85,7 @@ export function createAccess(law: Law | undefined): Access {
       const isSpokenOf = call === 'call' ? !everyTool : beyondTools
       const { laws } = process.start
       if (!isSpokenOf && laws === undefined) return undefined
-      const request = requestOf(process, call, args)
+      const request = requestOf(process, call, args, eventsOf)
       const own = isSpokenOf ? rules.decide(request, process.standing) : undefined
       let decision = own
       for (const law of laws ?? []) {
@@ -100,7 +110,13 @@ export function createAccess(law: Law | undefined): Access {
       return rules.unmet(standing).filter((rule) => !inherited.includes(rule))
     },
     isOpen: ({ standing }, tool) => !rules.isTemporal || rules.isOpen(tool, standing),
-    learned(process, { name, args, refused }, { value = null, error, labels, usage }) {
+    told({ process, name, args }, seq) {
+      const { told } = process.root
+      // Before something asks for it, the journals have it.
+      if (told !== undefined && name === 'call' && args !== null)
+        tell(told, seq, (args as { readonly input: Json }).input)
+    },
+    learned(process, { name, args, refused }, { value = null, error, labels, usage }, seq) {
       // The words of an error may hold what was learned too.
       if (labels !== undefined) taint(process, labels)
       // A tool call that was refused was not made; nor was one whose arguments were wrong, and which has none.
@@ -108,7 +124,7 @@ export function createAccess(law: Law | undefined): Access {
       const { tool, input } = (isMade ? args : NO_TOOL) as { readonly tool: string; readonly input: Json }
       if (isMade) {
         hear(process, tool)
-        keepAnswer(process, tool, input, error === undefined ? value : undefined)
+        if (error === undefined) keepAnswer(process, tool, value, seq)
       }
       if (name === 'recall') for (const tool of toolsIn(value)) hear(process, tool)
       if (!rules.isWatchful) return
@@ -133,6 +149,14 @@ export function createAccess(law: Law | undefined): Access {
 const NONE: readonly TemporalRule[] = Object.freeze([])
 /** Answers of tools in which values may stand for a rule that names tools or labels, of each process the first ones. */
 const SOURCES_MAX = 1_000
+/** Characters of answers that are kept of each process, trusted ones too; from the first that does not fit, none is a source. */
+const SOURCE_CHARS_MAX = 16 * 1_048_576
+/** What an answer takes beside its text, in characters. */
+const SOURCE_COST = 256
+/** Characters that one decision looks through; values beyond count as told to a tool, and come from nowhere. */
+const DECISION_CHARS_MAX = 16 * 1_048_576
+/** Characters of a value that is looked for in texts; a longer one has an origin only where it is the whole of one. */
+const VALUE_CHARS_MAX = 1_000
 const NO_TOOL: Json = Object.freeze({ tool: '', input: null })
 
 function hear(process: Process, tool: string): void {
@@ -169,11 +193,11 @@ function taint(process: Process, labels: readonly string[]): void {
     process.standing = { ...standing, labels: Object.freeze([...standing.labels, ...more].toSorted()) }
 }
 
-function requestOf(process: Process, call: CallName, args: Json): Request {
+function requestOf(process: Process, call: CallName, args: Json, eventsOf: EventsOf): Request {
   const isTool = call === 'call'
   const { tool: name, input } = args as { readonly tool: string; readonly input: Json }
   const tool: Tool | undefined = isTool ? process.tools.get(name) : undefined
-  const found = provenanceFor(process)
+  const found = provenanceFor(process, eventsOf)
   const request: { -readonly [K in keyof Request]: Request[K] } = {
     call,
     args: isTool ? input : args,
@@ -204,7 +228,7 @@ interface Said {
   /** What the user asked for: the texts in the input of the root. */
   readonly asked: string | undefined
   /** The same, to look for values in. */
-  readonly search: string
+  readonly search: Text
 }
 
 const said = new WeakMap<ProcessStart, Said>()
@@ -214,7 +238,7 @@ function saidBy(root: ProcessStart): Said {
   if (found === undefined) {
     const input = root.lineage === undefined ? root.input : root.lineage.input
     const asked = input === undefined || input === null ? undefined : textsOf(input).join('\n')
-    said.set(root, (found = { asked, search: searchable(asked ?? '') }))
+    said.set(root, (found = { asked, search: { plain: searchable(asked ?? '') } }))
   }
   return found
 }
@@ -228,33 +252,64 @@ interface Found {
  * Where a value came from: it stands in the user's words, or in an answer of a tool, as a whole word or number. Everything
  * else, also what the model made up itself, is untrusted. Each value is looked for once a call.
  */
-function provenanceFor(process: Process): (value: Value) => Found {
+function provenanceFor(process: Process, eventsOf: EventsOf): (value: Value) => Found {
   const known = new Map<Value, Found>()
+  const work = workOfDecision()
   return (value) => {
     let found = known.get(value)
-    if (found === undefined) known.set(value, (found = findValue(process, value)))
+    if (found === undefined) known.set(value, (found = findValue(process, value, work, eventsOf)))
     return found
   }
 }
 
-function findValue(process: Process, value: Value): Found {
-  if (holds(saidBy(process.root.start).search, value)) return { origin: 'request', sources: [] }
+function workOfDecision(): Work {
+  return { left: DECISION_CHARS_MAX, read: new Set() }
+}
+
+const NOWHERE: Found = Object.freeze({ origin: 'untrusted', sources: Object.freeze([]) })
+
+/** Without `eventsOf`, the origin only. */
+function findValue(process: Process, value: Value, work: Work, eventsOf?: EventsOf): Found {
+  if (work.left < 0) return NOWHERE
+  const isLong = typeof value === 'string' && value.length > VALUE_CHARS_MAX
+  const stands = (text: Text): boolean => (isLong ? isWhole(text, value, work) : holds(text, value, work))
+  if (stands(saidBy(process.root.start).search)) return { origin: 'request', sources: [] }
   let origin: Origin = 'untrusted'
-  const sources: LearnedAnswer[] = []
+  const named: LearnedAnswer[] = []
   for (let at: Process | undefined = process; at !== undefined; at = at.parent) {
-    let isTold = false
-    for (const [i, answer] of (at.answers ?? []).entries()) {
-      // What tools were told before is not what they know: who says it back is no source of it.
-      isTold ||= (answer.told ??= textsOf(answer.input).map(searchable)).some((text) => holds(text, value))
-      if (isTold && !answer.isTrusted) continue
-      answer.texts ??= textsOf(answer.value).map(searchable)
-      if (!answer.texts.some((text) => holds(text, value))) continue
+    for (const answer of at.answers ?? []) {
+      const isNamed = answer.isNamed && eventsOf !== undefined && !isLong
+      if ((!isNamed && !answer.isTrusted) || !stands(answer.text)) continue
       if (answer.isTrusted) origin = 'trusted'
-      // Beyond, it is not known any more what tools were told.
-      if (!isTold && i < SOURCES_MAX) sources.push(answer)
+      if (isNamed) named.push(answer)
     }
   }
-  return { origin, sources }
+  if (named.length === 0 || eventsOf === undefined) return work.left < 0 ? NOWHERE : { origin, sources: [] }
+  const toldAt = firstTold(process, value, Math.max(...named.map(({ seq }) => seq)), work, eventsOf)
+  // What was not looked through to the end is not known.
+  if (work.left < 0) return NOWHERE
+  return { origin, sources: named.filter(({ seq }) => seq < toldAt) }
+}
+
+/** Whether one of the lines is this. */
+function isWhole({ plain }: Text, value: string, work: Work): boolean {
+  work.left -= plain.length + value.length
+  const what = searchable(value)
+  return work.left >= 0 && what !== '' && plain.split('\n').includes(what)
+}
+
+/**
+ * The place in the journal at which a tool was first told the value in this run, if before `end`. Who says back what it was
+ * told is no source of it, whichever process of the run told it.
+ */
+function firstTold({ root }: Process, value: Value, end: number, work: Work, eventsOf: EventsOf): number {
+  root.told ??= toldIn(root.start, eventsOf)
+  for (const [seq, text] of root.told.texts) {
+    if (seq >= end) break
+    if (holds(text, value, work)) return seq
+    if (work.left < 0) break
+  }
+  return root.told.from
 }
 
 /** Where a text came from as a whole, and the tools that may have had a part in it: for who writes it down. */
@@ -265,5 +320,5 @@ export function provenanceOf(
   const tools = new Set<string>()
   for (let at: Process | undefined = process; at !== undefined; at = at.parent)
     for (const tool of at.heard ?? []) tools.add(tool)
-  return { trust: findValue(process, text).origin, tools: [...tools].sort() }
+  return { trust: findValue(process, text, workOfDecision()).origin, tools: [...tools].sort() }
 }

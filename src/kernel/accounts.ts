@@ -5,17 +5,18 @@
  *     accounts.open('key-7', { tokens: 1_000_000 })        // its ceilings, from now on
  *     accounts.of('key-7')                                 // what a root process is given to pay from, beside its own budget
  *     accounts.settle(process)                             // the root ended: what it used stays used
+ *     accounts.keep()                                      // the kernel closes
  *     accounts.wrote('key-7', () => 412)                   // what was journaled for it; read only where that has a ceiling
  *
  * Invariants
  *   AC1. What an account has used is what its ended roots used, kept with their last event, and what the others have used
  *        so far: the same after any restart, also when their journals are gone.
  *   AC2. An account that nobody has opened in this life of the kernel has no ceilings, and is counted all the same; its
- *        room is not, which is kept by `bytesPerDay` alone.
+ *        room stays as it was left, for whoever gives it a `bytesPerDay` again.
  *   AC3. What is written for an account fills its room, which drains evenly within a day. Nothing begins in a full one, so
  *        it is over-filled by no more than what was let in before: in no day is more written than twice its ceiling and that.
  */
-import type { Store } from './drivers.ts'
+import type { Put, Store } from './drivers.ts'
 import { PolityError } from './errors.ts'
 import type { Journal } from './journal.ts'
 import type { Payer, Process } from './process.ts'
@@ -29,6 +30,8 @@ export interface Accounts {
   of(name: string): Payer
   /** Just before the last event of a root process is appended. */
   settle(process: Process): void
+  /** As the kernel closes: what open runs wrote is kept. */
+  keep(): void
   /** Something was written for it; `bytes` is asked only where that has a ceiling. */
   wrote(name: string, bytes: () => number): void
   /** Why nothing more may begin that is written for it; undefined while there is room. */
@@ -92,9 +95,15 @@ export function createAccounts({
     return account
   }
 
+  function putOf({ name, settled, room }: Account): Put {
+    const kept: Kept = room === EMPTY ? settled : { ...settled, room }
+    return { table: 'meta', key: keyOf(name), value: JSON.stringify(kept) }
+  }
+
   /** As it is now. A clock that was set back drains nothing. */
-  function roomOf({ bytesPerDay, room: { bytes, at } }: Account): Room {
-    if (bytesPerDay === Infinity) return { bytes, at }
+  function roomOf({ bytesPerDay, room }: Account): Room {
+    if (bytesPerDay === Infinity) return room
+    const { bytes, at } = room
     const time = now()
     return { bytes: Math.max(0, bytes - (Math.max(0, time - at) / DAY_MS) * bytesPerDay), at: time }
   }
@@ -113,8 +122,11 @@ export function createAccounts({
       const settled = { ...account.settled }
       for (const key of Object.keys(settled) as (keyof Usage)[]) settled[key] += used[key]
       account.settled = settled
-      const kept: Kept = account.bytesPerDay === Infinity ? settled : { ...settled, room: account.room }
-      journal.put({ table: 'meta', key: keyOf(account.name), value: JSON.stringify(kept) })
+      journal.put(putOf(account))
+    },
+    keep() {
+      for (const account of accounts.values())
+        if (account.bytesPerDay !== Infinity && account.room !== EMPTY) journal.putAlone(putOf(account))
     },
     wrote(name, bytes) {
       const account = of(name)
@@ -128,10 +140,11 @@ export function createAccounts({
       if (bytesPerDay === Infinity) return undefined
       const { bytes } = roomOf(account)
       if (bytes < bytesPerDay) return undefined
+      const retryMs = Math.floor((bytes / bytesPerDay - 1) * DAY_MS) + 1
       return new PolityError(
         'LIMIT_EXCEEDED',
-        `${account.label} has written ${Math.round(bytes)} bytes into the store within a day; its limit is ${bytesPerDay}, and room comes back evenly over a day`,
-        { detail: { account: name, kind: 'bytesPerDay', used: Math.round(bytes), budget: bytesPerDay } },
+        `${account.label} has written ${Math.round(bytes)} bytes into the store within a day; its limit is ${bytesPerDay}, and room comes back evenly over a day: there is some again in ${Math.ceil(retryMs / 1_000)} s`,
+        { detail: { account: name, kind: 'bytesPerDay', used: Math.round(bytes), budget: bytesPerDay, retryMs } },
       )
     },
     info(name) {

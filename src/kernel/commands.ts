@@ -2,17 +2,17 @@
  * Commands: what other operating-system processes want of the kernel that owns the store (`polity kill`, `answer`, `top`,
  * `resume`). They write their wishes into the store; the kernel looks for them now and then.
  *
- *     const commands = listen({ store, clock, kill, answer, resume, fork, collect, status })
+ *     const commands = listen({ store, clock, kill, answer, resume, fork, collect, info, status })
  *     commands?.cancel()
  *
- * A wish that names a reply is told how it went: its outcome is published with the status, OUTCOMES_MAX of them.
+ * A wish that names a reply is told how it went: its outcome is published with the status for OUTCOME_MS.
  */
 import type { ForkOptions } from './branches.ts'
 import type { Clock } from './clock.ts'
 import type { Command, Store } from './drivers.ts'
 import type { ErrorData } from './errors.ts'
 import { invalid, toErrorData, warn } from './errors.ts'
-import type { Json, Pid } from './types.ts'
+import type { Json, Pid, ProcessInfo } from './types.ts'
 
 /** What commands may do to the kernel. */
 export interface CommandsOptions {
@@ -27,6 +27,8 @@ export interface CommandsOptions {
   readonly fork: (pid: Pid, options: ForkOptions) => Promise<Pid>
   /** How many journals went. */
   readonly collect: (keep: number) => number
+  /** How one process stands. */
+  readonly info: (pid: Pid) => ProcessInfo
   /** What `polity top` shows. */
   readonly status: () => { readonly [key: string]: Json }
 }
@@ -43,25 +45,34 @@ export function listen(options: CommandsOptions): { cancel(): void } | undefined
   const { store, clock, isOpen, status } = options
   if (store.takeCommands === undefined) return undefined
   /** The last ones, the oldest first. */
-  const outcomes: Outcome[] = []
-  const publish = (): void =>
-    store.publishStatus?.(JSON.stringify({ ...status(), outcomes: outcomes as unknown as Json }))
+  let outcomes: (Outcome & { readonly at: number })[] = []
+  let isDue = false
+  /** Once for all wishes that were granted together. */
+  const publishSoon = (): void => {
+    if (isDue) return
+    isDue = true
+    clock.soon(() => {
+      isDue = false
+      if (!isOpen()) return
+      const oldest = clock.now() - OUTCOME_MS
+      outcomes = outcomes.filter(({ at }) => at >= oldest).slice(-OUTCOMES_MAX)
+      try {
+        store.publishStatus?.(JSON.stringify({ ...status(), outcomes: outcomes as unknown as Json }))
+      } catch (error) {
+        warn('the status could not be published', error)
+      }
+    })
+  }
   const take = async (command: Command): Promise<void> => {
     try {
       const value = await obey(command, options)
-      if (command.reply !== undefined) outcomes.push({ reply: command.reply, value })
+      if (command.reply !== undefined) outcomes.push({ at: clock.now(), reply: command.reply, value })
     } catch (error) {
       // A wish from outside that cannot be granted (an ended pid, an answered question) harms nobody here.
       if (command.reply === undefined) warn(`the command ${command.command} from outside was not obeyed`, error)
-      else outcomes.push({ reply: command.reply, error: toErrorData(error) })
+      else outcomes.push({ at: clock.now(), reply: command.reply, error: toErrorData(error) })
     }
-    if (command.command !== 'status' && command.reply === undefined) return
-    outcomes.splice(0, outcomes.length - OUTCOMES_MAX)
-    try {
-      if (isOpen()) publish()
-    } catch (error) {
-      warn('the status could not be published', error)
-    }
+    if (command.command === 'status' || command.reply !== undefined) publishSoon()
   }
   const wait = () =>
     clock.after(POLL_MS, () => {
@@ -78,7 +89,7 @@ export function listen(options: CommandsOptions): { cancel(): void } | undefined
   return { cancel: () => timer.cancel() }
 }
 
-function obey(wish: Command, { kill, answer, resume, fork, collect }: CommandsOptions): Json | Promise<Json> {
+function obey(wish: Command, { kill, answer, resume, fork, collect, info }: CommandsOptions): Json | Promise<Json> {
   const { command, pid, id, text, proof, at, budget, keep } = wish
   const given = <T>(value: T | undefined, name: string): T => {
     if (value === undefined) throw invalid(`the command ${command}`, name, 'nothing')
@@ -101,11 +112,13 @@ function obey(wish: Command, { kill, answer, resume, fork, collect }: CommandsOp
     case 'collect':
       return collect(given(keep, 'keep'))
     case 'status':
-      return null
+      return pid === undefined ? null : (info(pid) as unknown as Json)
   }
 }
 
 /** How often wishes are looked for, ms. */
 const POLL_MS = 100
-/** Whoever waits for one looks fifty times a second. */
-const OUTCOMES_MAX = 64
+/** How long an outcome is published, ms: whoever waits for one looks twenty times a second. */
+const OUTCOME_MS = 10_000
+/** The last ones of that time: whoever has many wishes waits for the first ones before it sends more. */
+const OUTCOMES_MAX = 1_000

@@ -79,7 +79,7 @@ export interface ProcessRange {
   readonly reverse?: boolean
 }
 
-/** A wish of another operating-system process for the kernel that owns the store. */
+/** A wish of another operating-system process for the kernel that owns the store. `status` with a pid is replied to with its `ProcessInfo`. */
 export interface Command {
   readonly command: 'kill' | 'answer' | 'status' | 'resume' | 'fork' | 'collect'
   readonly pid?: Pid

@@ -195,7 +195,8 @@ export function createGate(machine: Machine): Gate {
   }
 
   function sends(call: Call, go: () => void): void {
-    journal.append({ type: 'call-sent', seq: 0, at: 0, pid: call.process.pid, n: call.n })
+    const { seq } = journal.append({ type: 'call-sent', seq: 0, at: 0, pid: call.process.pid, n: call.n })
+    access.told(call, seq)
     whenKept(call, go)
   }
 
@@ -231,7 +232,7 @@ export function createGate(machine: Machine): Gate {
         `process ${process.pid} has ${limits.callsOpenMax} open calls, its limit`,
       )
     if (wrong !== undefined) {
-      start(call)
+      begins(call)
       return fail(call, wrong)
     }
     const verdict = access.decide(process, call.name, call.args)
@@ -246,11 +247,11 @@ export function createGate(machine: Machine): Gate {
     try {
       spec.plan?.(call, args)
     } catch (error) {
-      if (call.startSeq === 0) start(call)
+      if (call.startSeq === 0) begins(call)
       return fail(call, error)
     }
     if (call.reserved !== undefined) reserve(process, call.reserved)
-    if (call.startSeq === 0) start(call)
+    if (call.startSeq === 0) begins(call)
     else if (call.reserved !== undefined) journalReserve(call)
     if (!machine.volatile && spec.intent?.(args) === true) {
       journal.whenKept((error) => (error === undefined ? perform(call, args, spec.run) : fail(call, error)))
@@ -266,8 +267,9 @@ export function createGate(machine: Machine): Gate {
 
   /** What waited for a person's word may have happened from here on; that is kept before it does. */
   function release(call: Call, go: () => void): void {
-    if (waiting.delete(call)) sends(call, go)
-    else go()
+    if (waiting.delete(call)) return sends(call, go)
+    if (call.startSeq !== 0) access.told(call, call.startSeq)
+    go()
   }
 
   function waitsForWord(call: Call): void {
@@ -352,6 +354,12 @@ export function createGate(machine: Machine): Gate {
       if (said === undefined) deny('nobody approved it in time', null)
       else deny('a person denied it', 'a person')
     }
+  }
+
+  /** Starts a call that the law let through. */
+  function begins(call: Call): void {
+    start(call)
+    access.told(call, call.startSeq)
   }
 
   function start(call: Call): void {
@@ -443,10 +451,11 @@ export function createGate(machine: Machine): Gate {
     if (call.labels !== undefined) Object.assign(end, { labels: call.labels })
     if (call.refused) Object.assign(end, { refused: true })
     else if (call.name === 'call' && error === undefined && isTrusted(call)) Object.assign(end, { trusted: true })
-    const { at } = journal.append(end)
+    const { at, seq } = journal.append(end)
     if (journal.halted !== undefined) return
     if (call.followers !== undefined) for (const { call: one } of call.followers) follow(one, call)
     call.endedAt = at
+    call.endSeq = seq
     if (process.ends.length === 0) process.ends = [call]
     else process.ends.push(call)
     if (specOf(call).kept !== true || call.error !== undefined) {
@@ -513,11 +522,11 @@ export function createGate(machine: Machine): Gate {
           const value = freezePlain(next.value ?? null, call.name, Infinity)
           specOf(call).relearned?.(value)
           if (!call.refused) passUnasked(call)
-          access.learned(process, call, next)
+          access.learned(process, call, next, next.seq)
           call.resolve(value)
         } else {
           if (!call.refused && call.args !== null) passUnasked(call)
-          access.learned(process, call, next)
+          access.learned(process, call, next, next.seq)
           refuse(call, fromErrorData(next.error))
         }
         return true
@@ -536,7 +545,7 @@ export function createGate(machine: Machine): Gate {
     if (call === undefined || !call.ready) return false
     process.ends.shift()
     process.learnedAt = call.endedAt
-    access.learned(process, call, call)
+    access.learned(process, call, call, call.endSeq)
     if (call.error === undefined) {
       call.resolve(call.value)
     } else {

@@ -17,7 +17,7 @@ import type { Clock } from './clock.ts'
 import type { Put, Store } from './drivers.ts'
 import { PolityError, messageOf } from './errors.ts'
 import type { Limits } from './limits.ts'
-import type { JournalEvent } from './types.ts'
+import type { JournalEvent, Pid } from './types.ts'
 
 type Unsequenced<E> = E extends unknown ? Omit<E, 'seq' | 'at'> & { seq?: number; at?: number } : never
 /** An event before the journal gives it its place and time; the object is taken over. */
@@ -28,10 +28,14 @@ export interface Journal {
   append(event: NewEvent): JournalEvent
   /** Adds to the batch of the next event; call it just before that event's `append`. */
   put(put: Put): void
+  /** Adds to what is written next; no event reports it, and no account pays for it. */
+  putAlone(put: Put): void
   /** Calls back once everything appended so far is kept; with an error if that will never be. */
   whenKept(fn: (error?: PolityError) => void): void
   /** Commits what is buffered. */
   flush(): Promise<void>
+  /** Events of a process that are appended and not kept yet. */
+  unkept(pid: Pid): readonly JournalEvent[]
   readonly lastSeq: number
   readonly halted: PolityError | undefined
 }
@@ -61,6 +65,7 @@ export function createJournal({ store, clock, limits, onAppend, onCommit, onHalt
   let soon = false
   let later = false
   let committing = false
+  let underWay: Segment | undefined
   let halted: PolityError | undefined
   /** Since the last event. */
   let puts: Put[] = NO_PUTS
@@ -103,6 +108,7 @@ export function createJournal({ store, clock, limits, onAppend, onCommit, onHalt
     segments.shift()
     if (segments.length === 0) segments.push(newSegment())
     committing = true
+    underWay = segment
     attempt(segment, 1)
   }
 
@@ -122,6 +128,7 @@ export function createJournal({ store, clock, limits, onAppend, onCommit, onHalt
 
   function succeeded(segment: Segment): void {
     committing = false
+    underWay = undefined
     onCommit(segment.events)
     for (const fn of segment.waiters) fn()
     const next = segments[0] as Segment
@@ -139,6 +146,12 @@ export function createJournal({ store, clock, limits, onAppend, onCommit, onHalt
     segments = [newSegment()]
     onHalt(halted)
     for (const fn of waiters) fn(halted)
+  }
+
+  function putAlone(put: Put): void {
+    if (halted) return
+    open().puts.push(put)
+    schedule(false)
   }
 
   function whenKept(fn: (error?: PolityError) => void): void {
@@ -167,13 +180,17 @@ export function createJournal({ store, clock, limits, onAppend, onCommit, onHalt
     },
     put(put) {
       if (halted) return
-      open().puts.push(put)
+      putAlone(put)
       if (puts.length === 0) puts = [put]
       else puts.push(put)
-      schedule(false)
     },
+    putAlone,
     whenKept,
     flush: () => new Promise((resolve, reject) => whenKept((error) => (error ? reject(error) : resolve()))),
+    unkept: (pid) =>
+      [...(underWay === undefined ? [] : [underWay]), ...segments].flatMap(({ events }) =>
+        events.filter((event) => event.pid === pid),
+      ),
     get lastSeq() {
       return seq
     },

@@ -98,6 +98,8 @@ export interface KernelOptions {
   readonly law?: Law
   /** Gives the key that approvals from other operating-system processes are signed with; called only when it is needed. @default none: only who holds the kernel can allow a call */
   readonly approvalKey?: () => string
+  /** What a door keeps in the store's table `meta` beside the start of a root process, in the same batch. @default nothing */
+  readonly beside?: (start: ProcessStart) => { readonly key: string; readonly value: string } | undefined
   readonly clock?: Clock
   readonly limits?: Partial<Limits>
   /** Order in which waiting model calls are served. @default 'attained-service' */
@@ -164,6 +166,8 @@ export interface Kernel {
   watch(hear: (event: RunEvent) => void, options?: WatchOptions): () => void
   /** Removes the journals of ended processes, the oldest first, until `keep` are left. Returns how many went. */
   collect(keep: number): number
+  /** Keeps an entry of the store's table `meta` for a door, in order with the journal; null removes it. The kernel's own keys are not for doors. */
+  keep(key: string, value: string | null): void
   /** Stops all processes where they are (they can be resumed), writes what is left and gives the store up. */
   close(): Promise<void>
 }
@@ -185,7 +189,7 @@ export function createKernel(options: KernelOptions): Kernel {
     onKnown: (process, program) => process.state === 'stopped' && goOnFromJournal(process, program),
   })
   const lineage = createLineage({ store, table, programs })
-  const starts = createStarts({ store, journal })
+  const starts = createStarts({ store, journal, has })
   const retention = createRetention({ store, journal, limits, table, starts, isOpen: () => closed === undefined })
   const inbox = createInbox(clock, limits, journal.lastSeq)
   const tools = createTools(deadlines, limits)
@@ -204,7 +208,11 @@ export function createKernel(options: KernelOptions): Kernel {
   let live = 0
   let closed: PolityError | undefined
 
-  const access = createAccess(options.law)
+  const access = createAccess(options.law, (pid) => {
+    const kept = store.events(pid)
+    const last = kept.at(-1)?.seq ?? -1
+    return [...kept, ...journal.unkept(pid).filter(({ seq }) => seq > last)]
+  })
   const accounts = createAccounts({ store, journal, now: () => clock.now() })
   const approvals = createApprovals({ store, journal, clock, key: options.approvalKey })
 
@@ -308,10 +316,11 @@ export function createKernel(options: KernelOptions): Kernel {
     resume: (pid) => resume(pid).map((run) => run.pid),
     fork: async (pid, forkOptions) => (await branches.fork(pid, forkOptions)).pid,
     collect: retention.collect,
+    info,
     status: () =>
       ({
         at: clock.now(),
-        processes: ps().slice(-STATUS_MAX),
+        processes: shown().map(processInfo),
         cores: coreInfos(cores, clock.now()),
         questions: approvals.sealed(inbox.questions),
       }) as unknown as { [key: string]: Json },
@@ -377,11 +386,20 @@ export function createKernel(options: KernelOptions): Kernel {
     const event = (
       once === undefined ? journal.append(begins) : starts.begin(once, pid, () => journal.append(begins))
     ) as ProcessStart
+    const beside = parent === undefined ? options.beside?.(event) : undefined
+    if (beside !== undefined) journal.putAlone({ table: 'meta', ...beside })
     retention.began(event)
     const process = toProcess(event, program, parent, held)
     if (parent !== undefined) charge(parent, { children: 1 })
     run(process)
     return process
+  }
+
+  /** Whether there is such a process, be it that only its journal is left. */
+  function has(pid: Pid): boolean {
+    if (table.has(pid)) return true
+    for (const head of store.processes({ from: pid, to: pid + 1 })) return head.start.pid === pid
+    return false
   }
 
   /** The process that was started under this key, while it has a journal. */
@@ -784,6 +802,7 @@ export function createKernel(options: KernelOptions): Kernel {
     if (closed === undefined) {
       closed = error
       for (const process of Array.from(table.values())) stop(process, toErrorData(error))
+      accounts.keep()
       await journal.flush().catch(() => {})
     }
     closed = error
@@ -795,6 +814,15 @@ export function createKernel(options: KernelOptions): Kernel {
 
   function ps(): readonly ProcessInfo[] {
     return [...table.values()].map(processInfo)
+  }
+
+  /** The youngest processes, by pid; those that have not ended go first. */
+  function shown(): readonly Process[] {
+    const all = [...table.values()]
+    const lasting = all.filter((process) => !process.ended).slice(-STATUS_MAX)
+    const room = STATUS_MAX - lasting.length
+    const ended = room === 0 ? [] : all.filter((process) => process.ended).slice(-room)
+    return [...lasting, ...ended].toSorted((a, b) => a.pid - b.pid)
   }
 
   async function* history(range?: ProcessRange): AsyncGenerator<ProcessInfo> {
@@ -878,6 +906,10 @@ export function createKernel(options: KernelOptions): Kernel {
     },
     watch: watch.all,
     collect: retention.collect,
+    keep(key, value) {
+      checkOpen()
+      journal.putAlone({ table: 'meta', key, value })
+    },
     close,
   }
 }
@@ -886,14 +918,39 @@ const NO_BUDGET: Budget = Object.freeze({})
 
 const NOBODY: { readonly account?: string } = Object.freeze({})
 
-/** What the store is given to keep. */
+/**
+ * What the store is given to keep, never much less: of calls, what may be large is measured, and the rest is put at
+ * `CALL_BYTES`. To write out every event once more only to measure it would cost each call.
+ */
 function bytesOf(event: JournalEvent, puts: readonly Put[]): number {
-  let bytes = Buffer.byteLength(JSON.stringify(event))
+  let bytes = eventBytes(event)
   for (const { key, value, text } of puts)
     for (const part of [key, value, text])
       if (part !== undefined && part !== null) bytes += typeof part === 'string' ? Buffer.byteLength(part) : part.length
   return bytes
 }
+
+function eventBytes(event: JournalEvent): number {
+  switch (event.type) {
+    case 'call-start':
+      return CALL_BYTES + textBytes(event.args)
+    case 'call-end':
+      return CALL_BYTES + textBytes(event.value) + textBytes(event.labels) + textBytes(event.error)
+    case 'call-reserve':
+    case 'call-wait':
+    case 'call-sent':
+      return CALL_BYTES
+    default:
+      return textBytes(event)
+  }
+}
+
+function textBytes(part: unknown): number {
+  return part === undefined ? 0 : Buffer.byteLength(JSON.stringify(part))
+}
+
+/** An event of a call without arguments, value, labels and error: at most about so much text. */
+const CALL_BYTES = 320
 
 /** An event that is still being put together. */
 type Mutable<Event> = { -readonly [Key in keyof Event]: Event[Key] }
@@ -901,5 +958,5 @@ type Mutable<Event> = { -readonly [Key in keyof Event]: Event[Key] }
 /** Processes of a history that are read before others have a turn. */
 const HISTORY_STEP = 256
 
-/** Processes in a published status, the youngest. */
+/** Processes in a published status. */
 const STATUS_MAX = 200

@@ -1,21 +1,30 @@
 /**
  * Once: a start that carries a key happens once, however often it is asked for, also across restarts.
  *
- *     const once = createStarts({ store, journal })
+ *     const once = createStarts({ store, journal, has: (pid) => table.has(pid) })
  *     once.find({ key, digest })          // pid of the process that was started under the key, if there was one
  *     once.begin({ key, digest }, pid, () => journal.append(start))
- *     once.forget(key, pid)               // its journal goes, and the key with it
+ *     once.forget(key, pid)               // its journal is gone, and the key goes after it
  *
  * The digest is that of the request: a key that comes with another one is refused (`KEY_REUSED`).
  *
  * Invariants
  *   ON1. An entry is kept in one batch with the start of its process: neither is there without the other.
- *   ON2. A key holds for as long as the journal of its process is kept.
+ *   ON2. A key holds for as long as the journal of its process is kept: it goes after it, never before. One that a crash
+ *        left without its process is as good as none, whatever its digest.
  */
 import type { Store } from './drivers.ts'
 import { PolityError } from './errors.ts'
 import type { Journal } from './journal.ts'
 import type { Once, Pid } from './types.ts'
+
+/** Where starts are looked up. */
+export interface StartsOptions {
+  readonly store: Store
+  readonly journal: Journal
+  /** Whether there is such a process, in RAM or in the store. */
+  readonly has: (pid: Pid) => boolean
+}
 
 /** Which starts there were. */
 export interface Starts {
@@ -23,6 +32,7 @@ export interface Starts {
   find(once: Once): Pid | undefined
   /** `append` appends the first event of the process. */
   begin<Event>(once: Once, pid: Pid, append: () => Event): Event
+  /** Once its journal is gone. */
   forget(key: string, pid: Pid): void
 }
 
@@ -31,35 +41,45 @@ interface Entry {
   readonly digest: string
 }
 
-export function createStarts({ store, journal }: { readonly store: Store; readonly journal: Journal }): Starts {
-  /** Those that are on their way to the store. */
-  const fresh = new Map<string, Entry>()
+export function createStarts({ store, journal, has }: StartsOptions): Starts {
+  /** What is on its way to the store; null: that the key goes. */
+  const fresh = new Map<string, Entry | null>()
   const keyOf = (key: string): string => `once ${key}`
 
   function entryOf(key: string): Entry | undefined {
-    const kept = fresh.get(key) ?? store.get('meta', keyOf(key))
-    return typeof kept === 'string' ? (JSON.parse(kept) as Entry) : (kept as Entry | undefined)
+    const coming = fresh.get(key)
+    if (coming !== undefined) return coming ?? undefined
+    const kept = store.get('meta', keyOf(key))
+    return kept === undefined ? undefined : (JSON.parse(String(kept)) as Entry)
+  }
+
+  function settle(key: string, entry: Entry | null): void {
+    journal.whenKept(() => fresh.get(key) === entry && fresh.delete(key))
   }
 
   return {
     find({ key, digest }) {
       const entry = entryOf(key)
-      if (entry !== undefined && entry.digest !== digest)
+      if (entry === undefined || !has(entry.pid)) return undefined
+      if (entry.digest !== digest)
         throw new PolityError('KEY_REUSED', `this key started process ${entry.pid} by another request`, {
           detail: { pid: entry.pid },
         })
-      return entry?.pid
+      return entry.pid
     },
     begin({ key, digest }, pid, append) {
       const entry = { pid, digest }
       fresh.set(key, entry)
       journal.put({ table: 'meta', key: keyOf(key), value: JSON.stringify(entry) })
       const event = append()
-      journal.whenKept(() => fresh.get(key) === entry && fresh.delete(key))
+      settle(key, entry)
       return event
     },
     forget(key, pid) {
-      if (entryOf(key)?.pid === pid) journal.put({ table: 'meta', key: keyOf(key), value: null })
+      if (entryOf(key)?.pid !== pid) return
+      fresh.set(key, null)
+      journal.putAlone({ table: 'meta', key: keyOf(key), value: null })
+      settle(key, null)
     },
   }
 }

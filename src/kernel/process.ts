@@ -10,6 +10,7 @@
  *   P3. Along every path from a process to its root: used + reserved <= budget at the moment a call is let through.
  */
 import type { LanguageModelV4Message } from '@ai-sdk/provider'
+import type { Text } from '../policy/values.ts'
 import { abort } from './abort.ts'
 import type { Timer } from './clock.ts'
 import type { Dispatchable } from './dispatcher.ts'
@@ -17,6 +18,7 @@ import type { ProcessHead } from './drivers.ts'
 import type { ErrorData } from './errors.ts'
 import { PolityError } from './errors.ts'
 import type { Past } from './past.ts'
+import type { Told } from './told.ts'
 import type {
   Budget,
   CallName,
@@ -67,6 +69,8 @@ export class Call {
   labels: readonly string[] | undefined = undefined
   error: ErrorData | undefined = undefined
   endedAt = 0
+  /** Place of its end in the journal. */
+  endSeq = 0
   timer: Timer | undefined = undefined
   /** The same call in forks that were made while it was open: they get its end, so that its effect is not done again. */
   followers: { readonly call: Call; readonly goOn: () => void }[] | undefined = undefined
@@ -164,12 +168,12 @@ export interface LearnedAnswer {
   readonly tool: string
   readonly labels: readonly string[] | undefined
   readonly isTrusted: boolean
-  /** What the tool was called with. */
-  readonly input: Json
-  readonly value: Json
-  /** The texts in value and input, to look for values in; made when first looked into. */
-  texts?: readonly string[]
-  told?: readonly string[]
+  /** Whether it is a source for rules that name tools or labels; else only as a trusted one. */
+  readonly isNamed: boolean
+  /** Place of its end in the journal. */
+  readonly seq: number
+  /** The texts in it, to look for values in. */
+  readonly text: Text
 }
 
 /** What a process has beside what its start event says. */
@@ -235,6 +239,10 @@ export class Process implements Dispatchable, Payer {
   standing: Standing
   /** Answers of tools in which access.ts looks for values: of those that are declared trusted, and of all where the law asks. */
   answers: LearnedAnswer[] | undefined = undefined
+  /** Characters in them; Infinity once one more did not fit. */
+  answerChars = 0
+  /** Of a root: what the tools of its tree were told (told.ts), once something asks for it. */
+  told: Told | undefined = undefined
   /** Names of tools whose answers, or errors, it has learned, also through notes. */
   heard: readonly string[] | undefined = undefined
 
@@ -333,6 +341,7 @@ export function transition(process: Process, action: Action): void {
       process.error = action.error
       process.endedAt = action.at
       process.past = undefined
+      process.told = undefined
       process.mail = undefined
       process.lastPrompt = undefined
       return
@@ -354,6 +363,7 @@ export function transition(process: Process, action: Action): void {
       process.lastPrompt = undefined
       process.standing = process.start.standing ?? CLEAN
       process.answers = undefined
+      process.answerChars = 0
       process.heard = undefined
       process.past = action.past
       // What came in since the past was read is waiting too.

@@ -8,7 +8,7 @@
  *   K1. The end of a process is kept before its journal goes: a crash in between leaves one of them.
  *   K2. What a removed child used is noted for its parent first, so that a parent that runs on keeps its sums.
  *   K3. The journal of a process stays while a fork of it has one: it is the fork's past. With its last fork it may go.
- *   K4. With the journal of a process goes the key under which it was started (once.ts).
+ *   K4. After the journal of a process goes the key under which it was started (once.ts).
  */
 import type { ProcessHead, Store } from './drivers.ts'
 import { PolityError, messageOf, warn } from './errors.ts'
@@ -136,10 +136,9 @@ export function createRetention({ store, journal, limits, table, starts, isOpen 
     const pids = drop.map(({ pid }) => pid)
     // A parent that runs on has used what its children used, also after a restart: it is noted before they go.
     const parents = new Set<Pid>()
-    for (const { pid, parent, once } of drop) {
-      if (once !== undefined) starts.forget(once, pid)
+    for (const { pid, parent } of drop) {
       if (removedUsage.delete(pid) || (pid <= earlier && store.get('meta', removedKey(pid)) !== undefined))
-        journal.put({ table: 'meta', key: removedKey(pid), value: null })
+        journal.putAlone({ table: 'meta', key: removedKey(pid), value: null })
       if (parent === null || table.get(parent)?.ended !== false) continue
       const last = store.events(pid).at(-1)
       if (last?.type !== 'process-end') continue
@@ -147,7 +146,7 @@ export function createRetention({ store, journal, limits, table, starts, isOpen 
       parents.add(parent)
     }
     for (const parent of parents)
-      journal.put({
+      journal.putAlone({
         table: 'meta',
         key: removedKey(parent),
         value: JSON.stringify({ usage: removedUsage.get(parent), pids }),
@@ -161,7 +160,9 @@ export function createRetention({ store, journal, limits, table, starts, isOpen 
         warn(`${pids.length} old journals could not be removed`, dropError)
         kept = [...drop, ...kept]
         for (const { origin } of drop) hold(origin)
+        return
       }
+      for (const { pid, once } of drop) if (once !== undefined) starts.forget(once, pid)
     })
   }
 

@@ -22,17 +22,49 @@ export function searchable(text: string): string {
   return plainText(text.replaceAll(/\p{Cf}/gu, ''))
 }
 
-/** Whether the value stands in the searchable text, not as a part of a longer word or number. */
-export function holds(where: string, value: Value): boolean {
-  if (typeof value === 'number')
-    return [...where.matchAll(NUMBER)].some(([found]) => Number(found.replaceAll(',', '')) === value)
+/** A searchable text, with the numbers in it once they were looked for. */
+export interface Text {
+  readonly plain: string
+  numbers?: Float64Array
+}
+
+/** What may still be spent on looking for values, characters. Below zero, what was said is not to be relied on. */
+export interface Work {
+  left: number
+  /** Texts whose numbers have been paid for. */
+  readonly read?: Set<Text>
+}
+
+/** What a character costs that is looked at one by one, in characters that are searched. */
+const SLOW_COST = 8
+
+/** Whether the value stands in the searchable text, not as a part of a longer word or number. Work is taken off `work`. */
+export function holds(where: string | Text, value: Value, work: Work = { left: Infinity }): boolean {
+  const text = typeof where === 'string' ? { plain: where } : where
+  if (typeof value === 'number') return holdsNumber(text, value, work)
   const what = plainText(String(value))
   // Nothing stands everywhere, and the search for it would not end.
   if (what === '') return false
-  for (let at = where.indexOf(what); at >= 0; at = where.indexOf(what, at + 1)) {
-    if (!adjoins(where, at - 1, -1) && !adjoins(where, at + what.length, 1)) return true
+  const { plain } = text
+  for (let from = 0; work.left >= 0;) {
+    const at = plain.indexOf(what, from)
+    work.left -= (at < 0 ? plain.length : at) - from + what.length
+    if (at < 0) return false
+    if (!adjoins(plain, at - 1, -1) && !adjoins(plain, at + what.length, 1)) return true
+    // It does not stand within the word that it is a part of either.
+    for (from = at + 1; from < plain.length && adjoins(plain, from - 1, -1);) from++
+    work.left -= (from - at) * SLOW_COST
   }
   return false
+}
+
+function holdsNumber(text: Text, value: number, work: Work): boolean {
+  const isRead = work.read?.has(text) === true
+  work.left -= text.plain.length * (isRead ? 1 : SLOW_COST)
+  if (work.left < 0) return false
+  work.read?.add(text)
+  text.numbers ??= Float64Array.from(text.plain.matchAll(NUMBER), ([found]) => Number(found.replaceAll(',', '')))
+  return text.numbers.includes(value)
 }
 
 /** Not within a word, a date or an account. */

@@ -26,6 +26,7 @@ import type { Clock } from '../kernel/clock.ts'
 import { PolityError, fieldOf, noSuchProcess } from '../kernel/errors.ts'
 import type { Kernel } from '../kernel/kernel.ts'
 import type { CallEnd, JournalEvent, Json, Pid, ProcessEnd, Program, Question } from '../kernel/types.ts'
+import { textOf } from './fields.ts'
 import type { Step } from './follow.ts'
 import { createFollowing, questionsOf } from './follow.ts'
 import { holds } from './caller.ts'
@@ -324,17 +325,19 @@ function createTelling(
     if (step.type === 'call-end') return ended(step)
     if (step.type !== 'call-start') return []
     if (step.call === 'call') {
-      const { tool, input } = step.args as { readonly tool: string; readonly input: Json }
+      const tool = textOf(step.args, 'tool')
+      // Its arguments were wrong: no tool was called.
+      if (tool === undefined) return []
       const toolCallId = messageId(step.n)
       calling.add(step.n)
       return [
         { type: EventType.TOOL_CALL_START, toolCallId, toolCallName: tool },
-        { type: EventType.TOOL_CALL_ARGS, toolCallId, delta: JSON.stringify(input) },
+        { type: EventType.TOOL_CALL_ARGS, toolCallId, delta: JSON.stringify(fieldOf(step.args, 'input') ?? null) },
         { type: EventType.TOOL_CALL_END, toolCallId },
       ]
     }
-    const { to, body } = step.args as { readonly to?: Json; readonly body?: Json }
-    if (step.call !== 'send' || to !== 0) return []
+    if (step.call !== 'send' || fieldOf(step.args, 'to') !== 0) return []
+    const body = fieldOf(step.args, 'body')
     const state = fieldOf(body, 'state')
     return [
       state === undefined
@@ -346,7 +349,8 @@ function createTelling(
   return {
     recall(past) {
       for (const event of past) {
-        if (event.type === 'call-start' && event.call === 'call') calling.add(event.n)
+        if (event.type === 'call-start' && event.call === 'call' && textOf(event.args, 'tool') !== undefined)
+          calling.add(event.n)
         if (event.type === 'call-end') calling.delete(event.n)
       }
     },

@@ -11,10 +11,10 @@
  *   AN3. A client that takes nothing of its answer is cut after `stallMs`.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { PolityError, clientAdvice } from '../kernel/errors.ts'
+import { PolityError } from '../kernel/errors.ts'
 import type { Json } from '../kernel/types.ts'
 import type { Door } from './route.ts'
-import { retryAfterSeconds } from './status.ts'
+import { adviceOf, retryAfterSeconds } from './status.ts'
 
 export type Headers = { readonly [name: string]: string }
 /** The form of an error. */
@@ -101,8 +101,9 @@ export const securityHeaders: readonly (readonly [name: string, value: string])[
 ]
 
 /** The form of errors where a door has none of its own. */
-export function errorBody({ code, message }: PolityError): Json {
-  return { error: { code, message, todo: clientAdvice(code) } }
+export function errorBody(error: PolityError): Json {
+  const { code, message } = error
+  return { error: { code, message, todo: adviceOf(error) } }
 }
 
 /** Where HTTP itself was refused, the advice of the error table does not fit; the message says what to do. */

@@ -1,10 +1,11 @@
 /**
- * The HTTP status of each error of the table, and when a client may come again.
+ * The HTTP status of each error of the table, when a client may come again, and what it can do.
  *
  * Chosen with the retry rules of published clients in mind: OpenAI's and Anthropic's try 408, 409, 429 and 5xx again by
  * themselves, unless `x-should-retry` says otherwise.
  */
 import type { ErrorCode, PolityError } from '../kernel/errors.ts'
+import { clientAdvice } from '../kernel/errors.ts'
 
 /** Of nginx: the client, or somebody else, ended the request. No client hears it who did not end it. */
 const ENDED = 499
@@ -51,8 +52,24 @@ export const statusTable: { readonly [Code in ErrorCode]: number } = {
 }
 
 /** Seconds after which a client may come again; undefined where no time would help, or nobody knows. */
-export function retryAfterSeconds({ code }: PolityError, status: number): number | undefined {
+export function retryAfterSeconds(error: PolityError, status: number): number | undefined {
   // An open breaker lets one call try after limits.breakerOpenMs, 10 s.
-  if (code === 'DRIVER_UNAVAILABLE') return 10
-  return status === 429 || status === 503 ? 1 : undefined
+  if (error.code === 'DRIVER_UNAVAILABLE') return 10
+  if (status !== 429 && status !== 503) return undefined
+  const ms = roomAfterMs(error)
+  return ms === undefined ? 1 : Math.ceil(ms / 1_000)
+}
+
+/** What a client can do about an error. */
+export function adviceOf(error: PolityError): string {
+  return roomAfterMs(error) === undefined
+    ? clientAdvice(error.code)
+    : 'Come again when `retry-after` has passed, or ask who runs this server for more room.'
+}
+
+/** When there is room again in the store for what a key writes (kernel/accounts.ts); undefined of any other error. */
+function roomAfterMs({ code, detail }: PolityError): number | undefined {
+  if (code !== 'LIMIT_EXCEEDED') return undefined
+  const { kind, retryMs } = (detail ?? {}) as { readonly kind?: unknown; readonly retryMs?: unknown }
+  return kind === 'bytesPerDay' && Number.isFinite(retryMs) ? (retryMs as number) : undefined
 }

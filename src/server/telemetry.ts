@@ -93,12 +93,13 @@ export async function startTelemetry(options: TelemetryOptions): Promise<Telemet
   const otel = await loadOtel()
   const scope = scopeOf()
   const resource = resourceOf(otel, scope)
-  const callers = createCallers(kernel)
   const say = (what: string): ((problem: unknown) => void) => reporter(what, onProblem)
   const traces = settings.traces ? openTraces(otel, addressOf(url, 'traces'), settings, say('spans')) : undefined
   const meters = settings.metrics
     ? openMeters(otel, addressOf(url, 'metrics'), settings, resource, say('metrics'))
     : undefined
+  // Where no span is sent, nobody asks whose child it is.
+  const callers = traces === undefined ? undefined : createCallers(kernel, clock)
   const metrics = meters === undefined ? undefined : metricsOf(meters)
   const ends = [traces, meters].filter((one) => one !== undefined)
   let missed = 0
@@ -117,7 +118,7 @@ export async function startTelemetry(options: TelemetryOptions): Promise<Telemet
   const spans = createSpans({ otel, resource, scope, content, embedder: kernel.embedder })
   const recorder = createRecorder({
     eventsOf: kernel.events,
-    remoteOf: callers.take,
+    remoteOf: (pid) => callers?.take(pid),
     clock,
     keepPrompts: content,
     onCall(call) {
@@ -145,8 +146,8 @@ export async function startTelemetry(options: TelemetryOptions): Promise<Telemet
 
   let closing: Promise<void> | undefined
   return {
-    kernel: callers.kernel,
-    doors: callers.doors,
+    kernel: callers?.kernel ?? kernel,
+    doors: callers?.doors ?? ((doors) => doors),
     summary: describeSettings(settings, url, process.env),
     get counts() {
       return { spans: 0, sent: 0, dropped: 0, ...traces?.counts, missed }

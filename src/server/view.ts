@@ -39,8 +39,8 @@ export interface View {
   readonly programs: readonly Program[]
   /** The processes in the table that the caller may see; see `Kernel.ps`. */
   ps(): readonly ProcessInfo[]
-  /** Also those that ended long ago, or before a restart, as far as they have a journal; see `Kernel.history`. */
-  history(range?: ProcessRange): AsyncIterable<ProcessInfo>
+  /** Also those that ended long ago, or before a restart, as far as they have a journal; see `Kernel.history`. Ends early with the signal. */
+  history(range?: ProcessRange, signal?: AbortSignal): AsyncIterable<ProcessInfo>
   info(pid: Pid): ProcessInfo
   files(pid: Pid): Files
   run(pid: Pid): Run
@@ -106,8 +106,11 @@ export function viewOf(kernel: Kernel, caller: Caller, programs: readonly Progra
   return {
     programs,
     ps: () => kernel.ps().filter(mine),
-    async *history(range) {
-      for await (const one of kernel.history(range)) if (mine(one)) yield one
+    async *history(range, signal) {
+      for await (const one of kernel.history(range)) {
+        if (signal?.aborted === true) return
+        if (mine(one)) yield one
+      }
     },
     info,
     files(pid) {

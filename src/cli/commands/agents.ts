@@ -17,7 +17,7 @@ import { budgetOf, budgetOptions, jsonOrText, priceOption, setupGiven, usageErro
 import { noteSources, printRun } from '../output.ts'
 import { exitCodes, sentenceOf } from '../report.ts'
 import { modelDefault } from '../setup.ts'
-import { readInput, readPipe, readStdin } from '../stdin.ts'
+import { isPiped, readInput, readPipe, readStdin } from '../stdin.ts'
 import { table } from '../table.ts'
 import { oneLine, visible } from '../terminal.ts'
 
@@ -119,10 +119,13 @@ function opened(context: Context, given: string): { name: string; at: number; in
 async function run(context: Context, [given, ...words]: readonly string[], values: Given): Promise<number> {
   if (given === undefined) throw usageError('agents run takes the name of an agent; `polity agents` lists them')
   const { installation } = opened(context, given)
+  const piped = words.length === 0 && isPiped() ? await readPipe(context, TASK) : undefined
+  if (words.length === 0 && isPiped() && piped === undefined)
+    context.note(`nothing came on stdin, so it runs without input; \`polity agents run ${given} -\` waits for it`)
   const input =
-    words.length === 0
-      ? await readPipe(context, TASK).then((text) => (text === undefined ? undefined : jsonOrText(text)))
-      : await readInput(context, words.join(' '))
+    piped === undefined
+      ? await readInput(context, words.length === 0 ? undefined : words.join(' '))
+      : jsonOrText(piped.replace(/\n$/, ''))
   const { booted, started } = await begin(context, installation.folder, input, values)
   return printRun(context, booted, started, await follow(context, booted, started))
 }

@@ -31,10 +31,10 @@ export const gc = defineCommand({
     try {
       const removed = kernel.collect(keep)
       const left = new Set([...store.processes()].map(({ start }) => start.pid))
-      const orphans: string[] = []
       // Setups of runs that are no more.
-      for (const [key] of store.range('meta', 'setup/', 'setup0')) if (!left.has(pidOfSetup(key))) orphans.push(key)
-      store.commit({ events: [], puts: orphans.map((key) => ({ table: 'meta', key, value: null })) })
+      for (const [key] of store.range('meta', 'setup/', 'setup0'))
+        if (!left.has(pidOfSetup(key))) kernel.keep(key, null)
+      await kernel.events(0) // there is no process 0: it waits until what was written is kept
       const turns = removed === 0 ? 0 : TURNS_MAX
       for (let turn = 0; turn < turns && !context.interrupted.aborted; turn++) await nextTurn()
       tell(context, removed, left.size)

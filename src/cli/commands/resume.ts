@@ -6,13 +6,13 @@ import { rootOf, startOf } from '../setup.ts'
 import type { Context } from '../command.ts'
 import { defineCommand } from '../command.ts'
 import type { Serving } from '../elsewhere.ts'
-import { checkTerms, followElsewhere, refuseOver, serverOf, wish } from '../elsewhere.ts'
+import { checkTerms, followElsewhere, refuseOver, serverOf, stoppedOf, wish, wishAll } from '../elsewhere.ts'
 import type { Followed } from '../follow.ts'
 import { followAll } from '../follow.ts'
 import { pidOf } from '../options.ts'
 import { printRun } from '../output.ts'
 import { exitCodeOf, exitCodes, sentenceOf } from '../report.ts'
-import { askStatus, readStore } from '../store-file.ts'
+import { readStore } from '../store-file.ts'
 
 export const resume = defineCommand({
   name: 'resume',
@@ -49,7 +49,7 @@ export const resume = defineCommand({
         throw error
       })
     }
-    const pids = stoppedRoots(context)
+    const pids = unfinishedRoots(context)
     if (pids.length === 0) return nothingStopped(context)
     return resumeAll(context, pids, over)
   },
@@ -63,29 +63,42 @@ function nothingStopped(context: Context): number {
 
 /** The run, or all that are stopped, in the server that has the store open. */
 async function resumeInServer(context: Context, server: Serving, pid: Pid | undefined): Promise<number> {
-  const pids = pid === undefined ? await stoppedInServer(context) : [pid]
-  if (pids.length === 0) return nothingStopped(context)
-  const goOn = async (one: Pid): Promise<number> => {
-    checkTerms(context, server, one)
-    await wish(context, { command: 'resume', pid: one })
+  const goOn = (one: Pid): Promise<number> => {
     context.note(context.err.paint('dim', `process ${one} goes on in the server (process ${server.pid})`))
     return followElsewhere(context, server, one)
   }
-  if (pid !== undefined) return goOn(pid)
-  const codes = await Promise.all(
-    pids.map((one) => goOn(one).catch((error: unknown) => notResumed(context, error, one))),
-  )
-  return Math.max(...codes)
-}
-
-async function stoppedInServer(context: Context): Promise<Pid[]> {
-  const reader = readStore(context.storePath)
-  try {
-    const { processes = [] } = (await askStatus(context.storePath, reader)) ?? {}
-    return processes.filter(({ state, parent }) => state === 'stopped' && parent === null).map(({ pid }) => pid)
-  } finally {
-    reader.close()
+  if (pid !== undefined) {
+    checkTerms(context, server, pid)
+    await wish(context, { command: 'resume', pid })
+    return goOn(pid)
   }
+  // What has no end in the store runs in the server, or is stopped there.
+  const pids = await stoppedOf(context, unfinishedRoots(context))
+  if (pids.length === 0) return nothingStopped(context)
+  const codes: (number | Promise<number>)[] = []
+  const allowed = pids.filter((one) => {
+    try {
+      checkTerms(context, server, one)
+      return true
+    } catch (error) {
+      codes.push(notResumed(context, error, one))
+      return false
+    }
+  })
+  const answers = await wishAll(
+    context,
+    allowed.map((one) => ({ command: 'resume', pid: one })),
+  )
+  for (const [at, answer] of answers.entries()) {
+    const one = allowed[at] as Pid
+    try {
+      answer()
+      codes.push(goOn(one).catch((error: unknown) => notResumed(context, error, one)))
+    } catch (error) {
+      codes.push(notResumed(context, error, one))
+    }
+  }
+  return Math.max(...(await Promise.all(codes)))
 }
 
 /** One of several: it stops no other. */
@@ -183,7 +196,8 @@ function rootPid(context: Context, pid: Pid): Pid {
   }
 }
 
-function stoppedRoots(context: Context): Pid[] {
+/** Runs without an end, by pid. */
+function unfinishedRoots(context: Context): Pid[] {
   const reader = readStore(context.storePath)
   try {
     return [...reader.processes()]

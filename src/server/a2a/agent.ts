@@ -4,7 +4,8 @@
  * Invariants
  *   AG1. A caller reaches the tasks that its view shows, and of those only what A2A clients began with this program. Every
  *        other task is as if it were not there.
- *   AG2. A message that came before begins no second task: the same id of the same caller is the same message.
+ *   AG2. A message that came before begins no second task while the first one has a journal: the same id of the same caller
+ *        is the same message, and with other words it is refused.
  *   AG3. A message answers a question of the program, from who has the scope `approvals`; no approval is given by one.
  */
 import type {
@@ -21,9 +22,12 @@ import type {
   TaskStatus,
 } from '@a2a-js/sdk'
 import type { A2ARequestHandler } from '@a2a-js/sdk/server'
+import { sha256 } from '../../kernel/digest.ts'
 import { PolityError } from '../../kernel/errors.ts'
 import type { Kernel } from '../../kernel/kernel.ts'
-import type { JournalEvent, Json, Pid, ProcessEnd, ProcessInfo } from '../../kernel/types.ts'
+import type { JournalEvent, Pid, ProcessEnd, ProcessInfo } from '../../kernel/types.ts'
+import { canonical } from '../../policy/canonical.ts'
+import { fieldOf } from '../fields.ts'
 import type { Following } from '../follow.ts'
 import { questionsOf } from '../follow.ts'
 import type { View } from '../view.ts'
@@ -34,16 +38,10 @@ import { ANSWERS, contextOf, nameOf, parseName, valueOf } from './tasks.ts'
 const PAGE_SIZE = 50
 const PAGE_SIZE_MAX = 100
 
-/** Tasks by the caller and the message that began them. */
-export interface Begun {
-  find(principal: string, program: string, messageId: string): Pid | undefined
-  add(principal: string, program: string, messageId: string, pid: Pid): void
-}
-
 /** A task that is told from here on. */
 interface Told {
   readonly pid: Pid
-  /** Nothing of it has happened before. */
+  /** No call of it has begun before. */
   readonly isNew: boolean
 }
 
@@ -68,12 +66,10 @@ export interface AgentOptions {
   readonly telling: Telling
   readonly kernel: Kernel
   readonly view: View
-  readonly principal: string
   /** Its name. */
   readonly program: string
   readonly card: () => ReturnType<A2ARequestHandler['getAgentCard']>
   readonly following: Following
-  readonly begun: Begun
   readonly signal: AbortSignal
 }
 
@@ -82,11 +78,9 @@ export function createAgent({
   telling,
   kernel,
   view,
-  principal,
   program,
   card,
   following,
-  begun,
   signal,
 }: AgentOptions): A2ARequestHandler {
   // ------------------------------------------------------------------------------------------------------- messages
@@ -114,11 +108,10 @@ export function createAgent({
     const { contextId, messageId } = message
     const name = nameOf({ contextId, messageId })
     const value = valueOf(message.parts)
-    const earlier = begun.find(principal, program, messageId)
-    if (earlier !== undefined) return { pid: earlier, isNew: false }
-    const { pid } = view.spawn(program, value, { name })
-    begun.add(principal, program, messageId, pid)
-    return { pid, isNew: true }
+    const key = `a2a ${sha256(canonical([program, messageId]))}`
+    const once = { key, digest: sha256(canonical([contextId, value])) }
+    const { pid } = view.spawn(program, value, { name }, once)
+    return { pid, isNew: view.info(pid).usage.calls === 0 }
   }
 
   /** The answer to the question that waits, or mail for a program that asks nothing. */
@@ -160,7 +153,9 @@ export function createAgent({
   }
 
   function isTask(info: ProcessInfo): boolean {
-    return info.program === program && info.parent === null && parseName(info.name) !== undefined
+    return (
+      info.program === program && info.parent === null && info.forkOf === null && parseName(info.name) !== undefined
+    )
   }
 
   async function known(pid: Pid): Promise<Known> {
@@ -192,11 +187,11 @@ export function createAgent({
         return
       } else if (step.type === 'text-delta') {
         if (step.pid === pid && !missed.has(step.n)) yield { type: 'draft', n: step.n, delta: step.delta }
-      } else if (step.type === 'call-start' && step.call === 'send') {
+      } else if (step.type === 'call-start' && step.call === 'send' && fieldOf(step.args, 'to') === 0) {
         // What a program says to whoever watches.
-        const { to, body } = step.args as { readonly to: Json; readonly body: Json }
+        const body = fieldOf(step.args, 'body') ?? null
         const status = telling.progress(pid, contextId, `said-${step.seq}`, body, step.at)
-        if (to === 0) yield { type: 'standing', status, end: undefined }
+        yield { type: 'standing', status, end: undefined }
       }
     }
   }

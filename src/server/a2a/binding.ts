@@ -44,6 +44,8 @@ export function worded(sdk: A2aSdk, fault: Fault, agent: A2ARequestHandler): A2A
     const code = PolityError.isInstance(error) ? error.code : undefined
     if (code === 'INVALID_ARGUMENT' || code === 'TOO_LARGE')
       return new RequestMalformedError(String(fieldOf(error, 'message')))
+    if (code === 'KEY_REUSED')
+      return new RequestMalformedError('message.messageId is that of another message; give each message its own')
     if (code === 'NO_SUCH_PROCESS') return new TaskNotFoundError('there is no such task')
     fault.thrown = error
     return error

@@ -12,19 +12,18 @@
  * tasks.ts says how a process is told as a task, agent.ts what a caller may reach: the same for every binding.
  *
  * Invariants
- *   AD1. Nothing is kept but what finds a message again: tasks are read from the kernel, so a restart loses none.
+ *   AD1. Nothing is kept here: tasks, and which message began which, are read from the kernel, so a restart loses none.
  *   AD2. What is no fault of the client is an error of HTTP, and its cause is told to the owner of the server only.
  */
 import type { AgentCard } from '@a2a-js/sdk'
 import type { Clock } from '../../kernel/clock.ts'
 import { PolityError } from '../../kernel/errors.ts'
 import type { Kernel } from '../../kernel/kernel.ts'
-import type { Pid, Program } from '../../kernel/types.ts'
+import type { Program } from '../../kernel/types.ts'
 import { createFollowing } from '../follow.ts'
 import { holds } from '../caller.ts'
 import type { Door, Exchange } from '../route.ts'
 import { viewOf } from '../view.ts'
-import type { Begun } from './agent.ts'
 import { createAgent } from './agent.ts'
 import type { Answering, Fault } from './binding.ts'
 import { worded } from './binding.ts'
@@ -34,7 +33,7 @@ import { answerJsonRpc } from './json-rpc.ts'
 import { answerRest } from './rest.ts'
 import type { A2aSdk } from './sdk.ts'
 import { loadA2a } from './sdk.ts'
-import { createTelling, parseName } from './tasks.ts'
+import { createTelling } from './tasks.ts'
 
 export type { Described } from './card.ts'
 
@@ -52,14 +51,10 @@ export interface A2aDoorOptions {
   readonly clock?: Clock
 }
 
-/** Messages that are found again; the oldest are forgotten, and sent once more they begin a second task. */
-const MESSAGES_MAX = 100_000
-
 export function a2aDoor({ kernel, programs, cards = {}, agent, url, clock }: A2aDoorOptions): Door {
   const byName = new Map(programs.map((program) => [program.name, program]))
   for (const name of [...Object.keys(cards), ...(agent === undefined ? [] : [agent])]) served(name)
   const following = createFollowing(kernel, clock)
-  const begun = createBegun(kernel)
 
   function served(name: string | undefined): Program {
     const found = name === undefined ? undefined : byName.get(name)
@@ -86,11 +81,9 @@ export function a2aDoor({ kernel, programs, cards = {}, agent, url, clock }: A2a
       telling: createTelling(sdk, holds(caller, 'approvals')),
       kernel,
       view: viewOf(kernel, caller, programs),
-      principal: caller.principal,
       program: program.name,
       card: () => Promise.resolve(card(program, exchange)),
       following,
-      begun,
       signal,
     })
     return { agent: worded(sdk, fault, agent), fault }
@@ -143,22 +136,5 @@ export function a2aDoor({ kernel, programs, cards = {}, agent, url, clock }: A2a
       id: null,
       error: { code: status === 400 ? -32_600 : -32_603, message: `${code}: ${message}` },
     }),
-  }
-}
-
-/** What messages began, also before this server was started. */
-function createBegun(kernel: Kernel): Begun {
-  const pids = new Map<string, Pid>()
-  const add: Begun['add'] = (principal, program, messageId, pid) => {
-    pids.set(JSON.stringify([principal, program, messageId]), pid)
-    if (pids.size > MESSAGES_MAX) for (const oldest of pids.keys()) if (pids.size > MESSAGES_MAX) pids.delete(oldest)
-  }
-  for (const { pid, parent, name, principal, program } of kernel.ps()) {
-    const messageId = parent === null ? parseName(name)?.messageId : undefined
-    if (messageId !== undefined) add(principal, program, messageId, pid)
-  }
-  return {
-    add,
-    find: (principal, program, messageId) => pids.get(JSON.stringify([principal, program, messageId])),
   }
 }

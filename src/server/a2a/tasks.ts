@@ -17,6 +17,7 @@ import type { Artifact, Message, Part, Task, TaskState, TaskStatus } from '@a2a-
 import type { ErrorData } from '../../kernel/errors.ts'
 import { PolityError } from '../../kernel/errors.ts'
 import type { JournalEvent, Json, Pid, ProcessEnd, ProcessInfo, Question } from '../../kernel/types.ts'
+import { textOf } from '../fields.ts'
 import type { A2aSdk } from './sdk.ts'
 
 export interface TaskName {
@@ -169,8 +170,10 @@ export function createTelling({ types: { TaskState, Role } }: A2aSdk, mayAnswer:
       if (event.type === 'process-start' && event.input !== undefined)
         told.push(message(pid, contextId, { id: name.messageId, value: event.input, isUser: true }))
       if (event.type === 'call-start' && event.call === 'ask') {
+        const text = textOf(event.args, 'text')
+        // Its arguments were wrong: nobody was asked.
+        if (text === undefined) continue
         asked.add(event.n)
-        const { text } = event.args as { readonly text: string }
         told.push(message(pid, contextId, { id: `${pid}-${event.n}`, value: text }))
       }
       if (event.type === 'call-end' && asked.has(event.n) && typeof event.value === 'string')

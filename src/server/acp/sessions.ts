@@ -12,6 +12,7 @@
 import type { ProcessHead } from '../../kernel/drivers.ts'
 import type { Kernel } from '../../kernel/kernel.ts'
 import type { JournalEvent, Pid } from '../../kernel/types.ts'
+import { textOf } from '../fields.ts'
 
 export interface SessionName {
   readonly sessionId: string
@@ -81,8 +82,8 @@ export function openQuestionsOf(past: readonly JournalEvent[]): readonly OpenQue
   const open = new Map<string, OpenQuestion>()
   for (const event of past) {
     if (event.type === 'call-start' && event.call === 'ask') {
-      const { text } = event.args as { readonly text: string }
-      open.set(`${event.pid}-${event.n}`, { pid: event.pid, text })
+      const text = textOf(event.args, 'text')
+      if (text !== undefined) open.set(`${event.pid}-${event.n}`, { pid: event.pid, text })
     } else if (event.type === 'call-end') open.delete(`${event.pid}-${event.n}`)
     else if (event.type === 'process-end') for (const [key, { pid }] of open) if (pid === event.pid) open.delete(key)
   }

@@ -10,8 +10,8 @@
  *   AT1. What is told from the journal is what was told as it happened: one function tells both.
  */
 import type { PromptResponse, SessionUpdate } from '@agentclientprotocol/sdk'
-import { fieldOf } from '../../kernel/errors.ts'
 import type { Effect, JournalEvent, Json, Pid, ProcessEnd, Question } from '../../kernel/types.ts'
+import { fieldOf, textOf } from '../fields.ts'
 import type { Step } from '../follow.ts'
 
 export type Effects = ReadonlyMap<string, Effect | undefined>
@@ -53,7 +53,10 @@ export function createTelling(root: Pid, effects: Effects): Telling {
   function happened(step: Step): readonly SessionUpdate[] {
     if (step.type === 'text-delta') return step.pid === root ? speak(step.n, step.delta) : []
     if (step.type === 'call-start' && step.call === 'call') {
-      const { tool, input } = step.args as { readonly tool: string; readonly input: Json }
+      const tool = textOf(step.args, 'tool')
+      // Its arguments were wrong: no tool was called.
+      if (tool === undefined) return []
+      const input = fieldOf(step.args, 'input')
       const toolCallId = idOf(step.pid, step.n)
       calling.add(toolCallId)
       const kind = effects.get(tool) === 'read' ? 'read' : 'other'
@@ -64,8 +67,8 @@ export function createTelling(root: Pid, effects: Effects): Telling {
     const { value, error } = step
     // Nobody heard it as it came.
     if (!calling.delete(toolCallId)) {
-      const text: unknown = step.pid === root && speaker !== step.n ? fieldOf(value, 'text') : undefined
-      return typeof text === 'string' && fieldOf(value, 'finishReason') !== undefined ? speak(step.n, text) : []
+      const text = step.pid === root && speaker !== step.n ? textOf(value, 'text') : undefined
+      return text !== undefined && fieldOf(value, 'finishReason') !== undefined ? speak(step.n, text) : []
     }
     const shown = error === undefined ? value : `${error.code}: ${error.message}`
     const text = typeof shown === 'string' ? shown : JSON.stringify(shown ?? null, null, 2)
@@ -97,9 +100,12 @@ export function conversationOf(root: Pid, past: readonly JournalEvent[], effects
     if (event.type === 'mail-sent' && event.pid === root && event.mail.from === 0)
       return [...said(event.mail.body), ...told]
     if (event.type === 'call-start' && event.call === 'ask') {
-      const args = event.args as unknown as Pick<Question, 'text' | 'choices'> & { readonly timeoutMs: number }
-      asked.set(`${event.pid}-${event.n}`, event.at + args.timeoutMs)
-      return [...told, spoken(questionText(args))]
+      const text = textOf(event.args, 'text')
+      // Its arguments were wrong: nobody was asked.
+      if (text === undefined) return told
+      const { choices, timeoutMs } = event.args as unknown as Pick<Question, 'choices'> & { readonly timeoutMs: number }
+      asked.set(`${event.pid}-${event.n}`, event.at + timeoutMs)
+      return [...told, spoken(questionText({ text, choices }))]
     }
     if (event.type !== 'call-end') return told
     const expiresAt = asked.get(`${event.pid}-${event.n}`)

@@ -14,13 +14,12 @@ import type { AuditEntry, AuditRange } from '../../kernel/audit.ts'
 import type { Clock } from '../../kernel/clock.ts'
 import { realClock } from '../../kernel/clock.ts'
 import type { PolityError } from '../../kernel/errors.ts'
-import { clientAdvice } from '../../kernel/errors.ts'
 import type { Kernel } from '../../kernel/kernel.ts'
 import type { Json, Program, Tool } from '../../kernel/types.ts'
 import type { Law } from '../../policy/law.ts'
 import type { Caller } from '../caller.ts'
 import type { Door } from '../route.ts'
-import { statusTable } from '../status.ts'
+import { adviceOf, statusTable } from '../status.ts'
 import type { View } from '../view.ts'
 import { viewOf } from '../view.ts'
 import { eventOperations } from './events.ts'
@@ -102,14 +101,16 @@ export function apiOperations(options: ApiOptions): readonly Operation[] {
   return operations
 }
 
-function errorBody({ code, message, detail }: PolityError, status: number): Json {
+function errorBody(error: PolityError, status: number): Json {
+  const { code, message, detail } = error
+  const todo = todoOf(error, status)
   return {
-    error: {
-      code,
-      message,
-      // What the table advises does not fit where HTTP itself was refused.
-      ...(statusTable[code] === status ? { todo: clientAdvice(code) } : {}),
-      ...(detail === undefined ? {} : { detail }),
-    },
+    error: { code, message, ...(todo === undefined ? {} : { todo }), ...(detail === undefined ? {} : { detail }) },
   }
+}
+
+/** What the table advises does not fit where HTTP itself was refused. */
+function todoOf(error: PolityError, status: number): string | undefined {
+  if (statusTable[error.code] === status) return adviceOf(error)
+  return status === 405 ? 'Use one of the methods that the message names.' : undefined
 }

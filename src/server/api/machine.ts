@@ -3,7 +3,7 @@
  * waits for a person.
  */
 import { describeTool } from '../../kernel/tools.ts'
-import type { Program, Question as KernelQuestion, Tool } from '../../kernel/types.ts'
+import type { AccountInfo, Program, Question as KernelQuestion, Tool } from '../../kernel/types.ts'
 import type { Api } from './door.ts'
 import type { Operation } from './operation.ts'
 import { operation } from './operation.ts'
@@ -136,8 +136,14 @@ function inputSchemaOf(tool: Tool): ToolInfo['inputSchema'] {
   }
 }
 
-function accountOf({ name, budget, used, reserved }: Account): Account {
-  return { name, budget: { ...budget }, used: { ...used }, reserved: { ...reserved } }
+function accountOf({ name, budget, used, reserved, room }: AccountInfo): Account {
+  return {
+    name,
+    budget: { ...budget },
+    used: { ...used },
+    reserved: { ...reserved },
+    room: room === null ? null : { ...room },
+  }
 }
 
 function questionOf({ id, pid, kind, text, choices, detail, askedAt, expiresAt, binding }: KernelQuestion): Question {

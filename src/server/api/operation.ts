@@ -145,11 +145,14 @@ export function operation<
 }
 
 /** A header that is not heeded would be a false promise, so it is refused where it is not taken. */
-function readKey({ headers }: Exchange, { method, isOnce }: Described): string | undefined {
+function readKey({ headers, request }: Exchange, { method, isOnce }: Described): string | undefined {
   const key = headers['idempotency-key']
   if (key === undefined || method === 'GET') return undefined
   if (isOnce !== true)
     throw new PolityError('INVALID_ARGUMENT', 'the header Idempotency-Key is not taken here; the document says where')
+  // Node joins them with a comma, which would be one key.
+  if ((request.headersDistinct['idempotency-key']?.length ?? 0) > 1)
+    throw new PolityError('INVALID_ARGUMENT', 'the header Idempotency-Key is there twice; give it once')
   if (typeof key === 'string' && /^[\x20-\x7e]{1,200}$/.test(key)) return key
   throw new PolityError('INVALID_ARGUMENT', 'the header Idempotency-Key takes 1 to 200 printable ASCII characters')
 }
@@ -173,7 +176,11 @@ function readQuery(schema: z.ZodObject | undefined, given: URLSearchParams): unk
   for (const [name, value] of given) {
     if (Object.hasOwn(values, name))
       throw new PolityError('INVALID_ARGUMENT', `query: ${name.slice(0, 80)} is there twice; give it once`)
-    if (value === '') throw new PolityError('INVALID_ARGUMENT', `query: ${name.slice(0, 80)} is empty; leave it out`)
+    if (value === '')
+      throw new PolityError(
+        'INVALID_ARGUMENT',
+        `query: ${name.slice(0, 80)} is empty; ${isNeeded(schema, name) ? 'it takes a value, and cannot be left out' : 'leave it out'}`,
+      )
     // By definition, since `__proto__` is a name like any other.
     Object.defineProperty(values, name, { value, enumerable: true })
   }
@@ -182,6 +189,11 @@ function readQuery(schema: z.ZodObject | undefined, given: URLSearchParams): unk
   if (extra !== undefined)
     throw new PolityError('INVALID_ARGUMENT', `query: ${extra.slice(0, 80)} is not taken here; nothing is`)
   return undefined
+}
+
+function isNeeded(schema: z.ZodObject | undefined, name: string): boolean {
+  const shape: { readonly [name: string]: unknown } = schema?.shape ?? {}
+  return Object.hasOwn(shape, name) && !(shape[name] as z.ZodType).safeParse(undefined).success
 }
 
 /** An absent body is an empty object where all that it may say may be left out. */
@@ -196,14 +208,28 @@ const ISSUES_MAX = 5
 function check(schema: z.ZodType, value: unknown, at: string): unknown {
   const result = schema.safeParse(value)
   if (result.success) return result.data
-  const said = result.error.issues.slice(0, ISSUES_MAX).map(({ code, path, message }) => {
+  const said = result.error.issues.slice(0, ISSUES_MAX).map((issue) => {
+    const { code, path, message } = issue
     const place = path.length === 0 ? '' : `${path.map(String).join('.')}: `
+    if (code === 'invalid_type') {
+      const given = valueAt(value, path)
+      if (given === undefined && path.length > 0)
+        return `${path.map(String).join('.')} is missing (expected ${issue.expected})`
+      // Of a query: text that was to be read as a number.
+      if (typeof given === 'string') return place + message.replace(/NaN$/, () => JSON.stringify(given.slice(0, 80)))
+    }
     return `${place}${message}${code === 'unrecognized_keys' ? `; there are ${keysAt(schema, path).join(', ') || 'none'}` : ''}`
   })
   throw new PolityError('INVALID_ARGUMENT', `${at}: ${said.join('; ').slice(0, MESSAGE_CHARS_MAX)}`)
 }
 
 const MESSAGE_CHARS_MAX = 1_000
+
+function valueAt(value: unknown, path: readonly PropertyKey[]): unknown {
+  let at = value
+  for (const step of path) at = (at as { readonly [key: PropertyKey]: unknown } | null | undefined)?.[step]
+  return at
+}
 
 /** Keys of the object schema at a place. */
 function keysAt(schema: z.ZodType, path: readonly PropertyKey[]): string[] {

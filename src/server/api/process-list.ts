@@ -2,10 +2,11 @@
  * Processes as the API shows them: one, a page of those in the table, a page of all that have a journal, a tree.
  *
  *     processAt(view, 17)
- *     await listOf(view, { all: 'true', limit: 50 })
+ *     await listOf(view, { all: 'true', limit: 50 }, signal)
  *
- * Invariant
+ * Invariants
  *   PL1. What has a journal is read from one end of it, up to what a page holds; no journal is read whole.
+ *   PL2. Nothing is read on for a client that is gone: with the signal, what was found so far is all.
  */
 import { z } from 'zod'
 import { PolityError, noSuchProcess } from '../../kernel/errors.ts'
@@ -33,8 +34,8 @@ export const listQuery = z.strictObject({
 type ListQuery = z.output<typeof listQuery>
 
 /** A page of the processes in the table, or with `all` of those that have a journal. */
-export async function listOf(view: View, query: ListQuery): Promise<ProcessPage> {
-  if (query.all === 'true') return historyOf(view, query)
+export async function listOf(view: View, query: ListQuery, signal: AbortSignal): Promise<ProcessPage> {
+  if (query.all === 'true') return historyOf(view, query, signal)
   const all = view.ps()
   const byPid = new Map(all.map((one) => [one.pid, one]))
   const isWanted = wantedBy(query)
@@ -57,14 +58,14 @@ function wantedBy({ state, program, name, principal, parent }: ListQuery): (one:
 }
 
 /** A page of all that have a journal. Read from one end, up to what the page holds and one more. */
-async function historyOf(view: View, query: ListQuery): Promise<ProcessPage> {
+async function historyOf(view: View, query: ListQuery, signal: AbortSignal): Promise<ProcessPage> {
   const { sort = '-pid', cursor, limit = PAGE_DEFAULT } = query
   if (sort !== 'pid' && sort !== '-pid')
     throw new PolityError('INVALID_ARGUMENT', `query: all=true is sorted by pid or -pid, not by ${sort}`)
   const after = cursor === undefined ? undefined : readPlace(cursor)
   const isUp = sort === 'pid'
   const isWanted = wantedBy(query)
-  const rootOfOld = rootsOf(view)
+  const rootOfOld = rootsOf(view, signal)
   const items: Process[] = []
   const range = {
     reverse: !isUp,
@@ -72,7 +73,7 @@ async function historyOf(view: View, query: ListQuery): Promise<ProcessPage> {
     ...(query.root === undefined ? {} : { from: query.root }),
     ...(after === undefined ? {} : isUp ? { from: Math.max(after + 1, query.root ?? 0) } : { to: after }),
   }
-  for await (const one of view.history(range)) {
+  for await (const one of view.history(range, signal)) {
     if (!isWanted(one)) continue
     const root = await rootOfOld(one)
     if (query.root !== undefined && root !== query.root) continue
@@ -83,13 +84,13 @@ async function historyOf(view: View, query: ListQuery): Promise<ProcessPage> {
 }
 
 /** The roots of processes of which perhaps only journals are left; each ancestor is looked up once. */
-function rootsOf(view: View): (one: ProcessInfo) => Promise<Pid> {
+function rootsOf(view: View, signal: AbortSignal): (one: ProcessInfo) => Promise<Pid> {
   const known = new Map<Pid, ProcessInfo | undefined>(view.ps().map((one) => [one.pid, one]))
 
   async function find(pid: Pid): Promise<ProcessInfo | undefined> {
     if (known.has(pid)) return known.get(pid)
     let found: ProcessInfo | undefined
-    for await (const one of view.history({ from: pid, to: pid + 1 })) found = one
+    for await (const one of view.history({ from: pid, to: pid + 1 }, signal)) found = one
     known.set(pid, found)
     return found
   }
@@ -150,10 +151,10 @@ function rootOf(info: ProcessInfo, byPid: ReadonlyMap<Pid, ProcessInfo>): Pid {
 }
 
 /** From the journal, since what ended is not long in RAM: a child is younger than its parent, and begins before that ends. */
-export async function treeOf(view: View, pid: Pid): Promise<ProcessTree> {
+export async function treeOf(view: View, pid: Pid, signal: AbortSignal): Promise<ProcessTree> {
   const { root, endedAt } = processAt(view, pid)
   const found = new Map<Pid, ProcessTree>()
-  for await (const one of view.history({ from: pid })) {
+  for await (const one of view.history({ from: pid }, signal)) {
     if (endedAt !== null && one.startedAt > endedAt) break
     const parent = found.get(one.parent ?? 0)
     if (parent === undefined && one.pid !== pid) continue

@@ -27,7 +27,7 @@ export function processOperations({ view }: Api): readonly Operation[] {
         'Those that run or are stopped, and those that ended lately (limits.processesEndedMax); with all=true those that ended before too, as long as their journals are kept.',
       query: listQuery,
       reply: schemas.ProcessPage,
-      run: ({ caller, query }) => listOf(view(caller), query),
+      run: ({ caller, query, signal }) => listOf(view(caller), query, signal),
     }),
     operation({
       id: 'startProcess',
@@ -65,7 +65,7 @@ export function processOperations({ view }: Api): readonly Operation[] {
       summary: 'A process with its descendants',
       reply: schemas.ProcessTree,
       errors: ['NO_SUCH_PROCESS'],
-      run: ({ caller, params }) => treeOf(view(caller), params.pid),
+      run: ({ caller, params, signal }) => treeOf(view(caller), params.pid, signal),
     }),
     operation({
       id: 'killProcess',

@@ -496,7 +496,19 @@ export type BudgetUse = z.infer<typeof BudgetUse>
 export const Account = named(
   'Account',
   'What an API key may spend in all its runs, and has spent',
-  z.object({ name: z.string(), budget: Budget, used: Usage, reserved }),
+  z.object({
+    name: z.string(),
+    budget: Budget,
+    used: Usage,
+    reserved,
+    room: z
+      .object({
+        bytes: whole.describe('Filled now. At bytesPerDay and above nothing begins'),
+        bytesPerDay: z.number().describe('What may be filled, and what comes back in a day, evenly'),
+      })
+      .nullable()
+      .describe('Room in the store for what is written for the key; null: it is not bounded'),
+  }),
 )
 export type Account = z.infer<typeof Account>
 

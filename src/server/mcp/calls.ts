@@ -23,6 +23,7 @@ import type { Kernel, Run } from '../../kernel/kernel.ts'
 import type { Json, Pid, Question, RunEvent, RunOptions } from '../../kernel/types.ts'
 import type { Caller } from '../caller.ts'
 import { holds, runOptionsOf } from '../caller.ts'
+import { textOf } from '../fields.ts'
 import { viewOf } from '../view.ts'
 import type { Offer } from './offers.ts'
 import type { MintState } from './request-state.ts'
@@ -248,8 +249,8 @@ function stepOf(event: RunEvent): string | undefined {
     case 'process-start':
       return `process ${event.pid} runs ${event.program}`
     case 'call-start': {
-      const tool = event.call === 'call' ? ` ${(event.args as { readonly tool: string }).tool}` : ''
-      return `process ${event.pid}: ${event.call}${tool}`
+      const tool = event.call === 'call' ? textOf(event.args, 'tool') : undefined
+      return `process ${event.pid}: ${event.call}${tool === undefined ? '' : ` ${tool}`}`
     }
     default:
       return undefined

@@ -9,6 +9,7 @@
 import { errorTable } from '../../kernel/errors.ts'
 import type { ErrorData } from '../../kernel/errors.ts'
 import type { Generation, Json } from '../../kernel/types.ts'
+import { fieldOf, textOf } from '../fields.ts'
 import type { CallRecord } from './records.ts'
 
 export interface ModelName {
@@ -73,15 +74,4 @@ export function wasSent({ reserved, stillWaited, end, start }: CallRecord): bool
 export function meaningOf({ code }: ErrorData): string {
   // A journal may be of a version with another table.
   return Object.hasOwn(errorTable, code) ? errorTable[code].means : code
-}
-
-export function fieldOf(value: Json | undefined, key: string): Json | undefined {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
-    ? (value as { readonly [key: string]: Json | undefined })[key]
-    : undefined
-}
-
-export function textOf(value: Json | undefined, key: string): string | undefined {
-  const text = fieldOf(value, key)
-  return typeof text === 'string' ? text : undefined
 }

@@ -8,6 +8,7 @@
  * asked for telemetry should not find out in a month that there was none.
  */
 import { readFileSync } from 'node:fs'
+import { validateHeaderName, validateHeaderValue } from 'node:http'
 import { PolityError, messageOf } from '../../kernel/errors.ts'
 
 export interface Settings {
@@ -36,20 +37,30 @@ export interface Certificates {
 type Environment = Readonly<Record<string, string | undefined>>
 
 export function readSettings(env: Environment): Settings {
-  const isDisabled = env['OTEL_SDK_DISABLED']?.trim().toLowerCase() === 'true'
+  const isDisabled =
+    checkOneOf(env, 'OTEL_SDK_DISABLED', /^(?:true|false)$/i, 'true or false')?.toLowerCase() === 'true'
   for (const signal of ['', 'TRACES_', 'METRICS_']) {
     checkProtocol(env, `OTEL_EXPORTER_OTLP_${signal}PROTOCOL`)
     const name = `OTEL_EXPORTER_OTLP_${signal}ENDPOINT`
     const url = textOf(env, name)
     if (url !== undefined) checkUrl(url, name)
+    checkHeaders(env, `OTEL_EXPORTER_OTLP_${signal}HEADERS`)
+    numberOf(env, `OTEL_EXPORTER_OTLP_${signal}TIMEOUT`, 10_000)
+    checkOneOf(env, `OTEL_EXPORTER_OTLP_${signal}COMPRESSION`, /^(?:gzip|none)$/, 'gzip or none')
   }
+  const temporality = 'OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE'
+  checkOneOf(env, temporality, /^(?:cumulative|delta|lowmemory)$/i, 'cumulative, delta or lowmemory')
+  checkAttributes(env, 'OTEL_RESOURCE_ATTRIBUTES')
   const queueMax = numberOf(env, 'OTEL_BSP_MAX_QUEUE_SIZE', 2_048)
+  const batchMax = numberOf(env, BATCH, Math.min(queueMax, 512))
+  if (batchMax > queueMax)
+    throw wrong(BATCH, `at most OTEL_BSP_MAX_QUEUE_SIZE, the spans that wait, ${queueMax}`, String(batchMax))
   return {
     traces: !isDisabled && isWanted(env, 'OTEL_TRACES_EXPORTER'),
     metrics: !isDisabled && isWanted(env, 'OTEL_METRICS_EXPORTER'),
     content: wantsContent(env),
     queueMax,
-    batchMax: Math.min(queueMax, numberOf(env, 'OTEL_BSP_MAX_EXPORT_BATCH_SIZE', 512)),
+    batchMax,
     batchMs: numberOf(env, 'OTEL_BSP_SCHEDULE_DELAY', 5_000),
     metricsMs: numberOf(env, 'OTEL_METRIC_EXPORT_INTERVAL', 60_000),
     certificates: { traces: certificatesOf(env, 'TRACES'), metrics: certificatesOf(env, 'METRICS') },
@@ -89,6 +100,42 @@ function checkProtocol(env: Environment, name: string): void {
     throw wrong(name, 'http/json, the one that Polity sends (to the HTTP port of a collector, mostly 4318)', given)
 }
 
+/** What they say is secret: an error names the place only. */
+function checkHeaders(env: Environment, name: string): void {
+  for (const [i, pair] of (textOf(env, name) ?? '').split(',').entries()) {
+    if (pair.trim() === '') continue
+    try {
+      const [key, value] = decodedPair(pair)
+      if (pair.includes(';') || value === '') throw new Error('it would be left out')
+      validateHeaderName(key)
+      validateHeaderValue(key, value)
+    } catch {
+      const expected = 'name=value with commas between, where what is special in a value is written as in %2C'
+      throw new PolityError('CONFIG_INVALID', `${name} takes ${expected}; number ${i + 1} in it is not that`)
+    }
+  }
+}
+
+function checkAttributes(env: Environment, name: string): void {
+  for (const pair of (textOf(env, name) ?? '').split(',')) {
+    if (pair.trim() === '') continue
+    try {
+      const [key, value] = decodedPair(pair)
+      if (pair.split('=').length > 2 || Math.max(key.length, value.length) > 255) throw new Error('it is not taken')
+    } catch {
+      throw wrong(name, 'key=value with commas between, each part of at most 255 characters, = written as %3D', pair)
+    }
+  }
+}
+
+/** Throws where it is none. */
+function decodedPair(pair: string): readonly [key: string, value: string] {
+  const at = pair.indexOf('=')
+  const key = pair.slice(0, Math.max(0, at)).trim()
+  if (key === '') throw new Error('it has no key')
+  return [decodeURIComponent(key), decodeURIComponent(pair.slice(at + 1).trim())]
+}
+
 function certificatesOf(env: Environment, signal: string): Certificates {
   const found: { [key: string]: Buffer } = {}
   for (const [key, end] of Object.entries({ ca: 'CERTIFICATE', cert: 'CLIENT_CERTIFICATE', key: 'CLIENT_KEY' })) {
@@ -114,6 +161,7 @@ function isWanted(env: Environment, name: string): boolean {
   throw wrong(name, 'otlp or none', given)
 }
 
+const BATCH = 'OTEL_BSP_MAX_EXPORT_BATCH_SIZE'
 const CONTENT = 'OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT'
 
 function wantsContent(env: Environment): boolean {
@@ -130,6 +178,12 @@ function numberOf(env: Environment, name: string, byDefault: number): number {
   const number = Number(given)
   if (Number.isSafeInteger(number) && number >= 1 && number < 2 ** 31) return number
   throw wrong(name, 'a whole number of at least 1', given)
+}
+
+function checkOneOf(env: Environment, name: string, values: RegExp, expected: string): string | undefined {
+  const given = textOf(env, name)
+  if (given === undefined || values.test(given)) return given
+  throw wrong(name, expected, given)
 }
 
 /** An empty variable is one that is not set. */

@@ -1,15 +1,18 @@
 /**
  * Where a caller's own trace goes on: the header `traceparent` of W3C Trace Context.
  *
- *     const callers = createCallers(kernel)
+ *     const callers = createCallers(kernel, clock)
  *     serve({ doors: callers.doors(doorsOf({ kernel: callers.kernel, … })) })
  *     callers.take(pid)            // { traceId, spanId } where its request had the header
  *
  * Invariants
- *   TP1. A run that began while a request with a valid header was handled has that caller; no other run has one.
+ *   TP1. A run that began while a request with a valid header was handled has that caller; no other run has one,
+ *        and none that began before: a start that is asked for again under its key.
  *   TP2. The flag `sampled` is not heeded: who calls cannot hide a run from whoever runs the kernel.
+ *   TP3. Not more than REMOTES_MAX callers wait for their runs to be told of; the oldest are forgotten.
  */
 import { AsyncLocalStorage } from 'node:async_hooks'
+import type { Clock } from '../../kernel/clock.ts'
 import type { Kernel } from '../../kernel/kernel.ts'
 import type { Pid } from '../../kernel/types.ts'
 import type { Door } from '../route.ts'
@@ -31,15 +34,24 @@ export interface Callers {
   take(pid: Pid): Remote | undefined
 }
 
-export function createCallers(kernel: Kernel): Callers {
+const REMOTES_MAX = 10_000
+
+/** `clock` is the kernel's. */
+export function createCallers(kernel: Kernel, clock: Clock): Callers {
   const handled = new AsyncLocalStorage<Remote>()
   const remotes = new Map<Pid, Remote>()
 
   const spawn: Kernel['spawn'] = (program, input, options) => {
-    const run = kernel.spawn(program, input, options)
     const remote = handled.getStore()
+    const before = clock.now()
+    const run = kernel.spawn(program, input, options)
+    if (remote === undefined) return run
+    // One that was started under its key before has been told of.
+    if (options?.once !== undefined && kernel.info(run.pid).startedAt < before) return run
     // It is told once it is kept, which is later.
-    if (remote !== undefined) remotes.set(run.pid, remote)
+    remotes.set(run.pid, remote)
+    const [oldest] = remotes.size > REMOTES_MAX ? remotes.keys() : []
+    if (oldest !== undefined) remotes.delete(oldest)
     return run
   }
 
