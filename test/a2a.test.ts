@@ -34,6 +34,7 @@ import type { Server } from '../src/server/http.ts'
 import { startServer } from '../src/server/http.ts'
 import type { Caller, Scope } from '../src/server/caller.ts'
 import { noUsage, rawModel, tool, within } from './world.ts'
+import { clumsy } from './clumsy.ts'
 
 // ------------------------------------------------------------------------------------------------------------- programs
 
@@ -59,23 +60,6 @@ const drafter = defineProgram('drafter', async (sys) => {
   await sys.generate('a')
   await sys.generate('b')
   return 'seven'
-})
-/** Calls with wrong arguments, which the journal has without any. */
-const clumsy = defineProgram('clumsy', async (sys) => {
-  const calls = [
-    () => sys.call(7 as never, {}),
-    () => sys.ask(7 as never),
-    () => sys.send(0, (() => 0) as never),
-    () => sys.spawn(7 as never, null),
-    () => sys.generate(7 as never),
-  ]
-  const codes = new Set<string>()
-  for (const call of calls)
-    await call().then(
-      () => codes.add('none'),
-      (error: { readonly code: string }) => codes.add(error.code),
-    )
-  return [...codes].join()
 })
 const programs = [echo, greeter, sleeper, listener, failing, payer, speaker, drafter, clumsy] as readonly Program[]
 

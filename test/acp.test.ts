@@ -303,31 +303,35 @@ test('a session outlives the agent: killed with -9, it is listed and loaded, tol
   await assert.rejects(prompt(ids.unsaid, 'ada'), /Invalid params/)
 })
 
-test('a run that was killed in its work goes on or ends, as its person says', { skip: !LONG }, async () => {
-  const [goesOn, left] = [await editor.session(), await editor.session()]
-  for (const id of [goesOn, left]) await editor.begin(id, 'slow')
-  const changed = await editor.session()
-  await editor.prompt(changed, 'hello')
-  await editor.kill()
-  writeFileSync(join(folder, 'agent.ts'), agent.replace('Who are you?', 'Who is there?'))
-  editor = await open()
-  const { prompt, load } = editor
-  await load(goesOn)
-  person = () => 'go-on'
-  assert.deepEqual(await prompt(goesOn, 'where were we?'), { stop: 'end_turn', said: 'slept', updates: [] })
-  assert.equal((await prompt(goesOn, 'ada')).said, 'paid ada', 'and the session with it')
-  await load(left)
-  let asked: string | null | undefined
-  person = ({ toolCall: { title } }) => {
-    asked = title
-    return 'leave'
-  }
-  assert.equal((await prompt(left, 'ada')).said, 'paid ada')
-  await load(changed)
-  await assert.rejects(prompt(changed, 'Ada'), /the run cannot go on: .*call 0/)
-  assert.equal((await prompt(changed, 'ada')).said, 'paid ada')
-  assert.match(asked ?? '', /^Process \d+ cannot go on: .*call 0/)
-})
+test(
+  'a run that was killed in its work goes on or ends, as its person says',
+  { skip: !LONG && 'real processes, several seconds: POLITY_LONG=1' },
+  async () => {
+    const [goesOn, left] = [await editor.session(), await editor.session()]
+    for (const id of [goesOn, left]) await editor.begin(id, 'slow')
+    const changed = await editor.session()
+    await editor.prompt(changed, 'hello')
+    await editor.kill()
+    writeFileSync(join(folder, 'agent.ts'), agent.replace('Who are you?', 'Who is there?'))
+    editor = await open()
+    const { prompt, load } = editor
+    await load(goesOn)
+    person = () => 'go-on'
+    assert.deepEqual(await prompt(goesOn, 'where were we?'), { stop: 'end_turn', said: 'slept', updates: [] })
+    assert.equal((await prompt(goesOn, 'ada')).said, 'paid ada', 'and the session with it')
+    await load(left)
+    let asked: string | null | undefined
+    person = ({ toolCall: { title } }) => {
+      asked = title
+      return 'leave'
+    }
+    assert.equal((await prompt(left, 'ada')).said, 'paid ada')
+    await load(changed)
+    await assert.rejects(prompt(changed, 'Ada'), /the run cannot go on: .*call 0/)
+    assert.equal((await prompt(changed, 'ada')).said, 'paid ada')
+    assert.match(asked ?? '', /^Process \d+ cannot go on: .*call 0/)
+  },
+)
 
 test('a cancelled prompt kills its run; a closed editor stops it, so that it can be resumed', async () => {
   const { session, prompt, agent: asked, err, close } = editor

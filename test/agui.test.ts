@@ -17,6 +17,7 @@ import type { Server } from '../src/server/http.ts'
 import { startServer } from '../src/server/http.ts'
 import type { Scope } from '../src/server/caller.ts'
 import { recordingStore, tool, within } from './world.ts'
+import { clumsy } from './clumsy.ts'
 
 const pay = tool('pay', (input) => `paid ${(input as { to: string }).to}`)
 const clerk = defineAgent({ name: 'clerk', instructions: 'Pay.', tools: [pay] })
@@ -38,23 +39,6 @@ const hasty = defineProgram(
   },
   { tools: [pay] },
 )
-/** Calls with wrong arguments, which the journal has without any. */
-const clumsy = defineProgram('clumsy', async (sys) => {
-  const calls = [
-    () => sys.call(7 as never, {}),
-    () => sys.ask(7 as never),
-    () => sys.send(0, (() => 0) as never),
-    () => sys.spawn(7 as never, null),
-    () => sys.generate(7 as never),
-  ]
-  const codes = new Set<string>()
-  for (const call of calls)
-    await call().then(
-      () => codes.add('none'),
-      (error: { readonly code: string }) => codes.add(error.code),
-    )
-  return [...codes].join()
-})
 const programs = [clerk, greeter, worker, hasty, clumsy] as readonly Program[]
 
 const closing: (() => unknown)[] = []

@@ -627,7 +627,7 @@ test('while a kernel has the store: runs are refused, and ps, top, trace, doctor
 // The same in one process, and so in every `npm test`: elsewhere.test.ts.
 test(
   'while a server has the store, resume, fork and gc go through it, with the same output and exit codes',
-  { skip: !LONG },
+  { skip: !LONG && 'real processes, several seconds: POLITY_LONG=1' },
   async () => {
     const store = ['--store', 'served.db']
     writeFileSync(join(folder, 'early.law'), '{"rules":[{"id":"all","effect":"allow"}]}')

@@ -243,43 +243,47 @@ test('resume, fork and gc go through the server that has the store, and come to 
   assert.equal(alone.code, 0, alone.err)
 })
 
-test('a hundred stopped runs go on in the server, behind two hundred that ended later', { skip: !LONG }, async () => {
-  storePath = join(folder, 'many.db')
-  const begun = await serve([slow, asker])
-  const pids = Array.from({ length: 100 }, () => begun.kernel.spawn('asker', null).pid)
-  const other = begun.kernel.spawn('slow', 5)
-  await other.result
-  await begun.close()
-  // As a program of somebody's own leaves one: nothing is noted beside it.
-  const bare = await boot({ store: storePath, programs: [defineProgram('asker', (sys) => sys.ask('Why?'))] })
-  const unnoted = bare.spawn('asker', null).pid
-  await bare.close()
+test(
+  'a hundred stopped runs go on in the server, behind two hundred that ended later',
+  { skip: !LONG && 'four hundred runs, several seconds: POLITY_LONG=1' },
+  async () => {
+    storePath = join(folder, 'many.db')
+    const begun = await serve([slow, asker])
+    const pids = Array.from({ length: 100 }, () => begun.kernel.spawn('asker', null).pid)
+    const other = begun.kernel.spawn('slow', 5)
+    await other.result
+    await begun.close()
+    // As a program of somebody's own leaves one: nothing is noted beside it.
+    const bare = await boot({ store: storePath, programs: [defineProgram('asker', (sys) => sys.ask('Why?'))] })
+    const unnoted = bare.spawn('asker', null).pid
+    await bare.close()
 
-  const serving = await serve([slow, asker])
-  try {
-    await Promise.all(Array.from({ length: 200 }, () => serving.kernel.spawn('slow', 0).result))
-    // So many that the status cannot show the oldest of those that go on.
-    const running = new Set(Array.from({ length: 110 }, () => serving.kernel.spawn('asker', null).pid))
-    const { context, said } = contextOf(new AbortController().signal, true)
-    const command = await loadCommand('resume')
-    assert.ok(command !== undefined)
-    const all = command.run(context, parseCommandLine(command, ['--json']))
-    await until(() => (said.err.match(/Which colour\?/g)?.length === 100 ? true : undefined))
-    for (const { id, pid } of serving.kernel.questions) if (!running.has(pid)) serving.kernel.answer(id, 'red')
-    assert.equal(await all, 3, said.err)
-    assert.equal(said.out.match(/"state":"done","output":"red"/g)?.length, 100)
-    const refused = said.err.match(/process \d+ is not resumed.*/g) ?? []
-    assert.equal(refused.length, 1, said.err)
-    assert.match(
-      String(refused),
-      new RegExp(`process ${unnoted} is not resumed: .*does not say with what it was begun`),
-    )
-    assert.equal(said.err.match(/process \d+ goes on in the server/g)?.length, 100, 'what runs is not resumed')
-    assert.ok(pids.every((pid) => serving.kernel.info(pid).state === 'done'))
-  } finally {
-    await serving.close()
-  }
-})
+    const serving = await serve([slow, asker])
+    try {
+      await Promise.all(Array.from({ length: 200 }, () => serving.kernel.spawn('slow', 0).result))
+      // So many that the status cannot show the oldest of those that go on.
+      const running = new Set(Array.from({ length: 110 }, () => serving.kernel.spawn('asker', null).pid))
+      const { context, said } = contextOf(new AbortController().signal, true)
+      const command = await loadCommand('resume')
+      assert.ok(command !== undefined)
+      const all = command.run(context, parseCommandLine(command, ['--json']))
+      await until(() => (said.err.match(/Which colour\?/g)?.length === 100 ? true : undefined))
+      for (const { id, pid } of serving.kernel.questions) if (!running.has(pid)) serving.kernel.answer(id, 'red')
+      assert.equal(await all, 3, said.err)
+      assert.equal(said.out.match(/"state":"done","output":"red"/g)?.length, 100)
+      const refused = said.err.match(/process \d+ is not resumed.*/g) ?? []
+      assert.equal(refused.length, 1, said.err)
+      assert.match(
+        String(refused),
+        new RegExp(`process ${unnoted} is not resumed: .*does not say with what it was begun`),
+      )
+      assert.equal(said.err.match(/process \d+ goes on in the server/g)?.length, 100, 'what runs is not resumed')
+      assert.ok(pids.every((pid) => serving.kernel.info(pid).state === 'done'))
+    } finally {
+      await serving.close()
+    }
+  },
+)
 
 test('what a door keeps beside a run is in the batch of its start, and no two commits overlap', async () => {
   const inner = memoryStore()

@@ -1,6 +1,6 @@
 /**
  * The second thread of a store: it commits large batches, and brings the write-ahead log into the file, while the event
- * loop goes on. A checkpoint of 1,000 pages waits 10 to 20 ms for the disk; so does every commit of a strict store.
+ * loop goes on: both wait for the disk.
  *
  *     const thread = startCommitThread(path, 'PRAGMA synchronous = NORMAL', () => …)
  *     if (thread.isReady) await thread.commit(rows, puts, false)

@@ -292,7 +292,7 @@ function ownStore(
       let load = 1
       for (const row of rows) load += row.text.length / TEXT_A_LOAD
       for (const { value } of puts) load += 1 + (value?.length ?? 0) / TEXT_A_LOAD
-      if (checkpoint === 'between' || rows.length >= THREAD_ROWS_MIN || durability === 'strict') {
+      if (checkpoint === 'between' || rows.length >= THREAD_ROWS_MIN) {
         const ready = readyThread()
         if (ready !== undefined) return commitBy(ready, rows, puts, load)
       }
