@@ -1,0 +1,13 @@
+/** Every world, by its id. */
+import type { Json } from '../kernel/types.ts'
+import { auction } from './auction.ts'
+import { commons } from './commons.ts'
+import { craft } from './craft.ts'
+import type { Rules } from './environment.ts'
+
+/** Rules of which only the form is known: tasks and states are plain data. */
+export type AnyRules = Rules<Json, Json>
+
+const all: readonly AnyRules[] = [auction, commons, craft]
+
+export const worlds: ReadonlyMap<string, AnyRules> = new Map(all.map((rules) => [rules.id, rules]))
