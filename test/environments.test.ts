@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, test } from 'node:test'
+import { division, equilibrium, persuasion } from '../src/environments/bargain.ts'
 import { commons } from '../src/environments/commons.ts'
 import { craft, depthsOf, materialsOf, recipesOf, taskOf } from '../src/environments/craft.ts'
 import {
@@ -187,5 +188,38 @@ describe('commons, by GovSim’s numbers', () => {
         assert.ok(there === before.stock - taken || there === Math.min(100, 2 * (before.stock - taken)))
       }
     }
+  })
+})
+
+describe('bargain, by what theory says', () => {
+  const sum = 10 ** 12 // so that whole units do not show in four places
+  for (const [patience, long, short] of [
+    [[0.9, 0.9], 0.5263, 0.3777],
+    [[0.95, 0.8], 0.8333, 0.6728],
+    [[0.8, 0.95], 0.2083, 0.1682],
+  ] as const) {
+    test(`who is patient as ${patience[0]} against ${patience[1]} keeps ${long}, with twelve rounds ${short}`, () => {
+      const share = (roundsMax: number): string => (equilibrium({ sum, patience, roundsMax }, 0) / sum).toFixed(4)
+      assert.deepEqual([share(99), share(12)], [String(long), String(short)])
+    })
+  }
+
+  test('an offer of one unit more than the equilibrium is refused, and what was refused shrinks', () => {
+    const task = { sum: 100, patience: [0.9, 0.8] as const, roundsMax: 12 }
+    const environment = environmentOf(division)
+    environment.reset({ params: task, seed: 1 })
+    const keep = equilibrium(task, 0)
+    environment.step([{ agent: 'Alice', name: 'offer', args: { keep: keep + 1 } }])
+    assert.equal(division.oracle(environment.state().state)[0]?.name, 'reject')
+    environment.step([{ agent: 'Bob', name: 'reject' }])
+    let turn = environment.step([{ agent: 'Bob', name: 'offer', args: { keep: 50 } }])
+    turn = environment.step([{ agent: 'Alice', name: 'accept' }])
+    assert.deepEqual(turn.reward, { Alice: 45, Bob: 40 })
+    assert.equal(environment.score(), 0.85)
+  })
+
+  test('a seller who can commit lies as often as the buyer will bear', () => {
+    const { lies, sales } = persuasion({ good: 1 / 3, value: 2 })
+    assert.deepEqual([lies.toFixed(3), sales.toFixed(3)], ['0.500', '0.667'])
   })
 })
