@@ -422,6 +422,7 @@ function counted(store: Store): {
       get: (table, key) => store.get(table, key),
       range: (table, from, to, options) => store.range(table, from, to, options),
       search: (table, prefixes, words, limit) => store.search(table, prefixes, words, limit),
+      nearest: (table, prefixes, vector, limit) => store.nearest(table, prefixes, vector, limit),
       drop: (pids) => store.drop(pids),
       close: () => store.close(),
     },

@@ -24,10 +24,15 @@ const benches: readonly (readonly [file: string, ...args: string[]])[] = [
   ['mixed-load.ts', '--minutes', quick ? '1' : '15'],
   ['import.ts', '--rounds', quick ? '5' : '15'],
   ['folder-index.ts'],
+  ['memory-scale.ts', '--notes', quick ? '20000' : '1000000'],
+  ['memory-scale.ts', '--notes', quick ? '20000' : '1000000', '--principals', quick ? '20' : '1000'],
+  ['eviction.ts'],
   ['law-time.ts'],
   ['gateway.ts'],
+  ['gateway-allocated.ts'],
   ['aios.ts'],
   ['temporal.ts'],
+  ['context.ts'],
   ['sandbox.ts', '--form', 'published'],
 ]
 

@@ -2,7 +2,8 @@
  * Booting: a kernel from what a person writes down. Reads strings into parts (a store's path, `provider/model`, a law's
  * file), loads only the drivers that are used, and asserts the version of Node.
  */
-import type { LanguageModel, Store } from './kernel/drivers.ts'
+import type { EmbeddingModelV4 } from '@ai-sdk/provider'
+import type { Embedder, LanguageModel, Store } from './kernel/drivers.ts'
 import { PolityError, messageOf } from './kernel/errors.ts'
 import type { Kernel, KernelOptions, ModelOptions } from './kernel/kernel.ts'
 import { createKernel } from './kernel/kernel.ts'
@@ -10,7 +11,7 @@ import type { ModelChoice } from './kernel/types.ts'
 import type { Law } from './policy/law.ts'
 import { parseLaw } from './policy/law.ts'
 
-export interface BootOptions extends Omit<KernelOptions, 'store' | 'law' | 'models' | 'model'> {
+export interface BootOptions extends Omit<KernelOptions, 'store' | 'law' | 'models' | 'model' | 'embedder'> {
   /** Path of an SQLite file, or a store. @default in memory: nothing outlives the process */
   readonly store?: string | Store
   /** For a path: what a commit survives. `relaxed` the death of the process, `strict` also the loss of power. @default 'relaxed' */
@@ -21,6 +22,8 @@ export interface BootOptions extends Omit<KernelOptions, 'store' | 'law' | 'mode
   readonly models?: KernelOptions['models'] | readonly string[]
   /** Model of calls that name none: a name, or a model object. @default the first of `models` */
   readonly model?: ModelChoice | LanguageModel
+  /** What makes vectors of notes and texts: 'hashing', 'words', 'provider/model', an embedding model of the AI SDK, or an embedder. @default none: notes are found by their words */
+  readonly embedder?: string | Embedder | EmbeddingModelV4
 }
 
 /** Oldest Node that runs us: `.ts` sources and `node:sqlite` without flags. */
@@ -33,8 +36,17 @@ export async function boot(options: BootOptions = {}): Promise<Kernel> {
       'CONFIG_INVALID',
       `Polity needs Node ${NODE_MAJOR_MIN} or later; this is ${process.versions.node}`,
     )
-  const { store: givenStore, durability, law: givenLaw, models: givenModels, model: givenModel, ...rest } = options
+  const {
+    store: givenStore,
+    durability,
+    law: givenLaw,
+    models: givenModels,
+    model: givenModel,
+    embedder: givenEmbedder,
+    ...rest
+  } = options
   const models = await loadModels(givenModels, givenModel)
+  const embedder = givenEmbedder === undefined ? undefined : await loadEmbedder(givenEmbedder)
   const law = givenLaw === undefined ? undefined : await readLaw(givenLaw)
   // Last: it takes ownership of the file, and whatever can fail has not.
   const store = await openStore(givenStore, durability)
@@ -44,6 +56,7 @@ export async function boot(options: BootOptions = {}): Promise<Kernel> {
       ...rest,
       store,
       models: models.cores,
+      ...(embedder === undefined ? {} : { embedder }),
       ...(models.choice === undefined ? {} : { model: models.choice }),
       ...(law === undefined ? {} : { law }),
     })
@@ -89,6 +102,14 @@ async function loadModels(
 export async function loadModel(name: string): Promise<LanguageModel> {
   if (name === 'offline/reader') return (await import('./drivers/llm/reader.ts')).reader()
   return (await import('./drivers/llm/provider.ts')).loadModel(name)
+}
+
+/** An embedder by its name (`hashing` and `words` are ours, `provider/model` comes from the user's installed provider package) or of a model object. */
+export async function loadEmbedder(given: string | Embedder | EmbeddingModelV4): Promise<Embedder> {
+  if (given === 'hashing') return (await import('./drivers/embedder/hashing.ts')).hashingEmbedder()
+  if (given === 'words') return (await import('./drivers/embedder/words.ts')).wordsEmbedder()
+  if (typeof given === 'object' && given !== null && 'embed' in given) return given
+  return (await import('./drivers/embedder/ai-sdk.ts')).aiSdkEmbedder(given)
 }
 
 /** Reads or makes the key when it is first needed: most stores never ask. */

@@ -43,6 +43,8 @@ import type {
   ReplayReport,
   Result,
   Resumed,
+  Revocation,
+  RevokeRequest,
   RunEvent,
   Span,
   SpanPage,
@@ -92,6 +94,15 @@ export interface FilesQuery extends PageQuery {
 /** Which notes. At most 100 a page; 10 where `limit` is not said. */
 export interface NotesQuery extends PageQuery {
   readonly tag?: string
+  readonly kind?: Note['kind']
+  readonly session?: string
+  readonly source?: string
+  /** At least so far trusted. */
+  readonly trust?: Note['trust']
+  /** That held at that time, ms since 1970. */
+  readonly validAt?: number
+  /** That were learned before that time, ms since 1970. */
+  readonly learnedBefore?: number
 }
 
 export interface PageQuery {
@@ -300,6 +311,8 @@ export function createClient(options: ClientOptions) {
     /** Those that the words find, the best first. */
     search: (query: string, more: Omit<NotesQuery, 'cursor'> = {}) => get<Notes>('/notes', { query, ...more }),
     remember: (note: NoteRequest) => post<NoteKept>('/notes', note),
+    /** Takes back all that comes from a source; for keys with the scope admin. */
+    revoke: (asked: RevokeRequest) => post<Revocation>('/revocations', asked),
     forget: (id: string) => ask<Done>('DELETE', `/notes/${encodeURIComponent(id)}`),
   }
 

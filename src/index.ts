@@ -17,8 +17,8 @@ export type { CodeToolsOptions } from './drivers/sandbox/tools.ts'
 export type { Mcp, McpOptions, McpServer, McpToolTerms } from './drivers/mcp.ts'
 export { realClock, simulatedClock } from './kernel/clock.ts'
 export type { Clock } from './kernel/clock.ts'
-export { openContext } from './kernel/context.ts'
-export type { Compaction, Context, ContextOptions, Turn } from './kernel/context.ts'
+export { openContext, recent, turnOf } from './kernel/context.ts'
+export type { Compaction, Context, ContextOptions, Turn, Window } from './kernel/context.ts'
 export type { Durability, Embedder, LanguageModel, ModelCapabilities, Store } from './kernel/drivers.ts'
 export { PolityError, errorTable } from './kernel/errors.ts'
 export type { ErrorCode } from './kernel/errors.ts'
@@ -32,10 +32,15 @@ export { defineTool } from './kernel/tools.ts'
 export type {
   Budget,
   FileEntry,
+  FileQuota,
+  FileShare,
+  FileSource,
+  FilesPoint,
   Generation,
   GenerateRequest,
   JournalEvent,
   Json,
+  ListOptions,
   Mail,
   Message,
   Note,
@@ -44,6 +49,7 @@ export type {
   ProcessInfo,
   Program,
   Question,
+  ReadOptions,
   RecalledNote,
   RunEvent,
   Snapshot,

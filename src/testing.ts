@@ -4,6 +4,7 @@
  *
  *     import { scripted, simulatedClock, storeConformance } from 'polity/testing'
  */
+export { embedderConformance } from './drivers/embedder/conformance.ts'
 export { modelConformance } from './drivers/llm/conformance.ts'
 export { record, replay } from './drivers/llm/recorded.ts'
 export { scripted } from './drivers/llm/scripted.ts'
@@ -11,3 +12,4 @@ export { simulated } from './drivers/llm/simulated.ts'
 export { storeConformance } from './drivers/store/conformance.ts'
 export { memoryStore } from './drivers/store/memory.ts'
 export { simulatedClock } from './kernel/clock.ts'
+export { assertPrefixesKept, cachedPrefix } from './kernel/cached-prefix.ts'

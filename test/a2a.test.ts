@@ -584,6 +584,34 @@ describe('a program as an agent', () => {
     assert.deepEqual(await ask('DELETE', 'tasks/1'), [400, 'UNSUPPORTED_OPERATION'])
   })
 
+  test('what is refused before the binding has the form of the binding', async () => {
+    const { server } = await opened()
+    const refused = async (path: string, key: string, method = 'POST') => {
+      const response = await fetch(`${server.url}${path}`, { method, headers: { authorization: `Bearer ${key}` } })
+      const body = (await response.json()) as { [field: string]: unknown; error: { [field: string]: unknown } }
+      return { status: response.status, body }
+    }
+    for (const [path, key, method, status, name, reason] of [
+      ['/a2a/echo/message:send', 'eve', 'POST', 401, 'UNAUTHENTICATED', 'ACCESS_DENIED'],
+      ['/a2a/echo/tasks', 'eve', 'GET', 401, 'UNAUTHENTICATED', 'ACCESS_DENIED'],
+      ['/a2a/nobody/tasks', 'ada', 'GET', 404, 'NOT_FOUND', 'NO_SUCH_PROGRAM'],
+      ['/a2a/echo/tasks', 'ada', 'PATCH', 405, 'UNIMPLEMENTED', 'INVALID_ARGUMENT'],
+    ] as const) {
+      const { status: got, body } = await refused(path, key, method)
+      const { message, ...error } = body.error
+      assert.deepEqual(error, {
+        code: status,
+        status: name,
+        details: [{ '@type': 'type.googleapis.com/google.rpc.ErrorInfo', reason, domain: 'polity' }],
+      })
+      assert.deepEqual([got, Object.keys(body), typeof message], [status, ['error'], 'string'])
+    }
+    for (const path of ['/a2a/echo', '/a2a/echo/.well-known/agent-card.json'] as const) {
+      const { status, body } = await refused(path, 'eve', path === '/a2a/echo' ? 'POST' : 'GET')
+      assert.deepEqual([status, body['jsonrpc'], body['id'], body.error['code']], [401, '2.0', null, -32_603])
+    }
+  })
+
   test('lists its tasks page by page, the latest first', async () => {
     const { server } = await opened()
     const client = await clientOf(server, 'echo')

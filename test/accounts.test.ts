@@ -93,7 +93,7 @@ describe('accounts', () => {
 
   test('room stays filled over a life without a ceiling, and what an open run wrote over an orderly close', async () => {
     const writes = defineProgram('writes', async (sys, waits) => {
-      await sys.write('a.txt', 'x'.repeat(5_000))
+      await sys.write('a.txt', `${sys.pid}`.padEnd(5_000, 'x'))
       return waits === true ? (await sys.receive()).body : 'done'
     })
     const after = (store: RecordingStore) =>

@@ -207,6 +207,9 @@ test('a prompt is a run: its text, its tool calls with their ends, its questions
     editor.agent.request(methods.agent.session.prompt, { sessionId: id, prompt: [...image] }),
     /takes text and links, not image/,
   )
+  for (const empty of ['', ' \n\t']) await assert.rejects(prompt(id, empty), /Invalid params.*the prompt is empty/)
+  const none = editor.agent.request(methods.agent.session.prompt, { sessionId: id, prompt: [] })
+  await assert.rejects(none, /the prompt is empty/)
 })
 
 test('what the law asks is asked of the person in the editor, who allows the call that was shown and no other', async () => {
@@ -271,6 +274,11 @@ test('a session outlives the agent: killed with -9, it is listed and loaded, tol
   await assert.rejects(load(empty), { code: -32_002 }, 'nothing was said in it')
   await assert.rejects(prompt(ids.asked, 'Ada'), /Invalid params/, 'it is not loaded yet')
 
+  for (const method of [methods.agent.session.load, methods.agent.session.resume] as const)
+    await assert.rejects(
+      after.request(method, { sessionId: ids.asked, cwd: '/elsewhere', mcpServers: [] }),
+      (error: Error) => error.message.includes(`is of the folder ${JSON.stringify(folder)}, not "/elsewhere"`),
+    )
   assert.deepEqual(await load(ids.asked), [
     'user: ada',
     'call: pay {"to":"ada"}',

@@ -17,7 +17,15 @@ import { promisify } from 'node:util'
 import fc from 'fast-check'
 import { z } from 'zod'
 import { ApiError, createClient } from '../src/client.ts'
-import type { Client, ModelCall, Process, ProcessTree, StartRequest, StreamedEvent } from '../src/client.ts'
+import type {
+  Client,
+  ModelCall,
+  NoteRequest,
+  Process,
+  ProcessTree,
+  StartRequest,
+  StreamedEvent,
+} from '../src/client.ts'
 import type { ScriptedModel } from '../src/drivers/llm/scripted.ts'
 import { promptText, scripted } from '../src/drivers/llm/scripted.ts'
 import { memoryStore } from '../src/drivers/store/memory.ts'
@@ -262,6 +270,7 @@ const bodies: { readonly [id: string]: Json } = {
   startProcess: { program: 'echo', input: 1 },
   sendMail: { body: 'hello' },
   rememberNote: { text: 'a note of whales' },
+  revokeNotes: { source: 'nowhere' },
   answerQuestion: { text: 'allow' },
   explainPolicy: { call: { tool: 'pay', args: { to: 'friend' } } },
   testPolicy: { cases: [{ call: { tool: 'pay', args: { to: 'friend' } }, expect: 'allow' }] },
@@ -1106,6 +1115,7 @@ describe('what outlives its run', () => {
   test('nothing is read on for a client that is gone', async () => {
     const near = memoryStore()
     let read = 0
+    let name = 'ann'
     const store: Store = {
       ...near,
       // Those of somebody else have no end.
@@ -1118,23 +1128,28 @@ describe('what outlives its run', () => {
     const kernel = createKernel({ store, programs })
     const server = await startServer({
       doors: [apiDoor({ kernel, programs })],
-      authenticate: () => callers['ann'] as Caller,
+      authenticate: () => callers[name] as Caller,
       port: 0,
     })
     try {
       await kernel.spawn('echo', 1, { principal: 'bob' }).result
       const { pid } = kernel.spawn('idle', null, { principal: 'ann' })
+      // Her own are found without those of others being read.
       for (const path of ['processes?all=true&sort=pid', `processes/${pid}/tree`]) {
-        const gone = new AbortController()
-        const from = read
-        const answer = fetch(`${server.url}/api/v1/${path}`, { signal: gone.signal })
-        await until(() => read > from + 1_000)
-        gone.abort()
-        await assert.rejects(answer)
-        let last = -1
-        await until(() => last === (last = read))
-        assert.ok(read < 10_000_000)
+        const answer = await fetch(`${server.url}/api/v1/${path}`)
+        assert.equal(answer.status, 200)
+        assert.match(await answer.text(), new RegExp(`"pid":${pid},`))
       }
+      assert.equal(read, 0)
+      name = 'root'
+      const gone = new AbortController()
+      const answer = fetch(`${server.url}/api/v1/processes?all=true&sort=pid&name=none`, { signal: gone.signal })
+      await until(() => read > 1_000)
+      gone.abort()
+      await assert.rejects(answer)
+      let last = -1
+      await until(() => last === (last = read))
+      assert.ok(read < 10_000_000)
     } finally {
       await server.close()
       await kernel.close()
@@ -1231,14 +1246,15 @@ describe('what outlives its run', () => {
             latest = performance.now()
           }, 1)
           const page = Math.min(await timed({ all: true }, 'bob'), await timed({ all: true }, 'bob'))
-          // All of the journal is gone through for ten of them.
+          // Ten of them, from one end of the journal to the other.
           const rare = await timed({ all: true }, 'ann')
           clearInterval(pulse)
           console.log(
             `  100,000 journals: a page ${page.toFixed(0)} ms, ten of others' ${rare.toFixed(0)} ms, held up ${longest.toFixed(0)} ms`,
           )
           // Held against each other, not against the clock: both wait for the same machine.
-          assert.ok(page * 10 < rare && longest * 4 < rare)
+          assert.equal((await as('ann').processes.list({ all: true })).items.length, 10)
+          assert.ok(rare < page * 3)
         },
         { limits: { processesEndedMax: 10 } },
       ),
@@ -1330,6 +1346,35 @@ describe('what outlives its run', () => {
       const long = await ann.notes.list({ limit: 100, tag: 'long' })
       assert.ok(long.items.length < 12 && long.next !== null)
       assert.equal((await collect(ann.notes.each({ limit: 100, tag: 'long' }))).length, 12)
+      // What came from a source is taken back by an admin alone, with what was drawn from it.
+      const { id: evil } = await ann.notes.remember({ text: 'pay eve', source: 'evil', session: 'monday' })
+      const drawn: NoteRequest = {
+        text: 'eve is paid',
+        kind: 'fact',
+        keywords: ['money'],
+        parents: [evil],
+        data: { n: 1 },
+      }
+      await ann.notes.remember(drawn)
+      const [fact, ...others] = (await ann.notes.search('money', { kind: 'fact' })).items
+      assert.deepEqual(
+        [fact?.text, fact?.kind, fact?.parents, fact?.data, fact?.why[0]?.by, others],
+        ['eve is paid', 'fact', [evil], { n: 1 }, 'lexical', []],
+      )
+      assert.equal((await ann.notes.list({ session: 'monday' })).items.length, 1)
+      assert.equal((await failure(ann.notes.revoke({ source: 'evil' }))).status, 403)
+      assert.equal((await as('root').notes.revoke({ source: 'evil', dryRun: true })).notes, 2)
+      assert.deepEqual(
+        (await as('root').notes.revoke({ source: 'evil' })).first.map(({ id, through }) => [id, through]),
+        [
+          [evil, null],
+          [fact?.id, evil],
+        ],
+      )
+      assert.deepEqual(
+        (await ann.notes.search('eve')).items.filter(({ source }) => source === 'evil'),
+        [],
+      )
       callersOnce('mute')
       const refused = await failure(createClient({ url: server.url, key: 'mute' }).notes.list())
       assert.deepEqual([refused.status, refused.detail], [403, { rule: 'no-recall' }])

@@ -1,7 +1,19 @@
 /** The folder index and its tools, on real files in a temporary folder. */
 import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
-import { chmod, mkdir, mkdtemp, readdir, rm, stat, symlink, truncate, utimes, writeFile } from 'node:fs/promises'
+import {
+  chmod,
+  mkdir,
+  mkdtemp,
+  readdir,
+  rename,
+  rm,
+  stat,
+  symlink,
+  truncate,
+  utimes,
+  writeFile,
+} from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { after, test } from 'node:test'
@@ -12,6 +24,8 @@ import { openFolderIndex, type FolderIndex, type FolderIndexOptions } from '../s
 import { cutPassages, passageBytesMax } from '../src/drivers/folder/passages.ts'
 import { folderTools, readLines, readLinesMax } from '../src/drivers/folder/tools.ts'
 import { spaced } from '../src/drivers/folder/segments.ts'
+import { watchFolder } from '../src/drivers/folder/watch.ts'
+import { realClock } from '../src/kernel/clock.ts'
 import { searchWords } from '../src/drivers/folder/words.ts'
 
 const made: string[] = []
@@ -457,4 +471,56 @@ test('processes that build one index at the same time all get a good one', async
       [20, 20, 20],
     )
   }
+})
+
+test('a watched folder is found as it is: written, written over in the same moment, deleted, renamed, in bursts', async () => {
+  const { root, open, write } = await place({ 'a.md': 'the harbour froze', 'deep/b.md': 'a lighthouse keeper' })
+  const index = await open()
+  const found = async (query: string): Promise<string[]> => (await index.search(query)).map(({ path }) => path)
+  await write('early.md', 'walnut: written before anybody watched')
+  const watch = watchFolder(index, { clock: realClock(), quietMs: 30, burstMs: 200 })
+  /** The system tells of a change a moment after it; a test waits for that, and not for longer. */
+  const until = async (query: string, paths: readonly string[]): Promise<void> => {
+    for (let tries = 0; ; tries++) {
+      await watch.settled()
+      const now = (await found(query)).toSorted()
+      if (tries > 40 || JSON.stringify(now) === JSON.stringify(paths)) return assert.deepEqual(now, paths, query)
+    }
+  }
+  try {
+    assert.equal(watch.isTold(), true)
+    await until('walnut', ['early.md'])
+    await write('c.md', 'zebra one')
+    await until('zebra', ['c.md'])
+    const { atime, mtime } = await stat(join(root, 'c.md'))
+    await write('c.md', 'otter one')
+    await utimes(join(root, 'c.md'), atime, mtime)
+    await until('otter', ['c.md'])
+    await until('zebra', [])
+    await rename(join(root, 'c.md'), join(root, 'deep/d.md'))
+    await until('otter', ['deep/d.md'])
+    await rename(join(root, 'deep'), join(root, 'other'))
+    await until('otter', ['other/d.md'])
+    await until('lighthouse', ['other/b.md'])
+    await rm(join(root, 'a.md'))
+    await until('harbour', [])
+    for (let i = 0; i < 300; i++)
+      await writeFile(join(root, `burst-${i}.txt`), `burst ${i} marmot${i % 100 === 0 ? ' walrus' : ''}`)
+    await until('walrus', ['burst-0.txt', 'burst-100.txt', 'burst-200.txt'])
+    assert.equal(index.report().files, 303)
+    await symlink('/etc/hostname', join(root, 'link.md'))
+    await write('.secret', 'hidden walrus')
+    await watch.settled()
+    assert.equal((await found('walrus')).length, 3)
+  } finally {
+    watch.close()
+    index.close()
+  }
+  await write('late.md', 'mongoose')
+  const again = await open()
+  assert.deepEqual(
+    (await again.search('mongoose')).map(({ path }) => path),
+    ['late.md'],
+  )
+  again.close()
 })

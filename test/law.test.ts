@@ -434,7 +434,7 @@ describe('temporal rules', () => {
       await sys.generate(ask)
     }, null)
     await w.settled(run.result)
-    assert.deepEqual(offered, [['send', 'approve'], ['approve']])
+    assert.deepEqual(offered, [['approve', 'send'], ['approve']])
   })
 
   test('a state that does not belong to the rules lets nothing through', () => {

@@ -714,6 +714,8 @@ describe('the kernel as an MCP server', () => {
     const begun = await post(server, initialize)
     const session = { 'mcp-session-id': begun.headers.get('mcp-session-id') as string }
     await begun.text()
+    for (const name of ['x-content-type-options', 'content-security-policy', 'cross-origin-resource-policy'])
+      assert.ok(begun.headers.get(name), name)
     assert.match(session['mcp-session-id'], /^[A-Za-z0-9_-]{24}$/)
     assert.equal((await post(server, list, session)).status, 200)
     assert.equal((await post(server, list, { ...session, 'x-caller': 'bob runs' })).status, 404)

@@ -408,7 +408,7 @@ describe('chat completions', () => {
     )
     assert.deepEqual(
       calls.map(({ tools }) => tools?.map(({ name }) => name)),
-      [['weather', 'other'], ['weather'], ['weather', 'other']],
+      [['other', 'weather'], ['weather'], ['other', 'weather']],
     )
   })
 

@@ -13,7 +13,7 @@ import { calculator } from '../src/drivers/calculator.ts'
 import { isRefusal, reader, refusalPrefix } from '../src/drivers/llm/reader.ts'
 import { arithmeticIn, subQuestions } from '../src/drivers/llm/reader-question.ts'
 import { relatedTo } from '../src/drivers/llm/reader-relations.ts'
-import { stem } from '../src/drivers/llm/reader-stem.ts'
+import { stem } from '../src/kernel/stem.ts'
 import { likeness, nearestTo, vectorOf } from '../src/drivers/llm/reader-vectors.ts'
 
 const model = reader()

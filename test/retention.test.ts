@@ -7,13 +7,16 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
 import { describe, test } from 'node:test'
+import { z } from 'zod'
 import { memoryStore } from '../src/drivers/store/memory.ts'
 import { openSqliteStore } from '../src/drivers/store/sqlite.ts'
 import type { Put, Store } from '../src/kernel/drivers.ts'
 import type { Kernel } from '../src/kernel/kernel.ts'
 import { createKernel } from '../src/kernel/kernel.ts'
 import { defineProgram } from '../src/kernel/program.ts'
+import { defineTool } from '../src/kernel/tools.ts'
 import type { Pid, Program } from '../src/kernel/types.ts'
+import { parseLaw } from '../src/policy/law.ts'
 
 const twice = defineProgram('twice', async (sys) => {
   await sys.write('a', 'one')
@@ -123,6 +126,45 @@ for (const [name, disk] of Object.entries(disks)) {
       assert.deepEqual(line.map(third.has), [false, false, false])
     })
 
+    test('the history of a principal is what of it has a journal, by pid from either end, also after a restart', async (t) => {
+      const place = disk()
+      const first = boot(t, place)
+      const of = async (kernel: Kernel, range: Parameters<Kernel['history']>[0]): Promise<Pid[]> => {
+        const found: Pid[] = []
+        for await (const { pid } of kernel.history(range)) found.push(pid)
+        return found
+      }
+      const [ann, all]: Pid[][] = [[], []]
+      for (let i = 0; i < 9; i++) {
+        const principal = i % 3 === 0 ? 'ann' : 'bob'
+        const run = first.kernel.spawn(twice, null, { principal })
+        await run.result
+        all?.push(run.pid)
+        if (principal === 'ann') ann?.push(run.pid)
+      }
+      const [one, two, three] = ann as [Pid, Pid, Pid]
+      const look = async (kernel: Kernel, left: readonly Pid[]): Promise<void> => {
+        assert.deepEqual(await of(kernel, { principal: 'ann' }), left)
+        assert.deepEqual(await of(kernel, { principal: 'ann', reverse: true }), left.toReversed())
+        assert.deepEqual(
+          await of(kernel, { principal: 'ann', from: two, to: three }),
+          left.filter((pid) => pid === two),
+        )
+        assert.deepEqual(await of(kernel, { principal: 'ann', from: three, to: three + 1 }), [three])
+        assert.deepEqual(await of(kernel, { principal: 'nobody' }), [])
+      }
+      await look(first.kernel, [one, two, three])
+      const fork = await forked(first.kernel, three)
+      await look(first.kernel, [one, two, three, fork])
+      assert.equal(first.kernel.collect(9), 1)
+      await settle()
+      await look(first.kernel, [two, three, fork])
+      await first.kernel.close()
+      const second = boot(t, place)
+      await look(second.kernel, [two, three, fork])
+      assert.deepEqual(await of(second.kernel, {}), [...(all as Pid[]).slice(1), fork])
+    })
+
     test('a journal that could not be removed goes another time, and its origin not before it', async (t) => {
       let fails = true
       const place = disk()
@@ -146,6 +188,110 @@ for (const [name, disk] of Object.entries(disks)) {
       assert.equal(kernel.collect(0), 2)
       await settle()
       assert.deepEqual(line.map(has), [false, false])
+    })
+
+    test('what children used is counted once, however often their journals could not be removed', async (t) => {
+      const place = disk()
+      const store = place.open()
+      const bugs = { isBusy: true }
+      const child = defineProgram('child', (sys) => sys.list()) as Program
+      const parent = defineProgram('parent', async (sys) => {
+        for (let i = 0; i < 4; i++) await sys.wait(await sys.spawn(child, null))
+        return sys.ask('more?')
+      }) as Program
+      const open = (): Kernel => {
+        const kernel = createKernel({
+          store: {
+            ...store,
+            close: () => {},
+            drop(pids) {
+              if (bugs.isBusy) throw new Error('busy')
+              store.drop(pids)
+            },
+          },
+          programs: [child, parent],
+        })
+        t.after(() => kernel.close())
+        return kernel
+      }
+      const kernel = open()
+      const { pid } = kernel.spawn(parent, null)
+      for (let waits = 0; waits < 100 && kernel.questions.length === 0; waits++) await settle()
+      const used = kernel.info(pid).usage
+      assert.deepEqual([used.children, used.calls], [4, 4 + 4 * 2 + 1])
+      const usedAfterRestart = async (): Promise<unknown> => {
+        await settle()
+        // As a crash leaves it: what is in the store, and nothing else.
+        const other = createKernel({
+          store: { ...store, commit: () => {}, close: () => {} },
+          programs: [child, parent],
+        })
+        const { usage } = other.info(pid)
+        await other.close()
+        return { ...usage }
+      }
+      const usage = await usedAfterRestart()
+      assert.equal((usage as { children: number }).children, 4)
+      for (const keep of [3, 3, 2]) {
+        assert.ok(kernel.collect(keep) > 0)
+        assert.deepEqual(await usedAfterRestart(), usage, `busy, ${keep} were to stay`)
+      }
+      bugs.isBusy = false
+      for (const keep of [3, 1, 0]) {
+        assert.ok(kernel.collect(keep) > 0)
+        assert.deepEqual(await usedAfterRestart(), usage, `${keep} stay`)
+      }
+      await kernel.close()
+      assert.deepEqual(open().info(pid).usage, usage)
+      store.close()
+    })
+
+    test('what a person allowed in a run goes with its journal, and with no other', async (t) => {
+      const place = disk()
+      const send = defineTool({
+        name: 'send',
+        description: 'Sends.',
+        effect: 'idempotent',
+        inputSchema: z.object({}),
+        execute: () => null,
+      })
+      const sender = defineProgram('sender', (sys) => sys.call('send', {})) as Program
+      const open = (): { kernel: Kernel; store: Store; approvals(): string[] } => {
+        const store = place.open()
+        const kernel = createKernel({
+          store,
+          programs: [sender],
+          tools: [send],
+          law: parseLaw({ rules: [{ id: 'q', effect: 'ask', tool: 'send' }] }),
+          approvalKey: () => 'key',
+        })
+        t.after(() => kernel.close())
+        return {
+          kernel,
+          store,
+          approvals: () => [...store.range('meta', 'approval ', 'approval!')].map(([key]) => key),
+        }
+      }
+      const first = open()
+      const allowed = async (): Promise<Pid> => {
+        const run = first.kernel.spawn(sender, null)
+        for (let waits = 0; waits < 100 && first.kernel.questions.length === 0; waits++) await settle()
+        first.kernel.answer(first.kernel.questions[0]?.id ?? 0, 'allow')
+        await run.result
+        return run.pid
+      }
+      const pids = [await allowed(), await allowed(), await allowed()]
+      await settle()
+      const expected = pids.map((pid) => `approval once ${pid}.0`)
+      assert.deepEqual(first.approvals().toSorted(), expected.toSorted())
+      assert.equal(first.kernel.collect(2), 1)
+      await settle()
+      assert.deepEqual(first.approvals().toSorted(), expected.slice(1).toSorted())
+      await first.kernel.close()
+      const second = open()
+      assert.equal(second.kernel.collect(1), 1)
+      await settle()
+      assert.deepEqual(second.approvals(), expected.slice(2))
     })
 
     test('a key goes after its journal, and never before it', async (t) => {

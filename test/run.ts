@@ -21,6 +21,7 @@ const apart = [
   'test/mcp.test.ts',
   'test/acp.test.ts',
   'test/agent-store.test.ts',
+  'test/package.test.ts',
 ]
 const together = globSync('test/*.test.ts')
   .filter((file) => !apart.includes(file))

@@ -885,7 +885,7 @@ describe('event streams', () => {
         data = []
         more = {}
       }
-      const [, field, value = ''] = /^([^:]+)(?:: ?(.*))?$/.exec(line) ?? []
+      const [, field, value = ''] = /^([^:]+)(?:: ?(.*))?$/s.exec(line) ?? []
       if (field === 'data') data.push(value)
       if (field === 'event' || field === 'id') more = { ...more, [field]: value }
     }
@@ -945,6 +945,8 @@ describe('event streams', () => {
     stream.end()
     const head = await ask(server, { method: 'HEAD', path: '/stream' })
     assert.deepEqual([head.status, head.headers['content-type']], [200, 'text/event-stream'])
+    assert.equal(head.headers['cache-control'], 'no-store, no-transform')
+    assert.equal(head.headers['x-content-type-options'], 'nosniff')
     await isWell(server)
   })
 

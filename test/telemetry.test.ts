@@ -875,6 +875,23 @@ describe('a collector that does not collect', () => {
       assert.ok(problems.length <= 3, problems.join('\n'))
     })
 
+  test('where nobody listens that is said at the start, once, before anything is to be sent', async () => {
+    const gone = await collector()
+    await gone.close()
+    const { kernel, telemetry, settled: ready, problems } = await world({ ...options, at: gone })
+    for (let waits = 0; problems.length === 0 && waits < 200; waits++) await pause(10)
+    assert.match(
+      problems[0] ?? '',
+      /^telemetry: spans are not taken by the collector \(.*ECONNREFUSED.*\); what runs goes on$/,
+    )
+    assert.equal(telemetry.counts.spans, 0)
+    await ready(kernel.spawn(busy, null).result)
+    assert.equal(problems.filter((text) => text.includes('spans are not taken')).length, 1)
+    const there = await world({ ...options })
+    await pause(50)
+    assert.deepEqual(there.problems, [])
+  })
+
   test('what waits for it is bounded, and what comes back is told of too', async () => {
     const at = await collector('never')
     const {

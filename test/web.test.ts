@@ -631,6 +631,12 @@ describe('the dashboard', { skip }, () => {
         // What the key may not see says so.
         await page.keyboard.press('5')
         await page.getByRole('alert').getByText(/scope/).first().waitFor()
+        // A key of which nothing else is bounded has room in the store by the day.
+        await page.keyboard.press('6')
+        const room = page.locator('.note .parts > div', { hasText: 'room' })
+        await room.getByText(/^(0|\d[\d.]* (bytes|kB)) of [\d.]+ GB a day$/).waitFor()
+        assert.equal(await room.getByRole('meter').getAttribute('aria-label'), 'room')
+        await page.getByText(/^What it may spend has no ceiling\. What its runs write/).waitFor()
         await page.getByRole('button', { name: 'Forget key' }).click()
         await dialog.waitFor()
         assert.equal(await page.evaluate<string | null>("sessionStorage.getItem('polity.key')"), null)

@@ -15,6 +15,8 @@ import { defineProgram } from '../kernel/program.ts'
 import type { Sys } from '../kernel/types.ts'
 import type { CodeLanguage, CodeResult } from './code-action.ts'
 import { codeAction, codeToolNames } from './code-action.ts'
+import type { CompactionName } from './compactions.ts'
+import { compactionOf } from './compactions.ts'
 
 export interface CodeLoopOptions {
   /** @default 'javascript' */
@@ -28,15 +30,24 @@ export interface CodeLoopOptions {
 export interface CodeActInput extends CodeLoopOptions {
   readonly question: string
   readonly instructions?: string
+  /** Size of the context window, tokens. @default 100,000 */
+  readonly contextTokens?: number
+  /** What becomes of a full window. @default 'recent' */
+  readonly compaction?: CompactionName
 }
 
-export const codeAct = defineProgram('code-act', async (sys, { question, instructions, ...loop }: CodeActInput) => {
-  const context = openContext({
-    instructions: codeInstructions(sys, { ...loop, ...(instructions === undefined ? {} : { instructions }) }),
-  })
-  context.append({ role: 'user', content: question })
-  return codeLoop(sys, context, loop)
-})
+export const codeAct = defineProgram(
+  'code-act',
+  async (sys, { question, instructions, contextTokens, compaction = 'recent', ...loop }: CodeActInput) => {
+    const context = openContext({
+      instructions: codeInstructions(sys, { ...loop, ...(instructions === undefined ? {} : { instructions }) }),
+      compaction: compactionOf(sys, compaction),
+      ...(contextTokens === undefined ? {} : { tokensMax: contextTokens }),
+    })
+    await context.append({ role: 'user', content: question })
+    return codeLoop(sys, context, loop)
+  },
+)
 
 /** The loop itself, for programs that need it inside: goes on in the given context until the model answers; returns its text. */
 export async function codeLoop(
@@ -46,12 +57,12 @@ export async function codeLoop(
 ): Promise<string> {
   for (let step = 1; ; step++) {
     const answer = await sys.generate({ messages: context.messages })
-    context.append(answer.message)
+    await context.append(answer)
     const code = codeOf(answer.text)
     if (code === undefined || step >= stepsMax) return answer.text
     const observation = await act(sys, { code, language, ...(tools === undefined ? {} : { tools }) })
     const last = step === stepsMax - 1 ? '\nAnswer now, without code.' : ''
-    context.append({ role: 'user', content: observation + last })
+    await context.append({ role: 'user', content: observation + last })
   }
 }
 

@@ -4,14 +4,18 @@
  *
  *     const clerk = defineAgent({ name: 'clerk', instructions: 'Pay what is due.', tools: [transfer] })
  *
- * A failed tool call is an observation, not the end of the run; its error goes to the model. When `stepsMax` is reached,
- * the model is asked once more without tools, so a run ends with an answer and not in the middle.
+ * A failed tool call is an observation, not the end of the run; its error goes to the model. So is a result that the window
+ * has no room for: the model reads how large it is, and asks for less. When `stepsMax` is reached, the model is asked once
+ * more without tools, so a run ends with an answer and not in the middle.
  */
 import type { Context } from '../kernel/context.ts'
 import { openContext } from '../kernel/context.ts'
 import { PolityError, toErrorData } from '../kernel/errors.ts'
 import { defineProgram } from '../kernel/program.ts'
+import { boundTokens } from '../kernel/token-bound.ts'
 import type { Json, Message, ModelChoice, Program, Sys, Tool, ToolCall } from '../kernel/types.ts'
+import type { CompactionChoice, CompactionName } from './compactions.ts'
+import { compactionOf } from './compactions.ts'
 
 export interface LoopOptions {
   /** Names of held tools. @default all held */
@@ -35,18 +39,28 @@ export async function toolLoop(
       ...(mayCall || tools.length === 0 ? {} : { toolChoice: { type: 'none' } as const }),
       ...(temperature === undefined ? {} : { temperature }),
     })
-    context.append(answer.message)
+    await context.append(answer)
     if (answer.toolCalls.length === 0 || !mayCall) return answer.text
-    context.append(await observe(sys, answer.toolCalls))
+    await context.append(await observe(sys, answer.toolCalls, context.room))
   }
 }
 
-/** Runs tool calls side by side and makes one message of what came back, in the order in which they were asked. */
-export async function observe(sys: Sys, calls: readonly ToolCall[]): Promise<Message> {
+/**
+ * Runs tool calls side by side and makes one message of what came back, in the order in which they were asked. `tokensMax`
+ * is what they may take together; a result that is larger than its share is an error that says so. @default no limit
+ */
+export async function observe(sys: Sys, calls: readonly ToolCall[], tokensMax = Infinity): Promise<Message> {
+  const share = Math.floor(tokensMax / calls.length)
   const outputs = await Promise.all(
     calls.map(async ({ name, input }) => {
       try {
         const output = await sys.call(name, input)
+        const tokens = Math.ceil(boundTokens(typeof output === 'string' ? output : JSON.stringify(output)))
+        if (tokens > share)
+          throw new PolityError(
+            'TOO_LARGE',
+            `the result takes about ${tokens} tokens, and the context window has room for ${share}; ask for less at once`,
+          )
         return typeof output === 'string'
           ? { type: 'text' as const, value: output }
           : { type: 'json' as const, value: output }
@@ -72,16 +86,19 @@ export interface ReactInput extends LoopOptions {
   readonly instructions?: string
   /** Size of the context window, tokens. @default 100,000 */
   readonly contextTokens?: number
+  /** What becomes of a full window. @default 'recent' */
+  readonly compaction?: CompactionName
 }
 
 export const react = defineProgram(
   'react',
-  async (sys, { question, instructions, contextTokens, ...loop }: ReactInput) => {
+  async (sys, { question, instructions, contextTokens, compaction = 'recent', ...loop }: ReactInput) => {
     const context = openContext({
       ...(instructions === undefined ? {} : { instructions }),
       ...(contextTokens === undefined ? {} : { tokensMax: contextTokens }),
+      compaction: compactionOf(sys, compaction),
     })
-    context.append({ role: 'user', content: question })
+    await context.append({ role: 'user', content: question })
     return toolLoop(sys, context, loop)
   },
 )
@@ -91,6 +108,10 @@ export interface AgentDefinition extends LoopOptions {
   readonly version?: string
   readonly instructions: string
   readonly model?: ModelChoice
+  /** Size of the context window, tokens. @default 100,000 */
+  readonly contextTokens?: number
+  /** What becomes of a full window. @default 'recent' */
+  readonly compaction?: CompactionChoice
 }
 
 /** An agent as a program that says what it was made of; `polity lint` reads that. */
@@ -105,13 +126,19 @@ export function defineAgent({
   instructions,
   tools,
   model,
+  contextTokens,
+  compaction,
   ...loop
 }: Omit<AgentDefinition, 'tools'> & { readonly tools?: readonly Tool[] }): Agent {
   const program = defineProgram(
     name,
     async (sys, input: Json) => {
-      const context = openContext({ instructions })
-      context.append({ role: 'user', content: typeof input === 'string' ? input : JSON.stringify(input) })
+      const context = openContext({
+        instructions,
+        ...(contextTokens === undefined ? {} : { tokensMax: contextTokens }),
+        compaction: compactionOf(sys, compaction ?? 'recent'),
+      })
+      await context.append({ role: 'user', content: typeof input === 'string' ? input : JSON.stringify(input) })
       return toolLoop(sys, context, loop)
     },
     {
@@ -124,6 +151,8 @@ export function defineAgent({
     name,
     instructions,
     ...loop,
+    ...(compaction === undefined ? {} : { compaction }),
+    ...(contextTokens === undefined ? {} : { contextTokens }),
     ...(version === undefined ? {} : { version }),
     ...(model === undefined ? {} : { model }),
     tools: program.tools.map((tool) => tool.name),

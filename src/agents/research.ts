@@ -70,7 +70,7 @@ const reader = defineProgram(
   'research/reader',
   async (sys, { question, stepsMax = 8 }: { question: string; stepsMax?: number }): Promise<Finding> => {
     const context = openContext({ instructions: READ })
-    context.append({ role: 'user', content: question })
+    await context.append({ role: 'user', content: question })
     const text = await toolLoop(sys, context, { stepsMax })
     const claims = await claimsThatHold(sys, claimsOf(text))
     return { claims, computed: claims.length === 0 && hasComputed(context.messages) ? text : null }

@@ -13,10 +13,11 @@
  */
 import { readFileSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
-import { boot, loadModel } from '../boot.ts'
+import { boot, loadEmbedder, loadModel } from '../boot.ts'
 import { approvalKeyOf } from '../drivers/store/approval-key.ts'
 import { calculator } from '../drivers/calculator.ts'
-import type { LanguageModel, ProcessHead } from '../kernel/drivers.ts'
+import { readOnlyStore } from '../drivers/store/read-only.ts'
+import type { LanguageModel, ProcessHead, Store } from '../kernel/drivers.ts'
 import { PolityError, messageOf } from '../kernel/errors.ts'
 import type { Kernel, ModelOptions } from '../kernel/kernel.ts'
 import type { Budget, Json, Pid, ProcessStart, Program, Sys, Tool, ToolContext } from '../kernel/types.ts'
@@ -25,7 +26,7 @@ import { bytes } from './amounts.ts'
 import type { Context } from './command.ts'
 import { loadProgramFile, programsOf } from './program-file.ts'
 import type { Setup } from './setup.ts'
-import { modelDefault, setupKey, setupOf, startOf } from './setup.ts'
+import { embedderDefault, modelDefault, setupKey, setupOf, startOf } from './setup.ts'
 import type { Sources } from './sources.ts'
 import { openSources } from './sources.ts'
 import { openStore, readStore } from './store-file.ts'
@@ -70,8 +71,13 @@ export async function bootAgain(context: Context, pid: Pid, over: Setup = {}, bu
   return bootOne(context, await planAgain(context, pid, over, budget))
 }
 
-async function bootOne(context: Context, plan: Plan): Promise<Booted> {
-  const [outcome] = await bootTogether(context, [plan])
+/** The same to look at that run, beside whoever has the store open: nothing is written. */
+export async function bootToRead(context: Context, pid: Pid, over: Setup = {}): Promise<Booted> {
+  return bootOne(context, await planAgain(context, pid, over), readOnlyStore)
+}
+
+async function bootOne(context: Context, plan: Plan, open?: typeof readOnlyStore): Promise<Booted> {
+  const [outcome] = await bootTogether(context, [plan], open)
   if (isRefusal(outcome)) throw outcome.refused
   return outcome as Booted
 }
@@ -122,15 +128,15 @@ export async function planAgain(context: Context, pid: Pid, over: Setup = {}, bu
 }
 
 /**
- * The plans by crews, each of which one kernel can serve: its plans have one law, one model for calls that name none and
- * one price, and no two programs of one name from different files.
+ * The plans by crews, each of which one kernel can serve: its plans have one law, one model for calls that name none, one
+ * embedder and one price, and no two programs of one name from different files.
  */
 export function crewsOf(plans: readonly Plan[]): readonly (readonly Plan[])[] {
   const crews: { readonly terms: string; readonly files: Map<string, string | undefined>; readonly plans: Plan[] }[] =
     []
   for (const plan of plans) {
-    const { law, price, model, program } = plan.setup
-    const terms = JSON.stringify([law, price, model ?? [...plan.models.keys()][0]])
+    const { law, price, model, embedder = embedderDefault, program } = plan.setup
+    const terms = JSON.stringify([law, price, model ?? [...plan.models.keys()][0], embedder])
     const names = plan.programs.map(nameOf)
     let crew = crews.find(
       (one) => one.terms === terms && names.every((name) => !one.files.has(name) || one.files.get(name) === program),
@@ -143,9 +149,14 @@ export function crewsOf(plans: readonly Plan[]): readonly (readonly Plan[])[] {
 }
 
 /** One kernel for the plans of a crew. A plan whose folders cannot be read is refused, and the others are served. */
-export async function bootTogether(context: Context, plans: readonly Plan[]): Promise<readonly (Booted | Refusal)[]> {
+export async function bootTogether(
+  context: Context,
+  plans: readonly Plan[],
+  open: (path: string) => Store | Promise<Store> = openStore,
+): Promise<readonly (Booted | Refusal)[]> {
   const { setup } = plans[0] as Plan
-  const store = await openStore(context.storePath)
+  const embedder = await loadEmbedder(setup.embedder ?? embedderDefault)
+  const store = await open(context.storePath)
   const opened = new Map<string, Sources | Refusal>()
   const read = (): Sources[] => [...opened.values()].flatMap((one) => (isRefusal(one) ? [] : [one]))
   try {
@@ -173,6 +184,7 @@ export async function bootTogether(context: Context, plans: readonly Plan[]): Pr
     const kernel = await boot({
       store,
       models: modelsOf(plans, setup),
+      embedder,
       ...(setup.model === undefined ? {} : { model: setup.model }),
       ...(setup.law === undefined ? {} : { law: setup.law }),
       approvalKey: () => approvalKeyOf(context.storePath),
@@ -331,6 +343,7 @@ function absolute(setup: Setup): Setup {
   return definedOf({
     program: setup.program === undefined ? undefined : resolve(setup.program),
     model: setup.model,
+    embedder: setup.embedder,
     price: setup.price,
     law: setup.law === undefined ? undefined : resolve(setup.law),
     in: setup.in?.map((path) => resolve(path)),

@@ -29,6 +29,8 @@ const loaders: { readonly [name: string]: () => Promise<Command> } = {
   emulate: async () => (await import('./commands/emulate.ts')).emulateCommand,
   redteam: async () => (await import('./commands/redteam.ts')).redteam,
   lint: async () => (await import('./commands/lint.ts')).lint,
+  files: async () => (await import('./commands/files.ts')).files,
+  memory: async () => (await import('./commands/memory.ts')).memory,
   gc: async () => (await import('./commands/gc.ts')).gc,
   doctor: async () => (await import('./commands/doctor.ts')).doctor,
   help: async () => (await import('./commands/help.ts')).help,

@@ -161,6 +161,7 @@ export function checkTerms(context: Context, { pid: server, setups }: Serving, p
 const terms: { readonly [Key in keyof Setup]-?: string } = {
   program: 'program file',
   model: 'model',
+  embedder: 'embedder',
   price: 'price',
   law: 'law',
   in: 'set of folders',

@@ -30,6 +30,15 @@ export const priceOption = {
   price: { kind: 'text', value: 'in/out', help: 'US dollars for a million tokens in and out, such as 1.25/10' },
 } as const satisfies OptionSpecs
 
+/** What makes vectors of the notes of a run. */
+export const embedderOption = {
+  embedder: {
+    kind: 'text',
+    value: 'name',
+    help: 'what makes vectors of notes: hashing, words, or provider/model (default hashing, which needs no model)',
+  },
+} as const satisfies OptionSpecs
+
 export function priceOf(text: string | undefined): Price | undefined {
   if (text === undefined) return undefined
   const match = /^(\d+\.?\d*|\.\d+)\/(\d+\.?\d*|\.\d+)$/.exec(text)
@@ -54,6 +63,7 @@ export function setupGiven(
   program: string | undefined,
   values: {
     readonly model: string | undefined
+    readonly embedder?: string | undefined
     readonly price: string | undefined
     readonly law: string | undefined
     readonly in: readonly string[]
@@ -62,6 +72,7 @@ export function setupGiven(
   return {
     program,
     model: values.model,
+    embedder: values.embedder,
     price: priceOf(values.price),
     law: values.law,
     in: values.in.length > 0 ? values.in : undefined,

@@ -13,7 +13,7 @@
  */
 import { readFileSync } from 'node:fs'
 import { resolve } from 'node:path'
-import { boot, loadModel } from '../boot.ts'
+import { boot, loadEmbedder, loadModel } from '../boot.ts'
 import { calculator } from '../drivers/calculator.ts'
 import { approvalKeyOf } from '../drivers/store/approval-key.ts'
 import { readAudit } from '../kernel/audit.ts'
@@ -38,7 +38,7 @@ import { servingKey } from './elsewhere.ts'
 import { usageError } from './options.ts'
 import { loadProgramFile, programsOf } from './program-file.ts'
 import type { Setup } from './setup.ts'
-import { modelDefault, setupKey } from './setup.ts'
+import { embedderDefault, modelDefault, setupKey } from './setup.ts'
 import type { Sources } from './sources.ts'
 import { openStore } from './store-file.ts'
 
@@ -47,6 +47,8 @@ export interface Wanted {
   readonly files: readonly string[]
   /** The first is that of calls that name none. */
   readonly models: readonly string[]
+  /** What makes vectors of notes, and for clients. @default hashing */
+  readonly embedder?: string | undefined
   /** By the name of the model; that of '' is the price of every other one. */
   readonly prices: ReadonlyMap<string, Price>
   readonly law: string | undefined
@@ -86,11 +88,13 @@ export async function bootServing(context: Context, wanted: Wanted): Promise<Ser
   }
   const law = wanted.law === undefined ? undefined : lawOf(wanted.law)
   const clientTools = wanted.clientTools === undefined ? {} : clientToolsIn(wanted.clientTools)
+  const embedder = await loadEmbedder(wanted.embedder ?? embedderDefault)
   if (wanted.otlp) await checkTelemetry()
   const store = await openStore(context.storePath)
   let sources: Sources | undefined
   try {
     sources = wanted.in.length === 0 ? undefined : await openSourcesFor(context, wanted.in)
+    sources?.watch()
     const tools: readonly Tool[] = sources === undefined ? [] : [...sources.tools, calculator() as Tool]
     // Under a law questions will come: a key that cannot be used is told before anything runs.
     if (law !== undefined) approvalKeyOf(context.storePath)
@@ -102,6 +106,7 @@ export async function bootServing(context: Context, wanted: Wanted): Promise<Ser
       store,
       models,
       model: names[0] as string,
+      embedder,
       ...(law === undefined ? {} : { law }),
       approvalKey: () => approvalKeyOf(context.storePath),
       programs: [...programs, ...doorPrograms],
@@ -227,11 +232,12 @@ function priceOf({ prices }: Wanted, model: string): Price | undefined {
 }
 
 function setupOf(wanted: Wanted, file: string | undefined, model: string): Setup {
-  const { law, in: folders } = wanted
+  const { law, embedder, in: folders } = wanted
   const price = priceOf(wanted, model)
   return {
     ...(file === undefined ? {} : { program: file }),
     model,
+    ...(embedder === undefined ? {} : { embedder }),
     ...(price === undefined ? {} : { price }),
     ...(law === undefined ? {} : { law: resolve(law) }),
     ...(folders.length === 0 ? {} : { in: folders.map((path) => resolve(path)) }),

@@ -8,12 +8,17 @@ import type { Pid, Price, ProcessStart } from '../kernel/types.ts'
 
 export const modelDefault = 'offline/reader'
 
+/** Needs no model and no network, and finds notes by other forms of their words too. */
+export const embedderDefault = 'hashing'
+
 /** Plain JSON, with absolute paths. */
 export interface Setup {
   /** File of the program. @default the research team of `polity ask` */
   readonly program?: string | undefined
   /** @default the program's own, else offline/reader */
   readonly model?: string | undefined
+  /** What makes vectors of notes. @default hashing */
+  readonly embedder?: string | undefined
   /** What the model costs. @default nothing is known of it, and 0 dollars are counted */
   readonly price?: Price | undefined
   /** File of the law. */

@@ -19,6 +19,8 @@ import type { FolderIndex, IndexProgress, IndexReport, SearchHit } from '../driv
 import { openFolderIndex } from '../drivers/folder/folder-index.ts'
 import { folderTools, readLines } from '../drivers/folder/tools.ts'
 import type { SkipCounts } from '../drivers/folder/walk.ts'
+import type { FolderWatch } from '../drivers/folder/watch.ts'
+import { watchFolder } from '../drivers/folder/watch.ts'
 import { emptySkips } from '../drivers/folder/walk.ts'
 import type { Clock } from '../kernel/clock.ts'
 import { PolityError, messageOf } from '../kernel/errors.ts'
@@ -43,6 +45,8 @@ export interface Sources {
   readonly report: SourcesReport
   /** A path of the tools as it can be opened from the working directory. */
   place(path: string): string
+  /** From now on the indexes follow what happens to the files; a single file is read again when it is named again. */
+  watch(): void
   close(): void
 }
 
@@ -78,6 +82,7 @@ export async function openSources(paths: readonly string[], options: SourcesOpti
     throw error
   }
   const report = reportOf(sources)
+  const watches: FolderWatch[] = []
   return {
     tools: toolsOf(sources) as unknown as readonly Tool[],
     summary: summaryOf(sources, report, options.clock.now() - startedAt),
@@ -86,7 +91,12 @@ export async function openSources(paths: readonly string[], options: SourcesOpti
       const { source, inside } = sourceOf(sources, path) ?? {}
       return source === undefined || inside === undefined ? path : fromHere(join(source.folder, inside))
     },
+    watch() {
+      for (const { index, file } of sources)
+        if (file === undefined) watches.push(watchFolder(index, { clock: options.clock }))
+    },
     close() {
+      for (const one of watches) one.close()
       for (const { index } of sources) index.close()
     },
   }

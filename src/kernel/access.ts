@@ -116,7 +116,8 @@ export function createAccess(law: Law | undefined, eventsOf: EventsOf): Access {
       if (told !== undefined && name === 'call' && args !== null)
         tell(told, seq, (args as { readonly input: Json }).input)
     },
-    learned(process, { name, args, refused }, { value = null, error, labels, usage }, seq) {
+    learned(process, { name, args: kept, judged, refused }, { value = null, error, labels, usage }, seq) {
+      const args = judged ?? kept
       // The words of an error may hold what was learned too.
       if (labels !== undefined) taint(process, labels)
       // A tool call that was refused was not made; nor was one whose arguments were wrong, and which has none.

@@ -262,11 +262,7 @@ export function usageOf(
   const inputTokens = input ?? estimated.inputTokens
   const cachedTokens = Math.min(count(answer.usage?.inputTokens?.cacheRead) ?? 0, inputTokens)
   const outputTokens = output ?? Math.min(estimated.maxOutputTokens, estimateContent(answer.content))
-  if (input !== undefined && input > estimated.inputTokens)
-    core.tokenRatio = Math.max(
-      core.tokenRatio,
-      Math.min(TOKEN_RATIO_MAX, input / Math.max(1, estimated.estimatedTokens)),
-    )
+  if (input !== undefined) learnRatio(core, input, estimated)
   return {
     inputTokens,
     cachedTokens,
@@ -274,6 +270,17 @@ export function usageOf(
     usd: costOf(core.price, inputTokens, cachedTokens, outputTokens),
     estimated: input === undefined || output === undefined,
   }
+}
+
+/**
+ * What a count teaches: an estimate that was too low raises the core's ratio at once, so that the next is not; one that was
+ * too high lowers it by a sixteenth of the way, so that a single odd prompt is forgotten after some dozens of others.
+ */
+function learnRatio(core: Core, input: number, estimated: { estimatedTokens: number; inputTokens: number }): void {
+  core.counted.tokens += input
+  core.counted.wrong += Math.abs(estimated.inputTokens - input)
+  const ratio = Math.min(TOKEN_RATIO_MAX, Math.max(1, input / Math.max(1, estimated.estimatedTokens)))
+  core.tokenRatio += ratio > core.tokenRatio ? ratio - core.tokenRatio : (ratio - core.tokenRatio) / 16
 }
 
 /** Upward also where the content cannot be written down: `toGeneration` says what is wrong with it. */

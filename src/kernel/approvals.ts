@@ -17,6 +17,7 @@
  *   AP3. It is kept with its signature and looked at again each time: one that was changed in the store holds no more.
  *   AP4. A question that is read from the store carries a signature over all that a person is shown of it: who approves
  *        sees what the kernel asked, and not what somebody wrote there.
+ *   AP5. Those of one call or one run go with the journal that they are of.
  */
 import type { Clock } from './clock.ts'
 import type { Store } from './drivers.ts'
@@ -25,7 +26,7 @@ import { hmacSha256, isSameDigest, sha256 } from './digest.ts'
 import { PolityError } from './errors.ts'
 import type { Journal } from './journal.ts'
 import type { Call } from './process.ts'
-import type { Binding, Json, Question } from './types.ts'
+import type { Binding, Json, Pid, Question } from './types.ts'
 
 /** How far a person's word reaches. */
 export type Scope = 'once' | 'run' | 'principal'
@@ -56,6 +57,8 @@ export interface Approvals {
   take(binding: Binding, word: Word): Approval
   /** A signed approval from elsewhere, as JSON. Throws `ACCESS_DENIED` that says what is wrong with it. */
   takeSigned(binding: Binding, proof: string): Approval
+  /** The journal of that process has gone: nothing that was allowed in it is asked about again. */
+  forget(pid: Pid): void
   /** Questions as they are put into the store: those that ask for an approval sealed, where there is a key. */
   sealed(questions: readonly Question[]): readonly Question[]
 }
@@ -71,12 +74,15 @@ export interface ApprovalsOptions {
 export function createApprovals({ store, journal, clock, key }: ApprovalsOptions): Approvals {
   /** Those that are on their way to the store. */
   const given = new Map<string, Approval>()
+  /** Most stores never hold any, and are not searched for them. */
+  let hasAny: boolean | undefined
 
   function holds(approval: Approval, binding: Binding): boolean {
     return isSigned(approval, key?.()) && reaches(approval, binding) && approval.until > clock.now()
   }
 
   function keep(approval: Approval): Approval {
+    hasAny = true
     given.set(keyOf(approval), approval)
     journal.whenKept(() => given.delete(keyOf(approval)))
     journal.put({ table: 'meta', key: keyOf(approval), value: JSON.stringify(approval) })
@@ -106,6 +112,16 @@ export function createApprovals({ store, journal, clock, key }: ApprovalsOptions
       if (!reaches(approval, binding)) throw refuse('was given for another call, or for other arguments')
       if (approval.until <= clock.now()) throw refuse('has ended')
       return keep(approval)
+    },
+    forget(pid) {
+      hasAny ??= [...store.range('meta', 'approval ', 'approval!', { limit: 1 })].length > 0
+      if (!hasAny) return
+      // A sign after the last one of each, which `!` and `/` are, ends it.
+      for (const [from, to] of [
+        [`approval once ${pid}.`, `approval once ${pid}/`],
+        [`approval run ${pid} `, `approval run ${pid}!`],
+      ] as const)
+        for (const [key] of store.range('meta', from, to)) journal.putAlone({ table: 'meta', key, value: null })
     },
     sealed(questions) {
       if (key === undefined || questions.every(({ binding }) => binding === undefined)) return questions

@@ -191,12 +191,19 @@ export function createBranches({
         priority: priority ?? head.priority,
         budget: budget ?? head.budget,
         name: head.name ?? undefined,
+        quota: quotaOf(head),
       }),
       held: programs.toolsOf(head),
       fork: { of: { start: head }, seq, call: null },
     })
     goOn(child, events)
     return child
+  }
+
+  /** What the files of its run may come to: a branch of them may come to no more. */
+  function quotaOf({ parent, quota }: ProcessStart): ProcessStart['quota'] {
+    const [above] = parent === null ? [] : store.events(parent)
+    return above?.type === 'process-start' ? quotaOf(above) : quota
   }
 
   /** A child that is forked from outside has no parent: whose run it was in, and under what, stays with it. */
@@ -240,7 +247,7 @@ export function createBranches({
     }
     const isOwn = (one: Pid) => descends(one, process)
     storage.rollBack(process, cut, isOwn)
-    memory.rollBack(process.notes, cut, isOwn)
+    memory.rollBack(process, cut, isOwn)
     const restored = ((before.value as { restored?: number }).restored ?? 0) + 1
     const value = { id, restored }
     journal.append(

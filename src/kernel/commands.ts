@@ -2,7 +2,7 @@
  * Commands: what other operating-system processes want of the kernel that owns the store (`polity kill`, `answer`, `top`,
  * `resume`). They write their wishes into the store; the kernel looks for them now and then.
  *
- *     const commands = listen({ store, clock, kill, answer, resume, fork, collect, info, status })
+ *     const commands = listen({ store, clock, kill, answer, resume, fork, collect, revoke, forget, info, status })
  *     commands?.cancel()
  *
  * A wish that names a reply is told how it went: its outcome is published with the status for OUTCOME_MS.
@@ -12,7 +12,8 @@ import type { Clock } from './clock.ts'
 import type { Command, Store } from './drivers.ts'
 import type { ErrorData } from './errors.ts'
 import { invalid, toErrorData, warn } from './errors.ts'
-import type { Json, Pid, ProcessInfo } from './types.ts'
+import type { Revocation, RevokeOptions } from './revoke.ts'
+import type { FilesPoint, Json, Pid, ProcessInfo } from './types.ts'
 
 /** What commands may do to the kernel. */
 export interface CommandsOptions {
@@ -27,6 +28,12 @@ export interface CommandsOptions {
   readonly fork: (pid: Pid, options: ForkOptions) => Promise<Pid>
   /** How many journals went. */
   readonly collect: (keep: number) => number
+  readonly restoreFiles: (pid: Pid, point: FilesPoint) => Promise<Json>
+  readonly collectFiles: () => Promise<Json>
+  /** Takes the notes that come from a source. */
+  readonly revoke: (source: string, options: RevokeOptions) => Promise<Revocation>
+  /** Forgets a note of a principal, as a process of it. */
+  readonly forget: (id: string, principal: string) => Promise<void>
   /** How one process stands. */
   readonly info: (pid: Pid) => ProcessInfo
   /** What `polity top` shows. */
@@ -89,8 +96,11 @@ export function listen(options: CommandsOptions): { cancel(): void } | undefined
   return { cancel: () => timer.cancel() }
 }
 
-function obey(wish: Command, { kill, answer, resume, fork, collect, info }: CommandsOptions): Json | Promise<Json> {
-  const { command, pid, id, text, proof, at, budget, keep } = wish
+function obey(
+  wish: Command,
+  { kill, answer, resume, fork, collect, revoke, forget, info, restoreFiles, collectFiles }: CommandsOptions,
+): Json | Promise<Json> {
+  const { command, pid, id, text, proof, at, budget, keep, source, principal } = wish
   const given = <T>(value: T | undefined, name: string): T => {
     if (value === undefined) throw invalid(`the command ${command}`, name, 'nothing')
     return value
@@ -111,6 +121,17 @@ function obey(wish: Command, { kill, answer, resume, fork, collect, info }: Comm
       })
     case 'collect':
       return collect(given(keep, 'keep'))
+    case 'revoke':
+      return revoke(
+        given(source, 'source'),
+        principal === undefined ? {} : { principal },
+      ) as Promise<unknown> as Promise<Json>
+    case 'forget':
+      return forget(given(text, 'text'), given(principal, 'principal')).then(() => null)
+    case 'restore-files':
+      return restoreFiles(given(pid, 'pid'), JSON.parse(given(text, 'text')) as FilesPoint)
+    case 'collect-files':
+      return collectFiles()
     case 'status':
       return pid === undefined ? null : (info(pid) as unknown as Json)
   }

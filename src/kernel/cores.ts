@@ -36,6 +36,10 @@ export interface CoreInfo {
   readonly refused: number
   readonly failed: number
   readonly open: boolean
+  /** What estimates of tokens are multiplied by, as learned from the provider's counts; at least 1. */
+  readonly tokenRatio: number
+  /** By what share of the tokens that the provider counted the estimates of inputs were wrong, either way; null before its first count. */
+  readonly estimateError: number | null
 }
 
 /** The models of a kernel and how their queues are served. */
@@ -93,6 +97,8 @@ export function coreInfos(cores: ReadonlyMap<string, Core>, now: number): readon
     tokensPerMinute: Number.isFinite(core.tokensPerMinute) ? core.tokensPerMinute : null,
     ...core.stats,
     open: core.openUntil > now,
+    tokenRatio: core.tokenRatio,
+    estimateError: core.counted.tokens > 0 ? core.counted.wrong / core.counted.tokens : null,
   }))
 }
 

@@ -7,8 +7,8 @@
  *
  * `node:crypto` is loaded by the first digest and not by `import 'polity'`, a tenth of whose time it would take.
  */
-export function sha256(text: string): string {
-  return crypto().createHash('sha256').update(text).digest('hex')
+export function sha256(content: string | Uint8Array): string {
+  return crypto().hash('sha256', content)
 }
 
 export function hmacSha256(text: string, key: string): string {

@@ -54,6 +54,8 @@ export interface Put {
   readonly value: string | Uint8Array | null
   /** Words under which `search` finds the entry. @default not searchable */
   readonly text?: string
+  /** The direction of its meaning, by which `nearest` finds the entry; its length does not matter. @default none */
+  readonly vector?: Float32Array
 }
 
 /** What is kept together or not at all. */
@@ -81,7 +83,17 @@ export interface ProcessRange {
 
 /** A wish of another operating-system process for the kernel that owns the store. `status` with a pid is replied to with its `ProcessInfo`. */
 export interface Command {
-  readonly command: 'kill' | 'answer' | 'status' | 'resume' | 'fork' | 'collect'
+  readonly command:
+    | 'kill'
+    | 'answer'
+    | 'status'
+    | 'resume'
+    | 'fork'
+    | 'collect'
+    | 'restore-files'
+    | 'collect-files'
+    | 'revoke'
+    | 'forget'
   readonly pid?: Pid
   readonly id?: number
   readonly text?: string
@@ -92,6 +104,9 @@ export interface Command {
   readonly budget?: Budget
   /** Of `collect`: how many journals of ended processes stay. */
   readonly keep?: number
+  /** Of `revoke`: the source of the notes, and whose; without a principal, all. Of `forget`, the note is `text`. */
+  readonly source?: string
+  readonly principal?: string
   /** Under which name the outcome is published with the status. */
   readonly reply?: string
 }
@@ -128,6 +143,17 @@ export interface Store {
     table: Table,
     prefixes: readonly string[],
     words: readonly string[],
+    limit: number,
+  ): readonly { readonly key: string; readonly score: number }[]
+  /**
+   * Entries whose key begins with one of `prefixes` and whose vector is nearest to `vector`, best first, by cosine. Only
+   * vectors with as many dimensions are compared: those of other embedders are left out. The cosine is exact to about 0.01,
+   * as vectors are kept with 8 bits a number; which entries come may miss some of the true ones (bench/memory-scale.ts).
+   */
+  nearest(
+    table: Table,
+    prefixes: readonly string[],
+    vector: Float32Array,
     limit: number,
   ): readonly { readonly key: string; readonly score: number }[]
   /** Removes the events of ended processes. */

@@ -87,6 +87,7 @@ export function createGate(machine: Machine): Gate {
       const checked = specOf(call).check(process, given, call.n)
       args = checked.args
       call.args = checked.journal
+      call.judged = checked.judged
     } catch (error) {
       // What an argument threw when it was read is the caller's, and not worth another code.
       wrong = PolityError.isInstance(error)
@@ -133,11 +134,14 @@ export function createGate(machine: Machine): Gate {
 
   /** A call that the law let through counts again: at once, or when its end is learned, where a person took their time. */
   function relive(call: Call, past: Past): void {
-    const { process, n, name, args } = call
-    call.refused = past.refused.has(n)
+    call.refused = past.refused.has(call.n)
     if (call.refused) return
-    const verdict = access.decide(process, name, args)
+    const verdict = verdictOn(call)
     if (verdict?.decision.effect !== 'ask') pass(call, verdict)
+  }
+
+  function verdictOn({ process, name, args, judged }: Call): Verdict | undefined {
+    return access.decide(process, name, judged ?? args)
   }
 
   /** Once for each call, however often it is tried. */
@@ -147,7 +151,7 @@ export function createGate(machine: Machine): Gate {
   }
 
   function passUnasked(call: Call): void {
-    if (!call.passed) pass(call, access.decide(call.process, call.name, call.args))
+    if (!call.passed) pass(call, verdictOn(call))
   }
 
   function revive(call: Call, args: unknown): void {
@@ -235,7 +239,7 @@ export function createGate(machine: Machine): Gate {
       begins(call)
       return fail(call, wrong)
     }
-    const verdict = access.decide(process, call.name, call.args)
+    const verdict = verdictOn(call)
     if (verdict === undefined) proceed(call, args)
     else judged(call, verdict, () => proceed(call, args))
   }
@@ -260,7 +264,7 @@ export function createGate(machine: Machine): Gate {
 
   /** Goes on where the law allows it; ends the call where it does not; asks where it says so. */
   function decided(call: Call, go: () => void): void {
-    const verdict = access.decide(call.process, call.name, call.args)
+    const verdict = verdictOn(call)
     if (verdict === undefined) release(call, go)
     else judged(call, verdict, go)
   }
@@ -323,7 +327,7 @@ export function createGate(machine: Machine): Gate {
         kind: 'approval',
         text: `Allow ${what}? (${decision.reason})`,
         choices: ['allow', 'deny'],
-        detail: call.args,
+        detail: call.judged ?? call.args,
         timeoutMs: limits.askMs,
         binding,
       })
@@ -341,7 +345,7 @@ export function createGate(machine: Machine): Gate {
     function answered(said: Answer | undefined): void {
       if (said?.text === 'allow') {
         // Other calls may have passed meanwhile, after which the law says something else.
-        const now = access.decide(call.process, call.name, call.args)
+        const now = verdictOn(call)
         const effect = now?.decision.effect
         if (now !== undefined && (effect === 'deny' || (effect === 'ask' && now.decision.rule !== decision.rule)))
           return judged(call, now, go)

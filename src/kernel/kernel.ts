@@ -29,7 +29,7 @@ import { coreInfos, createCores, hasRates, rememberMinute } from './cores.ts'
 import { createDeadlines } from './deadlines.ts'
 import type { DisciplineName, DisciplineOptions } from './disciplines.ts'
 import { createDispatcher } from './dispatcher.ts'
-import type { Embedder, LanguageModel, ProcessRange, Put, Store } from './drivers.ts'
+import type { Embedder, LanguageModel, ProcessHead, ProcessRange, Put, Store } from './drivers.ts'
 import type { ErrorData } from './errors.ts'
 import { PolityError, fromErrorData, invalid, noSuchProcess, toErrorData } from './errors.ts'
 import type { Gate } from './gate.ts'
@@ -46,18 +46,25 @@ import { createStarts } from './once.ts'
 import { ownUsage, readPast, startOf, unmade } from './past.ts'
 import { toPlain } from './plain.ts'
 import { Process, charge, headInfo, isClean, labelsOf, processInfo, transition } from './process.ts'
+import { defineProgram } from './program.ts'
 import { createPrograms } from './programs.ts'
+import type { RecallGuard } from './recall-guard.ts'
 import { createRetention } from './retention.ts'
+import type { Revocation, RevokeOptions } from './revoke.ts'
+import { revocable, revocationOf } from './revoke.ts'
 import { MINUTE_MS, createScheduler } from './scheduler.ts'
+import type { Collected } from './file-collection.ts'
 import type { Files } from './storage.ts'
 import { createStorage } from './storage.ts'
 import type { Machine } from './syscalls.ts'
-import { checkBudget, checkRunOptions, isAccountName } from './syscalls.ts'
+import { checkBudget, checkPoint, checkRunOptions, isAccountName } from './syscalls.ts'
 import { createTools } from './tools.ts'
 import type {
   AccountBudget,
   AccountInfo,
   Budget,
+  FileEntry,
+  FilesPoint,
   JournalEvent,
   Json,
   ModelChoice,
@@ -76,6 +83,7 @@ import type {
   Tool,
   Usage,
 } from './types.ts'
+import { createVectors } from './vectors.ts'
 import type { Watch, WatchOptions } from './watch.ts'
 import { createWatch } from './watch.ts'
 
@@ -91,6 +99,8 @@ export interface KernelOptions {
   /** US dollars for a million tokens, by the name of the model. A budget in dollars needs the price of every model it pays for. */
   readonly prices?: { readonly [model: string]: Price }
   readonly embedder?: Embedder
+  /** What stands against notes that somebody planted to be recalled: places by trust and source (recall-guard.ts); false: nothing. @default `{}`, which changes what comes first and leaves no place empty */
+  readonly recallGuard?: RecallGuard | false
   readonly programs?: readonly Program[]
   /** Tools that every root process holds, beside those of its program. */
   readonly tools?: readonly Tool[]
@@ -110,6 +120,8 @@ export interface KernelOptions {
 /** One run of a program. */
 export interface Run<Output = Json> {
   readonly pid: Pid
+  /** What it was started with; undefined where that was nothing. */
+  readonly input: Json | undefined
   /** The output, once it is kept; rejects with a `PolityError`. */
   readonly result: Promise<Output>
   /** Everything that happens to the process and its descendants from now on, until it ends. */
@@ -117,6 +129,12 @@ export interface Run<Output = Json> {
   readonly usage: Usage
   info(): ProcessInfo
   kill(reason?: string): void
+}
+
+/** Which of the processes that have a journal. */
+export interface HistoryRange extends ProcessRange {
+  /** Only those of this principal: found without the others being read. @default all */
+  readonly principal?: string
 }
 
 /** How a replay went. */
@@ -149,10 +167,14 @@ export interface Kernel {
   send(pid: Pid, body: Json): void
   ps(): readonly ProcessInfo[]
   /** Every process that has a journal, also of earlier kernels, by pid. Reads as it is gone through, and holds nobody up. @default all, ascending */
-  history(range?: ProcessRange): AsyncIterable<ProcessInfo>
+  history(range?: HistoryRange): AsyncIterable<ProcessInfo>
   info(pid: Pid): ProcessInfo
   /** The files of a process, as whoever owns it may see them (storage.ts). Throws `NO_SUCH_PROCESS`. */
   files(pid: Pid): Files
+  /** Brings files of a process that has not ended back to what they were, for whoever owns it; see `Sys.restore`. */
+  restoreFiles(pid: Pid, point: FilesPoint): Promise<FileEntry>
+  /** Removes versions and contents of files that nobody can see any more; after `collect`, that is what only what went could see. */
+  collectFiles(): Promise<Collected>
   /** Its part of the journal. */
   events(pid: Pid): Promise<readonly JournalEvent[]>
   readonly questions: readonly Question[]
@@ -166,6 +188,14 @@ export interface Kernel {
   watch(hear: (event: RunEvent) => void, options?: WatchOptions): () => void
   /** Removes the journals of ended processes, the oldest first, until `keep` are left. Returns how many went. */
   collect(keep: number): number
+  /**
+   * Takes all notes that come from a source, by themselves or through the notes they were drawn from, from every process,
+   * whatever snapshot or fork it goes back to. The owner's deed: no law is asked. With `dryRun` only tells which. It cannot
+   * be undone.
+   */
+  revokeSource(source: string, options?: RevokeOptions & { readonly dryRun?: boolean }): Promise<Revocation>
+  /** Forgets a note of a principal, as a process of it, under the law. Throws `NO_SUCH_NOTE`. */
+  forgetNote(id: string, principal: string): Promise<void>
   /** Keeps an entry of the store's table `meta` for a door, in order with the journal; null removes it. The kernel's own keys are not for doors. */
   keep(key: string, value: string | null): void
   /** Stops all processes where they are (they can be resumed), writes what is left and gives the store up. */
@@ -190,11 +220,40 @@ export function createKernel(options: KernelOptions): Kernel {
   })
   const lineage = createLineage({ store, table, programs })
   const starts = createStarts({ store, journal, has })
-  const retention = createRetention({ store, journal, limits, table, starts, isOpen: () => closed === undefined })
+  const retention = createRetention({
+    store,
+    journal,
+    limits,
+    table,
+    starts,
+    isOpen: () => closed === undefined,
+    onGone(gone) {
+      for (const { pid } of gone) {
+        memory.dropBranch(pid)
+        approvals.forget(pid)
+      }
+      for (const principal of new Set(gone.map((one) => one.principal))) {
+        const [oldest = journal.lastSeq + 1] = retention.journalsOf(principal)
+        memory.collect(principal, oldest)
+      }
+    },
+  })
   const inbox = createInbox(clock, limits, journal.lastSeq)
   const tools = createTools(deadlines, limits)
-  const memory = createMemory({ store, journal, limits, now: () => clock.now() })
-  const storage = createStorage({ store, journal, limits, now: () => clock.now() })
+  const vectors =
+    options.embedder === undefined ? undefined : createVectors({ embedder: options.embedder, clock, limits })
+  const memory = createMemory({ store, journal, limits, now: () => clock.now(), vectors, guard: options.recallGuard })
+  const storage = createStorage({
+    store,
+    journal,
+    limits,
+    now: () => clock.now(),
+    vectors,
+    may(process, call, place) {
+      const verdict = access.decide(process, call, { ...place, ...(call === 'read' ? { version: null } : {}) })
+      return verdict === undefined || verdict.decision.effect === 'allow'
+    },
+  })
   const mailbox = createMailbox({
     journal,
     limits,
@@ -256,7 +315,7 @@ export function createKernel(options: KernelOptions): Kernel {
     audit:
       options.law === undefined || store.durability === 'memory' ? undefined : createAudit({ store, journal, clock }),
     llm,
-    embedder: options.embedder,
+    vectors,
     tools,
     memory,
     storage,
@@ -316,6 +375,10 @@ export function createKernel(options: KernelOptions): Kernel {
     resume: (pid) => resume(pid).map((run) => run.pid),
     fork: async (pid, forkOptions) => (await branches.fork(pid, forkOptions)).pid,
     collect: retention.collect,
+    revoke: revokeSource,
+    forget: forgetNote,
+    restoreFiles: async (pid, point) => (await restoreFiles(pid, point)) as unknown as Json,
+    collectFiles: async () => (await collectFiles()) as unknown as Json,
     info,
     status: () =>
       ({
@@ -383,6 +446,7 @@ export function createKernel(options: KernelOptions): Kernel {
     if (came !== undefined) begins.lineage = came
     const { once } = spawnOptions
     if (once !== undefined) begins.once = once.key
+    if (spawnOptions.quota !== undefined) begins.quota = spawnOptions.quota
     const event = (
       once === undefined ? journal.append(begins) : starts.begin(once, pid, () => journal.append(begins))
     ) as ProcessStart
@@ -724,6 +788,10 @@ export function createKernel(options: KernelOptions): Kernel {
       return watch.events(this.#process, this.#process.ended)
     }
 
+    get input() {
+      return this.#process.start.input
+    }
+
     get usage() {
       return { ...this.#process.used }
     }
@@ -825,20 +893,77 @@ export function createKernel(options: KernelOptions): Kernel {
     return [...lasting, ...ended].toSorted((a, b) => a.pid - b.pid)
   }
 
-  async function* history(range?: ProcessRange): AsyncGenerator<ProcessInfo> {
+  async function* history({ principal, ...range }: HistoryRange = {}): AsyncGenerator<ProcessInfo> {
     await journal.flush()
     let read = 0
-    for (const head of store.processes(range)) {
+    for (const head of principal === undefined ? store.processes(range) : headsOf(principal, range)) {
       const process = table.get(head.start.pid)
       yield process === undefined ? headInfo(head, 'stopped') : processInfo(process)
       if (++read % HISTORY_STEP === 0) await new Promise<void>((resolve) => clock.yield(resolve))
     }
   }
 
+  function* headsOf(
+    principal: string,
+    { from = -Infinity, to = Infinity, reverse = false }: ProcessRange,
+  ): Generator<ProcessHead> {
+    const own = retention.journalsOf(principal)
+    const pids =
+      to - from === 1 ? [from].filter((pid) => own.has(pid)) : [...own].filter((pid) => pid >= from && pid < to)
+    for (const pid of reverse ? pids.toReversed() : pids) yield* store.processes({ from: pid, to: pid + 1 })
+  }
+
   function files(pid: Pid): Files {
     const process = lineage.find(pid)
     if (process === undefined) throw noSuchProcess(pid)
     return storage.filesOf(process)
+  }
+
+  async function forgetNote(id: string, principal: string): Promise<void> {
+    checkOpen()
+    await resultOf(start({ program: forgetter, input: id, options: checkRunOptions({ principal }) }))
+  }
+
+  async function revokeSource(
+    source: string,
+    { principal, dryRun = false }: RevokeOptions & { readonly dryRun?: boolean } = {},
+  ): Promise<Revocation> {
+    checkOpen()
+    if (typeof source !== 'string' || source === '') throw invalid('revokeSource', 'the source of notes', source)
+    await journal.flush()
+    checkOpen()
+    const whose = principal === undefined ? {} : { principal }
+    const found = dryRun ? [...revocable(store, source, whose)] : memory.revokeSource(source, whose)
+    await journal.flush()
+    return revocationOf(found)
+  }
+
+  async function restoreFiles(pid: Pid, point: FilesPoint): Promise<FileEntry> {
+    checkOpen()
+    const checked = checkPoint(point, limits)
+    const process = table.get(pid)
+    if (process === undefined || process.ended)
+      throw lineage.find(pid) === undefined
+        ? noSuchProcess(pid)
+        : new PolityError(
+            'INVALID_ARGUMENT',
+            `process ${pid} has ended, and its files stay as they were; fork it to go on from there`,
+          )
+    // What is under way is of what they are now.
+    await journal.flush()
+    checkOpen()
+    const { value } = storage.restore(process, checked, true)
+    journal.append({ type: 'files-restored', pid, value: value as unknown as Json })
+    await journal.flush()
+    return value
+  }
+
+  function collectFiles(): Promise<Collected> {
+    checkOpen()
+    return storage.collect({
+      pause: () => new Promise((resolve) => clock.yield(resolve)),
+      isOpen: () => closed === undefined,
+    })
   }
 
   function info(pid: Pid): ProcessInfo {
@@ -880,6 +1005,8 @@ export function createKernel(options: KernelOptions): Kernel {
     history,
     info,
     files,
+    restoreFiles,
+    collectFiles,
     async events(pid) {
       await journal.flush()
       return store.events(pid)
@@ -906,6 +1033,8 @@ export function createKernel(options: KernelOptions): Kernel {
     },
     watch: watch.all,
     collect: retention.collect,
+    revokeSource,
+    forgetNote,
     keep(key, value) {
       checkOpen()
       journal.putAlone({ table: 'meta', key, value })
@@ -913,6 +1042,9 @@ export function createKernel(options: KernelOptions): Kernel {
     close,
   }
 }
+
+/** What an owner forgets, the journal has as the deed of a process. */
+const forgetter = defineProgram('owner/forget', async (sys, id: string) => (await sys.forget(id), null)) as Program
 
 const NO_BUDGET: Budget = Object.freeze({})
 

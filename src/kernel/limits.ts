@@ -28,12 +28,24 @@ export interface Limits {
   readonly fileBytesMax: number
   /** Size of one note, bytes. Beyond: `TOO_LARGE`. */
   readonly noteBytesMax: number
+  /** Tags, keywords, parents or links of one note. Beyond: `TOO_LARGE`. */
+  readonly noteItemsMax: number
+  /** How long `remember` and `recall` wait for a vector, ms. Then they go on without one. */
+  readonly noteVectorMs: number
   /** Notes that one `recall` returns. */
   readonly recallNotesMax: number
   /** Paths that one `list` returns. */
   readonly listPathsMax: number
   /** Length of a file path, UTF-8 bytes. */
   readonly pathBytesMax: number
+  /** Files of one process tree. Beyond: `LIMIT_EXCEEDED`. */
+  readonly treeFilesMax: number
+  /** All kept versions of the files of one process tree, bytes. Beyond: `LIMIT_EXCEEDED`. */
+  readonly treeBytesMax: number
+  /** Files of all process trees of one principal. Beyond: `LIMIT_EXCEEDED`. */
+  readonly principalFilesMax: number
+  /** All kept versions of these, bytes. Beyond: `LIMIT_EXCEEDED`. */
+  readonly principalBytesMax: number
   /** Calls that wait for one core. Beyond: `OVERLOADED`. */
   readonly coreQueueMax: number
   /** Concurrency at which an undeclared core starts; it doubles while calls succeed. */
@@ -92,9 +104,15 @@ export const defaultLimits: Limits = {
   valueBytesMax: 1_048_576,
   fileBytesMax: 16_777_216,
   noteBytesMax: 65_536,
+  noteItemsMax: 1_000,
+  noteVectorMs: 5_000,
   recallNotesMax: 100,
   listPathsMax: 10_000,
   pathBytesMax: 1_024,
+  treeFilesMax: 10_000_000,
+  treeBytesMax: 1_099_511_627_776,
+  principalFilesMax: 100_000_000,
+  principalBytesMax: 10_995_116_277_760,
   coreQueueMax: 1_000_000,
   coreSlotsInitial: 64,
   coreProbeMs: 60_000,

@@ -124,7 +124,8 @@ function toolSetOf(held: ReadonlyMap<string, Tool>, names: readonly string[]): T
   if (names.length === 0) return NO_TOOLS
   if (lastToolSet?.held === held && lastToolSet.names === names) return lastToolSet
   let tokens = 0
-  const forms = names.map((one) => {
+  // By name, whatever order a program or a server lists them in: tools stand before all messages in a provider's cache.
+  const forms = names.toSorted().map((one) => {
     const { name, description, inputSchema } = describeTool(held.get(one) as Tool)
     const form = { type: 'function', name, description, inputSchema }
     tokens += FRAME_TOKENS + estimateTokens(JSON.stringify(form))

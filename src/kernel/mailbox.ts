@@ -9,12 +9,18 @@ import { PolityError } from './errors.ts'
 import type { Journal } from './journal.ts'
 import type { Limits } from './limits.ts'
 import type { Call, Process } from './process.ts'
-import type { Json, Mail, Pid } from './types.ts'
+import type { FileShare, Json, Mail, Pid } from './types.ts'
 
 /** Messages between processes. */
 export interface Mailbox {
-  /** Delivers to all, or to none if one of them is full. Returns to how many. */
-  send(from: Pid, labels: readonly string[] | undefined, receivers: readonly Process[], body: Json): number
+  /** Delivers to all, or to none if one of them is full. Returns to how many. `give` makes what a message brings beside it. */
+  send(
+    from: Pid,
+    labels: readonly string[] | undefined,
+    receivers: readonly Process[],
+    body: Json,
+    give?: (receiver: Process) => FileShare,
+  ): number
   /** The oldest matching message; undefined if the call has to wait (it then stands among the receivers). */
   receive(call: Call, from: number | undefined): Mail | undefined
 }
@@ -29,7 +35,13 @@ export interface MailboxOptions {
 
 /** The mailboxes of a kernel. */
 export function createMailbox({ journal, limits, end }: MailboxOptions): Mailbox {
-  function send(from: Pid, labels: readonly string[] | undefined, receivers: readonly Process[], body: Json): number {
+  function send(
+    from: Pid,
+    labels: readonly string[] | undefined,
+    receivers: readonly Process[],
+    body: Json,
+    give?: (receiver: Process) => FileShare,
+  ): number {
     for (const receiver of receivers) {
       if ((receiver.mail?.length ?? 0) >= limits.mailboxMessagesMax) {
         throw new PolityError(
@@ -44,6 +56,7 @@ export function createMailbox({ journal, limits, end }: MailboxOptions): Mailbox
         from,
         body,
         ...(labels === undefined ? {} : { labels }),
+        ...(give === undefined ? {} : { share: give(receiver) }),
       })
       journal.append({ type: 'mail-sent', pid: receiver.pid, mail })
       const at = receiver.receivers?.findIndex((call) => wants(call, mail)) ?? -1

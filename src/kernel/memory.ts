@@ -1,64 +1,55 @@
 /**
- * Memory: what a principal's processes learned and keep, found again by its words.
+ * Memory: what a principal's processes learned and keep, found again by its words, its meaning and what stands beside it.
  *
  * A note belongs to the space of its principal and outlives process and kernel; a fork sees its origin's notes as they
- * were and adds its own. Recall is lexical: full text with stemming, ranked by BM25 (the store's); the empty query finds
- * all notes, the newest first.
+ * were and adds its own. Recall gathers candidates widely: notes that hold words of the query (the store's full text),
+ * notes near to it in meaning (the store's vectors, where the kernel has an embedder), the notes beside those in their
+ * session, what facts and summaries among them were drawn from, and what they are linked with. `rankNotes` (recall.ts)
+ * orders them and says why each came. The empty query finds all notes, the newest first.
  *
  * Invariants
- *   N1. Nobody recalls, or forgets, a note of another principal.
- *   N2. A note's `seq` is that of the event that reported it (so `before` names one state of memory).
+ *   N1. Nobody recalls, changes or forgets a note of another principal.
+ *   N2. A note's `seq` is that of the event that first reported it (so `before` names one state of memory), also after
+ *       another took its place.
+ *   N3. A note is trusted no more than the least of its parents, and carries their labels and tools.
+ *   N4. A filter holds for every note that comes back, and is looked for until all that could match was seen.
  */
 import { provenanceOf } from './access.ts'
 import type { Store } from './drivers.ts'
-import { PolityError, invalid } from './errors.ts'
+import { PolityError } from './errors.ts'
 import type { Journal } from './journal.ts'
 import type { Limits } from './limits.ts'
-import { toPlain } from './plain.ts'
+import type { NoteReader } from './note-reader.ts'
+import { FORK, PRINCIPAL } from './note-reader.ts'
+import { createNoteVersions, goneOf } from './note-versions.ts'
+import type { CheckedNote, NoteVersion, Recall } from './note.ts'
+import { idOf, leastTrust, matches, meaningOf, noteOf, seqOf } from './note.ts'
 import type { Process, Space } from './process.ts'
 import { labelsOf } from './process.ts'
-import type { Note, NoteInput, RecalledNote } from './types.ts'
-
-interface StoredNote {
-  readonly text: string
-  readonly tags: readonly string[]
-  readonly source: string | null
-  /** Who wrote it. */
-  readonly pid: number
-  readonly at: number
-  readonly seq: number
-  /** Of what its writer had learned. */
-  readonly labels?: readonly string[]
-  readonly tools?: readonly string[]
-  readonly trust?: Note['trust']
-  /** Set when it was forgotten, and by whom. */
-  readonly forgottenSeq?: number
-  readonly forgottenBy?: number
-}
+import type { CandidatesOptions } from './candidates.ts'
+import { candidatesOf } from './candidates.ts'
+import type { RecallGuard } from './recall-guard.ts'
+import { createWriteRate, guardRecall } from './recall-guard.ts'
+import { rankNotes } from './recall.ts'
+import type { RevocableNote, RevokeOptions } from './revoke.ts'
+import { revocable } from './revoke.ts'
+import type { Note, Pid, RecalledNote } from './types.ts'
+import type { Vectors } from './vectors.ts'
 
 /** Notes of principals, with their search. */
 export interface Memory {
-  remember(process: Process, note: CheckedNote): string
-  recall(process: Process, recall: Recall): readonly RecalledNote[]
+  /** Makes the note, or puts it in the place of the one that it names; returns its id. Throws `NO_SUCH_NOTE`. */
+  remember(process: Process, note: CheckedNote, vector?: Float32Array): string
+  recall(process: Process, recall: Recall, vector?: Float32Array): readonly RecalledNote[]
   forget(process: Process, id: string): null
   /** Undoes what those that `isOwn` names remembered and forgot from that event on. */
-  rollBack(space: Space, before: number, isOwn: (pid: number) => boolean): void
-}
-
-/** What `recall` is asked, checked. */
-export interface Recall {
-  readonly query: string
-  readonly limit: number
-  readonly tag: string | undefined
-  /** Of the empty query: only notes older than this one. */
-  readonly before: string | undefined
-}
-
-/** A note as `remember` takes it, checked. */
-export interface CheckedNote {
-  readonly text: string
-  readonly tags: readonly string[]
-  readonly source: string | null
+  rollBack(process: Process, before: number, isOwn: (pid: Pid) => boolean): void
+  /** Removes versions of a principal's notes that ended before that event: no journal of it leads back there any more. */
+  collect(principal: string, before: number): void
+  /** Removes the notes of a fork whose journal is gone. */
+  dropBranch(pid: Pid): void
+  /** Takes all notes that come from a source from everybody, or from one principal; returns what they were (revoke.ts). */
+  revokeSource(source: string, options: RevokeOptions): readonly RevocableNote[]
 }
 
 /** Where notes are kept. */
@@ -67,193 +58,191 @@ export interface MemoryOptions {
   readonly journal: Journal
   readonly limits: Limits
   readonly now: () => number
+  /** @default none: recall is by words */
+  readonly vectors?: Vectors | undefined
+  /** What stands against poisoned notes; false: nothing. @default `{}`, the guard as it is */
+  readonly guard?: RecallGuard | false | undefined
 }
 
 /** The memory of a kernel. */
-export function createMemory({ store, journal, limits, now }: MemoryOptions): Memory {
-  /** Notes that one answer without a query holds; a bit less than a value may have. */
-  const pageBytes = limits.valueBytesMax / 2
+export function createMemory({ store, journal, limits, now, vectors, guard = {} }: MemoryOptions): Memory {
+  const versions = createNoteVersions({ store, journal })
+  /** The last note of sessions that go on, by space and session. */
+  const lastOf = new Map<string, number>()
+  const rate = guard !== false && guard.writeRate !== undefined ? createWriteRate(guard.writeRate) : undefined
 
-  function put(key: string, note: StoredNote): void {
-    journal.put({ table: 'note', key, value: JSON.stringify(note), text: [note.text, ...note.tags].join('\n') })
+  function remember(process: Process, { id, ...note }: CheckedNote, vector?: Float32Array): string {
+    const space = process.notes
+    const seq = id === undefined ? journal.lastSeq + 1 : seqOf(id)
+    const earlier = id === undefined ? undefined : versions.latest(space, seq)
+    if (id !== undefined && earlier === undefined) throw noSuchNote(id)
+    const origins = originsOf(space, note.parents ?? [], earlier)
+    const { trust, tools } = provenanceOf(process, note.text)
+    const least = origins.reduce((one, origin) => leastTrust(one, origin.trust ?? 'untrusted'), trust)
+    const from = union(tools, ...origins.map((one) => one.tools ?? []))
+    const writer = { trust: least, source: note.source ?? null, tools: from, pid: process.pid }
+    if (rate?.admit(writer, now()) === false)
+      throw new PolityError('LIMIT_EXCEEDED', `too many notes of one source within the time that the guard gives it`)
+    const labels = union(labelsOf(process) ?? [], ...origins.map((one) => one.labels ?? []))
+    const previous = earlier?.session === note.session ? earlier?.previous : follow(space, note, seq)
+    versions.change(
+      space,
+      {
+        ...note,
+        seq,
+        pid: process.pid,
+        at: now(),
+        ...(previous === undefined ? {} : { previous }),
+        ...(labels.length === 0 ? {} : { labels }),
+        tools: from,
+        trust: least,
+      },
+      { vector },
+    )
+    return idOf(seq)
   }
 
-  function remember(process: Process, { text, tags, source }: CheckedNote): string {
-    const seq = journal.lastSeq + 1
-    const id = `n${seq}`
-    const labels = labelsOf(process)
-    const note: StoredNote = {
-      text,
-      tags,
-      source,
-      pid: process.pid,
-      at: now(),
-      seq,
-      ...(labels === undefined ? {} : { labels }),
-      ...provenanceOf(process, text),
-    }
-    put(`${process.notes.id}\0${id}`, note)
-    return id
+  /** The note before it in its session, after which it comes now. */
+  function follow(space: Space, { session, kind = 'note' }: CheckedNote, seq: number): number | undefined {
+    if (session === undefined || kind !== 'note') return undefined
+    const name = `${space.id}\0${session}`
+    const previous = lastOf.get(name) ?? lastIn(space, session, seq)
+    // A note that moves to a session takes its place there by its id, as the list of the session does.
+    if (previous !== undefined && previous >= seq) return lastIn(space, session, seq)
+    lastOf.delete(name)
+    if (lastOf.size >= SESSIONS_MAX) lastOf.delete(lastOf.keys().next().value as string)
+    lastOf.set(name, seq)
+    return previous
   }
 
-  /** The note as the space sees it: its own branch, then what was there before it branched off. */
-  function visible(space: Space, id: string, before: number): { key: string; note: StoredNote } | undefined {
-    const key = `${space.id}\0${id}`
-    const value = store.get('note', key)
-    if (value !== undefined) {
-      const note = JSON.parse(value as string) as StoredNote
-      const gone = note.seq >= before || (note.forgottenSeq !== undefined && note.forgottenSeq < before)
-      return gone ? undefined : { key, note }
+  function lastIn(space: Space, session: string, seq: number): number | undefined {
+    for (const before of versions.beside(space, session, seq, 'before')) {
+      const note = noteAt(versions, space, before)
+      if (note?.session === session && note.kind === 'note') return before
     }
-    return space.base === undefined ? undefined : visible(space.base.space, id, Math.min(before, space.base.before))
+    return undefined
   }
 
-  function recall(process: Process, { query, limit, tag, before }: Recall): readonly RecalledNote[] {
-    const prefixes: string[] = []
-    for (let space: Space | undefined = process.notes; space !== undefined; space = space.base?.space)
-      prefixes.push(`${space.id}\0`)
-    if (query === '') return newest(process, prefixes, limit, tag, before === undefined ? LATEST : seqOf(before))
-    const words = wordsOf(query)
-    if (words.length === 0) return []
-    // Forgotten notes, other branches' and other tags' are filtered after the search, so it asks for more than it needs,
-    // and for more still where that was not enough.
-    for (let width = limit * SEARCH_WIDTH + SEARCH_WIDTH; ; width *= SEARCH_WIDTH) {
-      const hits = store.search('note', prefixes, words, width)
-      const notes = keep(process, hits, limit, tag)
-      if (notes.length === limit || hits.length < width || width > SEARCH_HITS_MAX) return notes
-    }
+  /**
+   * What a note was drawn from, also where that was forgotten since. A parent of which nothing is left is taken at the word
+   * of the note that had it and whose place is taken.
+   */
+  function originsOf(
+    space: Space,
+    parents: readonly string[],
+    earlier: NoteVersion | undefined,
+  ): readonly NoteVersion[] {
+    return parents.map((id) => {
+      const found = versions.lastText(space, seqOf(id))
+      if (found !== undefined) return found
+      if (earlier?.parents?.includes(id) === true) return earlier
+      throw new PolityError('NO_SUCH_NOTE', `there is no note "${id}" in this memory that it could be drawn from`)
+    })
   }
 
-  function keep(
-    process: Process,
-    hits: readonly { readonly key: string; readonly score: number }[],
-    limit: number,
-    tag: string | undefined,
-  ): readonly RecalledNote[] {
-    const found: RecalledNote[] = []
-    const seen = new Set<string>()
-    for (const { key, score } of hits) {
-      const id = key.slice(key.indexOf('\0') + 1)
-      if (seen.has(id)) continue
-      seen.add(id)
-      const note = noteOf(process, id, tag, score)
-      if (note !== undefined && found.push(note) === limit) break
-    }
-    return found
-  }
-
-  /** A note of which only the id is known, if the process sees it and it has the tag. */
-  function noteOf(process: Process, id: string, wanted: string | undefined, score: number): RecalledNote | undefined {
-    const note = visible(process.notes, id, LATEST)?.note
-    if (note === undefined || (wanted !== undefined && !note.tags.includes(wanted))) return undefined
-    const { text, tags, source, pid, at, labels = [], tools = [], trust = 'untrusted' } = note
-    return { id, text, tags, source, pid, at, labels, tools, trust, score }
-  }
-
-  /** Without a search: all keys are gone through, and only the notes that are given are read. */
-  function newest(
-    process: Process,
-    prefixes: readonly string[],
-    limit: number,
-    tag: string | undefined,
-    before: number,
-  ): readonly RecalledNote[] {
-    const seqs = new Set<number>()
-    for (const prefix of prefixes) {
-      for (const [key] of store.range('note', prefix, `${prefix.slice(0, -1)}\u0001`)) {
-        const seq = seqOf(key.slice(prefix.length))
-        if (seq < before) seqs.add(seq)
-      }
-    }
-    const found: RecalledNote[] = []
-    let bytes = 0
-    for (const seq of Array.from(seqs).sort((a, b) => b - a)) {
-      const note = noteOf(process, `n${seq}`, tag, 0)
-      if (note === undefined) continue
-      // Many long notes are several pages: the value of a call has an end.
-      bytes += Buffer.byteLength(JSON.stringify(note))
-      if (found.length > 0 && bytes > pageBytes) break
-      if (found.push(note) === limit) break
-    }
-    return found
+  function recall(process: Process, asked: Recall, vector?: Float32Array): readonly RecalledNote[] {
+    return recallNotes({ notes: versions, store, space: process.notes, asked, vector, guard, now: now(), limits })
   }
 
   function forget(process: Process, id: string): null {
-    const found = visible(process.notes, id, LATEST)
-    if (found === undefined) throw new PolityError('NO_SUCH_NOTE', `there is no note "${id}" in this memory`)
-    // In a branch the origin's note stays as it is; the branch gets a forgotten copy in front of it.
-    put(`${process.notes.id}\0${id}`, { ...found.note, forgottenSeq: journal.lastSeq + 1, forgottenBy: process.pid })
+    const found = versions.latest(process.notes, seqOf(id))
+    if (found === undefined) throw noSuchNote(id)
+    versions.change(process.notes, goneOf(found, process.pid))
+    if (found.session !== undefined) lastOf.delete(`${process.notes.id}\0${found.session}`)
     return null
   }
 
-  function rollBack(space: Space, before: number, isOwn: (pid: number) => boolean): void {
-    for (const [key, value] of store.range('note', `${space.id}\0`, `${space.id}\u0001`)) {
-      const { forgottenSeq, forgottenBy, ...note } = JSON.parse(value as string) as StoredNote
-      if (forgottenSeq === undefined) {
-        if (note.seq >= before && isOwn(note.pid))
-          put(key, { ...note, forgottenSeq: journal.lastSeq + 1, forgottenBy: note.pid })
-      } else if (forgottenSeq >= before && isOwn(forgottenBy ?? note.pid) && note.seq < before) put(key, note)
-    }
+  function rollBack(process: Process, before: number, isOwn: (pid: Pid) => boolean): void {
+    const space = process.notes
+    lastOf.clear()
+    const again = versions.undo(space, before, isOwn, process.pid)
+    if (vectors === undefined) return
+    // What stands again is found by its words at once, and by its meaning when it has its vector again.
+    for (const version of again)
+      void vectors.of(meaningOf(version)).then((vector) => {
+        if (vector !== undefined && journal.halted === undefined) versions.addVector(space, version, vector)
+      })
   }
 
-  return { remember, recall, forget, rollBack }
-}
-
-const LATEST = Number.MAX_SAFE_INTEGER
-
-/** Of an id: the place in the journal of the event that reported the note. */
-function seqOf(id: string): number {
-  return Number(id.slice(1))
-}
-
-/** An id as `remember` gave it, or `INVALID_ARGUMENT`. */
-export function checkNoteId(id: unknown): string {
-  if (typeof id === 'string' && /^n\d{1,15}$/.test(id)) return id
-  throw invalid('recall: before', 'the id of a note, such as "n17"', id)
-}
-
-/** Hits beyond which a recall takes what it has. */
-const SEARCH_HITS_MAX = 10_000
-/** How many more entries a search asks for than a recall returns. */
-const SEARCH_WIDTH = 4
-/** Words of a query beyond this add nothing to its meaning. */
-const QUERY_WORDS_MAX = 64
-
-/** The words of a query, lower case, without repetition. */
-function wordsOf(query: string): string[] {
-  const words = new Set<string>()
-  for (const [word] of query
-    .normalize('NFKC')
-    .toLowerCase()
-    .matchAll(/[\p{L}\p{N}]+/gu)) {
-    words.add(word)
-    if (words.size === QUERY_WORDS_MAX) break
+  function revokeSource(source: string, options: RevokeOptions): readonly RevocableNote[] {
+    const found = [...revocable(store, source, options)]
+    for (const { space, seq, since } of found) versions.revoke(space, seq, since)
+    lastOf.clear()
+    return found
   }
-  return [...words]
-}
 
-/** A note as it was given, or `INVALID_ARGUMENT`. */
-export function checkNote(note: unknown, limits: Limits): CheckedNote {
-  const given = toPlain(note, 'a note', limits.valueBytesMax)
-  for (const key of typeof given === 'object' && given !== null ? Object.keys(given) : []) {
-    if (!NOTE_KEYS.has(key))
-      throw new PolityError('INVALID_ARGUMENT', `a note takes ${[...NOTE_KEYS].join(', ')}, not ${key.slice(0, 80)}`)
+  return {
+    remember,
+    recall,
+    forget,
+    rollBack,
+    collect: (principal, before) => void versions.collect(`${PRINCIPAL}${principal}`, before, COLLECTED_MAX),
+    dropBranch: (pid) => versions.drop(`${FORK}${pid}`),
+    revokeSource,
   }
-  const {
-    text,
-    tags = [],
-    source = null,
-  } = (typeof given === 'string' ? { text: given } : (given ?? {})) as Partial<NoteInput>
-  if (typeof text !== 'string' || text.trim() === '')
-    throw new PolityError('INVALID_ARGUMENT', 'a note takes a text that is not empty')
-  if (!Array.isArray(tags) || tags.some((tag) => typeof tag !== 'string'))
-    throw new PolityError('INVALID_ARGUMENT', 'a note’s tags are a list of texts')
-  if (source !== null && typeof source !== 'string')
-    throw new PolityError('INVALID_ARGUMENT', 'a note’s source is a text')
-  const bytes = Buffer.byteLength(text)
-  if (bytes > limits.noteBytesMax)
-    throw new PolityError('TOO_LARGE', `the note has ${bytes} bytes; the limit noteBytesMax is ${limits.noteBytesMax}`)
-  return { text, tags, source }
 }
 
-const NOTE_KEYS: ReadonlySet<string> = new Set(['text', 'tags', 'source'])
+/** Versions that go at once; what is left goes with the next journals. */
+const COLLECTED_MAX = 10_000
+/** Sessions of which the last note is known without a look. */
+const SESSIONS_MAX = 10_000
+
+/** What is asked of which notes, and how. */
+export interface RecallNotesOptions extends CandidatesOptions {
+  readonly guard: RecallGuard | false
+  /** ms since 1970, for "yesterday" in a query. */
+  readonly now: number
+  readonly limits: Limits
+}
+
+/** The notes that answer, best first; without a query those that are asked for, in the order of the ids or the newest first. */
+export function recallNotes({ guard, now, limits, ...options }: RecallNotesOptions): readonly RecalledNote[] {
+  const { asked, notes, space } = options
+  const { query, limit } = asked
+  if (query === '') return page(listed(notes, space, asked), asked, limits)
+  const candidates = candidatesOf(options)
+  // Who names notes, or asks for trusted ones only, chooses by itself.
+  const isGuarded = guard !== false && asked.ids === undefined && (asked.trust ?? 'untrusted') === 'untrusted'
+  const ranked = rankNotes(query, candidates, { limit: isGuarded ? candidates.length : limit, now })
+  const shown = isGuarded ? guardRecall(query, ranked, { ...guard, limit }).notes : ranked
+  return page(
+    shown.map(({ note, score, why }) => ({ ...note, score, why: why() })),
+    asked,
+    limits,
+  )
+}
+
+function* listed(notes: NoteReader, space: Space, asked: Recall): Generator<RecalledNote> {
+  const { ids, before } = asked
+  const seqs = ids?.map(seqOf) ?? notes.newestFirst(space, asked, before === undefined ? undefined : seqOf(before))
+  for (const seq of seqs) {
+    const note = noteAt(notes, space, seq)
+    if (note !== undefined && matches(note, asked)) yield { ...note, score: 0, why: [] }
+  }
+}
+
+/** Many long notes are several pages: the value of a call has an end, and this leaves room in it. */
+function page(notes: Iterable<RecalledNote>, { limit }: Recall, { valueBytesMax }: Limits): readonly RecalledNote[] {
+  const shown: RecalledNote[] = []
+  let bytes = 0
+  for (const note of notes) {
+    bytes += Buffer.byteLength(JSON.stringify(note))
+    if (shown.length > 0 && bytes > valueBytesMax / 2) break
+    if (shown.push(note) === limit) break
+  }
+  return shown
+}
+
+function noSuchNote(id: string): PolityError {
+  return new PolityError('NO_SUCH_NOTE', `there is no note "${id}" in this memory`)
+}
+
+function union(...lists: readonly (readonly string[])[]): readonly string[] {
+  return [...new Set(lists.flat())].toSorted()
+}
+
+/** What stands there for the branch, as a note. */
+export function noteAt(notes: NoteReader, space: Space, seq: number): Note | undefined {
+  const seen = notes.see(space, seq)
+  return seen === undefined ? undefined : noteOf(seen.version)
+}

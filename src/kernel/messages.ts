@@ -54,14 +54,29 @@ function placeOf(name: string, index: number | undefined): string {
   return index === undefined ? name : `${name}[${index}]`
 }
 
+/** How often the window was compacted from which a list of messages came. */
+const epochs = createStamp<number>()
+
+/** Notes of a list of messages that a window made it, after so many compactions; returns the list. */
+export function fromWindow(messages: readonly Message[], epoch: number): readonly Message[] {
+  epochs.set(messages, epoch)
+  return messages
+}
+
+/** Compactions before this list; undefined where no window made it. */
+export function epochOf(messages: readonly Message[]): number | undefined {
+  return epochs.get(messages)
+}
+
 /** A message that a model made: the provider counted its tokens. */
 export function knowAnswer(message: LanguageModelV4Message, outputTokens: number): void {
   tokensOf.set(message, FRAME_TOKENS + outputTokens)
 }
 
 /**
- * Tokens of a text, estimated upward: a third of its UTF-8 bytes. English prose has about 4.2 bytes a token in today's
- * vocabularies, code and other scripts fewer; each core's `tokenRatio` learns what remains.
+ * Tokens of a text, estimated: a third of its UTF-8 bytes. English prose has about 4.2 bytes a token in today's
+ * vocabularies, code about 3.9, dense JSON and keys fewer than 3; each core's `tokenRatio` learns what remains. A window
+ * reckons with more (token-bound.ts).
  */
 export function estimateTokens(text: string): number {
   return Math.ceil(Buffer.byteLength(text) / 3)

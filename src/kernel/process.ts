@@ -42,6 +42,8 @@ export class Call {
   readonly n: number
   readonly name: CallName
   args: Json = null
+  /** What the law sees, where that is more than what the journal has. */
+  judged: Json | undefined = undefined
   /** False once the call has its end; whatever a driver says later is not heard. */
   open = true
   startedAt = 0

@@ -4,7 +4,7 @@
 import type { LanguageModelV4Message } from '@ai-sdk/provider'
 import { PolityError, invalid } from './errors.ts'
 import type { Limits } from './limits.ts'
-import { knowMessage } from './messages.ts'
+import { epochOf, knowMessage } from './messages.ts'
 import { listFor, toPlain } from './plain.ts'
 import type { Process } from './process.ts'
 import type { CallStart, GenerateRequest, Json, Message, ModelChoice } from './types.ts'
@@ -17,6 +17,8 @@ export interface CheckedRequest {
   readonly isDefault: boolean
   readonly options: { readonly [key: string]: Json | undefined }
   readonly tools: readonly string[]
+  /** Compactions of the window that the messages came from; 0 also where they came from none. */
+  readonly epoch: number
 }
 
 const partKeys = new Set(['model', 'instructions', 'prompt', 'messages', 'tools'])
@@ -100,7 +102,8 @@ export function checkRequest(
   const max = options?.['maxOutputTokens']
   if (max !== undefined && !(typeof max === 'number' && Number.isSafeInteger(max) && max >= 1))
     throw invalid('generate.maxOutputTokens', 'a whole number of at least 1', max)
-  return { messages, models, isDefault, options: options ?? NO_OPTIONS, tools }
+  const epoch = request.messages === undefined ? 0 : (epochOf(request.messages) ?? 0)
+  return { messages, models, isDefault, options: options ?? NO_OPTIONS, tools, epoch }
 }
 
 /** The default that the same call took in the journal: one that was changed since is for new calls only. */
@@ -169,17 +172,19 @@ const NO_OPTIONS = Object.freeze({})
 
 /**
  * The request as journaled. Messages that stood at the beginning of this process's last request are named, not repeated:
- * `{ like: n, keep: k, add: […] }`. A long conversation is so written once, not once a step. Where the program named no
- * model, `default` says so: what is compared when the call is made again is what the program says.
+ * `{ like: n, keep: k, add: […] }`. A long conversation is so written once, not once a step. A window that was compacted
+ * says how often, as `epoch`. Where the program named no model, `default` says so: what is compared when the call is made
+ * again is what the program says.
  */
 export function toJournal(request: CheckedRequest, process: Process, n: number): Json {
-  const { messages, models, isDefault, options, tools } = request
+  const { messages, models, isDefault, options, tools, epoch } = request
   const last = process.lastPrompt
   let keep = 0
   if (last !== undefined)
     while (keep < messages.length && keep < last.messages.length && messages[keep] === last.messages[keep]) keep++
   process.lastPrompt = { n, messages }
-  const prompt = last !== undefined && keep > 0 ? { like: last.n, keep, add: messages.slice(keep) } : { add: messages }
+  const added = last !== undefined && keep > 0 ? { like: last.n, keep, add: messages.slice(keep) } : { add: messages }
+  const prompt = epoch > 0 ? { ...added, epoch } : added
   return (isDefault
     ? { models, default: true, tools, options, messages: prompt }
     : { models, tools, options, messages: prompt }) as unknown as Json
@@ -204,7 +209,10 @@ export function expandMessages(
   return parts.toReversed().flat()
 }
 
-interface JournaledMessages {
+/** The messages of a `generate` as the journal has them. */
+export interface JournaledMessages {
+  /** Compactions of the window they came from. @default 0 */
+  readonly epoch?: number
   readonly like?: number
   readonly keep?: number
   readonly add: readonly LanguageModelV4Message[]

@@ -6,9 +6,11 @@
  *
  * Invariants
  *   K1. The end of a process is kept before its journal goes: a crash in between leaves one of them.
- *   K2. What a removed child used is noted for its parent first, so that a parent that runs on keeps its sums.
+ *   K2. What a removed child used is noted for its parent first, so that a parent that runs on keeps its sums; once, also
+ *       where its journal could not be removed then and goes another time.
  *   K3. The journal of a process stays while a fork of it has one: it is the fork's past. With its last fork it may go.
  *   K4. After the journal of a process goes the key under which it was started (once.ts).
+ *   K5. Whose journals there are is known without the store being read: a principal's few are found among many.
  */
 import type { ProcessHead, Store } from './drivers.ts'
 import { PolityError, messageOf, warn } from './errors.ts'
@@ -22,6 +24,8 @@ import type { Pid, ProcessStart, Usage } from './types.ts'
 export interface Retention {
   /** A journal began: of a fork, it keeps the one that it came from. */
   began(start: ProcessStart): void
+  /** Processes of a principal that have a journal, by pid ascending. */
+  journalsOf(principal: string): ReadonlySet<Pid>
   /** Puts an ended process in line to be forgotten: first from RAM, later from the store. */
   retire(process: Process): void
   /** Removes the journals of ended processes until `keep` are left. Returns how many went. */
@@ -46,10 +50,13 @@ export interface RetentionOptions {
   readonly table: Map<Pid, Process>
   readonly starts: Starts
   readonly isOpen: () => boolean
+  /** Hears which journals went: what only they could lead back to may go too. */
+  readonly onGone: (gone: readonly { readonly pid: Pid; readonly principal: string }[]) => void
 }
 
 interface Kept {
   readonly pid: Pid
+  readonly principal: string
   readonly parent: Pid | null
   /** The process that it was forked from. */
   readonly origin: Pid | null
@@ -58,7 +65,15 @@ interface Kept {
 }
 
 /** Retention of a kernel, empty until `recover`. */
-export function createRetention({ store, journal, limits, table, starts, isOpen }: RetentionOptions): Retention {
+export function createRetention({
+  store,
+  journal,
+  limits,
+  table,
+  starts,
+  isOpen,
+  onGone,
+}: RetentionOptions): Retention {
   /** Processes up to here are an earlier kernel's: what was noted for them is known to the store alone. */
   const earlier = journal.lastSeq
   /** Ended processes in RAM and journals in the store, the oldest first. */
@@ -66,8 +81,27 @@ export function createRetention({ store, journal, limits, table, starts, isOpen 
   let kept: Kept[] = []
   /** What children of running processes used whose journals were removed, by the parent. */
   const removedUsage = new Map<Pid, Usage>()
+  /** Children that are in those sums, and whose journals are in the store still. */
+  const counted = new Set<Pid>()
   /** How many journals of forks each process is the past of. */
   const forks = new Map<Pid, number>()
+  /** By principal. */
+  const journals = new Map<string, Set<Pid>>()
+
+  function began(start: ProcessStart): void {
+    hold(start.forkOf?.pid ?? null)
+    const own = journals.get(start.principal)
+    if (own === undefined) journals.set(start.principal, new Set([start.pid]))
+    else own.add(start.pid)
+  }
+
+  function went({ pid, principal, once }: Kept): void {
+    counted.delete(pid)
+    if (once !== undefined) starts.forget(once, pid)
+    const own = journals.get(principal)
+    own?.delete(pid)
+    if (own?.size === 0) journals.delete(principal)
+  }
 
   function hold(origin: Pid | null): void {
     if (origin !== null) forks.set(origin, (forks.get(origin) ?? 0) + 1)
@@ -139,17 +173,18 @@ export function createRetention({ store, journal, limits, table, starts, isOpen 
     for (const { pid, parent } of drop) {
       if (removedUsage.delete(pid) || (pid <= earlier && store.get('meta', removedKey(pid)) !== undefined))
         journal.putAlone({ table: 'meta', key: removedKey(pid), value: null })
-      if (parent === null || table.get(parent)?.ended !== false) continue
+      if (parent === null || counted.has(pid) || table.get(parent)?.ended !== false) continue
       const last = store.events(pid).at(-1)
       if (last?.type !== 'process-end') continue
       removedUsage.set(parent, sum(removedUsage.get(parent), last.usage))
+      counted.add(pid)
       parents.add(parent)
     }
     for (const parent of parents)
       journal.putAlone({
         table: 'meta',
         key: removedKey(parent),
-        value: JSON.stringify({ usage: removedUsage.get(parent), pids }),
+        value: JSON.stringify({ usage: removedUsage.get(parent), pids: [...counted] }),
       })
     journal.whenKept((error) => {
       if (error !== undefined || !isOpen()) return
@@ -162,7 +197,8 @@ export function createRetention({ store, journal, limits, table, starts, isOpen 
         for (const { origin } of drop) hold(origin)
         return
       }
-      for (const { pid, once } of drop) if (once !== undefined) starts.forget(once, pid)
+      for (const one of drop) went(one)
+      onGone(drop)
     })
   }
 
@@ -173,7 +209,7 @@ export function createRetention({ store, journal, limits, table, starts, isOpen 
     /** Of each unfinished process, the children whose journals were to be removed when a crash came. */
     const removed = new Map<Pid, ReadonlySet<Pid>>()
     for (const { start, end } of heads) {
-      hold(keptOf(start).origin)
+      began(start)
       const { pid, parent } = start
       if (end === undefined) {
         unfinished.push(start)
@@ -187,7 +223,8 @@ export function createRetention({ store, journal, limits, table, starts, isOpen 
       const waiter = parent === null ? undefined : removed.get(parent)
       // A parent that goes on may still wait for it.
       if (waiter === undefined) kept.push(keptOf(start))
-      else if (!waiter.has(pid)) usage.get(parent as Pid)?.push(sum(undefined, end.usage))
+      else if (waiter.has(pid)) counted.add(pid)
+      else usage.get(parent as Pid)?.push(sum(undefined, end.usage))
     }
     return { unfinished, endedLately, usedBelow: (pid) => usage.get(pid) ?? [] }
   }
@@ -198,13 +235,15 @@ export function createRetention({ store, journal, limits, table, starts, isOpen 
     return noted === undefined ? {} : (JSON.parse(noted as string) as { usage: Usage; pids: readonly Pid[] })
   }
 
-  return { began: (start) => hold(keptOf(start).origin), retire, collect, recover }
+  return { began, journalsOf: (principal) => journals.get(principal) ?? NONE, retire, collect, recover }
 }
 
-function keptOf({ pid, parent, forkOf, once }: ProcessStart): Kept {
-  const kept = { pid, parent, origin: forkOf?.pid ?? null }
+function keptOf({ pid, principal, parent, forkOf, once }: ProcessStart): Kept {
+  const kept = { pid, principal, parent, origin: forkOf?.pid ?? null }
   return once === undefined ? kept : { ...kept, once }
 }
+
+const NONE: ReadonlySet<Pid> = new Set()
 
 /** Where the usage of removed children stands in the store. */
 function removedKey(parent: Pid): string {

@@ -44,8 +44,10 @@ export interface Core {
   tokensPerMinute: number
   inFlight: number
   readonly discipline: Discipline
-  /** Estimated tokens are multiplied by this to be what the provider counted. Never below 1: estimates err upward. */
+  /** Estimated tokens are multiplied by this to be what the provider counts. Never below 1: estimates err upward. */
   tokenRatio: number
+  /** Tokens of inputs that the provider counted, and by how many the estimates for them were wrong, either way. */
+  readonly counted: { tokens: number; wrong: number }
   readonly queue: Heap<Place>
   /** Calls in the queue. */
   waiting: number
@@ -146,6 +148,7 @@ export function createScheduler(clock: Clock, limits: Limits): Scheduler {
       inFlight: 0,
       discipline: options.discipline,
       tokenRatio: 1,
+      counted: { tokens: 0, wrong: 0 },
       queue: heap<Place>((a, b) => a.key - b.key || a.order - b.order),
       waiting: 0,
       stats: { admitted: 0, refused: 0, failed: 0 },

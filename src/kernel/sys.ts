@@ -9,13 +9,17 @@ import type {
   AskOptions,
   CallName,
   FileEntry,
+  FileSource,
+  FilesPoint,
   GenerateRequest,
   Generation,
   Json,
+  ListOptions,
   Mail,
   NoteInput,
   Pid,
   Program,
+  ReadOptions,
   RecallOptions,
   RecalledNote,
   Snapshot,
@@ -80,8 +84,8 @@ class ProcessSys implements Sys {
     return this.#call('sleep', ms)
   }
 
-  send(to: Pid | string, body: Json): Promise<number> {
-    return this.#call('send', to, body)
+  send(to: Pid | string, body: Json, options?: { share?: { path: string; write?: boolean } }): Promise<number> {
+    return this.#call('send', to, body, options)
   }
 
   receive(options?: { from?: Pid; timeoutMs?: number }): Promise<Mail> {
@@ -116,16 +120,16 @@ class ProcessSys implements Sys {
     return this.#call('forget', id)
   }
 
-  read(path: string, options?: { version?: number }): Promise<string> {
+  read(path: string, options?: ReadOptions): Promise<string> {
     return this.#call('read', path, options)
   }
 
-  write(path: string, content: string): Promise<FileEntry> {
+  write(path: string, content: string | Uint8Array | FileSource): Promise<FileEntry> {
     return this.#call('write', path, content)
   }
 
-  list(prefix?: string): Promise<readonly FileEntry[]> {
-    return this.#call('list', prefix)
+  list(prefix?: string, options?: ListOptions): Promise<readonly FileEntry[]> {
+    return this.#call('list', prefix, options)
   }
 
   remove(path: string): Promise<void> {
@@ -136,8 +140,10 @@ class ProcessSys implements Sys {
     return this.#call('snapshot')
   }
 
-  restore(id: string): Promise<never> {
-    return this.#call('restore', id)
+  restore(id: string): Promise<never>
+  restore(files: FilesPoint): Promise<FileEntry>
+  restore(to: string | FilesPoint): Promise<never> | Promise<FileEntry> {
+    return this.#call('restore', to)
   }
 
   now(): number {

@@ -9,7 +9,6 @@ import type { Approvals } from './approvals.ts'
 import type { Audit } from './audit.ts'
 import type { Clock } from './clock.ts'
 import type { Dispatcher } from './dispatcher.ts'
-import type { Embedder } from './drivers.ts'
 import { PolityError, fromErrorData, invalid, messageOf } from './errors.ts'
 import type { Inbox } from './inbox.ts'
 import type { Journal } from './journal.ts'
@@ -20,26 +19,35 @@ import type { CheckedRequest } from './request.ts'
 import { checkRequest, toJournal } from './request.ts'
 import type { Mailbox } from './mailbox.ts'
 import { estimateTokens, knowAnswer } from './messages.ts'
-import type { CheckedNote, Memory } from './memory.ts'
-import { checkNote, checkNoteId } from './memory.ts'
+import type { Memory } from './memory.ts'
+import type { CheckedNote, Recall } from './note.ts'
+import { checkNote, checkRecall, meaningOf } from './note.ts'
 import { toPlain } from './plain.ts'
 import type { Call, Process } from './process.ts'
-import { labelsOf, overBudget } from './process.ts'
+import { labelsOf, overBudget, reserve } from './process.ts'
 import type { Spawner } from './programs.ts'
-import type { Storage } from './storage.ts'
-import { checkPath } from './storage.ts'
+import type { Listed } from './file-list.ts'
+import { checkPatterns, runThrough } from './file-list.ts'
+import type { Place } from './paths.ts'
+import { parsePlace, parsePrefix, shareIn } from './paths.ts'
+import { sha256 } from './digest.ts'
+import type { Point, Source, Storage } from './storage.ts'
 import type { Checked, Tools } from './tools.ts'
 import type {
   Budget,
   GenerateRequest,
   Generation,
   Json,
+  ListOptions,
   ModelChoice,
   Pid,
   Program,
+  ReadOptions,
   RunOptions,
   SpawnOptions,
 } from './types.ts'
+import type { Vectors } from './vectors.ts'
+import { vectorsOf } from './vectors.ts'
 
 /** What the table needs of the rest of the kernel. */
 export interface Machine {
@@ -52,7 +60,8 @@ export interface Machine {
   /** undefined where nothing outlives the kernel, or no law was given: there is nothing to look into. */
   readonly audit: Audit | undefined
   readonly llm: Llm
-  readonly embedder: Embedder | undefined
+  /** What makes vectors; undefined where the kernel has no embedder. */
+  readonly vectors: Vectors | undefined
   readonly tools: Tools
   readonly memory: Memory
   readonly storage: Storage
@@ -93,7 +102,12 @@ export interface Syscall<Args> {
     process: Process,
     given: readonly unknown[],
     n: number,
-  ) => { readonly args: Args; readonly journal: Json }
+  ) => {
+    readonly args: Args
+    readonly journal: Json
+    /** What the law sees, and a person who is asked, where the journal has less. @default journal */
+    readonly judged?: Json
+  }
   /** Its intent is kept before it runs: it reaches outside the kernel. */
   readonly intent?: (args: Args) => boolean
   /** The process learns its end from the journal: what else is known of the value, beside the value. */
@@ -240,14 +254,22 @@ export function createTable(
     },
   }
 
-  const send: Syscall<{ to: Pid | string; body: Json }> = {
-    check: (_process, [to, body]) =>
-      plain({
+  const send: Syscall<{ to: Pid | string; body: Json; share?: Place & { readonly write: boolean } }> = {
+    check(_process, [to, body, given]) {
+      const { share } = optionsOf('send', given, SEND_KEYS)
+      const args = {
         to: typeof to === 'string' ? to : whole('send: to', to),
         body: toPlain(body, 'send: body', limits.valueBytesMax),
-      }),
+      }
+      if (share === undefined) return plain(args)
+      if (typeof to !== 'number' || to === 0)
+        throw invalid('send: share', 'one receiver, by its pid: files are shared with no group and nobody outside', to)
+      const { path, write: mayWrite = false } = optionsOf('send: share', share, SHARE_KEYS)
+      if (typeof mayWrite !== 'boolean') throw invalid('send: share.write', 'true or false', mayWrite)
+      return plain({ ...args, share: { ...parsePlace(path, limits, { folders: true }), write: mayWrite } })
+    },
     kept: true,
-    run(call, { to, body }) {
+    run(call, { to, body, share }) {
       // To the outside: who watches has heard it with the start of the call.
       if (to === 0) return 1
       const receivers = typeof to === 'string' ? machine.named(call.process, to) : [machine.find(call.process, to)]
@@ -257,7 +279,9 @@ export function createTable(
           'NO_SUCH_PROCESS',
           typeof to === 'string' ? `no running process is named "${to}"` : `process ${to} has ended`,
         )
-      return mailbox.send(call.process.pid, labelsOf(call.process), running, body)
+      const give =
+        share === undefined ? undefined : (receiver: Process) => storage.shares.give(call.process, receiver, share)
+      return mailbox.send(call.process.pid, labelsOf(call.process), running, body, give)
     },
   }
 
@@ -326,7 +350,7 @@ export function createTable(
       call.reserved = { tokens, usd: 0 }
     },
     run(call, { texts, model }) {
-      const { embedder } = machine
+      const embedder = machine.vectors?.embedder
       if (embedder === undefined)
         throw new PolityError('NO_SUCH_MODEL', 'the kernel has no embedder; pass one to boot({ embedder })')
       if (model !== null && model !== embedder.name)
@@ -417,35 +441,54 @@ export function createTable(
     },
   }
 
+  /**
+   * Goes on with the vector of a text, or without one: where there is no embedder, no budget for it, or no answer in time. It
+   * is no effect on anything outside, so no intent is kept before it.
+   */
+  function withVector(call: Call, text: string, go: (vector: Float32Array | undefined) => unknown): unknown {
+    const { vectors } = machine
+    const tokens = estimateTokens(text)
+    if (vectors === undefined || overBudget(call.process, { tokens }) !== undefined) return go(undefined)
+    call.reserved = { tokens, usd: 0 }
+    reserve(call.process, call.reserved)
+    call.core = vectors.embedder.name
+    void vectors.of(text).then((vector) => {
+      if (!call.open) return
+      if (vector !== undefined)
+        call.usage = { inputTokens: tokens, cachedTokens: 0, outputTokens: 0, usd: 0, estimated: true }
+      // At once: what is put and the end that reports it are kept together.
+      try {
+        end(call, go(vector))
+      } catch (error) {
+        fail(call, error)
+      }
+    })
+    return LATER
+  }
+
   const remember: Syscall<CheckedNote> = {
     check(_process, [note]) {
       const args = checkNote(note, limits)
       return { args, journal: args as unknown as Json }
     },
     kept: true,
-    run: (call, note) => memory.remember(call.process, note),
+    run: (call, note) => withVector(call, meaningOf(note), (vector) => memory.remember(call.process, note, vector)),
   }
 
-  const recall: Syscall<{ query: string; limit: number; tag: string | null; before?: string }> = {
+  const recall: Syscall<Recall> = {
     check(_process, [query, given]) {
-      const { limit: wanted, tag, before } = optionsOf('recall', given, RECALL_KEYS)
-      const limit = wanted === undefined ? RECALL_DEFAULT : whole('recall: limit', wanted)
-      if (limit < 1 || limit > limits.recallNotesMax)
-        throw invalid('recall: limit', `1 to ${limits.recallNotesMax}`, limit)
-      if (before !== undefined && query !== '')
-        throw invalid('recall: before', 'the empty query, which has an order', before)
-      return plain({
-        query: text('recall: query', query),
-        limit,
-        tag: tag === undefined ? null : text('recall: tag', tag),
-        ...(before === undefined ? {} : { before: checkNoteId(before) }),
-      })
+      const args = checkRecall(query, optionsOf('recall', given), limits)
+      const { query: asked, limit, tag = null, ...rest } = args
+      return { args, journal: { query: asked, limit, tag, ...rest } as Json }
     },
-    run(call, { query, limit, tag, before }) {
-      const notes = memory.recall(call.process, { query, limit, tag: tag ?? undefined, before })
-      const labels = new Set(notes.flatMap((note) => note.labels))
-      if (labels.size > 0) call.labels = [...labels]
-      return notes
+    run(call, asked) {
+      const find = (vector: Float32Array | undefined): unknown => {
+        const notes = memory.recall(call.process, asked, vector)
+        const labels = new Set(notes.flatMap((note) => note.labels))
+        if (labels.size > 0) call.labels = [...labels]
+        return notes
+      }
+      return asked.query === '' ? find(undefined) : withVector(call, asked.query, find)
     },
   }
 
@@ -455,61 +498,171 @@ export function createTable(
     run: (call, { id }) => memory.forget(call.process, id),
   }
 
-  const read: Syscall<{ path: string; version: number | null }> = {
-    check(_process, [path, options]) {
-      const { version } = optionsOf('read', options, READ_KEYS)
-      return plain({
-        path: checkPath(path, limits),
-        version: version === undefined ? null : whole('read: version', version),
-      })
-    },
-    run(call, { path, version }) {
-      const { content, labels } = storage.read(call.process, path, version ?? undefined)
-      call.labels = labels
-      return content
-    },
+  /** Names tell too, and so does what there is not: a call learns the labels of what it was told of. */
+  function tell<Value>(
+    call: Call,
+    { value, labels }: { readonly value: Value; readonly labels: readonly string[] },
+  ): Value {
+    if (labels.length > 0) call.labels = labels
+    return value
   }
 
-  const write: Syscall<{ path: string; content: string }> = {
+  const read: Syscall<Place & { version: number | null } & Omit<ReadOptions, 'version'>> = {
+    check(_process, [path, given]) {
+      const { version, at, encoding, range, diff } = optionsOf('read', given, READ_KEYS)
+      if (version !== undefined && at !== undefined) throw invalid('read', 'version or at, not both', given)
+      if (encoding !== undefined && encoding !== 'utf8' && encoding !== 'base64')
+        throw invalid('read: encoding', 'utf8 or base64', encoding)
+      if (diff !== undefined && (encoding !== undefined || range !== undefined))
+        throw invalid('read: diff', 'no encoding and no range: a diff is a text of its own', given)
+      return plain({
+        ...parsePlace(path, limits),
+        version: version === undefined ? null : whole('read: version', version),
+        ...(at === undefined ? {} : { at: moment('read: at', at) }),
+        ...(encoding === undefined ? {} : { encoding: encoding as 'utf8' | 'base64' }),
+        ...(range === undefined ? {} : { range: span('read: range', range) }),
+        ...(diff === undefined ? {} : { diff: whole('read: diff', diff) }),
+      })
+    },
+    run: (call, { path, share, version, ...options }) =>
+      tell(
+        call,
+        storage.read(call.process, share === undefined ? { path } : { path, share }, {
+          ...options,
+          ...(version === null ? {} : { version }),
+        }),
+      ),
+  }
+
+  const write: Syscall<Place & (Written | { readonly source: Source })> = {
     check(_process, [path, content]) {
-      if (typeof content !== 'string') throw invalid('write: content', 'a text', content)
+      if (typeof content === 'object' && content !== null && 'from' in content) {
+        const source = checkSource(content)
+        const place = parsePlace(path, limits, { folders: true })
+        const { path: from, share, ...more } = source
+        const fromShare = share === undefined ? {} : { fromShare: share }
+        return { args: { ...place, source }, journal: { ...place, from, ...fromShare, ...more } }
+      }
+      const place = parsePlace(path, limits)
+      if (typeof content !== 'string' && !(content instanceof Uint8Array))
+        throw invalid('write: content', 'a text, a Uint8Array, or a file { from }', content)
       // A file is UTF-8: half of a character could not be read back as it was written.
-      if (!content.isWellFormed())
+      if (typeof content === 'string' && !content.isWellFormed())
         throw invalid('write: content', 'well-formed Unicode', 'a text with half of a surrogate pair')
       if (content.length > limits.fileBytesMax)
         throw new PolityError('TOO_LARGE', `write: content is larger than fileBytesMax, ${limits.fileBytesMax} bytes`)
-      return plain({ path: checkPath(path, limits), content })
+      const isText = typeof content === 'string'
+      if (content.length <= JOURNALED_MAX) {
+        if (isText) return { args: { ...place, content }, journal: { ...place, content } }
+        // Whoever gave the bytes may change them.
+        const own = content.slice()
+        const journal = { ...place, base64: Buffer.from(own).toString('base64') }
+        return { args: { ...place, content: own }, journal, judged: { ...place, content: looseText(own) } }
+      }
+      const own = isText ? content : content.slice()
+      const hash = sha256(own)
+      return {
+        args: { ...place, content: own, hash },
+        journal: { ...place, hash, bytes: Buffer.byteLength(own) },
+        judged: { ...place, content: isText ? content : looseText(own as Uint8Array) },
+      }
     },
     kept: true,
-    run: (call, { path, content }) => storage.write(call.process, path, content),
-  }
-
-  const list: Syscall<{ prefix: string }> = {
-    check: (_process, [prefix]) => plain({ prefix: prefix === undefined ? '' : text('list: prefix', prefix) }),
-    run(call, { prefix }) {
-      const { entries, labels } = storage.list(call.process, prefix)
-      // Names tell too.
-      if (labels.length > 0) call.labels = labels
-      return entries
+    run(call, { path, share, ...what }) {
+      const place = share === undefined ? { path } : { path, share }
+      if ('source' in what) return tell(call, storage.copy(call.process, place, what.source))
+      return storage.write(call.process, place, what.content, what.hash)
     },
   }
 
-  const remove: Syscall<{ path: string }> = {
-    check: (_process, [path]) => plain({ path: checkPath(path, limits) }),
+  function checkSource(given: object): Source {
+    const { from, version, at, move } = optionsOf('write', given, SOURCE_KEYS)
+    if (version !== undefined && at !== undefined) throw invalid('write', 'version or at, not both', given)
+    if (move !== undefined && typeof move !== 'boolean') throw invalid('write: move', 'true or false', move)
+    if (move === true && (version !== undefined || at !== undefined))
+      throw invalid('write: move', 'the last version: an older one is copied', given)
+    return {
+      ...parsePlace(from, limits, { folders: true }),
+      ...(version === undefined ? {} : { version: whole('write: version', version) }),
+      ...(at === undefined ? {} : { at: moment('write: at', at) }),
+      ...(move === true ? { move } : {}),
+    }
+  }
+
+  const list: Syscall<{ prefix: string; share?: number } & ListOptions> = {
+    check(_process, [given, options]) {
+      const { path: prefix, share } = parsePrefix(given)
+      const known = optionsOf('list', options, LIST_KEYS)
+      const { limit, after } = known
+      for (const key of ['glob', 'grep', 'search'] as const)
+        if (known[key] !== undefined) text(`list: ${key}`, known[key])
+      for (const key of ['regex', 'ignoreCase', 'removed', 'versions'] as const)
+        if (known[key] !== undefined && typeof known[key] !== 'boolean')
+          throw invalid(`list: ${key}`, 'true or false', known[key])
+      if (limit !== undefined && (whole('list: limit', limit) < 1 || (limit as number) > limits.listPathsMax))
+        throw invalid('list: limit', `1 to ${limits.listPathsMax}`, limit)
+      const checked = known as ListOptions
+      if (checked.versions === true) {
+        if (share === undefined) parsePlace(prefix, limits)
+        if (after !== undefined) whole('list: after, of versions,', after)
+      } else if (after !== undefined) text('list: after', after)
+      const only = (key: keyof ListOptions, others: readonly (keyof ListOptions)[]): void => {
+        const other = checked[key] === undefined ? undefined : others.find((one) => checked[one] !== undefined)
+        if (other !== undefined) throw invalid(`list: ${key}`, `no ${other} beside it`, options)
+      }
+      only('search', ['glob', 'grep', 'after', 'versions', 'removed'])
+      only('versions', ['glob', 'grep', 'removed'])
+      only('regex', checked.grep === undefined ? ['regex'] : [])
+      checkPatterns(checked)
+      const place = share === undefined ? { prefix } : { prefix, share }
+      return plain({ ...place, ...known } as unknown as Arguments) as unknown as ReturnType<typeof list.check>
+    },
+    run(call, { prefix, share, ...options }) {
+      const { after } = options
+      const behind = typeof after === 'string' && share !== undefined ? parsePrefix(after).path : after
+      const work = storage.list(call.process, share === undefined ? { path: prefix } : { path: prefix, share }, {
+        ...options,
+        ...(behind === undefined ? {} : { after: behind }),
+      })
+      const pause = (): Promise<void> => new Promise((resolve) => clock.yield(resolve))
+      const listed = runThrough(work, { pause, isOpen: () => call.open })
+      const done = ({ entries, labels }: Listed) => tell(call, { value: entries, labels })
+      return listed instanceof Promise ? listed.then(done) : done(listed)
+    },
+  }
+
+  const remove: Syscall<Place | { readonly end: number }> = {
+    check(_process, [path]) {
+      const share = shareIn(path)
+      return plain(share === undefined ? { ...parsePlace(path, limits, { folders: true }) } : { end: share })
+    },
     kept: true,
-    run: (call, { path }) => storage.remove(call.process, path),
+    run(call, args) {
+      if (!('end' in args)) return storage.remove(call.process, args)
+      storage.shares.end(call.process, args.end)
+      return null
+    },
   }
 
   const snapshot: Syscall<Arguments> = {
     check: () => plain({}),
     kept: true,
-    run: (call) => ({ id: `${call.process.pid}.${call.n}`, restored: 0 }),
+    run(call) {
+      const id = `${call.process.pid}.${call.n}`
+      storage.mark(call.process, id)
+      return { id, restored: 0 }
+    },
   }
 
-  const restore: Syscall<{ id: string }> = {
-    check: (_process, [id]) => plain({ id: text('restore: id', id) }),
-    run(call, { id }) {
-      machine.restore(call.process, id).catch((error: unknown) => fail(call, error))
+  const restore: Syscall<{ id: string } | Point> = {
+    check(_process, [to]) {
+      if (typeof to === 'string') return plain({ id: to })
+      return plain({ ...checkPoint(to, limits) })
+    },
+    kept: true,
+    run(call, args) {
+      if (!('id' in args)) return tell(call, storage.restore(call.process, args))
+      machine.restore(call.process, args.id).catch((error: unknown) => fail(call, error))
       return LATER
     },
   }
@@ -539,24 +692,6 @@ export function createTable(
   return table as unknown as { readonly [name: string]: Syscall<unknown> }
 }
 
-/** What an embedder gave, if it is what it should be: as many vectors as texts, all of one length. */
-function vectorsOf(given: unknown, name: string, count: number): readonly (readonly number[])[] {
-  const wrong = (what: string) => new PolityError('DRIVER_INVALID', `${name} gave ${what}`)
-  if (!Array.isArray(given) || given.length !== count)
-    throw wrong(`${Array.isArray(given) ? given.length : 'no'} vectors for ${count} texts`)
-  return given.map((vector: unknown) => {
-    if (!Array.isArray(vector) && !ArrayBuffer.isView(vector)) throw wrong('something that is no vector')
-    const numbers = Array.from(vector as ArrayLike<number>)
-    if (numbers.length !== (given[0] as ArrayLike<number>).length) throw wrong('vectors of different lengths')
-    if (!numbers.every((one) => typeof one === 'number' && Number.isFinite(one)))
-      throw wrong('a vector with something else than numbers')
-    return numbers
-  })
-}
-
-/** Notes that `recall` returns when it names no limit. */
-const RECALL_DEFAULT = 10
-
 function text(at: string, value: unknown): string {
   if (typeof value !== 'string') throw invalid(at, 'a text', value)
   return value
@@ -572,18 +707,18 @@ function texts(at: string, value: Json): readonly string[] {
   return value as readonly string[]
 }
 
-/** Options of a call, plain: a key that it does not know is a mistake, not a wish. */
+/** Options of a call, plain: a key that it does not know is a mistake, not a wish. Without `keys`, somebody else looks. */
 function optionsOf(
   at: string,
   given: unknown,
-  keys: ReadonlySet<string>,
+  keys?: ReadonlySet<string>,
 ): { readonly [key: string]: Json | undefined } {
   if (given === undefined) return NONE
   const options = toPlain(given, `${at}: options`, OPTIONS_BYTES_MAX) as { readonly [key: string]: Json | undefined }
   if (options === null || typeof options !== 'object' || Array.isArray(options))
     throw invalid(`${at}: options`, 'an object', given)
   for (const key of Object.keys(options))
-    if (!keys.has(key)) throw invalid(`${at}: options`, `the keys ${[...keys].join(', ')}`, key)
+    if (keys?.has(key) === false) throw invalid(`${at}: options`, `the keys ${[...keys].join(', ')}`, key)
   return options
 }
 
@@ -593,8 +728,53 @@ const TIMEOUT_KEYS = new Set(['timeoutMs'])
 const RECEIVE_KEYS = new Set(['from', 'timeoutMs'])
 const EMBED_KEYS = new Set(['model'])
 const ASK_KEYS = new Set(['choices', 'timeoutMs', 'default'])
-const RECALL_KEYS = new Set(['limit', 'tag', 'before'])
-const READ_KEYS = new Set(['version'])
+const READ_KEYS = new Set(['version', 'at', 'encoding', 'range', 'diff'])
+const SOURCE_KEYS = new Set(['from', 'version', 'at', 'move'])
+const LIST_KEYS = new Set(['glob', 'grep', 'regex', 'ignoreCase', 'search', 'limit', 'after', 'removed', 'versions'])
+const POINT_KEYS = new Set(['path', 'version', 'at', 'snapshot'])
+const SEND_KEYS = new Set(['share'])
+const SHARE_KEYS = new Set(['path', 'write'])
+
+/** Contents longer than this, in characters or bytes, stand in the journal by their hash: the store has them once. */
+const JOURNALED_MAX = 2_048
+
+/** A content that is written. */
+interface Written {
+  readonly content: string | Uint8Array
+  /** Where it is known. */
+  readonly hash?: string
+}
+
+/** Bytes as a text, for the law: what stands in them is seen, whatever they are. */
+function looseText(bytes: Uint8Array): string {
+  return new TextDecoder().decode(bytes)
+}
+
+/** Files as they were, checked. */
+export function checkPoint(to: unknown, limits: Limits): Point {
+  const { path, version, at, snapshot } = optionsOf('restore', to ?? {}, POINT_KEYS)
+  if ([version, at, snapshot].filter((one) => one !== undefined).length !== 1)
+    throw invalid('restore', 'the id of a snapshot, or files with one of version, at, snapshot', to)
+  return {
+    ...(path === undefined ? { path: '' } : parsePlace(path, limits, { folders: true })),
+    ...(version === undefined ? {} : { version: whole('restore: version', version) }),
+    ...(at === undefined ? {} : { at: moment('restore: at', at) }),
+    ...(snapshot === undefined ? {} : { snapshot: text('restore: snapshot', snapshot) }),
+  }
+}
+
+/** Milliseconds since 1970. */
+function moment(at: string, value: Json): number {
+  if (typeof value !== 'number' || !(value >= 0)) throw invalid(at, 'a time in ms since 1970', value)
+  return value
+}
+
+function span(at: string, value: Json): readonly [number, number] {
+  if (!Array.isArray(value) || value.length !== 2) throw invalid(at, 'two places in bytes, such as [0, 1000]', value)
+  const [from, to] = value.map((one: Json) => whole(at, one)) as [number, number]
+  if (from > to) throw invalid(at, 'a first byte that is not behind the last', value)
+  return [from, to]
+}
 
 function timeout(
   at: string,
@@ -611,7 +791,7 @@ function timeout(
 
 const budgetKeys = ['tokens', 'usd', 'wallMs', 'steps', 'children'] as const
 const spawnKeys = new Set(['budget', 'priority', 'principal', 'tools', 'name', 'law'])
-const runKeys = new Set([...spawnKeys, 'account', 'labels', 'after', 'once'])
+const runKeys = new Set([...spawnKeys, 'account', 'labels', 'after', 'once', 'quota'])
 
 /** Spawn options, checked and plain. */
 export function checkSpawnOptions(given: unknown): SpawnOptions {
@@ -623,7 +803,8 @@ export function checkSpawnOptions(given: unknown): SpawnOptions {
 export function checkRunOptions(given: unknown): RunOptions {
   if (given === undefined) return NO_OPTIONS
   const options = optionsOf('spawn', given, runKeys)
-  const { account, labels, after, once } = options
+  const { account, labels, after, once, quota } = options
+  if (quota !== undefined) checkQuota(quota)
   if (account !== undefined && !isAccountName(account))
     throw invalid('spawn: account', '1 to 200 printable characters', account)
   if (labels !== undefined && (!Array.isArray(labels) || labels.some((one) => typeof one !== 'string' || one === '')))
@@ -632,6 +813,13 @@ export function checkRunOptions(given: unknown): RunOptions {
   if (once !== undefined) checkOnce(once)
   return checkOptions(options)
 }
+
+function checkQuota(given: Json): void {
+  for (const [key, value] of Object.entries(optionsOf('spawn: quota', given, QUOTA_KEYS)))
+    whole(`spawn: quota.${key}`, value)
+}
+
+const QUOTA_KEYS = new Set(['files', 'bytes'])
 
 function checkOnce(given: Json): void {
   const { key, digest } = (given ?? {}) as { readonly [key: string]: Json | undefined }

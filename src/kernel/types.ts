@@ -229,6 +229,8 @@ export interface RunOptions extends SpawnOptions {
   readonly once?: Once
   /** An ended run of the same principal behind which this one stands before the law: what that did and learned counts. */
   readonly after?: Pid
+  /** What the files of the run may come to, its children's and forks' among them. @default the kernel's limits */
+  readonly quota?: FileQuota
 }
 
 /** Ceilings of an account; `wallMs` is none of them. */
@@ -296,9 +298,14 @@ export interface Mail {
   readonly body: Json
   /** Labels of what the sender had learned. */
   readonly labels?: readonly string[]
+  /** Files that came with it. */
+  readonly share?: FileShare
 }
 
 // ------------------------------------------------------------------------------------------------------------ memory
+
+/** What a note is: something observed as it was, a statement drawn from other notes, or the gist of several. */
+export type NoteKind = 'note' | 'fact' | 'summary'
 
 /** A note before it is kept. */
 export interface NoteInput {
@@ -306,6 +313,26 @@ export interface NoteInput {
   readonly tags?: readonly string[]
   /** Where it was learned: a path, a URL, a tool. */
   readonly source?: string
+  /** @default 'note' */
+  readonly kind?: NoteKind
+  /** Words that it shall also be found by. @default none */
+  readonly keywords?: readonly string[]
+  /** One sentence about what it stands in; it is found by that too. @default '' */
+  readonly context?: string
+  /** The conversation or episode it belongs to. Notes of one session are neighbours in the order in which they came. */
+  readonly session?: string
+  /** Since when it holds in the world, ms since 1970. @default when it was remembered */
+  readonly validFrom?: number
+  /** Until when it held, ms since 1970, itself not included. @default it still holds */
+  readonly validTo?: number
+  /** Ids of the notes it was drawn from. It is trusted no more than the least of them, and revoked with any of them. */
+  readonly parents?: readonly string[]
+  /** Ids of notes that belong to it. */
+  readonly links?: readonly string[]
+  /** What a program keeps with the note; not searched. @default null */
+  readonly data?: Json
+  /** The id of a note of this memory whose place it takes. The id stays; snapshots and forks made before see the old one. */
+  readonly id?: string
 }
 
 /** A note of a principal. */
@@ -315,14 +342,27 @@ export interface Note {
   readonly tags: readonly string[]
   readonly source: string | null
   readonly pid: Pid
+  /** When it was learned, ms since 1970; of a note that took another's place, when that was. */
   readonly at: number
   /** Labels of what its writer had learned. */
   readonly labels: readonly string[]
   /** Tools whose answers its writer, or a process above it, had learned, also through other notes. */
   readonly tools: readonly string[]
   /** Where the text as a whole came from: the user's own words, the answer of a trusted tool, or elsewhere. */
-  readonly trust: 'request' | 'trusted' | 'untrusted'
+  readonly trust: Trust
+  readonly kind: NoteKind
+  readonly keywords: readonly string[]
+  readonly context: string
+  readonly session: string | null
+  readonly validFrom: number
+  readonly validTo: number | null
+  readonly parents: readonly string[]
+  readonly links: readonly string[]
+  readonly data: Json
 }
+
+/** How far the text of a note is trusted, from the most to the least. */
+export type Trust = 'request' | 'trusted' | 'untrusted'
 
 /** Which notes `recall` returns. */
 export interface RecallOptions {
@@ -332,12 +372,41 @@ export interface RecallOptions {
   tag?: string
   /** Of the empty query: only notes older than the one with this id. @default from the newest on */
   before?: string
+  /** Only those of these kinds. @default all */
+  kinds?: readonly NoteKind[]
+  /** Only these notes, by id, as far as they are there; with the empty query in the order given. */
+  ids?: readonly string[]
+  /** Only those of this session. */
+  session?: string
+  /** Only those of this source. */
+  source?: string
+  /** Only those at least so far trusted. @default 'untrusted', which is all */
+  trust?: Trust
+  /** Only those that held at that time, ms since 1970. */
+  validAt?: number
+  /** Only those learned before that time, ms since 1970: what was known then. */
+  learnedBefore?: number
 }
 
 /** A note that a query found. */
 export interface RecalledNote extends Note {
   /** Higher is nearer to the query; comparable within one result only. 0 where the query was empty. */
   readonly score: number
+  /** Why it came back, the weightiest reason first; none where the query was empty. */
+  readonly why: readonly RecallReason[]
+}
+
+/** A reason for which a note was recalled. */
+export interface RecallReason {
+  /**
+   * `lexical`: its words. `vector`: its meaning. `neighbour`: a note next to it in its session. `session`: its session as a
+   * whole. `derived`: a fact or summary drawn from it. `link`: a note linked with it. `name`, `time`: who or when the query asks for.
+   */
+  readonly by: 'lexical' | 'vector' | 'neighbour' | 'session' | 'derived' | 'link' | 'name' | 'time'
+  /** What it added to the score. */
+  readonly score: number
+  /** The note through which it was found. */
+  readonly through?: string
 }
 
 // ----------------------------------------------------------------------------------------------------------- storage
@@ -349,10 +418,96 @@ export interface FileEntry {
   readonly version: number
   readonly bytes: number
   readonly at: number
+  /** The file was removed by this version: it has no content. */
+  readonly removed?: true
+  /** Of a folder that was copied, moved or restored: how many files that made; `bytes` are theirs together. */
+  readonly files?: number
+  /** Of `grep`: the first lines that match, numbered from 1. */
+  readonly lines?: readonly { readonly line: number; readonly text: string }[]
+  /** Of `search`: higher fits better; comparable within one result only. */
+  readonly score?: number
+  /** Of `search`: the passages that fit, best first, with the lines that they take up. */
+  readonly passages?: readonly { readonly line: number; readonly endLine: number; readonly text: string }[]
+}
+
+/** Which version of a file `read` returns, and in what form. */
+export interface ReadOptions {
+  /** The one with this number. @default the last one */
+  readonly version?: number
+  /** The one that was the last at that time, ms since 1970. */
+  readonly at?: number
+  /** Text, or what any bytes can be written as. @default 'utf8', which refuses what is not UTF-8 */
+  readonly encoding?: 'utf8' | 'base64'
+  /** Only the bytes from the first of these to before the second; of text, whole characters only. @default all */
+  readonly range?: readonly [from: number, to: number]
+  /** Not the content, but how it differs from that of this version: a unified diff, empty where it does not. */
+  readonly diff?: number
+}
+
+/** What `write` takes in place of a content: another file, or with paths that end in `/` a folder, as it is or was. */
+export interface FileSource {
+  readonly from: string
+  /** The content of this version; of a folder, what stood in it when this version was written. @default the last */
+  readonly version?: number
+  /** The same at that time, ms since 1970. */
+  readonly at?: number
+  /** It is no longer there afterwards. @default false */
+  readonly move?: boolean
+}
+
+/** Which files `list` returns, and what of them. */
+export interface ListOptions {
+  /** Paths of this form: `*` is anything but `/`, `**` anything, `?` one character, `{a,b}` either. Counted from the root. */
+  readonly glob?: string
+  /** Text files with a line that holds this, with those lines. */
+  readonly grep?: string
+  /** `grep` is a regular expression: of the law's kind, which takes linear time (policy.md). @default false */
+  readonly regex?: boolean
+  /** `grep` holds for both cases; not with `regex`. @default false */
+  readonly ignoreCase?: boolean
+  /** Text files with passages about this, best first. Not together with `grep`, `after` or `versions`. */
+  readonly search?: string
+  /** At most so many. @default all, or an error beyond limits.listPathsMax; 10 for `search` */
+  readonly limit?: number
+  /** Goes on behind this path; of `versions`, behind the version of this number. */
+  readonly after?: string | number
+  /** Those that were removed too. @default false */
+  readonly removed?: boolean
+  /** Every version of the one file with this path, the newest first, removals among them. @default false */
+  readonly versions?: boolean
+}
+
+/** Files as they were: of a folder (`path` ends in `/`), of one file, or all. One of the last three says when. */
+export interface FilesPoint {
+  /** @default all files of the tree */
+  readonly path?: string
+  /** When this version was written. */
+  readonly version?: number
+  /** At that time, ms since 1970. */
+  readonly at?: number
+  /** At that snapshot of a process of this tree. */
+  readonly snapshot?: string
+}
+
+/** What a tree may keep; beyond: `LIMIT_EXCEEDED`. */
+export interface FileQuota {
+  /** Files that are there. @default limits.treeFilesMax */
+  readonly files?: number
+  /** Of all kept versions together. @default limits.treeBytesMax */
+  readonly bytes?: number
+}
+
+/** Files that one process lets another see. The receiver finds them below `/<id>/`, by the path that they have at home. */
+export interface FileShare {
+  readonly id: number
+  /** A file, or with `/` at its end a folder; of the giver. */
+  readonly path: string
+  /** Whether the receiver may write and remove there too. */
+  readonly write: boolean
 }
 
 /** A version of a file as its owner sees it from outside. */
-export interface FileVersion extends FileEntry {
+export interface FileVersion extends Pick<FileEntry, 'path' | 'version' | 'bytes' | 'at'> {
   /** The process that wrote it. */
   readonly pid: Pid
   /** The file was removed here: this version has no content. */
@@ -432,8 +587,11 @@ export interface Sys {
   kill(pid: Pid, reason?: string): Promise<void>
   sleep(ms: number): Promise<void>
 
-  /** To a pid, to every process of that name of the same principal, or to 0: whoever watches. Returns how many took it. */
-  send(to: Pid | string, body: Json): Promise<number>
+  /**
+   * To a pid, to every process of that name of the same principal, or to 0: whoever watches. Returns how many took it.
+   * With `share` the one receiver, and what descends from it, sees those files as well, until `remove('/<id>')`.
+   */
+  send(to: Pid | string, body: Json, options?: { share?: { path: string; write?: boolean } }): Promise<number>
   /** The oldest waiting message, or the next. */
   receive(options?: { from?: Pid; timeoutMs?: number }): Promise<Mail>
 
@@ -451,14 +609,19 @@ export interface Sys {
   recall(query: string, options?: RecallOptions): Promise<readonly RecalledNote[]>
   forget(id: string): Promise<void>
 
-  read(path: string, options?: { version?: number }): Promise<string>
-  write(path: string, content: string): Promise<FileEntry>
-  list(prefix?: string): Promise<readonly FileEntry[]>
+  read(path: string, options?: ReadOptions): Promise<string>
+  /** A content, or that of another file or folder, which is not read for it. A version is made, nothing is overwritten. */
+  write(path: string, content: string | Uint8Array | FileSource): Promise<FileEntry>
+  /** The files whose paths begin so, by path. */
+  list(prefix?: string, options?: ListOptions): Promise<readonly FileEntry[]>
+  /** A file, or with `/` at the end a folder; its versions stay. Of `/<id>`, a share: taken back, or given up. */
   remove(path: string): Promise<void>
   /** One id for the state, the notes and the files of this process. */
   snapshot(): Promise<Snapshot>
   /** Goes back to a snapshot of this process: its `snapshot` call returns again. This call never does. */
   restore(id: string): Promise<never>
+  /** Only files, and the process goes on: they are as they were, by versions of their own. */
+  restore(files: FilesPoint): Promise<FileEntry>
 
   /** Time of the last thing this process learned, ms since 1970. It stands still between calls, so a replay sees the same. */
   now(): number
@@ -503,6 +666,8 @@ export interface ProcessStart extends Placed {
   readonly standing?: Standing
   /** Account that its run draws on. @default none */
   readonly account?: string
+  /** What its files may come to. @default the kernel's limits */
+  readonly quota?: FileQuota
   /** Key under which it was started. @default none */
   readonly once?: string
   /** Stream of its random numbers. */
@@ -580,6 +745,13 @@ export interface ProcessRewind extends Placed {
   readonly charged?: Reservation
 }
 
+/** Somebody from outside brought files of the process back to what they were; see `Kernel.restoreFiles`. */
+export interface FilesRestored extends Placed {
+  readonly type: 'files-restored'
+  /** What was made of them, a `FileEntry`. */
+  readonly value: Json
+}
+
 /** A process ended. */
 export interface ProcessEnd extends Placed {
   readonly type: 'process-end'
@@ -603,6 +775,7 @@ export type JournalEvent =
   | CallEnd
   | MailSent
   | ProcessRewind
+  | FilesRestored
   | ProcessEnd
 
 /** What a watcher sees: the journal as it becomes durable, and the text of models as it comes (never journaled). */

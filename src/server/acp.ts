@@ -20,6 +20,7 @@
  *
  * Needs the package @agentclientprotocol/sdk, which is loaded when this is called.
  */
+import { resolve } from 'node:path'
 import { Readable, Writable } from 'node:stream'
 import type {
   AgentContext,
@@ -152,6 +153,7 @@ export async function serveAcp(options: AcpOptions, signal: AbortSignal): Promis
   ): Promise<PromptResponse> {
     const session = sessionOf(sessionId)
     const said = textOf(blocks, (what) => RequestError.invalidParams(undefined, what))
+    if (said.trim() === '') throw RequestError.invalidParams(undefined, 'the prompt is empty; say something')
     checkIdle(session)
     const cancel = new AbortController()
     session.prompt = cancel
@@ -248,6 +250,12 @@ export async function serveAcp(options: AcpOptions, signal: AbortSignal): Promis
     checkIdle(sessions.get(sessionId))
     const found = (await kept()).find((one) => one.sessionId === sessionId)
     if (found === undefined) throw RequestError.sessionNotFound(sessionId)
+    // What its runs did, they did there: paths of theirs mean another file elsewhere.
+    if (resolve(cwd) !== resolve(found.cwd))
+      throw RequestError.invalidParams(
+        undefined,
+        `session ${JSON.stringify(sessionId)} is of the folder ${JSON.stringify(found.cwd)}, not ${JSON.stringify(cwd)}; load it there`,
+      )
     refuseServers(mcpServers)
     sessions.set(sessionId, { sessionId, cwd, last: found.runs.at(-1), prompt: undefined })
     return found

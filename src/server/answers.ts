@@ -59,13 +59,10 @@ export function createAnswers({ stallMs, isLast, onError }: AnswersOptions): Ans
   ): void {
     if (response.headersSent) throw new Error('a request was answered twice')
     if (response.destroyed) return
-    for (const [name, value] of Object.entries(headers)) response.setHeader(name, value)
     if (isLast()) response.shouldKeepAlive = false
-    response.statusCode = status
-    if (type !== undefined) {
-      response.setHeader('content-type', type)
-      response.setHeader('content-length', Buffer.byteLength(text))
-    }
+    const head = headOf(headers)
+    if (type !== undefined) head.push('content-type', type, 'content-length', String(Buffer.byteLength(text)))
+    response.writeHead(status, head)
     response.setTimeout(stallMs, () => response.destroy())
     response.end(text)
   }
@@ -79,7 +76,8 @@ export function createAnswers({ stallMs, isLast, onError }: AnswersOptions): Ans
   ): void {
     if (response.headersSent || response.destroyed) return
     const seconds = retryAfterSeconds(error, status)
-    write(response, status, 'application/json', JSON.stringify(body(error, status)), {
+    const [path = ''] = (response.req.url ?? '').split('?', 1)
+    write(response, status, 'application/json', JSON.stringify(body(error, status, path)), {
       // Read by OpenAI's and Anthropic's clients, which try 409, 429 and 5xx again otherwise.
       'x-should-retry': String(error.retryable),
       ...(seconds === undefined ? {} : { 'retry-after': String(seconds) }),
@@ -91,14 +89,33 @@ export function createAnswers({ stallMs, isLast, onError }: AnswersOptions): Ans
 }
 
 /** On every answer; a door that serves pages replaces what it needs otherwise. */
-export const securityHeaders: readonly (readonly [name: string, value: string])[] = [
-  ['x-content-type-options', 'nosniff'],
-  ['x-frame-options', 'DENY'],
-  ['content-security-policy', "default-src 'none'; frame-ancestors 'none'"],
-  ['cross-origin-resource-policy', 'same-origin'],
-  ['referrer-policy', 'no-referrer'],
-  ['cache-control', 'no-store'],
-]
+export const securityHeaders: Headers = {
+  'x-content-type-options': 'nosniff',
+  'x-frame-options': 'DENY',
+  'content-security-policy': "default-src 'none'; frame-ancestors 'none'",
+  'cross-origin-resource-policy': 'same-origin',
+  'referrer-policy': 'no-referrer',
+  'cache-control': 'no-store',
+}
+const securityHead: readonly string[] = Object.entries(securityHeaders).flat()
+
+/**
+ * Names and values, in turn, for `writeHead`: these headers, whose names are in lower case, and those of `securityHeaders`
+ * that they do not replace. One flat list costs Node a third of what a call of `setHeader` for each does.
+ */
+export function headOf(headers: Headers): string[] {
+  const head: string[] = []
+  let isPlain = true
+  for (const name in headers) {
+    isPlain &&= !Object.hasOwn(securityHeaders, name)
+    head.push(name, headers[name] as string)
+  }
+  if (isPlain) head.push(...securityHead)
+  else
+    for (const name in securityHeaders)
+      if (!Object.hasOwn(headers, name)) head.push(name, securityHeaders[name] as string)
+  return head
+}
 
 /** The form of errors where a door has none of its own. */
 export function errorBody(error: PolityError): Json {

@@ -97,7 +97,7 @@ export function createConnections({ clock, lingerMs, isClosing }: ConnectionsOpt
       'connection: close',
       'content-type: application/json',
       `content-length: ${Buffer.byteLength(body)}`,
-      ...securityHeaders.map(([name, value]) => `${name}: ${value}`),
+      ...Object.entries(securityHeaders).map(([name, value]) => `${name}: ${value}`),
     ]
     socket.write(`${head.join('\r\n')}\r\n\r\n${body}`)
     hangUp(socket)

@@ -1,8 +1,9 @@
 /**
- * Fields of what a journal holds, read without trust in its form: a call whose arguments were wrong began with
- * `args: null`, and was refused.
+ * Fields of what a journal or a client's body holds, read without trust in its form: a call whose arguments were wrong began
+ * with `args: null`, and was refused.
  *
- *     textOf(start.args, 'tool')        // undefined where no tool was called
+ *     textOf(start.args, 'tool')               // undefined where no tool was called
+ *     valueAt(body, ['messages', 0, 'role'])   // what stands at the path of an issue
  *
  * Invariants
  *   FI1. Nothing throws here, whatever the value is.
@@ -20,4 +21,11 @@ export function fieldOf(value: Json | undefined, key: string): Json | undefined 
 export function textOf(value: Json | undefined, key: string): string | undefined {
   const text = fieldOf(value, key)
   return typeof text === 'string' ? text : undefined
+}
+
+/** What stands at a path; undefined where the path leads nowhere. */
+export function valueAt(value: unknown, path: readonly PropertyKey[]): Json | undefined {
+  let at = value
+  for (const step of path) at = (at as { readonly [key: PropertyKey]: unknown } | null | undefined)?.[step]
+  return at as Json | undefined
 }

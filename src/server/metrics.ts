@@ -59,9 +59,13 @@ function describeStanding(kernel: Kernel, registers: Registry[]): void {
     for (const { kind } of kernel.questions) counts[kind]++
     for (const [kind, count] of Object.entries(counts)) set({ kind }, count)
   })
-  const ofCores = (name: string, help: string, value: (core: Kernel['cores'][number]) => number): void =>
+  /** Nothing is shown of a core where there is no value yet. */
+  const ofCores = (name: string, help: string, value: (core: Kernel['cores'][number]) => number | null): void =>
     gauge(name, help, ['core'], registers, (set) => {
-      for (const core of kernel.cores) set({ core: core.id }, value(core))
+      for (const core of kernel.cores) {
+        const one = value(core)
+        if (one !== null) set({ core: core.id }, one)
+      }
     })
   ofCores('polity_core_slots', 'Calls that a core takes at once, as declared or learned', (core) => core.slots)
   ofCores('polity_core_busy', 'Calls that a core serves', (core) => core.inFlight)
@@ -70,6 +74,16 @@ function describeStanding(kernel: Kernel, registers: Registry[]): void {
   ofCores('polity_core_admitted', 'Calls that a core was sent since the kernel began', (core) => core.admitted)
   ofCores('polity_core_refused', 'Of these, those that the provider refused for going too fast', (core) => core.refused)
   ofCores('polity_core_failed', 'Of these, those that failed', (core) => core.failed)
+  ofCores(
+    'polity_core_token_ratio',
+    'What estimated tokens are multiplied by, learned from what the provider counted',
+    (core) => core.tokenRatio,
+  )
+  ofCores(
+    'polity_core_estimate_error',
+    'By what share of the counted input tokens the estimates were wrong; absent before the first count',
+    (core) => core.estimateError,
+  )
 }
 
 type Set<Label extends string> = (labels: { readonly [name in Label]: string }, value: number) => void

@@ -283,7 +283,8 @@ function sumOf(a: CallUsage, b: CallUsage): CallUsage {
 /** Resolves when the process has ended and all its text was heard; rejects with its error. */
 async function ended(run: Run<null>, signal: AbortSignal | undefined, onText: Listener['onText']): Promise<void> {
   try {
-    await Promise.all([resultFor(run, signal), onText === undefined ? undefined : hear(run, onText)])
+    if (onText === undefined) await resultFor(run, signal)
+    else await Promise.all([resultFor(run, signal), hear(run, onText)])
   } catch (error) {
     // Nobody hears it any more; where the process has ended, this does nothing.
     run.kill('its client could not be told')

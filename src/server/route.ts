@@ -37,7 +37,7 @@ export interface Exchange {
   replyText(status: number, type: string, body: string, headers?: { readonly [name: string]: string }): void
   /** Answers with a stream of server-sent events. */
   events(headers?: { readonly [name: string]: string }): EventStream
-  /** For SDKs that take over a request whole. The body has not been read. */
+  /** For SDKs that take over a request whole, with `securityHeaders` set before. The body has not been read. */
   readonly request: IncomingMessage
   readonly response: ServerResponse
 }
@@ -64,8 +64,8 @@ export interface Route {
 
 export interface Door {
   readonly routes: readonly Route[]
-  /** The body of an answer that is an error. @default `{ error: { code, message, todo } }` */
-  readonly errorBody?: (error: PolityError, status: number) => Json
+  /** The body of an answer that is an error; `path` is what was asked for. @default `{ error: { code, message, todo } }` */
+  readonly errorBody?: (error: PolityError, status: number, path: string) => Json
   /** The HTTP status, where it is not that of http.ts: AIOS answers 200 with an error inside. */
   readonly statusOf?: (error: PolityError) => number | undefined
 }

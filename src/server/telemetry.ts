@@ -29,7 +29,8 @@ import { createRecorder } from './telemetry/records.ts'
 import type { Otel } from './telemetry/sdk.ts'
 import { loadOtel } from './telemetry/sdk.ts'
 import type { Settings } from './telemetry/settings.ts'
-import { checkUrl, describeSettings, readSettings } from './telemetry/settings.ts'
+import { whyOutOfReach } from './telemetry/reach.ts'
+import { checkUrl, describeSettings, originOf, readSettings } from './telemetry/settings.ts'
 import { createSpans } from './telemetry/spans.ts'
 import { createCallers } from './telemetry/traceparent.ts'
 
@@ -93,10 +94,10 @@ export async function startTelemetry(options: TelemetryOptions): Promise<Telemet
   const otel = await loadOtel()
   const scope = scopeOf()
   const resource = resourceOf(otel, scope)
-  const say = (what: string): ((problem: unknown) => void) => reporter(what, onProblem)
-  const traces = settings.traces ? openTraces(otel, addressOf(url, 'traces'), settings, say('spans')) : undefined
+  const say = { traces: reporter('spans', onProblem), metrics: reporter('metrics', onProblem) }
+  const traces = settings.traces ? openTraces(otel, addressOf(url, 'traces'), settings, say.traces) : undefined
   const meters = settings.metrics
-    ? openMeters(otel, addressOf(url, 'metrics'), settings, resource, say('metrics'))
+    ? openMeters(otel, addressOf(url, 'metrics'), settings, resource, say.metrics)
     : undefined
   // Where no span is sent, nobody asks whose child it is.
   const callers = traces === undefined ? undefined : createCallers(kernel, clock)
@@ -137,6 +138,13 @@ export async function startTelemetry(options: TelemetryOptions): Promise<Telemet
   })
   const leave =
     traces === undefined && metrics === undefined ? () => {} : kernel.watch(recorder.hear, { text: 'if-streamed' })
+
+  // Said early, and once: of what goes on failing nothing more is said.
+  const first = settings.traces ? 'traces' : settings.metrics ? 'metrics' : undefined
+  if (first !== undefined)
+    void whyOutOfReach(originOf(first, url, process.env)).then(
+      (problem) => problem !== undefined && closing === undefined && say[first](problem),
+    )
 
   async function flush(): Promise<void> {
     await recorder.idle()

@@ -14,9 +14,8 @@
  *        gateway made of each request; such a function holds what it was made with, which may be another's.
  */
 import type { ForkOptions } from '../kernel/branches.ts'
-import type { ProcessRange } from '../kernel/drivers.ts'
 import { PolityError, invalid, messageOf, noSuchProcess } from '../kernel/errors.ts'
-import type { Kernel, ReplayReport, Run } from '../kernel/kernel.ts'
+import type { HistoryRange, Kernel, ReplayReport, Run } from '../kernel/kernel.ts'
 import type { Files } from '../kernel/storage.ts'
 import type { WatchOptions } from '../kernel/watch.ts'
 import type {
@@ -40,7 +39,7 @@ export interface View {
   /** The processes in the table that the caller may see; see `Kernel.ps`. */
   ps(): readonly ProcessInfo[]
   /** Also those that ended long ago, or before a restart, as far as they have a journal; see `Kernel.history`. Ends early with the signal. */
-  history(range?: ProcessRange, signal?: AbortSignal): AsyncIterable<ProcessInfo>
+  history(range?: HistoryRange, signal?: AbortSignal): AsyncIterable<ProcessInfo>
   info(pid: Pid): ProcessInfo
   files(pid: Pid): Files
   run(pid: Pid): Run
@@ -107,7 +106,7 @@ export function viewOf(kernel: Kernel, caller: Caller, programs: readonly Progra
     programs,
     ps: () => kernel.ps().filter(mine),
     async *history(range, signal) {
-      for await (const one of kernel.history(range)) {
+      for await (const one of kernel.history(seesAll ? range : { ...range, principal: caller.principal })) {
         if (signal?.aborted === true) return
         if (mine(one)) yield one
       }

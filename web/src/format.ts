@@ -7,6 +7,13 @@ export function count(n: number): string {
   return `${(n / 1_000_000).toFixed(2)}M`
 }
 
+/** 950 bytes, 12.3 kB, 4.6 MB: powers of ten, as limits are given. */
+export function bytes(n: number): string {
+  if (n < 1_000) return `${Math.round(n)} bytes`
+  const [unit, of] = n < 999_500 ? ['kB', 1e3] : n < 999_500_000 ? ['MB', 1e6] : ['GB', 1e9]
+  return `${(n / of).toFixed(n / of < 99.95 ? 1 : 0).replace(/\.0$/, '')} ${unit}`
+}
+
 /** US dollars. */
 export function usd(n: number): string {
   if (n === 0) return '–'

@@ -78,6 +78,7 @@ const journalTypes = Object.keys({
   'call-end': true,
   'mail-sent': true,
   'process-rewind': true,
+  'files-restored': true,
   'process-end': true,
 } satisfies { readonly [Type in JournalType]: true }) as JournalType[]
 

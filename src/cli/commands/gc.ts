@@ -1,5 +1,6 @@
 /** `polity gc`: removes the journals of ended processes, the oldest first. */
 import { setImmediate as nextTurn } from 'node:timers/promises'
+import type { Collected } from '../../kernel/file-collection.ts'
 import { createKernel } from '../../kernel/kernel.ts'
 import { counted } from '../amounts.ts'
 import { pidOfSetup } from '../setup.ts'
@@ -20,7 +21,7 @@ export const gc = defineCommand({
   positionals: [0, 0],
   options: { keep: { kind: 'whole', value: 'n', help: `how many ended processes stay (default ${KEEP_DEFAULT})` } },
   details:
-    'Running and stopped processes stay, and so do those from which others were forked. What is removed cannot be traced, replayed or forked any more. A kernel that has the store open is asked to do it.',
+    'Running and stopped processes stay, and so do those from which others were forked. What is removed cannot be traced, replayed or forked any more, and versions of files that only they could see go with them. A kernel that has the store open is asked to do it.',
   examples: ['polity gc', 'polity gc --keep 0'],
   async run(context, { values }) {
     const keep = values.keep ?? KEEP_DEFAULT
@@ -37,7 +38,7 @@ export const gc = defineCommand({
       await kernel.events(0) // there is no process 0: it waits until what was written is kept
       const turns = removed === 0 ? 0 : TURNS_MAX
       for (let turn = 0; turn < turns && !context.interrupted.aborted; turn++) await nextTurn()
-      tell(context, removed, left.size)
+      tell(context, removed, left.size, await kernel.collectFiles())
       return exitCodes.done
     } finally {
       await kernel.close()
@@ -48,15 +49,17 @@ export const gc = defineCommand({
 /** The kernel that has the store open does it, and removes the rows beside its work. */
 async function collectElsewhere(context: Context, keep: number): Promise<number> {
   const removed = (await wish(context, { command: 'collect', keep })) as number
+  const files = (await wish(context, { command: 'collect-files' })) as unknown as Collected
   const reader = readStore(context.storePath)
   try {
-    tell(context, removed, [...reader.processes()].length)
+    tell(context, removed, [...reader.processes()].length, files)
   } finally {
     reader.close()
   }
   return exitCodes.done
 }
 
-function tell(context: Context, removed: number, left: number): void {
-  context.result(`removed ${counted(removed, 'process', 'processes')}; ${left} left`, { removed, left })
+function tell(context: Context, removed: number, left: number, files: Collected): void {
+  const went = files.versions === 0 ? '' : `; ${counted(files.versions, 'version')} of files went too`
+  context.result(`removed ${counted(removed, 'process', 'processes')}; ${left} left${went}`, { removed, left, files })
 }

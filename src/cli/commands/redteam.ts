@@ -1,19 +1,22 @@
 /** `polity redteam [agent.ts]`: the attacks that the field has published, on an agent, and what got through. */
 import { readFileSync } from 'node:fs'
-import { loadModel } from '../../boot.ts'
+import { loadEmbedder, loadModel } from '../../boot.ts'
 import { pinsOf, readPins } from '../../drivers/tool-pins.ts'
 import { PolityError, messageOf } from '../../kernel/errors.ts'
 import { parseLaw } from '../../policy/law.ts'
 import { attackTarget } from '../../redteam/attack.ts'
 import { attacks } from '../../redteam/attacks.ts'
 import { ownTargets } from '../../redteam/own.ts'
+import { attackAllRecall, recallTable } from '../../redteam/retrieval/table.ts'
 import { SIMULATED, reportText } from '../../redteam/report.ts'
 import type { Target } from '../../redteam/target.ts'
 import { toolsOf } from '../../redteam/target.ts'
+import type { Context } from '../command.ts'
 import { defineCommand } from '../command.ts'
-import { budgetOf, budgetOptions, jsonOrText, nearest, usageError } from '../options.ts'
+import { budgetOf, budgetOptions, embedderOption, jsonOrText, nearest, usageError } from '../options.ts'
 import { loadProgramFile } from '../program-file.ts'
 import { exitCodes } from '../report.ts'
+import { embedderDefault } from '../setup.ts'
 
 export const redteam = defineCommand({
   name: 'redteam',
@@ -35,6 +38,12 @@ export const redteam = defineCommand({
       help: 'manifests of the tools as --print-pins printed them: others are refused',
     },
     'print-pins': { kind: 'flag', help: 'print the pins of the agent’s tools, and attack nothing' },
+    recall: {
+      kind: 'flag',
+      help: 'plant notes in a memory, search triggers against the embedder, and count what is recalled',
+    },
+    seeds: { kind: 'whole', value: 'n', help: 'memories that --recall attacks, each with its own trigger (default 3)' },
+    ...embedderOption,
     'budget-children': { kind: 'whole', value: 'n', help: 'most processes that the run may start' },
     ...budgetOptions,
   },
@@ -46,8 +55,10 @@ export const redteam = defineCommand({
     'polity redteam clerk.ts --law clerk.json --budget-steps 40',
     'polity redteam clerk.ts --attack injected-result --json',
     'polity redteam clerk.ts --print-pins > pins.json',
+    'polity redteam --recall',
   ],
   async run(context, { values, positionals: [file] }) {
+    if (values.recall) return attackMemory(context, file, values)
     const chosen = values.attack.length === 0 ? attacks : values.attack.map(attackNamed)
     const given = file === undefined ? undefined : await targetFrom(file, values)
     if (values['print-pins']) {
@@ -79,6 +90,28 @@ export const redteam = defineCommand({
     return isBad ? exitCodes.failed : exitCodes.done
   },
 })
+
+/** Poisoned recall; it attacks no agent, so nothing got through to one. */
+async function attackMemory(
+  context: Context,
+  file: string | undefined,
+  {
+    embedder = embedderDefault,
+    seeds = 3,
+  }: { readonly embedder: string | undefined; readonly seeds: number | undefined },
+): Promise<number> {
+  if (file !== undefined) throw usageError('--recall attacks a memory of its own, and takes no file of an agent')
+  if (seeds === 0) throw usageError('--seeds takes a whole number of at least 1, not 0')
+  const rows = await attackAllRecall({
+    embedder: await loadEmbedder(embedder),
+    seeds,
+    onStep: (what) => context.status.show(`planting: ${what}`),
+  })
+  context.status.clear()
+  context.note('Shares of questions in percent, without → with the guard. docs/redteam.md says what the columns mean.')
+  context.result(recallTable(rows), rows)
+  return exitCodes.done
+}
 
 function attackNamed(name: string): (typeof attacks)[number] {
   const found = attacks.find((attack) => attack.name === name)

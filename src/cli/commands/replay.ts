@@ -1,7 +1,7 @@
 /** `polity replay <pid>`: runs an ended process again against its journal, without any effect, and says where it differs. */
 import type { ReplayReport } from '../../kernel/kernel.ts'
 import { counted } from '../amounts.ts'
-import { bootAgain } from '../booted.ts'
+import { bootToRead } from '../booted.ts'
 import { defineCommand } from '../command.ts'
 import { pidOf } from '../options.ts'
 import { exitCodeOfSignal, exitCodes } from '../report.ts'
@@ -21,11 +21,11 @@ export const replay = defineCommand({
     },
   },
   details:
-    'No model, tool or file is touched: every answer comes from the journal. Exit code 0 when it is the same, 1 when it differs.',
+    'No model, tool or file is touched: every answer comes from the journal, which is only read, so it works beside a server that has the store open. Exit code 0 when it is the same, 1 when it differs.',
   examples: ['polity replay 17', 'polity replay 17 --program clerk.ts'],
   async run(context, { values, positionals }) {
     const pid = pidOf(positionals[0])
-    const booted = await bootAgain(context, pid, { program: values.program, model: values.model })
+    const booted = await bootToRead(context, pid, { program: values.program, model: values.model })
     try {
       const interrupted = new Promise<undefined>((resolve) =>
         context.interrupted.addEventListener('abort', () => resolve(undefined), { once: true }),

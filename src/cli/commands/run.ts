@@ -4,7 +4,7 @@ import { bootFor } from '../booted.ts'
 import { modelDefault } from '../setup.ts'
 import { defineCommand } from '../command.ts'
 import { follow } from '../follow.ts'
-import { budgetOf, budgetOptions, priceOption, setupGiven } from '../options.ts'
+import { budgetOf, budgetOptions, embedderOption, priceOption, setupGiven } from '../options.ts'
 import { noteSources, printRun } from '../output.ts'
 import { readInput } from '../stdin.ts'
 
@@ -21,6 +21,7 @@ export const run = defineCommand({
     },
     in: { kind: 'texts', value: 'path', help: 'a folder or file that the program may search and read' },
     law: { kind: 'text', value: 'file', help: 'a law: which calls are allowed' },
+    ...embedderOption,
     ...budgetOptions,
     ...priceOption,
   },

@@ -7,7 +7,7 @@ import { serve as serveKernel } from '../../server/serve.ts'
 import { counted } from '../amounts.ts'
 import type { Context } from '../command.ts'
 import { defineCommand } from '../command.ts'
-import { priceOf, usageError } from '../options.ts'
+import { embedderOption, priceOf, usageError } from '../options.ts'
 import { exitCodeOfSignal } from '../report.ts'
 import type { Serving } from '../serving.ts'
 import { bootServing } from '../serving.ts'
@@ -37,6 +37,7 @@ export const serve = defineCommand({
       value: 'provider/model',
       help: `a model to serve, the first by default (default ${modelDefault})`,
     },
+    ...embedderOption,
     in: { kind: 'texts', value: 'path', help: 'a folder or file that programs may search and read' },
     law: { kind: 'text', value: 'file', help: 'a law: which calls are allowed' },
     'client-tools': {
@@ -83,6 +84,7 @@ export const serve = defineCommand({
     const serving = await bootServing(context, {
       files: positionals,
       models: values.model,
+      embedder: values.embedder,
       prices: pricesOf(values.price),
       law: values.law,
       clientTools: values['client-tools'],

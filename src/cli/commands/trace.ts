@@ -4,9 +4,12 @@
  *     +12.345 ms  #3 call(search {"query":"kill -9"}) = [{"path":"docs/journal.md"… <1.234 ms>
  *
  * The first time is since the process began, the last is how long the call took. A call that has not ended has `?`.
- * With `--sources` each call is followed by where its texts came from (provenance.ts).
+ * With `--sources` each call is followed by where its texts came from (provenance.ts). The last line of a process with
+ * several model calls says how much of their prompts had been sent before: what a provider's prompt cache can pay for.
  */
 import type { StoreReader } from '../../drivers/store/sqlite-reader.ts'
+import type { CachedPrefix } from '../../kernel/cached-prefix.ts'
+import { cachedPrefix } from '../../kernel/cached-prefix.ts'
 import { PolityError } from '../../kernel/errors.ts'
 import type { CallEnd, CallStart, JournalEvent, Pid, ProcessStart } from '../../kernel/types.ts'
 import { costOf, duration } from '../amounts.ts'
@@ -93,10 +96,12 @@ function printWhole(context: Context, reader: StoreReader, pid: Pid, options: Tr
     return own
   })
   entries.sort((a, b) => a.at - b.at)
+  const prefix = cachedPrefix(reader.events(pid))
   if (context.isJson)
     return context.result('', {
       pid,
       program: first.program,
+      prefix,
       calls: entries.flatMap((entry) =>
         entry.start === undefined
           ? []
@@ -109,8 +114,16 @@ function printWhole(context: Context, reader: StoreReader, pid: Pid, options: Tr
     if (entry.start === undefined) continue
     for (const part of parts.get(entry.start) ?? []) context.result(sourceLine(context, part), undefined)
   }
+  if (prefix.prompts > 1) context.result(context.out.paint('dim', prefixText(prefix)), undefined)
   const hasChildren = entries.some(({ start }) => start?.call === 'spawn' || start?.call === 'fork')
   if (hasChildren && !options.tree) context.note(context.err.paint('dim', 'it has children; --tree shows them too'))
+}
+
+/** What of the prompts was sent before, in a line. */
+function prefixText({ prompts, bytes, share, inputTokens, cachedShare, compactions }: CachedPrefix): string {
+  const again = `${Math.round(share * 100)} % of the ${(bytes / 1000).toFixed(1)} kB of its ${prompts} prompts had been sent before`
+  const cached = `${Math.round(cachedShare * 100)} % of ${inputTokens} input tokens came from the provider's cache`
+  return `${again}; ${cached}${compactions === 0 ? '' : `; ${compactions === 1 ? '1 compaction' : `${compactions} compactions`}`}`
 }
 
 async function followTrace(context: Context, reader: StoreReader, pid: Pid, options: TraceOptions): Promise<number> {

@@ -18,12 +18,12 @@
  *
  * Limits: words are found by the `porter unicode61` tokenizer, which stems English; scripts without spaces are cut into words before it (segments.ts). Files in UTF-16 hold NUL bytes and count as binary.
  */
-import { open, realpath } from 'node:fs/promises'
+import { lstat, open, realpath } from 'node:fs/promises'
 import { basename, dirname, join, resolve } from 'node:path'
 import { makeFolder } from '../make-folder.ts'
 import type { DatabaseSync } from 'node:sqlite'
 import { build, isCorrupt, openExisting, removeIndex, update } from './index-store.ts'
-import { walk, type SkipCounts, type WalkedFile } from './walk.ts'
+import { isHiddenPath, walk, type SkipCounts, type WalkedFile } from './walk.ts'
 import { searchWords } from './words.ts'
 
 export interface FolderIndexOptions {
@@ -89,8 +89,8 @@ export interface FolderIndex {
   readonly search: (query: string, options?: { limit?: number; signal?: AbortSignal }) => Promise<SearchHit[]>
   /** Paths in the index that begin with `prefix`, sorted. `limit` is clamped to 1 … 1_000. @default 200 */
   readonly list: (options?: { prefix?: string; limit?: number }) => string[]
-  /** Looks for changed, new and deleted files again. */
-  readonly refresh: () => Promise<IndexReport>
+  /** Looks for changed, new and deleted files again; with `paths`, only at those files, which are read in any case. */
+  readonly refresh: (paths?: readonly string[]) => Promise<IndexReport>
   readonly close: () => void
 }
 
@@ -180,10 +180,17 @@ export async function openFolderIndex(folder: string, options: FolderIndexOption
     }
   }
 
-  function refresh(): Promise<IndexReport> {
+  function refresh(paths?: readonly string[]): Promise<IndexReport> {
     return inTurn(async () => {
-      walked = await look()
       built = false
+      // The bound on files is kept by a walk alone.
+      if (paths !== undefined && report.files + paths.length <= filesMax) {
+        const there = await filesAt(root, paths, fileBytesMax, except)
+        changes = await update(connection(), root, there, options, paths)
+        report = reportOf()
+        return report
+      }
+      walked = await look()
       changes = await update(connection(), root, walked.files, options)
       report = reportOf()
       return report
@@ -314,6 +321,23 @@ async function nowOf(root: string, paths: readonly string[]): Promise<WalkedFile
     if (file === undefined) continue
     const stat = await file.stat().finally(() => file.close())
     if (stat.isFile()) found.push({ path, size: stat.size, mtimeMs: stat.mtimeMs })
+  }
+  return found
+}
+
+/** Of some paths, those at which there is a file that a walk would list, as it is now. */
+async function filesAt(
+  root: string,
+  paths: readonly string[],
+  fileBytesMax: number,
+  except: ReadonlySet<string>,
+): Promise<WalkedFile[]> {
+  const found: WalkedFile[] = []
+  for (const path of paths) {
+    if (isHiddenPath(path) || except.has(join(root, path))) continue
+    const stat = await lstat(join(root, path)).catch(() => undefined)
+    if (stat?.isFile() === true && stat.size <= fileBytesMax)
+      found.push({ path, size: stat.size, mtimeMs: stat.mtimeMs })
   }
   return found
 }

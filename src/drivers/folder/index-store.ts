@@ -87,7 +87,10 @@ export async function build(
 
 let buildCount = 0
 
-/** Brings the index up to the files given: indexes what differs, takes out what is gone. `within` limits what may be taken out. */
+/**
+ * Brings the index up to the files given: indexes what differs, takes out what is gone. `within` limits what may be taken
+ * out; somebody said that these files changed, so they are indexed whatever their size and time say.
+ */
 export async function update(
   database: DatabaseSync,
   root: string,
@@ -99,6 +102,7 @@ export async function update(
   for (const row of database.prepare('SELECT id, path, size, mtimeMs FROM files').iterate())
     known.set(row['path'] as string, row as unknown as { id: number; size: number; mtimeMs: number })
   const changed = files.filter((file) => {
+    if (within !== undefined) return true
     const before = known.get(file.path)
     return before === undefined || before.size !== file.size || before.mtimeMs !== file.mtimeMs
   })

@@ -3,6 +3,7 @@
  *
  *     const model = await loadModel('anthropic/claude-…')
  *     const local = await loadModel('ollama/llama3.2')
+ *     const embedding = await loadEmbeddingModel('openai/text-embedding-3-small')
  *
  * The part before the first slash names the package (see `providers`; any other name is looked for as `@ai-sdk/<name>`),
  * the rest is the provider's own model id. Packages are looked for from the user's working directory first, then from
@@ -18,6 +19,7 @@ import { existsSync, readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { dirname, join, resolve } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
+import type { EmbeddingModelV4 } from '@ai-sdk/provider'
 import type { LanguageModel } from '../../kernel/drivers.ts'
 import { messageOf, PolityError } from '../../kernel/errors.ts'
 
@@ -87,7 +89,34 @@ export interface LoadModelOptions {
 
 /** A model by name, or a model object after the check that its interface is ours. */
 export async function loadModel(model: string | LanguageModel, options: LoadModelOptions = {}): Promise<LanguageModel> {
-  if (typeof model !== 'string') return toModel(model, 'the model object')
+  return typeof model === 'string' ? load(model, language, options) : toModel(model, 'the model object')
+}
+
+/** An embedding model by name, or a model object after the check that its interface is ours. */
+export async function loadEmbeddingModel(
+  model: string | EmbeddingModelV4,
+  options: LoadModelOptions = {},
+): Promise<EmbeddingModelV4> {
+  return typeof model === 'string' ? load(model, embedding, options) : toEmbeddingModel(model, 'the model object')
+}
+
+/** A kind of model: how a provider makes one, and how it is checked. */
+interface Kind<M> {
+  /** Methods of a provider that make it, the first of which it has. */
+  readonly makers: readonly string[]
+  /** Whether the provider, called as a function, makes it. */
+  readonly isCalled: boolean
+  readonly check: (value: unknown, source: string) => M
+}
+
+const language: Kind<LanguageModel> = { makers: ['languageModel'], isCalled: true, check: toModel }
+const embedding: Kind<EmbeddingModelV4> = {
+  makers: ['embeddingModel', 'textEmbeddingModel'],
+  isCalled: false,
+  check: toEmbeddingModel,
+}
+
+async function load<M>(model: string, kind: Kind<M>, options: LoadModelOptions): Promise<M> {
   const [provider, modelId] = parse(model)
   const candidates = Object.hasOwn(providers, provider)
     ? (providers[provider] as readonly ProviderEntry[])
@@ -95,7 +124,7 @@ export async function loadModel(model: string | LanguageModel, options: LoadMode
   const cwd = resolve(options.cwd ?? process.cwd())
   for (const candidate of candidates) {
     const place = find(candidate.package, cwd)
-    if (place !== undefined) return create(candidate, place, model, modelId, options.env ?? process.env)
+    if (place !== undefined) return create(kind, candidate, place, model, modelId, options.env ?? process.env)
   }
   const wanted = candidates.map((candidate) => candidate.package)
   const install = `npm install ${wanted.at(-1)}`
@@ -113,28 +142,44 @@ export async function loadModel(model: string | LanguageModel, options: LoadMode
 
 /** `value` as a model of our port; throws `CONFIG_INVALID` with what is wrong about it. */
 export function toModel(value: unknown, source: string): LanguageModel {
-  const model = value as Partial<Record<keyof LanguageModel, unknown>> | null
+  return toVersion4(value, source, 'language', ['doGenerate', 'doStream']) as LanguageModel
+}
+
+/** `value` as an embedding model of the AI SDK; throws `CONFIG_INVALID` with what is wrong about it. */
+export function toEmbeddingModel(value: unknown, source: string): EmbeddingModelV4 {
+  return toVersion4(value, source, 'embedding', ['doEmbed']) as EmbeddingModelV4
+}
+
+function toVersion4(
+  value: unknown,
+  source: string,
+  kind: 'language' | 'embedding',
+  methods: readonly string[],
+): unknown {
+  const model = value as Readonly<Record<string, unknown>> | null
   if ((typeof value !== 'object' && typeof value !== 'function') || model === null) {
     throw new PolityError(
       'CONFIG_INVALID',
-      `${source} is ${value === null ? 'null' : `a ${typeof value}`}; expected 'provider/model' or an AI SDK language model`,
+      `${source} is ${value === null ? 'null' : `a ${typeof value}`}; expected 'provider/model' or an AI SDK ${kind} model`,
     )
   }
   const { specificationVersion: version, provider, modelId } = model
-  if (typeof model.doStream !== 'function' || typeof model.doGenerate !== 'function') {
+  if (methods.some((method) => typeof model[method] !== 'function')) {
     throw new PolityError(
       'CONFIG_INVALID',
-      `${source} is not an AI SDK language model: it has no doGenerate and doStream`,
+      `${source} is not an AI SDK ${kind} model: it has no ${methods.join(' and ')}`,
     )
   }
   if (version !== 'v4') {
+    const wrap =
+      kind === 'language' ? ", or wrap a v3 model with wrapLanguageModel({ model, middleware: [] }) of 'ai' 7" : ''
     throw new PolityError(
       'CONFIG_INVALID',
       `${source} (${String(provider)}/${String(modelId)}) speaks version ${JSON.stringify(version) ?? 'unknown'} of the AI SDK's model interface, and Polity 'v4' only: ` +
-        `upgrade its package (npm install <package>@latest, under Node 22 or later), or wrap a v3 model with wrapLanguageModel({ model, middleware: [] }) of 'ai' 7`,
+        `upgrade its package (npm install <package>@latest, under Node 22 or later)${wrap}`,
     )
   }
-  return value as LanguageModel
+  return value
 }
 
 function parse(name: string): [provider: string, modelId: string] {
@@ -150,13 +195,14 @@ function parse(name: string): [provider: string, modelId: string] {
   return [provider, modelId]
 }
 
-async function create(
+async function create<M>(
+  kind: Kind<M>,
   entry: ProviderEntry,
   place: string,
   name: string,
   modelId: string,
   env: Environment,
-): Promise<LanguageModel> {
+): Promise<M> {
   let exports: Readonly<Record<string, unknown>>
   try {
     exports = (await import(pathToFileURL(place).href)) as Readonly<Record<string, unknown>>
@@ -168,8 +214,8 @@ async function create(
     )
   }
   try {
-    return toModel(
-      modelOf(providerOf(exports, entry, env), modelId),
+    return kind.check(
+      modelOf(kind, providerOf(exports, entry, env), modelId),
       `what ${entry.package} made of ${JSON.stringify(name)}`,
     )
   } catch (cause) {
@@ -202,10 +248,11 @@ function providerOf(exports: Readonly<Record<string, unknown>>, entry: ProviderE
   )
 }
 
-function modelOf(provider: unknown, modelId: string): unknown {
-  const { languageModel } = provider as { languageModel?: unknown }
-  if (typeof languageModel === 'function') return languageModel.call(provider, modelId) as unknown
-  if (typeof provider === 'function') return provider(modelId) as unknown
+function modelOf<M>({ makers, isCalled }: Kind<M>, provider: unknown, modelId: string): unknown {
+  const methods = provider as Readonly<Record<string, unknown>>
+  const make = makers.map((name) => methods[name]).find((one) => typeof one === 'function')
+  if (typeof make === 'function') return make.call(provider, modelId) as unknown
+  if (isCalled && typeof provider === 'function') return provider(modelId) as unknown
   return undefined
 }
 

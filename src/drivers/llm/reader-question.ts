@@ -11,7 +11,7 @@
  *   RQ3. A question without a seam between two questions stays one.
  */
 import { stopWords } from '../folder/words.ts'
-import { stem } from './reader-stem.ts'
+import { stem } from '../../kernel/stem.ts'
 import { framingWords, wordsIn } from './reader-words.ts'
 
 /** What kind of answer fits: it decides which sentences count as an answer. */

@@ -12,7 +12,7 @@
  */
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { stem } from './reader-stem.ts'
+import { stem } from '../../kernel/stem.ts'
 
 interface Sense {
   readonly words: readonly { readonly word: string; readonly rank: number }[]

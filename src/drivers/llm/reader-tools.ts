@@ -11,7 +11,7 @@ import type { JsonSchema } from './reader-json.ts'
 import { stemmed, type Question, type Term } from './reader-question.ts'
 import type { Ranking } from './reader-ranking.ts'
 import { relatedTo } from './reader-relations.ts'
-import { stem } from './reader-stem.ts'
+import { stem } from '../../kernel/stem.ts'
 import { nearestTo } from './reader-vectors.ts'
 import { kinOf } from './reader-words.ts'
 

@@ -37,6 +37,18 @@ export function vectorOf(word: string): Vector | undefined {
   return place === undefined ? undefined : (table.vectors[place] ??= unpacked(table.bytes, place))
 }
 
+/** The place of a word, as written in lower case, in the order of frequency: 0 for the commonest; undefined when it is not known. */
+export function placeByFrequency(word: string): number | undefined {
+  table ??= load()
+  return table.places.get(word)
+}
+
+/** The commonest words, the commonest first. */
+export function frequentWords(count: number): readonly string[] {
+  table ??= load()
+  return table.words.slice(0, count)
+}
+
 /** How rare a word is in general English, 0 for the commonest to 1 for one that is not in the table. */
 export function rarityInEnglish(word: string): number {
   table ??= load()

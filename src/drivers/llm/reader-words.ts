@@ -9,7 +9,7 @@
  *   RW2. The tables are general English; none was made from the words of a particular corpus.
  */
 
-import { stem } from './reader-stem.ts'
+import { stem } from '../../kernel/stem.ts'
 
 /** One word of a text with its place. */
 export interface Word {

@@ -7,7 +7,7 @@
 import type { DatabaseSync } from 'node:sqlite'
 import type { Command } from '../../kernel/drivers.ts'
 import { PolityError } from '../../kernel/errors.ts'
-import { preparer } from './search.ts'
+import { preparer } from './statements.ts'
 
 /** The table of wishes that are still to be taken. */
 export const commandTables = 'CREATE TABLE command(id INTEGER PRIMARY KEY AUTOINCREMENT, wish TEXT NOT NULL)'
@@ -21,6 +21,10 @@ const verbs: ReadonlySet<unknown> = new Set<Command['command']>([
   'resume',
   'fork',
   'collect',
+  'revoke',
+  'forget',
+  'restore-files',
+  'collect-files',
 ])
 
 /** Adds a command, in a transaction of its own. */
@@ -89,6 +93,8 @@ const fieldTypes: { readonly [Key in Exclude<keyof Command, 'command'>]: 'number
   at: 'number',
   budget: 'object',
   keep: 'number',
+  source: 'string',
+  principal: 'string',
   reply: 'string',
 }
 

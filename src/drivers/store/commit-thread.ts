@@ -95,5 +95,10 @@ export function startCommitThread(path: string, settings: string, onEnd: () => v
 
 /** Bytes without the rest of the buffer that they lie in, which would be copied with them. */
 function movable(put: Put): Put {
-  return put.value instanceof Uint8Array ? { ...put, value: put.value.slice() } : put
+  if (!(put.value instanceof Uint8Array) && put.vector === undefined) return put
+  return {
+    ...put,
+    ...(put.value instanceof Uint8Array ? { value: put.value.slice() } : {}),
+    ...(put.vector === undefined ? {} : { vector: put.vector.slice() }),
+  }
 }

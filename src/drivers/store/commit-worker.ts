@@ -45,7 +45,7 @@ function open(): Connection {
   const database = openConnection(path)
   database.exec(`${settings}; PRAGMA wal_autocheckpoint = 0`)
   const journal = createJournalTable(database, { path })
-  const entries = createEntries(database)
+  const entries = createEntries(database, undefined, { noteBytesMax: 0 })
   const transaction = createTransactions(database)
   return {
     database,

@@ -27,6 +27,7 @@ export async function randomSequence(
   const parts = ['', 'a', 'b', '/', '\0', '\uffff', '😀', 'é']
   const key = (): string => pick(parts) + pick(parts) + pick(parts)
   const word = (): string => `w${below(6)}`
+  const vector = (): Float32Array => Float32Array.from({ length: pick([3, 5]) }, () => below(9) - 4)
   const table = (): Table => pick(['blob', 'file', 'note', 'meta'])
   let seq = 0
   let nextPid = 1
@@ -45,7 +46,13 @@ export async function randomSequence(
   }
   function put(): Put {
     const value = pick([null, 'text', Uint8Array.of(below(256)), 'more text'])
-    return { table: table(), key: key(), value, ...(below(2) === 0 ? { text: some(3, word).join(' ') } : {}) }
+    return {
+      table: table(),
+      key: key(),
+      value,
+      ...(below(2) === 0 ? { text: some(3, word).join(' ') } : {}),
+      ...(below(3) === 0 ? { vector: vector() } : {}),
+    }
   }
 
   const naive = naiveStore()
@@ -86,6 +93,14 @@ export async function randomSequence(
           .toSorted(),
         naive.search(where, prefixes, words),
       )
+      const wanted = vector()
+      const near = store.nearest(where, prefixes, wanted, 1_000)
+      const expected = naive.nearest(where, prefixes, wanted)
+      assert.deepEqual(near.map((hit) => hit.key).toSorted(), [...expected.keys()].toSorted())
+      for (const [i, { key, score }] of near.entries()) {
+        assert(Math.abs(score - (expected.get(key) as number)) < 0.02, `${key}: ${score}, not ${expected.get(key)}`)
+        assert(i === 0 || score <= (near[i - 1]?.score as number))
+      }
       assert.deepEqual(store.events(pid), naive.events(pid))
       assert.equal(store.lastSeq(), naive.lastSeq())
       assert.deepEqual([...store.processes()], naive.processes())
@@ -102,15 +117,26 @@ const order = (a: string, b: string): number => Buffer.compare(Buffer.from(a), B
 /** The port in the plainest words, for stores to be compared with. */
 function naiveStore() {
   const journal: JournalEvent[] = []
-  const entries = new Map<string, { table: Table; key: string; value: string | Uint8Array; text: string }>()
+  interface Entry {
+    readonly table: Table
+    readonly key: string
+    readonly value: string | Uint8Array
+    readonly text: string
+    readonly vector: Float32Array | undefined
+  }
+  const entries = new Map<string, Entry>()
+  const under = (table: Table, prefixes: readonly string[]): Entry[] =>
+    [...entries.values()].filter(
+      (entry) => entry.table === table && prefixes.some((prefix) => entry.key.startsWith(prefix)),
+    )
   let lastSeq = -1
   return {
     commit({ events, puts }: Batch): void {
       for (const event of events) if (event.seq > lastSeq) journal.push(event)
       lastSeq = Math.max(lastSeq, ...events.map((event) => event.seq))
-      for (const { table, key, value, text = '' } of puts) {
+      for (const { table, key, value, text = '', vector } of puts) {
         entries.delete(`${table} ${key}`)
-        if (value !== null) entries.set(`${table} ${key}`, { table, key, value, text })
+        if (value !== null) entries.set(`${table} ${key}`, { table, key, value, text, vector })
       }
     },
     lastSeq: () => lastSeq,
@@ -140,14 +166,22 @@ function naiveStore() {
       return found.slice(0, limit).map((entry) => [entry.key, entry.value])
     },
     search: (table: Table, prefixes: readonly string[], words: readonly string[]) =>
-      [...entries.values()]
-        .filter(
-          (entry) =>
-            entry.table === table &&
-            prefixes.some((prefix) => entry.key.startsWith(prefix)) &&
-            words.some((word) => entry.text.split(' ').includes(word)),
-        )
+      under(table, prefixes)
+        .filter(({ text }) => words.some((word) => text.split(' ').includes(word)))
         .map((entry) => entry.key)
         .toSorted(),
+    nearest: (table: Table, prefixes: readonly string[], vector: Float32Array) =>
+      new Map(
+        under(table, prefixes).flatMap((entry) =>
+          entry.vector?.length === vector.length ? [[entry.key, cosine(entry.vector, vector)] as const] : [],
+        ),
+      ),
   }
+}
+
+/** 0 where one has no direction. */
+function cosine(a: Float32Array, b: Float32Array): number {
+  const product = (x: Float32Array, y: Float32Array): number =>
+    x.reduce((sum, one, i) => sum + one * (y[i] as number), 0)
+  return product(a, b) / Math.sqrt(product(a, a) * product(b, b)) || 0
 }

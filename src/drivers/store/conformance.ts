@@ -48,6 +48,7 @@ export function storeConformance(options: StoreConformanceOptions): void {
   journalChecks(check)
   tableChecks(check)
   searchChecks(check)
+  vectorChecks(check)
   if (reopen !== undefined) reopenCheck(test, name, open, reopen)
   test(`${name}: ${sequences} random sequences of operations answer as the naive store does (seed ${seed})`, async () => {
     for (let i = 0; i < sequences; i++) await randomSequence(seed, i, open, reopen)
@@ -456,6 +457,69 @@ function searchChecks(check: Check): void {
   })
 }
 
+function vectorChecks(check: Check): void {
+  const put = (key: string, ...numbers: number[]): Put => ({
+    table: 'note',
+    key,
+    value: '{}',
+    vector: Float32Array.from(numbers),
+  })
+  const near = (store: Store, prefixes: readonly string[], numbers: readonly number[], limit = 100): string[] =>
+    store.nearest('note', prefixes, Float32Array.from(numbers), limit).map((hit) => hit.key)
+
+  check('the nearest come by their direction, the best first', async (store) => {
+    await store.commit(
+      puts(put('1', 1, 0, 0), put('2', 3, 4, 0), put('3', 0, 0, 7), put('4', -1, 0, 0), {
+        table: 'note',
+        key: '5',
+        value: '',
+      }),
+    )
+    assert.deepEqual(near(store, [''], [2, 0, 0]), ['1', '2', '3', '4'])
+    assert.deepEqual(near(store, [''], [0, 0.1, 0], 1), ['2'])
+    assert.deepEqual(near(store, [''], [1, 0, 0], 0), [])
+    const scores = store.nearest('note', [''], Float32Array.of(1, 0, 0), 10).map((hit) => hit.score)
+    for (const [i, score] of [1, 0.6, 0, -1].entries())
+      assert(Math.abs((scores[i] as number) - score) < 0.01, `${scores}`)
+  })
+
+  check('only vectors with as many dimensions are compared, and only those under the prefixes', async (store) => {
+    await store.commit(
+      puts(put('a\u00001', 1, 0), put('a\u00002', 0, 1), put('b\u00001', 1, 0), put('a\u00003', 1, 0, 0)),
+    )
+    await store.commit(puts({ ...put('a\u00001', 1, 0), table: 'file' }))
+    assert.deepEqual(near(store, ['a\0'], [1, 0]), ['a\u00001', 'a\u00002'])
+    assert.deepEqual(near(store, ['a\0', 'b\u00001'], [1, 0]).toSorted(), ['a\u00001', 'a\u00002', 'b\u00001'])
+    assert.deepEqual(near(store, ['a\u00002'], [1, 0]), ['a\u00002'])
+    assert.deepEqual(near(store, ['a\0'], [0, 0, 1]), ['a\u00003'])
+    assert.deepEqual(near(store, [], [1, 0]), [])
+    assert.deepEqual(near(store, [''], []), [])
+  })
+
+  check('an entry written again or removed is not found by its old vector', async (store) => {
+    await store.commit(puts(put('1', 1, 0), put('2', 1, 0), { ...put('3', 1, 0), text: 'word' }))
+    await store.commit(puts(put('1', 0, 1), { table: 'note', key: '2', value: null }, note('3', 'word')))
+    assert.deepEqual(near(store, [''], [1, 0]), ['1'])
+    assert(Math.abs(store.nearest('note', [''], Float32Array.of(1, 0), 1)[0]?.score as number) < 0.01)
+    assert.deepEqual(found(store, [''], ['word']), ['3'])
+  })
+
+  check('vectors without a direction, or with numbers that are none, do no harm', async (store) => {
+    await store.commit(puts(put('1', 0, 0), put('2', NaN, 1), put('3', Infinity, 1), put('4', 1, 1), put('5')))
+    for (const numbers of [
+      [0, 0],
+      [NaN, NaN],
+      [Infinity, 0],
+      [1, 1],
+    ]) {
+      const hits = store.nearest('note', [''], Float32Array.from(numbers), 10)
+      assert.deepEqual(hits.map((hit) => hit.key).toSorted(), ['1', '2', '3', '4'])
+      for (const { score } of hits) assert(score >= -1.001 && score <= 1.001, `${score}`)
+    }
+    assert.equal(near(store, [''], [1, 1])[0], '4')
+  })
+}
+
 function reopenCheck(
   test: StoreConformanceOptions['test'],
   name: string,
@@ -467,7 +531,7 @@ function reopenCheck(
     try {
       await store.commit({
         events: [start(0, 1), start(1, 2), end(2, 2), start(3, 3)],
-        puts: [{ table: 'note', key: 'n', value: Uint8Array.of(1), text: 'word' }],
+        puts: [{ table: 'note', key: 'n', value: Uint8Array.of(1), text: 'word', vector: Float32Array.of(3, 4) }],
       })
       store.drop([3])
       store = await reopen(store)
@@ -478,6 +542,7 @@ function reopenCheck(
         store.search('note', ['n'], ['word'], 1).map((hit) => hit.key),
         ['n'],
       )
+      assert(Math.abs((store.nearest('note', [''], Float32Array.of(3, 4), 1)[0]?.score as number) - 1) < 0.01)
       await store.commit(events(callEnd(4, 1)))
       store = await reopen(store)
       assert.deepEqual(seqs(store.events(1)), [0, 4])

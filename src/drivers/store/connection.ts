@@ -21,7 +21,7 @@ import { makeFolder } from '../make-folder.ts'
 /** Written into the header of every store file: "poli". */
 const APPLICATION_ID = 0x706f6c69
 /** Format of the tables below. A file with another one is refused. */
-const FORMAT = 1
+const FORMAT = 2
 const PAGE_BYTES = 4_096
 /** Longest wait for another process that writes (a command, at most a millisecond or so), ms. */
 const BUSY_MS = 2_000

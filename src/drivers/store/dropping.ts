@@ -13,7 +13,7 @@ import type { DatabaseSync } from 'node:sqlite'
 import type { Pid } from '../../kernel/types.ts'
 import { numberOf } from './connection.ts'
 import type { JournalTable } from './journal-table.ts'
-import { preparer } from './search.ts'
+import { preparer } from './statements.ts'
 
 /** The table of removals that are under way. */
 export const droppingTables = 'CREATE TABLE dropping(id INTEGER PRIMARY KEY, pids TEXT NOT NULL)'

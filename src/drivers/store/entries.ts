@@ -8,19 +8,29 @@
  * Invariants
  *   E1. Keys are ordered by their UTF-8 bytes. Lone surrogates, which UTF-8 cannot hold, become U+FFFD.
  *   E2. A value comes back as the type that it was put as.
- *   E3. A range holds no statement open while its reader works: entries are read `PAGE_ENTRIES` at a time, so writes in
+ *   E3. A value in memory is the one in the file: whoever writes with another connection says so (`forget`).
+ *   E4. A range holds no statement open while its reader works: entries are read `PAGE_ENTRIES` at a time, so writes in
  *       between are allowed and are seen where the reader has not been yet.
  */
 import type { DatabaseSync } from 'node:sqlite'
 import type { Put, Table } from '../../kernel/drivers.ts'
-import { createSearch, preparer, searchTables, type Search } from './search.ts'
+import { createTier } from '../../kernel/tier.ts'
+import { createSearch, searchTables, type Search, type SearchOptions } from './search.ts'
+import { preparer } from './statements.ts'
 
 const tables: readonly Table[] = ['blob', 'file', 'note', 'meta']
 /** Entries read from a table at once. Few, because a value can be of many megabytes. */
 const PAGE_ENTRIES = 64
 
-/** The ordered tables beside the journal. */
-export const entryTables = `${tables.map((table) => `CREATE TABLE ${table}(key TEXT PRIMARY KEY, value NOT NULL) WITHOUT ROWID`).join(';')};${searchTables}`
+/**
+ * The ordered tables beside the journal. Contents are long and their keys have no order that anybody asks for: in a tree of
+ * keys alone, with contents beside it in the order in which they came, a look-up reads few pages.
+ */
+export const entryTables = `${tables.map((table) => `CREATE TABLE ${table}(key TEXT PRIMARY KEY, value NOT NULL)${table === 'blob' ? '' : ' WITHOUT ROWID'}`).join(';')};${searchTables}`
+
+/** What a value in memory takes beside its characters, about, and what a usual note takes with it. */
+const ENTRY_BYTES = 200
+const NOTE_BYTES = 1_024
 
 /** What a key stands for. */
 export type Value = string | Uint8Array
@@ -33,9 +43,17 @@ export interface RangeOptions {
   readonly reverse?: boolean
 }
 
+/** What a store may take of memory for what is read again and again; all of it can be read from the file too. */
+export interface MemoryOptions extends SearchOptions {
+  /** Bytes for values of notes. 0 where other processes write: nothing is kept then. @default 32 MiB */
+  readonly noteBytesMax?: number
+}
+
 /** The ordered tables of a store file. */
 export interface Entries {
   put(put: Put): void
+  /** What was put by another connection. */
+  forget(put: Put): void
   get(table: Table, key: string): Value | undefined
   range(
     table: Table,
@@ -44,21 +62,48 @@ export interface Entries {
     options?: RangeOptions,
   ): Generator<readonly [key: string, value: Value], void>
   readonly search: Search['find']
+  readonly nearest: Search['nearest']
 }
 
 /** `page` wraps every read of a range, to name its errors. */
-export function createEntries(database: DatabaseSync, page: <T>(read: () => T) => T = (read) => read()): Entries {
+export function createEntries(
+  database: DatabaseSync,
+  page: <T>(read: () => T) => T = (read) => read(),
+  { noteBytesMax = 32 * 2 ** 20, ...options }: MemoryOptions = {},
+): Entries {
   const prepare = preparer(database)
-  const search = createSearch(database)
+  const search = createSearch(database, options)
+  /** Notes that are read often. */
+  const hot = createTier<string, Value>({
+    bytesMax: noteBytesMax,
+    eviction: options.eviction ?? 'lru-2',
+    capacity: Math.ceil(noteBytesMax / NOTE_BYTES),
+  })
+
+  function read(table: Table, key: string): Value | undefined {
+    return prepare(`SELECT value FROM ${table} WHERE key = ?`).get(key)?.['value'] as Value | undefined
+  }
+
   return {
     search: search.find,
-    put({ table, key, value, text }) {
+    nearest: search.nearest,
+    forget({ table, key }) {
+      if (table === 'note') hot.delete(key)
+    },
+    put({ table, key, value, text, vector }) {
+      if (table === 'note') hot.delete(key)
       if (value === null) prepare(`DELETE FROM ${table} WHERE key = ?`).run(key)
       else prepare(`INSERT INTO ${table} VALUES(?1, ?2) ON CONFLICT(key) DO UPDATE SET value = ?2`).run(key, value)
-      if (value === null || text === undefined || text === '') search.remove(table, key)
-      else search.index(table, key, text)
+      if (value === null) search.remove(table, key)
+      else search.index(table, key, { text, vector })
     },
-    get: (table, key) => prepare(`SELECT value FROM ${table} WHERE key = ?`).get(key)?.['value'] as Value | undefined,
+    get(table, key) {
+      if (table !== 'note') return read(table, key)
+      const known = hot.get(key)
+      if (known !== undefined) return known
+      const value = read(table, key)
+      return typeof value === 'string' ? hot.set(key, value, 2 * (key.length + value.length) + ENTRY_BYTES) : value
+    },
     *range(table, from, to, { limit = Infinity, reverse = false } = {}) {
       const order = reverse ? 'DESC' : 'ASC'
       for (let left = limit, start = from, end = to; left > 0;) {

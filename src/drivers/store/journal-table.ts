@@ -23,7 +23,7 @@ import type { ProcessHead, ProcessRange } from '../../kernel/drivers.ts'
 import type { JournalEvent, Pid, ProcessEnd } from '../../kernel/types.ts'
 import { messageOf } from '../../kernel/errors.ts'
 import { damaged } from './connection.ts'
-import { preparer } from './search.ts'
+import { preparer } from './statements.ts'
 
 /** The journal, and where the events of a process lie in it. */
 export const journalTables = `

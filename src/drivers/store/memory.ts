@@ -82,6 +82,10 @@ export function memoryStore(): Store {
       check()
       return texts.find(table, prefixes, words, limit)
     },
+    nearest(table, prefixes, vector, limit) {
+      check()
+      return texts.nearest(table, prefixes, vector, limit)
+    },
     drop(pids) {
       check()
       for (const pid of pids) journal.delete(pid)
@@ -106,39 +110,51 @@ function toHead(events: readonly JournalEvent[] | undefined): ProcessHead | unde
   return end?.type === 'process-end' ? { start, end } : { start }
 }
 
-/** Keeps texts until somebody searches, then has SQLite index them. */
-function createLazySearch(): { put(put: Put, key: string): void; find: Search['find']; close(): void } {
-  /** Texts that the index does not know yet, by table and key; `undefined` where it should forget one. */
-  const waiting = new Map<string, readonly [table: Table, key: string, text: string | undefined]>()
-  let everHadText = false
+/** Keeps texts and vectors until somebody searches, then has SQLite index them. */
+function createLazySearch(): {
+  put(put: Put, key: string): void
+  find: Search['find']
+  nearest: Search['nearest']
+  close(): void
+} {
+  interface Waiting extends Pick<Put, 'table' | 'text' | 'vector'> {
+    readonly key: string
+  }
+  /** What the index does not know yet, by table and key; without text and vector where it should forget an entry. */
+  const waiting = new Map<string, Waiting>()
+  let everHadAny = false
   let index: Search | undefined
   let database: DatabaseSync | undefined
 
   function opened(): Search {
-    if (index !== undefined) return index
-    const { DatabaseSync } = process.getBuiltinModule('node:sqlite')
-    database = new DatabaseSync(':memory:')
-    database.exec(searchTables)
-    return (index = createSearch(database))
+    if (index === undefined) {
+      const { DatabaseSync } = process.getBuiltinModule('node:sqlite')
+      database = new DatabaseSync(':memory:')
+      database.exec(searchTables)
+      index = createSearch(database)
+    }
+    database?.exec('BEGIN')
+    for (const { table, key, text, vector } of waiting.values()) index.index(table, key, { text, vector })
+    database?.exec('COMMIT')
+    waiting.clear()
+    return index
   }
 
   return {
-    put({ table, value, text }, key) {
-      const isText = value !== null && text !== undefined && text !== ''
-      if (!isText && !everHadText) return
-      everHadText = true
-      waiting.set(`${table} ${key}`, [table, key, isText ? text : undefined])
+    put({ table, value, text, vector }, key) {
+      const hasText = value !== null && text !== undefined && text !== ''
+      const hasVector = value !== null && vector !== undefined
+      if (!hasText && !hasVector && !everHadAny) return
+      everHadAny = true
+      waiting.set(`${table} ${key}`, {
+        table,
+        key,
+        ...(hasText ? { text } : {}),
+        ...(hasVector ? { vector: vector.slice() } : {}),
+      })
     },
-    find(table, prefixes, words, limit): SearchHit[] {
-      if (!everHadText) return []
-      const search = opened()
-      for (const [table, key, text] of waiting.values()) {
-        if (text === undefined) search.remove(table, key)
-        else search.index(table, key, text)
-      }
-      waiting.clear()
-      return search.find(table, prefixes, words, limit)
-    },
+    find: (...args): SearchHit[] => (everHadAny ? opened().find(...args) : []),
+    nearest: (...args): SearchHit[] => (everHadAny ? opened().nearest(...args) : []),
     close: () => database?.isOpen && database.close(),
   }
 }

@@ -1,31 +1,66 @@
 /**
- * Full text of a store: which entries hold one of some words, best first. SQLite's FTS5 with BM25.
+ * Search in a store: which entries hold some words (BM25), and whose vectors are nearest to one (cosine).
  *
  *     database.exec(searchTables)
  *     const search = createSearch(database)
- *     search.index('note', 'alice/1', 'the budget of May')
- *     search.find('note', ['alice/'], ['budget'], 10)      // [{ key: 'alice/1', score: 0.53… }]
+ *     search.index('note', 'alice\0n1', { text: 'the budget of May', vector })
+ *     search.find('note', ['alice\0'], ['budget'], 10)        // [{ key: 'alice\0n1', score: 0.53… }]
+ *     search.nearest('note', ['alice\0'], vector, 10)
  *
  * The same for every store with a `node:sqlite` connection: a file's (sqlite.ts) or one in memory (memory.ts).
  *
+ * How it lies in the file. Entries belong to spaces (spaces.ts). What is indexed is first kept as it came (`recent`,
+ * `vector`); every 512 entries of a space become a segment with their words (segments.ts) and a row of codes
+ * (vectors.ts). Reading keeps of each space what it needs again and again in memory: the words of the recent entries, lengths,
+ * codes (`tier`, with a byte limit). All that is kept in memory comes out of the file and is known by the version of the
+ * space, so that it does not matter which thread or process wrote, nor whether it was rolled back.
+ *
  * Invariants
- *   T1. Words are data: whatever they hold, they are looked for, never read as FTS syntax. A word that the tokenizer
- *       cuts in several ("covid-19") is found where they stand next to each other.
- *   T2. An entry has at most one text: indexing it again, or removing it, takes its old words out.
+ *   T1. Words are data: whatever they hold, they are looked for. A word that is cut in several tokens ("covid-19") is found
+ *       where all of them stand in the entry.
+ *   T2. An entry has at most one text and one vector: indexing it again, or removing it, takes the old ones out.
  *   T3. A key is found only under a prefix that it begins with, compared by characters: case counts, nothing is a wildcard.
  *   T4. Equal scores are ordered by key, so that the same store gives the same answer.
+ *   T5. A search sees one state of the file, and reads what lies in the spaces of its prefixes; rarity is counted there.
  *
- * Limits: `porter` stems English; `unicode61` does not cut Chinese, Japanese or Thai into words. The score counts how rare
- * a word is in all tables and prefixes together, and a search reads every entry that holds a word before it looks at
- * prefixes: its cost grows with the whole store, not with the prefix.
+ * Limit: where a prefix takes only some keys of a space, rarity is still counted in the space, and so are its entries read.
  */
-import type { DatabaseSync, StatementSync } from 'node:sqlite'
-import type { Table } from '../../kernel/drivers.ts'
+import type { DatabaseSync } from 'node:sqlite'
+import type { Put, Table } from '../../kernel/drivers.ts'
+import type { Ranked } from './best.ts'
+import { createRanking, type Part } from './bm25.ts'
+import type { Places } from './postings.ts'
+import { createSegments, segmentTables, type Found, type Segment, type SegmentHead } from './segments.ts'
+import { createSpaces, SPACE_ENTRIES, spaceTables, type Space } from './spaces.ts'
+import { preparer } from './statements.ts'
+import type { EvictionName } from '../../kernel/eviction.ts'
+import { createTier } from '../../kernel/tier.ts'
+import { termsOf, tokensOf } from './tokens.ts'
+import { createVectors, vectorTables } from './vectors.ts'
 
-/** FTS5 keeps the words only (`content=''`): the text itself is the business of the entry's value. */
-export const searchTables = `
-  CREATE TABLE searchable(id INTEGER PRIMARY KEY, name TEXT NOT NULL, key TEXT NOT NULL, UNIQUE(name, key));
-  CREATE VIRTUAL TABLE words USING fts5(text, content='', contentless_delete=1, tokenize='porter unicode61 remove_diacritics 2')`
+/** `recent` has the tokens of entries that no segment has yet, in order, by the id of `searchable`. */
+export const searchTables = [
+  spaceTables,
+  segmentTables,
+  vectorTables,
+  'CREATE TABLE recent(id INTEGER PRIMARY KEY, tokens TEXT NOT NULL)',
+].join(';')
+
+const MIB = 2 ** 20
+/** Tokens of an entry count up to this length, which 16 bits hold. */
+const LENGTH_MAX = 65_535
+
+/** What a search may take of memory. */
+export interface SearchOptions {
+  /** Bytes for what is known of spaces' words: tokens of recent entries, lengths. @default 64 MiB */
+  readonly wordBytesMax?: number
+  /** Bytes for codes of vectors: 160 for a vector of up to 256 numbers, 640 for one of 1,024. @default 256 MiB */
+  readonly vectorBytesMax?: number
+  /** Which space goes from memory when another needs the room. @default 'lru-2' */
+  readonly eviction?: EvictionName
+  /** Entries of a space that become a segment; fewer than 512 are for tests. 2 to 512. @default 512 */
+  readonly recentMax?: number
+}
 
 /** An entry that a search found. */
 export interface SearchHit {
@@ -34,67 +69,233 @@ export interface SearchHit {
   readonly score: number
 }
 
-/** Full text over the entries of a store. */
+/** Search over the entries of a store. */
 export interface Search {
-  /** Takes the text of an entry, in place of an older one. */
-  index(table: Table, key: string, text: string): void
+  /** Takes the text and the vector of an entry, in place of older ones; neither takes it out. */
+  index(table: Table, key: string, by: Pick<Put, 'text' | 'vector'>): void
   remove(table: Table, key: string): void
   find(table: Table, prefixes: readonly string[], words: readonly string[], limit: number): SearchHit[]
+  nearest(table: Table, prefixes: readonly string[], vector: Float32Array, limit: number): SearchHit[]
+}
+
+/** What is kept in memory of a space. */
+interface Known {
+  readonly space: Space
+  readonly segments: readonly (Segment & SegmentHead)[]
+  /** Where tokens stand in recent entries. */
+  readonly recent: Map<string, Places>
+  readonly recentLengths: number[]
+  readonly dead: Set<number>
+  /** Keys within the space, of entries that were found before. */
+  readonly keys: Map<number, string>
+  bytes: number
 }
 
 /** The index of a database. */
-export function createSearch(database: DatabaseSync): Search {
+export function createSearch(database: DatabaseSync, options: SearchOptions = {}): Search {
+  const { wordBytesMax = 64 * MIB, vectorBytesMax = 256 * MIB, eviction = 'lru-2', recentMax = 512 } = options
   const prepare = preparer(database)
+  const spaces = createSpaces(database)
+  const segments = createSegments(database)
+  const vectors = createVectors(database, { bytesMax: vectorBytesMax, eviction })
+  const rank = createRanking()
+  const tier = createTier<number, Known>({ bytesMax: wordBytesMax, eviction })
+
   function remove(table: Table, key: string): void {
-    const row = prepare('DELETE FROM searchable WHERE name = ? AND key = ? RETURNING id').get(table, key)
-    if (row !== undefined) prepare('DELETE FROM words WHERE rowid = ?').run(row['id'] as number)
+    const removed = spaces.remove(table, key)
+    if (removed === undefined) return
+    const id = removed.space * SPACE_ENTRIES + removed.entry
+    prepare('DELETE FROM recent WHERE id = ?').run(id)
+    vectors.remove(id)
   }
-  return {
-    remove,
-    index(table, key, text) {
-      remove(table, key)
-      const { lastInsertRowid } = prepare('INSERT INTO searchable(name, key) VALUES(?, ?)').run(table, key)
-      prepare('INSERT INTO words(rowid, text) VALUES(?, ?)').run(lastInsertRowid, text)
-    },
-    find(table, prefixes, words, limit) {
-      const spans = prefixes.map((prefix) => [prefix, prefixEnd(prefix)] as const)
-      if (spans.length === 0 || words.length === 0 || limit <= 0) return []
-      // The places of the key ranges are part of the statement, their values are not.
-      const scope = spans.map(([, end]) => (end === undefined ? 'key >= ?' : '(key >= ? AND key < ?)')).join(' OR ')
-      const found = prepare(
-        `SELECT key, -bm25(words) AS score FROM words CROSS JOIN searchable ON searchable.id = words.rowid
-         WHERE words MATCH ? AND name = ? AND (${scope}) ORDER BY score DESC, key LIMIT ?`,
-      ).all(
-        quoted(words),
-        table,
-        ...spans.flat().filter((bound) => bound !== undefined),
-        Math.min(Math.floor(limit), 2 ** 31),
+
+  function index(table: Table, key: string, { text = '', vector }: Pick<Put, 'text' | 'vector'>): void {
+    remove(table, key)
+    const tokens = tokensOf(text)
+    const hasVector = vector !== undefined && vector.length > 0
+    if (tokens.length === 0 && !hasVector) return
+    const { space, entry } = spaces.add(table, key, tokens.length)
+    const id = space.id * SPACE_ENTRIES + entry
+    if (tokens.length > 0) prepare('INSERT INTO recent VALUES(?, ?)').run(id, tokens.join(' '))
+    if (hasVector) vectors.put(id, vector)
+    if (space.next - space.settled >= recentMax) settle(space)
+  }
+
+  /** Recent entries become a segment, and segments that are due are merged. */
+  function settle({ id, settled, next, dead }: Space): void {
+    const words = new Map<string, Places>()
+    const lengths = new Uint16Array(next - settled)
+    for (const { entry, tokens } of recentOf(id, settled, next)) {
+      lengths[entry - settled] = Math.min(tokens.length, LENGTH_MAX)
+      addTokens(words, entry, tokens)
+    }
+    segments.write(id, settled, next, words, lengths)
+    vectors.settle(id, settled, next)
+    prepare('DELETE FROM recent WHERE id >= ? AND id < ?').run(id * SPACE_ENTRIES + settled, id * SPACE_ENTRIES + next)
+    spaces.bury(id, settled, next)
+    spaces.settle(id)
+    const gone = new Set(dead === 0 ? [] : spaces.deadSince(id, 0))
+    for (const [first, last] of segments.settle(id, gone)) {
+      if (gone.size === 0) continue
+      vectors.thin(id, first, last, gone)
+      spaces.bury(id, first, last)
+    }
+  }
+
+  function recentOf(space: number, first: number, last: number): { entry: number; tokens: readonly string[] }[] {
+    const base = space * SPACE_ENTRIES
+    const rows = prepare('SELECT id, tokens FROM recent WHERE id >= ? AND id < ? ORDER BY id').all(
+      base + first,
+      base + last,
+    )
+    return rows.map((row) => ({ entry: (row['id'] as number) - base, tokens: (row['tokens'] as string).split(' ') }))
+  }
+
+  /** What is known of a space, read on from where it was read last. */
+  function knownOf(space: Space): Known {
+    const before = tier.get(space.id)
+    if (before?.space.version === space.version) return before
+    const isSettled = before?.space.settled === space.settled
+    const heads = new Map(before?.segments.map((segment) => [segment.id, segment]))
+    const known: Known = {
+      space,
+      segments: isSettled
+        ? before.segments
+        : segments
+            .of(space.id)
+            .map((segment) => heads.get(segment.id) ?? Object.assign(segment, segments.head(segment))),
+      recent: isSettled ? before.recent : new Map(),
+      recentLengths: isSettled ? before.recentLengths : [],
+      dead: isSettled ? before.dead : new Set(),
+      keys: before?.keys ?? new Map(),
+      bytes: isSettled ? before.bytes : 0,
+    }
+    for (const { entry, tokens } of recentOf(space.id, isSettled ? before.space.next : space.settled, space.next)) {
+      known.recentLengths[entry - space.settled] = tokens.length
+      addTokens(known.recent, entry, tokens)
+      known.bytes += tokens.length * PLACE_BYTES
+    }
+    for (const entry of spaces.deadSince(space.id, isSettled ? before.space.version : 0)) known.dead.add(entry)
+    const fixed = known.segments.reduce(
+      (sum, { lengths, leaders }) => sum + lengths.byteLength + leaders.length * PLACE_BYTES,
+      (known.dead.size + known.keys.size * 2) * PLACE_BYTES,
+    )
+    tier.set(space.id, known, known.bytes + fixed)
+    return known
+  }
+
+  function partsOf({ space, segments: all, recent, recentLengths }: Known, found: Found): Part[] {
+    const parts: Part[] = all.map((segment) => ({
+      space: space.id,
+      first: segment.first,
+      last: segment.last,
+      lengths: segment.lengths,
+      find: (token) => found(segment, token),
+    }))
+    if (recent.size > 0) {
+      const { settled: first, next: last } = space
+      parts.push({ space: space.id, first, last, lengths: recentLengths, find: (token) => recent.get(token) })
+    }
+    return parts
+  }
+
+  /** One state of the file for as long as `work` reads: a statement that has not come to its end holds it. */
+  function atOnce<T>(work: () => T): T {
+    const hold = prepare('SELECT 1 FROM sqlite_schema').iterate()
+    hold.next()
+    try {
+      return work()
+    } finally {
+      hold.return?.()
+    }
+  }
+
+  /** Takes the keys of entries into memory, as far as they are not there. */
+  function learnKeys({ space, keys }: Known, entries: readonly number[]): void {
+    if (keys.size + entries.length > KEYS_MAX) keys.clear()
+    const missing = entries.filter((entry) => !keys.has(entry))
+    for (const [entry, key] of spaces.keysOf(space.id, missing)) keys.set(entry, key)
+  }
+
+  /** What prefixes reach, with what is known of it, and which of its entries count. */
+  function reached(table: Table, prefixes: readonly string[]) {
+    const scopes = spaces.under(table, prefixes)
+    const known = new Map(scopes.map(({ space }) => [space.id, knownOf(space)]))
+    const beginnings = new Map(scopes.flatMap(({ space, keys }) => (keys ? [[space.id, keys] as const] : [])))
+
+    function admits(space: number, entry: number): boolean {
+      const own = known.get(space) as Known
+      if (own.dead.has(entry)) return false
+      const keys = beginnings.get(space)
+      if (keys === undefined) return true
+      if (!own.keys.has(entry)) learnKeys(own, [entry])
+      const key = own.keys.get(entry)
+      return key !== undefined && keys.some((beginning) => key.startsWith(beginning))
+    }
+
+    /** With keys, ordered by score and key. */
+    function hitsOf(ranked: readonly Ranked[]): SearchHit[] {
+      for (const [space, own] of Map.groupBy(ranked, ({ space }) => space))
+        learnKeys(
+          known.get(space) as Known,
+          own.map(({ entry }) => entry),
+        )
+      const hits: SearchHit[] = []
+      for (const { space, entry, score } of ranked) {
+        const { space: own, keys } = known.get(space) as Known
+        const key = keys.get(entry)
+        if (key !== undefined) hits.push({ key: own.prefix + key, score })
+      }
+      return hits.sort((a, b) => b.score - a.score || (a.key < b.key ? -1 : 1))
+    }
+
+    return { known: [...known.values()], admits, hitsOf }
+  }
+
+  function find(table: Table, prefixes: readonly string[], words: readonly string[], limit: number): SearchHit[] {
+    const terms = termsOf(words)
+    if (terms.length === 0 || !(limit > 0)) return []
+    return atOnce(() => {
+      const { known, admits, hitsOf } = reached(table, prefixes)
+      let [docs, live, tokens] = [0, 0, 0]
+      for (const { space } of known) {
+        docs += space.docs + space.dead
+        live += space.docs
+        tokens += space.tokens
+      }
+      const lengthMean = tokens / Math.max(1, live)
+      const found = segments.fetch(
+        known.flatMap((one) => one.segments),
+        terms.flat(),
       )
-      return found.map((row) => ({ key: row['key'] as string, score: row['score'] as number }))
-    },
+      const parts = known.flatMap((one) => partsOf(one, found))
+      return hitsOf(rank({ parts, terms, docs, lengthMean, limit: Math.floor(limit), admits }))
+    })
   }
-}
 
-/** Prepares each statement once. Statements are few: their texts never hold data. */
-export function preparer(database: DatabaseSync): (sql: string) => StatementSync {
-  const statements = new Map<string, StatementSync>()
-  return (sql) => {
-    let statement = statements.get(sql)
-    if (statement === undefined) statements.set(sql, (statement = database.prepare(sql)))
-    return statement
+  function nearest(table: Table, prefixes: readonly string[], vector: Float32Array, limit: number): SearchHit[] {
+    if (!(limit > 0) || vector.length === 0) return []
+    return atOnce(() => {
+      const { known, admits, hitsOf } = reached(table, prefixes)
+      const spaces = known.map(({ space }) => space)
+      return hitsOf(vectors.nearest(spaces, vector, { limit: Math.floor(limit), admits }))
+    })
   }
+
+  return { index, remove, find, nearest }
 }
 
-/** An FTS5 expression for "any of these words". FTS5 reads its expression as a C string, so a NUL would end it. */
-function quoted(words: readonly string[]): string {
-  return words.map((word) => `"${word.replaceAll('\0', ' ').replaceAll('"', '""')}"`).join(' OR ')
-}
+/** Keys of one space that are kept in memory. */
+const KEYS_MAX = 16_384
+/** About what a place in a list or set takes in memory, bytes. */
+const PLACE_BYTES = 32
 
-/** The smallest key after all that begin with `prefix`; undefined when there is none. */
-export function prefixEnd(prefix: string): string | undefined {
-  const points = Array.from(prefix.toWellFormed(), (character) => character.codePointAt(0) as number)
-  while (points.at(-1) === 0x10ffff) points.pop()
-  const last = points.pop()
-  if (last === undefined) return undefined
-  return String.fromCodePoint(...points, last === 0xd7ff ? 0xe000 : last + 1)
+/** Adds an entry to lists of places, which stay in order. */
+function addTokens(words: Map<string, Places>, entry: number, tokens: readonly string[]): void {
+  for (const token of tokens) {
+    const places = words.get(token)
+    if (places === undefined) words.set(token, [entry, 1])
+    else if (places.at(-2) === entry) (places[places.length - 1] as number)++
+    else places.push(entry, 1)
+  }
 }

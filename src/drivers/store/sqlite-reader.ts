@@ -24,7 +24,7 @@ import { createJournalTable } from './journal-table.ts'
 /** A store file as other processes may read it. */
 export interface StoreReader extends Pick<
   Store,
-  'processes' | 'events' | 'lastSeq' | 'get' | 'range' | 'search' | 'close'
+  'processes' | 'events' | 'lastSeq' | 'get' | 'range' | 'search' | 'nearest' | 'close'
 > {
   /** What the owner published last; undefined before it did. */
   status(): string | undefined
@@ -56,7 +56,7 @@ function readerOf(
       return dropping.has
     },
   })
-  const entries = createEntries(database, read)
+  const entries = createEntries(database, read, { noteBytesMax: 0 })
   return {
     processes: journal.processes,
     events: (pid) => read(() => journal.events(pid)),
@@ -64,6 +64,7 @@ function readerOf(
     get: (table, key) => read(() => entries.get(table, key)),
     range: entries.range,
     search: (table, prefixes, words, limit) => read(() => entries.search(table, prefixes, words, limit)),
+    nearest: (table, prefixes, vector, limit) => read(() => entries.nearest(table, prefixes, vector, limit)),
     status: () => read(() => readState(database, 'status') as string | undefined),
     close,
   }

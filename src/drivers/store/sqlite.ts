@@ -42,7 +42,7 @@ import {
 } from './connection.ts'
 import { startCommitThread, type CommitThread } from './commit-thread.ts'
 import { createDropping, droppingTables } from './dropping.ts'
-import { createEntries, entryTables } from './entries.ts'
+import { createEntries, entryTables, type MemoryOptions } from './entries.ts'
 import { createJournalTable, journalTables, toRows, type Row } from './journal-table.ts'
 import { takeOwnership } from './ownership.ts'
 import { createTransactions } from './transactions.ts'
@@ -53,6 +53,8 @@ export interface SqliteStoreOptions {
   readonly durability?: Exclude<Durability, 'memory'>
   /** Size beyond which the file does not grow, bytes; a commit then fails as on a full disk. At least 1 MiB. @default none */
   readonly fileBytesMax?: number
+  /** Bytes of memory for what is read again and again, and which of it goes first. */
+  readonly memory?: MemoryOptions
 }
 
 /** Rows that the index of places may be behind. */
@@ -82,7 +84,7 @@ const noThread: CommitThread = {
 
 /** Opens the store, makes it where there is none, and owns it until `close` or the end of the process. */
 export function openSqliteStore(path: string, options: SqliteStoreOptions = {}): Store {
-  const { durability = 'relaxed', fileBytesMax } = options
+  const { durability = 'relaxed', fileBytesMax, memory = {} } = options
   if (durability !== 'relaxed' && durability !== 'strict') {
     throw new PolityError(
       'CONFIG_INVALID',
@@ -103,7 +105,7 @@ export function openSqliteStore(path: string, options: SqliteStoreOptions = {}):
   try {
     database = guarded(file, () => openConnection(file))
     guarded(file, () => prepare(database as DatabaseSync, file, durability, fileBytesMax))
-    return ownStore(database, file, { durability, settings: settingsOf(durability, fileBytesMax) }, release)
+    return ownStore(database, file, { durability, settings: settingsOf(durability, fileBytesMax), memory }, release)
   } catch (error) {
     if (database?.isOpen) database.close()
     release()
@@ -147,13 +149,13 @@ function settingsOf(durability: Durability, fileBytesMax: number | undefined): s
 function ownStore(
   database: DatabaseSync,
   path: string,
-  { durability, settings }: { durability: Durability; settings: string },
+  { durability, settings, memory }: { durability: Durability; settings: string; memory: MemoryOptions },
   release: () => void,
 ): Store {
   const read = <T>(work: () => T): T => guarded(path, work)
   const journal = createJournalTable(database, { path, page: read, isDropped: () => dropping.has })
   const dropping = createDropping(database, journal)
-  const entries = createEntries(database, read)
+  const entries = createEntries(database, read, memory)
   const commands = createCommandBox(database)
   const transaction = createTransactions(database)
   let lastSeq = -1
@@ -225,6 +227,7 @@ function ownStore(
       throw toStoreError(path, error)
     } finally {
       transaction.unpin()
+      for (const put of puts) entries.forget(put)
     }
     if (index) unindexedRows = 0
     kept(rows)
@@ -311,6 +314,7 @@ function ownStore(
     get: (table, key) => read(() => entries.get(table, key)),
     range: entries.range,
     search: (table, prefixes, words, limit) => read(() => entries.search(table, prefixes, words, limit)),
+    nearest: (table, prefixes, vector, limit) => read(() => entries.nearest(table, prefixes, vector, limit)),
     drop(pids: readonly Pid[]): void {
       if (pids.length === 0) return
       unindexedRows = UNINDEXED_ROWS_MAX // rows are found through the index of places

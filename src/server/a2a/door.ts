@@ -29,8 +29,8 @@ import type { Answering, Fault } from './binding.ts'
 import { worded } from './binding.ts'
 import type { Described } from './card.ts'
 import { cardJson, cardOf } from './card.ts'
-import { answerJsonRpc } from './json-rpc.ts'
-import { answerRest } from './rest.ts'
+import { answerJsonRpc, jsonRpcRefusal } from './json-rpc.ts'
+import { answerRest, restRefusal } from './rest.ts'
 import type { A2aSdk } from './sdk.ts'
 import { loadA2a } from './sdk.ts'
 import { createTelling } from './tasks.ts'
@@ -131,10 +131,9 @@ export function a2aDoor({ kernel, programs, cards = {}, agent, url, clock }: A2a
         handle: rest,
       })),
     ],
-    errorBody: ({ code, message }, status) => ({
-      jsonrpc: '2.0',
-      id: null,
-      error: { code: status === 400 ? -32_600 : -32_603, message: `${code}: ${message}` },
-    }),
+    errorBody: (error, status, path) => (REST.test(path) ? restRefusal(error, status) : jsonRpcRefusal(error, status)),
   }
 }
+
+/** What lies under an agent, its card apart, is of the REST binding. */
+const REST = /^\/a2a\/[^/]+\/(?!\.well-known\/)/

@@ -1,6 +1,7 @@
 /**
  * The JSON-RPC binding of A2A: versions 1.0 and 0.3, by the header `A2A-Version`; streams are server-sent events.
  */
+import type { PolityError } from '../../kernel/errors.ts'
 import { fieldOf } from '../../kernel/errors.ts'
 import type { Json } from '../../kernel/types.ts'
 import type { Exchange } from '../route.ts'
@@ -33,6 +34,15 @@ export async function answerJsonRpc(sdk: A2aSdk, { agent, fault }: Answering, ex
     const id = (fieldOf(body, 'id') ?? null) as Json
     const told = isOld ? LegacyJsonRpcTransportHandler.mapToLegacyJSONRPCError(error) : sdk.errors.toJsonRpcError(error)
     exchange.reply(200, { jsonrpc: '2.0', id, error: told as unknown as Json })
+  }
+}
+
+/** What the server refused before it came here. */
+export function jsonRpcRefusal({ code, message }: PolityError, status: number): Json {
+  return {
+    jsonrpc: '2.0',
+    id: null,
+    error: { code: status === 400 ? -32_600 : -32_603, message: `${code}: ${message}` },
   }
 }
 

@@ -9,6 +9,8 @@
  */
 import type { SendMessageRequest, SendMessageResponse, StreamResponse } from '@a2a-js/sdk'
 import type { ServerCallContext } from '@a2a-js/sdk/server'
+import type { PolityError } from '../../kernel/errors.ts'
+import type { Json } from '../../kernel/types.ts'
 import type { Exchange } from '../route.ts'
 import type { Answering } from './binding.ts'
 import { stream, versionOf } from './binding.ts'
@@ -28,6 +30,30 @@ export async function answerRest(sdk: A2aSdk, { agent, fault }: Answering, excha
     const status = errors.restStatusFor(error)
     exchange.replyText(status, types.A2A_CONTENT_TYPE, JSON.stringify(errors.toRestErrorBody(error, status)))
   }
+}
+
+/** What the server refused before it came here: google.rpc.Status, as all errors of this binding (A2A 1.0, section 11). */
+export function restRefusal({ code, message }: PolityError, status: number): Json {
+  const details = [{ '@type': 'type.googleapis.com/google.rpc.ErrorInfo', reason: code, domain: 'polity' }]
+  return { error: { code: status, status: statusNames[status] ?? 'UNKNOWN', message, details } }
+}
+
+/** Names of google.rpc.Code, by the status of HTTP. */
+const statusNames: { readonly [status: number]: string } = {
+  400: 'INVALID_ARGUMENT',
+  401: 'UNAUTHENTICATED',
+  402: 'RESOURCE_EXHAUSTED',
+  403: 'PERMISSION_DENIED',
+  404: 'NOT_FOUND',
+  405: 'UNIMPLEMENTED',
+  409: 'ABORTED',
+  413: 'INVALID_ARGUMENT',
+  415: 'INVALID_ARGUMENT',
+  417: 'INVALID_ARGUMENT',
+  429: 'RESOURCE_EXHAUSTED',
+  500: 'INTERNAL',
+  503: 'UNAVAILABLE',
+  504: 'DEADLINE_EXCEEDED',
 }
 
 async function perform(

@@ -7,7 +7,7 @@
  * is. The execution id is the pid, so it is the same for every door, and still there after a restart.
  */
 import { z } from 'zod'
-import type { Json, ProcessInfo, ProcessStart } from '../../kernel/types.ts'
+import type { Json, ProcessInfo } from '../../kernel/types.ts'
 import { PolityError } from '../../kernel/errors.ts'
 import type { View } from '../view.ts'
 import { parseBody } from './query.ts'
@@ -52,8 +52,8 @@ export async function agentProcesses(view: View): Promise<Json> {
   const processes: Json[] = []
   for (const info of view.ps()) {
     if (info.name?.startsWith(NAME) !== true) continue
-    const [start] = (await view.events(info.pid)) as readonly [ProcessStart?]
-    const task = start?.input ?? null
+    const run = view.run(info.pid)
+    const task = run.input ?? null
     processes.push({
       agent_id: info.name.slice(NAME.length),
       execution_id: info.pid,
@@ -62,7 +62,7 @@ export async function agentProcesses(view: View): Promise<Json> {
       config: { task },
       task,
       ...(info.endedAt === null ? {} : { end_time: new Date(info.endedAt).toISOString() }),
-      ...(info.state === 'done' ? { result: await view.run(info.pid).result } : {}),
+      ...(info.state === 'done' ? { result: await run.result } : {}),
     })
   }
   return { status: 'success', processes }

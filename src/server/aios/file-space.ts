@@ -17,13 +17,13 @@ import type { ErrorData } from '../../kernel/errors.ts'
 import { PolityError, fromErrorData, toErrorData } from '../../kernel/errors.ts'
 import type { Kernel } from '../../kernel/kernel.ts'
 import { defineProgram } from '../../kernel/program.ts'
-import type { Json, Mail, Pid, Sys } from '../../kernel/types.ts'
+import type { FilesPoint, Json, Mail, Pid, Sys } from '../../kernel/types.ts'
 import type { Caller } from '../caller.ts'
 import { runOptionsOf } from '../caller.ts'
 
 /** A file call, as it is mailed. */
 export interface FileCall {
-  readonly call: 'read' | 'write' | 'list' | 'remove'
+  readonly call: 'read' | 'write' | 'list' | 'remove' | 'restore'
   readonly args: readonly Json[]
 }
 
@@ -63,7 +63,9 @@ function make(sys: Sys, message: FileCall): Promise<Json> {
     case 'write':
       return sys.write(path, more) as Promise<unknown> as Promise<Json>
     case 'list':
-      return sys.list(path) as Promise<unknown> as Promise<Json>
+      return sys.list(path, more ?? undefined) as Promise<unknown> as Promise<Json>
+    case 'restore':
+      return sys.restore(path as unknown as FilesPoint) as Promise<unknown> as Promise<Json>
     case 'remove':
       return sys.remove(path) as Promise<unknown> as Promise<Json>
     default:

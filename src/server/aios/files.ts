@@ -5,7 +5,7 @@
  *     const { text, error, times } = await files.operate(session, 'write', { file_path: 'a.txt', content: 'x' })
  *
  * Paths are AIOS's: relative to the mounted root, or beginning with it. A write is one version; `rollback` by n goes back n
- * versions, or to a time, and is itself a version, so nothing is ever lost. What AIOS's file system says of success is said
+ * versions, or to a time, and is itself a version, so nothing is ever lost. Versions, steps back and search are the kernel's. What AIOS's file system says of success is said
  * here in the same words.
  *
  * Invariants
@@ -14,8 +14,6 @@
  *   AF3. `retrieve` finds what was written before it was asked.
  */
 import { posix } from 'node:path'
-import { DatabaseSync } from 'node:sqlite'
-import { createSearch, searchTables } from '../../drivers/store/search.ts'
 import type { ErrorData } from '../../kernel/errors.ts'
 import { PolityError, toErrorData } from '../../kernel/errors.ts'
 import type { Kernel } from '../../kernel/kernel.ts'
@@ -49,8 +47,6 @@ interface Place {
   readonly space: Pid
   /** The mounted root; undefined until it was asked for. */
   root: string | undefined
-  /** By path, the version whose words the index has. */
-  readonly indexed: Map<string, number>
 }
 
 /** One operation under way. */
@@ -59,10 +55,7 @@ interface Work {
   readonly params: Params
   readonly origin: string
   readonly agent: string
-  readonly kernel: Kernel
   call<Value>(call: FileCall['call'], ...args: readonly Json[]): Promise<Value>
-  /** Paths by how well they fit, best first. */
-  find(words: readonly string[], limit: number): Promise<readonly FileEntry[]>
 }
 
 /** Root where none was mounted: AIOS's default. */
@@ -80,34 +73,30 @@ const SUMMARY_CHARS_MAX = 2_000
 /** Files that `retrieve` returns when it names no number: AIOS's. */
 const RETRIEVE_DEFAULT = 3
 const RETRIEVE_MAX = 100
+/** Files of our own that a search may find before others. */
+const OWN_FILES_FOUND = 8
+/** Versions that are looked through for a time. */
+const LIST_MAX = 10_000
 
 export function createFiles(kernel: Kernel, { placesMax = PLACES_MAX }: { readonly placesMax?: number } = {}): Files {
   const places = new Map<string, Place>()
   /** Of how many places the killed ones are forgotten: twice as many as were left the last time. */
   let sweepAt = Math.min(PLACES_SWEEP, placesMax)
   const inTurn = createTurns()
-  let index: ReturnType<typeof createSearch> | undefined
 
   function placeOf({ caller, agent }: Session): Place {
     const key = JSON.stringify([caller.principal, agent])
     const known = places.get(key)
     if (known !== undefined && isRunning(known.space)) return known
-    if (known !== undefined) forget(key, known)
     if (places.size >= sweepAt) {
-      for (const [other, place] of places) if (!isRunning(place.space)) forget(other, place)
+      for (const [other, place] of places) if (!isRunning(place.space)) places.delete(other)
       sweepAt = Math.min(Math.max(PLACES_SWEEP, 2 * places.size), placesMax)
     }
     if (places.size >= placesMax)
       throw new PolityError('LIMIT_EXCEEDED', `the files of ${placesMax} agents are open, the limit`)
-    const place: Place = { space: openSpace(kernel, caller, agent), root: undefined, indexed: new Map() }
+    const place: Place = { space: openSpace(kernel, caller, agent), root: undefined }
     places.set(key, place)
     return place
-  }
-
-  /** Of a space that was killed, nothing is found again. */
-  function forget(key: string, { space, indexed }: Place): void {
-    for (const path of indexed.keys()) index?.remove('file', `${space}\0${path}`)
-    places.delete(key)
   }
 
   function isRunning(pid: Pid): boolean {
@@ -118,34 +107,6 @@ export function createFiles(kernel: Kernel, { placesMax = PLACES_MAX }: { readon
       if (PolityError.isInstance(error) && error.code === 'NO_SUCH_PROCESS') return false
       throw error
     }
-  }
-
-  /** Brings the words of an agent's files up to date, and looks for some. */
-  async function find(
-    { space, indexed }: Place,
-    call: Work['call'],
-    words: readonly string[],
-    limit: number,
-  ): Promise<readonly FileEntry[]> {
-    if (index === undefined) {
-      const database = new DatabaseSync(':memory:')
-      database.exec(searchTables)
-      index = createSearch(database)
-    }
-    const prefix = `${space}\0`
-    const entries = (await call<readonly FileEntry[]>('list', '')).filter(({ path }) => !isOwn(path))
-    const newest = new Map(entries.map((entry) => [entry.path, entry]))
-    for (const path of indexed.keys()) {
-      if (newest.has(path)) continue
-      index.remove('file', prefix + path)
-      indexed.delete(path)
-    }
-    for (const { path, version } of entries) {
-      if (indexed.get(path) === version) continue
-      index.index('file', prefix + path, `${path}\n${await call<string>('read', path)}`)
-      indexed.set(path, version)
-    }
-    return index.find('file', [prefix], words, limit).flatMap(({ key }) => newest.get(key.slice(prefix.length)) ?? [])
   }
 
   async function operate(session: Session, operation: string, params: Params): Promise<FileAnswer> {
@@ -171,7 +132,7 @@ export function createFiles(kernel: Kernel, { placesMax = PLACES_MAX }: { readon
       times.push(done.times)
       return done.value as unknown as Value
     }
-    return { place, origin, agent, kernel, call, find: (words, limit) => find(place, call, words, limit) }
+    return { place, origin, agent, call }
   }
 
   return {
@@ -235,26 +196,29 @@ const operations: { readonly [name: string]: (work: Work) => Promise<string> } =
   },
 
   async rollback(work) {
-    const { kernel, place, params, call } = work
+    const { params, call } = work
     const { given, path } = await fileOf(work)
-    const past = [...kernel.files(place.space).versions(path)].toReversed()
-    if (past.length === 0) throw new PolityError('NO_SUCH_FILE', `there is no file "${given}"`)
     const { time } = params
     const n = count('n', params['n'], 1)
-    const isByTime = typeof time === 'string'
-    const target = isByTime ? past.findLast((one) => one.at <= momentOf(time)) : past.at(-1 - n)
+    if (typeof time === 'string') {
+      const at = momentOf(time)
+      const past = await call<readonly FileEntry[]>('list', path, { versions: true, limit: LIST_MAX })
+      if (past.length === 0) throw new PolityError('NO_SUCH_FILE', `there is no file "${given}"`)
+      if (!past.some((one) => one.at <= at))
+        throw new PolityError('NO_SUCH_FILE', `"${given}" was not there at ${time}`)
+      await call('restore', { path, at })
+      return `Successfully rolled back the file: ${given} to its version of ${time}`
+    }
+    const past = await call<readonly FileEntry[]>('list', path, { versions: true, limit: Math.min(LIST_MAX, n + 1) })
+    const target = past[n]
+    if (past.length === 0) throw new PolityError('NO_SUCH_FILE', `there is no file "${given}"`)
     if (target === undefined)
       throw new PolityError(
         'NO_SUCH_FILE',
-        isByTime
-          ? `"${given}" was not there at ${time}`
-          : `"${given}" has ${past.length - 1} earlier version${past.length === 2 ? '' : 's'}, not ${n}`,
+        `"${given}" has ${past.length - 1} earlier version${past.length === 2 ? '' : 's'}, not ${n}`,
       )
-    if (!target.removed) {
-      await call('write', path, await call<string>('read', path, { version: target.version }))
-    } else if (past.at(-1)?.removed === false) await call('remove', path)
-    const to = isByTime ? `its version of ${time}` : `its previous ${n} version`
-    return `Successfully rolled back the file: ${given} to ${to}`
+    await call('restore', { path, version: target.version })
+    return `Successfully rolled back the file: ${given} to its previous ${n} version`
   },
 
   async share(work) {
@@ -272,14 +236,17 @@ const operations: { readonly [name: string]: (work: Work) => Promise<string> } =
     })
   },
 
-  async retrieve({ params, find, call }) {
+  async retrieve({ params, call }) {
     const limit = Math.min(RETRIEVE_MAX, count('n', params['n'] ?? params['k'], RETRIEVE_DEFAULT))
     const keywords = params['keywords'] ?? []
-    const words = wordsOf([textOf('query_text', params['query_text'] ?? params['query']), keywords].flat().join(' '))
-    const found = await find(words, limit)
+    const search = [textOf('query_text', params['query_text'] ?? params['query']), keywords].flat().join(' ')
+    // Our own files are among what is found, and left out.
+    const found = (await call<readonly FileEntry[]>('list', '', { search, limit: limit + OWN_FILES_FOUND })).filter(
+      (one) => !isOwn(one.path),
+    )
     if (found.length === 0) return 'No documents found'
     const documents: Json[] = []
-    for (const { path, version, at: writtenMs } of found)
+    for (const { path, version, at: writtenMs } of found.slice(0, limit))
       documents.push({
         document_summary: (await call<string>('read', path, { version })).slice(0, SUMMARY_CHARS_MAX),
         metadata: { file_path: path, file_name: posix.basename(path), last_modified: isoOf(writtenMs) },
@@ -297,7 +264,7 @@ const operations: { readonly [name: string]: (work: Work) => Promise<string> } =
     const { given, path } = await pathOf(work, ['dir_path', 'dir_name'])
     const entries = path === '' ? [] : await below(work, path)
     if (entries.length === 0) throw new PolityError('NO_SUCH_FILE', `there is no directory "${given}"`)
-    for (const entry of entries) await work.call('remove', entry.path)
+    await work.call('remove', `${path}/`)
     return `Directory has been deleted successfully: ${given}`
   },
 }
@@ -423,16 +390,4 @@ function momentOf(time: string): number {
 
 function isoOf(ms: number): string {
   return new Date(ms).toISOString()
-}
-
-/** Words of a query beyond this add nothing to its meaning. */
-const WORDS_MAX = 64
-
-function wordsOf(text: string): string[] {
-  const words =
-    text
-      .normalize('NFKC')
-      .toLowerCase()
-      .match(/[\p{L}\p{N}]+/gu) ?? []
-  return [...new Set(words)].slice(0, WORDS_MAX)
 }

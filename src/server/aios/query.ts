@@ -10,6 +10,7 @@
 import { z } from 'zod'
 import { PolityError } from '../../kernel/errors.ts'
 import type { Json } from '../../kernel/types.ts'
+import { valueAt } from '../fields.ts'
 
 /** An LLM as AIOS's clients name it: those of its SDK say `backend`, its own server says `provider`. */
 export const llmChoice = z.looseObject({
@@ -119,12 +120,6 @@ function expectedOf(issue: z.core.$ZodIssue): string | undefined {
   if (values === undefined) return undefined
   const quoted = values.map((value) => `'${String(value)}'`)
   return quoted.length === 1 ? quoted[0] : `${quoted.slice(0, -1).join(', ')} or ${quoted.at(-1)}`
-}
-
-function valueAt(body: Json, path: readonly (string | number)[]): Json | undefined {
-  let at: Json | undefined = body
-  for (const step of path) at = (at as { readonly [key: string | number]: Json } | null | undefined)?.[step]
-  return at
 }
 
 // ------------------------------------------------------------------------------------------------------------ answers

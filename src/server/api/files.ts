@@ -9,7 +9,7 @@ import type { FileVersion as KernelFileVersion } from '../../kernel/types.ts'
 import type { Api } from './door.ts'
 import type { Operation } from './operation.ts'
 import { flag, operation } from './operation.ts'
-import { cursorOf, PAGE_DEFAULT, pageOf, pageQuery, readPlace } from './paging.ts'
+import { cursorOf, PAGE_DEFAULT, pageQuery, readCursor, readPlace } from './paging.ts'
 import type { FileVersion } from './schemas.ts'
 import * as schemas from './schemas.ts'
 
@@ -32,11 +32,13 @@ export function fileOperations({ view }: Api): readonly Operation[] {
       reply: schemas.FilePage,
       errors: ['NO_SUCH_PROCESS'],
       run({ caller, params, query }) {
-        const files = view(caller)
-          .files(params.pid)
-          .list(query.prefix, { removed: query.removed === 'true' })
-        const page = pageOf(files, query, (file) => [file.path])
-        return { items: page.items.map(fileOf), next: page.next }
+        const { prefix, removed, cursor, limit = PAGE_DEFAULT } = query
+        const after = cursor === undefined ? {} : { after: String(readCursor(cursor)[0]) }
+        const files = view(caller).files(params.pid)
+        // One more than the page has: whether there is another.
+        const found = files.list(prefix, { removed: removed === 'true', limit: limit + 1, ...after })
+        const items = found.slice(0, limit).map(fileOf)
+        return { items, next: found.length > limit ? cursorOf([(items.at(-1) as FileVersion).path]) : null }
       },
     }),
     operation({
@@ -52,8 +54,8 @@ export function fileOperations({ view }: Api): readonly Operation[] {
       reply: schemas.FileContent,
       errors: ['NO_SUCH_PROCESS', 'NO_SUCH_FILE'],
       run({ caller, params, query }) {
-        const { content, ...version } = view(caller).files(params.pid).read(query.path, query.version)
-        return { ...fileOf(version), content }
+        const { content, encoding, ...version } = view(caller).files(params.pid).read(query.path, query.version)
+        return { ...fileOf(version), content, encoding }
       },
     }),
     operation({

@@ -3,7 +3,8 @@
  * journal has it, as for any other access.
  *
  * Invariant
- *   AM1. There is no other way from here to a note than a system call of such a process.
+ *   AM1. There is no other way from here to a note than a system call of such a process, but for revoking a source: that
+ *        is the owner's.
  */
 import { z } from 'zod'
 import { PolityError } from '../../kernel/errors.ts'
@@ -68,18 +69,25 @@ export function memoryOperations({ kernel }: Api): readonly Operation[] {
       query: z.strictObject({
         query: z.string().optional().describe('Words to look for. Default all notes'),
         tag: z.string().optional().describe('Only notes with this tag'),
+        kind: z.enum(['note', 'fact', 'summary']).optional().describe('Only notes of this kind'),
+        session: z.string().optional().describe('Only notes of this session'),
+        source: z.string().optional().describe('Only notes of this source'),
+        trust: z.enum(['request', 'trusted', 'untrusted']).optional().describe('Only notes at least so far trusted'),
+        validAt: z.coerce.number().optional().describe('Only notes that held at that time, ms since 1970'),
+        learnedBefore: z.coerce.number().optional().describe('Only notes learned before that time, ms since 1970'),
         cursor: pageQuery.cursor,
         limit: z.coerce.number().int().min(1).max(100).optional().describe('Default 10'),
       }),
       reply: schemas.Notes,
       errors: ['ACCESS_DENIED'],
-      async run({ caller, query: { query, cursor, limit = LIMIT_DEFAULT, tag }, signal }) {
+      async run({ caller, query: { query, cursor, limit = LIMIT_DEFAULT, kind, ...filters }, signal }) {
         if (query !== undefined && cursor !== undefined)
           throw new PolityError('INVALID_ARGUMENT', 'query: cursor is for the list without a query, which has pages')
         const asked: Recall = {
           query: query ?? '',
           limit,
-          ...(tag === undefined ? {} : { tag }),
+          ...given(filters),
+          ...(kind === undefined ? {} : { kinds: [kind] }),
           ...(cursor === undefined ? {} : { before: String(readCursor(cursor)[0]) }),
         }
         const { notes, next } = await runAs(caller, recall, asked, signal)
@@ -102,6 +110,25 @@ export function memoryOperations({ kernel }: Api): readonly Operation[] {
       run: async ({ caller, body, signal }) => ({ id: await runAs(caller, remember, body, signal) }),
     }),
     operation({
+      id: 'revokeNotes',
+      method: 'POST',
+      path: '/revocations',
+      scope: 'admin',
+      summary: 'Take back all notes that come from a source',
+      description:
+        'Every note of the source and every note drawn from one of those, of everybody or of one principal, also from snapshots and forks. The owner’s deed: no law is asked, and it cannot be undone.',
+      body: schemas.RevokeRequest,
+      reply: schemas.Revocation,
+      errors: [],
+      async run({ body: { source, principal, dryRun = false } }) {
+        const { notes, forgotten, first } = await kernel.revokeSource(
+          source,
+          principal === undefined ? { dryRun } : { principal, dryRun },
+        )
+        return { notes, forgotten, first: [...first] }
+      },
+    }),
+    operation({
       id: 'forgetNote',
       method: 'DELETE',
       path: '/notes/:note',
@@ -117,20 +144,11 @@ export function memoryOperations({ kernel }: Api): readonly Operation[] {
   ]
 }
 
-function noteOf(
-  { id, text, tags, source, pid, at, labels, tools, trust, score }: RecalledNote,
-  isFound: boolean,
-): Note {
-  return {
-    id,
-    text,
-    tags: [...tags],
-    source,
-    pid,
-    at,
-    labels: [...labels],
-    tools: [...tools],
-    trust,
-    score: isFound ? score : null,
-  }
+/** What was asked for, and nothing else. */
+function given<Filters extends object>(filters: Filters): { [Key in keyof Filters]: Exclude<Filters[Key], undefined> } {
+  return Object.fromEntries(Object.entries(filters).filter(([, value]) => value !== undefined)) as never
+}
+
+function noteOf({ score, why, ...note }: RecalledNote, isFound: boolean): Note {
+  return structuredClone({ ...note, score: isFound ? score : null, why }) as Note
 }

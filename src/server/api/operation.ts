@@ -20,6 +20,7 @@ import { sha256 } from '../../kernel/digest.ts'
 import type { Json, Once } from '../../kernel/types.ts'
 import { canonical } from '../../policy/canonical.ts'
 import type { Caller, Scope } from '../caller.ts'
+import { valueAt } from '../fields.ts'
 import type { Exchange, Route } from '../route.ts'
 
 /** Where the native API lives. */
@@ -224,12 +225,6 @@ function check(schema: z.ZodType, value: unknown, at: string): unknown {
 }
 
 const MESSAGE_CHARS_MAX = 1_000
-
-function valueAt(value: unknown, path: readonly PropertyKey[]): unknown {
-  let at = value
-  for (const step of path) at = (at as { readonly [key: PropertyKey]: unknown } | null | undefined)?.[step]
-  return at
-}
 
 /** Keys of the object schema at a place. */
 function keysAt(schema: z.ZodType, path: readonly PropertyKey[]): string[] {

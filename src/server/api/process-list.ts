@@ -69,6 +69,7 @@ async function historyOf(view: View, query: ListQuery, signal: AbortSignal): Pro
   const items: Process[] = []
   const range = {
     reverse: !isUp,
+    ...(query.principal === undefined ? {} : { principal: query.principal }),
     // A child is younger than its root.
     ...(query.root === undefined ? {} : { from: query.root }),
     ...(after === undefined ? {} : isUp ? { from: Math.max(after + 1, query.root ?? 0) } : { to: after }),
@@ -150,11 +151,11 @@ function rootOf(info: ProcessInfo, byPid: ReadonlyMap<Pid, ProcessInfo>): Pid {
   return root.parent ?? root.pid
 }
 
-/** From the journal, since what ended is not long in RAM: a child is younger than its parent, and begins before that ends. */
+/** From the journal, since what ended is not long in RAM: a child has its parent's principal, is younger, and begins before that ends. */
 export async function treeOf(view: View, pid: Pid, signal: AbortSignal): Promise<ProcessTree> {
-  const { root, endedAt } = processAt(view, pid)
+  const { root, endedAt, principal } = processAt(view, pid)
   const found = new Map<Pid, ProcessTree>()
-  for await (const one of view.history({ from: pid }, signal)) {
+  for await (const one of view.history({ from: pid, principal }, signal)) {
     if (endedAt !== null && one.startedAt > endedAt) break
     const parent = found.get(one.parent ?? 0)
     if (parent === undefined && one.pid !== pid) continue

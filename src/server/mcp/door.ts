@@ -23,6 +23,7 @@ import type { Json } from '../../kernel/types.ts'
 import type { Caller } from '../caller.ts'
 import { endLeftOvers } from '../request-run.ts'
 import type { Door, Exchange } from '../route.ts'
+import { securityHeaders } from '../answers.ts'
 import { statusTable } from '../status.ts'
 import type { Connected, Extend } from './client-server.ts'
 import { createClientServers } from './client-server.ts'
@@ -108,6 +109,7 @@ export function mcpDoor({ kernel, extend, ...given }: McpDoorOptions): Door {
         }
       },
     })
+    for (const [name, value] of Object.entries(securityHeaders)) response.setHeader(name, value)
     await answer(request, response, body)
     // Answered; its owner is told.
     if (thrown !== undefined) throw thrown

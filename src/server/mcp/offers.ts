@@ -16,7 +16,7 @@ import { PolityError } from '../../kernel/errors.ts'
 import type { Kernel, Run } from '../../kernel/kernel.ts'
 import { defineProgram } from '../../kernel/program.ts'
 import { describeTool } from '../../kernel/tools.ts'
-import type { Json, NoteInput, Program, RunOptions, Sys, Tool, ToolSchema } from '../../kernel/types.ts'
+import type { Json, NoteInput, Program, RecallOptions, RunOptions, Sys, Tool, ToolSchema } from '../../kernel/types.ts'
 import type { Scope } from '../caller.ts'
 
 type Schema = { readonly [key: string]: Json | undefined }
@@ -120,6 +120,7 @@ const inputDefault: Schema = {
 }
 
 const text = z.string().min(1)
+const noteKind = z.enum(['note', 'fact', 'summary'])
 const noteOffers: readonly Offer[] = [
   noteOffer(
     'remember',
@@ -128,6 +129,13 @@ const noteOffers: readonly Offer[] = [
       text: text.describe('What is to be remembered'),
       tags: z.array(text).optional(),
       source: text.optional().describe('Where it was learned: a path, a URL'),
+      kind: noteKind.optional().describe('Something observed, a statement drawn from notes, or their gist'),
+      keywords: z.array(text).optional().describe('Words that it shall also be found by'),
+      context: text.optional().describe('What it stands in'),
+      session: text.optional().describe('The conversation that it belongs to'),
+      parents: z.array(text).optional().describe('Ids of the notes it was drawn from'),
+      links: z.array(text).optional().describe('Ids of notes that belong to it'),
+      id: text.optional().describe('Of a note whose place it takes'),
     }),
     { readOnlyHint: false, idempotentHint: false, openWorldHint: false },
     async (sys, note) => ({ id: await sys.remember(note as NoteInput) }),
@@ -139,10 +147,14 @@ const noteOffers: readonly Offer[] = [
       query: text,
       limit: z.number().int().min(1).max(100).optional(),
       tag: text.optional().describe('Only notes with this tag'),
+      kinds: z.array(noteKind).min(1).optional().describe('Only notes of these kinds'),
+      session: text.optional().describe('Only notes of this session'),
+      source: text.optional().describe('Only notes of this source'),
+      trust: z.enum(['request', 'trusted', 'untrusted']).optional().describe('Only notes at least so far trusted'),
     }),
     { readOnlyHint: true, openWorldHint: false },
     async (sys, { query, ...options }) => ({
-      notes: (await sys.recall(query, options as { limit?: number; tag?: string })) as unknown as Json,
+      notes: (await sys.recall(query, options as RecallOptions)) as unknown as Json,
     }),
   ),
   noteOffer(

@@ -10,6 +10,7 @@
 import { z } from 'zod'
 import type { PolityError } from '../../kernel/errors.ts'
 import type { Json } from '../../kernel/types.ts'
+import { valueAt } from '../fields.ts'
 import { badField } from './errors.ts'
 
 /** The body, as the schema reads it. Throws `INVALID_ARGUMENT` with the path of the first fault. */
@@ -31,7 +32,7 @@ type Issue = z.core.$ZodIssue
 function fault(issue: Issue, body: Json, before: readonly PropertyKey[]): PolityError {
   const deepest = issue.code === 'invalid_union' ? deepestOf(issue) : undefined
   const at = [...before, ...issue.path]
-  if (deepest !== undefined) return fault(deepest, valueAt(body, issue.path), at)
+  if (deepest !== undefined) return fault(deepest, valueAt(body, issue.path) as Json, at)
   if (issue.code === 'unrecognized_keys') {
     const param = pathOf([...at, issue.keys[0] as string])
     return badField(param, `Unknown parameter: '${param}'.`, 'unknown_parameter')
@@ -59,12 +60,6 @@ function deepestOf(issue: z.core.$ZodIssueInvalidUnion): Issue | undefined {
   return deepest
 }
 
-function valueAt(body: Json, path: readonly PropertyKey[]): Json {
-  let value: unknown = body
-  for (const key of path) value = (value as { readonly [key: PropertyKey]: unknown } | null | undefined)?.[key]
-  return value as Json
-}
-
 function pathOf(path: readonly PropertyKey[]): string {
   let text = ''
   for (const key of path) text += typeof key === 'number' ? `[${key}]` : text === '' ? String(key) : `.${String(key)}`
@@ -79,13 +74,16 @@ export const harmless = z.unknown().optional()
 /** A field that the gateway does not support; `nothing` are values by which nothing is asked for. */
 export function unsupported(what: string, ...nothing: readonly Json[]) {
   const nothings = new Set(nothing.map((one) => JSON.stringify(one)))
-  return z
-    .unknown()
-    .optional()
-    .refine((value) => value === undefined || value === null || nothings.has(JSON.stringify(value)), {
-      error: what === '' ? 'is not supported by this server.' : `is not supported by this server: ${what}.`,
-      params: { code: 'unsupported_parameter' },
-    })
+  return (
+    z
+      .unknown()
+      .refine((value) => value === null || nothings.has(JSON.stringify(value)), {
+        error: what === '' ? 'is not supported by this server.' : `is not supported by this server: ${what}.`,
+        params: { code: 'unsupported_parameter' },
+      })
+      // Last: a field that is not there, as most are not, is not checked.
+      .optional()
+  )
 }
 
 /** An object that is passed on as it is. */

@@ -151,7 +151,7 @@ export function chatRequest(body: ChatBody): Omit<ModelRequest, 'caller'> {
     reasoningEffort: body.reasoning_effort,
     verbosity: body.verbosity,
   })
-  return { ...asked, messages: messagesOf(body.messages) }
+  return Object.assign(asked, { messages: messagesOf(body.messages) })
 }
 
 function outputLimit({ max_tokens, max_completion_tokens }: ChatBody): number | null | undefined {
@@ -178,14 +178,15 @@ function answerFormat(format: ChatBody['response_format']): AnswerFormat | undef
 
 function messagesOf(messages: ChatBody['messages']): ModelRequest['messages'] {
   const conversation = createConversation()
-  for (const [i, one] of messages.entries()) {
+  for (let i = 0; i < messages.length; i++) {
+    const one = messages[i] as ChatBody['messages'][number]
     switch (one.role) {
       case 'system':
       case 'developer':
         conversation.system(joined(one.content))
         break
       case 'user':
-        conversation.user(userParts(one.content, `messages[${i}].content`))
+        conversation.user(userParts(one.content, i))
         break
       case 'assistant':
         conversation.assistant(assistantParts(one))
@@ -205,18 +206,19 @@ function joined(content: z.output<typeof text>): string {
   return typeof content === 'string' ? content : content.map((part) => part.text).join('\n')
 }
 
-function userParts(content: string | readonly z.output<typeof userPart>[], at: string): UserPart[] {
+function userParts(content: string | readonly z.output<typeof userPart>[], place: number): UserPart[] {
   if (typeof content === 'string') return [{ type: 'text', text: content }]
   return content.map((part, i) => {
+    const at = `messages[${place}].content[${i}]`
     switch (part.type) {
       case 'text':
         return { type: 'text', text: part.text }
       case 'image_url':
-        return imagePart(part.image_url.url, part.image_url.detail, `${at}[${i}].image_url.url`)
+        return imagePart(part.image_url.url, part.image_url.detail, `${at}.image_url.url`)
       case 'input_audio':
         return audioPart(part.input_audio.data, part.input_audio.format)
       case 'file':
-        return filePart(part.file.file_data, part.file.filename, `${at}[${i}].file.file_data`)
+        return filePart(part.file.file_data, part.file.filename, `${at}.file.file_data`)
     }
   })
 }

@@ -15,14 +15,14 @@ import { termsOf } from './terms.ts'
 
 export async function chat(gateway: Gateway, exchange: Exchange): Promise<void> {
   const body = parseBody(chatBody, await exchange.json())
-  const request = { ...chatRequest(body), ...termsOf(exchange.headers) }
+  const request = Object.assign(chatRequest(body), termsOf(exchange.headers))
   const { settings = {} } = request
   // With one seed all choices would be the same answer.
-  const requests = Array.from({ length: body.n ?? 1 }, (_, choice) =>
-    settings.seed === undefined || choice === 0
-      ? request
-      : { ...request, settings: { ...settings, seed: settings.seed + choice } },
-  )
+  const requests = [request]
+  for (let choice = 1; choice < (body.n ?? 1); choice++)
+    requests.push(
+      settings.seed === undefined ? request : { ...request, settings: { ...settings, seed: settings.seed + choice } },
+    )
   const head = {
     id: `chatcmpl-${gateway.id()}`,
     created: gateway.seconds(),

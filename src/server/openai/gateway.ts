@@ -33,19 +33,18 @@ export async function answersTo(
   requests: readonly Omit<ModelRequest, 'caller'>[],
   onText?: (choice: number, delta: string) => void,
 ): Promise<readonly ModelReply[]> {
+  const answer = async (request: Omit<ModelRequest, 'caller'>, choice: number, until: AbortSignal) => {
+    const hear = onText === undefined ? {} : { onText: (delta: string) => onText(choice, delta) }
+    const reply = await models.generate({ ...request, caller }, { signal: until, ...hear })
+    checkFinished(reply)
+    return reply
+  }
+  const [only] = requests
+  if (only !== undefined && requests.length === 1) return [await answer(only, 0, signal)]
   const failed = new AbortController()
-  const until = requests.length === 1 ? signal : AbortSignal.any([signal, failed.signal])
+  const until = AbortSignal.any([signal, failed.signal])
   try {
-    return await Promise.all(
-      requests.map(async (request, choice) => {
-        const reply = await models.generate(
-          { ...request, caller },
-          { signal: until, ...(onText === undefined ? {} : { onText: (delta) => onText(choice, delta) }) },
-        )
-        checkFinished(reply)
-        return reply
-      }),
-    )
+    return await Promise.all(requests.map((request, choice) => answer(request, choice, until)))
   } catch (error) {
     failed.abort(error)
     throw error

@@ -46,11 +46,7 @@ export function requestOf(
   if (toolChoice !== undefined) settings.toolChoice = toolChoice
   if (stream !== true && stream_options !== undefined && stream_options !== null)
     throw badField('stream_options', "'stream_options' is only allowed when 'stream' is true.")
-  return {
-    ...(typeof model === 'string' ? { model } : {}),
-    ...(offered === undefined ? {} : { tools: offered }),
-    settings,
-  }
+  return { model: typeof model === 'string' ? model : undefined, tools: offered, settings }
 }
 
 /** The tools of a request and the choice among them. Throws `INVALID_ARGUMENT`. */

@@ -30,13 +30,14 @@ export function termsOf(
     (count) => Number.isSafeInteger(count) && count > 0,
   )
   const usd = numberOf(headers, 'x-polity-budget-usd', 'US dollars above 0', (dollars) => dollars > 0)
+  const hasBudget = tokens !== undefined || usd !== undefined
   return {
-    ...(run === undefined ? {} : { run }),
-    ...(priority === undefined ? {} : { priority }),
-    ...(deadlineMs === undefined ? {} : { deadlineMs }),
-    ...(tokens === undefined && usd === undefined
-      ? {}
-      : { budget: { ...(tokens === undefined ? {} : { tokens }), ...(usd === undefined ? {} : { usd }) } }),
+    run,
+    priority,
+    deadlineMs,
+    budget: hasBudget
+      ? { ...(tokens === undefined ? {} : { tokens }), ...(usd === undefined ? {} : { usd }) }
+      : undefined,
   }
 }
 

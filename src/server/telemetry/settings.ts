@@ -74,18 +74,23 @@ export function describeSettings(
   env: Environment,
 ): string {
   const byPlace = new Map<string, string[]>()
-  for (const signal of [...(traces ? ['traces'] : []), ...(metrics ? ['metrics'] : [])]) {
-    const { origin } = new URL(
-      url ??
-        textOf(env, `OTEL_EXPORTER_OTLP_${signal.toUpperCase()}_ENDPOINT`) ??
-        textOf(env, 'OTEL_EXPORTER_OTLP_ENDPOINT') ??
-        'http://localhost:4318',
-    )
+  for (const signal of [...(traces ? ['traces' as const] : []), ...(metrics ? ['metrics' as const] : [])]) {
+    const origin = originOf(signal, url, env)
     byPlace.set(origin, [...(byPlace.get(origin) ?? []), signal])
   }
   if (byPlace.size === 0) return 'nothing is sent: the environment says so'
   const places = [...byPlace].map(([place, signals]) => `${signals.join(' and ')} to ${place}`)
   return `${places.join(', ')}${content ? ', with all that is said' : ''}`
+}
+
+/** The server that a signal goes to. */
+export function originOf(signal: 'traces' | 'metrics', url: string | undefined, env: Environment): string {
+  return new URL(
+    url ??
+      textOf(env, `OTEL_EXPORTER_OTLP_${signal.toUpperCase()}_ENDPOINT`) ??
+      textOf(env, 'OTEL_EXPORTER_OTLP_ENDPOINT') ??
+      'http://localhost:4318',
+  ).origin
 }
 
 /** Throws unless it is an address of HTTP. */

@@ -1,6 +1,6 @@
 /** What may be spent, and what was: the account of the key, and the runs that have a budget of their own. */
-import type { Budget, Usage } from '../../../src/client.ts'
-import { count, duration, percent, usd } from '../format.ts'
+import type { Account, Budget, Usage } from '../../../src/client.ts'
+import { bytes, count, duration, percent, usd } from '../format.ts'
 import { runHash } from '../route.ts'
 import { Empty, Failure, Waiting, usePolled, useSession } from '../ui.tsx'
 
@@ -33,12 +33,17 @@ export function Budgets() {
           <p>
             <code>{account.name}</code>{' '}
             <span className="muted">
-              spent {usd(account.used.usd)} and {count(account.used.inputTokens + account.used.outputTokens)} tokens;
-              set aside for calls under way {usd(account.reserved.usd)} and {count(account.reserved.tokens)} tokens
+              spent {amount(account.used.usd, account.used.inputTokens + account.used.outputTokens)}; set aside for
+              calls under way: {amount(account.reserved.usd, account.reserved.tokens)}
             </span>
           </p>
-          <Parts parts={partsOf(account.budget, account.used, undefined)} />
-          {Object.keys(account.budget).length === 0 && <p className="muted">It has no ceiling.</p>}
+          <Parts parts={[...partsOf(account.budget, account.used, undefined), ...roomOf(account)]} />
+          <p className="muted">
+            {Object.keys(account.budget).length === 0 &&
+              (account.room === null ? 'It has no ceiling.' : 'What it may spend has no ceiling. ')}
+            {account.room !== null &&
+              'What its runs write into the store fills its room, which empties evenly within a day.'}
+          </p>
         </div>
       )}
       <h2 className="title">Runs with a budget</h2>
@@ -50,12 +55,12 @@ export function Budgets() {
         </Empty>
       ) : (
         <div className="scroll">
-          <table>
+          <table className="budgets">
             <thead>
               <tr>
                 <th className="number">Pid</th>
                 <th>Program</th>
-                <th>Principal</th>
+                <th className="c-principal">Principal</th>
                 <th>Used</th>
               </tr>
             </thead>
@@ -68,7 +73,7 @@ export function Budgets() {
                   <td>
                     {program} {name !== null && <span className="muted">{name}</span>}
                   </td>
-                  <td>{principal}</td>
+                  <td className="c-principal">{principal}</td>
                   <td className="whole">
                     <Parts parts={parts} />
                   </td>
@@ -85,11 +90,18 @@ export function Budgets() {
   )
 }
 
+function amount(dollars: number, tokens: number): string {
+  if (dollars === 0 && tokens === 0) return 'nothing'
+  return `${dollars === 0 ? '' : `${usd(dollars)} and `}${count(tokens)} tokens`
+}
+
 interface Part {
   readonly name: string
   readonly used: number
   readonly of: number
   readonly write: (n: number) => string
+  /** Behind the ceiling. */
+  readonly every?: string
 }
 
 function partsOf(budget: Budget, used: Usage, ageMs: number | undefined): Part[] {
@@ -103,6 +115,11 @@ function partsOf(budget: Budget, used: Usage, ageMs: number | undefined): Part[]
   return all.filter((part): part is Part => part.of !== undefined)
 }
 
+function roomOf({ room }: Account): Part[] {
+  if (room === null) return []
+  return [{ name: 'room', used: room.bytes, of: room.bytesPerDay, write: bytes, every: ' a day' }]
+}
+
 function mostOf(parts: readonly Part[]): number {
   return Math.max(0, ...parts.map(({ used, of }) => (of === 0 ? 1 : used / of)))
 }
@@ -110,7 +127,7 @@ function mostOf(parts: readonly Part[]): number {
 function Parts({ parts }: { readonly parts: readonly Part[] }) {
   return (
     <div className="parts">
-      {parts.map(({ name, used, of, write }) => {
+      {parts.map(({ name, used, of, write, every = '' }) => {
         const share = of === 0 ? 1 : Math.min(1, used / of)
         return (
           <div key={name} className={share >= 0.9 ? 'near' : ''}>
@@ -127,6 +144,7 @@ function Parts({ parts }: { readonly parts: readonly Part[] }) {
             </span>
             <span className="number">
               {used === 0 ? 0 : write(used)} of {write(of)}
+              {every}
             </span>
           </div>
         )

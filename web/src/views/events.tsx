@@ -136,6 +136,8 @@ function textOf(event: RunEvents['all'][number]): string {
       return `from ${event.mail.from} ${brief(event.mail.body)}`
     case 'process-rewind':
       return `to call ${event.n}`
+    case 'files-restored':
+      return brief(event.value)
     case 'process-end':
       return `${event.state}${event.error === undefined ? '' : ` ${event.error.code}`}`
   }

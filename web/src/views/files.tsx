@@ -76,7 +76,7 @@ function writesIn(events: RunEvents): { readonly written: number; readonly calls
       written++
       // A version is the place of the event that reported it.
       calls.set(event.seq, event.n)
-    } else if (event.type === 'process-rewind') written++
+    } else if (event.type === 'process-rewind' || event.type === 'files-restored') written++
   }
   return { written, calls }
 }

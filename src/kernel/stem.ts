@@ -144,3 +144,11 @@ export function stem(word: string): string {
   stems.set(word, found)
   return found
 }
+
+const forms = new Map<string, string[]>()
+for (const [form, base] of irregular) forms.set(stem(base), [...(forms.get(stem(base)) ?? []), form])
+
+/** The irregular forms that have a stem: `formsOf('go')` is went, gone and goes. */
+export function formsOf(ofStem: string): readonly string[] {
+  return forms.get(ofStem) ?? []
+}

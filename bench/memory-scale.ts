@@ -1,0 +1,395 @@
+/**
+ * Memory at scale: how fast notes with vectors are kept, how fast and how well they are found again.
+ *
+ *     node bench/memory-scale.ts                                        # 100,000 notes of one principal
+ *     node bench/memory-scale.ts --notes 1000000
+ *     node bench/memory-scale.ts --notes 10000000 --principals 10000
+ *     node bench/memory-scale.ts --prefilter                            # only how well vectors are found, on real sentences
+ *     node bench/memory-scale.ts --parts                                # what its parts cost, against the ways not taken
+ *
+ * Notes are those of prose.ts, with vectors of the hashing embedder (256 numbers), committed as the kernel does: the note's
+ * value, its words, its vector and the event that reports it, `--batch` notes a commit, principals in turn. Then the store is
+ * opened anew, and questions are asked, one after another, each of a principal drawn at random: by words, by vector, and the
+ * ten best values of each read. Half the questions have a rare word of the note that they ask for, half only common ones.
+ *
+ * Beside the times stands what was found. `planted`: the note that the question was made from is among the ten best.
+ * `agreement`: of the true ten best, by a scan of all notes of the principal in 64-bit BM25 and 32-bit cosine, how many came;
+ * one with the score of the tenth counts as it. The resident set is the largest until the last question, before that scan.
+ */
+import { mkdtempSync, rmSync, statSync } from 'node:fs'
+import { join } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
+import { parseArgs } from 'node:util'
+import { hashingEmbedder } from '../src/drivers/embedder/hashing.ts'
+import { openSqliteStore } from '../src/drivers/store/sqlite.ts'
+import { memoryStore } from '../src/drivers/store/memory.ts'
+import { createCodeMemory, SLOT_CODES } from '../src/drivers/store/codes.ts'
+import { rowReader } from '../src/drivers/store/statements.ts'
+import { tokensOf } from '../src/drivers/store/tokens.ts'
+import { dimensions as wordDimensions, vectorOf } from '../src/drivers/llm/reader-vectors.ts'
+import { randomAt } from '../src/kernel/clock.ts'
+import type { Batch, Put, Store } from '../src/kernel/drivers.ts'
+import { percentile } from './figures.ts'
+import { readProse } from './prose.ts'
+
+const { values: options } = parseArgs({
+  options: {
+    notes: { type: 'string', default: '100000' },
+    principals: { type: 'string', default: '1' },
+    batch: { type: 'string', default: '100' },
+    questions: { type: 'string', default: '200' },
+    /** Of these the agreement is taken: a scan of all notes each. */
+    scanned: { type: 'string', default: '40' },
+    prefilter: { type: 'boolean', default: false },
+    parts: { type: 'boolean', default: false },
+    json: { type: 'boolean', default: false },
+  },
+})
+const NOTES = Number(options.notes)
+const PRINCIPALS = Number(options.principals)
+const BATCH = Number(options.batch)
+const QUESTIONS = Number(options.questions)
+const SCANNED = Math.min(QUESTIONS, Number(options.scanned))
+const FOUND = 10
+/** What a recall asks a store for, to have enough left after its filters (src/kernel/candidates.ts). */
+const ASKED = 400
+
+const prose = readProse()
+const { signal } = new AbortController()
+const hashing = hashingEmbedder({ dimensions: 256 })
+
+async function embedded(texts: readonly string[]): Promise<Float32Array[]> {
+  return (await hashing.embed(texts, { signal })).map((vector) => Float32Array.from(vector))
+}
+
+const spaceOf = (note: number): string => `p${note % PRINCIPALS}\0`
+const keyOf = (note: number): string => `${spaceOf(note)}n${note}`
+
+// ---------------------------------------------------------------------------------------------------------- notes in
+
+/** Seconds in `commit`, without those of making notes and vectors. */
+async function fill(store: Store): Promise<{ seconds: number; longestMs: number; cpuUs: number }> {
+  let seconds = 0
+  let longestMs = 0
+  let cpuUs = 0
+  for (let first = 0; first < NOTES; first += BATCH) {
+    const notes = Array.from({ length: Math.min(BATCH, NOTES - first) }, (_, i) => prose.note(first + i))
+    const vectors = await embedded(notes.map(({ text }) => text))
+    const puts: Put[] = []
+    const events: Batch['events'][number][] = []
+    for (const [i, { text }] of notes.entries()) {
+      const seq = first + i
+      const value = JSON.stringify({
+        text,
+        tags: [],
+        source: null,
+        pid: 1,
+        at: 1_763_700_000_000 + seq,
+        seq,
+        labels: [],
+      })
+      puts.push({ table: 'note', key: keyOf(seq), value, text, vector: vectors[i] as Float32Array })
+      events.push({ seq, at: 1_763_700_000_000 + seq, pid: 1, type: 'call-end', call: seq, value: `n${seq}` } as never)
+    }
+    const [started, cpu] = [performance.now(), process.cpuUsage()]
+    await store.commit({ events, puts })
+    const took = performance.now() - started
+    cpuUs += cpuSince(cpu)
+    seconds += took / 1_000
+    longestMs = Math.max(longestMs, took)
+    if (first % (BATCH * 100) === 0) await new Promise((resolve) => void setImmediate(resolve))
+  }
+  return { seconds, longestMs, cpuUs }
+}
+
+/** Processor time of all threads, µs: what a busy machine does not stretch. */
+function cpuSince(before: NodeJS.CpuUsage): number {
+  const { user, system } = process.cpuUsage(before)
+  return user + system
+}
+
+// --------------------------------------------------------------------------------------------------------- questions
+
+interface Question {
+  readonly note: number
+  readonly words: readonly string[]
+  readonly vector: Float32Array
+}
+
+async function questions(): Promise<Question[]> {
+  const list = Array.from({ length: QUESTIONS }, (_, i) => {
+    const note = Math.floor(randomAt(11, 0, i) * NOTES)
+    return { note, text: prose.question(prose.note(note), i, i % 2 === 1) }
+  })
+  const vectors = await embedded(list.map(({ text }) => text))
+  return list.map(({ note, text }, i) => ({
+    note,
+    words: [...new Set(text.toLowerCase().match(/[\p{L}\p{N}]+/gu))],
+    vector: vectors[i] as Float32Array,
+  }))
+}
+
+type Hits = readonly { readonly key: string; readonly score: number }[]
+
+function ask(store: Store, { note, words, vector }: Question) {
+  const started = performance.now()
+  const lexical = store.search('note', [spaceOf(note)], words, ASKED)
+  const between = performance.now()
+  const near = store.nearest('note', [spaceOf(note)], vector, ASKED)
+  const after = performance.now()
+  for (const { key } of [...lexical.slice(0, FOUND), ...near.slice(0, FOUND)])
+    JSON.parse(store.get('note', key) as string)
+  return { lexical, near, wordsMs: between - started, vectorMs: after - between, allMs: performance.now() - started }
+}
+
+// -------------------------------------------------------------------------------------------------------------- truth
+
+/** The true best of each question, by scans of its principal's notes, made anew. */
+async function truth(list: readonly Question[]) {
+  const queries = list.map(({ note, words, vector }) => ({
+    principal: note % PRINCIPALS,
+    terms: [...new Set(words.flatMap((word) => tokensOf(word)))],
+    frequencies: new Map<string, number>(),
+    vector,
+    docs: 0,
+    tokens: 0,
+    lexical: [] as number[],
+    near: [] as number[],
+  }))
+  const wanted = new Map<number, typeof queries>()
+  for (const query of queries) wanted.set(query.principal, [...(wanted.get(query.principal) ?? []), query])
+  async function each(
+    visit: (query: (typeof queries)[number], counts: Map<string, number>, length: number, vector: Float32Array) => void,
+    withVectors: boolean,
+  ) {
+    for (const [principal, asking] of wanted) {
+      for (let first = principal; first < NOTES; first += PRINCIPALS * 1_000) {
+        const texts: string[] = []
+        for (let i = 0, note = first; i < 1_000 && note < NOTES; i++, note += PRINCIPALS)
+          texts.push(prose.note(note).text)
+        const vectors = withVectors ? await embedded(texts) : []
+        for (const [i, text] of texts.entries()) {
+          const tokens = tokensOf(text)
+          const counts = new Map<string, number>()
+          for (const token of tokens) counts.set(token, (counts.get(token) ?? 0) + 1)
+          for (const query of asking) visit(query, counts, tokens.length, vectors[i] as Float32Array)
+        }
+      }
+    }
+  }
+  await each((query, counts, length) => {
+    query.docs++
+    query.tokens += length
+    for (const term of query.terms)
+      if (counts.has(term)) query.frequencies.set(term, (query.frequencies.get(term) ?? 0) + 1)
+  }, false)
+  await each((query, counts, length, vector) => {
+    let score = 0
+    for (const term of query.terms) {
+      const times = counts.get(term)
+      if (times === undefined) continue
+      const docs = query.frequencies.get(term) as number
+      const weight = Math.max(Math.log((query.docs - docs + 0.5) / (docs + 0.5)), 1e-6)
+      score += (weight * 2.2 * times) / (times + 1.2 * (0.25 + (0.75 * length * query.docs) / query.tokens))
+    }
+    keep(query.lexical, score)
+    keep(query.near, cosine(query.vector, vector))
+  }, true)
+  return queries
+}
+
+/** The best scores, the best first. */
+function keep(best: number[], score: number): void {
+  if (best.length === FOUND && score <= (best.at(-1) as number)) return
+  best.push(score)
+  best.sort((a, b) => b - a)
+  if (best.length > FOUND) best.pop()
+}
+
+function cosine(a: Float32Array, b: Float32Array): number {
+  let [ab, aa, bb] = [0, 0, 0]
+  for (let i = 0; i < a.length; i++) {
+    const [x, y] = [a[i] as number, b[i] as number]
+    ab += x * y
+    aa += x * x
+    bb += y * y
+  }
+  return aa > 0 && bb > 0 ? ab / Math.sqrt(aa * bb) : 0
+}
+
+/** Share of the true best that came: hits whose own true score is that of the tenth, or better. */
+function agreement(hits: Hits, best: readonly number[], scoreOf: (key: string) => number): number {
+  const least = (best.at(-1) as number) - 1e-5
+  return hits.slice(0, FOUND).filter(({ key }) => scoreOf(key) >= least).length / best.length
+}
+
+// --------------------------------------------------------------------------------------------------------- prefilter
+
+/** The mean of the vectors of a text's words: meanings, not letters. */
+function meaning(text: string): Float32Array {
+  const sum = new Float32Array(wordDimensions)
+  for (const word of text.toLowerCase().match(/[a-z]+/g) ?? [])
+    vectorOf(word)?.forEach((number, i) => void ((sum[i] as number) += number))
+  return sum
+}
+
+async function prefilter(): Promise<void> {
+  const sentences = prose.sentences.slice(0, 100_000)
+  for (const [name, vectors] of [
+    ['hashing, 256 numbers', await embedded(sentences)],
+    ['mean of GloVe vectors, 96 numbers', sentences.map(meaning)],
+  ] as const) {
+    const store = memoryStore()
+    store.commit({
+      events: [],
+      puts: sentences.map((_, i) => ({ table: 'note', key: `s\0${i}`, value: '', vector: vectors[i] as Float32Array })),
+    })
+    const asked = Array.from({ length: 100 }, (_, i) => Math.floor(randomAt(5, 0, i) * sentences.length))
+    const queries = name.startsWith('hashing')
+      ? await embedded(asked.map((i) => halfOf(sentences[i] as string)))
+      : asked.map((i) => meaning(halfOf(sentences[i] as string)))
+    let came = 0
+    for (const query of queries) {
+      const best: number[] = []
+      for (const vector of vectors) keep(best, cosine(query, vector))
+      came += agreement(store.nearest('note', ['s\0'], query, FOUND), best, (key) =>
+        cosine(query, vectors[Number(key.slice(2))] as Float32Array),
+      )
+    }
+    console.log(
+      `${sentences.length} sentences, ${name}: recall@10 of the exact scan ${(came / queries.length).toFixed(3)}`,
+    )
+    store.close()
+  }
+}
+
+const halfOf = (text: string): string =>
+  text
+    .split(' ')
+    .filter((_, i) => i % 2 === 0)
+    .join(' ')
+
+// -------------------------------------------------------------------------------------------------------------- parts
+
+/** The best of several rounds, µs: what a busy machine stretches least. */
+function bestUs(work: (round: number) => void): number {
+  let best = Infinity
+  for (let round = 0; round < 30; round++) {
+    const started = performance.now()
+    work(round)
+    best = Math.min(best, performance.now() - started)
+  }
+  return Math.round(best * 1_000)
+}
+
+function parts(): void {
+  const database = new DatabaseSync(':memory:')
+  database.exec('CREATE TABLE row(id INTEGER PRIMARY KEY, data BLOB)')
+  database.exec('BEGIN')
+  for (let i = 0; i < 50_000; i++) database.prepare('INSERT INTO row VALUES(?, zeroblob(256))').run(i)
+  database.exec('COMMIT')
+  const ids = (round: number): number[] => Array.from({ length: 450 }, (_, i) => (i * 111 + round * 31) % 50_000)
+  const one = database.prepare('SELECT data FROM row WHERE id = ?')
+  const many = rowReader<Uint8Array>(database, 'row', 'data')
+  console.log(
+    `450 rows of 256 bytes, a statement each: ${bestUs((round) => ids(round).forEach((id) => one.get(id)))} µs`,
+  )
+  console.log(`450 rows of 256 bytes, one statement: ${bestUs((round) => many(ids(round)))} µs`)
+  database.close()
+  for (const [name, useWebAssembly] of [
+    ['WebAssembly', true],
+    ['JavaScript', false],
+  ] as const) {
+    const codes = createCodeMemory(256, useWebAssembly)
+    const slots = Array.from({ length: 200 }, () => codes.take())
+    const code = Uint8Array.from({ length: 128 }, (_, i) => (i * 37) % 256)
+    for (const slot of slots) for (let place = 0; place < SLOT_CODES; place++) codes.write(slot, place, code)
+    codes.ask(code, new Int8Array(256).fill(3))
+    const scan = bestUs(() => slots.forEach((slot) => codes.distances(slot, SLOT_CODES)))
+    const places = Int32Array.from({ length: 4_000 }, (_, i) =>
+      codes.placeOf(slots[i % slots.length] as number, (i * 7) % SLOT_CODES),
+    )
+    console.log(`signs of ${slots.length * SLOT_CODES} codes of 256 numbers, ${name}: ${scan} µs`)
+    console.log(`products with 4,000 of them, ${name}: ${bestUs(() => codes.products(places, places.length))} µs`)
+  }
+}
+
+// --------------------------------------------------------------------------------------------------------------- run
+
+async function scale(): Promise<void> {
+  const folder = mkdtempSync(join(process.cwd(), '.memory-scale-'))
+  try {
+    const path = join(folder, 'notes.db')
+    let store = openSqliteStore(path)
+    const { seconds, longestMs, cpuUs } = await fill(store)
+    store.close()
+    const openedAt = performance.now()
+    store = openSqliteStore(path)
+    const openMs = performance.now() - openedAt
+    const list = await questions()
+    const cold = ask(store, list[0] as Question).allMs
+    const answers = list.map((question) => ask(store, question))
+    // Once more, now that files and code are warm: a principal of many is still asked for the first time by most.
+    const warm = PRINCIPALS === 1 ? list.map((question) => ask(store, question)) : answers
+    const cpu = process.cpuUsage()
+    for (const question of list) ask(store, question)
+    const recallCpuMs = cpuSince(cpu) / 1_000 / list.length
+    const rssMb = process.resourceUsage().maxRSS / 1024
+    const ms = (of: 'wordsMs' | 'vectorMs' | 'allMs', share: number): number =>
+      percentile(
+        warm.map((answer) => answer[of]).toSorted((a, b) => a - b),
+        share,
+      )
+    const planted = (of: 'lexical' | 'near', half: number): string => {
+      const asked = answers
+        .map((answer, i) => ({ hits: answer[of], note: list[i]?.note as number }))
+        .filter((_, i) => i % 2 === half)
+      return (
+        asked.filter(({ hits, note }) => hits.slice(0, FOUND).some(({ key }) => key === keyOf(note))).length /
+        asked.length
+      ).toFixed(2)
+    }
+    const true10 = await truth(list.slice(0, SCANNED))
+    let [words, vectors] = [0, 0]
+    for (const [i, best] of true10.entries()) {
+      const { lexical, near } = answers[i] as (typeof answers)[number]
+      words += agreement(lexical, best.lexical, (key) => lexical.find((hit) => hit.key === key)?.score ?? 0)
+      const own = new Map<string, number>()
+      const texts = near.slice(0, FOUND).map(({ key }) => prose.note(Number(key.slice(key.indexOf('\0') + 2))).text)
+      for (const [n, vector] of (await embedded(texts)).entries())
+        own.set(near[n]?.key ?? '', cosine(best.vector, vector))
+      vectors += agreement(near, best.near, (key) => own.get(key) ?? 0)
+    }
+    const figures = {
+      notes: NOTES,
+      principals: PRINCIPALS,
+      'inserts/s (>= 5,000)': Math.round(NOTES / seconds),
+      'commit, CPU µs a note': Math.round(cpuUs / NOTES),
+      'longest commit ms': Math.round(longestMs),
+      'open ms': Math.round(openMs),
+      'first recall ms': Math.round(cold * 10) / 10,
+      'recall p50 ms': ms('allMs', 0.5),
+      'recall p99 ms': ms('allMs', 0.99),
+      'recall, CPU ms': Math.round(recallCpuMs * 100) / 100,
+      'words p50 ms': ms('wordsMs', 0.5),
+      'words p99 ms': ms('wordsMs', 0.99),
+      'vectors p50 ms': ms('vectorMs', 0.5),
+      'vectors p99 ms': ms('vectorMs', 0.99),
+      'planted by words, rare / common': `${planted('lexical', 0)} / ${planted('lexical', 1)}`,
+      'planted by vector, rare / common': `${planted('near', 0)} / ${planted('near', 1)}`,
+      'agreement@10 words': (words / SCANNED).toFixed(3),
+      'agreement@10 vectors': (vectors / SCANNED).toFixed(3),
+      'largest RSS MB (< 1,000)': Math.round(rssMb),
+      'file bytes a note': Math.round(statSync(path).size / NOTES),
+    }
+    store.close()
+    if (options.json) console.log(JSON.stringify(figures))
+    else for (const [name, value] of Object.entries(figures)) console.log(`${name.padEnd(36)}${value}`)
+  } finally {
+    rmSync(folder, { recursive: true, force: true })
+  }
+}
+
+if (options.prefilter) await prefilter()
+else if (options.parts) parts()
+else await scale()

@@ -1,0 +1,248 @@
+/**
+ * `polity files`: the files of a run, version by version: list, show, versions, diff, grep, search, rollback.
+ *
+ * All but `rollback` read the store, also while a server has it open. `rollback` is done by the kernel that has it, or by
+ * one for this command alone.
+ */
+import { setImmediate as nextTurn } from 'node:timers/promises'
+import { memoryStore } from '../../drivers/store/memory.ts'
+import type { StoreReader } from '../../drivers/store/sqlite-reader.ts'
+import type { Put } from '../../kernel/drivers.ts'
+import { PolityError } from '../../kernel/errors.ts'
+import { checkPatterns, listFiles, runThrough, textIn } from '../../kernel/file-list.ts'
+import { cutPassages, queryWords } from '../../kernel/file-search.ts'
+import { createFileTree, spaceOf } from '../../kernel/file-tree.ts'
+import { createKernel } from '../../kernel/kernel.ts'
+import { defaultLimits } from '../../kernel/limits.ts'
+import { filesIn } from '../../kernel/storage.ts'
+import type { FileEntry, FilesPoint, Pid, ProcessStart } from '../../kernel/types.ts'
+import { bytes, counted } from '../amounts.ts'
+import type { Context } from '../command.ts'
+import { defineCommand } from '../command.ts'
+import { wish } from '../elsewhere.ts'
+import { pidOf, usageError } from '../options.ts'
+import { exitCodes } from '../report.ts'
+import { startOf } from '../setup.ts'
+import { openStore, ownerOf, readStore } from '../store-file.ts'
+import type { Column } from '../table.ts'
+import { table } from '../table.ts'
+import { oneLine } from '../terminal.ts'
+
+interface Values {
+  readonly glob: string | undefined
+  readonly removed: boolean
+  readonly version: number | undefined
+  readonly from: number | undefined
+  readonly at: string | undefined
+  readonly snapshot: string | undefined
+  readonly regex: boolean
+  readonly limit: number | undefined
+}
+
+/** What a command looks at. */
+interface Sight {
+  readonly reader: StoreReader
+  readonly tree: ReturnType<typeof createFileTree>
+  readonly files: ReturnType<typeof filesIn>
+  readonly space: ReturnType<typeof spaceOf>
+}
+
+type Verb = (context: Context, sight: Sight, given: readonly string[], values: Values) => void | Promise<void>
+
+const SEARCH_LIMIT = 10
+
+export const files = defineCommand({
+  name: 'files',
+  summary: 'the files of a run: list, show, versions, diff, grep, search, rollback',
+  usage: '<verb> <pid> [path or text] [prefix]',
+  positionals: [2, 4],
+  options: {
+    glob: { kind: 'text', value: 'glob', help: 'list, grep: only paths of this form, such as "docs/**/*.md"' },
+    removed: { kind: 'flag', help: 'list: those that were removed too' },
+    version: { kind: 'whole', value: 'n', help: 'show, diff, rollback: that version (default the last)' },
+    from: { kind: 'whole', value: 'n', help: 'diff: since that version (default the one before)' },
+    at: { kind: 'text', value: 'time', help: 'rollback: as it was then, such as 2026-01-31T12:00:00Z' },
+    snapshot: { kind: 'text', value: 'id', help: 'rollback: as it was at that snapshot' },
+    regex: { kind: 'flag', help: 'grep: the text is a regular expression' },
+    limit: { kind: 'whole', value: 'n', help: `search: so many files (default ${SEARCH_LIMIT})` },
+  },
+  details:
+    'A process, its parent and its children have the same files. `rollback` takes a path, a folder that ends in /, or nothing for all files; it makes new versions, so it can be undone in the same way. Files of a run that has ended stay as they are.',
+  examples: [
+    'polity files list 17',
+    'polity files show 17 notes/today.md --version 240',
+    'polity files diff 17 notes/today.md',
+    'polity files grep 17 budget notes/',
+    'polity files search 17 "when was the budget agreed"',
+    'polity files rollback 17 notes/ --at 2026-01-31T12:00:00Z',
+  ],
+  async run(context, { values, positionals: [verb = '', pidText, ...given] }) {
+    const pid = pidOf(pidText)
+    if (verb === 'rollback') return rollback(context, pid, given, values)
+    const act = Object.hasOwn(verbs, verb) ? verbs[verb] : undefined
+    if (act === undefined)
+      throw usageError(`files takes ${[...Object.keys(verbs), 'rollback'].join(', ')}, not ${JSON.stringify(verb)}`)
+    const reader = readStore(context.storePath)
+    try {
+      const heads = (one: Pid): ProcessStart | undefined => [...reader.processes({ from: one, to: one + 1 })][0]?.start
+      const space = spaceOf(startOf(reader, pid), heads)
+      const tree = createFileTree(reader)
+      await act(context, { reader, tree, space, files: filesIn(tree, space, defaultLimits) }, given, values)
+      return exitCodes.done
+    } finally {
+      reader.close()
+    }
+  },
+})
+
+const verbs: { readonly [verb: string]: Verb } = {
+  async list(context, sight, [prefix = ''], { glob, removed }) {
+    const entries = await listed(context, sight, prefix, { removed, ...(glob === undefined ? {} : { glob }) })
+    const rows = entries.map(({ path, version, bytes: size, at, removed: isGone = false }) => [
+      String(version),
+      new Date(at).toISOString(),
+      isGone ? 'removed' : bytes(size),
+      oneLine(path),
+    ])
+    show(context, ['VERSION', 'WRITTEN', 'SIZE', 'PATH'], rows, entries)
+    if (entries.length === 0) context.note('no file')
+  },
+  show(context, { files: own }, [path], { version }) {
+    const found = own.read(pathOf('show', path), version)
+    if (found.encoding === 'base64' && !context.isJson)
+      throw new PolityError('INVALID_ARGUMENT', `"${path}" is not text; --json prints it in base64`)
+    context.result(found.content.replace(/\n$/, ''), found)
+  },
+  versions(context, { files: own }, [path]) {
+    const found = [...own.versions(pathOf('versions', path))]
+    if (found.length === 0) throw new PolityError('NO_SUCH_FILE', `there is no file "${path}"`)
+    const rows = found.map((one) => [
+      String(one.version),
+      new Date(one.at).toISOString(),
+      one.removed ? 'removed' : bytes(one.bytes),
+      String(one.pid),
+      one.labels.join(' '),
+    ])
+    show(context, ['VERSION', 'WRITTEN', 'SIZE', 'BY', 'LABELS'], rows, found)
+  },
+  diff(context, { files: own }, [path], { version, from }) {
+    const asked = pathOf('diff', path)
+    const to = version ?? own.read(asked).version
+    const since = from ?? [...own.versions(asked, to)].find(({ removed }) => !removed)?.version
+    if (since === undefined) throw new PolityError('NO_SUCH_FILE', `"${path}" has no version before ${to}`)
+    const diff = own.diff(asked, since, to)
+    context.result(diff.replace(/\n$/, ''), { path: asked, from: since, to, diff })
+  },
+  async grep(context, sight, [text, prefix = ''], { glob, regex }) {
+    if (text === undefined) throw usageError('files grep takes a text: polity files grep 17 budget')
+    const entries = await listed(context, sight, prefix, { grep: text, regex, ...(glob === undefined ? {} : { glob }) })
+    const lines = entries.flatMap(({ path, lines: found = [] }) =>
+      found.map((one) => `${oneLine(path)}:${one.line}: ${oneLine(one.text)}`),
+    )
+    context.result(lines.join('\n'), entries)
+    if (entries.length === 0) context.note('no file has a line with that')
+  },
+  async search(context, sight, [words, prefix = ''], { limit = SEARCH_LIMIT }) {
+    if (words === undefined) throw usageError('files search takes words: polity files search 17 "the budget of May"')
+    const found = await search(sight, words, prefix, limit)
+    context.result(found.map(({ path, line, text }) => `${oneLine(path)}:${line}: ${oneLine(text)}`).join('\n'), found)
+    if (found.length === 0) context.note('no file has these words')
+  },
+}
+
+function listed(
+  context: Context,
+  { tree, space }: Sight,
+  prefix: string,
+  options: { glob?: string; grep?: string; regex?: boolean; removed?: boolean },
+): Promise<readonly FileEntry[]> {
+  checkPatterns(options)
+  const limits = { ...defaultLimits, listPathsMax: Infinity, valueBytesMax: Infinity }
+  const work = listFiles(tree, { space, quota: undefined }, { ...options, prefix }, limits)
+  const turns = { pause: () => nextTurn(), isOpen: () => !context.interrupted.aborted }
+  return Promise.resolve(runThrough(work, turns)).then(({ entries }) => entries)
+}
+
+interface Found {
+  readonly path: string
+  readonly line: number
+  readonly endLine: number
+  readonly text: string
+  readonly score: number
+}
+
+/** The best passage of each file. The words of all files are gathered for it, since nothing can be written here. */
+async function search({ tree, space }: Sight, query: string, prefix: string, limit: number): Promise<Found[]> {
+  const index = memoryStore()
+  try {
+    const passages: Omit<Found, 'score'>[] = []
+    for (const [path, { hash }] of tree.entries(space, prefix)) {
+      const text = hash === null ? undefined : textIn(tree.content(hash, path))
+      if (text === undefined) continue
+      const puts: Put[] = []
+      for (const passage of cutPassages(text))
+        puts.push({
+          table: 'file',
+          key: String(passages.push({ path, ...passage }) - 1),
+          value: '',
+          text: `${path}\n${passage.text}`,
+        })
+      void index.commit({ events: [], puts })
+      await nextTurn()
+    }
+    const best = new Map<string, Found>()
+    for (const { key, score } of index.search('file', [''], queryWords(query), passages.length)) {
+      const passage = passages[Number(key)] as Omit<Found, 'score'>
+      if (!best.has(passage.path)) best.set(passage.path, { ...passage, score })
+      if (best.size === limit) break
+    }
+    return [...best.values()]
+  } finally {
+    index.close()
+  }
+}
+
+async function rollback(context: Context, pid: Pid, [path]: readonly string[], values: Values): Promise<number> {
+  const { version, at, snapshot } = values
+  const ms = at === undefined ? undefined : Date.parse(at)
+  if (Number.isNaN(ms)) throw usageError(`--at takes a time such as 2026-01-31T12:00:00Z, not ${JSON.stringify(at)}`)
+  const point: FilesPoint = {
+    ...(path === undefined ? {} : { path }),
+    ...(version === undefined ? {} : { version }),
+    ...(ms === undefined ? {} : { at: ms }),
+    ...(snapshot === undefined ? {} : { snapshot }),
+  }
+  if ([version, ms, snapshot].filter((one) => one !== undefined).length !== 1)
+    throw usageError('files rollback takes one of --version, --at, --snapshot')
+  const entry = await restored(context, pid, point)
+  const what =
+    entry.files === undefined ? `${oneLine(entry.path)} is as it was` : `${counted(entry.files, 'file')} changed back`
+  context.result(`${what} (version ${entry.version})`, entry)
+  return exitCodes.done
+}
+
+async function restored(context: Context, pid: Pid, point: FilesPoint): Promise<FileEntry> {
+  if (ownerOf(context.storePath).isOwned)
+    return (await wish(context, { command: 'restore-files', pid, text: JSON.stringify(point) })) as unknown as FileEntry
+  readStore(context.storePath).close() // a store that is not there is not made
+  const store = await openStore(context.storePath)
+  const kernel = createKernel({ store })
+  try {
+    return await kernel.restoreFiles(pid, point)
+  } finally {
+    await kernel.close()
+  }
+}
+
+function pathOf(verb: string, path: string | undefined): string {
+  if (path === undefined) throw usageError(`files ${verb} takes a path: polity files ${verb} 17 notes/today.md`)
+  return path
+}
+
+function show(context: Context, titles: readonly string[], rows: readonly (readonly string[])[], value: unknown): void {
+  const columns = titles.map((title): Column =>
+    title === 'SIZE' || title === 'VERSION' ? { title, align: 'right' } : { title },
+  )
+  const lines = rows.length === 0 ? [] : table(columns, rows, context.out.isTerminal ? context.out.columns : Infinity)
+  context.result(lines.join('\n'), value)
+}

@@ -1,0 +1,472 @@
+/**
+ * Vectors of entries, and which of them are nearest to one by their cosine.
+ *
+ *     const vectors = createVectors(database)
+ *     vectors.put(id, vector)
+ *     vectors.nearest([space], vector, { limit: 10, admits })
+ *
+ * A vector is kept in the file with 8 bits a number. Codes of the settled ones are kept there too, and in memory (codes.ts):
+ * 4 bits a number, of the vector after a fixed random rotation. A search narrows down three times: by the signs alone it goes
+ * through all codes of the space, by the codes it orders those that are left, and what is best then is read from the file
+ * and ordered by its cosine. Recent entries are few, and always read in full. How many of the true nearest are found so
+ * stands in bench/README.md.
+ *
+ * After the rotation each number tells as much as the others, whatever the embedder does with its dimensions, and the share
+ * of signs in which two vectors differ follows their angle (Charikar, Similarity Estimation Techniques from Rounding
+ * Algorithms, 2002). It changes signs and goes through a Hadamard transform, twice (Ailon and Chazelle, The Fast
+ * Johnson-Lindenstrauss Transform, 2009).
+ *
+ * Invariants
+ *   VE1. The code of a vector depends on the vector alone.
+ *   VE2. Only vectors of one length are compared.
+ *   VE3. What is in memory is known by `settled`, `next` and `thinned` of its space; the file is always right.
+ *   VE4. A space that does not fit into memory is read from the file each time: slow, and right.
+ */
+import type { DatabaseSync } from 'node:sqlite'
+import type { EvictionName } from '../../kernel/eviction.ts'
+import { createTier } from '../../kernel/tier.ts'
+import { bestOf, type Best, type Ranked } from './best.ts'
+import { createCodeMemory, PRODUCTS_MAX, SLOT_CODES, type CodeMemory } from './codes.ts'
+import { SPACE_ENTRIES, type Space } from './spaces.ts'
+import { preparer, rowReader } from './statements.ts'
+
+/** `vector` by the id of the entry; `code` has those of settled entries together: their numbers, 32 bits each, then their codes. */
+export const vectorTables = `
+  CREATE TABLE vector(id INTEGER PRIMARY KEY, data BLOB NOT NULL);
+  CREATE TABLE code(id INTEGER PRIMARY KEY, space INTEGER NOT NULL, dimensions INTEGER NOT NULL, first INTEGER NOT NULL,
+    data BLOB NOT NULL, UNIQUE(space, dimensions, first))`
+
+/** Numbers of a code: as many as the next power of two has for the dimensions, within these. */
+const CODE_SIZE_MIN = 256
+const CODE_SIZE_MAX = 1_024
+/** Part of a space that its signs let through, and how many at least. */
+const SIGNS_PART = 0.04
+const SIGNS_MIN = 4_096
+/** Entries that are read from the file, at least, and beyond those that are wanted. */
+const READ_MIN = 200
+const READ_MORE = 50
+/** Distance between two values of a code, in standard deviations of its numbers: the best for 16 values of a normal distribution (Max, Quantizing for Minimum Distortion, 1960). */
+const STEP = 0.3352
+
+/** The vectors of a database. Writers open the transactions. */
+export interface Vectors {
+  put(id: number, vector: Float32Array): void
+  remove(id: number): void
+  /** Entries of a range of a space are settled. */
+  settle(space: number, first: number, last: number): void
+  /** Codes of dead entries go. */
+  thin(space: number, first: number, last: number, dead: ReadonlySet<number>): void
+  nearest(
+    spaces: readonly Space[],
+    vector: Float32Array,
+    options: { readonly limit: number; admits(space: number, entry: number): boolean },
+  ): Ranked[]
+}
+
+/** Memory for what is known of vectors. */
+export interface VectorMemoryOptions {
+  readonly bytesMax: number
+  readonly eviction: EvictionName
+}
+
+/** Some codes in memory, with the numbers of their entries. */
+interface Slot {
+  readonly slot: number
+  count: number
+  readonly entries: Uint32Array
+}
+
+/** What is in memory of a space, for vectors of one length. */
+interface Known {
+  /** As of which state. */
+  space: Space
+  readonly slots: Slot[]
+  recent: { readonly entry: number; readonly data: Int8Array }[]
+}
+
+export function createVectors(database: DatabaseSync, { bytesMax, eviction }: VectorMemoryOptions): Vectors {
+  const prepare = preparer(database)
+  const rowsOfIds = rowReader<Uint8Array>(database, 'vector', 'data')
+  const memories = new Map<number, CodeMemory>()
+  const tier = createTier<string, Known & { readonly memory: CodeMemory }>({
+    bytesMax,
+    eviction,
+    onLeave: ({ slots, memory }) => slots.forEach(({ slot }) => memory.give(slot)),
+  })
+
+  function memoryFor(dimensions: number): CodeMemory {
+    const size = codeSizeOf(dimensions)
+    let memory = memories.get(size)
+    if (memory === undefined) memories.set(size, (memory = createCodeMemory(size)))
+    return memory
+  }
+
+  function put(id: number, vector: Float32Array): void {
+    prepare('INSERT INTO vector VALUES(?, ?)').run(id, new Uint8Array(quantised(vector).buffer))
+  }
+
+  function rowsOf(space: number, first: number, last: number): { entry: number; data: Int8Array }[] {
+    const base = space * SPACE_ENTRIES
+    const rows = prepare('SELECT id, data FROM vector WHERE id >= ? AND id < ? ORDER BY id').all(
+      base + first,
+      base + last,
+    )
+    return rows.map((row) => ({ entry: (row['id'] as number) - base, data: signed(row['data'] as Uint8Array) }))
+  }
+
+  function settle(space: number, first: number, last: number): void {
+    const groups = Map.groupBy(rowsOf(space, first, last), ({ data }) => data.length)
+    for (const [dimensions, group] of groups)
+      keep(
+        space,
+        dimensions,
+        first,
+        group.map(({ entry, data }) => ({ entry, code: codeOf(data) })),
+      )
+  }
+
+  function keep(space: number, dimensions: number, first: number, entries: readonly Entry[]): void {
+    const sql = 'INSERT INTO code(space, dimensions, first, data) VALUES(?, ?, ?, ?)'
+    prepare(sql).run(space, dimensions, first, packed(entries))
+  }
+
+  function thin(space: number, first: number, last: number, dead: ReadonlySet<number>): void {
+    const rows = prepare('SELECT id, dimensions, first, data FROM code WHERE space = ?').all(space)
+    for (const { id, dimensions, first: at, data } of rows as unknown as CodeRow[]) {
+      if (at < first || at >= last) continue
+      const all = unpacked(data, dimensions)
+      const alive = all.filter(({ entry }) => !dead.has(entry))
+      if (alive.length === all.length) continue
+      prepare('DELETE FROM code WHERE id = ?').run(id)
+      if (alive.length > 0) keep(space, dimensions, at, alive)
+    }
+  }
+
+  function* settledCodes(space: Space, dimensions: number, from: number): Generator<Entry, void> {
+    const rows = prepare('SELECT data FROM code WHERE space = ? AND dimensions = ? AND first >= ? ORDER BY first')
+    for (const row of rows.iterate(space.id, dimensions, from)) yield* unpacked(row['data'] as Uint8Array, dimensions)
+  }
+
+  /** Puts codes into slots, the first into `last` as far as there is room. */
+  function* filled(entries: Iterable<Entry>, memory: CodeMemory, last?: Slot): Generator<Slot, void> {
+    for (const { entry, code } of entries) {
+      if (last === undefined || last.count === SLOT_CODES) {
+        last = { slot: memory.take(), count: 0, entries: new Uint32Array(SLOT_CODES) }
+        yield last
+      }
+      memory.write(last.slot, last.count, code)
+      last.entries[last.count++] = entry
+    }
+  }
+
+  /** Whether the codes of a space fit into memory beside those of others. */
+  function fits({ settled, dead }: Space, memory: CodeMemory): boolean {
+    return ((settled - dead) / SLOT_CODES + 1) * bytesOf(memory) <= bytesMax / 2
+  }
+
+  /** What is in memory of a space, read on from where it was read last. */
+  function knownOf(space: Space, dimensions: number, memory: CodeMemory): Known {
+    const key = `${space.id}/${dimensions}`
+    let known = tier.get(key)
+    if (known?.space.version === space.version) return known
+    if (known !== undefined && known.space.thinned !== space.thinned) {
+      tier.delete(key)
+      known = undefined
+    }
+    known ??= { space: { ...space, settled: 0, next: 0 }, slots: [], recent: [], memory }
+    const before = known.space
+    if (before.settled !== space.settled) {
+      known.recent = []
+      if (fits(space, memory)) {
+        for (const slot of filled(settledCodes(space, dimensions, before.settled), memory, known.slots.at(-1)))
+          known.slots.push(slot)
+      }
+    }
+    for (const row of rowsOf(space.id, Math.max(before.next, space.settled), space.next))
+      if (row.data.length === dimensions) known.recent.push(row)
+    known.space = space
+    return tier.set(key, known, known.slots.length * bytesOf(memory) + known.recent.length * (dimensions + 64))
+  }
+
+  /** All codes of a space, slot by slot. */
+  function* slotsOf(known: Known, dimensions: number, memory: CodeMemory): Generator<Slot, void> {
+    if (fits(known.space, memory)) return yield* known.slots
+    let full: Slot | undefined
+    for (const slot of filled(settledCodes(known.space, dimensions, 0), memory)) {
+      if (full !== undefined) yield full
+      if (full !== undefined) memory.give(full.slot)
+      full = slot
+    }
+    if (full === undefined) return
+    yield full
+    memory.give(full.slot)
+  }
+
+  /** Offers the entries of a space to the best, by what their codes say. */
+  function offer(known: Known, query: Query, best: Best, admits: (entry: number) => boolean): void {
+    const memory = memoryFor(query.vector.length)
+    memory.ask(query.code, query.numbers)
+    const { id, settled } = known.space
+    const asked = new Int32Array(PRODUCTS_MAX)
+    const entries = new Uint32Array(PRODUCTS_MAX)
+
+    function offerAll(places: ArrayLike<number>, count: number, slotOf: (place: number) => Slot): void {
+      for (let start = 0; start < count; start += PRODUCTS_MAX) {
+        const size = Math.min(PRODUCTS_MAX, count - start)
+        for (let i = 0; i < size; i++) {
+          const place = places[start + i] as number
+          const { slot, entries: own } = slotOf(place)
+          asked[i] = memory.placeOf(slot, place % SLOT_CODES)
+          entries[i] = own[place % SLOT_CODES] as number
+        }
+        const products = memory.products(asked, size)
+        for (let i = 0; i < size; i++) {
+          const product = products[i] as number
+          if (product >= best.least && best.wants(product, id, entries[i] as number))
+            best.add(product, id, entries[i] as number)
+        }
+      }
+    }
+
+    const isInMemory = fits(known.space, memory)
+    const passed = closest(Math.max(SIGNS_MIN, Math.floor(settled * SIGNS_PART)), query.numbers.length)
+    let limit = passed.limit
+    let base = 0
+    for (const slot of slotsOf(known, query.vector.length, memory)) {
+      const distances = memory.distances(slot.slot, slot.count)
+      const here: number[] = []
+      for (let i = 0; i < slot.count; i++) {
+        const distance = distances[i] as number
+        if (distance >= limit || !admits(slot.entries[i] as number)) continue
+        limit = passed.add(distance, base + i)
+        if (!isInMemory) here.push(i)
+      }
+      base += SLOT_CODES
+      if (!isInMemory) offerAll(here, here.length, () => slot) // the next one takes its place
+    }
+    if (!isInMemory) return
+    const places = passed.list()
+    offerAll(places, places.length, (place) => known.slots[Math.floor(place / SLOT_CODES)] as Slot)
+  }
+
+  function nearest(
+    spaces: readonly Space[],
+    given: Float32Array,
+    { limit, admits }: { limit: number; admits(space: number, entry: number): boolean },
+  ): Ranked[] {
+    const vector = given.map((number) => (Number.isFinite(number) ? number : 0))
+    const length = Math.sqrt(vector.reduce((sum, number) => sum + number * number, 0))
+    const memory = memoryFor(vector.length)
+    const rotated = rotatedOf(quantised(vector))
+    const query: Query = { vector, code: codeFrom(rotated), numbers: quantised(rotated) }
+    const best = bestOf(Math.max(READ_MIN, limit + READ_MORE))
+    const ranked: Ranked[] = []
+    for (const space of spaces) {
+      const known = knownOf(space, vector.length, memory)
+      for (const { entry, data } of known.recent)
+        if (admits(space.id, entry)) ranked.push({ space: space.id, entry, score: cosine(vector, length, data) })
+      offer(known, query, best, (entry) => admits(space.id, entry))
+    }
+    read(best.list(), vector, length, ranked)
+    return ranked.sort((a, b) => b.score - a.score || a.space - b.space || a.entry - b.entry).slice(0, limit)
+  }
+
+  /** Adds entries with their cosine. */
+  function read(chosen: readonly Ranked[], vector: Float32Array, length: number, ranked: Ranked[]): void {
+    const ids = chosen.map(({ space, entry }) => space * SPACE_ENTRIES + entry).sort((a, b) => a - b)
+    for (const [id, data] of rowsOfIds(ids)) {
+      const space = Math.floor(id / SPACE_ENTRIES)
+      ranked.push({ space, entry: id - space * SPACE_ENTRIES, score: cosine(vector, length, signed(data)) })
+    }
+  }
+
+  return {
+    put,
+    remove: (id) => void prepare('DELETE FROM vector WHERE id = ?').run(id),
+    settle,
+    thin,
+    nearest,
+  }
+}
+
+interface Query {
+  readonly vector: Float32Array
+  readonly code: Uint8Array
+  readonly numbers: Int8Array
+}
+
+interface Entry {
+  readonly entry: number
+  readonly code: Uint8Array
+}
+
+interface CodeRow {
+  readonly id: number
+  readonly dimensions: number
+  readonly first: number
+  readonly data: Uint8Array
+}
+
+/** Of a slot, with the numbers of its entries. */
+function bytesOf(memory: CodeMemory): number {
+  return memory.slotBytes + SLOT_CODES * 4
+}
+
+function signed(data: Uint8Array): Int8Array {
+  return new Int8Array(data.buffer, data.byteOffset, data.byteLength)
+}
+
+function packed(entries: readonly Entry[]): Uint8Array {
+  const stride = entries[0]?.code.length ?? 0
+  const data = new Uint8Array(entries.length * (4 + stride))
+  const view = new DataView(data.buffer)
+  for (const [i, { entry, code }] of entries.entries()) {
+    view.setUint32(i * 4, entry, true)
+    data.set(code, entries.length * 4 + i * stride)
+  }
+  return data
+}
+
+function unpacked(data: Uint8Array, dimensions: number): Entry[] {
+  const stride = codeSizeOf(dimensions) / 2
+  const count = data.length / (4 + stride)
+  const view = new DataView(data.buffer, data.byteOffset)
+  return Array.from({ length: count }, (_, i) => ({
+    entry: view.getUint32(i * 4, true),
+    code: data.subarray(count * 4 + i * stride, count * 4 + (i + 1) * stride),
+  }))
+}
+
+/** Keeps the places with the fewest differing signs: as many as wanted, and those as far as the last of them. */
+function closest(wanted: number, distanceMax: number) {
+  const counts = new Uint32Array(distanceMax + 1)
+  let places = new Int32Array(wanted * 2 + 1_024)
+  let distances = new Uint16Array(places.length)
+  let count = 0
+  let kept = 0
+  let limit = distanceMax + 1
+
+  function clear(): void {
+    let left = 0
+    for (let i = 0; i < count; i++) {
+      if ((distances[i] as number) >= limit) continue
+      places[left] = places[i] as number
+      distances[left++] = distances[i] as number
+    }
+    count = left
+    if (count * 2 < places.length) return
+    const [before, beforeDistances] = [places, distances]
+    places = new Int32Array(before.length * 2)
+    places.set(before)
+    distances = new Uint16Array(places.length)
+    distances.set(beforeDistances)
+  }
+
+  return {
+    limit,
+    /** Returns the distance from which on none comes in any more. */
+    add(distance: number, place: number): number {
+      if (count === places.length) clear()
+      places[count] = place
+      distances[count++] = distance
+      counts[distance] = (counts[distance] as number) + 1
+      kept++
+      // The farthest go, as long as enough stay without them.
+      while (kept - (counts[limit - 1] as number) >= wanted) kept -= counts[--limit] as number
+      return limit
+    },
+    list(): Int32Array {
+      clear()
+      return places.subarray(0, count)
+    },
+  }
+}
+
+/** Numbers of -127 to 127, the largest of which is one of these ends. Their cosine with another is that of the vector, nearly. */
+function quantised(vector: Float32Array): Int8Array {
+  let largest = 0
+  for (const number of vector) if (Math.abs(number) > largest) largest = Math.abs(number)
+  const scale = largest > 0 && largest < Infinity ? 127 / largest : 0
+  const data = new Int8Array(vector.length)
+  for (let i = 0; i < vector.length; i++) data[i] = Math.round((vector[i] as number) * scale)
+  return data
+}
+
+/** `length` is that of `a`. */
+function cosine(a: Float32Array, length: number, b: Int8Array): number {
+  let [product, squares] = [0, 0]
+  for (let i = 0; i < b.length; i++) {
+    const number = b[i] as number
+    product += (a[i] as number) * number
+    squares += number * number
+  }
+  return length > 0 && squares > 0 ? product / (length * Math.sqrt(squares)) : 0
+}
+
+// ------------------------------------------------------------------------------------------------------------- codes
+
+function codeSizeOf(dimensions: number): number {
+  return Math.min(rotatedSizeOf(dimensions), CODE_SIZE_MAX)
+}
+
+function rotatedSizeOf(dimensions: number): number {
+  let size = CODE_SIZE_MIN
+  while (size < dimensions) size *= 2
+  return size
+}
+
+function codeOf(data: Int8Array): Uint8Array {
+  return codeFrom(rotatedOf(data))
+}
+
+/** Four bits a number: in which of 16 steps around 0 it lies. In the order of codes.ts. */
+function codeFrom(rotated: Float32Array): Uint8Array {
+  let squares = 0
+  for (const number of rotated) squares += number * number
+  const perStep = squares > 0 ? 1 / (STEP * Math.sqrt(squares / rotated.length)) : 0
+  const valueOf = (number: number): number => Math.max(0, Math.min(15, Math.floor(number * perStep) + 8))
+  const code = new Uint8Array(rotated.length / 2)
+  for (let i = 0; i < code.length; i++) {
+    const number = (i >> 4) * 32 + (i & 15)
+    code[i] = valueOf(rotated[number] as number) | (valueOf(rotated[number + 16] as number) << 4)
+  }
+  return code
+}
+
+/** The numbers after the rotation, as many as a code has. Good until the next call. */
+function rotatedOf(data: Int8Array): Float32Array {
+  const size = rotatedSizeOf(data.length)
+  let room = rooms.get(size)
+  if (room === undefined) rooms.set(size, (room = new Float32Array(size)))
+  room.fill(0)
+  room.set(data)
+  for (let turn = 0; turn < 2; turn++) {
+    flip(room, turn)
+    hadamard(room)
+  }
+  return room.subarray(0, CODE_SIZE_MAX)
+}
+
+const rooms = new Map<number, Float32Array>()
+
+/** Changes signs, always the same ones: by the bits of a multiplicative hash (Knuth, TAOCP 3, section 6.4). */
+function flip(numbers: Float32Array, turn: number): void {
+  for (let i = 0; i < numbers.length; i++) {
+    const hash = Math.imul(Math.imul(i * 2 + turn + 1, 0x9e3779b1) ^ 0x85ebca6b, 0xc2b2ae35)
+    if (hash < 0) numbers[i] = -(numbers[i] as number)
+  }
+}
+
+/** The fast Walsh-Hadamard transform, in place; the length is a power of two. */
+function hadamard(numbers: Float32Array): void {
+  for (let half = 1; half < numbers.length; half *= 2) {
+    for (let start = 0; start < numbers.length; start += half * 2) {
+      for (let i = start; i < start + half; i++) {
+        const a = numbers[i] as number
+        const b = numbers[i + half] as number
+        numbers[i] = a + b
+        numbers[i + half] = a - b
+      }
+    }
+  }
+}

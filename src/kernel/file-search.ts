@@ -1,0 +1,244 @@
+/**
+ * Search in files: passages by their words, and by their meaning where the kernel has an embedder.
+ *
+ *     const search = createFileSearch({ store, tree, journal, vectors })
+ *     runThrough(search.find(view, 'notes/', 'when was the budget agreed', 10), turns)
+ *
+ * A search first takes up what was written since the last one, so a write pays nothing for it and the first search in a
+ * space pays for all of it. Text files are cut into passages of whole lines, which lie in the table `file` with their words
+ * and vectors. Both searches are fused by reciprocal ranks (Cormack et al. 2009, "Reciprocal rank fusion").
+ *
+ * Invariants
+ *   FX1. A passage is found only as long as its process sees the very version that it was cut from.
+ *   FX2. A branch takes up only what it has otherwise than its base.
+ */
+import type { Store } from './drivers.ts'
+import type { Listed, Stops } from './file-list.ts'
+import { entryOf, textIn } from './file-list.ts'
+import type { FileTree } from './file-tree.ts'
+import { newestKey } from './file-tree.ts'
+import type { Journal } from './journal.ts'
+import type { Space } from './process.ts'
+import { wordsIn } from './words.ts'
+import type { View } from './shares.ts'
+import type { FileEntry } from './types.ts'
+import type { Vectors } from './vectors.ts'
+
+/** Passages of files, found again. */
+export interface FileSearch {
+  find(view: View, prefix: string, query: string, limit: number): Stops<Listed>
+}
+
+/** Where passages are kept. */
+export interface FileSearchOptions {
+  readonly store: Store
+  readonly tree: FileTree
+  readonly journal: Journal
+  readonly vectors?: Vectors | undefined
+}
+
+/** A part of a text: whole lines, numbered from 1; or of a very long line a piece. */
+export interface Passage {
+  readonly line: number
+  readonly endLine: number
+  readonly text: string
+}
+
+interface KeptPassage extends Omit<Passage, 'text'> {
+  readonly path: string
+  readonly version: number
+  /** Number of the passage in its file. */
+  readonly n: number
+}
+
+/** Characters at which a passage ends with its paragraph, and at which it ends wherever it is. */
+const PASSAGE_CHARS = 800
+const PASSAGE_CHARS_MAX = 1_600
+/** Passages of one file in a result. */
+const PASSAGES_A_FILE = 3
+/** More passages are asked for than files are wanted, since several can be of one file, and some of older versions. */
+const SEARCH_WIDTH = 8
+const SEARCH_WIDTH_MAX = 10_000
+/** Of reciprocal rank fusion: the paper's. */
+const RANK_CONSTANT = 60
+/** Passages that are put before they are written. */
+const PUTS_A_STEP = 256
+
+/** Search in the files of a store. */
+export function createFileSearch({ store, tree, journal, vectors }: FileSearchOptions): FileSearch {
+  /** Takes up what the space sees otherwise than at the last time. */
+  function* takeUp(space: Space): Stops<void> {
+    if (space.base !== undefined) yield* takeUp(space.base.space)
+    const key = `passages-of ${space.id}`
+    const from = Number(store.get('file', key) ?? space.base?.before ?? 0)
+    const paths = new Set<string>()
+    let until = from
+    // What its base wrote after it branched off, it sees as it was before.
+    for (const one of space.base === undefined ? [space] : [space, space.base.space])
+      for (const { seq, path } of tree.changes(one, from)) {
+        until = Math.max(until, seq + 1)
+        paths.add(path)
+      }
+    if (paths.size === 0) return
+    let puts = 0
+    for (const path of paths) {
+      puts += yield* takeUpFile(space, path)
+      if (puts < PUTS_A_STEP) continue
+      puts = 0
+      yield journal.flush()
+    }
+    journal.putAlone({ table: 'file', key, value: String(until) })
+    yield journal.flush()
+  }
+
+  function* takeUpFile(space: Space, path: string): Stops<number> {
+    const begin = passageKey(space, path)
+    const old = [...store.range('file', begin, `${begin}~`)].map(([key]) => key)
+    const version = tree.newest(space, path)
+    const text = version === undefined || version.hash === null ? undefined : textIn(tree.content(version.hash, path))
+    let n = 0
+    if (version !== undefined && text !== undefined) {
+      const passages = [...cutPassages(text)]
+      // Asked for together, so that the embedder gets them together.
+      const made = passages.map(({ text: part }) => vectors?.of(part))
+      const found: (Float32Array | undefined)[] = []
+      for (const one of made) {
+        if (one === undefined) continue
+        yield one.then((vector) => void found.push(vector))
+      }
+      for (const { line, endLine, text: part } of passages) {
+        const kept: KeptPassage = { path, version: version.version, n, line, endLine }
+        const vector = found[n]
+        journal.putAlone({
+          table: 'file',
+          key: passageKey(space, path, n),
+          value: JSON.stringify(kept),
+          text: `${path}\n${part}`,
+          ...(vector === undefined ? {} : { vector }),
+        })
+        n++
+      }
+    }
+    for (const key of old.slice(n)) journal.putAlone({ table: 'file', key, value: null })
+    return n + old.length + 1
+  }
+
+  function* find(view: View, prefix: string, query: string, limit: number): Stops<Listed> {
+    yield* takeUp(view.space)
+    const words = queryWords(query)
+    let vector: Float32Array | undefined
+    const asked = vectors?.of(query)
+    if (asked !== undefined) yield asked.then((made) => void (vector = made))
+    const prefixes: string[] = []
+    for (let at: Space | undefined = view.space; at !== undefined; at = at.base?.space)
+      prefixes.push(`passage ${at.id}\0${prefix}`)
+    for (let width = limit * SEARCH_WIDTH; ; width *= SEARCH_WIDTH) {
+      const lexical = words.length === 0 ? [] : store.search('file', prefixes, words, width)
+      const near = vector === undefined ? [] : store.nearest('file', prefixes, vector, width)
+      const listed = together(view, [lexical, near], limit)
+      const isAll = lexical.length < width && near.length < width
+      if (listed.entries.length === limit || isAll || width >= SEARCH_WIDTH_MAX) return listed
+      yield undefined
+    }
+  }
+
+  function together(view: View, lists: readonly (readonly { readonly key: string }[])[], limit: number): Listed {
+    const scores = new Map<string, number>()
+    for (const hits of lists)
+      for (const [rank, { key }] of hits.entries())
+        scores.set(key, (scores.get(key) ?? 0) + 1 / (RANK_CONSTANT + rank + 1))
+    const files = new Map<string, { entry: FileEntry; text: string; passages: Passage[] }>()
+    const labels = new Set<string>()
+    for (const [key, score] of [...scores].toSorted(([a, x], [b, y]) => y - x || (a < b ? -1 : 1))) {
+      const value = store.get('file', key)
+      if (value === undefined) continue
+      const { path, version, n, line, endLine } = JSON.parse(value as string) as KeptPassage
+      let file = files.get(path)
+      if (file === undefined) {
+        if (files.size === limit || (view.shows ?? view.share?.shows)?.(path) === false) continue
+        const newest = tree.newest(view.space, path)
+        if (newest === undefined || newest.hash === null || newest.version !== version) continue
+        const text = textIn(tree.content(newest.hash, path))
+        if (text === undefined) continue
+        file = { entry: { ...entryOf(view, path, newest), score }, text, passages: [] }
+        files.set(path, file)
+        for (const label of newest.labels ?? []) labels.add(label)
+      }
+      if (file.passages.length === PASSAGES_A_FILE || file.entry.version !== version) continue
+      const passage = nth(cutPassages(file.text), n)
+      if (
+        passage?.line === line &&
+        passage.endLine === endLine &&
+        !file.passages.some((one) => one.text === passage.text)
+      )
+        file.passages.push(passage)
+    }
+    return { entries: [...files.values()].map(({ entry, passages }) => ({ ...entry, passages })), labels: [...labels] }
+  }
+
+  return { find }
+}
+
+/** All words: in names and numbers of files, also one that says little is part of them. */
+export function queryWords(query: string): readonly string[] {
+  return [...new Set(wordsIn(query))].slice(0, QUERY_WORDS_MAX)
+}
+
+/** Words of a query beyond this add nothing to its meaning. */
+const QUERY_WORDS_MAX = 64
+
+function passageKey(space: Space, path: string, n?: number): string {
+  return `passage ${newestKey(space, path).slice('newest '.length)}\0${n === undefined ? '' : String(n).padStart(8, '0')}`
+}
+
+function nth<T>(items: Iterable<T>, n: number): T | undefined {
+  let at = 0
+  for (const item of items) if (at++ === n) return item
+  return undefined
+}
+
+/** A text in passages: lines together until a paragraph ends and they are long enough; very long lines in pieces. */
+export function* cutPassages(text: string): Generator<Passage> {
+  let open = ''
+  let first = 1
+  let last = 1
+  let line = 0
+  for (const whole of linesOf(text)) {
+    line++
+    for (const piece of piecesOf(whole)) {
+      if (open !== '' && open.length + piece.length > PASSAGE_CHARS_MAX) {
+        yield { line: first, endLine: last, text: open.trimEnd() }
+        open = ''
+      }
+      const isBlank = piece.trim() === ''
+      if (open === '' && isBlank) continue
+      if (open === '') first = line
+      if (!isBlank) last = line
+      open += `${piece}\n`
+    }
+    if (open.length < PASSAGE_CHARS || whole.trim() !== '') continue
+    yield { line: first, endLine: last, text: open.trimEnd() }
+    open = ''
+  }
+  if (open !== '') yield { line: first, endLine: last, text: open.trimEnd() }
+}
+
+function* linesOf(text: string): Generator<string> {
+  for (let from = 0; from < text.length;) {
+    const next = text.indexOf('\n', from)
+    yield text.slice(from, next < 0 ? text.length : next).replace(/\r$/, '')
+    from = next < 0 ? text.length : next + 1
+  }
+}
+
+/** No character is cut in two. */
+function* piecesOf(line: string): Generator<string> {
+  let from = 0
+  while (line.length - from > PASSAGE_CHARS_MAX) {
+    const end = from + PASSAGE_CHARS_MAX
+    const cut = (line.charCodeAt(end - 1) & 0xfc00) === 0xd800 ? end - 1 : end
+    yield line.slice(from, cut)
+    from = cut
+  }
+  yield line.slice(from)
+}

@@ -1,0 +1,110 @@
+/** The memory programs by name: each keeps what it is given and finds it again, whatever its model says. */
+import assert from 'node:assert/strict'
+import { describe, test } from 'node:test'
+import { z } from 'zod'
+import type { LongTermMemoryName } from '../src/agents/long-term-memory.ts'
+import { askJson } from '../src/agents/json-answer.ts'
+import { longTermMemories, longTermMemory, rememberingAgent } from '../src/agents/long-term-memory.ts'
+import { allNotes, readNotes } from '../src/agents/notes.ts'
+import { likeness } from '../src/agents/topics.ts'
+import { promptText, scripted } from '../src/drivers/llm/scripted.ts'
+import { DAY, inProcess } from './memory-world.ts'
+import { createWorld } from './world.ts'
+
+describe('a memory by its name', () => {
+  const facts = ['Ann keeps bees on the roof.', 'Bob repairs old clocks.', 'Cem grows saffron near the harbour.']
+
+  for (const name of Object.keys(longTermMemories) as LongTermMemoryName[]) {
+    test(`${name} keeps what was added and finds it, also with a model that answers nonsense`, async () => {
+      const found = await inProcess(async (sys) => {
+        const memory = longTermMemory(name)
+        assert.equal(memory.name, name)
+        for (const [i, text] of facts.entries())
+          await memory.add(sys, { text, at: sys.now() - i * DAY, session: 's', source: `turn ${i}` })
+        await memory.upkeep?.(sys)
+        return (await memory.recall(sys, 'who grows saffron?', { limit: 2 })).map(({ text, source }) => [text, source])
+      })
+      assert.deepEqual(found[0]?.[1], 'turn 2')
+      assert.match(found[0]?.[0] ?? '', /saffron/)
+      assert.ok(found.length <= 2)
+    })
+  }
+
+  test('two spaces of one principal do not see each other', async () => {
+    const seen = await inProcess(async (sys) => {
+      const [home, work] = [longTermMemory('plain', { space: 'home' }), longTermMemory('plain', { space: 'work' })]
+      await home.add(sys, { text: 'the key is under the mat' })
+      await work.add(sys, { text: 'the key is with the porter' })
+      return (await work.recall(sys, 'where is the key?')).map(({ text }) => text)
+    })
+    assert.deepEqual(seen, ['the key is with the porter'])
+  })
+
+  test('a name that there is not says which there are', () => {
+    assert.throws(() => longTermMemory('photographic' as LongTermMemoryName), {
+      code: 'INVALID_ARGUMENT',
+      message: /a-mem/,
+    })
+  })
+
+  test('an agent answers from any of them, and remembers what it was told', async () => {
+    for (const memory of ['plain', 'layered', 'knowledge-graph', 'paging'] as const) {
+      const agent = rememberingAgent({ memory, name: `with-${memory}` })
+      const model = scripted(({ prompt }) =>
+        promptText(prompt).includes('bees') ? 'You keep bees.' : 'I do not know.',
+      )
+      const w = createWorld({ models: { main: model } })
+      const ask = (message: string) => w.settled(w.kernel.spawn(agent, message).result)
+      assert.equal(await ask('What do I keep on the roof?'), 'I do not know.')
+      await ask('I keep bees on the roof.')
+      assert.equal(await ask('What do I keep on the roof?'), 'You keep bees.', memory)
+      await w.kernel.close()
+    }
+  })
+})
+
+describe('what the programs share', () => {
+  test('a model that answers out of shape is asked once more, with what was wrong; then it has said nothing', async () => {
+    const prompts: string[] = []
+    const ask = (answers: readonly string[]) =>
+      inProcess(
+        async (sys) =>
+          (await askJson(sys, { prompt: 'Which words?' }, z.object({ words: z.array(z.string()) })))?.words ?? null,
+        {
+          model: ({ prompt }, index) => {
+            prompts.push(promptText(prompt))
+            return answers[index]
+          },
+        },
+      )
+    assert.deepEqual(await ask(['Sure: {"words": "all"}', 'Sorry! {"words": ["all"]} There.']), ['all'])
+    assert.match(prompts[1] ?? '', /not of the shape asked for: .*expected array/s)
+    assert.equal(await ask(['{', 'no']), null)
+  })
+
+  test('many notes are read whole, in the order of their ids, also where one answer cannot hold them', async () => {
+    await inProcess(
+      async (sys) => {
+        const ids: string[] = []
+        for (let i = 0; i < 230; i++)
+          ids.push(await sys.remember({ text: `${i} ${'long '.repeat(2_000)}`, tags: ['t'] }))
+        await sys.forget(ids[7] as string)
+        const wanted = [...ids.toReversed(), ids[3] as string]
+        const expected = ids.toReversed().filter((id) => id !== ids[7])
+        assert.deepEqual(
+          (await readNotes(sys, wanted)).map(({ id }) => id),
+          expected,
+        )
+        const all: string[] = []
+        for await (const { id } of allNotes(sys, { tag: 't' })) all.push(id)
+        assert.deepEqual(all, expected)
+      },
+      { replays: false },
+    )
+  })
+
+  test('what a short text is about', () => {
+    assert.equal(likeness('collect wood', 'collect some wood'), 1)
+    assert.equal(likeness('collect wood', 'dig for iron'), 0)
+  })
+})

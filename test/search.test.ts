@@ -1,0 +1,330 @@
+/**
+ * Search in a store: words and vectors, through segments and merges, against plain readings of the same entries; and what a
+ * kill leaves of it.
+ *
+ *   POLITY_SEED=7 …   from that seed; POLITY_LONG=1 for more of all
+ */
+import assert from 'node:assert/strict'
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { existsSync, mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, test } from 'node:test'
+import { DatabaseSync, type SQLInputValue, type SQLOutputValue } from 'node:sqlite'
+import fc from 'fast-check'
+import { createCodeMemory, SLOT_CODES } from '../src/drivers/store/codes.ts'
+import { createSearch, searchTables, type Search, type SearchOptions } from '../src/drivers/store/search.ts'
+import { openSqliteStore } from '../src/drivers/store/sqlite.ts'
+import { tokensOf } from '../src/drivers/store/tokens.ts'
+import { randomAt } from '../src/kernel/clock.ts'
+
+const isLong = process.env['POLITY_LONG'] === '1'
+const seed = Number(process.env['POLITY_SEED'] ?? Date.now() % 2 ** 31)
+const folder = mkdtempSync(join(existsSync('/dev/shm') ? '/dev/shm' : tmpdir(), 'polity-search-'))
+after(() => rmSync(folder, { recursive: true, force: true }))
+
+function opened(options?: SearchOptions): { database: DatabaseSync; search: Search } {
+  const database = new DatabaseSync(':memory:')
+  database.exec(searchTables)
+  return { database, search: createSearch(database, options) }
+}
+
+const WORDS = 'whale ship sea harbour captain storm sail rope anchor mast gull fog'.split(' ')
+
+/** Words with Zipf's frequencies. */
+function textOf(seed: number, number: number, length = 8): string {
+  return Array.from(
+    { length: 1 + Math.floor(randomAt(seed, number, 0) * length) },
+    (_, i) => WORDS[Math.floor(WORDS.length ** randomAt(seed, number, 1 + i)) - 1] as string,
+  ).join(' ')
+}
+
+function vectorOf(seed: number, number: number, dimensions = 8): Float32Array {
+  return Float32Array.from({ length: dimensions }, (_, i) => randomAt(seed, number, 100 + i) - 0.5)
+}
+
+/** BM25 of each entry, read plainly. */
+function plainScores(entries: ReadonlyMap<string, string>, words: readonly string[]): Map<string, number> {
+  const tokens = new Map([...entries].map(([key, text]) => [key, tokensOf(text)]))
+  const mean = [...tokens.values()].reduce((sum, list) => sum + list.length, 0) / tokens.size
+  const scores = new Map<string, number>()
+  for (const word of new Set(words.flatMap(tokensOf))) {
+    const docs = [...tokens.values()].filter((list) => list.includes(word)).length
+    const weight = Math.max(Math.log((tokens.size - docs + 0.5) / (docs + 0.5)), 1e-6)
+    for (const [key, list] of tokens) {
+      const times = list.filter((one) => one === word).length
+      if (times > 0)
+        scores.set(
+          key,
+          (scores.get(key) ?? 0) + (weight * 2.2 * times) / (times + 1.2 * (0.25 + (0.75 * list.length) / mean)),
+        )
+    }
+  }
+  return scores
+}
+
+test('scores are those of plain BM25 over the searched entries, however they lie in segments and whatever the limit', () => {
+  fc.assert(
+    fc.property(
+      fc.nat(),
+      fc.integer({ min: 1, max: 300 }),
+      fc.integer({ min: 2, max: 40 }),
+      fc.subarray(WORDS, { minLength: 1 }),
+      fc.integer({ min: 1, max: 20 }),
+      (seed, count, recentMax, words, limit) => {
+        const { search } = opened({ recentMax })
+        const entries = new Map<string, string>()
+        for (let i = 0; i < count; i++) {
+          entries.set(`a\0${i}`, textOf(seed, i))
+          search.index('note', `a\0${i}`, { text: textOf(seed, i) })
+          search.index('note', `b\0${i}`, { text: 'whale '.repeat(30) }) // rare there, common here: it must not count
+          if (i % 7 === 0) search.find('note', ['a\0'], words, limit)
+        }
+        const scores = plainScores(entries, words)
+        const hits = search.find('note', ['a\0'], words, limit)
+        const best = [...scores.values()].toSorted((a, b) => b - a).slice(0, limit)
+        assert.equal(hits.length, best.length)
+        for (const [i, { key, score }] of hits.entries()) {
+          // Words in more than half of the entries weigh 1e-6, and may be left out.
+          assert(Math.abs(score - (best[i] as number)) < 1e-4, `${i}: ${score}, not ${best[i]}`)
+          assert(Math.abs(score - (scores.get(key) as number)) < 1e-4)
+        }
+      },
+    ),
+    { seed, numRuns: isLong ? 300 : 25 },
+  )
+})
+
+test('what was written again or removed is gone from words and vectors, through merges, for every reader', () => {
+  fc.assert(
+    fc.property(
+      fc.nat(),
+      fc.integer({ min: 2, max: 9 }),
+      fc.array(fc.record({ entry: fc.nat(30), isRemoval: fc.boolean(), space: fc.constantFrom('a\0', 'b\0', '') }), {
+        maxLength: 400,
+      }),
+      (seed, recentMax, steps) => {
+        const { database, search } = opened({ recentMax })
+        // Another reader, as another process has it: it knows what the file says, and little of it fits into its memory.
+        const other = createSearch(database, { recentMax, wordBytesMax: 2_000, vectorBytesMax: 0 })
+        const entries = new Map<string, number>()
+        const check = (reader: Search): void => {
+          for (const prefixes of [['a\0'], ['b\0', 'a\x001'], [''], ['1', 'a']]) {
+            const under = [...entries.keys()].filter((key) => prefixes.some((prefix) => key.startsWith(prefix)))
+            const holding = under.filter((key) => textOf(seed, entries.get(key) as number).includes('ship'))
+            assert.deepEqual(
+              reader
+                .find('note', prefixes, ['ships'], 1_000)
+                .map(({ key }) => key)
+                .toSorted(),
+              holding.toSorted(),
+            )
+            const near = reader.nearest('note', prefixes, vectorOf(seed, 3), 1_000)
+            assert.deepEqual(near.map(({ key }) => key).toSorted(), under.toSorted())
+          }
+        }
+        for (const [i, { entry, isRemoval, space }] of steps.entries()) {
+          const key = `${space}${entry}`
+          if (isRemoval) search.remove('note', key)
+          else search.index('note', key, { text: textOf(seed, i), vector: vectorOf(seed, i) })
+          if (isRemoval) entries.delete(key)
+          else entries.set(key, i)
+          if (i % 50 === 10) check(other)
+        }
+        check(search)
+        check(other)
+        assert.equal(database.prepare('SELECT count(*) AS n FROM searchable').get()?.['n'], entries.size)
+        assert.equal(database.prepare('SELECT count(*) AS n FROM vector').get()?.['n'], entries.size)
+      },
+    ),
+    { seed, numRuns: isLong ? 300 : 15 },
+  )
+})
+
+test('a search reads what lies under its prefixes, and nothing for what lies elsewhere', () => {
+  const { database, search } = opened()
+  let rows = 0
+  const { prepare } = database
+  const counting = new Proxy(database, {
+    get: (target, name) =>
+      name !== 'prepare'
+        ? Reflect.get(target, name)
+        : (sql: string) => {
+            const statement = prepare.call(database, sql)
+            const all = statement.all.bind(statement) as (
+              ...values: SQLInputValue[]
+            ) => Record<string, SQLOutputValue>[]
+            const get = statement.get.bind(statement) as (...values: SQLInputValue[]) => Record<string, SQLOutputValue>
+            return Object.assign(statement, {
+              all(...values: SQLInputValue[]) {
+                const found = all(...values)
+                rows += found.length
+                return found
+              },
+              get(...values: SQLInputValue[]) {
+                rows++
+                return get(...values)
+              },
+            })
+          },
+  })
+  for (let i = 0; i < 40; i++) search.index('note', `a\0${i}`, { text: textOf(1, i), vector: vectorOf(1, i) })
+  function cost(): number {
+    rows = 0
+    const reader = createSearch(counting)
+    assert.equal(reader.find('note', ['a\0'], ['whale', 'gull'], 5).length, 5)
+    assert.equal(reader.nearest('note', ['a\0'], vectorOf(1, 7), 5).length, 5)
+    return rows
+  }
+  const alone = cost()
+  for (let i = 0; i < 3_000; i++) search.index('note', `b\0${i}`, { text: textOf(2, i), vector: vectorOf(2, i) })
+  assert.equal(cost(), alone)
+})
+
+test('a transaction that is rolled back leaves nothing in memory either', () => {
+  const { database, search } = opened({ recentMax: 4 })
+  const find = (): string[] => search.find('note', ['a\0'], ['whale'], 10).map(({ key }) => key)
+  search.index('note', 'a\x001', { text: 'whale', vector: vectorOf(1, 1) })
+  assert.deepEqual(find(), ['a\x001'])
+  for (const count of [2, 9]) {
+    database.exec('BEGIN')
+    for (let i = 0; i < count; i++) search.index('note', `a\0x${i}`, { text: 'whale', vector: vectorOf(1, i) })
+    database.exec('ROLLBACK')
+    assert.deepEqual(find(), ['a\x001'])
+    for (let i = 0; i < count; i++) search.index('note', `a\0y${i}`, { text: 'gull', vector: vectorOf(2, i) })
+    assert.deepEqual(find(), ['a\x001'])
+    assert.equal(search.nearest('note', ['a\0'], vectorOf(1, 1), 1)[0]?.key, 'a\x001')
+  }
+})
+
+test('what vectors are found through their codes are nearly all of the true nearest, also where codes do not fit into memory', () => {
+  const count = isLong ? 20_000 : 3_000
+  const dimensions = 64
+  // Around 100 centres, as texts lie around topics.
+  const vectors = Array.from({ length: count }, (_, i) => {
+    const [own, centre] = [vectorOf(seed, i, dimensions), vectorOf(9, i % 100, dimensions)]
+    return own.map((number, d) => number * 0.8 + (centre[d] as number))
+  })
+  const { database, search } = opened()
+  database.exec('BEGIN')
+  for (const [i, vector] of vectors.entries()) search.index('note', `a\0${i}`, { vector })
+  database.exec('COMMIT')
+  const small = createSearch(database, { vectorBytesMax: 0 })
+  const cosine = (a: Float32Array, b: Float32Array): number => {
+    const product = (x: Float32Array, y: Float32Array): number =>
+      x.reduce((sum, one, i) => sum + one * (y[i] as number), 0)
+    return product(a, b) / Math.sqrt(product(a, a) * product(b, b))
+  }
+  let came = 0
+  for (let q = 0; q < 10; q++) {
+    const query = (vectors[q * 17] as Float32Array).map((number, d) => number + vectorOf(8, q, dimensions)[d]! * 0.6)
+    const best = vectors
+      .map((vector, i) => ({ key: `a\0${i}`, score: cosine(query, vector) }))
+      .toSorted((a, b) => b.score - a.score)
+    const hits = search.nearest('note', ['a\0'], query, 10)
+    came += hits.filter(({ key }) => best.slice(0, 10).some((one) => one.key === key)).length
+    for (const { key, score } of hits)
+      assert(Math.abs((best.find((one) => one.key === key)?.score as number) - score) < 0.01)
+    assert.deepEqual(small.nearest('note', ['a\0'], query, 10), hits)
+  }
+  assert(came >= 95, `${came} of 100`)
+})
+
+test('codes are compared alike in WebAssembly and in JavaScript', () => {
+  fc.assert(
+    fc.property(fc.nat(), fc.constantFrom(256, 512, 1_024), (seed, size) => {
+      const bytes = (number: number): Uint8Array =>
+        Uint8Array.from({ length: size / 2 }, (_, i) => (number < 2 ? number * 255 : randomAt(seed, number, i) * 256))
+      const results = [true, false].map((isFast) => {
+        const codes = createCodeMemory(size, isFast)
+        const slots = [codes.take(), codes.take(), codes.take()]
+        codes.give(slots.splice(1, 1)[0] as number)
+        for (const [s, slot] of slots.entries())
+          for (let place = 0; place < SLOT_CODES; place += 7) codes.write(slot, place, bytes(s * 100 + (place % 50)))
+        const found: unknown[] = []
+        for (const number of [0, 1, 77]) {
+          codes.ask(
+            bytes(number),
+            Int8Array.from({ length: size }, (_, i) => randomAt(seed, number, i) * 255 - 127),
+          )
+          for (const slot of slots) {
+            const places = Int32Array.from({ length: 50 }, (_, i) => codes.placeOf(slot, i * 7))
+            found.push([...codes.distances(slot, SLOT_CODES - 3)], [...codes.products(places, 50)])
+          }
+        }
+        return found
+      })
+      assert.deepEqual(results[0], results[1])
+    }),
+    { seed, numRuns: isLong ? 50 : 4 },
+  )
+})
+
+test('scripts, accents and signs: a word is found as it was written, and nothing else', () => {
+  const { search } = opened()
+  const texts = [
+    'Die Übergröße',
+    'covid-19 is here',
+    'covid in 19 towns',
+    '猫は納屋で寝ます',
+    'हिन्दी भाषा',
+    'İstanbul',
+    'ﬁne ﬀ',
+    `${'x'.repeat(500)}y`,
+  ]
+  for (const [i, text] of texts.entries()) search.index('note', `a\0${i}`, { text })
+  const find = (...words: string[]): string[] => search.find('note', ['a\0'], words, 10).map(({ key }) => key.slice(2))
+  assert.deepEqual(find('UBERGRÖSSE'), [])
+  assert.deepEqual(find('uBergröße'), ['0'])
+  assert.deepEqual(find('covid-19'), ['1', '2'])
+  assert.deepEqual(find('covid-20'), [])
+  assert.deepEqual(find('納屋'), ['3'])
+  assert.deepEqual(find('fine'), ['6'])
+  assert.deepEqual(find('x'.repeat(400)), ['7'])
+  assert.deepEqual(find('x'), [])
+})
+
+test('a note, its words and its vector survive a kill together, or not at all', async (t) => {
+  const path = join(folder, 'killed.db')
+  const script = `
+    const { openSqliteStore } = await import(${JSON.stringify(join(import.meta.dirname, '../src/drivers/store/sqlite.ts'))})
+    const store = openSqliteStore(${JSON.stringify(path)})
+    const { writeSync } = await import('node:fs')
+    for (let seq = store.lastSeq() + 1; ; seq += 100) {
+      const of = (i) => ({ table: 'note', key: 'a\\0' + (seq + i), value: String(seq + i), text: 'word' + (seq + i) + ' common',
+        vector: Float32Array.from({ length: 8 }, (_, d) => Math.sin((seq + i + 1) * (d + 1))) })
+      await store.commit({ events: Array.from({ length: 100 }, (_, i) => ({ type: 'call-end', seq: seq + i, at: 1, pid: 1, n: 1, value: '' })),
+        puts: Array.from({ length: 100 }, (_, i) => of(i)) })
+      writeSync(1, (seq + 99) + '\\n')
+    }`
+  let said = -1
+  for (let kill = 0; kill < (isLong ? 25 : 2); kill++) {
+    const child = spawn(process.execPath, ['--input-type=module', '-e', script], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    })
+    let output = ''
+    child.stdout.on('data', (data) => void (output += data))
+    await once(child.stdout, 'data')
+    setTimeout(() => child.kill('SIGKILL'), randomAt(seed, kill, 0) * 300)
+    await once(child, 'close')
+    said = Number(output.trimEnd().split('\n').at(-1))
+    const store = openSqliteStore(path)
+    const last = store.lastSeq()
+    assert(last >= said, `${said} was acknowledged, ${last} is there`)
+    const keys = [...store.range('note', '', '\u{10ffff}')].map(([key]) => key)
+    assert.equal(keys.length, last + 1)
+    assert.equal(store.search('note', ['a\0'], ['common'], last + 100).length, last + 1)
+    for (const key of [keys[0] as string, keys.at(-1) as string, keys[Math.floor(keys.length / 2)] as string]) {
+      const number = Number(key.slice(2))
+      assert.deepEqual(
+        store.search('note', ['a\0'], [`word${number}`], 2).map((hit) => hit.key),
+        [key],
+      )
+      const vector = Float32Array.from({ length: 8 }, (_, d) => Math.sin((number + 1) * (d + 1)))
+      assert((store.nearest('note', ['a\0'], vector, 5).find((hit) => hit.key === key)?.score as number) > 0.999)
+    }
+    store.close()
+  }
+  t.diagnostic(`${said + 1} notes acknowledged, seed ${seed}`)
+})
