@@ -18,6 +18,7 @@ import { sha256 } from './digest.ts'
 import type { Store } from './drivers.ts'
 import type { NoteVersion } from './note.ts'
 import type { Space } from './process.ts'
+import { createTier } from './tier.ts'
 import type { NoteKind, RecallOptions } from './types.ts'
 
 /** Notes as they can be read. */
@@ -68,14 +69,28 @@ const END = '\u0003'
 /** Digits of a place in the journal: sorts as it counts, up to 2^53. */
 const DIGITS = 16
 const LATEST = Number.MAX_SAFE_INTEGER
+/** Bytes of the notes that are kept parsed, estimated: objects of their own, and a few times the characters they came from. */
+const PARSED_BYTES_MAX = 32 * 2 ** 20
+const PARSED_BYTES = 512
+const PARSED_SHARE = 3
 /** Entries of a session that are looked at on one side of a note: gone ones stand there too. */
 const BESIDE_MAX = 16
 
 /** The notes of a store. */
 export function createNoteReader(store: Pick<Store, 'get' | 'range'>): NoteReader {
+  /** What was parsed, with what it was parsed from: as long as that stands there, it holds. */
+  const parsed = createTier<string, { readonly value: string; readonly version: NoteVersion }>({
+    bytesMax: PARSED_BYTES_MAX,
+    eviction: 'lru', // a finer choice would take as long as the parsing that it saves
+  })
+
   function read(key: string): NoteVersion | undefined {
-    const value = store.get('note', key)
-    return value === undefined ? undefined : (JSON.parse(value as string) as NoteVersion)
+    const value = store.get('note', key) as string | undefined
+    if (value === undefined) return undefined
+    const known = parsed.get(key)
+    if (known?.value === value) return known.version
+    const version = JSON.parse(value) as NoteVersion
+    return parsed.set(key, { value, version }, PARSED_BYTES + value.length * PARSED_SHARE).version
   }
 
   function find(space: Space, seq: number, look: (key: string) => NoteVersion | undefined = read): Seen | undefined {

@@ -70,8 +70,16 @@ export function leastTrust(a: Trust, b: Trust): Trust {
   return TRUST.indexOf(a) >= TRUST.indexOf(b) ? a : b
 }
 
-/** A note of the store as whoever recalls it sees it. */
+const notes = new WeakMap<NoteVersion, Note>()
+
+/** A note of the store as whoever recalls it sees it: the same one for the same version, not to be changed. */
 export function noteOf(version: NoteVersion): Note {
+  let note = notes.get(version)
+  if (note === undefined) notes.set(version, (note = shown(version)))
+  return note
+}
+
+function shown(version: NoteVersion): Note {
   const { seq, text, tags, source, pid, at, labels = [], tools = [], trust = 'untrusted' } = version
   const { kind = 'note', keywords = [], context = '', session = null } = version
   const { validFrom = at, validTo = null, parents = [], links = [], data = null } = version
