@@ -12,6 +12,7 @@
  */
 import { readFile } from 'node:fs/promises'
 import { z } from 'zod'
+import { defaultLimits } from '../src/kernel/limits.ts'
 import type { Conversation } from './conversations.ts'
 
 /** A conversation with its dates read. */
@@ -86,6 +87,12 @@ export function checkConversations(value: unknown, path: string): ReadFile {
             `${path}: ${where([...at, 'sessions', index, 'turns', order, 'id'])}: "${turn.id}" is the id of an earlier turn too; ids must differ`,
           )
         ids.add(turn.id)
+        // As bench/memory.ts keeps it: the speaker, a colon and the text.
+        const bytes = Buffer.byteLength(`${turn.speaker}: ${turn.text}`)
+        if (bytes > defaultLimits.noteBytesMax)
+          throw new FileFault(
+            `${path}: ${where([...at, 'sessions', index, 'turns', order])}: the turn "${turn.id}" has ${bytes} bytes with its speaker; a note has at most ${defaultLimits.noteBytesMax}, so split it`,
+          )
         if (turn.text.trim() === '') skipped.turns++
         return turn.text.trim() !== ''
       }),
@@ -131,7 +138,10 @@ export function timeOf(date: string): number | undefined {
   if (said !== null) {
     const [, hour = '12', minute = '0', half = 'p', day = '', name = '', year = ''] = said
     const month = MONTHS.indexOf(name.toLowerCase())
-    if (month === -1) return undefined
+    const daysInMonth = new Date(Date.UTC(Number(year), month + 1, 0)).getUTCDate()
+    const isReal =
+      Number(day) >= 1 && Number(day) <= daysInMonth && Number(hour) >= 1 && Number(hour) <= 12 && Number(minute) < 60
+    if (month === -1 || !isReal) return undefined
     return Date.UTC(
       Number(year),
       month,
@@ -145,5 +155,8 @@ export function timeOf(date: string): number | undefined {
     ? `${date.trim().replace(' ', 'T')}Z`
     : date
   const time = Date.parse(iso)
+  // The 31st of February is read as a day of March.
+  const [, year = '', month = '', day = ''] = /^(\d{4})-(\d\d)-(\d\d)(?!\d)/.exec(date.trim()) ?? []
+  if (day !== '' && Number(day) > new Date(Date.UTC(Number(year), Number(month), 0)).getUTCDate()) return undefined
   return Number.isNaN(time) ? undefined : time
 }

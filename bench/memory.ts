@@ -34,6 +34,18 @@ import { proseConversation, proseNames } from './memory-prose.ts'
 /** Notes that a question asks for: beyond this a rank adds less than 0.02 to the MRR of its question. */
 const LIMIT = 50
 
+const HELP = `node bench/memory.ts [conversations.json] [options]: how well and how fast memory finds what was said
+
+  --stories name    our own conversations, without a file: tuning, held-out (default), ${proseNames.join(' or ')}
+  --seeds n         how many of them are made, 1 to 1,000 (default 5); not of ${proseNames.join(' and ')}
+  --embedder name   words (default), hashing or none
+  --baselines       beside BM25, vectors and their fusion
+  --ablate          without each kind of evidence in turn
+  --json            the figures as JSON
+
+The form of a file, and what the figures mean, is at the top of bench/memory-file.ts and bench/memory.ts.
+`
+
 /** Of each question, where its evidence came: 1 for the first note; Infinity for what did not come. */
 type Ranks = readonly (readonly number[])[]
 
@@ -60,21 +72,29 @@ async function main(args: readonly string[]): Promise<void> {
     args: [...args],
     allowPositionals: true,
     options: {
-      stories: { type: 'string', default: 'held-out' },
-      seeds: { type: 'string', default: '5' },
+      stories: { type: 'string' },
+      seeds: { type: 'string' },
       embedder: { type: 'string', default: 'words' },
       baselines: { type: 'boolean', default: false },
       ablate: { type: 'boolean', default: false },
       json: { type: 'boolean', default: false },
+      help: { type: 'boolean', short: 'h', default: false },
     },
   })
+  if (values.help) {
+    process.stdout.write(HELP)
+    return
+  }
   if (positionals.length > 1)
     throw new FileFault(`one file at a time, not ${positionals.length}: ${positionals.join(', ')}`)
   if (!['words', 'hashing', 'none'].includes(values.embedder))
     throw new FileFault(`--embedder takes words, hashing or none, not "${values.embedder}"`)
+  for (const name of ['stories', 'seeds'] as const)
+    if (positionals[0] !== undefined && values[name] !== undefined)
+      throw new FileFault(`--${name} chooses our own conversations and means nothing beside a file; leave one out`)
   const file =
     positionals[0] === undefined
-      ? await ownConversations(values.stories, values.seeds)
+      ? await ownConversations(values.stories ?? 'held-out', values.seeds)
       : await readConversations(positionals[0])
   const { conversations, skipped } = file
   const questions = sum(conversations.map((each) => each.questions.length))
@@ -126,11 +146,13 @@ async function main(args: readonly string[]): Promise<void> {
   process.stdout.write(values.json ? `${JSON.stringify(report, null, 2)}\n` : table(report))
 }
 
-async function ownConversations(stories: string, seeds: string): Promise<ReadFile> {
-  const count = Number(seeds)
+async function ownConversations(stories: string, seeds: string | undefined): Promise<ReadFile> {
+  const count = Number(seeds ?? 5)
   if (!Number.isInteger(count) || count < 1 || count > 1_000)
     throw new FileFault(`--seeds takes a number from 1 to 1,000, not "${seeds}"`)
   const prose = proseNames.find((name) => name === stories)
+  if (prose !== undefined && seeds !== undefined)
+    throw new FileFault(`--seeds means nothing with --stories ${stories}, which is as it was written`)
   if (prose !== undefined) return checkConversations(await proseConversation(prose), prose)
   let text: string
   try {

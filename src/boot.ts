@@ -109,6 +109,11 @@ export async function loadEmbedder(given: string | Embedder | EmbeddingModelV4):
   if (given === 'hashing') return (await import('./drivers/embedder/hashing.ts')).hashingEmbedder()
   if (given === 'words') return (await import('./drivers/embedder/words.ts')).wordsEmbedder()
   if (typeof given === 'object' && given !== null && 'embed' in given) return given
+  if (typeof given === 'string' && !given.includes('/'))
+    throw new PolityError(
+      'CONFIG_INVALID',
+      `there is no embedder ${JSON.stringify(given)}; there are hashing, words, and provider/model, such as openai/text-embedding-3-small`,
+    )
   return (await import('./drivers/embedder/ai-sdk.ts')).aiSdkEmbedder(given)
 }
 

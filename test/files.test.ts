@@ -159,6 +159,13 @@ describe('versions', () => {
     })
   })
 
+  test('of a million lines are compared in bounded work, or refused', () => {
+    const lines = Array.from({ length: 90_000 }, (_, i) => `${i % 7}\n`)
+    const many = lines.join('').repeat(6)
+    assert.equal(unifiedDiff(`${many}a\n`, `${many}b\n`, 1), '@@ -540000,2 +540000,2 @@\n 0\n-a\n+b\n')
+    assert.throws(() => unifiedDiff(`x\n${many}x\n`, `y\n${many}y\n`), { code: 'TOO_LARGE' })
+  })
+
   test('property: a diff, applied, gives the other text', () => {
     const text = fc.array(fc.constantFrom('a', 'b', 'c', ''), { maxLength: 40 }).map((lines) => lines.join('\n'))
     fc.assert(
@@ -480,6 +487,50 @@ describe('search', () => {
     assert.equal(found, 'house/cat.md')
   })
 
+  test('asks the embedder for few at a time, within the budget, and makes up for an outage', async () => {
+    let calls = 0
+    let most = 0
+    let texts = 0
+    let isOut = false
+    const embed = async (given: readonly string[]) => {
+      most = Math.max(most, ++calls)
+      await Promise.resolve()
+      calls--
+      if (isOut) throw new Error('out')
+      texts += given.length
+      return given.map((text) => [/cat|feline/.test(text) ? 1 : 0, 0.01])
+    }
+    const world = createWorld({ embedder: { name: 'toy', embed } })
+    const paragraph = `${'word '.repeat(200)}\n\n`
+    const run = spawned(world, async (sys) => {
+      isOut = true
+      await sys.write('a/cat', 'The cat sleeps.')
+      const without = await paths(sys, '', { search: 'feline' })
+      isOut = false
+      await sys.sleep(60_000)
+      const after = (await paths(sys, 'a/', { search: 'feline' }))[0] as Json
+      await sys.write('b/long', paragraph.repeat(1_000))
+      texts = 0
+      await sys.list('b/', { search: 'word' })
+      return [without, after, texts]
+    })
+    const [without, after, asked] = (await world.settled(run.result)) as [Json, Json, number]
+    assert.deepEqual([without, after, asked], [[], 'a/cat', 257])
+    assert.ok(most <= 2, `${most} calls at once`)
+    assert.ok(world.kernel.info(run.pid).usage.inputTokens > 256 * 200)
+    texts = 0
+    const poor = spawned(
+      world,
+      async (sys) => {
+        await sys.write('long', paragraph.repeat(1_000))
+        return paths(sys, '', { search: 'word' })
+      },
+      { budget: { tokens: 1_000 } },
+    )
+    assert.deepEqual(await world.settled(poor.result), ['long'])
+    assert.ok(texts < 10 && world.kernel.info(poor.pid).usage.inputTokens <= 1_000, `${texts} texts`)
+  })
+
   test('property: passages hold every word of a text, in order, with the lines they stand in', () => {
     const line = fc.string({ unit: fc.constantFrom('a', 'b', ' ', 'ü', '😀'), maxLength: 400 })
     fc.assert(
@@ -619,6 +670,9 @@ describe('a step back', () => {
       await codeAt(sys.restore({})),
       await codeAt(sys.restore({ version: 1, at: 1 })),
       await codeAt(sys.restore({ path: 'absent', version: 1 })),
+      await codeAt(sys.restore({ version: 1e9 })),
+      await codeAt(sys.write('x/', { from: 'y/', version: 1e9 })),
+      await codeAt(sys.restore({ at: sys.now() + 1 })),
       await codeAt(sys.restore({ snapshot: '1.7' })),
       await codeAt(sys.restore(null as never)),
     ])
@@ -626,6 +680,9 @@ describe('a step back', () => {
       'INVALID_ARGUMENT',
       'INVALID_ARGUMENT',
       'NO_SUCH_FILE',
+      'NO_SUCH_FILE',
+      'NO_SUCH_FILE',
+      'INVALID_ARGUMENT',
       'NO_SUCH_SNAPSHOT',
       'INVALID_ARGUMENT',
     ])
@@ -739,7 +796,7 @@ describe('a share', () => {
     for (;;) {
       const { from, body, share } = await sys.receive()
       const [call, path, more] = (Array.isArray(body) ? body : []) as unknown as [
-        'read' | 'write' | 'list' | 'remove' | 'give' | 'spawn',
+        'read' | 'write' | 'list' | 'remove' | 'restore' | 'give' | 'spawn',
         never,
         never,
       ]
@@ -906,6 +963,42 @@ describe('a share', () => {
     assert.equal(after, 'o')
   })
 
+  test('shows nothing of the past, also one for writing, and its giver finds it', async () => {
+    const world = createWorld()
+    let id = 0
+    const found = await withGuests(world, 1, async ({ sys, give, ask }, [ann]) => {
+      const { version } = await sys.write('d/a', 'password')
+      await sys.write('d/b', 'b')
+      await sys.remove('d/b')
+      await sys.write('d/a', 'clean')
+      const share = await give(ann!, 'd/', true)
+      id = share.id
+      const at = `/${id}/d/a`
+      const given = (await sys.list('/')).map(({ path }) => path)
+      const held = ((await ask(ann!, 'list', '/')) as { path: string }[]).map(({ path }) => path)
+      const codes = [
+        await ask(ann!, 'read', at, { version }),
+        await ask(ann!, 'read', at, { at: sys.now() }),
+        await ask(ann!, 'read', at, { diff: version }),
+        await ask(ann!, 'list', at, { versions: true }),
+        await ask(ann!, 'list', `/${id}/`, { removed: true }),
+        await ask(ann!, 'write', 'mine', { from: at, version }),
+        await ask(ann!, 'restore', { path: at, version }),
+        await ask(ann!, 'read', at),
+        await codeAt(sys.list('/', { limit: 1 })),
+      ]
+      await sys.remove(`/${id}`)
+      return [given, held, codes, await sys.list('/')] as unknown as Json
+    })
+    const no = 'ACCESS_DENIED'
+    assert.deepEqual(found, [
+      [`/${id}/d/`],
+      [`/${id}/d/`],
+      [no, no, no, no, no, no, no, 'clean', 'INVALID_ARGUMENT'],
+      [],
+    ])
+  })
+
   test('goes to one process and not to a name, the outside, or another principal', async () => {
     const world = createWorld()
     const other = world.kernel.spawn(guest, null, { principal: 'another' }).pid
@@ -984,6 +1077,59 @@ describe('a collection', () => {
     early.kill()
     world.kernel.send(run.pid, null)
     assert.deepEqual(await world.settled(run.result), ['5', 'mine', 5])
+  })
+
+  test('that is closed, or ends in a crash between any two commits, is finished by the next, and the quota has all back', async () => {
+    const busy = defineProgram('busy', async (sys, from: number) => {
+      for (let i = 0; i < 700; i++) await sys.write('f', `${from + i}`)
+      return null
+    })
+    const world = createWorld()
+    const dead = spawned(world, async (sys) => {
+      for (let i = 0; i < 600; i++) await sys.write(`g${i}`, `g${i}`)
+    })
+    await world.settled(dead.result)
+    world.kernel.collect(0)
+    spawned(world, async (sys) => {
+      await sys.write('f', 'first')
+      await sys.wait(await sys.spawn(busy, 0))
+      await sys.wait(await sys.spawn(busy, 700))
+      await sys.receive()
+    })
+    for (let i = 0; i < 40; i++) await settle()
+    world.kernel.collect(0)
+    await settle()
+    const state = (one: World): Json => [
+      [...one.store.range('blob', '', '~')].length,
+      ...['principal ', 'collected ', 'loose ', 'tree ', 'newest ', 'writes '].map((begin) => {
+        const rows = [...one.store.range('file', begin, `${begin.trimEnd()}!`)]
+        return [begin, rows.length, JSON.stringify(rows.slice(0, 3))]
+      }),
+    ]
+    const left = new Set([...world.store.processes()].map(({ start }) => start.pid))
+    const cut = (one: World, end: number) => {
+      const store = cutStore(one.store.batches, end)
+      store.drop(Array.from(store.processes(), ({ start }) => start.pid).filter((pid) => !left.has(pid)))
+      return store
+    }
+    const from = world.store.batches.length
+    const gone = await world.settled(world.kernel.collectFiles())
+    assert.ok(gone.versions > 1_900 && gone.contents > 1_900, JSON.stringify(gone))
+    const whole = state(world)
+    const to = world.store.batches.length
+    assert.ok(to - from > 2, `${to - from} commits`)
+    for (let end = from; end < to; end++) {
+      const again = createWorld({ store: cut(world, end) })
+      await again.settled(again.kernel.collectFiles())
+      assert.deepEqual(state(again), whole, `after ${end - from} of ${to - from} commits`)
+    }
+    const closing = createWorld({ store: cut(world, from) })
+    const half = closing.kernel.collectFiles()
+    await closing.kernel.close()
+    assert.ok((await half).contents === 0)
+    const last = createWorld({ store: cut(closing, Infinity) })
+    await last.settled(last.kernel.collectFiles())
+    assert.deepEqual(state(last), whole)
   })
 
   test('property: what every fork of every process with a journal sees is the same before and after', async () => {

@@ -9,6 +9,7 @@ import { messageFor } from '../src/agents/peer-messages.ts'
 import { defineProgram } from '../src/kernel/program.ts'
 import type { Sys } from '../src/kernel/types.ts'
 import { LONG, inProcess } from './memory-world.ts'
+import { createWorld } from './world.ts'
 
 describe('knowledge graph', () => {
   /** All notes of one agent's graph, by level. */
@@ -177,4 +178,25 @@ describe('knowledge graph', () => {
       }),
     )
   })
+})
+
+test('a goal whose summary was made of experiences goes with the source of one of them', async () => {
+  const w = createWorld()
+  const graph = knowledgeGraph()
+  const run = w.kernel.spawn(async (sys: Sys) => {
+    await graph.aim(sys, 'keep house')
+    await graph.experience(sys, { goal: 'pay the rent', action: 'pay account 12', result: 'paid' }, { source: 'user' })
+    await graph.experience(sys, { action: 'pay account 666', result: 'paid' }, { source: 'evil' })
+    const { goal } = await graph.plan(sys)
+    await graph.consolidate(sys, goal?.id as string, { status: 'done' })
+    return (await sys.recall('account 666')).length
+  }, null)
+  assert.ok((await w.settled(run.result)) >= 2)
+  await w.settled(w.kernel.revokeSource('evil'))
+  const after = w.kernel.spawn(
+    async (sys: Sys) => (await sys.recall('account')).map(({ text, context }) => text + context).join(),
+    null,
+  )
+  assert.equal(await w.settled(after.result), 'pay account 12; paid')
+  await w.kernel.close()
 })

@@ -2,12 +2,14 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { z } from 'zod'
-import type { LongTermMemoryName } from '../src/agents/long-term-memory.ts'
+import type { LongTermMemory, LongTermMemoryName } from '../src/agents/long-term-memory.ts'
 import { askJson } from '../src/agents/json-answer.ts'
 import { longTermMemories, longTermMemory, rememberingAgent } from '../src/agents/long-term-memory.ts'
 import { allNotes, readNotes } from '../src/agents/notes.ts'
 import { likeness } from '../src/agents/topics.ts'
 import { promptText, scripted } from '../src/drivers/llm/scripted.ts'
+import { PolityError } from '../src/kernel/errors.ts'
+import type { Sys } from '../src/kernel/types.ts'
 import { DAY, inProcess } from './memory-world.ts'
 import { createWorld } from './world.ts'
 
@@ -27,6 +29,42 @@ describe('a memory by its name', () => {
       assert.deepEqual(found[0]?.[1], 'turn 2')
       assert.match(found[0]?.[0] ?? '', /saffron/)
       assert.ok(found.length <= 2)
+    })
+  }
+
+  const refused: readonly (readonly [string, (memory: LongTermMemory, sys: Sys) => Promise<unknown>, RegExp])[] = [
+    ['a time there is not', (memory, sys) => memory.add(sys, { text: 'x', at: 1e20 }), /add: at takes a time in ms/],
+    ['no time', (memory, sys) => memory.add(sys, { text: 'x', at: NaN }), /add: at takes a time in ms/],
+    ['a text for an item', (memory, sys) => memory.add(sys, 'hello' as never), /add takes an item \{ text/],
+    ['an empty text', (memory, sys) => memory.add(sys, { text: ' ' }), /add: text takes a text that is not empty/],
+    ['an empty source', (memory, sys) => memory.add(sys, { text: 'x', source: '' }), /add: source takes a text/],
+    ['no query', (memory, sys) => memory.recall(sys, 5 as never), /recall: query takes a text/],
+    ['a limit of -1', (memory, sys) => memory.recall(sys, 'x', { limit: -1 }), /recall: limit takes 1 to 100/],
+    ['a limit of 1.5', (memory, sys) => memory.recall(sys, 'x', { limit: 1.5 }), /recall: limit takes 1 to 100/],
+    ['a limit of 101', (memory, sys) => memory.recall(sys, 'x', { limit: 101 }), /recall: limit takes 1 to 100/],
+    ['a late recall', (memory, sys) => memory.recall(sys, 'x', { at: 1e20 }), /recall: at takes a time in ms/],
+    ['an unknown option', (memory, sys) => memory.recall(sys, 'x', { top: 3 } as never), /takes limit and at, not top/],
+    [
+      'a late upkeep',
+      async (memory, sys) => (memory.upkeep ?? bad)(sys, { at: 1e20 }),
+      /upkeep: at takes a time in ms/,
+    ],
+  ]
+  const bad = () => Promise.reject(new PolityError('INVALID_ARGUMENT', 'upkeep: at takes a time in ms'))
+
+  for (const name of Object.keys(longTermMemories) as LongTermMemoryName[]) {
+    test(`${name} refuses what it cannot mean, before it does anything`, async () => {
+      await inProcess(async (sys) => {
+        const memory = longTermMemory(name)
+        for (const [what, call, message] of refused)
+          await assert.rejects(() => call(memory, sys), { code: 'INVALID_ARGUMENT', message }, what)
+        assert.deepEqual(await sys.recall(''), [])
+      })
+      // Else two memories would be one.
+      assert.throws(() => longTermMemory(name, { spaec: 'home' } as never), {
+        code: 'INVALID_ARGUMENT',
+        message: /there is no option "spaec"/,
+      })
     })
   }
 

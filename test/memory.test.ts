@@ -112,6 +112,11 @@ describe('a note', () => {
     ['a time that is none', { text: 't', validFrom: 'May' }, /validFrom takes a time in ms/],
     ['parents that are no ids', { text: 't', parents: ['7'] }, /parents are a list of ids of notes/],
     ['an id that is none', { text: 't', id: 'x' }, /the id of a note, such as "n17"/],
+    ['an id in another spelling', { text: 't', id: 'n03' }, /the id of a note, such as "n17"/],
+    ['a link in another spelling', { text: 't', links: ['n03'] }, /links are a list of ids of notes/],
+    ['an empty source', { text: 't', source: '' }, /source takes well-formed text that is not empty/],
+    ['a source with a line break', { text: 't', source: 'a\nb' }, /source takes well-formed text/],
+    ['a source with half a character', { text: 't', source: 'a\ud800' }, /source takes well-formed text/],
     ['what it does not take', { text: 't', colour: 'red' }, /a note takes text, .*not colour/],
   ] as const)
     test(`${what} is refused`, async () => {
@@ -212,6 +217,65 @@ describe('filters', () => {
     )
   })
 
+  const isLong = process.env['POLITY_LONG'] === '1'
+  const fillers = isLong ? 20_000 : 450
+
+  test('one tag among very many notes is found by words and by meaning', async () => {
+    const embed: Embedder['embed'] = (texts) =>
+      Promise.resolve(texts.map((text) => (text.includes('common') ? [1, 0, 0.1] : [1, 0.3, 0])))
+    const limits = { recallLooksMax: 400, callsOpenMax: 100_000 }
+    const world = createWorld({ limits, embedder: { name: 'two', embed } })
+    const found = await lived(world, async (sys) => {
+      await sys.remember({ text: 'common, and long beside what holds nothing but that word', tags: ['mine'] })
+      await sys.remember({ text: 'another', tags: ['mine'] })
+      for (let i = 0; i < fillers; i++) await sys.remember(`common ${i % 7}`)
+      return [await sys.recall('common', { tag: 'mine' }), await sys.recall('common', { tag: 'nobody’s' })]
+    })
+    assert.deepEqual(
+      found.map((notes) => notes.map(({ text, why }) => [text.slice(0, 7), why.map(({ by }) => by)])),
+      [
+        [
+          ['common,', ['lexical', 'vector']],
+          ['another', ['vector']],
+        ],
+        [],
+      ],
+    )
+  })
+
+  test('without an index, as many notes are looked at as recallLooksMax says', async () => {
+    const limits = { recallLooksMax: 500 }
+    const counts = async (fillers: number): Promise<readonly number[]> =>
+      lived(createWorld({ limits }), async (sys) => {
+        await sys.remember({ text: 'word of a long text that stands behind the short ones', validFrom: 1, validTo: 3 })
+        for (let i = 0; i < fillers; i++) await sys.remember('word')
+        return [(await sys.recall('word', { validAt: 2 })).length, (await sys.recall('', { validAt: 2 })).length]
+      })
+    assert.deepEqual(await counts(450), [1, 1])
+    assert.deepEqual(await counts(600), [0, 0])
+  })
+
+  test('a query larger than a value may be is refused', async () => {
+    const ends = await lived(createWorld({ limits: { valueBytesMax: 1_000 } }), async (sys) => [
+      await endOf(sys.recall('é'.repeat(501))),
+      await endOf(sys.recall('é'.repeat(500))),
+    ])
+    assert.deepEqual(ends.map(codeOf), ['TOO_LARGE', 'ok'])
+  })
+
+  test('a note has one spelling of its id, also for what is forgotten', async () => {
+    const ends = await lived(createWorld(), async (sys) => {
+      const id = await sys.remember('kept')
+      const other = `n0${id.slice(1)}`
+      return [
+        await endOf(sys.forget(other)),
+        await endOf(sys.recall('', { ids: [other] })),
+        await endOf(sys.forget(id)),
+      ]
+    })
+    assert.deepEqual(ends.map(codeOf), ['NO_SUCH_NOTE', 'INVALID_ARGUMENT', 'ok'])
+  })
+
   test('the empty query with ids has their order, and without those that are not there', async () => {
     const found = await lived(createWorld(), async (sys) => {
       const ids = [await sys.remember('a'), await sys.remember('b'), await sys.remember('c')]
@@ -272,6 +336,16 @@ describe('what stands beside a note', () => {
     assert.equal(why['Bob: Elsewhere.'], undefined)
   })
 
+  test('of very many links the first few lead to others', async () => {
+    const found = await lived(createWorld(), async (sys) => {
+      const links: string[] = []
+      for (let i = 0; i < 20; i++) links.push(await sys.remember(`other ${i}`))
+      await sys.remember({ text: 'harbour', links })
+      return textsOf(await sys.recall('harbour', { limit: 100 }))
+    })
+    assert.deepEqual(found.toSorted(), ['harbour', ...Array.from({ length: 8 }, (_, i) => `other ${i}`)])
+  })
+
   test('a forgotten neighbour does not come back, nor does it stand between others', async () => {
     const found = await lived(createWorld(), async (sys) => {
       await sys.remember({ text: 'before', session: 'a' })
@@ -303,6 +377,29 @@ describe('a note that takes another’s place', () => {
       }
     })
     assert.deepEqual(seen, { ids: [true, true, 0], later: 5, found: [[], ['the new text'], []] })
+  })
+
+  test('keeps its trust and its labels where the text stays, whoever gives it back', async () => {
+    const world = createWorld()
+    const asked = 'The user said this.'
+    const run = world.kernel.spawn((sys: Sys, input: Json) => sys.remember(String(input)), asked, { labels: ['own'] })
+    const id = await world.settled(run.result)
+    const [same, linked, changed] = await lived(world, async (sys) => {
+      const other = await sys.remember('Somebody else said that.')
+      const look = async (): Promise<Json> => {
+        const [note] = await sys.recall('', { ids: [id] })
+        return [note?.trust ?? null, note?.labels ?? null] as Json
+      }
+      const all: Json[] = []
+      for (const more of [{ text: asked, links: [other] }, { text: asked, parents: [other] }, { text: 'Not this.' }]) {
+        await sys.remember({ ...more, id })
+        all.push(await look())
+      }
+      return all
+    })
+    assert.deepEqual(same, ['request', ['own']])
+    assert.deepEqual(linked, ['untrusted', ['own']])
+    assert.equal((changed as Json[])[0], 'untrusted')
   })
 
   test('two that take it at once both do, and a snapshot between them is not lost', async () => {

@@ -257,6 +257,17 @@ describe('paging', () => {
     )
   })
 
+  test('a plain text is one message, and what is none is refused', async () => {
+    assert.deepEqual((await runProgram(pagingAgent(), 'Who am I?', { model: ['Ann.'] })).answers, ['Ann.'])
+    const w = createWorld()
+    for (const input of [null, 5, {}, { messages: 'hello' }, { messages: [5] }])
+      await assert.rejects(w.settled(w.kernel.spawn(pagingAgent(), input as never).result), {
+        code: 'INVALID_ARGUMENT',
+        message: /paging: input takes a text, or \{ messages \}/,
+      })
+    await w.kernel.close()
+  })
+
   test('a text is cut to tokens, never within a sign', () => {
     fc.assert(
       fc.property(fc.string({ unit: sign, maxLength: 200 }), fc.integer({ min: 0, max: 60 }), (text, tokens) => {

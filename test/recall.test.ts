@@ -464,15 +464,34 @@ describe('files of conversations', () => {
       ['2023-05-08', '2023-05-08T00:00:00.000Z'],
       ['2023-05-08T13:56:00+02:00', '2023-05-08T11:56:00.000Z'],
       ['next week', undefined],
+      ['31 February 2023', undefined],
+      ['2023-02-31', undefined],
+      ['2023-02-31T13:56:00Z', undefined],
+      ['29 February 2024', '2024-02-29T12:00:00.000Z'],
+      ['13:56 pm on 8 May, 2023', undefined],
     ]
     for (const [date, iso] of table) assert.equal(timeOf(date), iso === undefined ? undefined : Date.parse(iso), date)
   })
 
-  test('the bench ends with 2 and one line where the file is not there', () => {
-    const { status, stdout, stderr } = spawnSync(process.execPath, [join(root, 'bench/memory.ts'), 'nowhere.json'], {
-      encoding: 'utf8',
+  test('a turn that is too long for a note is named', () => {
+    const turns = [{ id: 'D1', speaker: 'Ann', text: 'x'.repeat(70_000) }]
+    assert.throws(() => checkConversations({ sessions: [{ date: '8 May 2023', turns }], questions: [] }, 'a.json'), {
+      message: /^a\.json: sessions\[0\]\.turns\[0\]: the turn "D1" has 70005 bytes .* at most 65536/,
     })
-    assert.deepEqual([status, stdout], [2, ''])
-    assert.match(stderr, /^bench:memory: nowhere\.json cannot be read: ENOENT[^\n]*\n$/)
+  })
+
+  test('the bench ends with 2 and one line where the file is not there, or an option means nothing', () => {
+    for (const [more, words] of [
+      [[], /^bench:memory: nowhere\.json cannot be read: ENOENT[^\n]*\n$/],
+      [['--seeds', '3'], /^bench:memory: --seeds [^\n]*means nothing beside a file[^\n]*\n$/],
+    ] as const) {
+      const { status, stdout, stderr } = spawnSync(
+        process.execPath,
+        [join(root, 'bench/memory.ts'), 'nowhere.json', ...more],
+        { encoding: 'utf8' },
+      )
+      assert.deepEqual([status, stdout], [2, ''])
+      assert.match(stderr, words)
+    }
   })
 })

@@ -5,7 +5,8 @@
  * known gaps are written down here, so that the test fails when one is opened or closed.
  */
 import assert from 'node:assert/strict'
-import { spawnSync } from 'node:child_process'
+import { spawn, spawnSync } from 'node:child_process'
+import { once } from 'node:events'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -13,6 +14,9 @@ import { describe, test } from 'node:test'
 import { pathToFileURL } from 'node:url'
 import { z } from 'zod'
 import { react } from '../src/agents/react.ts'
+import type { Context } from '../src/cli/command.ts'
+import { loadCommand } from '../src/cli/commands.ts'
+import { parseCommandLine } from '../src/cli/options.ts'
 import { pinTools, pinsOf } from '../src/drivers/tool-pins.ts'
 import { defineTool } from '../src/kernel/tools.ts'
 import type { Json, Program, Tool } from '../src/kernel/types.ts'
@@ -208,6 +212,27 @@ export default defineAgent({ name: 'clerk', instructions: 'Pay.', tools: [read, 
   } finally {
     rmSync(folder, { recursive: true, force: true })
   }
+})
+
+test('polity redteam --recall says what it does, stops at a signal, and takes no options of the other attacks', async () => {
+  const words = [join(root, 'bin/polity.js'), 'redteam', '--recall']
+  const child = spawn(process.execPath, [...words, '--seeds', '1'], { stdio: ['ignore', 'ignore', 'pipe'] })
+  let said = ''
+  child.stderr.setEncoding('utf8').on('data', (text: string) => {
+    said += text
+    child.kill('SIGINT')
+  })
+  const [code] = (await once(child, 'close')) as [number | null]
+  assert.equal(code, 130, said)
+  assert.match(said, /^planting: none, 0 planted\n/)
+  const command = await loadCommand('redteam')
+  assert.ok(command !== undefined)
+  for (const [given, refusal] of [
+    [['--recall', '--attack', 'injected-result'], /--attack means nothing with --recall/],
+    [['--recall', '--budget-steps', '3'], /--budget-steps means nothing with --recall/],
+    [['--seeds', '3'], /--seeds belongs to --recall/],
+  ] as const)
+    await assert.rejects(async () => command.run({} as Context, parseCommandLine(command, given)), { message: refusal })
 })
 
 // ------------------------------------------------------------------------------------------------------------ the long

@@ -448,7 +448,11 @@ const lines: { readonly [name in CallName]: Line } = {
       {
         at: 'note.source',
         given: (_, value) => [{ text: 't', source: value }],
-        takes: (value) => value === undefined || value === null || isText(value) || types.isDate(value),
+        takes: (value) =>
+          value === undefined ||
+          value === null ||
+          types.isDate(value) ||
+          (isText(value) && value.isWellFormed() && /^\P{Cc}+$/u.test(value)),
       },
       { at: 'note, unknown', given: (_, value) => [{ text: 't', nonsense: value }], takes: isNothing },
     ],

@@ -11,6 +11,7 @@ import { temporalGraph } from '../src/agents/temporal-graph.ts'
 import type { Script } from '../src/drivers/llm/scripted.ts'
 import { promptText, scripted } from '../src/drivers/llm/scripted.ts'
 import { defineProgram } from '../src/kernel/program.ts'
+import type { Sys } from '../src/kernel/types.ts'
 import { LONG, inProcess, nonsense } from './memory-world.ts'
 import { createWorld, endOf } from './world.ts'
 
@@ -265,7 +266,7 @@ describe('temporal graph', () => {
         return {
           facts: facts.map(({ text, validFrom, validTo, source }) => [text, validFrom, validTo, source]).sort(),
           parents: facts.find(({ source }) => source === 't1')?.parents,
-          first,
+          first: [first, facts.find(({ source }) => source === 't3')?.id],
           episodes: facts.flatMap(({ source, data }) =>
             source === 't1' ? (data as { episodes: string[] }).episodes : [],
           ).length,
@@ -279,7 +280,7 @@ describe('temporal graph', () => {
       ['Ann works in Bergen.', Date.UTC(2022, 5, 1), null, 't3'],
       ['Ann works in Oslo.', Date.UTC(2020, 0, 1), Date.UTC(2022, 5, 1), 't1'],
     ])
-    assert.deepEqual(seen.parents, [seen.first])
+    assert.deepEqual(seen.parents, seen.first, 'what said it, and what ended it')
     assert.equal(seen.episodes, 2, 'said twice, kept once')
     assert.deepEqual(seen.now, ['Ann works in Bergen.'])
     assert.equal(seen.thanks, 'Bob: Congratulations!')
@@ -400,4 +401,24 @@ describe('temporal graph', () => {
     )
     assert.equal(wrong, 0)
   })
+})
+
+test('a fact that a source ended, or that it cut when it came, goes when the source is revoked', async () => {
+  const w = createWorld()
+  const graph = temporalGraph()
+  const run = w.kernel.spawn(async (sys: Sys) => {
+    const lives = { relation: 'lives in', exclusive: true }
+    await graph.addFact(sys, { ...lives, subject: 'Ann', object: 'Oslo', validFrom: 10, source: 'user' })
+    await graph.addFact(sys, { ...lives, subject: 'Ann', object: 'Rome', validFrom: 20, source: 'evil' })
+    await graph.addFact(sys, { ...lives, subject: 'Ann', object: 'Bonn', validFrom: 15, source: 'user' })
+    await graph.addFact(sys, { ...lives, subject: 'Bob', object: 'Kiel', validFrom: 10, source: 'user' })
+  }, null)
+  await w.settled(run.result)
+  await w.settled(w.kernel.revokeSource('evil'))
+  const after = w.kernel.spawn(
+    async (sys: Sys) => (await graph.recall(sys, 'lives in')).map(({ text, validTo }) => [text, validTo]),
+    null,
+  )
+  assert.deepEqual(await w.settled(after.result), [['Bob lives in Kiel', null]])
+  await w.kernel.close()
 })

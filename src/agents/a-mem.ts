@@ -15,13 +15,16 @@
  * Invariants
  *   AM1. A link is the id of a note: what is forgotten takes nothing else with it.
  *   AM2. A recall returns no more notes than `limit`, hits and linked ones together, each once.
- *   AM3. An evolution changes tags and context of neighbours that the model was shown, and of no other note.
+ *   AM3. An evolution changes tags and context of neighbours that the model was shown, and of no other note. The new note is
+ *        then among their parents, so revoking its source takes them too.
  */
 import { z } from 'zod'
 import type { Json, NoteInput, RecalledNote, Sys } from '../kernel/types.ts'
+import { changedNote } from './changed-note.ts'
 import { askJson } from './json-answer.ts'
 import { expand } from './link-expansion.ts'
 import type { LongTermMemory, MemoryOptions } from './long-term-memory.ts'
+import { checkedMemory } from './memory-arguments.ts'
 import { allNotes, markedNote, noteInput, readNotes } from './notes.ts'
 import { markOf } from './text-hash.ts'
 
@@ -99,6 +102,7 @@ export function aMem({
   keywordQueries = true,
   rebuildEvery: given = 1,
   asPublished = false,
+  ...others
 }: AMemOptions = {}): LongTermMemory {
   const defects: AMemDefects =
     asPublished === true
@@ -121,32 +125,52 @@ export function aMem({
     return waiting === undefined ? note : { ...note, context: waiting.context, tags: [space, ...waiting.tags] }
   }
 
-  async function change(sys: Sys, note: RecalledNote, context: string, tags: readonly string[]): Promise<void> {
+  /** A neighbour in the light of a new note, from which it is drawn too from then on. */
+  async function change(
+    sys: Sys,
+    note: RecalledNote,
+    by: string,
+    context: string,
+    tags: readonly string[],
+  ): Promise<void> {
     const kept = { ...keptIn(note), evolved: keptIn(note).evolved + 1 }
     if (rebuildEvery > 1)
-      await sys.remember({ ...noteInput(note), data: json({ ...kept, waiting: { context, tags } }) })
-    else await sys.remember({ ...noteInput(note), context, tags: [space, ...tags], data: json(kept) })
+      await sys.remember({ ...changedNote(note, by), data: json({ ...kept, waiting: { context, tags } }) })
+    else await sys.remember({ ...changedNote(note, by), context, tags: [space, ...tags], data: json(kept) })
   }
 
-  async function evolve(sys: Sys, said: Evolution, near: readonly RecalledNote[]): Promise<Partial<NoteInput>> {
+  /** What becomes of the new note. `all`: the notes by their places, where a defect goes by them. */
+  function strengthen(
+    said: Evolution,
+    near: readonly RecalledNote[],
+    all: readonly RecalledNote[],
+  ): Partial<NoteInput> {
     const changed: { links?: string[]; tags?: string[]; places?: number[] } = {}
-    const all = defects.evolvesByPlace || defects.linksByPlace ? await inOrder(sys) : []
     if (said.actions.includes('strengthen')) {
       const linked = said.suggested_connections.flatMap((number) => near[number] ?? [])
       changed.links = [...new Set(linked.map(({ id }) => id))]
       changed.places = linked.map(({ id }) => all.findIndex((one) => one.id === id))
       if (said.tags_to_update.length > 0) changed.tags = [space, ...few(said.tags_to_update)]
     }
-    if (said.actions.includes('update_neighbor')) {
-      for (const [i, tags] of said.new_tags_neighborhood.slice(0, near.length).entries()) {
-        const note = defects.evolvesByPlace ? all[i] : near[i]
-        if (note !== undefined)
-          await change(sys, note, clip(said.new_context_neighborhood[i] ?? current(note).context), few(tags))
-      }
-    }
     const { places, ...input } = changed
     if (!defects.linksByPlace) return input
     return { ...input, links: [], data: json({ evolved: 0, places: places ?? [] }) }
+  }
+
+  /** What becomes of the neighbours. */
+  async function updateNeighbours(
+    sys: Sys,
+    said: Evolution,
+    near: readonly RecalledNote[],
+    all: readonly RecalledNote[],
+    by: string,
+  ): Promise<void> {
+    if (!said.actions.includes('update_neighbor')) return
+    for (const [i, tags] of said.new_tags_neighborhood.slice(0, near.length).entries()) {
+      const note = defects.evolvesByPlace ? all[i] : near[i]
+      if (note !== undefined)
+        await change(sys, note, by, clip(said.new_context_neighborhood[i] ?? current(note).context), few(tags))
+    }
   }
 
   /** Counts an evolution; at every `rebuildEvery`th, what evolved takes the place of what is searched. */
@@ -177,7 +201,7 @@ export function aMem({
     return new Map(hits.map((hit) => [hit.id, idsOf(hit).flatMap((id) => byId.get(id) ?? [])]))
   }
 
-  return {
+  return checkedMemory(others, {
     name: 'a-mem',
     async add(sys, { text, at, session, source }) {
       const described = await askJson(sys, { ...asked, instructions: DESCRIBE, prompt: text }, description)
@@ -204,13 +228,16 @@ export function aMem({
         near.length === 0
           ? undefined
           : await askJson(sys, { ...asked, instructions: EVOLVE, prompt: prompt.join('\n') }, evolution)
-      if (said?.should_evolve) input = { ...input, ...(await evolve(sys, said, near)) }
+      const evolved = said?.should_evolve ? said : undefined
+      const all = evolved !== undefined && (defects.evolvesByPlace || defects.linksByPlace) ? await inOrder(sys) : []
+      if (evolved !== undefined) input = { ...input, ...strengthen(evolved, near, all) }
       const id = await sys.remember(input)
+      if (evolved !== undefined) await updateNeighbours(sys, evolved, near, all, id)
       if (symmetricLinks && !defects.linksByPlace) {
         for (const one of await readNotes(sys, input.links ?? []))
           await sys.remember({ ...noteInput(one), links: [...new Set([...one.links, id])].slice(-LINKS_MAX) })
       }
-      if (said?.should_evolve) await count(sys)
+      if (evolved !== undefined) await count(sys)
       return id
     },
 
@@ -221,7 +248,7 @@ export function aMem({
       const hits = await sys.recall([query, ...(words?.keywords ?? [])].join(' '), { tag: space, limit })
       return expand(hits, await linkedWith(sys, hits), { limit, linkedShare, ...defects }).map(current)
     },
-  }
+  })
 }
 
 /** What a model says about a note takes less room than the note may. */

@@ -8,6 +8,9 @@
  *
  * The release has chunks of 5 frames and tells each by rules; so here `single` is a function and costs no model call. Model
  * calls: one for every `frames` steps.
+ *
+ * What it knows beside the window is kept in the `Compaction` object: who goes on from a window as a value passes the same one,
+ * or else its summaries are taken for steps.
  */
 import type { Compaction, Turn } from '../kernel/context.ts'
 import { recent, turnOf } from '../kernel/context.ts'

@@ -8,6 +8,9 @@
  * a unified diff without context lines and file headers. The paper always takes the difference, which makes pages that
  * have nothing in common longer. Where the window is compacted, the next observation is whole again, as in the paper.
  *
+ * What it knows beside the window is kept in the `Compaction` object: who goes on from a window as a value passes the same one,
+ * or else a difference that is already there is taken for the text itself.
+ *
  * Invariants
  *   D1. What is kept is never longer than the text itself.
  *   D2. `deltaOf(before, after)`, applied to `before` as a patch, gives `after` to the last character.

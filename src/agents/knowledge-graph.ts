@@ -22,7 +22,9 @@
  */
 import { PolityError } from '../kernel/errors.ts'
 import type { Json, NoteInput, RecalledNote, Sys } from '../kernel/types.ts'
+import { changedNote } from './changed-note.ts'
 import type { LongTermMemory, MemoryOptions } from './long-term-memory.ts'
+import { checkedMemory } from './memory-arguments.ts'
 import { markedNote, noteInput, readNote, readNotes } from './notes.ts'
 import type { PeerMessage } from './peer-messages.ts'
 import { inWords, messageFor, nextMessage } from './peer-messages.ts'
@@ -196,10 +198,12 @@ export function knowledgeGraph({
     const note = await readNote(sys, goal)
     if (note === undefined) throw new PolityError('NO_SUCH_NOTE', `there is no goal "${goal}" in this memory`)
     const before = nodeIn<GoalNode>(note)
-    const context =
-      summary ?? (note.context || (await readNotes(sys, before.recent)).map(({ text }) => text).join('. '))
+    const drawn = summary === undefined && note.context === '' ? await readNotes(sys, before.recent) : []
+    const context = summary ?? (note.context || drawn.map(({ text }) => text).join('. '))
     if (before.status === status && note.context === context) return
-    await sys.remember({ ...noteInput(note), context, data: { ...before, status } as unknown as Json })
+    // What is told in experiences goes with their sources.
+    const by = drawn.map(({ id }) => id)
+    await sys.remember({ ...changedNote(note, ...by), context, data: { ...before, status } as unknown as Json })
     const longTerm = await readNote(sys, before.longTerm)
     if (longTerm === undefined) return
     const { open, done, failed } = nodeIn<LongTermNode>(longTerm)
@@ -265,11 +269,14 @@ export interface KnowledgeGraphMemoryOptions extends KnowledgeGraphOptions {
 /** The graph as a long-term memory: an item is an experience, its session the goal; what is found is shown under its goal. */
 export function knowledgeGraphMemory({
   longTermGoal = 'remember what happened',
-  ...options
+  space = 'knowledge-graph',
+  agent = 'self',
+  recent = 5,
+  sameGoal = 0.5,
+  ...others
 }: KnowledgeGraphMemoryOptions = {}): LongTermMemory {
-  const { space = 'knowledge-graph', agent = 'self' } = options
-  const graph = knowledgeGraph({ ...options, space, agent })
-  return {
+  const graph = knowledgeGraph({ space, agent, recent, sameGoal })
+  return checkedMemory(others, {
     name: 'knowledge-graph',
     async add(sys, { text, at = sys.now(), session = 'what is said', source }) {
       await graph.aim(sys, longTermGoal)
@@ -277,5 +284,5 @@ export function knowledgeGraphMemory({
       return graph.experience(sys, { goal: session, action: text, result: '' }, where)
     },
     recall: (sys, query, { limit = 10 } = {}) => sys.recall(query, { tag: `${space}:${agent}:experience`, limit }),
-  }
+  })
 }

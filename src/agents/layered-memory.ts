@@ -18,6 +18,7 @@ import type { Json, NoteInput, RecalledNote, Sys } from '../kernel/types.ts'
 import type { Layer, Standing } from './layer-decay.ts'
 import { begin, credit, daysPass, drawImportance, rankFaded, weightOf } from './layer-decay.ts'
 import type { LongTermMemory, MemoryItem, MemoryOptions } from './long-term-memory.ts'
+import { checkedMemory } from './memory-arguments.ts'
 import { allNotes, noteInput, readNotes } from './notes.ts'
 
 export interface LayeredOptions extends MemoryOptions {
@@ -53,6 +54,7 @@ export function layeredMemory({
   similarity = 'recall',
   scanMax = 1_000,
   asPublished = false,
+  ...others
 }: LayeredOptions = {}): LayeredMemory {
   function standing(note: RecalledNote, at: number): Standing | undefined {
     const { day, ...before } = note.data as unknown as Standing & { readonly day: number }
@@ -63,7 +65,7 @@ export function layeredMemory({
     return { ...now, day: dayOf(at) }
   }
 
-  return {
+  return checkedMemory(others, {
     name: 'layered',
     standing,
 
@@ -115,7 +117,7 @@ export function layeredMemory({
       for await (const note of allNotes(sys, { tag: space })) if (standing(note, at) === undefined) gone.push(note.id)
       for (const id of gone) await sys.forget(id)
     },
-  }
+  })
 }
 
 function dayOf(at: number): number {

@@ -13,7 +13,8 @@
  * Invariants
  *   LM1. Nothing but system calls: no state in the object, so one object serves any number of processes.
  *   LM2. What was added is kept, also where the model that should have worked on it answers nonsense.
- *   LM3. Two processes that change one memory at the same time may each undo a change of the other; nothing is lost but that.
+ *   LM3. What a call is given is checked in one place for all of them (memory-arguments.ts): `INVALID_ARGUMENT`.
+ *   LM4. Two processes that change one memory at the same time may each undo a change of the other; nothing is lost but that.
  */
 import { PolityError } from '../kernel/errors.ts'
 import { defineProgram } from '../kernel/program.ts'
@@ -22,6 +23,7 @@ import { aMem } from './a-mem.ts'
 import { knowledgeGraphMemory } from './knowledge-graph.ts'
 import { layeredMemory } from './layered-memory.ts'
 import { mem0 } from './mem0.ts'
+import { checkedMemory } from './memory-arguments.ts'
 import { pagingMemory } from './paging-storage.ts'
 import { temporalGraph } from './temporal-graph.ts'
 
@@ -38,7 +40,7 @@ export interface MemoryItem {
 
 /** What a recall may be told. */
 export interface MemoryRecallOptions {
-  /** Notes at most. @default 10 */
+  /** Notes at most, 1 to 100. @default 10 */
   readonly limit?: number
   /** As of that time, ms since 1970, for memories that know when something held. @default now */
   readonly at?: number
@@ -64,8 +66,8 @@ export interface MemoryOptions {
 }
 
 /** Notes as they come, found as the kernel finds them: the memory that every other one has to beat. */
-export function plainMemory({ space = 'plain-memory' }: MemoryOptions = {}): LongTermMemory {
-  return {
+export function plainMemory({ space = 'plain-memory', ...others }: MemoryOptions = {}): LongTermMemory {
+  return checkedMemory(others, {
     name: 'plain',
     add: (sys, { text, at, session, source }) =>
       sys.remember({
@@ -76,7 +78,7 @@ export function plainMemory({ space = 'plain-memory' }: MemoryOptions = {}): Lon
         ...(source === undefined ? {} : { source }),
       }),
     recall: (sys, query, { limit = 10 } = {}) => sys.recall(query, { tag: space, limit }),
-  }
+  })
 }
 
 /** The memories by name. */

@@ -14,14 +14,17 @@
  * Ranking is the kernel's; the release's own scores (squashed BM25, entity boosts) and its graph are not here.
  *
  * Invariants
- *   ME1. A memory that is bettered keeps its id; what it said before stands in `data.history`.
+ *   ME1. A memory that is bettered keeps its id; what it said before stands in `data.history`. The message is among its parents,
+ *        so that revoking the source of either takes it.
  *   ME2. Facts that do not touch one another leave the same memories in whatever order they come.
  */
 import { z } from 'zod'
 import type { Json, RecalledNote, Sys } from '../kernel/types.ts'
+import { changedNote } from './changed-note.ts'
 import { askJson } from './json-answer.ts'
 import type { LongTermMemory, MemoryOptions } from './long-term-memory.ts'
-import { markedNote, noteInput } from './notes.ts'
+import { checkedMemory } from './memory-arguments.ts'
+import { markedNote } from './notes.ts'
 import { markOf } from './text-hash.ts'
 
 export interface Mem0Options extends MemoryOptions {
@@ -60,6 +63,7 @@ export function mem0({
   messages: shown = 10,
   similar = 10,
   additive = false,
+  ...others
 }: Mem0Options = {}): LongTermMemory {
   const tags = { message: `${space}:message`, memory: `${space}:memory` }
   const asked = model === undefined ? {} : { model }
@@ -81,16 +85,24 @@ export function mem0({
     })
   }
 
-  async function better(sys: Sys, memory: RecalledNote, text: string): Promise<void> {
+  /** What a message made of a memory is of that message too, and has its source. */
+  async function better(sys: Sys, memory: RecalledNote, text: string, message: RecalledNote): Promise<void> {
     if (text === memory.text || (await markedNote(sys, sameText(text))) !== undefined) return
     const { history } = memory.data as { readonly history: readonly Json[] }
     const data = { history: [...history, { text: memory.text, until: sys.now() }].slice(-HISTORY_MAX) }
-    await sys.remember({ ...noteInput(memory), text, tags: [tags.memory, sameText(text)], data })
+    const { source: _before, ...changed } = changedNote(memory, message.id)
+    await sys.remember({
+      ...changed,
+      text,
+      tags: [tags.memory, sameText(text)],
+      data,
+      ...(message.source === null ? {} : { source: message.source }),
+    })
   }
 
   const sameText = (text: string): string => markOf(`${space}: ${text.toLowerCase().replaceAll(/\s+/g, ' ').trim()}`)
 
-  return {
+  return checkedMemory(others, {
     name: 'mem0',
     async add(sys, { text, at = sys.now(), session = space, source }) {
       const before = await sys.recall('', { tag: tags.message, session, limit: shown })
@@ -126,7 +138,7 @@ export function mem0({
         const memory = memories[number ?? -1]
         const fact = given?.trim() ?? ''
         if (event === 'ADD' && fact !== '') await keep(sys, fact, message)
-        else if (event === 'UPDATE' && memory !== undefined && fact !== '') await better(sys, memory, fact)
+        else if (event === 'UPDATE' && memory !== undefined && fact !== '') await better(sys, memory, fact, message)
         else if (event === 'DELETE' && memory !== undefined && near.delete(memory.id)) await sys.forget(memory.id)
       }
       return id
@@ -137,5 +149,5 @@ export function mem0({
       if (memories.length === limit) return memories
       return [...memories, ...(await sys.recall(query, { tag: tags.message, limit: limit - memories.length }))]
     },
-  }
+  })
 }

@@ -29,9 +29,9 @@ export async function readNote(sys: Sys, id: string): Promise<RecalledNote | und
   return (await sys.recall('', { ids: [id], limit: 1 }))[0]
 }
 
-/** The one note that carries this mark (`markOf` of text-hash.ts) as a tag: found by its word, however many notes there are. */
+/** The one note that carries this mark (`markOf` of text-hash.ts) as a tag: found in the index of tags, however many notes there are. */
 export async function markedNote(sys: Sys, mark: string): Promise<RecalledNote | undefined> {
-  return (await sys.recall(mark, { tag: mark, limit: 1 }))[0]
+  return (await sys.recall('', { tag: mark, limit: 1 }))[0]
 }
 
 /** All notes that the options let through, the newest first, at most `max`. */

@@ -10,6 +10,7 @@
  */
 import type { RecalledNote, Sys } from '../kernel/types.ts'
 import type { LongTermMemory, MemoryOptions } from './long-term-memory.ts'
+import { checkedMemory } from './memory-arguments.ts'
 import { allNotes, markedNote } from './notes.ts'
 import { markOf } from './text-hash.ts'
 
@@ -77,9 +78,9 @@ export function pagingStorage(space: string) {
 }
 
 /** The storage behind the window as a long-term memory, for whoever pages by hand. */
-export function pagingMemory({ space = 'paging' }: MemoryOptions = {}): LongTermMemory {
+export function pagingMemory({ space = 'paging', ...others }: MemoryOptions = {}): LongTermMemory {
   const { tags } = pagingStorage(space)
-  return {
+  return checkedMemory(others, {
     name: 'paging',
     add: (sys, { text, at, session, source }) =>
       sys.remember({
@@ -90,5 +91,5 @@ export function pagingMemory({ space = 'paging' }: MemoryOptions = {}): LongTerm
         ...(source === undefined ? {} : { source }),
       }),
     recall: (sys, query, { limit = 10 } = {}) => sys.recall(query, { tag: tags.archive, limit }),
-  }
+  })
 }

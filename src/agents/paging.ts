@@ -5,6 +5,7 @@
  *
  *     const pager = pagingAgent({ windowTokens: 8_000, core: { human: 'A sailor.' } })
  *     kernel.spawn(pager, { messages: ['I am Ann.', 'What is my name?'] })   →   { answers, evictions, tokensMax }
+ *     kernel.spawn(pager, 'I am Ann.')                                      // a text is one message
  *
  * The functions are in paging-functions.ts, the queue and who leaves it in paging-queue.ts, what is outside in
  * paging-storage.ts.
@@ -15,7 +16,7 @@
  *   PG3. `conversation_search` for a piece of a message as it was finds that message.
  */
 import { turnOf } from '../kernel/context.ts'
-import { PolityError } from '../kernel/errors.ts'
+import { PolityError, invalid } from '../kernel/errors.ts'
 import { FRAME_TOKENS } from '../kernel/messages.ts'
 import { defineProgram } from '../kernel/program.ts'
 import type { Message, ModelChoice, Program, Sys } from '../kernel/types.ts'
@@ -48,6 +49,7 @@ export interface PagingOptions extends MemoryOptions {
   readonly heartbeat?: 'always' | 'asked'
 }
 
+/** What the agent is told; a plain text is one message. */
 export interface PagingInput {
   readonly messages: readonly string[]
 }
@@ -86,7 +88,7 @@ export function pagingAgent({
   blockTokens = Math.floor(windowTokens / 20),
   stepsMax = 20,
   heartbeat = 'always',
-}: PagingOptions = {}): Program<PagingInput, PagingOutput> {
+}: PagingOptions = {}): Program<PagingInput | string, PagingOutput> {
   if (!(windowTokens >= WINDOW_MIN))
     throw new PolityError('INVALID_ARGUMENT', `paging: windowTokens takes at least ${WINDOW_MIN}, not ${windowTokens}`)
   const choice: { model?: ModelChoice } = model === undefined ? {} : { model }
@@ -94,7 +96,8 @@ export function pagingAgent({
 
   return defineProgram(
     name,
-    async (sys, { messages }: PagingInput): Promise<PagingOutput> => {
+    async (sys, input: PagingInput | string): Promise<PagingOutput> => {
+      const messages = messagesIn(input)
       const storage = pagingStorage(space)
       const blocks = await storage.core(sys, core)
       const tools = sys.tools.map((tool) => tool.name)
@@ -180,6 +183,13 @@ export function pagingAgent({
     },
     { tools: functions, ...choice },
   )
+}
+
+function messagesIn(input: unknown): readonly string[] {
+  if (typeof input === 'string') return [input]
+  const { messages } = (input ?? {}) as { readonly messages?: unknown }
+  if (Array.isArray(messages) && messages.every((one) => typeof one === 'string')) return messages
+  throw invalid('paging: input', 'a text, or { messages } with a list of texts', input)
 }
 
 function formOf({ name, description, inputSchema }: Sys['tools'][number]): string {

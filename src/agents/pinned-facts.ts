@@ -6,6 +6,8 @@
  * A fact is a line that begins with `Remember:`, in what a person or the model says, not in what tools return: a page must
  * not pin itself. Facts that would be left out come back as one message behind the instructions. It is the least that every
  * memory of this kind agrees on (MemGPT's core memory, Packer et al. 2023; AgentOccam's notes, Yang et al. 2024).
+ *
+ * Every fact stands in the window itself, so a window as a value loses none where it goes on with another such object.
  */
 import type { Compaction, Turn } from '../kernel/context.ts'
 import { recent, turnOf } from '../kernel/context.ts'

@@ -9,6 +9,9 @@
  * The model begins a subgoal by writing a line `Subgoal: …`. Then the steps before it are summarized, by a call of their own,
  * and the summary stands in their place. A line `Retrieve: 2` brings the steps of subgoal 2 back, word for word.
  *
+ * What it knows beside the window is kept in the `Compaction` object: who goes on from a window as a value passes the same one,
+ * or else what was summarized cannot be brought back.
+ *
  * Invariants
  *   H1. What can be seen is the summaries of the closed subgoals and the steps of the open one.
  *   H2. `retrieve` gives what was there to the last character.

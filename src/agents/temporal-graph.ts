@@ -17,16 +17,19 @@
  * Invariants
  *   TG1. What `factsAt` returns is what an ordered list of the facts and their intervals would.
  *   TG2. A fact's parent is the episode that said it first; those that said it again are counted in `data.episodes`, so that
- *        revoking one of them takes nothing that others said.
+ *        revoking one of them takes nothing that others said. A fact whose end another one set has that one as a parent too:
+ *        no end stays whose source was revoked.
  */
 import { z } from 'zod'
 import { PolityError } from '../kernel/errors.ts'
 import type { Json, RecalledNote, Sys } from '../kernel/types.ts'
+import { changedNote } from './changed-note.ts'
 import { plainName } from './entity-names.ts'
 import type { Entity } from './entity-notes.ts'
 import { entityIn, entityNotes } from './entity-notes.ts'
 import { askJson } from './json-answer.ts'
 import type { LongTermMemory, MemoryItem, MemoryOptions } from './long-term-memory.ts'
+import { checkedMemory } from './memory-arguments.ts'
 import { noteInput, readNote, readNotes } from './notes.ts'
 import { fuseRanks, rankByMargin } from './rank-fusion.ts'
 import type { Interval, TemporalFact } from './temporal-facts.ts'
@@ -127,6 +130,8 @@ const EPISODES_MAX = 50
 const FOUND_MAX = 100
 /** Facts that one hop brings. */
 const HOP_MAX = 200
+/** Notes that a fact is drawn from at most when it comes. */
+const PARENTS_MAX = 50
 
 export function temporalGraph({
   space = 'temporal-graph',
@@ -135,6 +140,7 @@ export function temporalGraph({
   order = 'rrf',
   hops = 1,
   asPublished = false,
+  ...others
 }: TemporalGraphOptions = {}): TemporalGraph {
   const tags = { episode: `${space}:episode`, entity: `${space}:entity`, fact: `${space}:fact` }
   const asked = model === undefined ? {} : { model }
@@ -176,9 +182,8 @@ export function temporalGraph({
       )),
     ]
     const { fact, ended } = admit({ validFrom, validTo }, contradicted.map(timesOf), sys.now(), { asPublished })
-    for (const [i, one] of contradicted.entries())
-      if (ended[i] !== undefined) await sys.remember(retimed(one, ended[i]))
     const { learnedAt, earlierEnds } = fact
+    const cutBy = contradicted.filter((one) => fact.validTo !== validTo && one.validFrom === fact.validTo)
     const data: Fact = {
       subject: from.id,
       relation: key,
@@ -194,11 +199,15 @@ export function temporalGraph({
       validFrom,
       ...(fact.validTo === null ? {} : { validTo: fact.validTo }),
       links: [from.id, to.id],
-      parents: given.episode === undefined ? [] : [given.episode],
+      parents: [
+        ...new Set([...(given.episode === undefined ? [] : [given.episode]), ...cutBy.map((one) => one.id)]),
+      ].slice(0, PARENTS_MAX),
       data: data as unknown as Json,
       ...(given.source === undefined ? {} : { source: given.source }),
       ...(given.session === undefined ? {} : { session: given.session }),
     })
+    for (const [i, one] of contradicted.entries())
+      if (ended[i] !== undefined) await sys.remember(retimed(one, ended[i], id))
     const own = entityIn(from)
     const facts = { ...own.facts, [key]: [...idsOf(own.facts, key), id] }
     const isItself = from.id === to.id
@@ -300,7 +309,7 @@ export function temporalGraph({
     return [...seen.values()].slice(facts.length)
   }
 
-  return {
+  return checkedMemory(others, {
     name: 'temporal-graph',
     add,
     addFact,
@@ -338,7 +347,7 @@ export function temporalGraph({
       }
       return ranked.slice(0, limit).map(([id, score]) => ({ ...(notes.get(id) as RecalledNote), score }))
     },
-  }
+  })
 }
 
 /** A relation may be called like something that every object has. */
@@ -355,9 +364,14 @@ function timesOf(note: RecalledNote): TemporalFact {
   return { validFrom: note.validFrom, validTo: note.validTo, learnedAt, earlierEnds }
 }
 
-function retimed(note: RecalledNote, { validTo, earlierEnds }: TemporalFact): ReturnType<typeof noteInput> {
+/** A fact that ends because of another one is drawn from that one too. */
+function retimed(
+  note: RecalledNote,
+  { validTo, earlierEnds }: TemporalFact,
+  by: string,
+): ReturnType<typeof changedNote> {
   const data = { ...factIn(note), earlierEnds } as unknown as Json
-  return { ...noteInput(note), data, ...(validTo === null ? {} : { validTo }) }
+  return { ...changedNote(note, by), data, ...(validTo === null ? {} : { validTo }) }
 }
 
 function holdsNow({ validFrom, validTo }: Interval, at: number): boolean {

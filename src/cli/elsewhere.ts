@@ -5,6 +5,7 @@
  *     const server = serverOf(context)                       // undefined where no server has the store open
  *     await wish(context, { command: 'resume', pid })        // throws what the kernel threw
  *     return followElsewhere(context, server, pid)           // its output and its exit code, as if it ran here
+ *     await wishOr(context, { command: 'forget', … }, alone)  // the kernel that has the store, or `alone` where none has
  *
  * Invariants
  *   EW1. A run goes on in a server only with what it was begun with: program, model, price, law, folders (checkTerms).
@@ -13,7 +14,7 @@
  */
 import { setTimeout as pause } from 'node:timers/promises'
 import type { StoreReader } from '../drivers/store/sqlite-reader.ts'
-import { readStatus, sendCommand } from '../drivers/store/sqlite-reader.ts'
+import { readStatus, sendCommand, takeBackCommand } from '../drivers/store/sqlite-reader.ts'
 import type { Outcome } from '../kernel/commands.ts'
 import type { Command } from '../kernel/drivers.ts'
 import type { ErrorData } from '../kernel/errors.ts'
@@ -43,6 +44,8 @@ export const servingKey = 'serving'
 /** How long the kernel may take to do what is wished, ms: a fork reads a whole journal. */
 const WISH_MS = 30_000
 const LOOK_MS = 50
+/** How long a wish is tried again while the store goes from one owner to the next, ms. */
+const AGAIN_MS = 10_000
 /** Wishes that are sent before their answers are waited for: far fewer than the kernel has outcomes at once. */
 const TOGETHER_MAX = 32
 /** How often the kernel is asked how the run stands: what its journal does not say. */
@@ -68,7 +71,10 @@ let wishes = 0
 
 type Wish = Omit<Command, 'reply'>
 
-/** What the kernel that owns the store answers to a wish. Throws what it threw, and `STORE_LOCKED` where it says nothing. */
+/**
+ * What the kernel that owns the store answers to a wish. Throws what it threw, and `STORE_LOCKED` where it says nothing:
+ * with the detail `{ undone: true }` where no kernel took the wish, and none will.
+ */
 export async function wish(context: Context, command: Wish): Promise<Json> {
   const [answer] = (await wishTogether(context, [command])) as [() => Json]
   return answer()
@@ -87,22 +93,55 @@ async function wishTogether(context: Context, commands: readonly Wish[]): Promis
   for (const [at, command] of commands.entries())
     sendCommand(context.storePath, { ...command, reply: replies[at] as string })
   const found = new Map<string, Outcome>()
+  let isGone = false
   for (let waited = 0; waited < WISH_MS && !context.interrupted.aborted; waited += LOOK_MS) {
     await pause(LOOK_MS)
     const status = readStatus(context.storePath)
     const { outcomes = [] } = JSON.parse(status ?? '{}') as { readonly outcomes?: readonly Outcome[] }
     for (const outcome of outcomes) if (replies.includes(outcome.reply)) found.set(outcome.reply, outcome)
-    if (found.size === replies.length || !ownerOf(context.storePath).isOwned) break
+    if (found.size === replies.length) break
+    // One more look after it is gone, so that its last answer is not missed. A kernel that comes after it takes the wish too.
+    const { isOwned } = ownerOf(context.storePath)
+    if (isGone && !isOwned) break
+    isGone = !isOwned
   }
+  const undone = new Set(replies.filter((reply) => !found.has(reply) && takeBackCommand(context.storePath, reply)))
   return replies.map((reply) => () => {
     const outcome = found.get(reply)
     if (outcome?.error !== undefined) throw fromErrorData(outcome.error)
     if (outcome !== undefined) return outcome.value ?? null
+    if (undone.has(reply))
+      throw new PolityError(
+        'STORE_LOCKED',
+        `the kernel that ${isGone ? 'had' : 'has'} the store open did not take this up; nothing was done: run it again`,
+        { detail: { undone: true } },
+      )
     throw new PolityError(
       'STORE_LOCKED',
-      `the kernel that has the store open did not answer; it may do so yet: look with ${context.commandLine('ps')}`,
+      isGone
+        ? `the kernel that had the store open ended before it answered; look whether it was done, or run it again`
+        : `the kernel that has the store open did not answer; it may do so yet: look with ${context.commandLine('ps')}`,
     )
   })
+}
+
+/**
+ * What the kernel that owns the store answers, or where none does, what `alone` gives, which opens the store itself. Who
+ * owns it may change in between, so both are tried for `AGAIN_MS`.
+ */
+export async function wishOr<Value>(context: Context, command: Wish, alone: () => Promise<Value>): Promise<Value> {
+  for (const startedAt = context.clock.now(); ; await pause(LOOK_MS)) {
+    const { isOwned } = ownerOf(context.storePath)
+    try {
+      return isOwned ? ((await wish(context, command)) as unknown as Value) : await alone()
+    } catch (error) {
+      const isLost =
+        PolityError.isInstance(error) &&
+        error.code === 'STORE_LOCKED' &&
+        (!isOwned || (error.detail as { readonly undone?: true } | undefined)?.undone === true)
+      if (!isLost || context.interrupted.aborted || context.clock.now() - startedAt >= AGAIN_MS) throw error
+    }
+  }
 }
 
 /** Those of some processes that are stopped in the kernel that owns the store. */

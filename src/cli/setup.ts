@@ -37,6 +37,17 @@ export function setupOf(reader: StoreReader, start: ProcessStart): Setup | undef
   return at === undefined || at === root.at ? setup : undefined
 }
 
+/** The embedder of the latest run of the store whose setup was noted; undefined where none was. */
+export function embedderIn(reader: StoreReader): string | undefined {
+  let latest: { readonly pid: Pid; readonly setup: Setup } | undefined
+  for (const [key, value] of reader.range('meta', 'setup/', 'setup0')) {
+    const pid = pidOfSetup(key)
+    if (latest === undefined || pid > latest.pid)
+      latest = { pid, setup: (JSON.parse(String(value)) as { setup: Setup }).setup }
+  }
+  return latest === undefined ? undefined : (latest.setup.embedder ?? embedderDefault)
+}
+
 export function startOf(reader: StoreReader, pid: Pid): ProcessStart {
   const [start] = reader.events(pid)
   if (start?.type !== 'process-start') throw new PolityError('NO_SUCH_PROCESS', `there is no process ${pid}`)

@@ -1,7 +1,7 @@
 /**
  * Candidates of a recall: which notes may answer, gathered widely, before the ranking says which do.
  *
- *     const candidates = candidatesOf({ notes, store, space: process.notes, asked, vector })
+ *     const candidates = candidatesOf({ notes, store, space: process.notes, asked, vector, looksMax: 20_000 })
  *
  * Notes that hold words of the query, by the store's full text; notes near to it in meaning, by the store's vectors; and
  * from the best of those on: the notes beside them in their session, what they were drawn from, what was drawn from them,
@@ -9,7 +9,8 @@
  *
  * Invariants
  *   CA1. A candidate is what stands there for the branch that asks, and what its filters let through.
- *   CA2. Where filters leave too little of a search, it is made wider until nothing is left to be found.
+ *   CA2. Where filters leave too little of a search, and an index that they name holds few notes, all of these are searched.
+ *        Else the search is made wider, until nothing is left to be found or `looksMax` notes were looked at.
  */
 import type { Store } from './drivers.ts'
 import type { NoteReader } from './note-reader.ts'
@@ -28,6 +29,8 @@ export interface CandidatesOptions {
   readonly asked: Recall
   /** What the query means, where that is known. */
   readonly vector: Float32Array | undefined
+  /** Notes that are looked at for the filters; beyond, what was found so far is all. */
+  readonly looksMax: number
 }
 
 /** Candidates that each search gives, where there are so many: what is further down rarely answers. */
@@ -36,6 +39,8 @@ const FOUND_MIN = 400
 const FOUND_SHARE = 4
 /** How much wider a search is made where filters left too little of the last one. */
 const WIDENING = 4
+/** Notes of an index that are all searched, by their keys. */
+const INDEXED_MAX = 4_096
 /** Of each search, the best ones from which others are looked for. */
 const NEAR_FROM = 100
 /** Notes on each side in a session. */
@@ -44,11 +49,21 @@ const BESIDE = 2
 const SESSION_READ_MAX = 256
 /** Notes drawn from one note. */
 const DRAWN_MAX = 8
+/** Parents and links that one note leads to, and all of them together. */
+const LEADS_MAX = 8
+const LEADS_ALL_MAX = 400
 
 type Growing = { -readonly [Key in keyof Candidate]: Candidate[Key] }
 
 /** The notes that may answer, in no order. */
-export function candidatesOf({ notes, store, space, asked, vector }: CandidatesOptions): readonly Candidate[] {
+export function candidatesOf({
+  notes,
+  store,
+  space,
+  asked,
+  vector,
+  looksMax,
+}: CandidatesOptions): readonly Candidate[] {
   const { query, limit, ids } = asked
   const wanted = Math.max(limit * FOUND_SHARE, FOUND_MIN)
   const prefixes =
@@ -80,19 +95,34 @@ export function candidatesOf({ notes, store, space, asked, vector }: CandidatesO
     return candidate
   }
 
+  let keys: readonly string[] | undefined
+  /** Of all notes that can match, where an index says that they are few. */
+  function fewKeys(): readonly string[] | undefined {
+    if (keys !== undefined || ids !== undefined) return keys
+    keys = notes.few(space, asked, INDEXED_MAX)?.flatMap((seq) => {
+      const seen = look(seq)
+      return seen !== undefined && matches(seen.note, asked) ? [seen.key] : []
+    })
+    return keys
+  }
+
   /** The best that it found, best first. */
   function gather(
     by: 'lexical' | 'vector',
-    search: (width: number) => readonly { readonly key: string; readonly score: number }[],
+    search: (under: readonly string[], width: number) => readonly { readonly key: string; readonly score: number }[],
   ): readonly Candidate[] {
     const best: Candidate[] = []
     const done = new Set<string>()
-    for (let width = wanted, count = 0; ; width *= WIDENING) {
-      const hits = search(width)
+    let under = prefixes
+    for (let width = wanted, count = 0; ;) {
+      const hits = search(under, width)
+      let isCut = false
       for (const { key, score } of hits) {
         if (done.has(key)) continue
         done.add(key)
         const seq = notes.seqIn(key)
+        isCut = read.size >= looksMax && !read.has(seq)
+        if (isCut) break
         // Words of a version that this branch does not see.
         if (look(seq)?.key !== key) continue
         const candidate = add(seq)
@@ -101,7 +131,11 @@ export function candidatesOf({ notes, store, space, asked, vector }: CandidatesO
         if (best.length < NEAR_FROM) best.push(candidate)
         if (++count === wanted) return best
       }
-      if (hits.length < width) return best
+      if (hits.length < width && !isCut) return best
+      const few = under === prefixes ? fewKeys() : undefined
+      if (few !== undefined) under = few
+      else if (under === prefixes && read.size >= looksMax) return best
+      else width *= WIDENING
     }
   }
 
@@ -170,14 +204,15 @@ export function candidatesOf({ notes, store, space, asked, vector }: CandidatesO
   const words = searchWords(query)
   const near = new Set<Candidate>()
   if (words.length > 0)
-    for (const one of gather('lexical', (width) => store.search('note', prefixes, words, width))) near.add(one)
+    for (const one of gather('lexical', (under, width) => store.search('note', under, words, width))) near.add(one)
   if (vector !== undefined)
-    for (const one of gather('vector', (width) => store.nearest('note', prefixes, vector, width))) near.add(one)
+    for (const one of gather('vector', (under, width) => store.nearest('note', under, vector, width))) near.add(one)
   const sessions = new Map<string, number[]>()
   const hasDrawn = notes.hasDrawn(space)
+  let leads = 0
   for (const { note } of near) {
-    for (const id of note.parents) add(seqOf(id))
-    for (const id of note.links) add(seqOf(id))
+    for (const id of [...note.parents.slice(0, LEADS_MAX), ...note.links.slice(0, LEADS_MAX)])
+      if (leads++ < LEADS_ALL_MAX) add(seqOf(id))
     if (hasDrawn) addDrawnFrom(note)
     const { session, kind, id } = note
     if (session === null || kind !== 'note') continue

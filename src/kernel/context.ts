@@ -15,8 +15,9 @@
  *   W2. A compaction keeps the prefix (instructions and the first user message), and every tool result together with the
  *       call it answers.
  *   W3. Nothing is left out in silence: each turn there ever was is in the window or is stood for by one that says so.
- *   W4. A window that is to be sent never takes more than `tokensMax`. Where no compaction helps, `append` throws
- *       `TOO_LARGE` and takes nothing.
+ *   W4. A window that is to be sent never takes more than `tokensMax`, as far as its tokens are known: as the provider counted
+ *       them, and what it has not counted yet by token-bound.ts, which made-up words can exceed. Where no compaction helps,
+ *       `append` throws `TOO_LARGE` and takes nothing.
  *   W5. It is computed from what the program learned, so a replay compacts at the same places in the same way.
  */
 import { PolityError, invalid } from './errors.ts'
@@ -27,7 +28,7 @@ import type { Generation, Message } from './types.ts'
 /** Messages that belong together: what somebody said, or a model's step with the results of its tool calls. */
 export interface Turn {
   readonly messages: readonly Message[]
-  /** As the provider counted them where it did, else an upper bound. */
+  /** As the provider counted them where it did, else as token-bound.ts bounds them. */
   readonly tokens: number
   /** How many turns of the conversation it stands for: 1, or more where it is a summary or a marker. */
   readonly stands: number
@@ -63,7 +64,11 @@ export interface Compaction {
 export interface ContextOptions {
   /** First message, never compacted. */
   readonly instructions?: string
-  /** Goes on from this window, which stays as it is. Not together with `instructions`, which it has. */
+  /**
+   * Goes on from this window, which stays as it is. Not together with `instructions`, which it has. What a compaction knows
+   * beside the window (steps to bring back, texts behind differences, which messages are summaries) is in the `Compaction` object: pass the one
+   * that the window was made with, or that is lost.
+   */
   readonly window?: Window
   /** Tokens beyond which the window is compacted. Minimum 100. @default 100,000 */
   readonly tokensMax?: number
@@ -358,7 +363,7 @@ function partsOf(message: Message): readonly { readonly type: string; readonly t
   return typeof message.content === 'string' ? [] : (message.content as never)
 }
 
-/** Tokens that messages take at most, frames included. */
+/** Tokens that messages take by their bound, frames included. */
 function boundOf(messages: readonly Message[]): number {
   let tokens = 0
   for (const { content } of messages) {

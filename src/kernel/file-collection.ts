@@ -10,12 +10,13 @@
  *   FC1. The newest version of a path stays, and so does what a call, a snapshot, a fork or a share of a process with a
  *        journal can see.
  *   FC2. A content goes after the last version that has it, never one that a write has taken up meanwhile.
- *   FC3. A crash in between leaves something that the next collection finds: a version goes before its content.
+ *   FC3. Ended at any moment, it leaves what the next collection goes on with: a version goes in one batch with the note that
+ *        its content may go (`loose`) and with what its quota gets back.
  */
 import type { ProcessHead, Store } from './drivers.ts'
 import type { Turns } from './file-list.ts'
 import type { Version } from './file-tree.ts'
-import { createFileTree, ownerKey, rangesOf, readVersionKey, spaceOf } from './file-tree.ts'
+import { looseKey, ownerKey, rangesOf, readVersionKey, spaceOf } from './file-tree.ts'
 import type { Journal } from './journal.ts'
 import type { Space } from './process.ts'
 import type { Pid } from './types.ts'
@@ -34,7 +35,7 @@ export interface Gone {
   readonly principal: string | undefined
   readonly files: number
   readonly bytes: number
-  /** Nothing is left of it. */
+  /** Nobody can see the space, and all of it goes. */
   readonly isWhole: boolean
 }
 
@@ -63,75 +64,83 @@ export async function collectFiles({
   doom,
 }: CollectionOptions): Promise<Collected> {
   await journal.flush()
+  if (!turns.isOpen()) return { versions: 0, contents: 0, bytes: 0 }
   const sights = sightsOf(store)
-  const tree = createFileTree(store)
-  /** Contents of versions that went, with their bytes. */
-  const loose = new Map<string, number>()
   let versions = 0
   let rows = 0
-  const step = async (): Promise<void> => {
-    if (++rows % ROWS_A_STEP === 0) await turns.pause()
+  /** What went of a space since others had a turn: told before they have one, so that it is kept in the same batch. */
+  let pending: { space: string; files: number; bytes: number; isWhole: boolean } | undefined
+  const settle = (): void => {
+    if (pending === undefined) return
+    const { space: id, ...more } = pending
+    gone({ space: { id }, principal: store.get('file', ownerKey({ id })) as string | undefined, ...more })
+    pending = undefined
   }
-  /** Spaces that nobody can see, with what they had come to. */
-  const dead = new Map<string, { files: number; bytes: number }>()
-  let current:
+  const take = (space: string, isWhole: boolean, files: number, bytes: number): void => {
+    if (pending?.space !== space) settle()
+    pending ??= { space, files: 0, bytes: 0, isWhole }
+    pending.files += files
+    pending.bytes += bytes
+  }
+  const takeVersion = (space: string, isWhole: boolean, key: string, { hash, bytes }: Version): void => {
+    versions++
+    take(space, isWhole, 0, bytes)
+    journal.putAlone({ table: 'file', key, value: null })
+    if (hash !== null) journal.putAlone({ table: 'file', key: looseKey(hash), value: String(bytes) })
+  }
+  /** Whether somebody still waits for it. */
+  const goOn = async (): Promise<boolean> => {
+    if (++rows % ROWS_A_STEP !== 0) return true
+    settle()
+    await turns.pause()
+    return turns.isOpen()
+  }
+
+  let before:
     | { readonly space: string; readonly path: string; readonly key: string; readonly version: Version }
     | undefined
-  let sum = { space: '', bytes: 0 }
-  const settle = (): void => {
-    if (sum.bytes > 0)
-      gone({ space: { id: sum.space }, principal: ownerOf(sum.space), files: 0, bytes: sum.bytes, isWhole: false })
-  }
-  const ownerOf = (space: string): string | undefined =>
-    store.get('file', ownerKey({ id: space })) as string | undefined
-
   for (const begin of ['fork ', 'tree ']) {
     for (const [key, value] of store.range('file', begin, `${begin.trimEnd()}!`)) {
-      await step()
-      if (!turns.isOpen()) return { versions, contents: 0, bytes: 0 }
+      if (!(await goOn())) return { versions, contents: 0, bytes: 0 }
       const { space, path } = readVersionKey(key)
-      const version = JSON.parse(value as string) as Version
       const seers = sights.get(space)
-      if (seers === undefined) {
-        const lost = dead.get(space) ?? { files: 0, bytes: 0 }
-        lost.bytes += version.bytes
-        dead.set(space, lost)
-        versions++
-        if (version.hash !== null) loose.set(version.hash, version.bytes)
-        continue
+      if (seers === undefined) continue
+      const last = before
+      const version = JSON.parse(value as string) as Version
+      before = { space, path, key, version }
+      if (last === undefined || last.space !== space || last.path !== path) continue
+      if (seers.has(last.version.pid) || seers.sees(last.version.version, version.version)) continue
+      takeVersion(space, false, last.key, last.version)
+    }
+  }
+  for (const space of deadSpaces(store, sights)) {
+    for (const [place, [from, to]] of rangesOf({ id: space }).entries()) {
+      for (const [key, value] of store.range('file', from, to)) {
+        if (!(await goOn())) return { versions, contents: 0, bytes: 0 }
+        if (place === 0) {
+          takeVersion(space, true, key, JSON.parse(value as string) as Version)
+          continue
+        }
+        if (place === 1 && (JSON.parse(value as string) as Version).hash !== null) take(space, true, 1, 0)
+        journal.putAlone({ table: 'file', key, value: null })
       }
-      const before = current
-      current = { space, path, key, version }
-      if (before === undefined || before.space !== space || before.path !== path) continue
-      if (seers.has(before.version.pid) || seers.sees(before.version.version, version.version)) continue
-      if (sum.space !== space) {
-        settle()
-        sum = { space, bytes: 0 }
-      }
-      sum.bytes += before.version.bytes
-      versions++
-      journal.putAlone({ table: 'file', key: before.key, value: null })
-      if (before.version.hash !== null) loose.set(before.version.hash, before.version.bytes)
     }
   }
   settle()
-  for (const space of deadSpaces(store, sights)) {
-    const lost = dead.get(space) ?? { files: 0, bytes: 0 }
-    for (const [, { hash }] of tree.entries({ id: space }, '')) if (hash !== null) lost.files++
-    gone({ space: { id: space }, principal: ownerOf(space), ...lost, isWhole: true })
-    for (const [from, to] of rangesOf({ id: space }))
-      for (const [key] of store.range('file', from, to)) {
-        journal.putAlone({ table: 'file', key, value: null })
-        await step()
-      }
-  }
   await journal.flush()
+  if (!turns.isOpen()) return { versions, contents: 0, bytes: 0 }
+  /** Contents of versions that went, now or before a collection was interrupted, with their bytes. */
+  const loose = new Map<string, number>()
+  const begin = looseKey('')
+  for (const [key, value] of store.range('file', begin, `${begin.trimEnd()}!`))
+    loose.set(key.slice(begin.length), Number(value))
   if (loose.size === 0) return { versions, contents: 0, bytes: 0 }
-  for (const begin of ['fork ', 'tree ']) {
-    for (const [, value] of store.range('file', begin, `${begin.trimEnd()}!`)) {
+  const noted = [...loose.keys()]
+  for (const kind of ['fork ', 'tree ']) {
+    for (const [, value] of store.range('file', kind, `${kind.trimEnd()}!`)) {
       const { hash } = JSON.parse(value as string) as Version
       if (hash !== null) loose.delete(hash)
-      await step()
+      if (!(await goOn())) return { versions, contents: 0, bytes: 0 }
     }
   }
   if (!turns.isOpen()) return { versions, contents: 0, bytes: 0 }
@@ -143,6 +152,7 @@ export async function collectFiles({
     journal.putAlone({ table: 'blob', key: hash, value: null })
     bytes += size
   }
+  for (const hash of noted) journal.putAlone({ table: 'file', key: looseKey(hash), value: null })
   await journal.flush()
   return { versions, contents: loose.size, bytes }
 }
@@ -218,16 +228,18 @@ function sightOf(
   }
 }
 
-/** Spaces that have something and that nobody can see. */
-function* deadSpaces(store: Store, sights: ReadonlyMap<string, Sight>): Generator<string> {
-  for (const begin of ['writes ', 'points ']) {
+/** Spaces that have something and that nobody can see, each once. */
+function deadSpaces(store: Store, sights: ReadonlyMap<string, Sight>): Iterable<string> {
+  const dead = new Set<string>()
+  for (const begin of ['writes ', 'points ', 'passage ', 'passages-of ']) {
     for (let from = begin; ;) {
       let found: string | undefined
       for (const [key] of store.range('file', from, `${begin.trimEnd()}!`, { limit: 1 }))
-        found = key.slice(begin.length, key.indexOf('\0'))
+        found = /^[^\0]*/.exec(key.slice(begin.length))?.[0]
       if (found === undefined) break
-      if (!sights.has(found)) yield found
+      if (!sights.has(found)) dead.add(found)
       from = `${begin}${found}\u0001`
     }
   }
+  return dead
 }

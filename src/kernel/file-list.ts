@@ -206,11 +206,16 @@ async function goOn<Result>(
   stop: Promise<unknown> | undefined,
   { pause, isOpen }: Turns,
 ): Promise<Result> {
-  for (let until = stop; ;) {
-    await (until ?? pause())
-    if (!isOpen()) throw new PolityError('KILLED', 'nobody waits for it any more')
-    const next = work.next()
-    if (next.done === true) return next.value
-    until = next.value
+  try {
+    for (let until = stop; ;) {
+      await (until ?? pause())
+      if (!isOpen()) throw new PolityError('KILLED', 'nobody waits for it any more')
+      const next = work.next()
+      if (next.done === true) return next.value
+      until = next.value
+    }
+  } finally {
+    // Work that is given up lets go of what it holds.
+    work.return(undefined as never)
   }
 }

@@ -6,11 +6,13 @@
  *
  * A search first takes up what was written since the last one, so a write pays nothing for it and the first search in a
  * space pays for all of it. Text files are cut into passages of whole lines, which lie in the table `file` with their words
- * and vectors. Both searches are fused by reciprocal ranks (Cormack et al. 2009, "Reciprocal rank fusion").
+ * and vectors. Passages without a vector have a mark (`bare`) until one is there: a search asks for those of some below its
+ * prefix, so a long text has its meaning only after several, and none is lost by an outage. Both searches are fused by reciprocal ranks (Cormack et al. 2009, "Reciprocal rank fusion").
  *
  * Invariants
  *   FX1. A passage is found only as long as its process sees the very version that it was cut from.
  *   FX2. A branch takes up only what it has otherwise than its base.
+ *   FX3. One search asks for the vectors of at most `BARE_A_SEARCH` passages, `BARE_AT_ONCE` at a time, and is not charged for more.
  */
 import type { Store } from './drivers.ts'
 import type { Listed, Stops } from './file-list.ts'
@@ -22,19 +24,20 @@ import type { Space } from './process.ts'
 import { wordsIn } from './words.ts'
 import type { View } from './shares.ts'
 import type { FileEntry } from './types.ts'
-import type { Vectors } from './vectors.ts'
 
 /** Passages of files, found again. */
 export interface FileSearch {
-  find(view: View, prefix: string, query: string, limit: number): Stops<Listed>
+  find(view: View, prefix: string, query: string, limit: number, meaning?: Meaning): Stops<Listed>
 }
+
+/** The vector of a text for whoever searches: a promise of it, of nothing where none came, or nothing where none may be asked for. */
+export type Meaning = (text: string) => Promise<Float32Array | undefined> | undefined
 
 /** Where passages are kept. */
 export interface FileSearchOptions {
   readonly store: Store
   readonly tree: FileTree
   readonly journal: Journal
-  readonly vectors?: Vectors | undefined
 }
 
 /** A part of a text: whole lines, numbered from 1; or of a very long line a piece. */
@@ -63,12 +66,35 @@ const SEARCH_WIDTH_MAX = 10_000
 const RANK_CONSTANT = 60
 /** Passages that are put before they are written. */
 const PUTS_A_STEP = 256
+/** Passages that one search asks for the vectors of, and those that it asks for together: some seconds of an embedder. */
+const BARE_A_SEARCH = 256
+const BARE_AT_ONCE = 64
 
 /** Search in the files of a store. */
-export function createFileSearch({ store, tree, journal, vectors }: FileSearchOptions): FileSearch {
+export function createFileSearch({ store, tree, journal }: FileSearchOptions): FileSearch {
+  /** Spaces in which a search is at work, until it is over. */
+  const busy = new Map<string, Promise<void>>()
+
+  /** One at a time in a space: two would write over each other's passages. */
+  function* alone<Result>({ id }: Space, work: Stops<Result>): Stops<Result> {
+    for (let other = busy.get(id); other !== undefined; other = busy.get(id)) yield other
+    let over = (): void => {}
+    busy.set(
+      id,
+      new Promise((resolve) => {
+        over = resolve
+      }),
+    )
+    try {
+      return yield* work
+    } finally {
+      busy.delete(id)
+      over()
+    }
+  }
+
   /** Takes up what the space sees otherwise than at the last time. */
-  function* takeUp(space: Space): Stops<void> {
-    if (space.base !== undefined) yield* takeUp(space.base.space)
+  function* takeUp(space: Space, hasMeaning: boolean): Stops<void> {
     const key = `passages-of ${space.id}`
     const from = Number(store.get('file', key) ?? space.base?.before ?? 0)
     const paths = new Set<string>()
@@ -82,7 +108,7 @@ export function createFileSearch({ store, tree, journal, vectors }: FileSearchOp
     if (paths.size === 0) return
     let puts = 0
     for (const path of paths) {
-      puts += yield* takeUpFile(space, path)
+      puts += takeUpFile(space, path, hasMeaning)
       if (puts < PUTS_A_STEP) continue
       puts = 0
       yield journal.flush()
@@ -91,31 +117,18 @@ export function createFileSearch({ store, tree, journal, vectors }: FileSearchOp
     yield journal.flush()
   }
 
-  function* takeUpFile(space: Space, path: string): Stops<number> {
+  function takeUpFile(space: Space, path: string, hasMeaning: boolean): number {
     const begin = passageKey(space, path)
     const old = [...store.range('file', begin, `${begin}~`)].map(([key]) => key)
     const version = tree.newest(space, path)
     const text = version === undefined || version.hash === null ? undefined : textIn(tree.content(version.hash, path))
     let n = 0
     if (version !== undefined && text !== undefined) {
-      const passages = [...cutPassages(text)]
-      // Asked for together, so that the embedder gets them together.
-      const made = passages.map(({ text: part }) => vectors?.of(part))
-      const found: (Float32Array | undefined)[] = []
-      for (const one of made) {
-        if (one === undefined) continue
-        yield one.then((vector) => void found.push(vector))
-      }
-      for (const { line, endLine, text: part } of passages) {
+      for (const { line, endLine, text: part } of cutPassages(text)) {
+        const key = passageKey(space, path, n)
         const kept: KeptPassage = { path, version: version.version, n, line, endLine }
-        const vector = found[n]
-        journal.putAlone({
-          table: 'file',
-          key: passageKey(space, path, n),
-          value: JSON.stringify(kept),
-          text: `${path}\n${part}`,
-          ...(vector === undefined ? {} : { vector }),
-        })
+        journal.putAlone({ table: 'file', key, value: JSON.stringify(kept), text: `${path}\n${part}` })
+        if (hasMeaning) journal.putAlone({ table: 'file', key: bareKey(key), value: '' })
         n++
       }
     }
@@ -123,12 +136,73 @@ export function createFileSearch({ store, tree, journal, vectors }: FileSearchOp
     return n + old.length + 1
   }
 
-  function* find(view: View, prefix: string, query: string, limit: number): Stops<Listed> {
-    yield* takeUp(view.space)
+  /** Gives vectors to passages that have none, until so many were asked for or none comes. Returns for how many it asked. */
+  function* fillIn(space: Space, prefix: string, meaning: Meaning, most: number): Stops<number> {
+    const begin = bareKey(`passage ${space.id}\0${prefix}`)
+    let asked = 0
+    for (let from = begin; asked < most;) {
+      const marks: string[] = []
+      for (const [mark] of store.range('file', from, `${begin}\u{10ffff}`, {
+        limit: Math.min(BARE_AT_ONCE, most - asked),
+      }))
+        marks.push(mark)
+      if (marks.length === 0) break
+      from = `${marks.at(-1) as string}\0`
+      let isOut = false
+      let came = 0
+      const waiting: Promise<void>[] = []
+      for (const mark of marks) {
+        const key = mark.replace('bare ', 'passage ')
+        const value = store.get('file', key)
+        const text = value === undefined ? undefined : textOfPassage(space, JSON.parse(value as string) as KeptPassage)
+        if (value === undefined || text === undefined) {
+          journal.putAlone({ table: 'file', key: mark, value: null })
+          continue
+        }
+        const made = meaning(text)
+        if (made === undefined) {
+          isOut = true
+          break
+        }
+        asked++
+        waiting.push(
+          made.then((vector) => {
+            if (vector === undefined) return
+            came++
+            journal.putAlone({ table: 'file', key, value, text, vector })
+            journal.putAlone({ table: 'file', key: mark, value: null })
+          }),
+        )
+      }
+      if (waiting.length > 0) yield Promise.all(waiting)
+      yield journal.flush()
+      if (isOut || (waiting.length > 0 && came === 0)) break
+    }
+    return asked
+  }
+
+  function textOfPassage(space: Space, { path, version, n }: KeptPassage): string | undefined {
+    const newest = tree.newest(space, path)
+    if (newest === undefined || newest.hash === null || newest.version !== version) return undefined
+    const text = textIn(tree.content(newest.hash, path))
+    const passage = text === undefined ? undefined : nth(cutPassages(text), n)
+    return passage === undefined ? undefined : `${path}\n${passage.text}`
+  }
+
+  function* find(view: View, prefix: string, query: string, limit: number, meaning?: Meaning): Stops<Listed> {
+    const spaces: Space[] = []
+    for (let at: Space | undefined = view.space; at !== undefined; at = at.base?.space) spaces.unshift(at)
+    for (const space of spaces) yield* alone(space, takeUp(space, meaning !== undefined))
     const words = queryWords(query)
     let vector: Float32Array | undefined
-    const asked = vectors?.of(query)
+    const asked = meaning?.(query)
     if (asked !== undefined) yield asked.then((made) => void (vector = made))
+    // Where the question itself has no vector, those of passages serve nobody.
+    if (vector !== undefined && meaning !== undefined)
+      for (let left = BARE_A_SEARCH, at = spaces.length; left > 0 && at-- > 0;) {
+        const space = spaces[at] as Space
+        left -= yield* alone(space, fillIn(space, prefix, meaning, left))
+      }
     const prefixes: string[] = []
     for (let at: Space | undefined = view.space; at !== undefined; at = at.base?.space)
       prefixes.push(`passage ${at.id}\0${prefix}`)
@@ -189,6 +263,11 @@ const QUERY_WORDS_MAX = 64
 
 function passageKey(space: Space, path: string, n?: number): string {
   return `passage ${newestKey(space, path).slice('newest '.length)}\0${n === undefined ? '' : String(n).padStart(8, '0')}`
+}
+
+/** The mark of a passage that has no vector. */
+function bareKey(passage: string): string {
+  return passage.replace('passage ', 'bare ')
 }
 
 function nth<T>(items: Iterable<T>, n: number): T | undefined {

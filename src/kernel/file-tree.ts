@@ -234,18 +234,33 @@ export function collectedKey(space: Space): string {
   return `collected ${space.id}`
 }
 
+/** A content that a version had that went, with its bytes: until it is known whether another one has it. */
+export function looseKey(hash: string): string {
+  return `loose ${hash}`
+}
+
 /** The principal whose quota a space counts for. */
 export function ownerKey(space: Space): string {
   return `owner ${space.id}`
 }
 
-/** Where everything begins that a space has; two ends of each range of keys. */
+/**
+ * Where everything begins that a space has; two ends of each range of keys. Taken away in this order, by what is left of it
+ * it is found again: versions before what they are counted by, and the writes last.
+ */
 export function rangesOf(space: Space): readonly (readonly [from: string, to: string])[] {
-  const within = ['', 'newest ', 'writes ', 'points ', 'passage '].map((begin) => `${begin}${space.id}`)
-  const single = ['collected ', 'owner ', 'passages-of '].map((begin) => `${begin}${space.id}`)
+  const within = (begin: string): readonly [string, string] => [`${begin}${space.id}\0`, `${begin}${space.id}\u0001`]
+  const single = (begin: string): readonly [string, string] => [`${begin}${space.id}`, `${begin}${space.id}\0`]
   return [
-    ...within.map((key) => [`${key}\0`, `${key}\u0001`] as const),
-    ...single.map((key) => [key, `${key}\0`] as const),
+    within(''),
+    within('newest '),
+    within('passage '),
+    within('bare '),
+    single('collected '),
+    single('owner '),
+    single('passages-of '),
+    within('points '),
+    within('writes '),
   ]
 }
 

@@ -248,7 +248,6 @@ export function createKernel(options: KernelOptions): Kernel {
     journal,
     limits,
     now: () => clock.now(),
-    vectors,
     may(process, call, place) {
       const verdict = access.decide(process, call, { ...place, ...(call === 'read' ? { version: null } : {}) })
       return verdict === undefined || verdict.decision.effect === 'allow'

@@ -34,6 +34,8 @@ export interface Limits {
   readonly noteVectorMs: number
   /** Notes that one `recall` returns. */
   readonly recallNotesMax: number
+  /** Notes that one `recall` looks at to find those that its filters let through. Beyond, what was found so far is all. */
+  readonly recallLooksMax: number
   /** Paths that one `list` returns. */
   readonly listPathsMax: number
   /** Length of a file path, UTF-8 bytes. */
@@ -107,6 +109,7 @@ export const defaultLimits: Limits = {
   noteItemsMax: 1_000,
   noteVectorMs: 5_000,
   recallNotesMax: 100,
+  recallLooksMax: 5_000,
   listPathsMax: 10_000,
   pathBytesMax: 1_024,
   treeFilesMax: 10_000_000,

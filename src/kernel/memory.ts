@@ -12,7 +12,8 @@
  *   N2. A note's `seq` is that of the event that first reported it (so `before` names one state of memory), also after
  *       another took its place.
  *   N3. A note is trusted no more than the least of its parents, and carries their labels and tools.
- *   N4. A filter holds for every note that comes back, and is looked for until all that could match was seen.
+ *   N4. A filter holds for every note that comes back. What could match is looked for until all was seen, or
+ *       `recallLooksMax` notes were.
  */
 import { provenanceOf } from './access.ts'
 import type { Store } from './drivers.ts'
@@ -23,7 +24,7 @@ import type { NoteReader } from './note-reader.ts'
 import { FORK, PRINCIPAL } from './note-reader.ts'
 import { createNoteVersions, goneOf } from './note-versions.ts'
 import type { CheckedNote, NoteVersion, Recall } from './note.ts'
-import { idOf, leastTrust, matches, meaningOf, noteOf, seqOf } from './note.ts'
+import { idOf, isNoteId, leastTrust, matches, meaningOf, noteOf, saysTheSame, seqOf } from './note.ts'
 import type { Process, Space } from './process.ts'
 import { labelsOf } from './process.ts'
 import type { CandidatesOptions } from './candidates.ts'
@@ -78,12 +79,17 @@ export function createMemory({ store, journal, limits, now, vectors, guard = {} 
     if (id !== undefined && earlier === undefined) throw noSuchNote(id)
     const origins = originsOf(space, note.parents ?? [], earlier)
     const { trust, tools } = provenanceOf(process, note.text)
-    const least = origins.reduce((one, origin) => leastTrust(one, origin.trust ?? 'untrusted'), trust)
-    const from = union(tools, ...origins.map((one) => one.tools ?? []))
+    // Who gives a note back with its own text says nothing new: it stays as trusted as it was.
+    const own = earlier?.text === note.text ? (earlier.trust ?? 'untrusted') : trust
+    const least = origins.reduce((one, origin) => leastTrust(one, origin.trust ?? 'untrusted'), own)
+    const kept = earlier?.text === note.text ? (earlier.tools ?? []) : []
+    const added = earlier !== undefined && saysTheSame(earlier, note) ? [] : tools
+    const from = union(kept, added, ...origins.map((one) => one.tools ?? []))
     const writer = { trust: least, source: note.source ?? null, tools: from, pid: process.pid }
     if (rate?.admit(writer, now()) === false)
       throw new PolityError('LIMIT_EXCEEDED', `too many notes of one source within the time that the guard gives it`)
-    const labels = union(labelsOf(process) ?? [], ...origins.map((one) => one.labels ?? []))
+    const keptLabels = earlier?.text === note.text ? (earlier.labels ?? []) : []
+    const labels = union(labelsOf(process) ?? [], keptLabels, ...origins.map((one) => one.labels ?? []))
     const previous = earlier?.session === note.session ? earlier?.previous : follow(space, note, seq)
     versions.change(
       space,
@@ -145,7 +151,7 @@ export function createMemory({ store, journal, limits, now, vectors, guard = {} 
   }
 
   function forget(process: Process, id: string): null {
-    const found = versions.latest(process.notes, seqOf(id))
+    const found = isNoteId(id) ? versions.latest(process.notes, seqOf(id)) : undefined
     if (found === undefined) throw noSuchNote(id)
     versions.change(process.notes, goneOf(found, process.pid))
     if (found.session !== undefined) lastOf.delete(`${process.notes.id}\0${found.session}`)
@@ -188,7 +194,7 @@ const COLLECTED_MAX = 10_000
 const SESSIONS_MAX = 10_000
 
 /** What is asked of which notes, and how. */
-export interface RecallNotesOptions extends CandidatesOptions {
+export interface RecallNotesOptions extends Omit<CandidatesOptions, 'looksMax'> {
   readonly guard: RecallGuard | false
   /** ms since 1970, for "yesterday" in a query. */
   readonly now: number
@@ -199,8 +205,8 @@ export interface RecallNotesOptions extends CandidatesOptions {
 export function recallNotes({ guard, now, limits, ...options }: RecallNotesOptions): readonly RecalledNote[] {
   const { asked, notes, space } = options
   const { query, limit } = asked
-  if (query === '') return page(listed(notes, space, asked), asked, limits)
-  const candidates = candidatesOf(options)
+  if (query === '') return page(listed(notes, space, asked, limits), asked, limits)
+  const candidates = candidatesOf({ ...options, looksMax: limits.recallLooksMax })
   // Who names notes, or asks for trusted ones only, chooses by itself.
   const isGuarded = guard !== false && asked.ids === undefined && (asked.trust ?? 'untrusted') === 'untrusted'
   const ranked = rankNotes(query, candidates, { limit: isGuarded ? candidates.length : limit, now })
@@ -212,10 +218,12 @@ export function recallNotes({ guard, now, limits, ...options }: RecallNotesOptio
   )
 }
 
-function* listed(notes: NoteReader, space: Space, asked: Recall): Generator<RecalledNote> {
+function* listed(notes: NoteReader, space: Space, asked: Recall, { recallLooksMax }: Limits): Generator<RecalledNote> {
   const { ids, before } = asked
   const seqs = ids?.map(seqOf) ?? notes.newestFirst(space, asked, before === undefined ? undefined : seqOf(before))
+  let looks = 0
   for (const seq of seqs) {
+    if (looks++ === recallLooksMax) return
     const note = noteAt(notes, space, seq)
     if (note !== undefined && matches(note, asked)) yield { ...note, score: 0, why: [] }
   }

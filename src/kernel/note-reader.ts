@@ -30,6 +30,8 @@ export interface NoteReader {
   read(key: string): NoteVersion | undefined
   /** The notes that may have what is asked for, the newest first; whether they do, the note says. */
   newestFirst(space: Space, asked: RecallOptions, before?: number): Iterable<number>
+  /** The same where an index that the filters name holds no more than `max`: of the shortest one. Undefined where none does. */
+  few(space: Space, asked: RecallOptions, max: number): readonly number[] | undefined
   /** The nearest notes that may be of the session, from this one on in one direction, without it. @param limit default 16 */
   beside(space: Space, session: string, seq: number, direction: 'before' | 'after', limit?: number): Iterable<number>
   /** Notes that may be drawn from this one. */
@@ -119,13 +121,29 @@ export function createNoteReader(store: Pick<Store, 'get' | 'range'>): NoteReade
   }
 
   function* newestFirst(space: Space, asked: RecallOptions, before = LATEST): Generator<number> {
-    const index = narrowest(asked)
+    const [index] = indexesFor(asked)
+    if (index !== undefined) return yield* inIndex(space, index, before)
     const runs: Generator<number>[] = []
-    for (let at: Space | undefined = space; at !== undefined; at = at.base?.space) {
-      if (index === undefined) runs.push(keysOf(liveKey(at.id, 0), liveKey(at.id, before), true))
-      else for (const one of index) runs.push(keysOf(indexKey(at.id, one, 0), indexKey(at.id, one, before), true))
-    }
+    for (let at: Space | undefined = space; at !== undefined; at = at.base?.space)
+      runs.push(keysOf(liveKey(at.id, 0), liveKey(at.id, before), true))
     yield* merged(runs, (a, b) => a > b)
+  }
+
+  function inIndex(space: Space, index: readonly string[], before = LATEST, limit = Infinity): Generator<number> {
+    const runs: Generator<number>[] = []
+    for (let at: Space | undefined = space; at !== undefined; at = at.base?.space)
+      for (const one of index) runs.push(keysOf(indexKey(at.id, one, 0), indexKey(at.id, one, before), true, limit))
+    return merged(runs, (a, b) => a > b)
+  }
+
+  function few(space: Space, asked: RecallOptions, max: number): readonly number[] | undefined {
+    let shortest: readonly number[] | undefined
+    for (const index of indexesFor(asked)) {
+      const most = Math.min(max, (shortest?.length ?? Infinity) - 1)
+      const seqs = [...inIndex(space, index, LATEST, most + 1)]
+      if (seqs.length <= most) shortest = seqs
+    }
+    return shortest
   }
 
   function* beside(
@@ -171,6 +189,7 @@ export function createNoteReader(store: Pick<Store, 'get' | 'range'>): NoteReade
     find,
     read,
     newestFirst,
+    few,
     beside,
     hasDrawn(space) {
       for (let at: Space | undefined = space; at !== undefined; at = at.base?.space) {
@@ -252,12 +271,14 @@ function isIndexed(kind: NoteKind | undefined): boolean {
   return kind !== undefined && kind !== 'note'
 }
 
-/** The indexes through which the fewest notes are looked at; undefined where all are. */
-function narrowest({ session, source, tag, kinds }: RecallOptions): readonly string[] | undefined {
-  if (source !== undefined) return [`f${digestOf(source)}`]
-  if (session !== undefined) return [`s${digestOf(session)}`]
-  if (tag !== undefined) return [`t${digestOf(tag)}`]
-  return kinds?.every(isIndexed) === true ? [...new Set(kinds)].map((kind) => `k${kind}`) : undefined
+/** The indexes that filters name, each by itself enough, the one that is likely the shortest first. */
+function indexesFor({ session, source, tag, kinds }: RecallOptions): readonly (readonly string[])[] {
+  const indexes: (readonly string[])[] = []
+  if (source !== undefined) indexes.push([`f${digestOf(source)}`])
+  if (session !== undefined) indexes.push([`s${digestOf(session)}`])
+  if (tag !== undefined) indexes.push([`t${digestOf(tag)}`])
+  if (kinds?.every(isIndexed) === true) indexes.push([...new Set(kinds)].map((kind) => `k${kind}`))
+  return indexes
 }
 
 /** Several runs in one order, each number once. */

@@ -110,6 +110,11 @@ export function searchTextOf({ text, tags, keywords = [], context = '' }: Checke
   return [text, ...tags, ...keywords, context].filter((part) => part !== '').join('\n')
 }
 
+/** Whether two notes differ in nothing that somebody could have learned: the text, what it is found by, and its data. */
+export function saysTheSame(a: CheckedNote | NoteVersion, b: CheckedNote | NoteVersion): boolean {
+  return a.text === b.text && searchTextOf(a) === searchTextOf(b) && dataText(a.data) === dataText(b.data)
+}
+
 /** What its vector is made of. */
 export function meaningOf({ text, keywords = [], context = '' }: CheckedNote): string {
   return [context, text, keywords.join(' ')].filter((part) => part !== '').join('\n')
@@ -158,7 +163,7 @@ export function checkNote(given: unknown, limits: Limits): CheckedNote {
   const { validFrom, validTo, parents, links } = note
   if (typeof text !== 'string' || text.trim() === '')
     throw new PolityError('INVALID_ARGUMENT', 'a note takes a text that is not empty')
-  if (source !== null) textOf('source', source)
+  if (source !== null) checkNoteSource(source)
   const checked: { -readonly [Key in keyof CheckedNote]: CheckedNote[Key] } = {
     text,
     tags: listOf('tags', tags, limits, isText, 'texts'),
@@ -189,12 +194,17 @@ export function checkNote(given: unknown, limits: Limits): CheckedNote {
   return checked
 }
 
-/** What `recall` is asked, or `INVALID_ARGUMENT`; `options` are plain. */
+/** What `recall` is asked, or `INVALID_ARGUMENT`, `TOO_LARGE`; `options` are plain. */
 export function checkRecall(query: unknown, options: { readonly [key: string]: unknown }, limits: Limits): Recall {
   for (const key of Object.keys(options))
     if (!RECALL_KEYS.has(key)) throw invalid('recall: options', `the keys ${[...RECALL_KEYS].join(', ')}`, key)
   const { limit = RECALL_DEFAULT, tag, before, kinds, ids, session, source, trust, validAt, learnedBefore } = options
   if (typeof query !== 'string') throw invalid('recall: query', 'a text', query)
+  if (Buffer.byteLength(query) > limits.valueBytesMax)
+    throw new PolityError(
+      'TOO_LARGE',
+      `recall: the query has ${Buffer.byteLength(query)} bytes; the limit valueBytesMax is ${limits.valueBytesMax}`,
+    )
   if (!Number.isInteger(limit) || (limit as number) < 1 || (limit as number) > limits.recallNotesMax)
     throw invalid('recall: limit', `1 to ${limits.recallNotesMax}`, limit)
   const recall: { -readonly [Key in keyof Recall]: Recall[Key] } = { query, limit: limit as number }
@@ -231,8 +241,9 @@ export function checkNoteId(at: string, id: unknown): string {
   throw invalid(at, IDS_EXAMPLE, id)
 }
 
-function isNoteId(id: unknown): id is string {
-  return typeof id === 'string' && /^n\d{1,15}$/.test(id)
+/** Whether it is written as `remember` writes ids: one note has one spelling. */
+export function isNoteId(id: unknown): id is string {
+  return typeof id === 'string' && /^n(?:0|[1-9]\d{0,14})$/.test(id)
 }
 
 function isText(value: unknown): value is string {
@@ -259,6 +270,18 @@ function listOf(
 function textOf(name: string, given: unknown, at = `a note’s ${name}`): string {
   if (typeof given !== 'string') throw new PolityError('INVALID_ARGUMENT', `${at} is a text`)
   return given
+}
+
+/** Sources are shown, compared and typed by people: no text may look like another, or break a line. */
+function checkNoteSource(source: unknown): void {
+  const given = textOf('source', source)
+  // oxlint-disable-next-line no-control-regex -- control characters are what is looked for
+  if (given === '' || /[\u0000-\u001f\u007f]/.test(given) || !given.isWellFormed())
+    throw invalid(
+      'a note’s source',
+      'well-formed text that is not empty and has no control characters, or null',
+      given.slice(0, 80),
+    )
 }
 
 function kindOf(at: string, given: unknown): NoteKind {

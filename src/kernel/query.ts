@@ -29,11 +29,12 @@ export interface ReadQuery {
 export function readQuery(query: string, speakers: ReadonlySet<string>, now: number | undefined): ReadQuery {
   const named = new Set<string>()
   const names = new Set<string>()
-  for (const [written] of query.normalize('NFKC').matchAll(WORD)) {
+  const written = new Set(query.normalize('NFKC').match(WORD))
+  for (const word of [...written].slice(0, NAMING_WORDS_MAX)) {
     for (const speaker of speakers) {
-      if (!isNameOf(written, speaker)) continue
+      if (!isNameOf(word, speaker)) continue
       named.add(speaker)
-      names.add(written.toLowerCase())
+      names.add(word.toLowerCase())
     }
   }
   const time = timeOf(query, now)
@@ -72,7 +73,9 @@ function isNameOf(written: string, speaker: string): boolean {
 /** Letters that a short form of a name has at least. */
 const SHORT_NAME_MIN = 3
 /** Words of a query beyond this add nothing to its meaning. */
-const QUERY_WORDS_MAX = 64
+export const QUERY_WORDS_MAX = 64
+/** Different words of a query among which names are looked for. */
+const NAMING_WORDS_MAX = 256
 
 /** English words that shape a sentence or a question and say nothing of its subject. */
 const STOP_WORDS: ReadonlySet<string> = new Set(

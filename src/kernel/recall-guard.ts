@@ -16,6 +16,7 @@
  *        doubted comes last, and fills what nothing better does.
  *   RG3. What is not doubted keeps its order, a trusted note is never held back, and what is held is told, with the reason.
  */
+import { QUERY_WORDS_MAX } from './query.ts'
 import type { Note } from './types.ts'
 
 /** A ranked note, as far as the guard looks at it. */
@@ -231,7 +232,7 @@ function squares(counts: ReadonlyMap<string, number>): number {
  * trusted note speaks better to the rest of the query, as it does where the rest is a question of its own.
  */
 function leaningIn(query: string, ranked: readonly Guarded[]): (one: Guarded) => 'none' | 'leaning' | 'aside' {
-  const asked = contentOf(query)
+  const asked = contentOf(query).slice(0, QUERY_WORDS_MAX)
   const shared = new Map<Guarded, readonly string[]>()
   /** How many trusted notes know a word. */
   const known = new Map<string, number>()

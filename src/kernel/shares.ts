@@ -11,15 +11,19 @@
  * Invariants
  *   SH1. Only the process that a share was given to, and what descends from that, can open it.
  *   SH2. A share that was made of a share shows no more than that, allows no more, and ends with it.
- *   SH3. What is done through a share is judged by the law with the path at home (paths.ts), and carries labels as ever.
+ *   SH3. A share shows files as they are: no older version, no removed file, and it brings none back.
+ *   SH4. What is done through a share is judged by the law with the path at home (paths.ts), and carries labels as ever.
  */
 import type { Store } from './drivers.ts'
+import type { Listed, Stops } from './file-list.ts'
 import { PolityError } from './errors.ts'
 import type { Journal } from './journal.ts'
 import { isWithin } from './lineage.ts'
 import type { Place } from './paths.ts'
+import { shownPath } from './paths.ts'
 import type { Process, Space } from './process.ts'
-import type { FileQuota, FileShare } from './types.ts'
+import { labelsOf } from './process.ts'
+import type { FileEntry, FileQuota, FileShare } from './types.ts'
 
 /** What somebody was given. */
 interface Grant {
@@ -35,6 +39,10 @@ interface Grant {
   /** The share that it was made of. */
   readonly through?: number
   readonly ended?: true
+  /** When it was given; of those of an earlier kernel it is not known. */
+  readonly at?: number
+  /** Of its giver. */
+  readonly labels?: readonly string[]
 }
 
 /** Files as a process may use them. */
@@ -53,15 +61,27 @@ export interface Shares {
   give(giver: Process, receiver: Process, what: Place & { readonly write: boolean }): FileShare
   /** Whose files a place is among; of a prefix, some of it. Throws `ACCESS_DENIED`, `NO_SUCH_FILE`. */
   open(process: Process, place: Place, need: 'read' | 'write' | 'list'): View
+  /** Those that its run gave and those that it holds, which are neither taken back nor given up: `/17/notes/`. */
+  known(process: Process): Stops<Listed>
   /** Throws `NO_SUCH_FILE`. */
   end(process: Process, id: number): void
 }
 
 /** Shares that are remembered beside the store, which does not have the newest yet. */
 const RECENT_MAX = 1_024
+/** Shares that are looked at before others have a turn. */
+const SHARES_A_STEP = 2_048
 
 /** Shares on a store. */
-export function createShares({ store, journal }: { readonly store: Store; readonly journal: Journal }): Shares {
+export function createShares({
+  store,
+  journal,
+  now,
+}: {
+  readonly store: Store
+  readonly journal: Journal
+  readonly now: () => number
+}): Shares {
   const recent = new Map<number, Grant>()
 
   function find(id: number): Grant | undefined {
@@ -82,16 +102,36 @@ export function createShares({ store, journal }: { readonly store: Store; readon
     }
   }
 
-  /** To whoever does not hold it, it is not there. */
-  function held(process: Process, id: number): Grant {
-    const grant = find(id)
-    if (grant === undefined || !isWithin(process, grant.to)) throw noShare(id)
+  function isOver(grant: Grant): boolean {
     for (
       let at: Grant | undefined = grant;
       at !== undefined;
       at = at.through === undefined ? undefined : find(at.through)
     )
-      if (at.ended === true) throw new PolityError('ACCESS_DENIED', `the share /${id} was taken back or given up`)
+      if (at.ended === true) return true
+    return false
+  }
+
+  function* known(process: Process): Stops<Listed> {
+    const entries: FileEntry[] = []
+    const labels = new Set<string>()
+    let rows = 0
+    for (const [, value] of store.range('file', 'share ', 'share!')) {
+      if (++rows % SHARES_A_STEP === 0) yield undefined
+      const grant = JSON.parse(value as string) as Grant
+      if (!isWithin(process, grant.to) && process.root.pid !== grant.from) continue
+      if (isOver(grant)) continue
+      entries.push({ path: shownPath(grant.path, grant.id), version: grant.id, bytes: 0, at: grant.at ?? 0 })
+      for (const label of grant.labels ?? []) labels.add(label)
+    }
+    return { entries: entries.toSorted((a, b) => a.version - b.version), labels: [...labels] }
+  }
+
+  /** To whoever does not hold it, it is not there. */
+  function held(process: Process, id: number): Grant {
+    const grant = find(id)
+    if (grant === undefined || !isWithin(process, grant.to)) throw noShare(id)
+    if (isOver(grant)) throw new PolityError('ACCESS_DENIED', `the share /${id} was taken back or given up`)
     return grant
   }
 
@@ -107,6 +147,7 @@ export function createShares({ store, journal }: { readonly store: Store; readon
 
   return {
     open,
+    known,
     give(giver, receiver, { path, share: through, write }) {
       const { space, quota } = open(
         giver,
@@ -114,6 +155,7 @@ export function createShares({ store, journal }: { readonly store: Store; readon
         write ? 'write' : 'read',
       )
       const id = journal.lastSeq + 1
+      const labels = labelsOf(giver) ?? []
       keep({
         id,
         path,
@@ -121,6 +163,8 @@ export function createShares({ store, journal }: { readonly store: Store; readon
         space,
         from: giver.root.pid,
         to: receiver.pid,
+        at: now(),
+        ...(labels.length === 0 ? {} : { labels }),
         ...(quota === undefined ? {} : { quota }),
         ...(through === undefined ? {} : { through }),
       })

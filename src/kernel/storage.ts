@@ -21,6 +21,7 @@ import type { Store } from './drivers.ts'
 import { PolityError } from './errors.ts'
 import type { Listed, Listing, Stops, Turns } from './file-list.ts'
 import { entryOf, listFiles } from './file-list.ts'
+import type { Meaning } from './file-search.ts'
 import { createFileSearch } from './file-search.ts'
 import type { FileTotals, FileTree, Version } from './file-tree.ts'
 import {
@@ -44,7 +45,6 @@ import { labelsOf } from './process.ts'
 import type { Shares, View } from './shares.ts'
 import { createShares } from './shares.ts'
 import type { FileEntry, FileVersion, ReadOptions } from './types.ts'
-import type { Vectors } from './vectors.ts'
 
 /** Which files a restore brings back, and from when. */
 export interface Point extends Place {
@@ -72,7 +72,13 @@ export interface Storage {
   /** `hash` where it is known. */
   write(process: Process, place: Place, content: string | Uint8Array, hash?: string): FileEntry
   copy(process: Process, place: Place, source: Source): Told<FileEntry>
-  list(process: Process, place: Place, listing: Omit<Listing, 'prefix'> & { readonly search?: string }): Stops<Listed>
+  /** `meaning` is what a search asks for vectors, where there is somebody to ask. */
+  list(
+    process: Process,
+    place: Place,
+    listing: Omit<Listing, 'prefix'> & { readonly search?: string },
+    meaning?: Meaning,
+  ): Stops<Listed>
   remove(process: Process, place: Place): null
   /** The files as they were, as versions of their own. Whoever owns the process is not asked by its law. */
   restore(process: Process, point: Point, isOwner?: boolean): Told<FileEntry>
@@ -114,7 +120,6 @@ export interface StorageOptions {
   readonly journal: Journal
   readonly limits: Limits
   readonly now: () => number
-  readonly vectors?: Vectors | undefined
   /** Whether the law lets the process do that to the one file; false also where a person would have to be asked. */
   readonly may: (process: Process, call: 'read' | 'write' | 'remove', place: Place) => boolean
 }
@@ -131,14 +136,14 @@ interface Item {
 const REMEMBERED_MAX = 16_384
 
 /** The files of a kernel. */
-export function createStorage({ store, journal, limits, now, vectors, may }: StorageOptions): Storage {
+export function createStorage({ store, journal, limits, now, may }: StorageOptions): Storage {
   migrate(store)
   const tree = createFileTree(store)
-  const shares = createShares({ store, journal })
-  const search = createFileSearch({ store, tree, journal, vectors })
+  const shares = createShares({ store, journal, now })
+  const search = createFileSearch({ store, tree, journal })
   // What was put and is not committed yet is counted too; it is found here, since nothing else writes.
-  const totals = createLately<FileTotals>()
-  const present = createLately<boolean>()
+  const totals = createLately<FileTotals>(store, journal)
+  const present = createLately<boolean>(store, journal)
   /** While a collection is under way: contents that versions were made of, and those that are about to go. */
   let used: Set<string> | undefined
   let doomed: ReadonlySet<string> | undefined
@@ -210,7 +215,11 @@ export function createStorage({ store, journal, limits, now, vectors, may }: Sto
 
   /** The event before which the files are meant. Throws `NO_SUCH_SNAPSHOT`. */
   function beforeOf({ space }: View, { path, version, at, snapshot }: Point): number {
-    if (version !== undefined) return version + 1
+    if (version !== undefined) {
+      if (version > journal.lastSeq)
+        throw new PolityError('NO_SUCH_FILE', `there is no version ${version}: the last event is ${journal.lastSeq}`)
+      return version + 1
+    }
     if (snapshot !== undefined) {
       const seq = tree.point(space, snapshot)
       if (seq === undefined) throw new PolityError('NO_SUCH_SNAPSHOT', `these files have no snapshot "${snapshot}"`)
@@ -240,7 +249,7 @@ export function createStorage({ store, journal, limits, now, vectors, may }: Sto
           ? `"${shown}" has no version ${version}`
           : at === undefined
             ? `there is no file "${shown}"`
-            : `there was no file "${shown}" at ${new Date(at).toISOString()}`,
+            : `there was no file "${shown}" at ${timeText(at)}`,
       )
     }
     return found as Version & { hash: string }
@@ -254,6 +263,7 @@ export function createStorage({ store, journal, limits, now, vectors, may }: Sto
   function read(process: Process, place: Place, options: ReadOptions): Told<string> {
     const { encoding = 'utf8', range, diff, ...which } = options
     const view = shares.open(process, place, 'read')
+    if (diff !== undefined || which.version !== undefined || which.at !== undefined) onlyNow(view)
     const { path } = place
     const { found, content } = contentOf(view, { path, ...which })
     if (diff !== undefined) {
@@ -286,6 +296,7 @@ export function createStorage({ store, journal, limits, now, vectors, may }: Sto
 
   function copy(process: Process, place: Place, source: Source): Told<FileEntry> {
     const from = shares.open(process, source, source.move === true ? 'write' : 'read')
+    if (source.version !== undefined || source.at !== undefined) onlyNow(from)
     const to = shares.open(process, place, 'write')
     const own = labelsOf(process)
     const isFolder = source.path.endsWith('/')
@@ -360,7 +371,10 @@ export function createStorage({ store, journal, limits, now, vectors, may }: Sto
   function madeOf(view: View, path: string, version: number, items: readonly Item[], isFolder: boolean): FileEntry {
     const bytes = items.reduce((sum, { content }) => sum + (content?.bytes ?? 0), 0)
     const entry: FileEntry = { path: shownPath(path, view.share?.id), version, bytes, at: now() }
-    if (isFolder) return { ...entry, files: items.length }
+    if (isFolder) {
+      const isGone = items.length > 0 && items.every(({ content }) => content === null)
+      return { ...entry, files: items.length, ...(isGone ? { removed: true } : {}) }
+    }
     return items[0]?.content === null ? { ...entry, removed: true } : entry
   }
 
@@ -381,6 +395,9 @@ export function createStorage({ store, journal, limits, now, vectors, may }: Sto
 
   function restore(process: Process, point: Point, isOwner = false): Told<FileEntry> {
     const view = shares.open(process, point, 'write')
+    onlyNow(view)
+    if (point.at !== undefined && point.at > now())
+      throw new PolityError('INVALID_ARGUMENT', `restore: at takes a time that has come; ${timeText(point.at)} has not`)
     const before = beforeOf(view, point)
     const { path } = point
     const own = labelsOf(process)
@@ -431,8 +448,10 @@ export function createStorage({ store, journal, limits, now, vectors, may }: Sto
     read,
     write,
     copy,
-    list(process, place, { search: query, ...listing }) {
+    list(process, place, { search: query, ...listing }, meaning) {
+      if (place.share === undefined && place.path === '/') return shares.known(process)
       const view = shares.open(process, place, 'list')
+      if (listing.versions === true || listing.removed === true) onlyNow(view)
       const { path } = place
       if (query === undefined)
         return listFiles(
@@ -442,7 +461,7 @@ export function createStorage({ store, journal, limits, now, vectors, may }: Sto
           limits,
         )
       const prefix = view.share === undefined || path.length > view.share.path.length ? path : view.share.path
-      return search.find(readable(process, view), prefix, query, listing.limit ?? SEARCH_DEFAULT)
+      return search.find(readable(process, view), prefix, query, listing.limit ?? SEARCH_DEFAULT, meaning)
     },
     remove,
     restore,
@@ -457,6 +476,8 @@ export function createStorage({ store, journal, limits, now, vectors, may }: Sto
         throw new PolityError('LIMIT_EXCEEDED', 'old versions of files are being collected already')
       const made = new Set<string>()
       used = made
+      /** Bytes of each space that went, now and before; the store may not have the last yet. */
+      const collected = new Map<string, number>()
       try {
         return await collectFiles({
           store,
@@ -468,8 +489,9 @@ export function createStorage({ store, journal, limits, now, vectors, may }: Sto
             if (isWhole) totals.set(space.id, NOTHING)
             else {
               totals.set(space.id, left)
-              const before = Number(store.get('file', collectedKey(space)) ?? 0)
-              journal.putAlone({ table: 'file', key: collectedKey(space), value: String(before + bytes) })
+              const sum = (collected.get(space.id) ?? Number(store.get('file', collectedKey(space)) ?? 0)) + bytes
+              collected.set(space.id, sum)
+              journal.putAlone({ table: 'file', key: collectedKey(space), value: String(sum) })
             }
             if (principal === undefined) return
             // What a fork has in place of a file of its base is one file of both: it is given back twice.
@@ -501,6 +523,15 @@ function migrate(store: Store): void {
   }
   for (const put of missingPuts(store)) if (puts.push(put) === REMEMBERED_MAX) commit()
   commit()
+}
+
+/** A share shows files as they are. Throws `ACCESS_DENIED`. */
+function onlyNow({ share }: View): void {
+  if (share !== undefined)
+    throw new PolityError(
+      'ACCESS_DENIED',
+      `the share /${share.id} shows files as they are, and no older versions; ask its giver for a copy of what stood there`,
+    )
 }
 
 /** A space as its owner may look at it, also where only its store is at hand. */
@@ -577,19 +608,26 @@ function principalKey(principal: string): string {
   return `principal ${principal}`
 }
 
-/** What was set last, of so many keys. */
-function createLately<Value>(): { get(key: string): Value | undefined; set(key: string, value: Value): void } {
-  const values = new Map<string, Value>()
+/** What was set last, of so many keys, and all that the store does not have yet. */
+function createLately<Value>(
+  store: Pick<Store, 'lastSeq'>,
+  journal: Pick<Journal, 'lastSeq'>,
+): { get(key: string): Value | undefined; set(key: string, value: Value): void } {
+  /** By the event that it is kept with, or one that is kept no earlier; the oldest first. */
+  const values = new Map<string, { readonly value: Value; readonly seq: number }>()
+  let most = REMEMBERED_MAX
   return {
-    get: (key) => values.get(key),
+    get: (key) => values.get(key)?.value,
     set(key, value) {
       values.delete(key)
-      values.set(key, value)
-      if (values.size <= REMEMBERED_MAX) return
-      for (const oldest of values.keys()) {
+      values.set(key, { value, seq: journal.lastSeq + 1 })
+      if (values.size <= most) return
+      const kept = store.lastSeq()
+      for (const [oldest, { seq }] of values) {
+        if (seq > kept || values.size <= REMEMBERED_MAX / 2) break
         values.delete(oldest)
-        break
       }
+      most = Math.max(REMEMBERED_MAX, values.size + REMEMBERED_MAX / 2)
     },
   }
 }
@@ -635,3 +673,8 @@ function decoded(content: string | Uint8Array): string | undefined {
 }
 
 const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
+
+/** Milliseconds beyond what a date can hold stay a number (ECMAScript, "Time Values and Time Range"). */
+function timeText(at: number): string {
+  return Math.abs(at) <= 8.64e15 ? new Date(at).toISOString() : String(at)
+}

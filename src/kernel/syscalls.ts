@@ -28,6 +28,7 @@ import { labelsOf, overBudget, reserve } from './process.ts'
 import type { Spawner } from './programs.ts'
 import type { Listed } from './file-list.ts'
 import { checkPatterns, runThrough } from './file-list.ts'
+import type { Meaning } from './file-search.ts'
 import type { Place } from './paths.ts'
 import { parsePlace, parsePrefix, shareIn } from './paths.ts'
 import { sha256 } from './digest.ts'
@@ -466,6 +467,27 @@ export function createTable(
     return LATER
   }
 
+  /** Vectors for a call that may ask for several, as long as there is budget: what comes is spent when the call ends. */
+  function meaningFor(call: Call): Meaning | undefined {
+    const { vectors } = machine
+    if (vectors === undefined) return undefined
+    let reserved = 0
+    let spent = 0
+    return (text) => {
+      const tokens = estimateTokens(text)
+      if (!call.open || overBudget(call.process, { tokens }) !== undefined) return undefined
+      reserve(call.process, { tokens, usd: 0 })
+      call.reserved = { tokens: (reserved += tokens), usd: 0 }
+      call.core = vectors.embedder.name
+      return vectors.of(text).then((vector) => {
+        if (vector === undefined) return undefined
+        spent += tokens
+        call.usage = { inputTokens: spent, cachedTokens: 0, outputTokens: 0, usd: 0, estimated: true }
+        return vector
+      })
+    }
+  }
+
   const remember: Syscall<CheckedNote> = {
     check(_process, [note]) {
       const args = checkNote(note, limits)
@@ -613,6 +635,8 @@ export function createTable(
       only('search', ['glob', 'grep', 'after', 'versions', 'removed'])
       only('versions', ['glob', 'grep', 'removed'])
       only('regex', checked.grep === undefined ? ['regex'] : [])
+      if (prefix === '/' && Object.keys(known).length > 0)
+        throw invalid('list: "/"', 'no options: it lists the shares that were given and that are held', options)
       checkPatterns(checked)
       const place = share === undefined ? { prefix } : { prefix, share }
       return plain({ ...place, ...known } as unknown as Arguments) as unknown as ReturnType<typeof list.check>
@@ -620,10 +644,15 @@ export function createTable(
     run(call, { prefix, share, ...options }) {
       const { after } = options
       const behind = typeof after === 'string' && share !== undefined ? parsePrefix(after).path : after
-      const work = storage.list(call.process, share === undefined ? { path: prefix } : { path: prefix, share }, {
-        ...options,
-        ...(behind === undefined ? {} : { after: behind }),
-      })
+      const work = storage.list(
+        call.process,
+        share === undefined ? { path: prefix } : { path: prefix, share },
+        {
+          ...options,
+          ...(behind === undefined ? {} : { after: behind }),
+        },
+        options.search === undefined ? undefined : meaningFor(call),
+      )
       const pause = (): Promise<void> => new Promise((resolve) => clock.yield(resolve))
       const listed = runThrough(work, { pause, isOpen: () => call.open })
       const done = ({ entries, labels }: Listed) => tell(call, { value: entries, labels })

@@ -9,7 +9,8 @@
  *
  * Invariants
  *   VE1. `of` never rejects, and comes back within `noteVectorMs`.
- *   VE2. A vector that is given has length 1.
+ *   VE2. At most `CALLS_MAX` calls of the embedder are under way.
+ *   VE3. A vector that is given has length 1.
  */
 import type { Clock } from './clock.ts'
 import type { Embedder } from './drivers.ts'
@@ -33,6 +34,9 @@ export interface VectorsOptions {
 /** Texts that go to the embedder at once. */
 const TOGETHER_MAX = 64
 
+/** Calls of the embedder at a time: the others wait for their turn. */
+const CALLS_MAX = 2
+
 interface Waiting {
   readonly text: string
   readonly tell: (vector: Float32Array | undefined) => void
@@ -41,6 +45,9 @@ interface Waiting {
 /** The vectors of an embedder. */
 export function createVectors({ embedder, clock, limits }: VectorsOptions): Vectors {
   let waiting: Waiting[] = []
+  /** Calls that have not had their turn. */
+  const queue = new Set<() => void>()
+  let calls = 0
   let failures = 0
   let closedUntil = -Infinity
 
@@ -48,46 +55,68 @@ export function createVectors({ embedder, clock, limits }: VectorsOptions): Vect
     if (++failures < limits.breakerFailuresMax) return
     failures = 0
     closedUntil = clock.now() + limits.breakerOpenMs
-    warn(`notes are kept without vectors for ${limits.breakerOpenMs} ms, since ${embedder.name} fails`, error)
+    warn(`texts are kept without vectors for ${limits.breakerOpenMs} ms, since ${embedder.name} fails`, error)
   }
 
-  function send(batch: readonly Waiting[]): void {
+  /** The time that a text may take begins here, whether or not its call has its turn. */
+  function enqueue(batch: readonly Waiting[]): void {
     const controller = new AbortController()
+    let isSent = false
     const tell = (vectors: readonly (Float32Array | undefined)[]): void => {
       timer.cancel()
       for (const [at, one] of batch.entries()) one.tell(vectors[at])
+      if (!isSent) return
+      calls--
+      sendNext()
     }
     const timer = clock.after(limits.noteVectorMs, () => {
+      queue.delete(send)
       const error = new PolityError(
         'DRIVER_TIMEOUT',
         `${embedder.name} did not answer within ${limits.noteVectorMs} ms`,
       )
-      failed(error)
-      tell([])
+      if (isSent) failed(error)
       controller.abort(error)
+      tell([])
     })
     const texts = batch.map(({ text }) => text)
-    // Called inside, because it may throw at once.
-    void Promise.resolve()
-      .then(() => embedder.embed(texts, { signal: controller.signal }))
-      .then((given) => vectorsOf(given, embedder.name, texts.length).map(toDirection))
-      .then(
-        (vectors) => {
-          failures = 0
-          tell(vectors)
-        },
-        (error: unknown) => {
-          if (controller.signal.aborted) return
-          failed(error)
-          tell([])
-        },
-      )
+    const send = (): void => {
+      if (clock.now() < closedUntil) return tell([])
+      isSent = true
+      calls++
+      // Called inside, because it may throw at once.
+      void Promise.resolve()
+        .then(() => embedder.embed(texts, { signal: controller.signal }))
+        .then((given) => vectorsOf(given, embedder.name, texts.length).map(toDirection))
+        .then(
+          (vectors) => {
+            if (controller.signal.aborted) return
+            failures = 0
+            tell(vectors)
+          },
+          (error: unknown) => {
+            if (controller.signal.aborted) return
+            failed(error)
+            tell([])
+          },
+        )
+    }
+    queue.add(send)
+  }
+
+  function sendNext(): void {
+    for (const send of queue) {
+      if (calls >= CALLS_MAX) return
+      queue.delete(send)
+      send()
+    }
   }
 
   function sendAll(): void {
     const all = waiting
     waiting = []
-    for (let at = 0; at < all.length; at += TOGETHER_MAX) send(all.slice(at, at + TOGETHER_MAX))
+    for (let at = 0; at < all.length; at += TOGETHER_MAX) enqueue(all.slice(at, at + TOGETHER_MAX))
+    sendNext()
   }
 
   return {

@@ -50,6 +50,16 @@ interface Sight {
 type Verb = (context: Context, sight: Sight, given: readonly string[], values: Values) => void | Promise<void>
 
 const SEARCH_LIMIT = 10
+/** What each verb takes of the options. */
+const VERB_OPTIONS: { readonly [verb: string]: readonly (keyof Values)[] } = {
+  list: ['glob', 'removed'],
+  show: ['version', 'at'],
+  versions: [],
+  diff: ['version', 'from'],
+  grep: ['glob', 'regex'],
+  search: ['limit'],
+  rollback: ['version', 'at', 'snapshot'],
+}
 
 export const files = defineCommand({
   name: 'files',
@@ -61,7 +71,7 @@ export const files = defineCommand({
     removed: { kind: 'flag', help: 'list: those that were removed too' },
     version: { kind: 'whole', value: 'n', help: 'show, diff, rollback: that version (default the last)' },
     from: { kind: 'whole', value: 'n', help: 'diff: since that version (default the one before)' },
-    at: { kind: 'text', value: 'time', help: 'rollback: as it was then, such as 2026-01-31T12:00:00Z' },
+    at: { kind: 'text', value: 'time', help: 'show, rollback: as it was then, such as 2026-01-31T12:00:00Z' },
     snapshot: { kind: 'text', value: 'id', help: 'rollback: as it was at that snapshot' },
     regex: { kind: 'flag', help: 'grep: the text is a regular expression' },
     limit: { kind: 'whole', value: 'n', help: `search: so many files (default ${SEARCH_LIMIT})` },
@@ -78,6 +88,7 @@ export const files = defineCommand({
   ],
   async run(context, { values, positionals: [verb = '', pidText, ...given] }) {
     const pid = pidOf(pidText)
+    checkOptions(verb, values)
     if (verb === 'rollback') return rollback(context, pid, given, values)
     const act = Object.hasOwn(verbs, verb) ? verbs[verb] : undefined
     if (act === undefined)
@@ -107,8 +118,14 @@ const verbs: { readonly [verb: string]: Verb } = {
     show(context, ['VERSION', 'WRITTEN', 'SIZE', 'PATH'], rows, entries)
     if (entries.length === 0) context.note('no file')
   },
-  show(context, { files: own }, [path], { version }) {
-    const found = own.read(pathOf('show', path), version)
+  show(context, { files: own }, [path], { version, at }) {
+    const asked = pathOf('show', path)
+    const ms = timeOf(at)
+    if (version !== undefined && ms !== undefined) throw usageError('files show takes --version or --at, not both')
+    const then = ms === undefined ? undefined : [...own.versions(asked)].find((one) => one.at <= ms)
+    if (ms !== undefined && (then === undefined || then.removed))
+      throw new PolityError('NO_SUCH_FILE', `there was no file "${path}" at ${new Date(ms).toISOString()}`)
+    const found = own.read(asked, then?.version ?? version)
     if (found.encoding === 'base64' && !context.isJson)
       throw new PolityError('INVALID_ARGUMENT', `"${path}" is not text; --json prints it in base64`)
     context.result(found.content.replace(/\n$/, ''), found)
@@ -148,6 +165,23 @@ const verbs: { readonly [verb: string]: Verb } = {
     context.result(found.map(({ path, line, text }) => `${oneLine(path)}:${line}: ${oneLine(text)}`).join('\n'), found)
     if (found.length === 0) context.note('no file has these words')
   },
+}
+
+/** Throws a usage error for an option that the verb would not heed. */
+function checkOptions(verb: string, values: Values): void {
+  const taken = Object.hasOwn(VERB_OPTIONS, verb) ? VERB_OPTIONS[verb] : undefined
+  if (taken === undefined) return
+  for (const name of ['glob', 'removed', 'version', 'from', 'at', 'snapshot', 'regex', 'limit'] as const) {
+    if (values[name] === undefined || values[name] === false || taken.includes(name)) continue
+    const known = taken.length === 0 ? 'none of these options' : taken.map((one) => `--${one}`).join(', ')
+    throw usageError(`files ${verb} takes no --${name}; it takes ${known}`)
+  }
+}
+
+function timeOf(at: string | undefined): number | undefined {
+  const ms = at === undefined ? undefined : Date.parse(at)
+  if (Number.isNaN(ms)) throw usageError(`--at takes a time such as 2026-01-31T12:00:00Z, not ${JSON.stringify(at)}`)
+  return ms
 }
 
 function listed(
@@ -204,8 +238,7 @@ async function search({ tree, space }: Sight, query: string, prefix: string, lim
 
 async function rollback(context: Context, pid: Pid, [path]: readonly string[], values: Values): Promise<number> {
   const { version, at, snapshot } = values
-  const ms = at === undefined ? undefined : Date.parse(at)
-  if (Number.isNaN(ms)) throw usageError(`--at takes a time such as 2026-01-31T12:00:00Z, not ${JSON.stringify(at)}`)
+  const ms = timeOf(at)
   const point: FilesPoint = {
     ...(path === undefined ? {} : { path }),
     ...(version === undefined ? {} : { version }),
@@ -215,8 +248,11 @@ async function rollback(context: Context, pid: Pid, [path]: readonly string[], v
   if ([version, ms, snapshot].filter((one) => one !== undefined).length !== 1)
     throw usageError('files rollback takes one of --version, --at, --snapshot')
   const entry = await restored(context, pid, point)
+  const isGone = entry.removed === true
   const what =
-    entry.files === undefined ? `${oneLine(entry.path)} is as it was` : `${counted(entry.files, 'file')} changed back`
+    entry.files === undefined
+      ? `${oneLine(entry.path)} is as it was${isGone ? ': removed, there was none' : ''}`
+      : `${counted(entry.files, 'file')} ${isGone ? 'removed: there was none of them' : 'changed back'}`
   context.result(`${what} (version ${entry.version})`, entry)
   return exitCodes.done
 }

@@ -7,7 +7,7 @@ import type { Kernel } from '../../kernel/kernel.ts'
 import { checkLimits } from '../../kernel/limits.ts'
 import { noteAt, recallNotes } from '../../kernel/memory.ts'
 import { PRINCIPAL, createNoteReader } from '../../kernel/note-reader.ts'
-import { checkNoteId, checkRecall, seqOf } from '../../kernel/note.ts'
+import { checkNoteId, checkRecall, matches, seqOf } from '../../kernel/note.ts'
 import type { Revocation } from '../../kernel/revoke.ts'
 import { revocable, revocationOf } from '../../kernel/revoke.ts'
 import type { Note, RecalledNote } from '../../kernel/types.ts'
@@ -15,17 +15,19 @@ import { createVectors } from '../../kernel/vectors.ts'
 import { counted } from '../amounts.ts'
 import type { Context, ValuesOf } from '../command.ts'
 import { defineCommand } from '../command.ts'
-import { wish } from '../elsewhere.ts'
+import { serverOf, wishOr } from '../elsewhere.ts'
 import { embedderOption, usageError } from '../options.ts'
 import { exitCodes } from '../report.ts'
-import { embedderDefault } from '../setup.ts'
-import { openStore, ownerOf, readStore } from '../store-file.ts'
+import { embedderDefault, embedderIn } from '../setup.ts'
+import { openStore, readStore } from '../store-file.ts'
 import { table } from '../table.ts'
 import { oneLine, visible } from '../terminal.ts'
 
 /** Whose notes, where nobody is named: those of runs that the command line begins. */
 const PRINCIPAL_DEFAULT = 'local'
 const LIMIT_DEFAULT = 20
+/** Notes that are counted to say how many a list leaves out. */
+const COUNTED_MAX = 10_000
 /** Sources in the stats. */
 const SOURCES_SHOWN = 10
 
@@ -37,20 +39,47 @@ const options = {
   session: { kind: 'text', value: 'name', help: 'list, search: only of this session' },
   source: { kind: 'text', value: 'source', help: 'list, search: only of this source' },
   trust: { kind: 'text', value: 'tier', help: 'list, search: at least request, trusted or untrusted' },
+  before: { kind: 'text', value: 'id', help: 'list: only notes older than this one' },
   'dry-run': { kind: 'flag', help: 'revoke: only tell what would be taken back' },
-  ...embedderOption,
+  embedder: {
+    ...embedderOption.embedder,
+    help: 'search: hashing, words, or provider/model (default that of the server, or of the latest run)',
+  },
 } as const
 
 type Values = ValuesOf<typeof options>
 type Verb = (context: Context, word: string, values: Values) => number | Promise<number>
 
-const verbs: { readonly [verb: string]: { readonly takes: string | undefined; readonly run: Verb } } = {
-  list: { takes: undefined, run: (context, _word, values) => find(context, '', values) },
-  search: { takes: 'a query', run: find },
-  show: { takes: 'the id of a note', run: show },
-  forget: { takes: 'the id of a note', run: forget },
-  revoke: { takes: 'the source of notes', run: revoke },
-  stats: { takes: undefined, run: (context, _word, values) => stats(context, values) },
+const filters = ['principal', 'limit', 'kind', 'tag', 'session', 'source', 'trust'] as const
+
+const verbs: {
+  readonly [verb: string]: {
+    readonly takes: string | undefined
+    readonly options: readonly (keyof Values)[]
+    readonly run: Verb
+  }
+} = {
+  list: {
+    takes: undefined,
+    options: [...filters, 'before'],
+    run: (context, _word, values) => find(context, '', values),
+  },
+  search: { takes: 'a query', options: [...filters, 'embedder'], run: find },
+  show: { takes: 'the id of a note', options: ['principal'], run: show },
+  forget: { takes: 'the id of a note', options: ['principal'], run: forget },
+  revoke: { takes: 'the source of notes', options: ['principal', 'dry-run'], run: revoke },
+  stats: { takes: undefined, options: ['principal'], run: (context, _word, values) => stats(context, values) },
+}
+
+/** What a verb would ignore could change what is meant: `forget --dry-run` forgets nothing. */
+function checkOptions(verb: string, takes: readonly (keyof Values)[], values: Values): void {
+  for (const name of Object.keys(options) as (keyof Values)[]) {
+    const value = values[name]
+    const isGiven = Array.isArray(value) ? value.length > 0 : value !== undefined && value !== false
+    if (!isGiven || takes.includes(name)) continue
+    const owners = Object.keys(verbs).filter((one) => verbs[one]?.options.includes(name))
+    throw usageError(`polity memory ${verb} takes no --${name}; --${name} belongs to ${owners.join(', ')}`)
+  }
 }
 
 export const memory = defineCommand({
@@ -74,6 +103,7 @@ export const memory = defineCommand({
       throw usageError(`polity memory takes ${Object.keys(verbs).join(', ')}, not ${JSON.stringify(verb)}`)
     if ((word === undefined) !== (found.takes === undefined) || word === '')
       throw usageError(`polity memory ${verb} takes ${found.takes ?? 'nothing more'}`)
+    checkOptions(verb, found.options, values)
     return found.run(context, word ?? '', values)
   },
 })
@@ -85,18 +115,23 @@ function spaceOf({ principal = PRINCIPAL_DEFAULT }: Values): { readonly id: stri
 }
 
 async function find(context: Context, query: string, values: Values): Promise<number> {
-  const { limit = LIMIT_DEFAULT, kind, tag, session, source, trust, embedder = embedderDefault } = values
+  const { limit = LIMIT_DEFAULT, kind, tag, session, trust, before } = values
+  const source = values.source === undefined ? undefined : unquoted(values.source)
+  if (before !== undefined) noteIdOf(before)
   const given = {
     limit,
     ...(kind.length === 0 ? {} : { kinds: kind }),
-    ...Object.fromEntries(Object.entries({ tag, session, source, trust }).filter(([, value]) => value !== undefined)),
+    ...Object.fromEntries(
+      Object.entries({ tag, session, source, trust, before }).filter(([, value]) => value !== undefined),
+    ),
   }
   const limits = checkLimits(undefined)
   const asked = checkRecall(query, given, limits)
-  const vectors = createVectors({ embedder: await loadEmbedder(embedder), clock: context.clock, limits })
-  const vector = query === '' ? undefined : await vectors.of(query)
   const reader = readStore(context.storePath)
   try {
+    const embedder = query === '' ? undefined : await loadEmbedder(values.embedder ?? embedderOf(context, reader))
+    const vector =
+      embedder === undefined ? undefined : await createVectors({ embedder, clock: context.clock, limits }).of(query)
     const notes = createNoteReader(reader)
     const found = recallNotes({
       notes,
@@ -110,10 +145,44 @@ async function find(context: Context, query: string, values: Values): Promise<nu
     })
     if (found.length === 0) noteWhy(context, reader, values)
     context.result(found.length === 0 ? '' : tableOf(context, found, query !== ''), found)
+    if (query === '') noteRest(context, countOf(notes, spaceOf(values), asked), found)
     return exitCodes.done
   } finally {
     reader.close()
   }
+}
+
+/** That of the server that has the store open, else of the latest run. */
+function embedderOf(context: Context, reader: StoreReader): string {
+  const [served] = Object.values(serverOf(context)?.setups ?? {})
+  const known = served === undefined ? embedderIn(reader) : (served.embedder ?? embedderDefault)
+  if (known === undefined)
+    context.note(
+      `the store does not say with which embedder its notes were kept; this search uses ${embedderDefault}, and --embedder names another`,
+    )
+  return known ?? embedderDefault
+}
+
+/** How many notes a list has in all, counted up to `COUNTED_MAX`. */
+function countOf(
+  notes: ReturnType<typeof createNoteReader>,
+  space: { readonly id: string },
+  asked: ReturnType<typeof checkRecall>,
+): number {
+  let count = 0
+  const { before } = asked
+  for (const seq of notes.newestFirst(space, asked, before === undefined ? undefined : seqOf(before))) {
+    const note = noteAt(notes, space, seq)
+    if (note !== undefined && matches(note, asked) && ++count === COUNTED_MAX) break
+  }
+  return count
+}
+
+function noteRest(context: Context, count: number, found: readonly RecalledNote[]): void {
+  const last = found.at(-1)
+  if (last === undefined || count <= found.length) return
+  const all = count === COUNTED_MAX ? `${count} or more` : String(count)
+  context.note(`${found.length} of ${all}; --before ${last.id} goes on`)
 }
 
 /** Nothing was found: perhaps because the notes are somebody else's. */
@@ -222,7 +291,7 @@ function stats(context: Context, { principal }: Values): number {
     const rows = found.map(({ principal: owner, note, fact, summary, request, trusted, untrusted, bytes, sources }) => [
       oneLine(owner),
       ...[note, fact, summary, request, trusted, untrusted, bytes].map(String),
-      sources.map(({ source, notes: count }) => `${oneLine(source)} (${count})`).join(', ') || '-',
+      sources.map(({ source, notes: count }) => `${quoted(source)} (${count})`).join(', ') || '-',
     ])
     const columns = [
       { title: 'PRINCIPAL', widthMin: 8 },
@@ -236,6 +305,26 @@ function stats(context: Context, { principal }: Values): number {
     return exitCodes.done
   } finally {
     reader.close()
+  }
+}
+
+/** A source as `revoke` takes it: one that a terminal would show in another way as JSON, with its controls as escapes. */
+function quoted(source: string): string {
+  if (oneLine(source) === source && !source.startsWith('"')) return source
+  return JSON.stringify(source).replace(
+    /[\p{Cc}\p{Cf}]/gu,
+    (sign) => `\\u${sign.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  )
+}
+
+/** The source that is meant: JSON of a text as `quoted` gives it, anything else as it is. */
+function unquoted(word: string): string {
+  if (!/^".*"$/s.test(word)) return word
+  try {
+    const value: unknown = JSON.parse(word)
+    return typeof value === 'string' && value !== '' ? value : word
+  } catch {
+    return word
   }
 }
 
@@ -298,21 +387,23 @@ async function onStore<Value>(context: Context, work: (kernel: Kernel) => Promis
 
 async function forget(context: Context, word: string, { principal = PRINCIPAL_DEFAULT }: Values): Promise<number> {
   const id = noteIdOf(word)
-  if (ownerOf(context.storePath).isOwned) await wish(context, { command: 'forget', text: id, principal })
-  else await onStore(context, (kernel) => kernel.forgetNote(id, principal))
+  await wishOr<unknown>(context, { command: 'forget', text: id, principal }, () =>
+    onStore(context, (kernel) => kernel.forgetNote(id, principal)),
+  )
   context.result(`forgot ${id}`, { id, principal })
   return exitCodes.done
 }
 
-async function revoke(context: Context, source: string, values: Values): Promise<number> {
+async function revoke(context: Context, word: string, values: Values): Promise<number> {
+  const source = unquoted(word)
   const { principal } = values
   const whose = principal === undefined ? {} : { principal }
   const isDry = values['dry-run']
   const found = isDry
     ? wouldRevoke(context, source, whose)
-    : ownerOf(context.storePath).isOwned
-      ? ((await wish(context, { command: 'revoke', source, ...whose })) as unknown as Revocation)
-      : await onStore(context, (kernel) => kernel.revokeSource(source, whose))
+    : await wishOr(context, { command: 'revoke', source, ...whose }, () =>
+        onStore(context, (kernel) => kernel.revokeSource(source, whose)),
+      )
   const did = isDry ? 'would revoke' : 'revoked'
   const forgotten =
     found.forgotten === 0 ? '' : `, and ${counted(found.forgotten, 'note')} forgotten before that forks could still see`
@@ -321,9 +412,9 @@ async function revoke(context: Context, source: string, values: Values): Promise
     dryRun: isDry,
     ...found,
   })
-  if (found.notes + found.forgotten === 0)
-    context.note(`no note comes from ${oneLine(source)}; sources are named as \`polity memory stats\` shows them`)
-  return exitCodes.done
+  if (found.notes + found.forgotten > 0) return exitCodes.done
+  context.warn(`no note comes from ${quoted(source)}; sources are named as \`polity memory stats\` shows them`)
+  return isDry ? exitCodes.done : exitCodes.failed
 }
 
 function wouldRevoke(context: Context, source: string, whose: { readonly principal?: string }): Revocation {

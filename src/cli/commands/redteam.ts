@@ -13,9 +13,9 @@ import type { Target } from '../../redteam/target.ts'
 import { toolsOf } from '../../redteam/target.ts'
 import type { Context } from '../command.ts'
 import { defineCommand } from '../command.ts'
-import { budgetOf, budgetOptions, embedderOption, jsonOrText, nearest, usageError } from '../options.ts'
+import { budgetOf, budgetOptions, embedderOption, everywhere, jsonOrText, nearest, usageError } from '../options.ts'
 import { loadProgramFile } from '../program-file.ts'
-import { exitCodes } from '../report.ts'
+import { exitCodeOfSignal, exitCodes } from '../report.ts'
 import { embedderDefault } from '../setup.ts'
 
 export const redteam = defineCommand({
@@ -58,6 +58,7 @@ export const redteam = defineCommand({
     'polity redteam --recall',
   ],
   async run(context, { values, positionals: [file] }) {
+    checkOptions(values)
     if (values.recall) return attackMemory(context, file, values)
     const chosen = values.attack.length === 0 ? attacks : values.attack.map(attackNamed)
     const given = file === undefined ? undefined : await targetFrom(file, values)
@@ -102,15 +103,44 @@ async function attackMemory(
 ): Promise<number> {
   if (file !== undefined) throw usageError('--recall attacks a memory of its own, and takes no file of an agent')
   if (seeds === 0) throw usageError('--seeds takes a whole number of at least 1, not 0')
-  const rows = await attackAllRecall({
-    embedder: await loadEmbedder(embedder),
-    seeds,
-    onStep: (what) => context.status.show(`planting: ${what}`),
-  })
-  context.status.clear()
+  let rows: Awaited<ReturnType<typeof attackAllRecall>>
+  try {
+    rows = await attackAllRecall({
+      embedder: await loadEmbedder(embedder),
+      seeds,
+      onStep: (what) =>
+        context.err.isTerminal ? context.status.show(`planting: ${what}`) : context.note(`planting: ${what}`),
+      // It computes all the time: without a turn of the event loop nobody hears a signal.
+      async turn() {
+        await new Promise<void>((resolve) => context.clock.yield(resolve))
+        context.interrupted.throwIfAborted()
+      },
+    })
+  } catch (error) {
+    if (context.interrupted.aborted) return exitCodeOfSignal(context.interrupted.reason)
+    throw error
+  } finally {
+    context.status.clear()
+  }
   context.note('Shares of questions in percent, without → with the guard. docs/redteam.md says what the columns mean.')
   context.result(recallTable(rows), rows)
   return exitCodes.done
+}
+
+/** Those that mean something with `--recall` mean nothing without, and the other way round. */
+const recallOptions: readonly string[] = ['seeds', 'embedder']
+
+function checkOptions(values: { readonly [option: string]: unknown }): void {
+  for (const [name, value] of Object.entries(values)) {
+    const isGiven = Array.isArray(value) ? value.length > 0 : value !== undefined && value !== false
+    if (!isGiven || Object.hasOwn(everywhere, name) || name === 'recall') continue
+    if (recallOptions.includes(name) !== (values['recall'] === true))
+      throw usageError(
+        values['recall'] === true
+          ? `--${name} means nothing with --recall, which takes --embedder and --seeds`
+          : `--${name} belongs to --recall`,
+      )
+  }
 }
 
 function attackNamed(name: string): (typeof attacks)[number] {

@@ -10,9 +10,8 @@
 import type { StoreReader } from '../../drivers/store/sqlite-reader.ts'
 import type { CachedPrefix } from '../../kernel/cached-prefix.ts'
 import { cachedPrefix } from '../../kernel/cached-prefix.ts'
-import { PolityError } from '../../kernel/errors.ts'
-import type { CallEnd, CallStart, JournalEvent, Pid, ProcessStart } from '../../kernel/types.ts'
-import { costOf, duration } from '../amounts.ts'
+import type { CallEnd, CallStart, FileEntry, JournalEvent, Pid, ProcessStart } from '../../kernel/types.ts'
+import { costOf, counted } from '../amounts.ts'
 import { startOf } from '../setup.ts'
 import { describeCall, describeValue } from '../call-text.ts'
 import type { Context } from '../command.ts'
@@ -278,12 +277,21 @@ function eventText({ out }: Context, event: JournalEvent, room: number): string 
       return `#${event.n} waits for ${event.core ?? "a person's word"}`
     case 'call-sent':
       return `#${event.n} goes on`
+    case 'files-restored':
+      return shortened(restoredText(event.value as unknown as FileEntry), room)
     default:
-      throw new PolityError(
-        'STORE_INVALID',
-        `the journal holds an event of an unknown kind, ${(event as JournalEvent).type}; a later version of Polity made it (${duration((event as JournalEvent).at)})`,
+      // One line, so that what is known of the run is still shown.
+      return shortened(
+        `an event of a kind that this version of Polity does not know: ${oneLine((event as JournalEvent).type)}`,
+        room,
       )
   }
+}
+
+/** The version is the one that was made: what it was made of stands in the history of the files. */
+function restoredText({ path, files, version }: FileEntry): string {
+  const what = path === '' ? 'all files' : oneLine(path)
+  return `${what} brought back to an earlier version${files === undefined ? '' : ` (${counted(files, 'file')})`}; now version ${version}`
 }
 
 function shortened(text: string, width: number): string {

@@ -45,6 +45,14 @@ export function insertCommand(database: DatabaseSync, command: Command): void {
     )
 }
 
+/** Takes a command back by its reply; false where an owner has taken it. */
+export function deleteCommand(database: DatabaseSync, reply: string): boolean {
+  const { changes } = database
+    .prepare("DELETE FROM command WHERE CASE WHEN json_valid(wish) THEN json_extract(wish, '$.reply') END = ?")
+    .run(reply)
+  return changes > 0
+}
+
 /** Wishes, as the owner of the store takes them. */
 export interface CommandBox {
   /** A number that changes when another connection writes. The connection must hold no read transaction. */

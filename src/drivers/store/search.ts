@@ -23,7 +23,7 @@
  *   T4. Equal scores are ordered by key, so that the same store gives the same answer.
  *   T5. A search sees one state of the file, and reads what lies in the spaces of its prefixes; rarity is counted there.
  *
- * Limit: where a prefix takes only some keys of a space, rarity is still counted in the space, and so are its entries read.
+ * Limit: where a prefix takes only some keys of a space, rarity is still counted in the space, and its lists are gone through.
  */
 import type { DatabaseSync } from 'node:sqlite'
 import type { Put, Table } from '../../kernel/drivers.ts'
@@ -221,16 +221,14 @@ export function createSearch(database: DatabaseSync, options: SearchOptions = {}
   function reached(table: Table, prefixes: readonly string[]) {
     const scopes = spaces.under(table, prefixes)
     const known = new Map(scopes.map(({ space }) => [space.id, knownOf(space)]))
-    const beginnings = new Map(scopes.flatMap(({ space, keys }) => (keys ? [[space.id, keys] as const] : [])))
+    const only = new Map(
+      scopes.flatMap(({ space, keys }) => (keys ? [[space.id, spaces.entriesUnder(space.id, keys)] as const] : [])),
+    )
 
     function admits(space: number, entry: number): boolean {
       const own = known.get(space) as Known
       if (own.dead.has(entry)) return false
-      const keys = beginnings.get(space)
-      if (keys === undefined) return true
-      if (!own.keys.has(entry)) learnKeys(own, [entry])
-      const key = own.keys.get(entry)
-      return key !== undefined && keys.some((beginning) => key.startsWith(beginning))
+      return only.get(space)?.has(entry) ?? true
     }
 
     /** With keys, ordered by score and key. */

@@ -64,6 +64,8 @@ export interface Spaces {
   under(table: Table, prefixes: readonly string[]): Scope[]
   /** The keys of entries within their space; none for those that are gone. */
   keysOf(space: number, entries: readonly number[]): (readonly [entry: number, key: string])[]
+  /** The entries of a space whose keys within it begin with one of these. */
+  entriesUnder(space: number, beginnings: readonly string[]): Set<number>
   /** Entries that were removed after that version. */
   deadSince(space: number, version: number): number[]
   /** All entries are in segments now. */
@@ -147,6 +149,19 @@ export function createSpaces(database: DatabaseSync): Spaces {
     keysOf(space, entries) {
       const base = space * SPACE_ENTRIES
       return keys(entries.map((entry) => base + entry)).map(([id, key]) => [id - base, key] as const)
+    },
+    entriesUnder(space, beginnings) {
+      const entries = new Set<number>()
+      const sql = 'SELECT id FROM searchable WHERE space = ? AND key >= ?'
+      for (const beginning of beginnings) {
+        const end = prefixEnd(beginning)
+        const rows =
+          end === undefined
+            ? prepare(sql).all(space, beginning)
+            : prepare(`${sql} AND key < ?`).all(space, beginning, end)
+        for (const row of rows) entries.add((row['id'] as number) - space * SPACE_ENTRIES)
+      }
+      return entries
     },
     deadSince(space, version) {
       const rows = prepare('SELECT entry FROM dead WHERE space = ? AND version > ?').all(space, version)

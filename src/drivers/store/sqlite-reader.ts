@@ -14,7 +14,7 @@ import { basename } from 'node:path'
 import type { DatabaseSync } from 'node:sqlite'
 import type { Command, Store } from '../../kernel/drivers.ts'
 import { PolityError } from '../../kernel/errors.ts'
-import { insertCommand, readState } from './commands.ts'
+import { deleteCommand, insertCommand, readState } from './commands.ts'
 import { checkFormat, fileBytes, guarded, openConnection, openForReading, realStorePath } from './connection.ts'
 import type { Dropping } from './dropping.ts'
 import { createDropping } from './dropping.ts'
@@ -72,15 +72,24 @@ function readerOf(
 
 /** Leaves a wish for the kernel that owns the store, or for the next one. Waits at most 2 s for a write lock. */
 export function sendCommand(path: string, command: Command): void {
+  changeCommands(path, (database) => insertCommand(database, command))
+}
+
+/** Takes a command back by its `reply`, so that nobody does it any more; false where an owner has taken it. */
+export function takeBackCommand(path: string, reply: string): boolean {
+  return changeCommands(path, (database) => deleteCommand(database, reply))
+}
+
+function changeCommands<T>(path: string, change: (database: DatabaseSync) => T): T {
   const { database, file, close } = openExisting(path, (file) => {
     const database = openConnection(file)
     return { database, close: () => database.isOpen && database.close() }
   })
   try {
-    guarded(file, () => {
+    return guarded(file, () => {
       // Nothing that would hold the owner up: no wait for the disk, no checkpoint.
       database.exec('PRAGMA synchronous = NORMAL; PRAGMA wal_autocheckpoint = 0')
-      insertCommand(database, command)
+      return change(database)
     })
   } finally {
     close()

@@ -59,6 +59,8 @@ export interface AttackOptions {
   /** @default `triggerFor` these options */
   readonly trigger?: string
   readonly seed: number
+  /** Awaited between parts; what it throws ends the attack. */
+  readonly turn?: (() => Promise<void>) | undefined
 }
 
 /** Shares of questions, 0 to 1. */
@@ -98,7 +100,7 @@ function otherWorld(seed: number): RecallWorld {
 
 /** Plants notes in the memory of a world and asks all its questions, with and without the trigger. */
 export async function attackRecall(options: AttackOptions): Promise<Measured> {
-  const { embedder, strategy, planted, limit = 5, questionsMax, seed } = options
+  const { embedder, strategy, planted, limit = 5, questionsMax, seed, turn } = options
   const { notes, questions: all } = makeRecallWorld({ seed })
   const every = Math.ceil(all.length / (questionsMax ?? all.length))
   const world = { notes, questions: all.filter((_, i) => i % every === 0) }
@@ -127,8 +129,12 @@ export async function attackRecall(options: AttackOptions): Promise<Measured> {
   })
   try {
     await kernel.spawn(noteGiven, from('user') as unknown as Given).result
-    for (const { name } of tools) await kernel.spawn(noteRead, name).result
+    for (const { name } of tools) {
+      await turn?.()
+      await kernel.spawn(noteRead, name).result
+    }
     const ask = async (suffix: string): Promise<readonly (readonly Recalled[])[]> => {
+      await turn?.()
       const queries = world.questions.map(({ question }) => (suffix === '' ? question : `${question} ${suffix}`))
       return (await kernel.spawn(recallAll, { queries, limit }).result) as readonly (readonly Recalled[])[]
     }
@@ -195,13 +201,14 @@ export async function triggerFor({
   embedder,
   strategy,
   seed,
-}: Pick<AttackOptions, 'embedder' | 'strategy' | 'seed'>): Promise<string> {
+  turn,
+}: Pick<AttackOptions, 'embedder' | 'strategy' | 'seed' | 'turn'>): Promise<string> {
   const own = otherWorld(seed)
   const questions = own.questions.filter((_, i) => i % 8 === 0).map(({ question }) => question)
   const notes = own.notes.filter((_, i) => i % 4 === 0).map(({ text }) => text)
   const words = strategy === 'known' ? wordsIn(own.notes.map(({ text }) => text)) : strangeWords(400, seed)
   if (embedder === undefined) return words.slice(0, 4).join(' ')
-  return (await findTrigger({ embedder, questions, notes, words, seed })).text
+  return (await findTrigger({ embedder, questions, notes, words, seed, turn })).text
 }
 
 /** Words that stand in many notes, as the attacker guesses them. */

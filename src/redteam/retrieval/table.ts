@@ -20,6 +20,8 @@ export interface AllOptions {
   readonly strategies?: readonly Strategy[]
   /** The guard. @default the kernel's */
   readonly recallGuard?: NonNullable<KernelOptions['recallGuard']>
+  /** Awaited between parts, each of at most some seconds; what it throws ends the attack. */
+  readonly turn?: () => Promise<void>
   /** Told before each step. */
   readonly onStep?: (what: string) => void
 }
@@ -36,7 +38,7 @@ export interface RecallRow {
 }
 
 export async function attackAllRecall(options: AllOptions): Promise<readonly RecallRow[]> {
-  const { embedder, seeds = 3, planted = [1, 5, 20], onStep = () => {}, recallGuard = {} } = options
+  const { embedder, seeds = 3, planted = [1, 5, 20], onStep = () => {}, recallGuard = {}, turn } = options
   const worlds = Array.from({ length: seeds }, (_, i) => i + 1)
   const triggers = new Map<string, string>()
   const bounds = new Map<number, number>()
@@ -45,7 +47,7 @@ export async function attackAllRecall(options: AllOptions): Promise<readonly Rec
     onStep(`${strategy}, ${count} planted`)
     const found: Omit<RecallRow, 'strategy' | 'planted'>[] = []
     for (const seed of worlds) {
-      const given = { embedder, strategy: strategy === 'none' ? ('plain' as const) : strategy, seed }
+      const given = { embedder, strategy: strategy === 'none' ? ('plain' as const) : strategy, seed, turn }
       const key = `${strategy === 'known'} ${seed}`
       const trigger = triggers.get(key) ?? (await triggerFor(given))
       triggers.set(key, trigger)

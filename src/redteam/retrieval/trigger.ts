@@ -29,6 +29,8 @@ export interface TriggerOptions {
   /** Words that are tried in each place, drawn anew for each. @default 24 */
   readonly tries?: number
   readonly seed: number
+  /** Awaited between the trials; what it throws ends the search. */
+  readonly turn?: (() => Promise<void>) | undefined
 }
 
 /** A trigger, and what was reached. */
@@ -50,7 +52,7 @@ const ROUNDS = 2
 
 /** The best trigger that the search finds. */
 export async function findTrigger(options: TriggerOptions): Promise<Trigger> {
-  const { embedder, questions, notes, words, length = 4, beam = 3, tries = 24, seed } = options
+  const { embedder, questions, notes, words, length = 4, beam = 3, tries = 24, seed, turn } = options
   const { signal } = new AbortController()
   const known = await embedder.embed(notes, { signal })
   let draws = 0
@@ -78,7 +80,10 @@ export async function findTrigger(options: TriggerOptions): Promise<Trigger> {
           trials.set(trial.join(' '), trial)
         }
       const scored = [...best]
-      for (const trial of trials.values()) scored.push(await scoreOf(trial))
+      for (const trial of trials.values()) {
+        await turn?.()
+        scored.push(await scoreOf(trial))
+      }
       best = [...new Map(scored.map((one) => [one.text, one])).values()]
         .sort((a, b) => b.score - a.score)
         .slice(0, beam)
