@@ -134,6 +134,8 @@ const isNothing = (value: unknown): boolean => value === undefined
 const isRecord = (value: unknown): boolean =>
   value === undefined ||
   (isPlain(value) && value !== null && typeof value === 'object' && !Array.isArray(value) && !('toJSON' in value))
+/** Of the nonsense, what can be a moment before now. */
+const hasCome = (value: unknown): boolean => isTime(value) && Number(value) <= 2 ** 32
 const isTime = (value: unknown): boolean => typeof value === 'number' && value >= 0 && value < Infinity
 const isEmptyObject = (value: unknown): boolean => isRecord(value) && Object.keys(value ?? {}).length === 0
 const isPath = (value: unknown): boolean =>
@@ -626,7 +628,7 @@ const lines: { readonly [name in CallName]: Line } = {
       ...['version', 'at', 'snapshot'].map((key) => ({
         at: `files.${key}`,
         given: (_: unknown, value: unknown) => [{ path: 'absent/', [key]: value }],
-        takes: { version: isWhole, at: isTime, snapshot: isText }[key] as (value: unknown) => boolean,
+        takes: { version: isWhole, at: hasCome, snapshot: isText }[key] as (value: unknown) => boolean,
         codes: ['ok', 'NO_SUCH_SNAPSHOT'] as const,
       })),
     ],
