@@ -290,10 +290,12 @@ test('a note, its words and its vector survive a kill together, or not at all', 
   const script = `
     const { openSqliteStore } = await import(${JSON.stringify(join(import.meta.dirname, '../src/drivers/store/sqlite.ts'))})
     const store = openSqliteStore(${JSON.stringify(path)})
+    const { randomAt } = await import(${JSON.stringify(join(import.meta.dirname, '../src/kernel/clock.ts'))})
+    ${vectorOf}
     const { writeSync } = await import('node:fs')
     for (let seq = store.lastSeq() + 1; ; seq += 100) {
       const of = (i) => ({ table: 'note', key: 'a\\0' + (seq + i), value: String(seq + i), text: 'word' + (seq + i) + ' common',
-        vector: Float32Array.from({ length: 8 }, (_, d) => Math.sin((seq + i + 1) * (d + 1))) })
+        vector: vectorOf(1, seq + i, 32) })
       await store.commit({ events: Array.from({ length: 100 }, (_, i) => ({ type: 'call-end', seq: seq + i, at: 1, pid: 1, n: 1, value: '' })),
         puts: Array.from({ length: 100 }, (_, i) => of(i)) })
       writeSync(1, (seq + 99) + '\\n')
@@ -321,8 +323,10 @@ test('a note, its words and its vector survive a kill together, or not at all', 
         store.search('note', ['a\0'], [`word${number}`], 2).map((hit) => hit.key),
         [key],
       )
-      const vector = Float32Array.from({ length: 8 }, (_, d) => Math.sin((number + 1) * (d + 1)))
-      assert((store.nearest('note', ['a\0'], vector, 5).find((hit) => hit.key === key)?.score as number) > 0.999)
+      assert(
+        (store.nearest('note', ['a\0'], vectorOf(1, number, 32), 5).find((hit) => hit.key === key)?.score as number) >
+          0.999,
+      )
     }
     store.close()
   }
