@@ -1,5 +1,6 @@
 /** An editor and its agent: `polity acp` in a process of its own, and the client side of the official SDK. */
 import assert from 'node:assert/strict'
+import type { ChildProcess } from 'node:child_process'
 import { spawn } from 'node:child_process'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -9,7 +10,7 @@ import { after, before, test } from 'node:test'
 import { setTimeout as pause } from 'node:timers/promises'
 import type { ClientContext, RequestPermissionRequest, SessionUpdate } from '@agentclientprotocol/sdk'
 import { PROTOCOL_VERSION, client, methods, ndJsonStream } from '@agentclientprotocol/sdk'
-import { within } from './world.ts'
+import { HANGS_MS, within } from './world.ts'
 
 const bin = resolve(import.meta.dirname, '../bin/polity.js')
 const front = resolve(import.meta.dirname, '../src/index.ts')
@@ -63,6 +64,8 @@ const LONG = process.env['POLITY_LONG'] === '1'
 let folder = ''
 /** Of all tests: a start costs more than the work. The last one closes it. */
 let editor: Editor
+/** Every agent that was started: one that a failed test left would keep the tests from ending. */
+const children: ChildProcess[] = []
 /** Who is asked for permissions. */
 let person: Person = () => undefined
 before(async () => {
@@ -72,7 +75,11 @@ before(async () => {
   editor = await open()
 })
 after(async () => {
-  await editor.close()
+  try {
+    await editor?.close()
+  } finally {
+    for (const child of children) child.kill('SIGKILL')
+  }
   rmSync(folder, { recursive: true, force: true })
 })
 
@@ -98,6 +105,7 @@ type Person = (asked: RequestPermissionRequest) => string | undefined
 
 async function open(): Promise<Editor> {
   const child = spawn(process.execPath, [bin, 'acp', 'agent.ts', '--law', 'law.json', '--quiet'], { cwd: folder })
+  children.push(child)
   let err = ''
   child.stderr.on('data', (chunk: Buffer) => (err += chunk.toString()))
   const ended = new Promise<number | null>((done) => void child.once('exit', done))
@@ -116,7 +124,7 @@ async function open(): Promise<Editor> {
     })
     .connect(stream)
   const told = await within(
-    10_000,
+    HANGS_MS,
     connection.agent.request(methods.agent.initialize, { protocolVersion: PROTOCOL_VERSION, clientCapabilities: {} }),
     `initialize (${err})`,
   )
@@ -136,7 +144,7 @@ async function open(): Promise<Editor> {
         sessionId,
         prompt: [{ type: 'text', text }],
       })
-      const { stopReason } = await within(10_000, request, `prompt ${text}`)
+      const { stopReason } = await within(HANGS_MS, request, `prompt ${text}`)
       const said = mine.map((one) =>
         one.sessionUpdate === 'agent_message_chunk' && one.content.type === 'text' ? one.content.text : '',
       )
@@ -150,16 +158,16 @@ async function open(): Promise<Editor> {
       const mine: SessionUpdate[] = []
       updates.set(sessionId, mine)
       const request = connection.agent.request(methods.agent.session.load, { sessionId, cwd: folder, mcpServers: [] })
-      await within(10_000, request, `load ${sessionId}`)
+      await within(HANGS_MS, request, `load ${sessionId}`)
       return mine.map(lineOf)
     },
     kill() {
       child.kill('SIGKILL')
-      return within(10_000, ended, 'the agent')
+      return within(HANGS_MS, ended, 'the agent')
     },
     close() {
       child.stdin.end()
-      return within(10_000, ended, 'the agent')
+      return within(HANGS_MS, ended, 'the agent')
     },
     async begin(sessionId, text) {
       editing.prompt(sessionId, text).catch(() => {})

@@ -32,6 +32,7 @@ import { reader } from '../src/drivers/llm/reader.ts'
 import { realClock } from '../src/kernel/clock.ts'
 import { PolityError } from '../src/kernel/errors.ts'
 import { createKernel } from '../src/kernel/kernel.ts'
+import { HANGS_MS } from './world.ts'
 
 const bin = resolve(import.meta.dirname, '../bin/polity.js')
 const LONG = process.env['POLITY_LONG'] === '1'
@@ -143,11 +144,11 @@ const fed = (stdin: string, ...args: string[]): Promise<Outcome> => start(args, 
 /** Waits until `look` gives something. */
 async function until<T>(look: () => T | undefined | Promise<T | undefined>): Promise<T> {
   const { now } = realClock()
-  for (const startedAt = now(); now() - startedAt < 15_000; await pause(30)) {
+  for (const startedAt = now(); now() - startedAt < HANGS_MS; await pause(30)) {
     const found = await look()
     if (found !== undefined) return found
   }
-  throw new Error('it did not come to be within 15 s')
+  throw new Error(`it did not come to be within ${HANGS_MS} ms`)
 }
 
 interface Listed {
@@ -686,7 +687,8 @@ test(
       assert.match(all.err, new RegExp(`process ${lawful} is not resumed: .*another law`))
 
       const gc = await polity('gc', '--keep', '0', '--json', ...store)
-      assert.deepEqual([gc.code, JSON.parse(gc.out)], [0, { removed: 3, left: 1 }], gc.err)
+      const files = { contents: 0, versions: 0, bytes: 0 }
+      assert.deepEqual([gc.code, JSON.parse(gc.out)], [0, { removed: 3, left: 1, files }], gc.err)
       assert.equal((await polity('trace', slow, ...store)).code, 2)
     } finally {
       server.kill('SIGINT')

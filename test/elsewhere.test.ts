@@ -24,6 +24,7 @@ import type { Batch, Store } from '../src/kernel/drivers.ts'
 import { createKernel } from '../src/kernel/kernel.ts'
 import { defineProgram } from '../src/kernel/program.ts'
 import { memoryStore } from '../src/drivers/store/memory.ts'
+import { HANGS_MS } from './world.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'polity-elsewhere-'))
 after(() => rmSync(folder, { recursive: true, force: true }))
@@ -123,16 +124,16 @@ async function stopped(before: string, program: string, ...more: string[]): Prom
 }
 
 async function until<T>(look: () => T | undefined): Promise<T> {
-  for (let tries = 0; tries < 1_000; tries++) {
+  const { now } = realClock()
+  for (const startedAt = now(); now() - startedAt < HANGS_MS; await pause(10)) {
     try {
       const found = look()
       if (found !== undefined) return found
     } catch {
       // The store is only being made.
     }
-    await pause(10)
   }
-  throw new Error('it did not come to be within 10 s')
+  throw new Error(`it did not come to be within ${HANGS_MS} ms`)
 }
 
 test('a file that says nothing of clients’ tools is refused before the store is taken', async () => {

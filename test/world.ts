@@ -37,6 +37,12 @@ export async function settled<T>(clock: SimulatedClock, promise: Promise<T>): Pr
   return watched
 }
 
+/**
+ * A promise that has not come by then hangs, ms: for what has no bound of its own, such as a process that starts. Far above
+ * what it takes, as the machines that run these tests may be busy.
+ */
+export const HANGS_MS = 60_000
+
 /** `promise`, or a failure after `ms` of real time. */
 export async function within<T>(ms: number, promise: Promise<T>, what = 'the promise'): Promise<T> {
   let timer: NodeJS.Timeout | undefined
