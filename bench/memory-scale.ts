@@ -17,6 +17,7 @@
  * one with the score of the tenth counts as it. The resident set is the largest until the last question, before that scan.
  */
 import { mkdtempSync, rmSync, statSync } from 'node:fs'
+import { open, type FileHandle } from 'node:fs/promises'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { parseArgs } from 'node:util'
@@ -56,7 +57,8 @@ const ASKED = 400
 
 const prose = readProse()
 const { signal } = new AbortController()
-const hashing = hashingEmbedder({ dimensions: 256 })
+const DIMENSIONS = 256
+const hashing = hashingEmbedder({ dimensions: DIMENSIONS })
 
 async function embedded(texts: readonly string[]): Promise<Float32Array[]> {
   return (await hashing.embed(texts, { signal })).map((vector) => Float32Array.from(vector))
@@ -67,14 +69,16 @@ const keyOf = (note: number): string => `${spaceOf(note)}n${note}`
 
 // ---------------------------------------------------------------------------------------------------------- notes in
 
-/** Seconds in `commit`, without those of making notes and vectors. */
-async function fill(store: Store): Promise<{ seconds: number; longestMs: number; cpuUs: number }> {
+/** Seconds in `commit`, without those of making notes and vectors. The vectors are kept in a file, for `truth`. */
+async function fill(store: Store, vectorsPath: string): Promise<{ seconds: number; longestMs: number; cpuUs: number }> {
   let seconds = 0
   let longestMs = 0
   let cpuUs = 0
+  const file = await open(vectorsPath, 'w')
   for (let first = 0; first < NOTES; first += BATCH) {
     const notes = Array.from({ length: Math.min(BATCH, NOTES - first) }, (_, i) => prose.note(first + i))
     const vectors = await embedded(notes.map(({ text }) => text))
+    await file.writev(vectors)
     const puts: Put[] = []
     const events: Batch['events'][number][] = []
     for (const [i, { text }] of notes.entries()) {
@@ -99,6 +103,7 @@ async function fill(store: Store): Promise<{ seconds: number; longestMs: number;
     longestMs = Math.max(longestMs, took)
     if (first % (BATCH * 100) === 0) await new Promise((resolve) => void setImmediate(resolve))
   }
+  await file.close()
   return { seconds, longestMs, cpuUs }
 }
 
@@ -144,58 +149,74 @@ function ask(store: Store, { note, words, vector }: Question) {
 
 // -------------------------------------------------------------------------------------------------------------- truth
 
-/** The true best of each question, by scans of its principal's notes, made anew. */
-async function truth(list: readonly Question[]) {
+/** Notes whose vectors are read at once. */
+const TRUTH_READ = 1_000
+
+/** The true best of each question: all notes of its principal are gone through, with their vectors as they were made. */
+async function truth(list: readonly Question[], vectorsPath: string) {
   const queries = list.map(({ note, words, vector }) => ({
     principal: note % PRINCIPALS,
     terms: [...new Set(words.flatMap((word) => tokensOf(word)))],
-    frequencies: new Map<string, number>(),
     vector,
     docs: 0,
     tokens: 0,
-    lexical: [] as number[],
+    /** Of the notes that hold any of its terms: their length, then how often each term stands there. */
+    matched: [] as number[][],
     near: [] as number[],
   }))
-  const wanted = new Map<number, typeof queries>()
-  for (const query of queries) wanted.set(query.principal, [...(wanted.get(query.principal) ?? []), query])
-  async function each(
-    visit: (query: (typeof queries)[number], counts: Map<string, number>, length: number, vector: Float32Array) => void,
-    withVectors: boolean,
-  ) {
-    for (const [principal, asking] of wanted) {
-      for (let first = principal; first < NOTES; first += PRINCIPALS * 1_000) {
-        const texts: string[] = []
-        for (let i = 0, note = first; i < 1_000 && note < NOTES; i++, note += PRINCIPALS)
-          texts.push(prose.note(note).text)
-        const vectors = withVectors ? await embedded(texts) : []
-        for (const [i, text] of texts.entries()) {
-          const tokens = tokensOf(text)
-          const counts = new Map<string, number>()
-          for (const token of tokens) counts.set(token, (counts.get(token) ?? 0) + 1)
-          for (const query of asking) visit(query, counts, tokens.length, vectors[i] as Float32Array)
+  const file = await open(vectorsPath)
+  for (const [principal, asking] of Map.groupBy(queries, (query) => query.principal)) {
+    const wanted = new Set(asking.flatMap(({ terms }) => terms))
+    const count = Math.ceil((NOTES - principal) / PRINCIPALS)
+    for (let first = 0; first < count; first += TRUTH_READ) {
+      const block = await vectorsOf(file, principal, first, Math.min(TRUTH_READ, count - first))
+      for (const [i, vector] of block.entries()) {
+        const tokens = tokensOf(prose.note(principal + (first + i) * PRINCIPALS).text)
+        const counts = new Map<string, number>()
+        for (const token of tokens) if (wanted.has(token)) counts.set(token, (counts.get(token) ?? 0) + 1)
+        for (const query of asking) {
+          query.docs++
+          query.tokens += tokens.length
+          const times = query.terms.map((term) => counts.get(term) ?? 0)
+          if (times.some((one) => one > 0)) query.matched.push([tokens.length, ...times])
+          keep(query.near, cosine(query.vector, vector))
         }
       }
     }
   }
-  await each((query, counts, length) => {
-    query.docs++
-    query.tokens += length
-    for (const term of query.terms)
-      if (counts.has(term)) query.frequencies.set(term, (query.frequencies.get(term) ?? 0) + 1)
-  }, false)
-  await each((query, counts, length, vector) => {
-    let score = 0
-    for (const term of query.terms) {
-      const times = counts.get(term)
-      if (times === undefined) continue
-      const docs = query.frequencies.get(term) as number
-      const weight = Math.max(Math.log((query.docs - docs + 0.5) / (docs + 0.5)), 1e-6)
-      score += (weight * 2.2 * times) / (times + 1.2 * (0.25 + (0.75 * length * query.docs) / query.tokens))
+  await file.close()
+  return queries.map(({ terms, docs, tokens, matched, near, vector }) => {
+    const weights = terms.map((_, term) => {
+      const holding = matched.filter((times) => (times[term + 1] as number) > 0).length
+      return Math.max(Math.log((docs - holding + 0.5) / (holding + 0.5)), 1e-6)
+    })
+    const lexical: number[] = []
+    for (const [length = 0, ...times] of matched) {
+      const damping = 1.2 * (0.25 + (0.75 * length * docs) / tokens)
+      keep(
+        lexical,
+        times.reduce((sum, one, term) => sum + ((weights[term] as number) * 2.2 * one) / (one + damping), 0),
+      )
     }
-    keep(query.lexical, score)
-    keep(query.near, cosine(query.vector, vector))
-  }, true)
-  return queries
+    return { lexical, near, vector }
+  })
+}
+
+/** Vectors of a principal's notes, from the one at that place on, as `fill` wrote them: of all notes in their order. */
+async function vectorsOf(file: FileHandle, principal: number, first: number, count: number): Promise<Float32Array[]> {
+  if (PRINCIPALS === 1) {
+    const numbers = new Float32Array(count * DIMENSIONS)
+    await file.read(numbers, 0, numbers.byteLength, first * DIMENSIONS * 4)
+    return Array.from({ length: count }, (_, i) => numbers.subarray(i * DIMENSIONS, (i + 1) * DIMENSIONS))
+  }
+  return Promise.all(
+    Array.from({ length: count }, async (_, i) => {
+      const numbers = new Float32Array(DIMENSIONS)
+      const note = principal + (first + i) * PRINCIPALS
+      await file.read(numbers, 0, numbers.byteLength, note * DIMENSIONS * 4)
+      return numbers
+    }),
+  )
 }
 
 /** The best scores, the best first. */
@@ -320,8 +341,9 @@ async function scale(): Promise<void> {
   const folder = mkdtempSync(join(process.cwd(), '.memory-scale-'))
   try {
     const path = join(folder, 'notes.db')
+    const vectorsPath = join(folder, 'vectors')
     let store = openSqliteStore(path)
-    const { seconds, longestMs, cpuUs } = await fill(store)
+    const { seconds, longestMs, cpuUs } = await fill(store, vectorsPath)
     store.close()
     const openedAt = performance.now()
     store = openSqliteStore(path)
@@ -349,7 +371,7 @@ async function scale(): Promise<void> {
         asked.length
       ).toFixed(2)
     }
-    const true10 = await truth(list.slice(0, SCANNED))
+    const true10 = await truth(list.slice(0, SCANNED), vectorsPath)
     let [words, vectors] = [0, 0]
     for (const [i, best] of true10.entries()) {
       const { lexical, near } = answers[i] as (typeof answers)[number]

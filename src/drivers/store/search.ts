@@ -82,13 +82,10 @@ export interface Search {
 interface Known {
   readonly space: Space
   readonly segments: readonly (Segment & SegmentHead)[]
-  /** Where tokens stand in recent entries. */
-  readonly recent: Map<string, Places>
-  readonly recentLengths: number[]
+  readonly recent: RecentTokens
   readonly dead: Set<number>
   /** Keys within the space, of entries that were found before. */
   readonly keys: Map<number, string>
-  bytes: number
 }
 
 /** The index of a database. */
@@ -125,7 +122,8 @@ export function createSearch(database: DatabaseSync, options: SearchOptions = {}
   function settle({ id, settled, next, dead }: Space): void {
     const words = new Map<string, Places>()
     const lengths = new Uint16Array(next - settled)
-    for (const { entry, tokens } of recentOf(id, settled, next)) {
+    for (const [entry, text] of recentOf(id, settled, next)) {
+      const tokens = text.split(' ')
       lengths[entry - settled] = Math.min(tokens.length, LENGTH_MAX)
       addTokens(words, entry, tokens)
     }
@@ -142,13 +140,13 @@ export function createSearch(database: DatabaseSync, options: SearchOptions = {}
     }
   }
 
-  function recentOf(space: number, first: number, last: number): { entry: number; tokens: readonly string[] }[] {
+  /** Recent entries with their tokens, in order. */
+  function* recentOf(space: number, first: number, last: number): Generator<readonly [entry: number, tokens: string]> {
     const base = space * SPACE_ENTRIES
-    const rows = prepare('SELECT id, tokens FROM recent WHERE id >= ? AND id < ? ORDER BY id').all(
-      base + first,
-      base + last,
-    )
-    return rows.map((row) => ({ entry: (row['id'] as number) - base, tokens: (row['tokens'] as string).split(' ') }))
+    const statement = prepare('SELECT id, tokens FROM recent WHERE id >= ? AND id < ? ORDER BY id')
+    statement.setReturnArrays(true)
+    const rows = statement.all(base + first, base + last) as unknown as (readonly [id: number, tokens: string])[]
+    for (const [id, tokens] of rows) yield [id - base, tokens]
   }
 
   /** What is known of a space, read on from where it was read last. */
@@ -164,27 +162,22 @@ export function createSearch(database: DatabaseSync, options: SearchOptions = {}
         : segments
             .of(space.id)
             .map((segment) => heads.get(segment.id) ?? Object.assign(segment, segments.head(segment))),
-      recent: isSettled ? before.recent : new Map(),
-      recentLengths: isSettled ? before.recentLengths : [],
+      recent: isSettled ? before.recent : createRecentTokens(space.settled),
       dead: isSettled ? before.dead : new Set(),
       keys: before?.keys ?? new Map(),
-      bytes: isSettled ? before.bytes : 0,
     }
-    for (const { entry, tokens } of recentOf(space.id, isSettled ? before.space.next : space.settled, space.next)) {
-      known.recentLengths[entry - space.settled] = tokens.length
-      addTokens(known.recent, entry, tokens)
-      known.bytes += tokens.length * PLACE_BYTES
-    }
+    for (const [entry, tokens] of recentOf(space.id, isSettled ? before.space.next : space.settled, space.next))
+      known.recent.add(entry, tokens)
     for (const entry of spaces.deadSince(space.id, isSettled ? before.space.version : 0)) known.dead.add(entry)
     const fixed = known.segments.reduce(
       (sum, { lengths, leaders }) => sum + lengths.byteLength + leaders.length * PLACE_BYTES,
       (known.dead.size + known.keys.size * 2) * PLACE_BYTES,
     )
-    tier.set(space.id, known, known.bytes + fixed)
+    tier.set(space.id, known, known.recent.bytes() + fixed)
     return known
   }
 
-  function partsOf({ space, segments: all, recent, recentLengths }: Known, found: Found): Part[] {
+  function partsOf({ space, segments: all, recent }: Known, found: Found): Part[] {
     const parts: Part[] = all.map((segment) => ({
       space: space.id,
       first: segment.first,
@@ -192,9 +185,9 @@ export function createSearch(database: DatabaseSync, options: SearchOptions = {}
       lengths: segment.lengths,
       find: (token) => found(segment, token),
     }))
-    if (recent.size > 0) {
+    if (recent.lengths.length > 0) {
       const { settled: first, next: last } = space
-      parts.push({ space: space.id, first, last, lengths: recentLengths, find: (token) => recent.get(token) })
+      parts.push({ space: space.id, first, last, lengths: recent.lengths, find: recent.find })
     }
     return parts
   }
@@ -297,3 +290,48 @@ function addTokens(words: Map<string, Places>, entry: number, tokens: readonly s
     else places.push(entry, 1)
   }
 }
+
+/** The tokens of recent entries as one text, which is gone through for a token that is looked for: there are few, and most are never asked for. */
+interface RecentTokens {
+  /** Tokens of each entry, by its place after the first. */
+  readonly lengths: number[]
+  /** `tokens` with a space between them. Entries come in order. */
+  add(entry: number, tokens: string): void
+  find(token: string): Places | undefined
+  bytes(): number
+}
+
+function createRecentTokens(first: number): RecentTokens {
+  let text = ' '
+  const entries: number[] = []
+  /** Where the tokens of each entry end. */
+  const ends: number[] = []
+  const lengths: number[] = []
+
+  return {
+    lengths,
+    add(entry, tokens) {
+      text += `${tokens} `
+      entries.push(entry)
+      ends.push(text.length)
+      let count = 1
+      for (let i = 0; i < tokens.length; i++) if (tokens.charCodeAt(i) === SPACE) count++
+      lengths[entry - first] = count
+    },
+    find(token) {
+      const places: number[] = []
+      let at = 0
+      for (let from = text.indexOf(token); from !== -1; from = text.indexOf(token, from + token.length)) {
+        if (text.charCodeAt(from - 1) !== SPACE || text.charCodeAt(from + token.length) !== SPACE) continue
+        while ((ends[at] as number) <= from) at++
+        const entry = entries[at] as number
+        if (places.at(-2) === entry) (places[places.length - 1] as number)++
+        else places.push(entry, 1)
+      }
+      return places.length === 0 ? undefined : places
+    },
+    bytes: () => text.length + entries.length * PLACE_BYTES,
+  }
+}
+
+const SPACE = 32
