@@ -47,7 +47,7 @@ import { metricsDoor } from '../src/server/metrics.ts'
 import type { Caller, Scope } from '../src/server/caller.ts'
 import type { Exchange } from '../src/server/route.ts'
 
-const runs = process.env['POLITY_LONG'] === '1' ? 100 : 5
+const runs = process.env['POLITY_LONG'] === '1' ? 30 : 5
 
 // --------------------------------------------------------------------------------------------------------------- world
 

@@ -6,7 +6,7 @@
  * result. A *wild* tree may race, kill, restore and post while others write; of it we ask that it ends and that the journal
  * repeats it.
  *
- *   POLITY_CASES=500 POLITY_SEED=7 …   that many programs from that seed; POLITY_LONG=1 for 20,000 instead of 5,000
+ *   POLITY_CASES=500 POLITY_SEED=7 …   that many programs from that seed; POLITY_LONG=1 for 10,000 instead of 5,000
  */
 // oxlint-disable unicorn/consistent-function-scoping -- a test reads best with its parts beside it
 import assert from 'node:assert/strict'
@@ -25,7 +25,7 @@ import type { End, RecordingStore } from './world.ts'
 import type { Durability } from '../src/kernel/drivers.ts'
 import { codeOf, cutStore, endOf, recordingStore, settled, tool } from './world.ts'
 
-const CASES = Number(process.env['POLITY_CASES'] ?? (process.env['POLITY_LONG'] === '1' ? 20_000 : 5_000))
+const CASES = Number(process.env['POLITY_CASES'] ?? (process.env['POLITY_LONG'] === '1' ? 10_000 : 5_000))
 const SEED = Number(process.env['POLITY_SEED'] ?? Date.now() % 2 ** 31)
 
 // ------------------------------------------------------------------------------------------------------------ programs

@@ -76,7 +76,7 @@ describe('knowledge graph', () => {
           { replays: false },
         )
       }),
-      { numRuns: LONG ? 100 : 6, endOnFailure: true },
+      { numRuns: LONG ? 30 : 6, endOnFailure: true },
     )
   })
 

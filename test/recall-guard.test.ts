@@ -293,22 +293,18 @@ describe('poisoned recall', () => {
     assert.ok(guarded.recall >= open.recall - 0.01, `${open.recall} → ${guarded.recall}`)
   })
 
-  test(
-    'all strategies, three numbers of notes, several seeds',
-    { skip: !isLong && 'POLITY_LONG=1 runs it' },
-    async () => {
-      const rows = await attackAllRecall({ embedder: hashingEmbedder(), seeds: 3 })
-      const table = recallTable(rows)
-      for (const { strategy, planted, open, guarded } of rows) {
-        const what = `${strategy} ${planted}\n${table}`
-        assert.ok(guarded.recall >= open.recall - 0.01, what)
-        if (planted >= 5) assert.ok(guarded.attacked.all < 0.05 && guarded.attacked.most < 0.05, what)
-        if (planted > 0 && strategy !== 'known') {
-          assert.ok(open.attacked.all > 0.6, what)
-          assert.ok(guarded.attacked.all < 0.05, what)
-        }
+  test('all strategies, three numbers of notes', { skip: !isLong && 'POLITY_LONG=1 runs it' }, async () => {
+    const rows = await attackAllRecall({ embedder: hashingEmbedder(), seeds: 1 })
+    const table = recallTable(rows)
+    for (const { strategy, planted, open, guarded } of rows) {
+      const what = `${strategy} ${planted}\n${table}`
+      assert.ok(guarded.recall >= open.recall - 0.01, what)
+      if (planted >= 5) assert.ok(guarded.attacked.all < 0.05 && guarded.attacked.most < 0.05, what)
+      if (planted > 0 && strategy !== 'known') {
+        assert.ok(open.attacked.all > 0.6, what)
+        assert.ok(guarded.attacked.all < 0.05, what)
       }
-      assert.ok(rows.length === 1 + 3 * strategies.length)
-    },
-  )
+    }
+    assert.ok(rows.length === 1 + 3 * strategies.length)
+  })
 })

@@ -1,6 +1,7 @@
 /**
  * Runs the tests: those that start and kill processes in processes of their own, all others together in one (much faster
- * to start, and nothing of ours leans on a fresh process). Both at once: there are two cores at least.
+ * to start, and nothing of ours leans on a fresh process), the largest properties in another. Two of these groups at a
+ * time: there are two cores at least.
  *
  *     npm test              everything, in its short form
  *     npm run test:long     the same with POLITY_LONG=1: all seeds, all kills
@@ -23,15 +24,23 @@ const apart = [
   'test/agent-store.test.ts',
   'test/package.test.ts',
 ]
+const large = ['test/determinism.test.ts', 'test/faults.test.ts']
 const together = globSync('test/*.test.ts')
-  .filter((file) => !apart.includes(file))
+  .filter((file) => !apart.includes(file) && !large.includes(file))
   .toSorted()
 
 /** What Node compiled, for the hundreds of processes that the tests start: each begins in a third of the time. */
 const compiled = join(tmpdir(), 'polity-compile-cache')
 
-/** The exit status; what is printed comes at once, or with `later` when the returned function is called. */
-function run(isolation: 'none' | 'process', files: readonly string[], later: boolean): Promise<() => number> {
+/** What is printed comes at once, or at the end with `later`. */
+interface Group {
+  readonly isolation: 'none' | 'process'
+  readonly files: readonly string[]
+  readonly later: boolean
+}
+
+/** Resolves to the exit status. */
+function run({ isolation, files, later }: Group): Promise<number> {
   const child = spawn(process.execPath, ['--test', `--test-isolation=${isolation}`, '--test-concurrency=1', ...files], {
     env: { NODE_COMPILE_CACHE: compiled, ...process.env },
     stdio: ['ignore', later ? 'pipe' : 'inherit', later ? 'pipe' : 'inherit'],
@@ -41,15 +50,24 @@ function run(isolation: 'none' | 'process', files: readonly string[], later: boo
   child.stderr?.on('data', (chunk: Buffer) => void printed.push(chunk))
   return new Promise((resolve, reject) => {
     child.on('error', reject)
-    child.on('close', (status) =>
-      resolve(() => {
-        process.stdout.write(Buffer.concat(printed))
-        return status ?? 1
-      }),
-    )
+    child.on('close', (status) => {
+      output.push(Buffer.concat(printed))
+      resolve(status ?? 1)
+    })
   })
 }
 
-// Both, even if one fails: who mends wants to see it all.
-const ends = await Promise.all([run('none', together, false), run('process', apart, true)])
-process.exitCode = Math.max(...ends.map((end) => end()))
+const output: Buffer[] = []
+const groups: Group[] = [
+  { isolation: 'none', files: together, later: false },
+  { isolation: 'process', files: apart, later: true },
+  { isolation: 'none', files: large, later: true },
+]
+// All, even if one fails: who mends wants to see it all.
+const statuses: number[] = []
+async function runNext(): Promise<void> {
+  for (let group = groups.shift(); group !== undefined; group = groups.shift()) statuses.push(await run(group))
+}
+await Promise.all([runNext(), runNext()])
+for (const text of output) process.stdout.write(text)
+process.exitCode = Math.max(...statuses)

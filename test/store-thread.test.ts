@@ -120,7 +120,7 @@ test('large and small commits, commands and checkpoints in any order are read as
         rmSync(path)
       },
     ),
-    { numRuns: isLong ? 100 : 5, seed, endOnFailure: true },
+    { numRuns: isLong ? 40 : 5, seed, endOnFailure: true },
   )
 })
 
