@@ -174,7 +174,10 @@ async function isWell({ url }: Server): Promise<void> {
   assert.deepEqual([response.status, await response.json()], [200, { hello: 'you' }])
 }
 
+/** A socket that nobody reads does not hear that the other side is gone, and would keep the tests from ending. */
+const dialed: Socket[] = []
 afterEach(async () => {
+  for (const socket of dialed.splice(0)) socket.destroy()
   const server = open
   open = undefined
   if (server !== undefined) await within(4_000, server.close(), 'close')
@@ -220,6 +223,7 @@ function ask(
 /** A socket that keeps what it is sent. */
 async function dial({ port }: Server): Promise<Socket & { readonly said: () => string; readonly gone: Promise<void> }> {
   const socket = connect({ host: '127.0.0.1', port })
+  dialed.push(socket)
   let text = ''
   socket.setEncoding('latin1').on('data', (chunk: string) => (text += chunk))
   socket.on('error', () => {})
