@@ -3,7 +3,7 @@
  * file), loads only the drivers that are used, and asserts the version of Node.
  */
 import type { EmbeddingModelV4 } from '@ai-sdk/provider'
-import type { Embedder, LanguageModel, Store } from './kernel/drivers.ts'
+import type { Embedder, LanguageModel, LeaseStore, Store } from './kernel/drivers.ts'
 import { PolityError, messageOf } from './kernel/errors.ts'
 import type { Kernel, KernelOptions, ModelOptions } from './kernel/kernel.ts'
 import { createKernel } from './kernel/kernel.ts'
@@ -11,11 +11,13 @@ import type { ModelChoice } from './kernel/types.ts'
 import type { Law } from './policy/law.ts'
 import { parseLaw } from './policy/law.ts'
 
-export interface BootOptions extends Omit<KernelOptions, 'store' | 'law' | 'models' | 'model' | 'embedder'> {
+export interface BootOptions extends Omit<KernelOptions, 'store' | 'leases' | 'law' | 'models' | 'model' | 'embedder'> {
   /** Path of an SQLite file, or a store. @default in memory: nothing outlives the process */
   readonly store?: string | Store
   /** For a path: what a commit survives. `relaxed` the death of the process, `strict` also the loss of power. @default 'relaxed' */
   readonly durability?: 'relaxed' | 'strict'
+  /** Path of an SQLite file that the kernels of this machine share, or a lease store: those that name it share the limits of the provider keys that they use. @default the limits are this kernel's alone */
+  readonly leases?: string | LeaseStore
   /** Path of a JSON file, or a law. */
   readonly law?: string | Law
   /** Models by name, or names of models to load. @default offline/reader */
@@ -38,6 +40,7 @@ export async function boot(options: BootOptions = {}): Promise<Kernel> {
     )
   const {
     store: givenStore,
+    leases: givenLeases,
     durability,
     law: givenLaw,
     models: givenModels,
@@ -50,17 +53,24 @@ export async function boot(options: BootOptions = {}): Promise<Kernel> {
   const law = givenLaw === undefined ? undefined : await readLaw(givenLaw)
   // Last: it takes ownership of the file, and whatever can fail has not.
   const store = await openStore(givenStore, durability)
+  let leases: LeaseStore | undefined
   try {
+    leases =
+      typeof givenLeases === 'string'
+        ? (await import('./drivers/store/lease-file.ts')).openLeaseFile(givenLeases)
+        : givenLeases
     return createKernel({
       ...(typeof givenStore === 'string' ? { approvalKey: await keyBeside(givenStore) } : {}),
       ...rest,
       store,
+      ...(leases === undefined ? {} : { leases }),
       models: models.cores,
       ...(embedder === undefined ? {} : { embedder }),
       ...(models.choice === undefined ? {} : { model: models.choice }),
       ...(law === undefined ? {} : { law }),
     })
   } catch (error) {
+    leases?.close()
     store.close()
     throw error
   }
@@ -98,9 +108,13 @@ async function loadModels(
   return { cores, choice: chosen ?? names[0] }
 }
 
-/** A model by `provider/model`; `offline/reader` is ours, others come from the user's installed provider package. */
+/**
+ * A model by its name: `offline/reader` is ours, `llama:` and the path of a GGUF file or the name of a model that Ollama has
+ * here is computed in this process, and `provider/model` comes from the user's installed provider package.
+ */
 export async function loadModel(name: string): Promise<LanguageModel> {
   if (name === 'offline/reader') return (await import('./drivers/llm/reader.ts')).reader()
+  if (name.startsWith('llama:')) return (await import('./drivers/llm/llama.ts')).llama(name.slice('llama:'.length))
   return (await import('./drivers/llm/provider.ts')).loadModel(name)
 }
 

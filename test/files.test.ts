@@ -26,6 +26,8 @@ import type { FileShare, Json, Pid, RunOptions, Sys } from '../src/kernel/types.
 import type { World } from './world.ts'
 import { codeOf, createWorld, cutStore, endOf, tool } from './world.ts'
 
+const isLong = process.env['POLITY_LONG'] === '1'
+
 type Body = (sys: Sys) => Promise<unknown>
 
 const spawned = (world: World, body: Body, options: RunOptions = {}) =>
@@ -310,48 +312,6 @@ describe('the law', () => {
   })
 })
 
-describe('a store of an earlier kernel', () => {
-  test('that has histories alone is as if it had been written now', async () => {
-    const world = createWorld()
-    const program: Body = async (sys) => {
-      await sys.write('a', '1')
-      await sys.write('b', '2')
-      await sys.write('a', '3')
-      await sys.remove('b')
-      await sys.receive()
-    }
-    const { pid } = spawned(world, program)
-    for (let i = 0; i < 12; i++) await new Promise((resolve) => void setImmediate(resolve))
-    const old = world.store.batches.map(({ events, puts }) => ({
-      events,
-      puts: puts.filter(({ table, key }) => table !== 'file' || key.startsWith('tree ')),
-    }))
-    const again = createWorld({ store: cutStore(old, Infinity) })
-    const all = (one: World): unknown =>
-      [...one.store.range('file', '', '~')].filter(([key]) => !/^(owner|principal) /.test(key))
-    assert.deepEqual(all(again), all(world))
-    assert.deepEqual(
-      again.kernel
-        .files(pid)
-        .list()
-        .map(({ path }) => path),
-      ['a'],
-    )
-    assert.equal(
-      (
-        await again.settled(
-          again.kernel.restoreFiles(pid, {
-            version:
-              (again.kernel.files(pid).versions('b')[Symbol.iterator]().next().value as { version: number }).version -
-              1,
-          }),
-        )
-      ).files,
-      1,
-    )
-  })
-})
-
 describe('a list', () => {
   test('of a glob is what the glob means', () => {
     for (const [glob, yes, no] of [
@@ -618,6 +578,58 @@ describe('quotas', () => {
     assert.deepEqual(await lived(world, three), ['ok', 'ok', 'ok'])
     assert.deepEqual(await lived(world, three), Array(3).fill('LIMIT_EXCEEDED'))
     assert.deepEqual(await lived(world, three, { principal: 'another' }), ['ok', 'ok', 'ok'])
+  })
+
+  test('are never passed and never miscounted, whatever writes, moves and removes are under way together', async () => {
+    const quota = { files: 3, bytes: 60 }
+    const place = fc.constantFrom('a', 'b', 'c', 'd', 'in/a', 'in/b')
+    const deed = fc.oneof(
+      fc.record({ to: place, bytes: fc.nat(9) }),
+      fc.record({ to: place, from: place, move: fc.boolean() }),
+      fc.record({ to: fc.constantFrom('in/', 'out/'), from: fc.constantFrom('in/', 'out/'), move: fc.boolean() }),
+      fc.record({ gone: place }),
+    )
+    const done = (sys: Sys, one: { to?: string; gone?: string; bytes?: number; from?: string; move?: boolean }) => {
+      if (one.gone !== undefined) return codeAt(sys.remove(one.gone))
+      const given = one.from === undefined ? 'x'.repeat(one.bytes ?? 0) : { from: one.from, move: one.move === true }
+      return codeAt(sys.write(one.to as string, given))
+    }
+    await fc.assert(
+      fc.asyncProperty(fc.array(fc.array(deed, { maxLength: 8 }), { maxLength: 6 }), async (waves) => {
+        const world = createWorld()
+        const run = spawned(
+          world,
+          async (sys) => {
+            const codes: string[][] = []
+            for (const wave of waves) codes.push(await Promise.all(wave.map((one) => done(sys, one))))
+            const left = quota.files - (await sys.list()).length
+            const more = await Promise.all([1, 2, 3, 4].map((n) => codeAt(sys.write(`more ${n}`, ''))))
+            return { codes: codes.flat(), left, more }
+          },
+          { quota },
+        )
+        const { codes, left, more } = (await world.settled(run.result)) as {
+          codes: string[]
+          left: number
+          more: string[]
+        }
+        // There is room for as many as are missing, and no more.
+        assert.equal(more.filter((code) => code === 'ok').length, left)
+        for (const code of codes)
+          assert.ok(['ok', 'LIMIT_EXCEEDED', 'NO_SUCH_FILE', 'INVALID_ARGUMENT'].includes(code), code)
+        const files = world.kernel.files(run.pid)
+        const all = files.list('', { removed: true })
+        const there = all.filter(({ removed }) => !removed).length
+        const bytes = all.reduce((sum, { path }) => {
+          for (const one of files.versions(path)) sum += one.bytes
+          return sum
+        }, 0)
+        assert.ok(there <= quota.files && bytes <= quota.bytes, `${there} files, ${bytes} bytes`)
+        const [counted] = [...world.store.range('file', 'principal ', 'principal!')].map(([, value]) => value)
+        assert.deepEqual(JSON.parse(counted as string), { files: there, bytes })
+      }),
+      { numRuns: isLong ? 300 : 25 },
+    )
   })
 })
 
@@ -1181,6 +1193,62 @@ describe('a collection', () => {
   })
 })
 
+describe('a full disk', () => {
+  const disk = mkdtempSync(join(tmpdir(), 'polity-full-'))
+  const mount = (...options: string[]): boolean =>
+    spawnSync('mount', ['-t', 'tmpfs', '-o', options.join(), 'tmpfs', disk]).status === 0
+  const isThere = isLong && mount('size=3m')
+  after(() => {
+    if (isThere) spawnSync('umount', [disk])
+    rmSync(disk, { recursive: true, force: true })
+  })
+
+  const skip = isThere ? false : 'POLITY_LONG=1, and whoever may mount, try it on a disk of 3 MB'
+  test('is said, with the room that a collection needs; with as much it frees what ended', { skip }, async () => {
+    const path = join(disk, 's.db')
+    const fill = defineProgram('fill', async (sys: Sys, count: number) => {
+      for (let i = 0; i < count; i++) await sys.write(`f${i % 3}`, `${sys.now()} ${i} `.repeat(3_000))
+    })
+    const filled = async (count: number): Promise<string> => {
+      const kernel = createKernel({ store: openSqliteStore(path) })
+      const end = await endOf(kernel.spawn(fill, count).result)
+      await kernel.close().catch(() => {})
+      return codeOf(end)
+    }
+    const gc = (): { readonly status: number | null; readonly said: string } => {
+      const bin = join(import.meta.dirname, '../bin/polity.js')
+      const { status, stdout, stderr } = spawnSync(process.execPath, [bin, 'gc', '--keep', '0', '--store', path], {
+        encoding: 'utf8',
+      })
+      return { status, said: `${stdout}${stderr}` }
+    }
+    assert.deepEqual([await filled(10), await filled(10)], ['ok', 'ok'])
+    let code = 'ok'
+    for (let tries = 0; code === 'ok'; tries++) {
+      assert.ok(tries < 100)
+      code = await filled(10).catch(codeOf)
+    }
+    for (let bytes = 1 << 20; bytes >= 4_096;) {
+      try {
+        writeFileSync(join(disk, `another ${bytes}`), Buffer.alloc(bytes))
+      } catch {
+        rmSync(join(disk, `another ${bytes}`), { force: true })
+      }
+      bytes /= 2
+    }
+    const before = gc()
+    assert.equal(before.status, 4, before.said)
+    const needs = /gc needs about ([\d.]+) (kB|MB) to begin/.exec(before.said)
+    assert.ok(needs !== null, before.said)
+    const kB = Number(needs[1]) * (needs[2] === 'MB' ? 1_000 : 1)
+    assert.ok(mount('remount', `size=${3 * 1_024 + Math.ceil(kB)}k`))
+    const then = gc()
+    assert.equal(then.status, 0, then.said)
+    assert.match(then.said, /removed \d+ processes; 0 left/)
+    assert.deepEqual([await filled(10), await filled(10)], ['ok', 'ok'])
+  })
+})
+
 describe('commands in plain words', () => {
   const run = async (world: World, commands: string): Promise<readonly LsfsOutcome[]> =>
     (await world.settled(world.kernel.spawn(lsfs, { commands }).result)) as unknown as readonly LsfsOutcome[]
@@ -1265,7 +1333,6 @@ describe('commands in plain words', () => {
 })
 
 describe('a crash', () => {
-  const LONG = process.env['POLITY_LONG'] === '1'
   const folder = mkdtempSync(join(existsSync('/dev/shm') ? '/dev/shm' : tmpdir(), 'polity-files-'))
   after(() => rmSync(folder, { recursive: true, force: true }))
   const url = (path: string): string => JSON.stringify(import.meta.resolve(path))
@@ -1314,7 +1381,7 @@ describe('a crash', () => {
   }
 
   test('of kill -9 at any moment leaves every file whole, and all that was told', async () => {
-    for (let round = 0; round < (LONG ? 40 : 1); round++) {
+    for (let round = 0; round < (isLong ? 40 : 1); round++) {
       const path = join(folder, `kill-${round}.db`)
       const running = spawn(process.execPath, child(path, -1), { stdio: ['ignore', 'pipe', 'inherit'] })
       let said = ''
@@ -1337,7 +1404,7 @@ describe('a crash', () => {
     assert.ok(wal.length > from && from > 0)
     const seen = new Set<number>()
     // Each frame of the log is a header of 24 bytes and a page of 4,096.
-    const step = LONG ? 97 : 2_900
+    const step = isLong ? 97 : 2_900
     for (let cut = from; cut <= wal.length; cut = cut === wal.length ? cut + 1 : Math.min(wal.length, cut + step)) {
       const torn = join(folder, 'torn-copy.db')
       for (const end of ['', '-wal', '-shm', '-owner']) rmSync(torn + end, { force: true })

@@ -204,7 +204,7 @@ describe('imports', () => {
       ...sources.filter((path) => path.endsWith('/conformance.ts') || path === 'src/server/main.ts'),
     ]
     // A catalogue is looked up by file: each architecture and each environment is a door of its own.
-    doors.push(...sources.filter((path) => /^src\/(agents|environments)\/[^/]+\.ts$/.test(path)))
+    doors.push(...sources.filter((path) => /^src\/(agents|environments|evaluation)\/[^/]+\.ts$/.test(path)))
     const reached = new Set<string>()
     const visit = (path: string): void => {
       if (reached.has(path)) return

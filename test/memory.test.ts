@@ -6,10 +6,11 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import fc from 'fast-check'
+import { allNotes } from '../src/agents/notes.ts'
 import type { Embedder, Store } from '../src/kernel/drivers.ts'
 import type { Json, Note, Pid, RecallOptions, Sys } from '../src/kernel/types.ts'
 import type { World } from './world.ts'
-import { codeOf, createWorld, endOf, recordingStore } from './world.ts'
+import { codeOf, createWorld, cutStore, endOf, recordingStore } from './world.ts'
 
 const lived = <Output>(world: World, body: (sys: Sys) => Promise<Output>, options = {}): Promise<Output> =>
   world.settled(
@@ -245,14 +246,18 @@ describe('filters', () => {
 
   test('without an index, as many notes are looked at as recallLooksMax says', async () => {
     const limits = { recallLooksMax: 500 }
-    const counts = async (fillers: number): Promise<readonly number[]> =>
+    const counts = async (fillers: number): Promise<readonly (number | string)[]> =>
       lived(createWorld({ limits }), async (sys) => {
         await sys.remember({ text: 'word of a long text that stands behind the short ones', validFrom: 1, validTo: 3 })
         for (let i = 0; i < fillers; i++) await sys.remember('word')
-        return [(await sys.recall('word', { validAt: 2 })).length, (await sys.recall('', { validAt: 2 })).length]
+        const ends = [await endOf(sys.recall('word', { validAt: 2 })), await endOf(sys.recall('', { validAt: 2 }))]
+        let found = 0
+        for await (const _ of allNotes(sys, { validAt: 2 })) found++
+        return [...ends.map((end) => ('value' in end ? (end.value as readonly unknown[]).length : codeOf(end))), found]
       })
-    assert.deepEqual(await counts(450), [1, 1])
-    assert.deepEqual(await counts(600), [0, 0])
+    assert.deepEqual(await counts(450), [1, 1, 1])
+    // Nothing is never said of notes that were not looked at; who goes on from where it stopped finds them.
+    assert.deepEqual(await counts(600), ['LIMIT_EXCEEDED', 'LIMIT_EXCEEDED', 1])
   })
 
   test('a query larger than a value may be is refused', async () => {
@@ -544,6 +549,42 @@ describe('vectors of notes', () => {
       // After some failures it is left alone for a while.
       assert.ok(ms <= 40_000, `${ms} ms`)
     })
+
+  test('that an outage kept from notes come with later recalls, a bounded number with each, also after a restart', async () => {
+    let isDown = true
+    const calls: string[][] = []
+    const sane = embedder({ calls })
+    const flaky = embedder({
+      async embed(texts, options) {
+        if (isDown) throw new Error('down')
+        const vectors = await sane.embed(texts, options)
+        return vectors.map((vector, i) => (texts[i] === '...' ? Array.from(vector, () => 0) : vector))
+      },
+    })
+    const world = createWorld({ embedder: flaky })
+    await lived(world, async (sys) => {
+      for (let i = 0; i < 40; i++) await sys.remember(`entry ${i}: at the quay`)
+      await sys.remember({ id: (await sys.remember('entry 40: a rose'))!, text: 'entry 40: at the quay' })
+      await sys.remember('...')
+    })
+    await world.kernel.close()
+    isDown = false
+    const again = createWorld({ embedder: flaky, store: cutStore(world.store.batches, Infinity) })
+    const found = (): Promise<string[]> =>
+      lived(again, async (sys) =>
+        textsOf(await sys.recall('ship', { limit: 100 })).filter((text) => text.includes('quay')),
+      )
+    assert.equal((await found()).length, 32)
+    assert.deepEqual((await found()).length, 41)
+    assert.deepEqual(
+      calls.map((texts) => texts.length),
+      [33, 11],
+    )
+    // What has no direction is not asked for again, and what has its vector neither.
+    assert.equal((await found()).length, 41)
+    assert.deepEqual(calls.at(-1), ['ship'])
+    await again.kernel.close()
+  })
 
   test('cost no note where the budget has nothing left for them', async () => {
     const calls: string[][] = []

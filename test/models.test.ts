@@ -88,9 +88,9 @@ for (const [name, clock] of clocks) {
     prefixCacheTokens: 4_096,
   }
   suite(`simulated in ${name}`, {
-    make: () => simulated({ ...fast, preempt: 'exact' }),
+    make: () => simulated({ ...fast, preempt: 'prefix' }),
     traits: {
-      exact: true,
+      preempt: 'prefix',
       // In simulated time no call is slow: a thousand seconds of it pass between two turns of the event loop.
       ...(name === 'real time' ? { slow: () => ({ model: simulated({ clock, latencyMs: 1_000_000 }) }) } : {}),
       toolCall: () => ({ model: simulated({ ...fast, answer: () => ({ text: 'let me see', toolCalls: [search] }) }) }),

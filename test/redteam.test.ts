@@ -228,8 +228,8 @@ test('polity redteam --recall says what it does, stops at a signal, and takes no
   const command = await loadCommand('redteam')
   assert.ok(command !== undefined)
   for (const [given, refusal] of [
-    [['--recall', '--attack', 'injected-result'], /--attack means nothing with --recall/],
-    [['--recall', '--budget-steps', '3'], /--budget-steps means nothing with --recall/],
+    [['--recall', '--attack', 'injected-result'], /--recall takes no --attack/],
+    [['--recall', '--budget-steps', '3'], /--recall takes no --budget-steps/],
     [['--seeds', '3'], /--seeds belongs to --recall/],
   ] as const)
     await assert.rejects(async () => command.run({} as Context, parseCommandLine(command, given)), { message: refusal })

@@ -525,3 +525,19 @@ describe('trouble', () => {
       { numRuns: 100 },
     ))
 })
+
+test('calls that a process begins with together keep their place behind those who came before, under attained-service', async () => {
+  const clock = simulatedClock({ seed: 3 })
+  const world = createWorld({ clock, models: { server: simulated({ clock, slots: 1, outputTokens: 20 }) } })
+  const order: string[] = []
+  const pair = defineProgram('pair', async (sys, name: string) => {
+    const ask = (which: string) =>
+      sys.generate({ prompt: name + which, maxOutputTokens: 20 }).then(() => order.push(name + which))
+    await Promise.all([ask('1'), ask('2')])
+    await ask('3')
+    return null
+  })
+  await world.settled(Promise.all(['a', 'b', 'c'].map((name) => world.kernel.spawn(pair, name).result)))
+  // Nobody has started when all have asked twice; who was answered is ahead with what it asks next.
+  assert.deepEqual(order, ['a1', 'a2', 'b1', 'a3', 'b2', 'c1', 'b3', 'c2', 'c3'])
+})

@@ -23,6 +23,8 @@ export interface Answer {
   readonly finishReason: Generation['finishReason']
   readonly usage: LanguageModelV4Usage | undefined
   readonly headers: { readonly [name: string]: string | undefined } | undefined
+  /** What the driver says to the kernel beside its answer. */
+  readonly polity: unknown
 }
 
 /** What `doGenerate` gave, as far as its shape goes; throws `DRIVER_INVALID`. */
@@ -34,6 +36,7 @@ export function wholeAnswer(model: LanguageModel, result: LanguageModelV4Generat
     finishReason: result.finishReason?.unified,
     usage: result.usage,
     headers: headersOf(fieldOf(result.response, 'headers')),
+    polity: fieldOf(result.providerMetadata, 'polity'),
   }
 }
 
@@ -66,7 +69,7 @@ export async function streamedAnswer(
   model: LanguageModel,
   options: LanguageModelV4CallOptions,
   signal: AbortSignal,
-  onText: (delta: string) => void,
+  onText: (delta: string, parts: number) => void,
   { partsMax, bytesMax, turn }: StreamOptions,
 ): Promise<Answer> {
   const result = await model.doStream(options)
@@ -106,7 +109,7 @@ export async function streamedAnswer(
             )
           text.text += part.delta
           if (part.providerMetadata !== undefined) text.providerMetadata = part.providerMetadata
-          if (kind === 'text') onText(part.delta)
+          if (kind === 'text') onText(part.delta, content.length)
           break
         }
         case 'text-end':
@@ -141,6 +144,7 @@ export async function streamedAnswer(
     finishReason: finish.finishReason?.unified,
     usage: finish.usage,
     headers: headersOf(fieldOf(result.response, 'headers')),
+    polity: fieldOf(finish.providerMetadata, 'polity'),
   }
 }
 
@@ -256,13 +260,15 @@ export function usageOf(
   answer: Answer,
   core: Core,
   estimated: { readonly estimatedTokens: number; readonly inputTokens: number; readonly maxOutputTokens: number },
+  isFirst = true,
 ): CallUsage {
   const input = count(answer.usage?.inputTokens?.total)
   const output = count(answer.usage?.outputTokens?.total)
   const inputTokens = input ?? estimated.inputTokens
   const cachedTokens = Math.min(count(answer.usage?.inputTokens?.cacheRead) ?? 0, inputTokens)
   const outputTokens = output ?? Math.min(estimated.maxOutputTokens, estimateContent(answer.content))
-  if (input !== undefined) learnRatio(core, input, estimated)
+  // A later turn reads what the estimate does not know of, or nothing.
+  if (input !== undefined && isFirst) learnRatio(core, input, estimated)
   return {
     inputTokens,
     cachedTokens,

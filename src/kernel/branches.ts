@@ -23,10 +23,12 @@ import type { Call, Process } from './process.ts'
 import { overBudget, transition } from './process.ts'
 import type { Programs } from './programs.ts'
 import type { Storage } from './storage.ts'
+import type { ToolStates } from './tool-state.ts'
 import { checkRunOptions } from './syscalls.ts'
 import type {
   Budget,
   CallEnd,
+  CallStart,
   JournalEvent,
   Json,
   Once,
@@ -82,6 +84,7 @@ export interface BranchesOptions {
   readonly programs: Programs
   readonly memory: Memory
   readonly storage: Storage
+  readonly toolStates: ToolStates
   readonly gate: () => Gate
   /** Throws where the kernel is closed. */
   readonly checkOpen: () => void
@@ -101,6 +104,7 @@ export function createBranches({
   programs,
   memory,
   storage,
+  toolStates,
   gate,
   checkOpen,
   start,
@@ -114,7 +118,8 @@ export function createBranches({
     if (forkOf === null) return
     const past = originPast(store, forkOf)
     const adopted = endsAfter(events, forkOf.seq + (forkOf.call === null ? 0 : 1), past).map(
-      ({ n, value, error, labels, refused }) => {
+      ({ n, seq, value, error, labels, refused }) => {
+        takeState(process, past.starts[n], seq)
         const end = {
           ...(error === undefined ? { value: value ?? null } : { error }),
           ...(labels === undefined ? {} : { labels }),
@@ -128,6 +133,14 @@ export function createBranches({
         ? past
         : { ...past, ends: [...past.ends, ...adopted], ended: new Set([...past.ended, ...adopted.map((one) => one.n)]) }
     transition(process, { type: 'restart', past: { ...whole, counted: new Set() } })
+  }
+
+  /** What a tool kept with an end that is taken over is kept here too. */
+  function takeState(process: Process, call: CallStart | undefined, end: number): void {
+    const state =
+      call?.call === 'call' ? process.tools.get((call.args as { readonly tool: string }).tool)?.state : undefined
+    const origin = process.files.base?.space
+    if (state !== undefined && origin !== undefined) toolStates.take(process, state, origin, end)
   }
 
   async function forkInside(parent: Process, call: Call): Promise<void> {
@@ -247,6 +260,7 @@ export function createBranches({
     }
     const isOwn = (one: Pid) => descends(one, process)
     storage.rollBack(process, cut, isOwn)
+    toolStates.rollBack(process, cut, isOwn)
     memory.rollBack(process, cut, isOwn)
     const restored = ((before.value as { restored?: number }).restored ?? 0) + 1
     const value = { id, restored }

@@ -16,7 +16,7 @@ import type { Store } from './drivers.ts'
 import type { NoteReader } from './note-reader.ts'
 import type { NoteVersion, Recall } from './note.ts'
 import { idOf, matches, noteOf, seqOf } from './note.ts'
-import type { Space } from './process.ts'
+import type { Space } from './spaces.ts'
 import type { Candidate } from './recall.ts'
 import { searchWords } from './query.ts'
 import type { Note } from './types.ts'
@@ -56,14 +56,14 @@ const LEADS_ALL_MAX = 400
 type Growing = { -readonly [Key in keyof Candidate]: Candidate[Key] }
 
 /** The notes that may answer, in no order. */
-export function candidatesOf({
-  notes,
-  store,
-  space,
-  asked,
-  vector,
-  looksMax,
-}: CandidatesOptions): readonly Candidate[] {
+export interface Candidates {
+  readonly candidates: readonly Candidate[]
+  /** `looksMax` notes were looked at, and others that may answer were not. */
+  readonly isCut: boolean
+}
+
+/** Gathers them. */
+export function candidatesOf({ notes, store, space, asked, vector, looksMax }: CandidatesOptions): Candidates {
   const { query, limit, ids } = asked
   const wanted = Math.max(limit * FOUND_SHARE, FOUND_MIN)
   const prefixes =
@@ -106,6 +106,9 @@ export function candidatesOf({
     return keys
   }
 
+  /** Nothing was left out for `looksMax`. */
+  let isEnough = true
+
   /** The best that it found, best first. */
   function gather(
     by: 'lexical' | 'vector',
@@ -134,8 +137,10 @@ export function candidatesOf({
       if (hits.length < width && !isCut) return best
       const few = under === prefixes ? fewKeys() : undefined
       if (few !== undefined) under = few
-      else if (under === prefixes && read.size >= looksMax) return best
-      else width *= WIDENING
+      else if (under === prefixes && read.size >= looksMax) {
+        isEnough = false
+        return best
+      } else width *= WIDENING
     }
   }
 
@@ -224,5 +229,5 @@ export function candidatesOf({
     for (const seq of seqs) addBefore(seq, session)
     addAfter(seqs, session)
   }
-  return [...found.values()]
+  return { candidates: [...found.values()], isCut: !isEnough }
 }

@@ -8,10 +8,12 @@
  */
 import type { DisciplineName, DisciplineOptions } from './disciplines.ts'
 import { createDiscipline, disciplineNames } from './disciplines.ts'
-import type { LanguageModel } from './drivers.ts'
+import type { LanguageModel, ModelHost, LeaseStore } from './drivers.ts'
 import { PolityError } from './errors.ts'
 import type { Core, Scheduler } from './scheduler.ts'
 import { MINUTE_MS } from './scheduler.ts'
+import type { LeasedCore, LeaseOptions } from './leases.ts'
+import { createLease } from './leases.ts'
 import type { CallEnd, JournalEvent, Price } from './types.ts'
 
 /** A model with what its owner knows of it beyond what the driver says. */
@@ -22,6 +24,19 @@ export interface ModelOptions {
   readonly tokensPerMinute?: number
   readonly contextTokens?: number
   readonly price?: Price
+  /**
+   * Whether a call in flight makes room for one that goes before it, and comes back for the rest. @default true where the
+   * driver keeps an exact state; false where the prompt would be read, and paid, again
+   */
+  readonly preempt?: boolean
+  /** Tokens after which a call makes room for others that wait, in turn; a whole number of at least 1. @default no quantum */
+  readonly quantumTokens?: number
+  /** The window in which the provider counts its rates, ms: of 600 requests a minute, with 1,000 ms, ten in any second. @default 60,000 */
+  readonly rateWindowMs?: number
+  /** Name of the provider key: kernels with the same lease store share the limits of all cores of one key. @default the name of the model */
+  readonly key?: string
+  /** The machine on which it takes turns with other models, such as a local server with room for one. @default what the driver says */
+  readonly host?: ModelHost
 }
 
 /** A core as seen from outside: plain data. */
@@ -35,6 +50,8 @@ export interface CoreInfo {
   readonly admitted: number
   readonly refused: number
   readonly failed: number
+  /** How often it was let onto a machine that has no room for all of its models; 0 where it need not be. */
+  readonly loads: number
   readonly open: boolean
   /** What estimates of tokens are multiplied by, as learned from the provider's counts; at least 1. */
   readonly tokenRatio: number
@@ -48,10 +65,16 @@ export interface CoresOptions {
   readonly prices?: { readonly [model: string]: Price }
   readonly discipline?: DisciplineName
   readonly disciplineOptions?: DisciplineOptions
+  /** What this kernel shares its limits through with others that use the same keys (leases.ts). @default they are its own */
+  readonly leases?: LeaseStore
 }
 
 /** One core for each model, by its name. Throws `CONFIG_INVALID`. */
-export function createCores(options: CoresOptions, scheduler: Scheduler): ReadonlyMap<string, Core> {
+export function createCores(
+  options: CoresOptions,
+  scheduler: Scheduler,
+  leasing: LeaseOptions,
+): ReadonlyMap<string, Core> {
   const cores = new Map<string, Core>()
   const name = options.discipline ?? 'attained-service'
   if (!disciplineNames.includes(name))
@@ -59,9 +82,21 @@ export function createCores(options: CoresOptions, scheduler: Scheduler): Readon
       'CONFIG_INVALID',
       `discipline takes ${disciplineNames.join(', ')}, not ${JSON.stringify(name)}`,
     )
+  const { leases } = options
+  const { reserve = 0 } = options.disciplineOptions ?? {}
+  if (!(reserve >= 0 && reserve <= 0.5))
+    throw new PolityError('CONFIG_INVALID', `disciplineOptions.reserve takes a part from 0 to 0.5, not ${reserve}`)
+  if (reserve > 0 && name !== 'fair-share')
+    throw new PolityError(
+      'CONFIG_INVALID',
+      `disciplineOptions.reserve goes with discipline "fair-share", not "${name}"`,
+    )
   for (const [id, given] of Object.entries(options.models ?? {})) {
-    const { model, ...more } =
-      typeof given === 'object' && given !== null && 'model' in given ? given : { model: given }
+    const {
+      model,
+      key = id,
+      ...more
+    } = typeof given === 'object' && given !== null && 'model' in given ? given : { model: given }
     if (
       model?.specificationVersion !== 'v4' ||
       typeof model.doGenerate !== 'function' ||
@@ -72,6 +107,12 @@ export function createCores(options: CoresOptions, scheduler: Scheduler): Readon
         `model "${id}" must be a LanguageModelV4 of the AI SDK 7, not ${model?.specificationVersion ?? typeof model}; update the provider package`,
       )
     }
+    const { quantumTokens = 1 } = more
+    if (!Number.isInteger(quantumTokens) || quantumTokens < 1)
+      throw new PolityError(
+        'CONFIG_INVALID',
+        `quantumTokens of "${id}" takes a whole number of at least 1, not ${quantumTokens}`,
+      )
     cores.set(
       id,
       scheduler.createCore({
@@ -80,6 +121,8 @@ export function createCores(options: CoresOptions, scheduler: Scheduler): Readon
         model,
         price: checkPrice(id, options.prices?.[id] ?? more.price),
         discipline: createDiscipline(name, options.disciplineOptions),
+        reserve,
+        ...(leases === undefined ? {} : { lease: (core: LeasedCore) => createLease(leases, key, core, leasing) }),
       }),
     )
   }
@@ -92,7 +135,7 @@ export function coreInfos(cores: ReadonlyMap<string, Core>, now: number): readon
     id: core.id,
     slots: core.slots,
     inFlight: core.inFlight,
-    waiting: core.waiting,
+    waiting: core.queue.waiting,
     requestsPerMinute: Number.isFinite(core.requestsPerMinute) ? core.requestsPerMinute : null,
     tokensPerMinute: Number.isFinite(core.tokensPerMinute) ? core.tokensPerMinute : null,
     ...core.stats,

@@ -1,11 +1,12 @@
 /**
  * Scheduling disciplines: which waiting call goes next on a core.
  *
- * A discipline gives each call a key when it arrives; the smallest key goes first, equal keys in order of arrival. All six
- * keep their order once given (ageing moves everybody at the same speed), so a heap holds the queue and a choice costs
- * O(log n). `served` tells the discipline what a call really took.
+ * A discipline gives each call a key when it arrives: of the calls of one flow the smallest goes first, equal keys in order
+ * of arrival. Most know one flow only. Two are fair between flows, principals or processes: a flow has a counter of what it
+ * was served, and the flow with the smallest counter goes first. The queue (waiting.ts) keeps heaps of both, so a choice
+ * costs O(log n).
  *
- * To write one: return an object of three functions; nothing else knows which discipline runs.
+ * To write one: return a key, and a `fair` where flows are to be equal; nothing else knows which discipline runs.
  */
 export interface WaitingCall {
   readonly pid: number
@@ -17,20 +18,34 @@ export interface WaitingCall {
   readonly arrivedAt: number
   /** When the answer is no longer worth having, ms; Infinity where nobody said. */
   readonly deadlineAt: number
-  /** Whether the process had a model call before. */
+  /** Whether a model call of the process, or of a descendant, has been answered. */
   readonly started: boolean
   /** Tokens reserved for it. */
   readonly tokens: number
 }
 
-/** Gives waiting calls their places: the smallest key goes first. */
+/** Gives waiting calls their places. */
 export interface Discipline {
   readonly name: DisciplineName
+  /** Its place in its flow: the smallest goes first. Given once, when the call arrives. */
   key(call: WaitingCall): number
-  /** A call was given the core. */
-  admitted(call: WaitingCall, key: number): void
-  /** It took `tokens` in truth; 0 where it left without having been served. */
-  served(call: WaitingCall, tokens: number): void
+  /** When a call is too late, ms: from then on it stands behind those of its flow that are not. Absent: never. */
+  lateAt?(call: WaitingCall): number
+  /** Whether a smaller key takes the core away in the middle of a generation, where the driver can go on later. @default false */
+  readonly preempts?: boolean
+  /** How flows share the core. Absent: all calls are one flow. */
+  readonly fair?: Fairness
+}
+
+/** Equal service, by weight, to all flows that have calls waiting. */
+export interface Fairness {
+  flowOf(call: WaitingCall): string
+  /** What the call is charged when it gets the core. */
+  costOf(call: WaitingCall): number
+  /** What it is charged in the end; `tokens` is what it took in truth, 0 where it was not served. */
+  tookOf(call: WaitingCall, tokens: number): number
+  /** Share of the flow, above 0. */
+  weightOf(flow: string): number
 }
 
 /** The disciplines that there are. */
@@ -51,84 +66,57 @@ export interface DisciplineOptions {
   readonly ageMs?: number
   /** `fair-share`: share of each principal; who is not named has 1. */
   readonly weights?: { readonly [principal: string]: number }
+  /** `fair-share`: in which order the calls of one principal go. @default 'attained-service' */
+  readonly within?: 'fifo' | 'priority' | 'deadline' | 'attained-service'
+  /**
+   * `fair-share`: the part of the slots, requests and tokens of a core that no single principal may hold while another has
+   * called in the last ten minutes (quotas.ts). From 0 to 0.5; it may stand idle. @default 0
+   */
+  readonly reserve?: number
 }
 
-/** A discipline by its name, for one core: it may keep sums of its own. */
+/** A discipline by its name. */
 export function createDiscipline(name: DisciplineName, options: DisciplineOptions = {}): Discipline {
   switch (name) {
     case 'fifo':
-      return keyed(name, () => 0)
+      return { name, key: () => 0 }
     case 'priority':
-      return keyed(name, (call) => call.arrivedAt - call.priority * (options.ageMs ?? 10_000))
+      // Everybody ages at the same speed, so the order of two calls never changes and can be fixed on arrival.
+      return { name, preempts: true, key: (call) => call.arrivedAt - call.priority * (options.ageMs ?? 10_000) }
     case 'deadline':
-      return keyed(name, (call) => call.deadlineAt)
+      // Earliest deadline first. Who has missed it makes nobody else miss theirs: of calls of equal length, as many are in
+      // time as can be (Glover 1967, "Maximum matching in a convex bipartite graph").
+      return { name, preempts: true, key: (call) => call.deadlineAt, lateAt: (call) => call.deadlineAt }
     case 'attained-service':
       // Who has started goes first, the oldest process before the younger ones: runs end instead of all ageing together.
-      return keyed(name, (call) => (call.started ? call.spawnedAt : call.arrivedAt + NOT_STARTED_MS))
+      return { name, key: (call) => (call.started ? call.spawnedAt : call.arrivedAt + NOT_STARTED_MS) }
     case 'round-robin':
-      return virtualTime(
+      return {
         name,
-        (call) => `${call.pid}`,
-        () => 1,
-        () => 1,
-      )
-    case 'fair-share':
-      return virtualTime(
+        key: () => 0,
+        fair: {
+          flowOf: (call) => `${call.pid}`,
+          costOf: () => 1,
+          tookOf: (_, tokens) => (tokens === 0 ? 0 : 1),
+          weightOf: () => 1,
+        },
+      }
+    case 'fair-share': {
+      const { key, lateAt } = createDiscipline(options.within ?? 'attained-service', options)
+      return {
         name,
-        (call) => call.principal,
-        (call) => call.tokens,
-        (principal) => options.weights?.[principal] ?? 1,
-      )
+        key,
+        ...(lateAt === undefined ? {} : { lateAt }),
+        fair: {
+          flowOf: (call) => call.principal,
+          costOf: (call) => call.tokens,
+          tookOf: (_, tokens) => tokens,
+          weightOf: (principal) => options.weights?.[principal] ?? 1,
+        },
+      }
+    }
   }
 }
 
 /** Larger than any time in ms this side of the year 5000: keeps the two classes of `attained-service` apart. */
 const NOT_STARTED_MS = 1e14
-
-function keyed(name: DisciplineName, key: (call: WaitingCall) => number): Discipline {
-  return { name, key, admitted: () => {}, served: () => {} }
-}
-
-/**
- * Start-time fair queueing (Goyal, Vin, Cheng 1996, "Start-time fair queueing", section 2): a call's start tag is the
- * later of the virtual time and its flow's last finish tag; the virtual time is the start tag of the call last given the
- * core. The finish tag is mended by the true cost, as the virtual token counter does (Sheng et al. 2024, "Fairness in
- * serving large language models", section 4).
- */
-function virtualTime(
-  name: DisciplineName,
-  flowOf: (call: WaitingCall) => string,
-  costOf: (call: WaitingCall) => number,
-  weightOf: (flow: string) => number,
-): Discipline {
-  const finish = new Map<string, number>()
-  let now = 0
-  let swept = FLOWS_SWEEP
-  return {
-    name,
-    key(call) {
-      const flow = flowOf(call)
-      const start = Math.max(now, finish.get(flow) ?? 0)
-      finish.set(flow, start + costOf(call) / weightOf(flow))
-      return start
-    },
-    admitted(_call, key) {
-      now = Math.max(now, key)
-      // A flow whose last finish tag lies in the past is as if it had never been; forgetting it bounds the map.
-      if (finish.size > 2 * swept) {
-        for (const [flow, tag] of finish) if (tag <= now) finish.delete(flow)
-        swept = Math.max(FLOWS_SWEEP, finish.size)
-      }
-    },
-    served(call, tokens) {
-      const took = name === 'fair-share' || tokens === 0 ? tokens : costOf(call)
-      if (took === costOf(call)) return
-      const flow = flowOf(call)
-      const tag = finish.get(flow)
-      if (tag !== undefined) finish.set(flow, tag + (took - costOf(call)) / weightOf(flow))
-    },
-  }
-}
-
-/** Flows remembered before the first sweep. */
-const FLOWS_SWEEP = 4_096

@@ -21,8 +21,42 @@ export interface ModelCapabilities {
   readonly contextTokens?: number
   /** What a call costs; zeros for a model that runs here. The kernel's own price table goes first. @default unknown */
   readonly price?: Price
-  /** Whether a generation can be stopped and taken up again, and how exactly. @default 'none' */
+  /** The machine that has room for only some of its models at once, where its weights have to be while it serves. @default none */
+  readonly host?: ModelHost
+  /**
+   * Whether a generation can be stopped and taken up again: `exact` keeps a state when it is told to (`Turn`), and the answer
+   * in turns is the answer in one; `prefix` goes on where the text of a last assistant message breaks off, and reads the
+   * prompt again; `none` starts over. @default 'none'
+   */
   readonly preempt?: 'none' | 'prefix' | 'exact'
+}
+
+/** What the kernel says to a driver of `preempt: 'exact'` with a call, as `providerOptions.polity.turn`. */
+export interface Turn {
+  /**
+   * Asked after each token, with how many were written in this turn, and between steps of reading the prompt. false: keep
+   * the state and end with `finishReason` `interrupted`, the text of this turn, and a `TurnEnd` as `providerMetadata.polity`.
+   */
+  readonly goOn: (tokens: number) => boolean
+  /** The state that an earlier turn of the same call left. Text of earlier turns is not told again, nor its tokens counted. */
+  readonly state?: string
+}
+
+/** How a turn that was interrupted ended. */
+export interface TurnEnd {
+  /** By this the driver finds the state again, also in another operating-system process. `STATE_FOREIGN` where it cannot be used. */
+  readonly state: string
+  /** What it takes to keep, bytes. */
+  readonly bytes: number
+  /** Time it took to read the last state and to write this one, ms. */
+  readonly ms: number
+}
+
+/** A machine on which models take turns: all that name the same one share its room. */
+export interface ModelHost {
+  readonly name: string
+  /** Models that have room at once. All that share the machine say the same. */
+  readonly residentMax: number
 }
 
 /** A model driver: an AI SDK model, with what it may say of itself. */
@@ -163,5 +197,23 @@ export interface Store {
   /** Answers to `status`: shown by `polity top` in another process. */
   publishStatus?(status: string): void
   /** Gives the store up. Safe to call twice. */
+  close(): void
+}
+
+/**
+ * Entries that several kernels change together, each in an operating-system process of its own: what they share of one
+ * provider key (leases.ts). Rules that the conformance suite checks (src/drivers/store/conformance-leases.ts):
+ *   H1. An `update` is whole: between its look and its write nobody else looks or writes.
+ *   H2. A holder is alive until its `close` or the end of its operating-system process, however that comes, and no longer.
+ *   H3. What `update` has returned for, all others see.
+ *   H4. If `update` throws, nothing has changed. It throws soon rather than wait long: it is called on the one thread there is.
+ */
+export interface LeaseStore {
+  /** Who opened it; no other opener ever had this name, or will. Without "/". */
+  readonly holder: string
+  isAlive(holder: string): boolean
+  /** Replaces the entry by what `change` makes of it; `change` is called once, and does nothing but compute. Throws `STORE_FAILED`. */
+  update(key: string, change: (value: string | undefined) => string): void
+  /** Gives up the holder; entries stay. Safe to call twice. */
   close(): void
 }

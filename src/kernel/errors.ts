@@ -123,9 +123,16 @@ export const errorTable = {
     retry: true,
   },
   DRIVER_UNAVAILABLE: {
-    means: 'The core’s circuit breaker is open after repeated failures, and no fallback is left.',
+    means:
+      'The core’s circuit breaker is open after repeated failures, or the limits that it shares cannot be reached; no fallback is left.',
     todo: 'Wait for the provider to recover, or name a fallback model.',
     client: 'Wait for the provider to recover, or name another model.',
+    retry: true,
+  },
+  STATE_FOREIGN: {
+    means:
+      'The saved state of a generation is not there any more, was changed, or belongs to another model or request.',
+    todo: 'Start the generation over; the kernel does that by itself.',
     retry: true,
   },
   TOOL_FAILED: {

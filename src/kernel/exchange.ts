@@ -10,6 +10,8 @@
  *   X2. A refusal (429) is the scheduler's business: the call goes back to the queue and its process never sees it.
  *   X3. What was sent is known from the journal before it is sent: a call that only waited has cost nothing.
  *   X4. After the call was cancelled, or its stay with a driver is over, nothing that the driver says is heard.
+ *   X5. Where a core lets calls make room for others, an answer may come in turns: the exchange goes back to the queue with
+ *       what it has, as old as it was, and later goes on. Its program gets one answer, and what the turns took together.
  */
 import type { LanguageModelV4CallOptions, LanguageModelV4GenerateResult } from '@ai-sdk/provider'
 import { abort } from './abort.ts'
@@ -17,14 +19,19 @@ import type { Answer } from './answer.ts'
 import { headersOf, streamedAnswer, toGeneration, usageOf, wholeAnswer } from './answer.ts'
 import type { Clock, Timer } from './clock.ts'
 import { randomAt } from './clock.ts'
+import { costOf } from './cores.ts'
 import type { Deadlines, Late } from './deadlines.ts'
 import type { Dispatchable, Dispatcher } from './dispatcher.ts'
+import type { Turn, TurnEnd } from './drivers.ts'
 import { PolityError, fieldOf, messageOf } from './errors.ts'
 import type { Limits } from './limits.ts'
+import { estimateTokens } from './messages.ts'
 import type { Call, Process } from './process.ts'
 import type { CheckedRequest } from './request.ts'
 import type { Core, CoreCall, Release, Scheduler } from './scheduler.ts'
-import type { Generation, Reservation } from './types.ts'
+import type { Turns } from './turns.ts'
+import { joined, startedOver, textSoFar, turnEndOf, usageSoFar, withTurn } from './turns.ts'
+import type { CallUsage, Generation, ModelContent, Preempted, Reservation } from './types.ts'
 
 /** What a call may take, worked out before it starts. */
 export interface Plan {
@@ -55,6 +62,8 @@ export interface ExchangeOptions {
   readonly fail: (call: Call, error: unknown) => void
   /** Sets aside as much again, then goes on; false where no budget has it. */
   readonly again: (call: Call, go: () => void) => boolean
+  /** Sets aside more for a call that goes on in another turn, then goes on; false where no budget has it. */
+  readonly grow: (call: Call, more: Reservation, go: () => void) => boolean
 }
 
 /** One model call on its way through its cores, started by `start`. */
@@ -74,10 +83,13 @@ export class Exchange implements CoreCall, Dispatchable, Late {
   #heardStay = 0
   #whole: LanguageModelV4GenerateResult | undefined = undefined
   #streamed: Answer | undefined = undefined
+  /** Undefined while the answer has come in one. */
+  #turns: Turns | undefined = undefined
   queued = false
   place: CoreCall['place'] = undefined
   together = 0
   arrivedAt = 0
+  #queuedAt = 0
 
   constructor(options: ExchangeOptions, call: Call, request: CheckedRequest, plan: Plan) {
     this.#options = options
@@ -108,7 +120,8 @@ export class Exchange implements CoreCall, Dispatchable, Late {
   }
 
   get started(): boolean {
-    return this.#call.process.used.steps > 1
+    // A call that was answered, not one that was asked for: calls that a process begins with together go one way.
+    return this.#call.process.used.inputTokens > 0
   }
 
   get tokens(): number {
@@ -124,14 +137,17 @@ export class Exchange implements CoreCall, Dispatchable, Late {
     const { scheduler, clock, limits, deadlines, waits } = this.#options
     const call = this.#call
     const core = this.#plan.cores[this.#core] as Core
-    this.arrivedAt = clock.now()
+    // Who made room keeps its age, or it would make room for ever.
+    if (this.#turns === undefined) this.arrivedAt = clock.now()
+    this.#queuedAt = clock.now()
     call.core = core.id
     scheduler.admit(core, this)
     // Granted at once; or granted, refused by its driver on the spot and queued again, all before this line.
     if (this.place === undefined || call.inQueue) return
     call.inQueue = true
     this.#timer = deadlines.set(limits.coreWaitMs, this)
-    waits(call, core.id)
+    // Of a later turn the journal says nothing: the call has cost something already, and counts as sent.
+    if (this.#turns === undefined) waits(call, core.id)
   }
 
   granted(error: PolityError | undefined): void {
@@ -139,17 +155,17 @@ export class Exchange implements CoreCall, Dispatchable, Late {
     const waited = call.inQueue
     if (waited) {
       call.inQueue = false
-      call.waitedMs += this.#options.clock.now() - this.arrivedAt
+      call.waitedMs += this.#options.clock.now() - this.#queuedAt
       this.#timer?.cancel()
     }
     if (error !== undefined) return this.#next(error, error)
     this.#inFlight = true
     const core = this.#plan.cores[this.#core] as Core
-    if (!waited) return this.#ask(core)
+    if (!waited || this.#turns !== undefined) return this.#ask(core)
     const { clock, scheduler, sends } = this.#options
     const grantedAt = clock.now()
     sends(call, () => {
-      scheduler.sent(core, grantedAt)
+      scheduler.sent(core, this, grantedAt)
       this.#ask(core)
     })
   }
@@ -164,7 +180,7 @@ export class Exchange implements CoreCall, Dispatchable, Late {
       if (this.#controller !== undefined) abort(this.#controller, late)
       this.#failed(this.#stay, late)
     } else {
-      scheduler.leave(this)
+      scheduler.leave(core, this)
       this.#call.inQueue = false
       const late = new PolityError('OVERLOADED', `the call waited ${limits.coreWaitMs} ms for a turn on ${core.id}`)
       this.#next(late, late)
@@ -179,9 +195,10 @@ export class Exchange implements CoreCall, Dispatchable, Late {
     this.#controller = controller
     this.#timer = deadlines.set(limits.generateMs, this)
     try {
-      const options = this.#driverOptions(controller.signal)
+      const options = this.#driverOptions(controller.signal, core)
       const watch = watcher(call.process)
-      if (watch === undefined) {
+      // Who goes on with a text has to see it come.
+      if (watch === undefined && core.preempt !== 'prefix') {
         const promised = core.model.doGenerate(options)
         if (typeof promised?.then !== 'function')
           throw new PolityError('DRIVER_INVALID', `${core.id}: doGenerate gave no promise`)
@@ -190,8 +207,14 @@ export class Exchange implements CoreCall, Dispatchable, Late {
           (error: unknown) => this.#failed(stay, error),
         )
       } else {
-        const tell = (delta: string): void => {
-          if (stay === this.#stay) watch(delta, call)
+        let said = ''
+        const tell = (delta: string, parts: number): void => {
+          if (stay !== this.#stay) return
+          watch?.(delta, call)
+          // A text can be gone on with; a thought or a tool call cannot.
+          if (core.preempt !== 'prefix' || parts !== 1) return
+          said += delta
+          this.#maybeYield(core, said)
         }
         streamedAnswer(core.model, options, controller.signal, tell, {
           partsMax: limits.streamPartsMax,
@@ -207,15 +230,17 @@ export class Exchange implements CoreCall, Dispatchable, Late {
     }
   }
 
-  #driverOptions(abortSignal: AbortSignal): LanguageModelV4CallOptions {
+  #driverOptions(abortSignal: AbortSignal, core: Core): LanguageModelV4CallOptions {
     const { options, messages } = this.#request
     const { process, n } = this.#call
     // Position in the journal: what `recorded` answers by. Providers ignore options that are not theirs.
-    const polity = { pid: process.pid, n }
+    const polity = core.preempt === 'exact' ? { pid: process.pid, n, turn: this.#turn(core) } : { pid: process.pid, n }
+    const begun = core.preempt === 'prefix' ? textSoFar(this.#turns) : ''
     // One literal without accessors: an object with a getter of its own costs ten times one without (bench/primitives.ts).
     return {
-      prompt: messages,
-      maxOutputTokens: this.#plan.maxOutputTokens,
+      prompt: begun === '' ? messages : [...messages, { role: 'assistant', content: [{ type: 'text', text: begun }] }],
+      maxOutputTokens:
+        begun === '' ? this.#plan.maxOutputTokens : Math.max(1, this.#plan.maxOutputTokens - estimateTokens(begun)),
       temperature: options['temperature'],
       topP: options['topP'],
       topK: options['topK'],
@@ -228,6 +253,61 @@ export class Exchange implements CoreCall, Dispatchable, Late {
         options['providerOptions'] === undefined ? { polity } : { ...(options['providerOptions'] as object), polity },
       abortSignal,
     } as unknown as LanguageModelV4CallOptions
+  }
+
+  /** What the driver is told of its turn: where it goes on, and whom to ask whether it may. */
+  #turn(core: Core): Turn {
+    const { scheduler } = this.#options
+    const stay = this.#stay
+    const state = this.#turns?.state
+    return {
+      goOn: (tokens) => stay !== this.#stay || !scheduler.yields(core, this, tokens),
+      ...(state === undefined ? {} : { state }),
+    }
+  }
+
+  /** The driver kept the state of a generation that made room: back to the queue with it. */
+  #interrupted(core: Core, answer: Answer, { state, bytes, ms }: TurnEnd): void {
+    const usage = usageOf(answer, core, this.#plan, this.#turns === undefined)
+    this.#addTurn(answer.content, usage, { times: 1, tokensAgain: 0, stateBytes: bytes, stateMs: ms }, state)
+    this.#giveBack({ type: 'yielded', tokens: usage.inputTokens + usage.outputTokens })
+    this.#admit()
+  }
+
+  /** A driver that can only go on with a text: what has come is kept here, and what was read will be read again. */
+  #maybeYield(core: Core, said: string): void {
+    const { scheduler, grow } = this.#options
+    const tokens = estimateTokens(said)
+    if (!scheduler.yields(core, this, tokens)) return
+    const { inputTokens, reserved } = this.#plan
+    const read = inputTokens + (this.#turns?.usage.outputTokens ?? 0)
+    let isKept = false
+    let isGone = false
+    const goOn = (): void => {
+      isKept = true
+      if (isGone && this.#call.open) this.#admit()
+    }
+    // Before anything is given up: without the means to go on it does not stop.
+    if (!grow(this.#call, reserved, goOn)) return
+    const usd = costOf(core.price, read, 0, tokens)
+    const usage = { inputTokens: read, cachedTokens: 0, outputTokens: tokens, usd, estimated: true }
+    this.#addTurn([{ type: 'text', text: said }], usage, {
+      times: 1,
+      tokensAgain: read + tokens,
+      stateBytes: 0,
+      stateMs: 0,
+    })
+    if (this.#controller !== undefined)
+      abort(this.#controller, new PolityError('KILLED', `${core.id} made room for another call`))
+    this.#giveBack({ type: 'yielded', tokens: read + tokens })
+    isGone = true
+    if (isKept) this.#admit()
+  }
+
+  #addTurn(content: readonly ModelContent[], usage: CallUsage, cost: Preempted, state?: string): void {
+    this.#turns = withTurn(this.#turns, content, usage, cost, state)
+    // Paid, whatever becomes of it.
+    this.#call.usage = usageSoFar(this.#turns)
   }
 
   /** The driver answered. A thousand may answer in one turn of the event loop: each is read in its own time (dispatcher D2). */
@@ -247,18 +327,25 @@ export class Exchange implements CoreCall, Dispatchable, Late {
     const core = this.#plan.cores[this.#core] as Core
     let generation: Generation
     let answer: Answer
+    let took = 0
     try {
       answer = this.#streamed ?? wholeAnswer(core.model, this.#whole as LanguageModelV4GenerateResult)
-      const usage = usageOf(answer, core, this.#plan)
+      const turnEnd = core.preempt === 'exact' ? turnEndOf(answer) : undefined
+      if (turnEnd !== undefined) {
+        this.#interrupted(core, answer, turnEnd)
+        return false
+      }
+      const last = usageOf(answer, core, this.#plan, this.#turns === undefined)
+      took = last.inputTokens + last.outputTokens
+      const usage = usageSoFar(this.#turns, last) as CallUsage
       // Paid, whatever becomes of it.
       call.usage = usage
-      generation = toGeneration(answer, usage, core, limits.valueBytesMax)
+      generation = toGeneration(joined(this.#turns, answer), usage, core, limits.valueBytesMax)
     } catch (error) {
       this.#failed(stay, error)
       return false
     }
-    const { usage } = generation
-    this.#giveBack({ type: 'served', tokens: usage.inputTokens + usage.outputTokens, headers: answer.headers })
+    this.#giveBack({ type: 'served', tokens: took, headers: answer.headers })
     end(call, generation)
     return false
   }
@@ -268,6 +355,12 @@ export class Exchange implements CoreCall, Dispatchable, Late {
     if (stay !== this.#stay) return
     const { clock, limits } = this.#options
     const status = statusOf(error)
+    if (this.#turns?.state !== undefined && PolityError.isInstance(error) && error.code === 'STATE_FOREIGN') {
+      // The state is lost: the same request is answered again from its beginning.
+      this.#turns = startedOver(this.#turns)
+      this.#giveBack({ type: 'served', tokens: 0 })
+      return this.#admit()
+    }
     if (status === 429) {
       this.#giveBack({ type: 'refused', headers: headersOf(fieldOf(error, 'responseHeaders')) })
       if (clock.now() - this.#call.startedAt < limits.coreWaitMs) return this.#admit()
@@ -312,18 +405,22 @@ export class Exchange implements CoreCall, Dispatchable, Late {
       if (!isLost) this.#goOn(isAgain)
       return
     }
-    if (isLost)
-      call.usage = {
+    if (isLost) {
+      const lost = {
         inputTokens: this.#plan.inputTokens,
         cachedTokens: 0,
         outputTokens: this.#plan.maxOutputTokens,
         usd: this.#plan.reserved.usd,
         estimated: true,
       }
+      call.usage = usageSoFar(this.#turns, lost)
+    }
     fail(call, error)
   }
 
   #goOn(isAgain: boolean): void {
+    // A state is used up by the turn that failed; a text can be gone on with, by the core that it is of.
+    if (!isAgain || (this.#plan.cores[this.#core] as Core).preempt === 'exact') this.#turns = startedOver(this.#turns)
     const { clock, limits } = this.#options
     const call = this.#call
     if (isAgain) {
@@ -345,7 +442,7 @@ export class Exchange implements CoreCall, Dispatchable, Late {
     if (this.#inFlight) {
       if (this.#controller !== undefined) abort(this.#controller, error)
       this.#giveBack({ type: 'cancelled' })
-    } else this.#options.scheduler.leave(this)
+    } else this.#options.scheduler.leave(this.#plan.cores[this.#core] as Core, this)
   }
 }
 

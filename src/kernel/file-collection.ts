@@ -16,9 +16,10 @@
 import type { ProcessHead, Store } from './drivers.ts'
 import type { Turns } from './file-list.ts'
 import type { Version } from './file-tree.ts'
-import { looseKey, ownerKey, rangesOf, readVersionKey, spaceOf } from './file-tree.ts'
+import { looseKey, ownerKey, rangesOf, readVersionKey } from './file-tree.ts'
 import type { Journal } from './journal.ts'
-import type { Space } from './process.ts'
+import type { Space } from './spaces.ts'
+import { FORK, TREE, spacesOf } from './spaces.ts'
 import type { Pid } from './types.ts'
 
 /** What a collection removed. */
@@ -99,7 +100,7 @@ export async function collectFiles({
   let before:
     | { readonly space: string; readonly path: string; readonly key: string; readonly version: Version }
     | undefined
-  for (const begin of ['fork ', 'tree ']) {
+  for (const begin of [FORK, TREE]) {
     for (const [key, value] of store.range('file', begin, `${begin.trimEnd()}!`)) {
       if (!(await goOn())) return { versions, contents: 0, bytes: 0 }
       const { space, path } = readVersionKey(key)
@@ -136,7 +137,7 @@ export async function collectFiles({
     loose.set(key.slice(begin.length), Number(value))
   if (loose.size === 0) return { versions, contents: 0, bytes: 0 }
   const noted = [...loose.keys()]
-  for (const kind of ['fork ', 'tree ']) {
+  for (const kind of [FORK, TREE]) {
     for (const [, value] of store.range('file', kind, `${kind.trimEnd()}!`)) {
       const { hash } = JSON.parse(value as string) as Version
       if (hash !== null) loose.delete(hash)
@@ -183,7 +184,7 @@ function sightsOf(store: Store): Map<string, Sight> {
     return found
   }
   for (const { start, end } of heads.values()) {
-    const found = use(spaceOf(start, (pid) => heads.get(pid)?.start))
+    const found = use(spacesOf(start, (pid) => heads.get(pid)?.start).files)
     found.pids.push(start.pid)
     if (end !== undefined) found.cuts.push(end.seq)
   }
@@ -231,7 +232,7 @@ function sightOf(
 /** Spaces that have something and that nobody can see, each once. */
 function deadSpaces(store: Store, sights: ReadonlyMap<string, Sight>): Iterable<string> {
   const dead = new Set<string>()
-  for (const begin of ['writes ', 'points ', 'passage ', 'passages-of ']) {
+  for (const begin of ['writes ', 'points ', 'passage ', 'passages-of ', 'state ']) {
     for (let from = begin; ;) {
       let found: string | undefined
       for (const [key] of store.range('file', from, `${begin.trimEnd()}!`, { limit: 1 }))

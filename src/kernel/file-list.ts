@@ -134,11 +134,16 @@ export function entryOf(view: View, path: string, { version, bytes, at, hash }: 
 /** undefined for what is not text. */
 export function textIn(content: string | Uint8Array): string | undefined {
   if (typeof content === 'string') return content.slice(0, BINARY_LOOK_BYTES).includes('\0') ? undefined : content
-  if (content.subarray(0, BINARY_LOOK_BYTES).includes(0)) return undefined
+  return content.subarray(0, BINARY_LOOK_BYTES).includes(0) ? undefined : decoded(content)
+}
+
+/** undefined for what is not UTF-8: whoever wrote it meant no text, or not for us. */
+export function decoded(content: string | Uint8Array): string | undefined {
+  if (typeof content === 'string') return content
   try {
     return decoder.decode(content)
   } catch {
-    return undefined // not UTF-8: whoever wrote it meant no text, or not for us
+    return undefined
   }
 }
 

@@ -20,10 +20,12 @@ import { entryOf, textIn } from './file-list.ts'
 import type { FileTree } from './file-tree.ts'
 import { newestKey } from './file-tree.ts'
 import type { Journal } from './journal.ts'
-import type { Space } from './process.ts'
-import { wordsIn } from './words.ts'
+import { QUERY_WORDS_MAX } from './query.ts'
+import { fuseRanks } from './rank-fusion.ts'
 import type { View } from './shares.ts'
+import type { Space } from './spaces.ts'
 import type { FileEntry } from './types.ts'
+import { wordsIn } from './words.ts'
 
 /** Passages of files, found again. */
 export interface FileSearch {
@@ -33,11 +35,11 @@ export interface FileSearch {
 /** The vector of a text for whoever searches: a promise of it, of nothing where none came, or nothing where none may be asked for. */
 export type Meaning = (text: string) => Promise<Float32Array | undefined> | undefined
 
-/** Where passages are kept. */
+/** The files, and where their passages are kept: in the same store, or beside it where that is only read. */
 export interface FileSearchOptions {
-  readonly store: Store
+  readonly store: Pick<Store, 'get' | 'range' | 'search' | 'nearest'>
   readonly tree: FileTree
-  readonly journal: Journal
+  readonly journal: Pick<Journal, 'putAlone' | 'flush'>
 }
 
 /** A part of a text: whole lines, numbered from 1; or of a very long line a piece. */
@@ -62,8 +64,8 @@ const PASSAGES_A_FILE = 3
 /** More passages are asked for than files are wanted, since several can be of one file, and some of older versions. */
 const SEARCH_WIDTH = 8
 const SEARCH_WIDTH_MAX = 10_000
-/** Of reciprocal rank fusion: the paper's. */
-const RANK_CONSTANT = 60
+/** Of reciprocal rank fusion: the paper's, for places from 0. */
+const RANK_CONSTANT = 61
 /** Passages that are put before they are written. */
 const PUTS_A_STEP = 256
 /** Passages that one search asks for the vectors of, and those that it asks for together: some seconds of an embedder. */
@@ -217,13 +219,13 @@ export function createFileSearch({ store, tree, journal }: FileSearchOptions): F
   }
 
   function together(view: View, lists: readonly (readonly { readonly key: string }[])[], limit: number): Listed {
-    const scores = new Map<string, number>()
-    for (const hits of lists)
-      for (const [rank, { key }] of hits.entries())
-        scores.set(key, (scores.get(key) ?? 0) + 1 / (RANK_CONSTANT + rank + 1))
+    const fused = fuseRanks(
+      lists.map((hits) => hits.map(({ key }) => key)),
+      RANK_CONSTANT,
+    )
     const files = new Map<string, { entry: FileEntry; text: string; passages: Passage[] }>()
     const labels = new Set<string>()
-    for (const [key, score] of [...scores].toSorted(([a, x], [b, y]) => y - x || (a < b ? -1 : 1))) {
+    for (const [key, score] of fused.toSorted(([a, x], [b, y]) => y - x || (a < b ? -1 : 1))) {
       const value = store.get('file', key)
       if (value === undefined) continue
       const { path, version, n, line, endLine } = JSON.parse(value as string) as KeptPassage
@@ -257,9 +259,6 @@ export function createFileSearch({ store, tree, journal }: FileSearchOptions): F
 export function queryWords(query: string): readonly string[] {
   return [...new Set(wordsIn(query))].slice(0, QUERY_WORDS_MAX)
 }
-
-/** Words of a query beyond this add nothing to its meaning. */
-const QUERY_WORDS_MAX = 64
 
 function passageKey(space: Space, path: string, n?: number): string {
   return `passage ${newestKey(space, path).slice('newest '.length)}\0${n === undefined ? '' : String(n).padStart(8, '0')}`

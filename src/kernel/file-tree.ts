@@ -18,8 +18,9 @@
  */
 import type { Put, Store } from './drivers.ts'
 import { PolityError } from './errors.ts'
-import type { Space } from './process.ts'
-import type { FileVersion, Pid, ProcessStart } from './types.ts'
+import { merged } from './lists.ts'
+import type { Space } from './spaces.ts'
+import type { FileVersion } from './types.ts'
 
 /** A version of a file, as it is kept. */
 export interface Version {
@@ -128,7 +129,7 @@ export function createFileTree(store: Pick<Store, 'get' | 'range'>): FileTree {
     const mine = own(space, prefix, before, after)
     if (space.base === undefined) return mine
     const options = { after, before: Math.min(before, space.base.before) }
-    return merged(mine, entries(space.base.space, prefix, options))
+    return merged([mine, entries(space.base.space, prefix, options)], ([a], [b]) => compare(a, b))
   }
 
   function* changes(space: Space, from: number, { base = false } = {}): Generator<Change> {
@@ -196,16 +197,6 @@ interface Write extends FileTotals {
   readonly at: number
 }
 
-/** The space of a process, by what the journals say; of a child whose parent's journal is gone, its own. */
-export function spaceOf(start: ProcessStart, find: (pid: Pid) => ProcessStart | undefined): Space {
-  const { pid, parent, forkOf } = start
-  const origin = forkOf === null ? undefined : find(forkOf.pid)
-  if (forkOf !== null && origin !== undefined)
-    return { id: `fork ${pid}`, base: { space: spaceOf(origin, find), before: forkOf.seq } }
-  const above = parent === null ? undefined : find(parent)
-  return above === undefined ? { id: `tree ${pid}` } : spaceOf(above, find)
-}
-
 // ---------------------------------------------------------------------------------------------------------------- keys
 
 // Spaces are named `tree 12` and `fork 34`, so nothing else in the table begins as one of their histories does.
@@ -260,6 +251,7 @@ export function rangesOf(space: Space): readonly (readonly [from: string, to: st
     single('owner '),
     single('passages-of '),
     within('points '),
+    within('state '),
     within('writes '),
   ]
 }
@@ -298,28 +290,6 @@ export function versionPuts(
   ]
 }
 
-/** What is left to be put where an earlier kernel kept histories only; nothing where there is nothing or all is there. */
-export function* missingPuts(store: Pick<Store, 'range'>): Generator<Put> {
-  for (const _ of store.range('file', 'newest ', 'newest!', { limit: 1 })) return
-  const totals = new Map<string, { files: number; bytes: number }>()
-  const writes: { readonly space: string; readonly path: string; readonly version: Version }[] = []
-  for (const begin of ['fork ', 'tree '])
-    for (const [key, value] of store.range('file', begin, `${begin.trimEnd()}!`))
-      writes.push({ ...readVersionKey(key), version: JSON.parse(value as string) as Version })
-  const there = new Set<string>()
-  for (const { space, path, version } of writes.toSorted((a, b) => a.version.version - b.version.version)) {
-    const sum = totals.get(space) ?? { files: 0, bytes: 0 }
-    const name = `${space}\0${path}`
-    if (version.hash !== null && !there.has(name)) sum.files++
-    if (version.hash === null && there.has(name)) sum.files--
-    if (version.hash === null) there.delete(name)
-    else there.add(name)
-    sum.bytes += version.bytes
-    totals.set(space, sum)
-    yield* versionPuts({ id: space }, path, version, sum).slice(1)
-  }
-}
-
 /** A version as its owner sees it. */
 export function seen(path: string, { version, pid, hash, bytes, at, labels = [] }: Version): FileVersion {
   return { path, version, bytes, at, pid, removed: hash === null, labels }
@@ -332,20 +302,6 @@ function* first<T>(items: Iterable<T>): Generator<T> {
     yield item
     return
   }
-}
-
-type Entry = readonly [path: string, version: Version]
-
-/** Two lists in order as one; where both have a path, the entry of the first counts. */
-function* merged(near: Iterable<Entry>, far: Iterable<Entry>): Generator<Entry> {
-  const others = far[Symbol.iterator]()
-  let other = others.next()
-  for (const entry of near) {
-    for (; other.done !== true && compare(other.value[0], entry[0]) < 0; other = others.next()) yield other.value
-    if (other.done !== true && other.value[0] === entry[0]) other = others.next()
-    yield entry
-  }
-  for (; other.done !== true; other = others.next()) yield other.value
 }
 
 /** As the store orders keys. */

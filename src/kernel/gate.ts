@@ -43,6 +43,8 @@ export interface Gate {
   sends(call: Call, go: () => void): void
   /** Sets aside as much again for another try, where the last one may have cost it all; false where no budget has it. */
   again(call: Call, go: () => void): boolean
+  /** Sets aside more for a call that goes on in another turn; false where no budget has it. */
+  grow(call: Call, more: Reservation, go: () => void): boolean
 }
 
 /** The gate of a machine. */
@@ -210,6 +212,17 @@ export function createGate(machine: Machine): Gate {
     if (more === undefined || overBudget(process, more) !== undefined) return false
     charge(process, { outputTokens: more.tokens, usd: more.usd })
     journalReserve(call)
+    whenKept(call, go)
+    return true
+  }
+
+  function grow(call: Call, more: Reservation, go: () => void): boolean {
+    const { process, reserved } = call
+    if (reserved === undefined || overBudget(process, more) !== undefined) return false
+    reserve(process, more)
+    call.reserved = { tokens: reserved.tokens + more.tokens, usd: reserved.usd + more.usd }
+    const { pid } = process
+    journal.append({ type: 'call-reserve', seq: 0, at: 0, pid, n: call.n, reserved: call.reserved, grown: true })
     whenKept(call, go)
     return true
   }
@@ -455,6 +468,7 @@ export function createGate(machine: Machine): Gate {
     if (call.labels !== undefined) Object.assign(end, { labels: call.labels })
     if (call.refused) Object.assign(end, { refused: true })
     else if (call.name === 'call' && error === undefined && isTrusted(call)) Object.assign(end, { trusted: true })
+    if (call.held !== undefined && error === undefined) machine.toolStates.put(call)
     const { at, seq } = journal.append(end)
     if (journal.halted !== undefined) return
     if (call.followers !== undefined) for (const { call: one } of call.followers) follow(one, call)
@@ -475,9 +489,10 @@ export function createGate(machine: Machine): Gate {
   }
 
   /** The call ends as the same call did in the process that it was forked from. */
-  function follow(call: Call, { value, error, labels, refused: isRefused }: Call): void {
+  function follow(call: Call, { value, held, error, labels, refused: isRefused }: Call): void {
     if (!call.open) return
     call.value = value
+    call.held = held
     call.error = error
     call.labels = labels
     call.refused = isRefused
@@ -558,7 +573,7 @@ export function createGate(machine: Machine): Gate {
     return process.ends.length > 0
   }
 
-  return { sys: (process) => createSys(process, invoke), learn, end, fail, cancel, waits, sends, again }
+  return { sys: (process) => createSys(process, invoke), learn, end, fail, cancel, waits, sends, again, grow }
 }
 
 function isTrusted({ process, args }: Call): boolean {

@@ -29,7 +29,7 @@ import { coreInfos, createCores, hasRates, rememberMinute } from './cores.ts'
 import { createDeadlines } from './deadlines.ts'
 import type { DisciplineName, DisciplineOptions } from './disciplines.ts'
 import { createDispatcher } from './dispatcher.ts'
-import type { Embedder, LanguageModel, ProcessHead, ProcessRange, Put, Store } from './drivers.ts'
+import type { Embedder, LanguageModel, ProcessHead, ProcessRange, Put, LeaseStore, Store } from './drivers.ts'
 import type { ErrorData } from './errors.ts'
 import { PolityError, fromErrorData, invalid, noSuchProcess, toErrorData } from './errors.ts'
 import type { Gate } from './gate.ts'
@@ -39,11 +39,12 @@ import { createJournal } from './journal.ts'
 import type { Limits } from './limits.ts'
 import { checkLimits } from './limits.ts'
 import { createLineage, isWithin } from './lineage.ts'
+import { union } from './lists.ts'
 import { createLlm } from './llm.ts'
 import { createMailbox } from './mailbox.ts'
 import { createMemory } from './memory.ts'
 import { createStarts } from './once.ts'
-import { ownUsage, readPast, startOf, unmade } from './past.ts'
+import { ownUsage, readPast, startIn, startOf, unmade } from './past.ts'
 import { toPlain } from './plain.ts'
 import { Process, charge, headInfo, isClean, labelsOf, processInfo, transition } from './process.ts'
 import { defineProgram } from './program.ts'
@@ -58,6 +59,7 @@ import type { Files } from './storage.ts'
 import { createStorage } from './storage.ts'
 import type { Machine } from './syscalls.ts'
 import { checkBudget, checkPoint, checkRunOptions, isAccountName } from './syscalls.ts'
+import { createToolStates } from './tool-state.ts'
 import { createTools } from './tools.ts'
 import type {
   AccountBudget,
@@ -115,6 +117,8 @@ export interface KernelOptions {
   /** Order in which waiting model calls are served. @default 'attained-service' */
   readonly discipline?: DisciplineName
   readonly disciplineOptions?: DisciplineOptions
+  /** What this kernel shares the limits of its cores through with other kernels that use the same provider keys; closed with the kernel. @default the limits are its own */
+  readonly leases?: LeaseStore
 }
 
 /** One run of a program. */
@@ -239,7 +243,8 @@ export function createKernel(options: KernelOptions): Kernel {
     },
   })
   const inbox = createInbox(clock, limits, journal.lastSeq)
-  const tools = createTools(deadlines, limits)
+  const toolStates = createToolStates(store, journal)
+  const tools = createTools({ deadlines, limits, states: toolStates, find: lineage.find })
   const vectors =
     options.embedder === undefined ? undefined : createVectors({ embedder: options.embedder, clock, limits })
   const memory = createMemory({ store, journal, limits, now: () => clock.now(), vectors, guard: options.recallGuard })
@@ -262,7 +267,11 @@ export function createKernel(options: KernelOptions): Kernel {
     },
   })
   const watch: Watch = createWatch(limits, (pid, process) => process.root === process || lineage.descends(pid, process))
-  const cores = createCores(options, scheduler)
+  const cores = createCores(options, scheduler, {
+    clock,
+    marginMs: limits.leaseMarginMs,
+    failMs: limits.leaseFailMs,
+  })
   let live = 0
   let closed: PolityError | undefined
 
@@ -288,6 +297,7 @@ export function createKernel(options: KernelOptions): Kernel {
     end: (call, generation) => gate.end(call, generation),
     fail: (call, error) => gate.fail(call, error),
     again: (call, go) => gate.again(call, go),
+    grow: (call, more, go) => gate.grow(call, more, go),
   })
 
   const branches = createBranches({
@@ -297,6 +307,7 @@ export function createKernel(options: KernelOptions): Kernel {
     programs,
     memory,
     storage,
+    toolStates,
     gate: () => gate,
     checkOpen,
     start,
@@ -316,6 +327,7 @@ export function createKernel(options: KernelOptions): Kernel {
     llm,
     vectors,
     tools,
+    toolStates,
     memory,
     storage,
     mailbox,
@@ -460,9 +472,7 @@ export function createKernel(options: KernelOptions): Kernel {
 
   /** Whether there is such a process, be it that only its journal is left. */
   function has(pid: Pid): boolean {
-    if (table.has(pid)) return true
-    for (const head of store.processes({ from: pid, to: pid + 1 })) return head.start.pid === pid
-    return false
+    return table.has(pid) || startIn(store, pid) !== undefined
   }
 
   /** The process that was started under this key, while it has a journal. */
@@ -481,8 +491,7 @@ export function createKernel(options: KernelOptions): Kernel {
   function given({ labels = [], after }: RunOptions, principal: string): Standing | undefined {
     if (after === undefined && labels.length === 0) return undefined
     const standing = after === undefined ? undefined : standingOf(after, principal)
-    const all = [...new Set([...(standing?.labels ?? []), ...labels])].toSorted()
-    return { ...freshState, ...standing, labels: Object.freeze(all) }
+    return { ...freshState, ...standing, labels: Object.freeze(union(standing?.labels, labels)) }
   }
 
   function standingOf(pid: Pid, principal: string): Standing | undefined {
@@ -874,7 +883,11 @@ export function createKernel(options: KernelOptions): Kernel {
     }
     closed = error
     commands?.cancel()
-    for (const core of cores.values()) core.timer?.cancel()
+    for (const core of cores.values()) {
+      core.timer?.cancel()
+      core.lease?.close()
+    }
+    options.leases?.close()
     watch.close()
     store.close()
   }
@@ -976,8 +989,11 @@ export function createKernel(options: KernelOptions): Kernel {
     spawn(program, input, spawnOptions) {
       checkOpen()
       const checked = checkRunOptions(spawnOptions)
+      const before = startedBefore(checked.once)
+      // Of one that was started before, the program is known from now on: it can be resumed.
+      if (before !== undefined && typeof program !== 'string') programs.find(program as Program)
       return toRun(
-        startedBefore(checked.once) ??
+        before ??
           start({
             program: programs.find(program as Program),
             input: input === undefined ? undefined : toPlain(input, 'spawn: input', limits.valueBytesMax),

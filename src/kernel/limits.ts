@@ -66,6 +66,12 @@ export interface Limits {
   readonly generateMs: number
   /** Longest stay of one call in a core's queue, ms. Beyond: `OVERLOADED`. */
   readonly coreWaitMs: number
+  /** How long a model stays on a machine that has no room for all, while it has work and others wait, ms. */
+  readonly coreTurnMs: number
+  /** A request to a provider whose limits are shared with other kernels has reached it after so long, ms. */
+  readonly leaseMarginMs: number
+  /** How long calls wait while the shared limits cannot be reached, ms. Then: `DRIVER_UNAVAILABLE`. */
+  readonly leaseFailMs: number
   /** Output tokens reserved when a request names no maximum. */
   readonly outputTokensDefault: number
   /** Parts of one streamed answer. Beyond: `DRIVER_INVALID`. */
@@ -125,6 +131,9 @@ export const defaultLimits: Limits = {
   generateBackoffMs: 250,
   generateMs: 600_000,
   coreWaitMs: HOUR_MS,
+  coreTurnMs: 60_000,
+  leaseMarginMs: 500,
+  leaseFailMs: 5_000,
   outputTokensDefault: 4_096,
   streamPartsMax: 1_000_000,
   toolMs: 120_000,

@@ -7,9 +7,11 @@
  *     lineage.branchOf(start)                      // the spaces of a fork
  */
 import type { Store } from './drivers.ts'
-import type { Space } from './process.ts'
+import { startIn } from './past.ts'
 import { Process, transition } from './process.ts'
 import type { Programs } from './programs.ts'
+import type { Spaces } from './spaces.ts'
+import { spacesOf } from './spaces.ts'
 import type { Pid, ProcessStart } from './types.ts'
 
 /** Processes and what they come from. */
@@ -19,7 +21,7 @@ export interface Lineage {
   /** Whether the process is `ancestor` or descends from it, also when only its journal is left. */
   descends(pid: Pid, ancestor: Process): boolean
   /** The spaces of a fork: what its origin had at the cut, and its own from there on. */
-  branchOf(start: ProcessStart): { readonly files: Space; readonly notes: Space } | undefined
+  branchOf(start: ProcessStart): Spaces | undefined
 }
 
 /** Where processes are looked up. */
@@ -31,16 +33,8 @@ export interface LineageOptions {
 
 /** The lineage of a kernel's processes. */
 export function createLineage({ store, table, programs }: LineageOptions): Lineage {
-  function branchOf({ pid: own, forkOf }: ProcessStart): ReturnType<Lineage['branchOf']> {
-    if (forkOf === null) return undefined
-    const { pid, seq } = forkOf
-    const origin = table.get(pid) ?? ghost(pid)
-    if (origin === undefined) return undefined
-    const id = `fork ${own}`
-    return {
-      files: { id, base: { space: origin.files, before: seq } },
-      notes: { id, base: { space: origin.notes, before: seq } },
-    }
+  function branchOf(start: ProcessStart): Spaces | undefined {
+    return start.forkOf === null ? undefined : spacesOf(start, (pid) => table.get(pid)?.start ?? startIn(store, pid))
   }
 
   /** A process of which only the journal is left, with the parents that its spaces come from. It learns nothing more. */

@@ -13,19 +13,20 @@
  *       another took its place.
  *   N3. A note is trusted no more than the least of its parents, and carries their labels and tools.
  *   N4. A filter holds for every note that comes back. What could match is looked for until all was seen, or
- *       `recallLooksMax` notes were.
+ *       `recallLooksMax` notes were: if none of these passed, it is an error and not an empty answer.
  */
 import { provenanceOf } from './access.ts'
 import type { Store } from './drivers.ts'
 import { PolityError } from './errors.ts'
+import type { Meaning } from './file-search.ts'
 import type { Journal } from './journal.ts'
 import type { Limits } from './limits.ts'
+import { union } from './lists.ts'
 import type { NoteReader } from './note-reader.ts'
-import { FORK, PRINCIPAL } from './note-reader.ts'
 import { createNoteVersions, goneOf } from './note-versions.ts'
 import type { CheckedNote, NoteVersion, Recall } from './note.ts'
 import { idOf, isNoteId, leastTrust, matches, meaningOf, noteOf, saysTheSame, seqOf } from './note.ts'
-import type { Process, Space } from './process.ts'
+import type { Process } from './process.ts'
 import { labelsOf } from './process.ts'
 import type { CandidatesOptions } from './candidates.ts'
 import { candidatesOf } from './candidates.ts'
@@ -34,6 +35,8 @@ import { createWriteRate, guardRecall } from './recall-guard.ts'
 import { rankNotes } from './recall.ts'
 import type { RevocableNote, RevokeOptions } from './revoke.ts'
 import { revocable } from './revoke.ts'
+import type { Space } from './spaces.ts'
+import { FORK, PRINCIPAL } from './spaces.ts'
 import type { Note, Pid, RecalledNote } from './types.ts'
 import type { Vectors } from './vectors.ts'
 
@@ -42,6 +45,11 @@ export interface Memory {
   /** Makes the note, or puts it in the place of the one that it names; returns its id. Throws `NO_SUCH_NOTE`. */
   remember(process: Process, note: CheckedNote, vector?: Float32Array): string
   recall(process: Process, recall: Recall, vector?: Float32Array): readonly RecalledNote[]
+  /**
+   * Asks for vectors of notes that should have one and do not, at most so many, and gives them what comes. `isUp` tells in
+   * the end whether the embedder answered: a text that has no vector then has none at all.
+   */
+  fillIn(process: Process, meaning: Meaning, most: number, isUp: Promise<boolean>): Promise<void>
   forget(process: Process, id: string): null
   /** Undoes what those that `isOwn` names remembered and forgot from that event on. */
   rollBack(process: Process, before: number, isOwn: (pid: Pid) => boolean): void
@@ -91,20 +99,18 @@ export function createMemory({ store, journal, limits, now, vectors, guard = {} 
     const keptLabels = earlier?.text === note.text ? (earlier.labels ?? []) : []
     const labels = union(labelsOf(process) ?? [], keptLabels, ...origins.map((one) => one.labels ?? []))
     const previous = earlier?.session === note.session ? earlier?.previous : follow(space, note, seq)
-    versions.change(
-      space,
-      {
-        ...note,
-        seq,
-        pid: process.pid,
-        at: now(),
-        ...(previous === undefined ? {} : { previous }),
-        ...(labels.length === 0 ? {} : { labels }),
-        tools: from,
-        trust: least,
-      },
-      { vector },
-    )
+    const made: NoteVersion = {
+      ...note,
+      seq,
+      pid: process.pid,
+      at: now(),
+      ...(previous === undefined ? {} : { previous }),
+      ...(labels.length === 0 ? {} : { labels }),
+      tools: from,
+      trust: least,
+    }
+    versions.change(space, made, { vector })
+    if (vector === undefined && vectors !== undefined) versions.markBare(space, { ...made, from: journal.lastSeq + 1 })
     return idOf(seq)
   }
 
@@ -150,6 +156,25 @@ export function createMemory({ store, journal, limits, now, vectors, guard = {} 
     return recallNotes({ notes: versions, store, space: process.notes, asked, vector, guard, now: now(), limits })
   }
 
+  async function fillIn(process: Process, meaning: Meaning, most: number, isUp: Promise<boolean>): Promise<void> {
+    const waiting: Promise<void>[] = []
+    for (const [at, version] of versions.bare(process.notes, most)) {
+      const made = meaning(meaningOf(version))
+      if (made === undefined) break
+      waiting.push(
+        made.then(async (vector) => {
+          if (vector === undefined && !(await isUp)) return
+          if (journal.halted !== undefined) return
+          if (vector === undefined) versions.unmarkBare(at, version)
+          else versions.addVector(at, version, vector)
+        }),
+      )
+    }
+    await Promise.all(waiting)
+    // The search finds what is kept.
+    if (waiting.length > 0) await journal.flush()
+  }
+
   function forget(process: Process, id: string): null {
     const found = isNoteId(id) ? versions.latest(process.notes, seqOf(id)) : undefined
     if (found === undefined) throw noSuchNote(id)
@@ -164,10 +189,12 @@ export function createMemory({ store, journal, limits, now, vectors, guard = {} 
     const again = versions.undo(space, before, isOwn, process.pid)
     if (vectors === undefined) return
     // What stands again is found by its words at once, and by its meaning when it has its vector again.
-    for (const version of again)
+    for (const version of again) {
+      versions.markBare(space, version)
       void vectors.of(meaningOf(version)).then((vector) => {
         if (vector !== undefined && journal.halted === undefined) versions.addVector(space, version, vector)
       })
+    }
   }
 
   function revokeSource(source: string, options: RevokeOptions): readonly RevocableNote[] {
@@ -180,6 +207,7 @@ export function createMemory({ store, journal, limits, now, vectors, guard = {} 
   return {
     remember,
     recall,
+    fillIn,
     forget,
     rollBack,
     collect: (principal, before) => void versions.collect(`${PRINCIPAL}${principal}`, before, COLLECTED_MAX),
@@ -206,7 +234,8 @@ export function recallNotes({ guard, now, limits, ...options }: RecallNotesOptio
   const { asked, notes, space } = options
   const { query, limit } = asked
   if (query === '') return page(listed(notes, space, asked, limits), asked, limits)
-  const candidates = candidatesOf({ ...options, looksMax: limits.recallLooksMax })
+  const { candidates, isCut } = candidatesOf({ ...options, looksMax: limits.recallLooksMax })
+  if (candidates.length === 0 && isCut) throw lookedEnough(limits)
   // Who names notes, or asks for trusted ones only, chooses by itself.
   const isGuarded = guard !== false && asked.ids === undefined && (asked.trust ?? 'untrusted') === 'untrusted'
   const ranked = rankNotes(query, candidates, { limit: isGuarded ? candidates.length : limit, now })
@@ -218,14 +247,20 @@ export function recallNotes({ guard, now, limits, ...options }: RecallNotesOptio
   )
 }
 
-function* listed(notes: NoteReader, space: Space, asked: Recall, { recallLooksMax }: Limits): Generator<RecalledNote> {
+function* listed(notes: NoteReader, space: Space, asked: Recall, limits: Limits): Generator<RecalledNote> {
   const { ids, before } = asked
   const seqs = ids?.map(seqOf) ?? notes.newestFirst(space, asked, before === undefined ? undefined : seqOf(before))
   let looks = 0
+  let isEmpty = true
   for (const seq of seqs) {
-    if (looks++ === recallLooksMax) return
+    if (looks++ === limits.recallLooksMax) {
+      if (isEmpty) throw lookedEnough(limits, idOf(seq + 1))
+      return
+    }
     const note = noteAt(notes, space, seq)
-    if (note !== undefined && matches(note, asked)) yield { ...note, score: 0, why: [] }
+    if (note === undefined || !matches(note, asked)) continue
+    isEmpty = false
+    yield { ...note, score: 0, why: [] }
   }
 }
 
@@ -241,12 +276,18 @@ function page(notes: Iterable<RecalledNote>, { limit }: Recall, { valueBytesMax 
   return shown
 }
 
-function noSuchNote(id: string): PolityError {
-  return new PolityError('NO_SUCH_NOTE', `there is no note "${id}" in this memory`)
+/** That there is nothing is said only where all that could match was looked at. `before`: where it goes on. */
+function lookedEnough({ recallLooksMax }: Limits, before?: string): PolityError {
+  const goOn = before === undefined ? 'ask without a query and page by page' : `go on with { before: '${before}' }`
+  return new PolityError(
+    'LIMIT_EXCEEDED',
+    `recall: none of ${recallLooksMax} notes passes these filters, and others were not looked at (the limit recallLooksMax); ${goOn}, or filter by tag, session, source or kind`,
+    before === undefined ? {} : { detail: { before } },
+  )
 }
 
-function union(...lists: readonly (readonly string[])[]): readonly string[] {
-  return [...new Set(lists.flat())].toSorted()
+function noSuchNote(id: string): PolityError {
+  return new PolityError('NO_SUCH_NOTE', `there is no note "${id}" in this memory`)
 }
 
 /** What stands there for the branch, as a note. */

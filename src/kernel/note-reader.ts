@@ -16,8 +16,9 @@
  */
 import { sha256 } from './digest.ts'
 import type { Store } from './drivers.ts'
+import { merged } from './lists.ts'
 import type { NoteVersion } from './note.ts'
-import type { Space } from './process.ts'
+import type { Space } from './spaces.ts'
 import { createTier } from './tier.ts'
 import type { NoteKind, RecallOptions } from './types.ts'
 
@@ -59,10 +60,6 @@ export interface Seen {
   readonly key: string
   readonly version: NoteVersion
 }
-
-/** How the ids of spaces begin: of a principal's notes, and of a fork's own (process.ts, lineage.ts). */
-export const PRINCIPAL = 'principal '
-export const FORK = 'fork '
 
 const LIVE = '\0'
 const PAST = '\u0001\0'
@@ -126,14 +123,14 @@ export function createNoteReader(store: Pick<Store, 'get' | 'range'>): NoteReade
     const runs: Generator<number>[] = []
     for (let at: Space | undefined = space; at !== undefined; at = at.base?.space)
       runs.push(keysOf(liveKey(at.id, 0), liveKey(at.id, before), true))
-    yield* merged(runs, (a, b) => a > b)
+    yield* merged(runs, descending)
   }
 
   function inIndex(space: Space, index: readonly string[], before = LATEST, limit = Infinity): Generator<number> {
     const runs: Generator<number>[] = []
     for (let at: Space | undefined = space; at !== undefined; at = at.base?.space)
       for (const one of index) runs.push(keysOf(indexKey(at.id, one, 0), indexKey(at.id, one, before), true, limit))
-    return merged(runs, (a, b) => a > b)
+    return merged(runs, descending)
   }
 
   function few(space: Space, asked: RecallOptions, max: number): readonly number[] | undefined {
@@ -161,7 +158,7 @@ export function createNoteReader(store: Pick<Store, 'get' | 'range'>): NoteReade
       runs.push(keysOf(indexKey(at.id, index, from), indexKey(at.id, index, to), isBefore, limit))
     }
     if (runs.length === 1) return yield* runs[0] as Generator<number>
-    yield* merged(runs, isBefore ? (a, b) => a > b : (a, b) => a < b)
+    yield* merged(runs, isBefore ? descending : ascending)
   }
 
   /** Of an origin, only what was so when this branched off. */
@@ -178,7 +175,7 @@ export function createNoteReader(store: Pick<Store, 'get' | 'range'>): NoteReade
     for (let from = ''; ;) {
       const [first] = store.range('note', from, '\u{10ffff}', { limit: 1 })
       if (first === undefined) return
-      const id = spaceOf(first[0])
+      const id = spaceIdIn(first[0])
       yield id
       from = `${id}${END}`
     }
@@ -229,8 +226,8 @@ export function seqIn(key: string): number {
   return Number(key.slice(-DIGITS))
 }
 
-/** Ids of spaces have no control characters (process.ts). */
-function spaceOf(key: string): string {
+/** The space of a key: ids of spaces have no control characters. */
+function spaceIdIn(key: string): string {
   let end = 0
   while (key.charCodeAt(end) > 2) end++
   return key.slice(0, end)
@@ -281,17 +278,10 @@ function indexesFor({ session, source, tag, kinds }: RecallOptions): readonly (r
   return indexes
 }
 
-/** Several runs in one order, each number once. */
-function* merged(runs: readonly Generator<number>[], goesFirst: (a: number, b: number) => boolean): Generator<number> {
-  const heads = runs.map((run) => run.next())
-  for (let last: number | undefined; ;) {
-    let best: number | undefined
-    for (const { value, done } of heads)
-      if (done !== true && (best === undefined || goesFirst(value as number, best))) best = value as number
-    if (best === undefined) return
-    if (best !== last) yield best
-    last = best
-    for (const [at, head] of heads.entries())
-      if (head.done !== true && head.value === best) heads[at] = (runs[at] as Generator<number>).next()
-  }
+function ascending(a: number, b: number): number {
+  return a - b
+}
+
+function descending(a: number, b: number): number {
+  return b - a
 }

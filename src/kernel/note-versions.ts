@@ -15,14 +15,16 @@
  *        needs no look at the origin.
  *   NV4. What a note was drawn from and of which source it was stays in the indexes, whatever takes its place: who rewrites
  *        a note does not hide where it came from.
+ *   NV5. What stands there and should have a vector has one, or a mark: none is lost by an outage of the embedder.
  */
 import type { Put, Store } from './drivers.ts'
 import type { Journal } from './journal.ts'
 import type { NoteReader } from './note-reader.ts'
-import { FORK, createNoteReader, fromOf, indexKey, indexesOf, liveKey, pastKey, rangeOf, seqIn } from './note-reader.ts'
+import { createNoteReader, fromOf, indexKey, indexesOf, liveKey, pastKey, rangeOf, seqIn } from './note-reader.ts'
 import type { NoteVersion } from './note.ts'
 import { searchTextOf } from './note.ts'
-import type { Space } from './process.ts'
+import type { Space } from './spaces.ts'
+import { FORK } from './spaces.ts'
 import type { Pid } from './types.ts'
 
 /** The versions of all notes of a store. */
@@ -35,6 +37,12 @@ export interface NoteVersions extends NoteReader {
   change(space: Space, next: NoteVersion, options?: ChangeOptions): void
   /** Nobody sees any more what the note was since that event, in this space and in those that branched off after it. */
   revoke(space: Space, seq: number, since: number): void
+  /** Notes that this version has no vector yet: with the event that comes next. */
+  markBare(space: Space, version: NoteVersion): void
+  /** It shall have none, after all. */
+  unmarkBare(space: Space, version: NoteVersion): void
+  /** Versions that wait for their vector, in this branch and those it came from, at most so many, with where they stand. */
+  bare(space: Space, limit: number): readonly (readonly [at: Space, version: NoteVersion])[]
   /** Gives what stands there its vector, if it is still that version. */
   addVector(space: Space, version: NoteVersion, vector: Float32Array): void
   /** Undoes what those that `isOwn` names did from that event on. Returns what stands again. */
@@ -157,11 +165,36 @@ export function createNoteVersions({ store, journal }: NoteVersionsOptions): Not
     return again
   }
 
+  function markBare(space: Space, version: NoteVersion): void {
+    journal.put({ table: 'note', key: indexKey(space.id, BARE, version.seq), value: String(fromOf(version)) })
+  }
+
+  function unmarkBare(space: Space, { seq }: NoteVersion): void {
+    journal.putAlone({ table: 'note', key: indexKey(space.id, BARE, seq), value: null })
+  }
+
+  function bare(space: Space, limit: number): readonly (readonly [Space, NoteVersion])[] {
+    const found: (readonly [Space, NoteVersion])[] = []
+    for (let at: Space | undefined = space; at !== undefined && found.length < limit; at = at.base?.space) {
+      const range = [indexKey(at.id, BARE, 0), indexKey(at.id, BARE, LATEST)] as const
+      for (const [mark, value] of store.range('note', ...range, { limit: limit - found.length })) {
+        const key = liveKey(at.id, seqIn(mark))
+        const version = readLatest(key)
+        if (version !== undefined && version.gone === undefined && fromOf(version) === Number(value))
+          found.push([at, version])
+        // What took its place has a mark of its own or a vector; where it is not kept yet, neither is that mark.
+        else if (!unkept.has(key)) journal.putAlone({ table: 'note', key: mark, value: null })
+      }
+    }
+    return found
+  }
+
   function addVector(space: Space, version: NoteVersion, vector: Float32Array): void {
     const key = liveKey(space.id, version.seq)
     const now = readLatest(key)
     if (now === undefined || now.gone !== undefined || fromOf(now) !== fromOf(version)) return
     journal.putAlone({ table: 'note', key, value: JSON.stringify(now), text: searchTextOf(now), vector })
+    unmarkBare(space, version)
   }
 
   function collect(spaceId: string, before: number, limit: number): number {
@@ -196,7 +229,7 @@ export function createNoteVersions({ store, journal }: NoteVersionsOptions): Not
       journal.putAlone({ table: 'note', key, value: null })
   }
 
-  return { ...reader, latest, lastText, change, revoke, addVector, undo, collect, drop }
+  return { ...reader, latest, lastText, change, revoke, markBare, unmarkBare, bare, addVector, undo, collect, drop }
 }
 
 /** The word that a note is gone. */
@@ -207,6 +240,10 @@ export function goneOf({ seq, at }: NoteVersion, by: Pid, gone: NoteVersion['gon
 function isEmpty(all: Iterable<unknown>): boolean {
   return all[Symbol.iterator]().next().done === true
 }
+
+/** Where those stand that wait for their vector. */
+const BARE = 'v'
+const LATEST = Number.MAX_SAFE_INTEGER
 
 /** Where a note came from stays known, whatever takes its place (NV4). */
 const ORIGINS = /^[fp]/

@@ -17,20 +17,9 @@ import { toPlain } from './plain.ts'
 import type { Json, Note, NoteInput, NoteKind, Pid, RecallOptions, Trust } from './types.ts'
 
 /** A note as `remember` takes it, checked. */
-export interface CheckedNote {
-  readonly text: string
+export interface CheckedNote extends Omit<NoteInput, 'tags' | 'source'> {
   readonly tags: readonly string[]
   readonly source: string | null
-  readonly kind?: NoteKind
-  readonly keywords?: readonly string[]
-  readonly context?: string
-  readonly session?: string
-  readonly validFrom?: number
-  readonly validTo?: number
-  readonly parents?: readonly string[]
-  readonly links?: readonly string[]
-  readonly data?: Json
-  readonly id?: string
 }
 
 /** One version of a note, as it stands in the store. */

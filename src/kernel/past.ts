@@ -164,10 +164,17 @@ export function pastOf(
 }
 
 /** The first event of a process that the store has; throws `NO_SUCH_PROCESS`. */
-export function startOf(store: Store, pid: Pid): ProcessStart {
-  const [start] = store.events(pid)
-  if (start?.type !== 'process-start') throw noSuchProcess(pid)
+export function startOf(store: Pick<Store, 'processes'>, pid: Pid): ProcessStart {
+  const start = startIn(store, pid)
+  if (start === undefined) throw noSuchProcess(pid)
   return start
+}
+
+/** The same; undefined where no journal of it is left. */
+export function startIn(store: Pick<Store, 'processes'>, pid: Pid): ProcessStart | undefined {
+  if (!Number.isSafeInteger(pid)) return undefined
+  for (const { start } of store.processes({ from: pid, to: pid + 1 })) if (start.pid === pid) return start
+  return undefined
 }
 
 /** Everything of a process that is kept, with what it shares with those it was forked from. */
@@ -233,7 +240,7 @@ export function ownUsage(events: readonly JournalEvent[]): { -readonly [K in key
         waiting.delete(event.n)
         break
       case 'call-reserve':
-        if (!waiting.delete(event.n)) spend(open.get(event.n))
+        if (!waiting.delete(event.n) && event.grown !== true) spend(open.get(event.n))
         open.set(event.n, event.reserved)
         if (!counted.has(event.n)) used.steps++
         counted.add(event.n)

@@ -18,6 +18,8 @@ import type { ProcessHead } from './drivers.ts'
 import type { ErrorData } from './errors.ts'
 import { PolityError } from './errors.ts'
 import type { Past } from './past.ts'
+import type { Space, Spaces } from './spaces.ts'
+import { rootSpaces } from './spaces.ts'
 import type { Told } from './told.ts'
 import type {
   Budget,
@@ -63,6 +65,8 @@ export class Call {
   reserved: Reservation | undefined = undefined
   usage: CallUsage | undefined = undefined
   value: Json | undefined = undefined
+  /** State of a tool that is kept with its end (tool-state.ts). */
+  held: { readonly name: string; readonly state: Json } | undefined = undefined
   /** The law let it through, and its standing knows. */
   passed = false
   /** The law refused it. */
@@ -132,12 +136,6 @@ function ignore(): void {}
 
 const CLEAN: Standing = Object.freeze({ fired: Object.freeze([]), trace: Object.freeze([]), labels: Object.freeze([]) })
 
-/** A branch of versioned things: what was before `base.before` in another branch, and what was done here since. */
-export interface Space {
-  readonly id: string
-  readonly base?: { readonly space: Space; readonly before: number }
-}
-
 export function isClean({ fired, trace, runaway, labels }: Standing): boolean {
   return fired.length === 0 && trace.length === 0 && runaway === undefined && labels.length === 0
 }
@@ -186,7 +184,7 @@ export interface ProcessLinks {
   readonly program: Program
   readonly tools: ReadonlyMap<string, Tool>
   /** For a fork: the spaces it branched off. @default those of its parent; of a root, its own */
-  readonly branch?: { readonly files: Space; readonly notes: Space }
+  readonly branch?: Spaces | undefined
 }
 
 /** The record of a process. */
@@ -297,14 +295,16 @@ export class Process implements Dispatchable, Payer {
     return this.parent === undefined ? 0 : this.parent.depth + 1
   }
 
-  /** Its files: one space a process tree, a branch for a fork. */
   get files(): Space {
-    return this.branch?.files ?? this.parent?.files ?? { id: `tree ${this.pid}` }
+    return this.spaces.files
   }
 
-  /** Its notes: one space a principal, a branch for a fork and what descends from it. */
   get notes(): Space {
-    return this.branch?.notes ?? this.parent?.notes ?? { id: `principal ${this.principal}` }
+    return this.spaces.notes
+  }
+
+  get spaces(): Spaces {
+    return this.branch ?? this.parent?.spaces ?? rootSpaces(this.start)
   }
 
   learn(): boolean {

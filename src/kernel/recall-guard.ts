@@ -18,6 +18,7 @@
  */
 import { QUERY_WORDS_MAX } from './query.ts'
 import type { Note } from './types.ts'
+import { runsIn } from './words.ts'
 
 /** A ranked note, as far as the guard looks at it. */
 export interface Guarded {
@@ -208,7 +209,7 @@ export function similarityOfWords(): Similarity {
 
 function counted(text: string): ReadonlyMap<string, number> {
   const counts = new Map<string, number>()
-  for (const word of wordsOf(text)) counts.set(word, (counts.get(word) ?? 0) + 1)
+  for (const word of runsIn(text)) counts.set(word, (counts.get(word) ?? 0) + 1)
   return counts
 }
 
@@ -237,7 +238,7 @@ function leaningIn(query: string, ranked: readonly Guarded[]): (one: Guarded) =>
   /** How many trusted notes know a word. */
   const known = new Map<string, number>()
   for (const one of ranked) {
-    const words = wordsIn(one.note.text, asked)
+    const words = beginningsIn(one.note.text, asked)
     shared.set(one, words)
     if (isTrusted(one.note)) for (const word of words) known.set(word, (known.get(word) ?? 0) + 1)
   }
@@ -255,7 +256,7 @@ function leaningIn(query: string, ranked: readonly Guarded[]): (one: Guarded) =>
 }
 
 /** Which of these beginnings of words stand in a text. */
-function wordsIn(text: string, beginnings: readonly string[]): readonly string[] {
+function beginningsIn(text: string, beginnings: readonly string[]): readonly string[] {
   const plain = text.normalize('NFKC').toLowerCase()
   return beginnings.filter((word) => {
     for (let at = plain.indexOf(word); at >= 0; at = plain.indexOf(word, at + 1))
@@ -264,20 +265,11 @@ function wordsIn(text: string, beginnings: readonly string[]): readonly string[]
   })
 }
 
-const LETTER = /[\p{L}\p{N}]/u
-
-function wordsOf(text: string): string[] {
-  return (
-    text
-      .normalize('NFKC')
-      .toLowerCase()
-      .match(/[\p{L}\p{N}]+/gu) ?? []
-  )
-}
+const LETTER = /[\p{L}\p{N}\p{M}]/u
 
 /** Words that carry meaning, cut so that most forms of one word are one; each once. */
 function contentOf(text: string): readonly string[] {
-  const words = wordsOf(text).filter((word) => word.length >= 3 && !GRAMMAR.has(word))
+  const words = runsIn(text).filter((word) => word.length >= 3 && !GRAMMAR.has(word))
   return [...new Set(words.map((word) => (word.length > 3 ? word.replace(/e?s$|e$/, '') : word).slice(0, STEM_CHARS)))]
 }
 

@@ -13,11 +13,13 @@
  */
 import type { Store } from './drivers.ts'
 import type { NoteReader } from './note-reader.ts'
-import { FORK, PRINCIPAL, createNoteReader, liveKey } from './note-reader.ts'
+import { createNoteReader, liveKey } from './note-reader.ts'
 import type { NoteVersion } from './note.ts'
 import { idOf } from './note.ts'
-import type { Space } from './process.ts'
-import type { Pid } from './types.ts'
+import { startIn } from './past.ts'
+import type { Space } from './spaces.ts'
+import { PRINCIPAL, forkIn, spacesOf } from './spaces.ts'
+import type { Pid, ProcessStart } from './types.ts'
 
 /** A note that comes from a source. */
 export interface RevocableNote {
@@ -91,7 +93,7 @@ export function* revocable(store: Readable, source: string, { principal }: Revok
     return found
   }
   for (const id of notes.spaces()) {
-    const space = spaceOf(store, id)
+    const space = branchIn(store, id)
     // A branch of which no journal is left is seen by nobody.
     if (space === undefined) continue
     const owner = principalOf(space)
@@ -101,7 +103,7 @@ export function* revocable(store: Readable, source: string, { principal }: Revok
       if (stands === undefined) continue
       yield {
         principal: owner,
-        fork: space.base === undefined ? null : pidIn(id),
+        fork: space.base === undefined ? null : forkIn(space),
         id: idOf(seq),
         text: stands.text,
         source: stands.source,
@@ -159,24 +161,13 @@ function comesFrom(notes: NoteReader, space: Space, source: string): ReadonlyMap
 
 // ------------------------------------------------------------------------------------------------------------- spaces
 
-function pidIn(spaceId: string): Pid {
-  return Number(spaceId.slice(FORK.length))
-}
-
-/** The space of notes with this id, as its processes have it (process.ts, lineage.ts); undefined where they are no more. */
-function spaceOf(store: Readable, id: string): Space | undefined {
-  return id.startsWith(PRINCIPAL) ? { id } : notesOf(store, pidIn(id))
-}
-
-function notesOf(store: Readable, pid: Pid): Space | undefined {
-  const [head] = store.processes({ from: pid, to: pid + 1 })
-  if (head?.start.pid !== pid) return undefined
-  const { forkOf, parent, principal } = head.start
-  if (forkOf !== null) {
-    const space = notesOf(store, forkOf.pid)
-    return space === undefined ? undefined : { id: `${FORK}${pid}`, base: { space, before: forkOf.seq } }
-  }
-  return parent === null ? { id: `${PRINCIPAL}${principal}` } : notesOf(store, parent)
+/** The space of notes with this id; undefined where no process has it any more. */
+function branchIn(store: Readable, id: string): Space | undefined {
+  if (id.startsWith(PRINCIPAL)) return { id }
+  const find = (pid: Pid): ProcessStart | undefined => startIn(store, pid)
+  const start = find(forkIn({ id }))
+  const notes = start === undefined ? undefined : spacesOf(start, find).notes
+  return notes?.id === id ? notes : undefined
 }
 
 function principalOf(space: Space): string {

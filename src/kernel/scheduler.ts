@@ -7,25 +7,36 @@
  * learned from its refusals (429) and headers.
  *
  *     scheduler.admit(core, call)             // `call.granted()` is called some time, also before this returns
- *     scheduler.sent(core, grantedAt)         // where a grant was not used at once
+ *     scheduler.sent(core, call, grantedAt)   // where a grant was not used at once
  *     scheduler.release(core, call, { … })    // exactly once after a grant
- *     scheduler.leave(call)                   // instead, while it still waits
+ *     scheduler.leave(core, call)             // instead, while it still waits
+ *     scheduler.yields(core, call, tokens)    // while it is served, where its driver can go on later: whether it makes room
  *
  * Invariants
  *   S1. In flight <= slots; requests admitted in any 60 s <= requests a minute; tokens reserved or used in any 60 s <=
- *       tokens a minute (a call larger than the whole limit goes alone).
+ *       tokens a minute (a call larger than the whole limit goes alone). Where the owner says that the provider counts in
+ *       shorter windows, the same of these, each with its part of the minute.
  *   S2. A call that was admitted is granted, refused or left exactly once.
  *   S3. If the queue is not empty, something will look at it again: a release, or a timer.
+ *   S4. A call makes room only for one that its place is all that is missing for, and only where that one goes before it, or
+ *       where it has had its quantum and does not go before that one. Who made room is never refused for a full queue.
  */
 import type { Clock, Timer } from './clock.ts'
 import type { Discipline, WaitingCall } from './disciplines.ts'
-import type { LanguageModel } from './drivers.ts'
+import type { LanguageModel, ModelHost } from './drivers.ts'
 import { PolityError } from './errors.ts'
-import { heap } from './heap.ts'
-import type { Heap } from './heap.ts'
 import type { Limits } from './limits.ts'
+import type { Quotas } from './quotas.ts'
+import { createQuotas } from './quotas.ts'
 import { readRateLimits } from './rate-limits.ts'
+import type { Residency } from './residency.ts'
+import { createResidency } from './residency.ts'
+import type { Lease, LeasedCore } from './leases.ts'
+import type { Window } from './sliding-window.ts'
+import { slidingWindow } from './sliding-window.ts'
 import type { Price } from './types.ts'
+import type { Place, Queue } from './waiting.ts'
+import { createQueue } from './waiting.ts'
 
 /** A model with its queue and its limits, as the scheduler keeps it. */
 export interface Core {
@@ -33,6 +44,11 @@ export interface Core {
   readonly model: LanguageModel
   readonly price: Price | undefined
   readonly contextTokens: number
+  readonly discipline: Discipline
+  /** How calls in flight make room for others: not at all, by a saved state, or by reading the prompt again. */
+  readonly preempt: 'none' | 'prefix' | 'exact'
+  /** Tokens after which a call makes room for one that does not go before it either; Infinity: never. */
+  readonly quantumTokens: number
   slots: number
   /** The owner's word; refusals lower `slots` below it for a while. Infinity where it is learned. */
   readonly slotsMax: number
@@ -42,17 +58,23 @@ export interface Core {
   probeStep: number
   requestsPerMinute: number
   tokensPerMinute: number
+  /** The window in which the provider counts both, ms; of the minute it allows its part. */
+  readonly windowMs: number
   inFlight: number
-  readonly discipline: Discipline
   /** Estimated tokens are multiplied by this to be what the provider counts. Never below 1: estimates err upward. */
   tokenRatio: number
   /** Tokens of inputs that the provider counted, and by how many the estimates for them were wrong, either way. */
   readonly counted: { tokens: number; wrong: number }
-  readonly queue: Heap<Place>
-  /** Calls in the queue. */
-  waiting: number
-  readonly stats: { admitted: number; refused: number; failed: number }
-  // Sliding minute.
+  /** The calls that wait, in the order of the discipline. */
+  readonly queue: Queue<CoreCall>
+  /** Where no single principal may hold all of the core. */
+  readonly quotas: Quotas | undefined
+  /** Where other kernels use the same limits. */
+  readonly lease: Lease | undefined
+  /** Where it takes turns with others on a machine that has no room for all. */
+  readonly residency: Residency<Core> | undefined
+  readonly stats: { admitted: number; refused: number; failed: number; loads: number }
+  // Sliding windows.
   readonly requestTimes: Window
   readonly tokenTimes: Window
   tokensReserved: number
@@ -60,7 +82,12 @@ export interface Core {
   /** Undeclared slots grow with success until the first refusal. */
   growing: boolean
   refusedAt: number
+  /** Failures in a row. */
   failures: number
+  /** Whose they are; null for those of several principals. */
+  failedBy: string | null | undefined
+  /** The breaker has opened, and no call was served since. */
+  tripped: boolean
   openUntil: number
   timer: Timer | undefined
   timerAt: number
@@ -69,19 +96,11 @@ export interface Core {
 /** A model call as its core sees it. */
 export interface CoreCall extends WaitingCall {
   /** Where it stands in a queue; the scheduler's own mark. */
-  place: Place | undefined
+  place: Place<CoreCall> | undefined
   /** Calls that were in flight when it was granted, itself among them; the scheduler's own mark too. */
   together: number
   /** Its turn has come; or, with an error, it will have none on this core. */
   granted(error: PolityError | undefined): void
-}
-
-/** A place in a queue. Who leaves does not make the others move up at once: the place stays, empty, until it is the first. */
-interface Place {
-  readonly core: Core
-  readonly key: number
-  readonly order: number
-  call: CoreCall | undefined
 }
 
 /** How a granted call went. */
@@ -93,6 +112,8 @@ export type Release =
     }
   | { readonly type: 'refused'; readonly headers?: { readonly [name: string]: string | undefined } }
   | { readonly type: 'failed' }
+  /** It made room for another and will come back for the rest. */
+  | { readonly type: 'yielded'; readonly tokens: number }
   /** Cancelled by its caller: says nothing about the core. The tokens count as spent. */
   | { readonly type: 'cancelled' }
 
@@ -105,7 +126,19 @@ export interface CoreOptions {
   readonly requestsPerMinute?: number
   readonly tokensPerMinute?: number
   readonly contextTokens?: number
+  /** @default 60,000 */
+  readonly rateWindowMs?: number
+  /** Whether calls in flight make room for others. @default true where the driver can go on exactly */
+  readonly preempt?: boolean
+  /** @default Infinity */
+  readonly quantumTokens?: number
   readonly discipline: Discipline
+  /** The part of the core that no single principal may hold (quotas.ts). @default 0 */
+  readonly reserve?: number
+  /** The machine on which it takes turns with other cores (residency.ts). @default what the driver says */
+  readonly host?: ModelHost
+  /** Makes the lease on limits that other kernels use too. @default they are this kernel's alone */
+  readonly lease?: (core: LeasedCore) => Lease
 }
 
 /** The window of the rates that providers state, ms. */
@@ -122,36 +155,68 @@ export interface Scheduler {
   remember(core: Core, at: number, requests: number, tokens: number): void
   admit(core: Core, call: CoreCall): void
   /** A call is sent only now, not when it was granted: its minute begins now. */
-  sent(core: Core, grantedAt: number): void
+  sent(core: Core, call: CoreCall, grantedAt: number): void
   release(core: Core, call: CoreCall, how: Release): void
-  leave(call: CoreCall): void
+  leave(core: Core, call: CoreCall): void
+  /** Whether a call in flight that wrote so many tokens since its last grant should make room (S4). */
+  yields(core: Core, call: CoreCall, tokens: number): boolean
 }
 
 /** A scheduler on a clock. */
 export function createScheduler(clock: Clock, limits: Limits): Scheduler {
-  let order = 0
+  const hosts = new Map<string, { readonly residentMax: number; readonly residency: Residency<Core> }>()
 
   function createCore(options: CoreOptions): Core {
     const { capabilities } = options.model
     const slots = options.slots ?? capabilities?.slots
-    return {
+    const core: Core = {
       id: options.id,
       model: options.model,
       price: options.price ?? capabilities?.price,
       contextTokens: options.contextTokens ?? capabilities?.contextTokens ?? 128_000,
+      discipline: options.discipline,
+      preempt: (options.preempt ?? capabilities?.preempt === 'exact') ? (capabilities?.preempt ?? 'none') : 'none',
+      quantumTokens: options.quantumTokens ?? Infinity,
       slots: slots ?? limits.coreSlotsInitial,
       slotsMax: slots ?? Infinity,
       slotsSeen: 0,
       probeStep: 1,
       requestsPerMinute: options.requestsPerMinute ?? capabilities?.requestsPerMinute ?? Infinity,
       tokensPerMinute: options.tokensPerMinute ?? capabilities?.tokensPerMinute ?? Infinity,
+      windowMs: options.rateWindowMs ?? MINUTE_MS,
       inFlight: 0,
-      discipline: options.discipline,
       tokenRatio: 1,
       counted: { tokens: 0, wrong: 0 },
-      queue: heap<Place>((a, b) => a.key - b.key || a.order - b.order),
-      waiting: 0,
-      stats: { admitted: 0, refused: 0, failed: 0 },
+      queue: createQueue<CoreCall>(options.discipline, () => clock.now()),
+      quotas:
+        (options.reserve ?? 0) === 0
+          ? undefined
+          : createQuotas(
+              () => ({ slots: core.slots, ...windowLimits(core), windowMs: core.windowMs }),
+              options.reserve as number,
+            ),
+      lease: options.lease?.({
+        id: options.id,
+        // Learned slots are this kernel's guess, not a limit of the key.
+        get slots() {
+          return core.slotsMax === Infinity ? Infinity : core.slots
+        },
+        get requestsPerWindow() {
+          return windowLimits(core).requestsPerWindow
+        },
+        get tokensPerWindow() {
+          return windowLimits(core).tokensPerWindow
+        },
+        get windowMs() {
+          return core.windowMs
+        },
+        get waiting() {
+          return core.queue.waiting
+        },
+        pump: () => pump(core, clock.now()),
+      }),
+      residency: residencyOn(options.host ?? capabilities?.host),
+      stats: { admitted: 0, refused: 0, failed: 0, loads: 0 },
       requestTimes: slidingWindow(),
       tokenTimes: slidingWindow(),
       tokensReserved: 0,
@@ -159,10 +224,37 @@ export function createScheduler(clock: Clock, limits: Limits): Scheduler {
       growing: slots === undefined,
       refusedAt: 0,
       failures: 0,
+      failedBy: undefined,
+      tripped: false,
       openUntil: 0,
       timer: undefined,
       timerAt: Infinity,
     }
+    core.residency?.join(core)
+    return core
+  }
+
+  function residencyOn(host: ModelHost | undefined): Residency<Core> | undefined {
+    if (host === undefined) return undefined
+    const known = hosts.get(host.name)
+    if (!(host.residentMax >= 1) || (known !== undefined && known.residentMax !== host.residentMax))
+      throw new PolityError(
+        'CONFIG_INVALID',
+        `all models of machine "${host.name}" must say the same residentMax, at least 1, not ${known === undefined ? '' : `${known.residentMax} and `}${host.residentMax}`,
+      )
+    const residency = known?.residency ?? createResidency<Core>(host.residentMax, limits.coreTurnMs)
+    hosts.set(host.name, { residentMax: host.residentMax, residency })
+    return residency
+  }
+
+  /** Where models take turns: who has room now is given its calls. */
+  function takeTurns(core: Core): void {
+    const { residency } = core
+    if (residency === undefined) return
+    const now = clock.now()
+    for (const next of residency.settle(now)) pump(next, now)
+    const next = residency.next()
+    if (next !== undefined) lookAgain(next.core, next.at, now)
   }
 
   function remember(core: Core, at: number, requests: number, tokens: number): void {
@@ -171,90 +263,98 @@ export function createScheduler(clock: Clock, limits: Limits): Scheduler {
   }
 
   function admit(core: Core, call: CoreCall): void {
-    const key = core.discipline.key(call)
+    const { queue, quotas } = core
     const now = clock.now()
-    if (core.openUntil > now) return refuse(core, call, unavailable(core, now))
-    if (core.waiting >= limits.coreQueueMax) {
-      const full = `${core.waiting} calls already wait for ${core.id}; the limit coreQueueMax is ${limits.coreQueueMax}`
-      return refuse(core, call, new PolityError('OVERLOADED', full))
+    if (core.openUntil > now) return call.granted(unavailable(core, now))
+    const waiting = queue.waiting >= limits.coreQueueMax ? queue.waiting : queue.waitingWith(call)
+    if (waiting >= (quotas?.of(limits.coreQueueMax) ?? limits.coreQueueMax)) {
+      const who = waiting === queue.waiting ? '' : ` of ${call.principal}`
+      const full = `${waiting} calls${who} already wait for ${core.id}; the limit coreQueueMax is ${limits.coreQueueMax}`
+      return call.granted(new PolityError('OVERLOADED', full))
     }
-    if (core.waiting === 0 && roomAt(core, call.tokens, now) <= now) return grant(core, call, key, now)
-    call.place = { core, key, order: order++, call }
-    core.queue.push(call.place)
-    core.waiting++
+    quotas?.called(call.principal, now)
+    const isAllowed = quotas === undefined || quotas.roomAt(call, now) <= now
+    if (queue.waiting === 0 && isAllowed && roomAt(core, call.tokens, now) <= now) {
+      queue.charge(call)
+      return grant(core, call, now)
+    }
+    call.place = queue.push(call)
     // At the head of the queue it may have room where the one behind it has none.
-    if (headOf(core)?.call === call) pump(core, now)
+    if (quotas !== undefined || queue.first()?.call === call) pump(core, now)
+    takeTurns(core)
   }
 
-  function refuse(core: Core, call: CoreCall, error: PolityError): void {
-    core.discipline.served(call, 0)
-    call.granted(error)
-  }
-
-  function grant(core: Core, call: CoreCall, key: number, now: number): void {
+  function grant(core: Core, call: CoreCall, now: number): void {
     call.together = ++core.inFlight
     core.stats.admitted++
-    core.discipline.admitted(call, key)
+    core.quotas?.granted(call, now)
+    core.lease?.granted(call, call.tokens, now)
     if (core.requestsPerMinute !== Infinity) core.requestTimes.add(now, 1)
     core.tokensReserved += call.tokens
     call.granted(undefined)
   }
 
-  function sent(core: Core, grantedAt: number): void {
+  function sent(core: Core, call: CoreCall, grantedAt: number): void {
     const now = clock.now()
-    if (core.requestsPerMinute !== Infinity && now > grantedAt) core.requestTimes.move(grantedAt, now)
+    core.lease?.sent(call, now)
+    if (core.requestsPerMinute === Infinity || now <= grantedAt) return
+    core.requestTimes.move(grantedAt, now)
+    core.quotas?.sent(call.principal, grantedAt, now)
   }
 
   /** When there will be room for so many tokens: a time not after `now` if there is, Infinity if only a release can tell. */
   function roomAt(core: Core, tokens: number, now: number): number {
     if (core.inFlight >= core.slots) return Infinity
+    if (core.residency?.serves(core) === false) return Infinity
     // A breaker that was open lets one call try.
-    if (core.failures >= limits.breakerFailuresMax && core.inFlight > 0) return Infinity
+    if (core.tripped && core.inFlight > 0) return Infinity
     let at = core.pausedUntil
+    const { windowMs } = core
     if (core.requestsPerMinute !== Infinity) {
-      const used = core.requestTimes.sum(now - MINUTE_MS)
-      if (used >= core.requestsPerMinute)
-        at = Math.max(at, core.requestTimes.freeAt(used - core.requestsPerMinute + 1) + MINUTE_MS)
+      const used = core.requestTimes.sum(now - windowMs)
+      const over = used + 1 - perWindow(core, core.requestsPerMinute)
+      if (over > 0) at = Math.max(at, core.requestTimes.freeAt(over) + windowMs)
     }
     if (core.tokensPerMinute !== Infinity) {
-      const used = core.tokenTimes.sum(now - MINUTE_MS)
-      const over = used + core.tokensReserved + tokens - core.tokensPerMinute
+      const used = core.tokenTimes.sum(now - windowMs)
+      const over = used + core.tokensReserved + tokens - perWindow(core, core.tokensPerMinute)
       if (over > 0 && used + core.tokensReserved > 0) {
-        if (over > used) return used > 0 && core.inFlight === 0 ? core.tokenTimes.freeAt(used) + MINUTE_MS : Infinity
-        at = Math.max(at, core.tokenTimes.freeAt(over) + MINUTE_MS)
+        if (over > used) return used > 0 && core.inFlight === 0 ? core.tokenTimes.freeAt(used) + windowMs : Infinity
+        at = Math.max(at, core.tokenTimes.freeAt(over) + windowMs)
       }
     }
-    return at
+    // Last, since it may have to ask the others.
+    return core.lease === undefined || at > now ? at : core.lease.roomAt(tokens, now)
   }
 
   /** Grants what there is room for; otherwise sees to it that somebody looks again (S3). */
   function pump(core: Core, now: number): void {
-    for (let place = headOf(core); place !== undefined; place = headOf(core)) {
+    const { queue, quotas } = core
+    let heldUntil = Infinity
+    /** Calls that the others need not wait behind: of a principal at its quota, or too large for the moment. */
+    const isHeld = (call: CoreCall): boolean => {
+      let at = (quotas as Quotas).roomAt(call, now)
+      if (at <= now && call.tokens > (quotas as Quotas).blockingTokensMax && core.inFlight < core.slots)
+        at = roomAt(core, call.tokens, now)
+      if (at > now) heldUntil = Math.min(heldUntil, at)
+      return at > now
+    }
+    for (;;) {
+      const place = queue.first(quotas && isHeld)
+      if (place === undefined) break
       const call = place.call as CoreCall
       const at = roomAt(core, call.tokens, now)
       if (at > now) {
-        if (at !== Infinity) lookAgain(core, at, now)
-        return
+        const failure = core.lease?.error
+        if (failure !== undefined) return refuseAll(core, failure)
+        heldUntil = Math.min(heldUntil, at)
+        break
       }
-      core.queue.pop()
-      vacate(place)
-      grant(core, call, place.key, now)
+      call.place = undefined
+      queue.take(place)
+      grant(core, call, now)
     }
-  }
-
-  function vacate(place: Place): void {
-    if (place.call !== undefined) place.call.place = undefined
-    place.call = undefined
-    place.core.waiting--
-  }
-
-  /** The first that still waits; the empty places before it are cleared away. */
-  function headOf(core: Core): Place | undefined {
-    for (;;) {
-      const place = core.queue.peek()
-      if (place === undefined || place.call !== undefined) return place
-      core.queue.pop()
-    }
+    if (heldUntil !== Infinity) lookAgain(core, heldUntil, now)
   }
 
   function lookAgain(core: Core, at: number, now: number): void {
@@ -265,6 +365,7 @@ export function createScheduler(clock: Clock, limits: Limits): Scheduler {
       core.timer = undefined
       core.timerAt = Infinity
       pump(core, clock.now())
+      takeTurns(core)
     })
   }
 
@@ -275,36 +376,77 @@ export function createScheduler(clock: Clock, limits: Limits): Scheduler {
     switch (how.type) {
       case 'served':
         core.failures = 0
+        core.failedBy = undefined
+        core.tripped = false
         core.slotsSeen = Math.max(core.slotsSeen, call.together)
         // First: the tokens of the answer that tells the limit count against it.
         learn(core, how.headers, now)
         spent(core, call, how.tokens, now)
-        if (core.slots < core.slotsMax && inFlight >= core.slots) grow(core, now)
+        if (core.slots < core.slotsMax && inFlight >= (core.quotas?.of(core.slots) ?? core.slots)) grow(core, now)
         break
       case 'refused':
         core.stats.refused++
-        // It will be given a key again when it comes back.
-        core.discipline.served(call, 0)
+        // It will be charged again when it comes back.
+        core.queue.settle(call, 0)
+        core.quotas?.released(call, 0, now)
+        core.lease?.released(call, 0, now)
         refused(core, call, how.headers, inFlight, now)
         break
       case 'failed':
         core.stats.failed++
         core.failures++
+        core.failedBy = core.failures === 1 || core.failedBy === call.principal ? call.principal : null
         spent(core, call, call.tokens, now)
-        if (core.failures >= limits.breakerFailuresMax) openBreaker(core, now)
+        // Where principals are kept apart, one of them whose calls fail takes the core from nobody else.
+        if (
+          core.failures >= limits.breakerFailuresMax &&
+          (core.quotas === undefined || core.failedBy === null || core.quotas.isAlone(call.principal, now))
+        )
+          openBreaker(core, now)
+        break
+      case 'yielded':
+        spent(core, call, how.tokens, now)
         break
       case 'cancelled':
         spent(core, call, call.tokens, now)
     }
     // A cancelled call may be one of many that go together (a killed tree, a kernel that closes): its place is given away
     // when all of them are gone, not to the next of them.
-    if (core.waiting === 0) return
-    if (how.type === 'cancelled') clock.soon(() => pump(core, clock.now()))
-    else pump(core, now)
+    if (core.queue.waiting === 0 && core.residency === undefined) return
+    if (how.type !== 'cancelled') {
+      pump(core, now)
+      takeTurns(core)
+    } else
+      clock.soon(() => {
+        pump(core, clock.now())
+        takeTurns(core)
+      })
+  }
+
+  function yields(core: Core, call: CoreCall, tokens: number): boolean {
+    const { queue, discipline } = core
+    if (queue.waiting === 0 || queue.waiting >= limits.coreQueueMax || core.inFlight < core.slots) return false
+    const first = queue.first()?.call
+    if (first === undefined) return false
+    const now = clock.now()
+    const isBefore = (a: CoreCall, b: CoreCall): boolean =>
+      discipline.fair === undefined && discipline.key(a) < discipline.key(b)
+    const isLate = discipline.lateAt !== undefined && discipline.lateAt(first) <= now
+    const isUrgent = discipline.preempts === true && !isLate && isBefore(first, call)
+    if (!isUrgent && (tokens < core.quantumTokens || isBefore(call, first))) return false
+    // As if the call had gone: a place may not be what the other waits for.
+    core.inFlight--
+    core.tokensReserved -= call.tokens
+    const at = roomAt(core, first.tokens, now)
+    core.inFlight++
+    core.tokensReserved += call.tokens
+    return at <= now && (core.quotas === undefined || core.quotas.roomAt(first, now) <= now)
   }
 
   function spent(core: Core, call: CoreCall, tokens: number, now: number): void {
-    core.discipline.served(call, tokens)
+    core.queue.settle(call, tokens)
+    core.quotas?.released(call, tokens, now)
+    core.lease?.released(call, tokens, now)
     if (core.tokensPerMinute !== Infinity) core.tokenTimes.add(now, tokens)
   }
 
@@ -362,26 +504,31 @@ export function createScheduler(clock: Clock, limits: Limits): Scheduler {
   }
 
   function openBreaker(core: Core, now: number): void {
+    core.tripped = true
     core.openUntil = now + limits.breakerOpenMs
-    for (let place = core.queue.pop(); place !== undefined; place = core.queue.pop()) {
-      const { call } = place
-      if (call === undefined) continue
-      vacate(place)
-      refuse(core, call, unavailable(core, now))
+    refuseAll(core, unavailable(core, now))
+  }
+
+  /** None of those that wait now will have a turn. */
+  function refuseAll(core: Core, error: PolityError): void {
+    for (let place = core.queue.first(); place !== undefined; place = core.queue.first()) {
+      const call = place.call as CoreCall
+      call.place = undefined
+      core.queue.leave(place)
+      call.granted(error)
     }
   }
 
-  function leave(call: CoreCall): void {
+  function leave(core: Core, call: CoreCall): void {
     const { place } = call
     if (place === undefined) return
-    vacate(place)
-    const { core } = place
-    core.discipline.served(call, 0)
+    call.place = undefined
+    core.queue.leave(place)
     // It may have been what the others stood behind.
-    if (core.waiting > 0) pump(core, clock.now())
+    if (core.queue.waiting > 0) pump(core, clock.now())
   }
 
-  return { createCore, remember, admit, sent, release, leave }
+  return { createCore, remember, admit, sent, release, leave, yields }
 }
 
 function unavailable(core: Core, now: number): PolityError {
@@ -391,52 +538,14 @@ function unavailable(core: Core, now: number): PolityError {
   )
 }
 
-/** Amounts with their times; forgets what is older than it is asked about. */
-interface Window {
-  add(at: number, amount: number): void
-  /** One of what was added at `from` came later: at `to`, which is not before anything else in it. */
-  move(from: number, to: number): void
-  /** Sum of what came after `since`. */
-  sum(since: number): number
-  /** Time of the entry with which `amount` has been passed, counted from the oldest. */
-  freeAt(amount: number): number
+/** What a window of the provider has of the limits that are stated for a minute. */
+function windowLimits(core: Core): { readonly requestsPerWindow: number; readonly tokensPerWindow: number } {
+  return {
+    requestsPerWindow: perWindow(core, core.requestsPerMinute),
+    tokensPerWindow: perWindow(core, core.tokensPerMinute),
+  }
 }
 
-function slidingWindow(): Window {
-  let times: number[] = []
-  let amounts: number[] = []
-  let head = 0
-  let total = 0
-  return {
-    add(at, amount) {
-      times.push(at)
-      amounts.push(amount)
-      total += amount
-    },
-    move(from, to) {
-      let i = times.length - 1
-      while (i >= head && ((times[i] as number) > from || amounts[i] === 0)) i--
-      if (i < head || times[i] !== from) return
-      ;(amounts[i] as number)--
-      times.push(to)
-      amounts.push(1)
-    },
-    sum(since) {
-      while (head < times.length && (times[head] as number) <= since) total -= amounts[head++] as number
-      if (head > 1_024 && head * 2 > times.length) {
-        times = times.slice(head)
-        amounts = amounts.slice(head)
-        head = 0
-      }
-      return total
-    },
-    freeAt(amount) {
-      let passed = 0
-      for (let i = head; i < times.length; i++) {
-        passed += amounts[i] as number
-        if (passed >= amount) return times[i] as number
-      }
-      return times[times.length - 1] ?? 0
-    },
-  }
+function perWindow(core: Core, perMinute: number): number {
+  return core.windowMs === MINUTE_MS ? perMinute : Math.max(1, Math.floor((perMinute * core.windowMs) / MINUTE_MS))
 }

@@ -21,8 +21,9 @@ import type { Journal } from './journal.ts'
 import { isWithin } from './lineage.ts'
 import type { Place } from './paths.ts'
 import { shownPath } from './paths.ts'
-import type { Process, Space } from './process.ts'
+import type { Process } from './process.ts'
 import { labelsOf } from './process.ts'
+import type { Space } from './spaces.ts'
 import type { FileEntry, FileQuota, FileShare } from './types.ts'
 
 /** What somebody was given. */

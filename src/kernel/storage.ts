@@ -20,30 +20,23 @@ import { sha256 } from './digest.ts'
 import type { Store } from './drivers.ts'
 import { PolityError } from './errors.ts'
 import type { Listed, Listing, Stops, Turns } from './file-list.ts'
-import { entryOf, listFiles } from './file-list.ts'
+import { decoded, entryOf, listFiles } from './file-list.ts'
 import type { Meaning } from './file-search.ts'
 import { createFileSearch } from './file-search.ts'
 import type { FileTotals, FileTree, Version } from './file-tree.ts'
-import {
-  LATEST,
-  collectedKey,
-  createFileTree,
-  missingPuts,
-  ownerKey,
-  pointKey,
-  seen,
-  versionPuts,
-} from './file-tree.ts'
+import { LATEST, collectedKey, createFileTree, ownerKey, pointKey, seen, versionPuts } from './file-tree.ts'
 import type { Collected } from './file-collection.ts'
 import { collectFiles } from './file-collection.ts'
 import type { Journal } from './journal.ts'
 import type { Limits } from './limits.ts'
+import { union } from './lists.ts'
 import type { Place } from './paths.ts'
 import { checkPath, shownPath } from './paths.ts'
-import type { Process, Space } from './process.ts'
+import type { Process } from './process.ts'
 import { labelsOf } from './process.ts'
 import type { Shares, View } from './shares.ts'
 import { createShares } from './shares.ts'
+import type { Space } from './spaces.ts'
 import type { FileEntry, FileVersion, ReadOptions } from './types.ts'
 
 /** Which files a restore brings back, and from when. */
@@ -137,7 +130,6 @@ const REMEMBERED_MAX = 16_384
 
 /** The files of a kernel. */
 export function createStorage({ store, journal, limits, now, may }: StorageOptions): Storage {
-  migrate(store)
   const tree = createFileTree(store)
   const shares = createShares({ store, journal, now })
   const search = createFileSearch({ store, tree, journal })
@@ -514,17 +506,6 @@ export function createStorage({ store, journal, limits, now, may }: StorageOptio
 const SEARCH_DEFAULT = 10
 const NOTHING: FileTotals = Object.freeze({ files: 0, bytes: 0 })
 
-/** A store of an earlier kernel has histories alone: what a list and a restore go by is put beside them, once. */
-function migrate(store: Store): void {
-  let puts: ReturnType<typeof versionPuts>[number][] = []
-  const commit = (): void => {
-    if (puts.length > 0) void store.commit({ events: [], puts })
-    puts = []
-  }
-  for (const put of missingPuts(store)) if (puts.push(put) === REMEMBERED_MAX) commit()
-  commit()
-}
-
 /** A share shows files as they are. Throws `ACCESS_DENIED`. */
 function onlyNow({ share }: View): void {
   if (share !== undefined)
@@ -634,10 +615,6 @@ function createLately<Value>(
 
 // ------------------------------------------------------------------------------------------------------------ contents
 
-function union(...lists: readonly (readonly string[] | undefined)[]): readonly string[] {
-  return [...new Set(lists.flatMap((list) => list ?? []))].toSorted()
-}
-
 function bytesOf(content: string | Uint8Array, range?: readonly [number, number]): Buffer {
   const all =
     typeof content === 'string'
@@ -661,18 +638,6 @@ function textOf(content: string | Uint8Array, path: string): string {
   if (text !== undefined) return text
   throw new PolityError('INVALID_ARGUMENT', `"${path}" is not text in UTF-8; read it with { encoding: 'base64' }`)
 }
-
-/** undefined for what is not UTF-8. */
-function decoded(content: string | Uint8Array): string | undefined {
-  if (typeof content === 'string') return content
-  try {
-    return decoder.decode(content)
-  } catch {
-    return undefined
-  }
-}
-
-const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 
 /** Milliseconds beyond what a date can hold stay a number (ECMAScript, "Time Values and Time Range"). */
 function timeText(at: number): string {

@@ -34,6 +34,7 @@ import { parsePlace, parsePrefix, shareIn } from './paths.ts'
 import { sha256 } from './digest.ts'
 import type { Point, Source, Storage } from './storage.ts'
 import type { Checked, Tools } from './tools.ts'
+import type { ToolStates } from './tool-state.ts'
 import type {
   Budget,
   GenerateRequest,
@@ -64,6 +65,7 @@ export interface Machine {
   /** What makes vectors; undefined where the kernel has no embedder. */
   readonly vectors: Vectors | undefined
   readonly tools: Tools
+  readonly toolStates: ToolStates
   readonly memory: Memory
   readonly storage: Storage
   readonly mailbox: Mailbox
@@ -510,7 +512,13 @@ export function createTable(
         if (labels.size > 0) call.labels = [...labels]
         return notes
       }
-      return asked.query === '' ? find(undefined) : withVector(call, asked.query, find)
+      const meaning = asked.query === '' ? undefined : meaningFor(call)
+      const made = meaning?.(asked.query)
+      if (meaning === undefined || made === undefined) return find(undefined)
+      // In one request with the query, so that it takes no longer.
+      const isUp = made.then((vector) => vector !== undefined)
+      const filled = memory.fillIn(call.process, meaning, BARE_A_RECALL, isUp)
+      return Promise.all([made, filled]).then(([vector]) => find(vector))
     },
   }
 
@@ -751,6 +759,8 @@ function optionsOf(
   return options
 }
 
+/** Notes without a vector that one recall asks for, and is charged for, beside its query. */
+const BARE_A_RECALL = 32
 const NONE = Object.freeze({})
 const OPTIONS_BYTES_MAX = 1_048_576
 const TIMEOUT_KEYS = new Set(['timeoutMs'])

@@ -10,11 +10,13 @@
  *       ends; who waits for them is told so in time.
  */
 import type { Deadlines } from './deadlines.ts'
-import { PolityError, messageOf } from './errors.ts'
+import { PolityError, messageOf, noSuchProcess } from './errors.ts'
+import { isWithin } from './lineage.ts'
 import type { Limits } from './limits.ts'
 import { freezePlain, toPlain } from './plain.ts'
 import type { Call, Process } from './process.ts'
 import { createStamp } from './stamp.ts'
+import type { ToolStates } from './tool-state.ts'
 import type { Json, Pid, Tool, ToolContext, ToolDescription, ToolSchema } from './types.ts'
 
 const NAME = /^[A-Za-z0-9_.\-/]{1,64}$/
@@ -35,6 +37,8 @@ export function defineTool<Input, Output>(tool: Tool<Input, Output>): Tool<Input
     throw wrong('effect must be "read", "idempotent" or "once"')
   if (tool.labels !== undefined && (!Array.isArray(tool.labels) || tool.labels.some((one) => typeof one !== 'string')))
     throw wrong('labels must be a list of texts')
+  if (tool.state !== undefined && (typeof tool.state !== 'string' || !NAME.test(tool.state)))
+    throw wrong('state must be a name: 1 to 64 letters, digits, "_", "-", "." or "/"')
   if (tool.timeoutMs !== undefined && !(tool.timeoutMs > 0)) throw wrong('timeoutMs must be a positive number of ms')
   return Object.freeze({ ...tool })
 }
@@ -82,8 +86,17 @@ export interface Checked {
   readonly input: Json
 }
 
+/** What tools need of the rest of the kernel. */
+export interface ToolsOptions {
+  readonly deadlines: Deadlines
+  readonly limits: Limits
+  readonly states: ToolStates
+  /** A process, running or ended. */
+  readonly find: (pid: Pid) => Process | undefined
+}
+
 /** Tools with their locks. */
-export function createTools(deadlines: Deadlines, limits: Limits): Tools {
+export function createTools({ deadlines, limits, states, find }: ToolsOptions): Tools {
   /** Last holder of each lock. */
   const locks = new Map<string, Promise<void>>()
 
@@ -152,7 +165,7 @@ export function createTools(deadlines: Deadlines, limits: Limits): Tools {
     let output: unknown
     let isPromise: boolean
     try {
-      output = tool.execute(input, new Context(call))
+      output = tool.execute(input, new Context(call, tool, reach))
       isPromise = typeof (output as { then?: unknown } | null)?.then === 'function'
     } catch (error) {
       ended()
@@ -194,6 +207,29 @@ export function createTools(deadlines: Deadlines, limits: Limits): Tools {
     })
   }
 
+  const reach: Reach = {
+    state: ({ process }, name) => states.get(process.files, name),
+    keep(call, name, state) {
+      // What a tool does after its call ended is not heard.
+      if (call.open)
+        states.hold(
+          call,
+          name,
+          freezePlain(state, () => `state ${name}`, limits.valueBytesMax),
+        )
+    },
+    stateOf({ process }, name, pid) {
+      const other = find(pid)
+      if (other === undefined) throw noSuchProcess(pid)
+      if (!isWithin(other, process.pid))
+        throw new PolityError(
+          'ACCESS_DENIED',
+          `process ${pid} does not descend from process ${process.pid}, which asks for a state of it`,
+        )
+      return states.get(other.files, name)
+    },
+  }
+
   function checkOutput(tool: Tool, output: unknown): Json {
     const wrong = (what: string) =>
       new PolityError('TOOL_INVALID', `tool ${tool.name} returned something else than it says: ${what}`)
@@ -211,11 +247,15 @@ export function createTools(deadlines: Deadlines, limits: Limits): Tools {
 /** What a tool is told of its call. A class, because an object literal with a getter costs ten times one without. */
 class Context implements ToolContext {
   readonly #call: Call
+  readonly #tool: Tool
+  readonly #reach: Reach
   readonly pid: Pid
   readonly principal: string
 
-  constructor(call: Call) {
+  constructor(call: Call, tool: Tool, reach: Reach) {
     this.#call = call
+    this.#tool = tool
+    this.#reach = reach
     this.pid = call.process.pid
     this.principal = call.process.principal
   }
@@ -227,6 +267,46 @@ class Context implements ToolContext {
   get idempotencyKey(): string {
     return `${this.#call.startPid}-${this.#call.startSeq}`
   }
+
+  get names(): readonly (string | null)[] {
+    const names: (string | null)[] = []
+    for (let at: Process | undefined = this.#call.process; at !== undefined; at = at.parent)
+      names.unshift(at.start.name)
+    return names
+  }
+
+  get space(): string {
+    return this.#call.process.files.id
+  }
+
+  get state(): Json | undefined {
+    return this.#reach.state(this.#call, this.#name)
+  }
+
+  keep(state: Json): void {
+    this.#reach.keep(this.#call, this.#name, state)
+  }
+
+  stateOf(pid: Pid): Json | undefined {
+    return this.#reach.stateOf(this.#call, this.#name, pid)
+  }
+
+  get #name(): string {
+    const { name, state } = this.#tool
+    if (state === undefined)
+      throw new PolityError(
+        'CONFIG_INVALID',
+        `tool ${name} keeps no state: give it a name for one, as in state: 'game'`,
+      )
+    return state
+  }
+}
+
+/** How a context comes to the states. */
+interface Reach {
+  state(call: Call, name: string): Json | undefined
+  keep(call: Call, name: string, state: Json): void
+  stateOf(call: Call, name: string, pid: Pid): Json | undefined
 }
 
 function nothing(): void {}

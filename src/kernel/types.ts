@@ -53,6 +53,19 @@ export interface ToolContext {
   readonly idempotencyKey: string
   readonly pid: Pid
   readonly principal: string
+  /** Names of the calling process and of those above it, the root's first. */
+  readonly names: readonly (string | null)[]
+  /** Names what `state` belongs to: one for each process tree, another for each fork. */
+  readonly space: string
+  /** Of a tool with a `state`: what was kept last in this space, frozen; undefined where nothing was. */
+  readonly state: Json | undefined
+  /**
+   * Of a tool with a `state`: becomes the state once this call ends with a value; calls that are made meanwhile read it
+   * already. The value is frozen. Throws `INVALID_ARGUMENT`, `TOO_LARGE`.
+   */
+  keep(state: Json): void
+  /** The state as a descendant of the caller has it, such as a fork; throws `NO_SUCH_PROCESS`, `ACCESS_DENIED`. */
+  stateOf(pid: Pid): Json | undefined
 }
 
 /** A function that models may ask for, with what the kernel has to know of it. */
@@ -76,6 +89,11 @@ export interface Tool<Input = unknown, Output = unknown> {
   readonly locks?: readonly string[]
   /** @default limits.toolMs */
   readonly timeoutMs?: number
+  /**
+   * Name of what the kernel keeps for its calls, by process tree; tools with one name have it in common. It follows the
+   * process: a fork goes on with a copy, a restore brings it back. 1 to 64 characters as in `name`. @default none
+   */
+  readonly state?: string
   execute(input: Input, context: ToolContext): Output | Promise<Output>
 }
 
@@ -154,6 +172,20 @@ export interface CallUsage {
   readonly usd: number
   /** True where the provider sent no counts and ours stand in. */
   readonly estimated: boolean
+  /** What it cost that the call made room for others. Absent: it did not. */
+  readonly preempted?: Preempted
+}
+
+/** What it cost to interrupt a generation and to go on with it. All of it is in the counts of its `CallUsage` already. */
+export interface Preempted {
+  /** How often. */
+  readonly times: number
+  /** Tokens that were read, and paid, again: 0 where the state was kept. */
+  readonly tokensAgain: number
+  /** Bytes of the states that were kept. */
+  readonly stateBytes: number
+  /** Time for keeping states and taking them up again, ms. */
+  readonly stateMs: number
 }
 
 /** What a process and its descendants took so far. */
@@ -714,6 +746,8 @@ export interface CallReserve extends Placed {
   readonly type: 'call-reserve'
   readonly n: number
   readonly reserved: Reservation
+  /** Nothing is spent: the call goes on, and `reserved` is all that is set aside for it now. */
+  readonly grown?: true
 }
 
 /** A call began to wait for its turn on a core, or for a person's word. Until it is sent, it has cost and done nothing. */

@@ -5,6 +5,8 @@
  *     const wanted = wantedStems(['go', 'open'])
  *     countStems('She went. It opened.', wanted, counts, 0)  // 4 words; counts is now [1, 1]
  *
+ * `runsIn` is for what looks at words as somebody wrote them, and changes nothing about them but their case.
+ *
  * Many notes are read for one recall, so a text is gone through letter by letter, and only a word that begins as one of the
  * stems may begin is cut out and stemmed.
  *
@@ -27,6 +29,13 @@ export function wordsIn(text: string): string[] {
   const plain = plainOf(text)
   scan(plain, (from, to) => void words.push(plain.slice(from, to)))
   return words
+}
+
+/** The runs of letters, digits and marks of a text as they are written, in lower case: accents and endings stay. */
+export function runsIn(text: string): string[] {
+  // Most texts are plain: they need no look at the tables of Unicode.
+  if (ASCII_ONLY.test(text)) return text.toLowerCase().match(/[a-z0-9]+/g) ?? []
+  return text.normalize('NFKC').toLowerCase().match(RUN) ?? []
 }
 
 /** Stems to count, each in the column of its place. */
@@ -66,6 +75,7 @@ const ACCENTS = /[\u0300-\u036F]/g
 /** "'s", "'ll" and the like, which say nothing. */
 const ENDING = /'(?:s|t|re|ve|ll|d|m)(?![\p{L}\p{N}\p{M}])/uy
 const LETTER = /[\p{L}\p{N}\p{M}]/u
+const RUN = /[\p{L}\p{N}\p{M}]+/gu
 const APOSTROPHE = 39
 
 /** Tells where each word begins and ends. */

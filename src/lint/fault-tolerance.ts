@@ -241,7 +241,7 @@ function promises(source: Source): Remark[] {
     )
       look(at, close, `${source.tokens[at - 2]?.text}.${source.tokens[at]?.text}`)
   for (const { at, close } of callsOf(source, ...own))
-    if (textAt(source, at - 1) !== '.') look(at, close, source.tokens[at]?.text as string)
+    if (!['.', '?.'].includes(textAt(source, at - 1))) look(at, close, source.tokens[at]?.text as string)
   return remarks
 }
 

@@ -33,6 +33,7 @@ export const statusTable: { readonly [Code in ErrorCode]: number } = {
   DRIVER_INVALID: 502,
   DRIVER_TIMEOUT: 504,
   DRIVER_UNAVAILABLE: 503,
+  STATE_FOREIGN: 503,
   TOOL_FAILED: 502,
   TOOL_INVALID: 502,
   TOOL_TIMEOUT: 504,

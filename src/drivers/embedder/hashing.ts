@@ -22,6 +22,7 @@
 import type { Embedder } from '../../kernel/drivers.ts'
 import { PolityError } from '../../kernel/errors.ts'
 import { stem } from '../../kernel/stem.ts'
+import { runsIn } from '../../kernel/words.ts'
 
 export interface HashingOptions {
   /** Numbers of a vector; a power of two from 32 to 65,536. @default 256 */
@@ -152,18 +153,9 @@ const PIECES_MAX = 64
 
 /** Words in lower case; of scripts without spaces (Han, kana, Thai …) two signs that stand together. */
 function wordsOf(text: string): string[] {
-  // Most texts are plain: they need no look at the tables of Unicode.
-  if (PLAIN.test(text)) return text.toLowerCase().match(/[a-z0-9]+/g) ?? []
-  const words: string[] =
-    text
-      .normalize('NFKC')
-      .toLowerCase()
-      .match(/[\p{L}\p{M}\p{N}]+/gu) ?? []
+  const words = runsIn(text)
   return words.some((word) => UNSPACED.test(word)) ? words.flatMap(signPairs) : words
 }
-
-// oxlint-disable-next-line no-control-regex -- all of ASCII is meant
-const PLAIN = /^[\x00-\x7f]*$/
 
 const UNSPACED =
   /[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Thai}\p{Script=Khmer}\p{Script=Lao}\p{Script=Myanmar}]/u

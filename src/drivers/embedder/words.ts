@@ -17,6 +17,7 @@
  *   WE2. It has length 1, or is all zeros for a text without a word that counts.
  */
 import type { Embedder } from '../../kernel/drivers.ts'
+import { runsIn } from '../../kernel/words.ts'
 import { stopWords } from '../folder/words.ts'
 import { dimensions, frequentWords, placeByFrequency, vectorOf } from '../llm/reader-vectors.ts'
 
@@ -40,7 +41,7 @@ export function wordsEmbedder(): Embedder {
     shared ??= sharedByAll()
     const sum = new Float32Array(dimensions)
     const plain = text.normalize('NFKC').replace(SPEAKER, '').replaceAll(NAME, ' ')
-    for (const word of plain.toLowerCase().match(/[\p{L}\p{N}]+/gu) ?? []) {
+    for (const word of runsIn(plain)) {
       if (stopWords.has(word)) continue
       addWord(sum, word, weightOf(word))
     }

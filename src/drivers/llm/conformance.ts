@@ -17,19 +17,22 @@
  *   D6. The call's options are not changed.
  *   D7. Calls at the same time do not touch one another.
  *   D8. A failure is an Error that says `isRetryable`, and `statusCode` where there was an answer.
- *   D9. Under `preempt: 'exact'`, an answer that was interrupted and taken up again equals the answer in one.
+ *   D9. Under `preempt: 'prefix'`, a prompt that ends with the beginning of an answer gets the rest of it.
+ *   D10. Under `preempt: 'exact'`, an answer in turns equals the answer in one, and its tokens are counted once.
  */
 import assert from 'node:assert/strict'
 import type {
   LanguageModelV4CallOptions,
   LanguageModelV4Content,
   LanguageModelV4FinishReason,
+  LanguageModelV4GenerateResult,
   LanguageModelV4StreamPart,
   LanguageModelV4StreamResult,
   LanguageModelV4Usage,
 } from '@ai-sdk/provider'
 import { realClock, type Clock } from '../../kernel/clock.ts'
 import type { LanguageModel } from '../../kernel/drivers.ts'
+import { PolityError } from '../../kernel/errors.ts'
 
 /** A model with a call that brings out what a trait is about. */
 export interface ModelCase {
@@ -53,8 +56,8 @@ export interface ModelTraits {
   readonly toolCall?: Make
   /** A call that fails, and what it should say. @default skipped */
   readonly failing?: () => FailingCase | Promise<FailingCase>
-  /** The model says `preempt: 'exact'`, and so is tested for it (D9). A model that says so without this trait fails. @default false */
-  readonly exact?: boolean
+  /** What the model says as `preempt`, and so is tested for (D9, D10). A model that says so without this trait fails. @default 'none' */
+  readonly preempt?: 'none' | 'prefix' | 'exact'
 }
 
 export interface FailingCase extends ModelCase {
@@ -101,9 +104,9 @@ export function modelConformance({ make, test, traits = {}, clock = realClock() 
     const model = await make()
     checkModel(model)
     assert.equal(
-      model.capabilities?.preempt === 'exact',
-      traits.exact === true,
-      "capabilities.preempt is 'exact' if and only if the trait `exact` has it tested",
+      model.capabilities?.preempt ?? 'none',
+      traits.preempt ?? 'none',
+      'capabilities.preempt is what the trait `preempt` has tested',
     )
   })
 
@@ -220,10 +223,10 @@ export function modelConformance({ make, test, traits = {}, clock = realClock() 
     })
   }
 
-  const resumes = 'an answer that was interrupted and taken up again equals the answer in one'
-  if (!traits.exact) skip(resumes, 'the model does not say preempt `exact`')
+  const goesOn = 'the beginning of an answer as the end of a prompt gets the rest of the answer'
+  if (traits.preempt !== 'prefix') skip(goesOn, 'the model does not say preempt `prefix`')
   else {
-    test(resumes, async () => {
+    test(goesOn, async () => {
       const model = await make()
       const whole = textOf(await generate(model, callOf()))
       assert.notEqual(whole, '', 'there is an answer to interrupt')
@@ -235,6 +238,43 @@ export function modelConformance({ make, test, traits = {}, clock = realClock() 
       ]
       assert.equal(begun + textOf(await generate(model, { prompt })), whole)
       assert.equal(begun + textOf(await stream(model, { prompt })), whole)
+    })
+  }
+
+  const resumes = 'an answer that was interrupted and taken up again equals the answer in one'
+  if (traits.preempt !== 'exact') skip(resumes, 'the model does not say preempt `exact`')
+  else {
+    test(resumes, async () => {
+      const model = await make()
+      const whole = await generate(model, callOf())
+      let state: string | undefined
+      let text = ''
+      let read = 0
+      let wrote = 0
+      for (let turns = 0; ; turns++) {
+        assert.ok(turns < 1_000, 'an answer ends')
+        // Two tokens, three, two, …; by both ways of asking.
+        const turn = { goOn: (tokens: number) => tokens < 2 + (turns % 2), ...(state === undefined ? {} : { state }) }
+        const call = { ...callOf(), providerOptions: { polity: { turn } as never } }
+        const parts = turns % 2 === 0 ? undefined : await readAll(model.doStream(call))
+        const result = parts === undefined ? await model.doGenerate(call) : lastOf(parts)
+        text += parts === undefined ? joined((result as LanguageModelV4GenerateResult).content, 'text') : textIn(parts)
+        read += result.usage.inputTokens.total ?? NaN
+        wrote += result.usage.outputTokens.total ?? NaN
+        const said = result.providerMetadata?.['polity']?.['state']
+        if (result.finishReason.unified !== 'interrupted') break
+        assert.ok(typeof said === 'string', 'a turn that was interrupted names its state')
+        state = said
+      }
+      assert.notEqual(state, undefined, 'it was interrupted')
+      assert.equal(text, textOf(whole))
+      assert.deepEqual([read, wrote], [whole.usage.inputTokens.total, whole.usage.outputTokens.total])
+      const gone = { turn: { goOn: () => true, state: 'a state that nobody kept' } }
+      await assert.rejects(
+        within(callMsMax, 'doGenerate', model.doGenerate({ ...callOf(), providerOptions: { polity: gone as never } })),
+        (error) => PolityError.isInstance(error) && error.code === 'STATE_FOREIGN',
+        'a state that nobody kept is refused with STATE_FOREIGN',
+      )
     })
   }
 }
@@ -267,6 +307,16 @@ function joined(content: readonly LanguageModelV4Content[], type: 'text' | 'reas
 
 function textOf(answer: Answer): string {
   return joined(answer.content, 'text')
+}
+
+function lastOf(parts: readonly LanguageModelV4StreamPart[]): Extract<LanguageModelV4StreamPart, { type: 'finish' }> {
+  const last = parts.at(-1)
+  if (last?.type !== 'finish') assert.fail('the stream ends with finish')
+  return last
+}
+
+function textIn(parts: readonly LanguageModelV4StreamPart[]): string {
+  return parts.map((part) => (part.type === 'text-delta' ? part.delta : '')).join('')
 }
 
 /** The text of a stream that is aborted after its first delta. */

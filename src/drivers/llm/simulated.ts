@@ -6,13 +6,15 @@
  *     model.stats()   // calls, refusals, tokens, busy slot time
  *
  * What a call costs, in this order:
- *   1. Admission. Prompt and `maxOutputTokens` beyond `contextTokens`: 400. No room in a rate window: 429 with the time
- *      until there is. No free slot: 429 with `retryAfterMs`, or a place in the queue (`refuse: 'queue'`).
+ *   1. Admission. Where there are no rate windows, no free slot: 429 before anything else. Prompt and `maxOutputTokens`
+ *      beyond `contextTokens`: 400. No room in a rate window: 429 with the time until there is. No free slot: 429 with
+ *      `retryAfterMs`, or a place in the queue (`refuse: 'queue'`).
  *   2. `latencyMs`, during which the slot is held. A call that `failureRate` picks fails here with 500.
  *   3. Prefill: the prompt's tokens that are not in the prefix cache, at `prefillTokensPerSecond`.
  *   4. Decode: the answer's tokens, at `decodeTokensPerSecond`.
  * So n equal calls on k slots take ceil(n / k) x (latencyMs + 1000 x (prompt / prefill + output / decode)) ms.
- * Speeds are per slot and do not fall when slots fill: a machine whose slots share one processor is slower than this.
+ * Speeds are per slot and do not fall when slots fill. Where they do, as on one processor that serves all slots, give a
+ * `machine` (serving-machine.ts): steps 3 and 4 are then its, with batches, memory and weights, and the speeds here unused.
  *
  * Tokens are four characters of the prompt as text (roles, tools and tool results included), see `promptText`.
  * The prefix cache holds blocks of 16 tokens, each known by the hash of everything up to its end, and forgets the least
@@ -37,6 +39,7 @@ import type {
 import { randomAt, type Clock, type Timer } from '../../kernel/clock.ts'
 import type { LanguageModel, ModelCapabilities } from '../../kernel/drivers.ts'
 import { PolityError } from '../../kernel/errors.ts'
+import { BLOCK_TOKENS as blockTokens, type ServingMachine, type Taken } from './serving-machine.ts'
 import {
   callError,
   charsPerToken,
@@ -51,11 +54,13 @@ import {
 export interface SimulatedOptions {
   /** Real or simulated. */
   readonly clock: Clock
+  /** The processor that serves the calls, alone or with other models. @default none: each slot has its speeds */
+  readonly machine?: ServingMachine
   /** @default 'simulated' */
   readonly provider?: string
   /** @default 'simulated' */
   readonly modelId?: string
-  /** Calls in flight at once. Minimum 1. @default 4 (invented: what small local servers are started with) */
+  /** Calls in flight at once. Minimum 1. @default the machine's sequences; else 4 (invented: what small local servers are started with) */
   readonly slots?: number
   /** Speed of reading the prompt, per slot. @default 614 (measured: 162M parameters, q8_0, llama.cpp, one thread of a 2-core machine) */
   readonly prefillTokensPerSecond?: number
@@ -92,10 +97,10 @@ export interface SimulatedOptions {
   /** Whether `capabilities` tells slots, rates and context; false leaves them to be learned. @default true */
   readonly declare?: boolean
   /**
-   * 'exact': a prompt that ends in an assistant message goes on where that text breaks off, so that an answer in pieces
+   * 'prefix': a prompt that ends in an assistant message goes on where that text breaks off, so that an answer in pieces
    * equals the answer in one. @default 'none'
    */
-  readonly preempt?: 'none' | 'exact'
+  readonly preempt?: 'none' | 'prefix'
 }
 
 export interface SimulatedQuestion {
@@ -153,6 +158,8 @@ interface Serving {
   prefillEndMs: number
   cachedTokens: number
   timer: Timer | undefined
+  /** Takes it away from the machine, and says what it took. */
+  recall: (() => Taken) | undefined
   readonly signal: AbortSignal | undefined
   onAbort: (() => void) | undefined
 }
@@ -177,6 +184,7 @@ export function simulated(options: SimulatedOptions): SimulatedModel {
   const { clock } = options
   const requests = rateWindow(config.requestsPerMinute)
   const tokens = rateWindow(config.tokensPerMinute)
+  const hasWindows = Math.min(config.requestsPerMinute, config.tokensPerMinute) !== Infinity
   const cache = prefixCache(config.prefixCacheTokens)
   const waiting: Serving[] = []
   let waitingFrom = 0
@@ -188,8 +196,11 @@ export function simulated(options: SimulatedOptions): SimulatedModel {
   function serve(call: LanguageModelV4CallOptions, watcher: Watcher): (reason: unknown) => void {
     call.abortSignal?.throwIfAborted()
     count.calls++
-    const question = toQuestion(call, config)
     const now = clock.now()
+    // A crowd that asks again and again is turned away without being read.
+    if (!hasWindows && config.refuse === '429' && count.inFlight >= config.slots)
+      throw refusal('All slots are taken.', config.retryAfterMs, now)
+    const question = toQuestion(call, config)
     const context = question.promptTokens + (call.maxOutputTokens ?? 0)
     if (context > config.contextTokens) {
       count.failed++
@@ -218,6 +229,7 @@ export function simulated(options: SimulatedOptions): SimulatedModel {
       prefillEndMs: 0,
       cachedTokens: 0,
       timer: undefined,
+      recall: undefined,
       signal: call.abortSignal,
       onAbort: undefined,
     }
@@ -261,6 +273,10 @@ export function simulated(options: SimulatedOptions): SimulatedModel {
       serving.timer = clock.after(config.latencyMs, () => fail(serving))
       return
     }
+    if (options.machine !== undefined) {
+      serving.timer = clock.after(config.latencyMs, () => give(options.machine as ServingMachine, serving))
+      return
+    }
     // The last token is always computed: without it there is nothing to write the first one from.
     const hit = cache.read(question.blocks, now)
     serving.cachedTokens = Math.min(hit * blockTokens, question.promptTokens - 1)
@@ -268,6 +284,24 @@ export function simulated(options: SimulatedOptions): SimulatedModel {
     serving.prefillEndMs = now + config.latencyMs + prefillMs
     cache.write(question.blocks, serving.prefillEndMs)
     advance(serving, 0)
+  }
+
+  /** The call has reached the machine. */
+  function give(machine: ServingMachine, serving: Serving): void {
+    const { question, watcher } = serving
+    serving.recall = machine.submit({
+      model: config.modelId,
+      promptTokens: question.promptTokens,
+      outputTokens: question.outputTokens,
+      blocks: question.blocks,
+      ...(watcher.onTokens === undefined ? {} : { deltaTokens: config.deltaTokens }),
+      onTokens: (written) =>
+        watcher.onTokens?.(question, written, written === 1 && config.headers ? limitHeaders(clock.now()) : undefined),
+      onDone({ cachedTokens }) {
+        serving.cachedTokens = cachedTokens
+        complete(serving)
+      },
+    })
   }
 
   /** Tells of tokens that are due, then waits for the next ones, then for the end. */
@@ -328,8 +362,18 @@ export function simulated(options: SimulatedOptions): SimulatedModel {
       count.queued--
       refund(serving, 0)
     } else {
-      const { question, startMs, prefillEndMs, cachedTokens } = serving
+      const { question, startMs, prefillEndMs, cachedTokens, recall } = serving
       const now = clock.now()
+      if (options.machine !== undefined) {
+        const taken = recall?.() ?? { inputTokens: 0, cachedTokens: 0, outputTokens: 0 }
+        took.inputTokens += taken.inputTokens
+        took.cachedTokens += taken.cachedTokens
+        took.outputTokens += taken.outputTokens
+        refund(serving, taken.inputTokens + taken.outputTokens)
+        leave(serving)
+        serving.watcher.onFail(reason)
+        return
+      }
       const prefilled = (Math.max(0, now - startMs - config.latencyMs) / 1000) * config.prefillTokensPerSecond
       const reached = now >= startMs + config.latencyMs
       const input =
@@ -379,7 +423,7 @@ export function simulated(options: SimulatedOptions): SimulatedModel {
   return {
     specificationVersion: 'v4',
     provider: options.provider ?? 'simulated',
-    modelId: options.modelId ?? 'simulated',
+    modelId: config.modelId,
     supportedUrls: {},
     capabilities: toCapabilities(config),
     stats: () => ({ ...count, ...took }),
@@ -472,13 +516,15 @@ function toConfig(options: SimulatedOptions) {
   const { outputTokens = 64 } = options
   const [outputMin, outputMax] = typeof outputTokens === 'number' ? [outputTokens, outputTokens] : outputTokens
   const config = {
-    slots: options.slots ?? 4,
+    modelId: options.modelId ?? 'simulated',
+    machine: options.machine,
+    slots: options.slots ?? options.machine?.sequencesMax ?? 4,
     prefillTokensPerSecond: options.prefillTokensPerSecond ?? 614,
     decodeTokensPerSecond: options.decodeTokensPerSecond ?? 149,
     latencyMs: options.latencyMs ?? 20,
     requestsPerMinute: options.requestsPerMinute ?? Infinity,
     tokensPerMinute: options.tokensPerMinute ?? Infinity,
-    contextTokens: options.contextTokens ?? 128_000,
+    contextTokens: Math.min(options.contextTokens ?? 128_000, options.machine?.kvTokens ?? Infinity),
     prefixCacheTokens: options.prefixCacheTokens ?? 0,
     seed: options.seed ?? options.clock.seed,
     outputMin,
@@ -532,7 +578,7 @@ function toQuestion(call: LanguageModelV4CallOptions, config: Config): Question 
   const tools = toolsText(call)
   const text = tools + promptText(call.prompt)
   const promptTokens = Math.max(1, tokensOf(text.length))
-  const begun = config.preempt === 'exact' ? begunText(call) : undefined
+  const begun = config.preempt === 'prefix' ? begunText(call) : undefined
   const asked = begun === undefined ? text : tools + promptText(call.prompt.slice(0, -1))
   let hash: number | undefined
   const random = (index: number): number => randomAt(config.seed, (hash ??= hashText(asked) ^ (call.seed ?? 0)), index)
@@ -566,7 +612,13 @@ function toQuestion(call: LanguageModelV4CallOptions, config: Config): Question 
   if (!cut) content.push(...calls)
   return {
     promptTokens,
-    blocks: config.prefixCacheTokens > 0 ? blockHashes(text) : [],
+    // A machine keeps the answer's blocks too: what follows in the next prompt is what a message of the assistant begins with.
+    blocks:
+      config.machine !== undefined
+        ? blockHashes(`${text}assistant: ${kept}`, hashText(config.modelId))
+        : config.prefixCacheTokens > 0
+          ? blockHashes(text, 0)
+          : [],
     content,
     outputTokens: Math.min(length, room),
     cut,
@@ -604,14 +656,12 @@ function toolsText({ tools }: LanguageModelV4CallOptions): string {
 
 // ------------------------------------------------------------------------------------------------------- prefix cache
 
-/** Tokens of one block of the prefix cache. Source: vLLM's default block size. */
-const blockTokens = 16
 const blockChars = blockTokens * charsPerToken
 
 /** One hash for each whole block; each also covers all that stands before its block. FNV-1a in two lanes, 53 bits together. */
-function blockHashes(text: string): number[] {
+function blockHashes(text: string, salt: number): number[] {
   const hashes: number[] = []
-  let a = 0x811c_9dc5
+  let a = 0x811c_9dc5 ^ salt
   let b = 0x9e37_79b9
   for (let i = 0; i < text.length; i++) {
     const unit = text.charCodeAt(i)

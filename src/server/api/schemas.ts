@@ -205,6 +205,15 @@ export const CallUsage = named(
   z.object({
     ...taken,
     estimated: z.boolean().describe('The provider sent no counts; ours stand in'),
+    preempted: z
+      .object({
+        times: whole.describe('How often it made room for another call'),
+        tokensAgain: whole.describe('Tokens that were read, and paid, again'),
+        stateBytes: whole.describe('Bytes of the states that were kept'),
+        stateMs: z.number().describe('Time for keeping them and taking them up again, ms'),
+      })
+      .optional()
+      .describe('What it cost that it made room; absent: it did not'),
   }),
 )
 export type CallUsage = z.infer<typeof CallUsage>
@@ -533,6 +542,7 @@ export const CoreInfo = named(
     admitted: whole.describe('Calls sent since the kernel started'),
     refused: whole.describe('By the provider, for going too fast'),
     failed: whole,
+    loads: whole.describe('Turns on a machine that has no room for all of its models'),
     open: z.boolean().describe('Its circuit breaker is open: it takes no calls for now'),
     tokenRatio: z
       .number()
