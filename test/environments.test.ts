@@ -3,7 +3,8 @@ import assert from 'node:assert/strict'
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, test } from 'node:test'
-import { division, equilibrium, persuasion } from '../src/environments/bargain.ts'
+import { persuasion } from '../src/environments/advice.ts'
+import { division, equilibrium } from '../src/environments/division.ts'
 import { commons } from '../src/environments/commons.ts'
 import { craft, depthsOf, materialsOf, recipesOf, taskOf } from '../src/environments/craft.ts'
 import {
@@ -70,10 +71,14 @@ for (const [id, rules] of worlds) {
           told.push(turn)
           saved.push(JSON.stringify(first.state()))
         }
-        const from = Math.floor(told.length / 2)
-        let turn = second.restore(JSON.parse(saved[from] as string) as never)
-        assert.deepEqual(turn.views, told[from]?.views)
+        // In the first two episodes before every step, in the others once.
+        const from = seed < 2 ? 0 : Math.floor(told.length / 2)
+        let turn = told[from] as Turn
         for (let at = from + 1; at < told.length; at++) {
+          if (seed < 2 || at === from + 1) {
+            turn = second.restore(JSON.parse(saved[at - 1] as string) as never)
+            assert.deepEqual(turn.views, told[at - 1]?.views)
+          }
           turn = second.step(policy(turn, second.state().state))
           assert.deepEqual(turn, told[at])
           assert.equal(stateHash(second.state()), stateHash(JSON.parse(saved[at] as string) as never))

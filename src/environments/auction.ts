@@ -14,7 +14,16 @@
  *       to be silent is tried.
  */
 import type { Json } from '../kernel/types.ts'
-import { drawAt, drawBelow, shuffled, type Action, type Rules } from './environment.ts'
+import {
+  drawAt,
+  drawBelow,
+  refused,
+  shuffled,
+  unknownAction,
+  type Action,
+  type ActionError,
+  type Rules,
+} from './environment.ts'
 
 /** A thing for sale. */
 export interface Lot {
@@ -109,7 +118,7 @@ export const auction: Rules<AuctionTask, AuctionState> = {
   step(state, [action]) {
     if (action === undefined) return { state: after(state, false) }
     const fault = faultOf(state, action)
-    if (fault !== undefined) return { state, errors: [{ agent: YOU, ...fault }] }
+    if (fault !== undefined) return refused(state, fault)
     return { state: after(state, action.name === 'bid') }
   },
   score(state) {
@@ -154,11 +163,11 @@ const actions = [
   { name: 'pass', description: 'Let it go.', input: { type: 'object', properties: {} }, effect: 'write' },
 ] as const
 
-function faultOf(state: AuctionState, { name }: Action) {
+function faultOf(state: AuctionState, { name }: Action): ActionError | undefined {
   if (name === 'pass') return undefined
-  if (name !== 'bid') return { code: 'UNKNOWN_ACTION' as const, message: `there is no action "${name}": bid, pass` }
+  if (name !== 'bid') return unknownAction(YOU, name, actions)
   const [price, money] = [leastBid(state), moneyOf(state, YOU)]
-  return price > money ? { code: 'NOT_POSSIBLE' as const, message: `you have ${money}, not ${price}` } : undefined
+  return price > money ? { agent: YOU, code: 'NOT_POSSIBLE', message: `you have ${money}, not ${price}` } : undefined
 }
 
 function raiseOf({ start }: { readonly start: number }): number {

@@ -13,7 +13,17 @@
  *   G2. Who asks for nothing gets nothing; nobody gets more than was asked for.
  */
 import type { Json } from '../kernel/types.ts'
-import { drawAt, drawBelow, pick, type Action, type ActionError, type Rules } from './environment.ts'
+import {
+  badArguments,
+  drawAt,
+  drawBelow,
+  pick,
+  refused,
+  unknownAction,
+  type Action,
+  type ActionError,
+  type Rules,
+} from './environment.ts'
 
 /** The terms of a place. */
 export interface CommonsTask {
@@ -76,6 +86,7 @@ export const commons: Rules<CommonsTask, CommonsState> = {
     taken: 0,
     overused: 0,
   }),
+  actions: () => [...harvesting, ...speech],
   toAct: ({ task, month, speaking, stock }) =>
     month >= task.months || stock < task.collapseBelow
       ? []
@@ -137,10 +148,9 @@ function harvested(state: CommonsState, actions: readonly Action[], draw: () => 
   const wanted = new Map<string, number>()
   for (const { agent, name, args } of actions) {
     const amount = args?.['amount']
-    if (name !== 'harvest')
-      errors.push({ agent, code: 'UNKNOWN_ACTION', message: `there is no action "${name}" now: harvest` })
+    if (name !== 'harvest') errors.push(unknownAction(agent, name, harvesting))
     else if (typeof amount !== 'number' || !Number.isInteger(amount) || amount < 0 || amount > stock)
-      errors.push({ agent, code: 'BAD_ARGUMENTS', message: `harvest takes a whole amount from 0 to ${stock}` })
+      errors.push(badArguments(agent, `harvest takes a whole amount from 0 to ${stock}`))
     else wanted.set(agent, amount)
   }
   const harvest = allotted(task.people, wanted, stock, draw)
@@ -190,9 +200,13 @@ function spoken(state: CommonsState, actions: readonly Action[]) {
     speaking: isLast ? -1 : speaking + 1,
   }
   if (action === undefined || isSaid) return { state: next }
-  const code = action.name === 'say' ? ('BAD_ARGUMENTS' as const) : ('UNKNOWN_ACTION' as const)
-  const message = 'now is the time to say { text } of at most 2000 characters'
-  return { state: next, errors: [{ agent: action.agent, code, message }] }
+  const { agent, name } = action
+  return refused(
+    next,
+    name === 'say'
+      ? badArguments(agent, 'say takes { text } of at most 2000 characters')
+      : unknownAction(agent, name, speech),
+  )
 }
 
 function totalOf({ gains }: CommonsState): number {

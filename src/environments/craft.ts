@@ -19,6 +19,7 @@ import {
   drawBelow,
   pick,
   shuffled,
+  unknownAction,
   type Action,
   type ActionError,
   type Rules,
@@ -102,8 +103,13 @@ export const craft: Rules<CraftTask, CraftState> = {
     let next = state
     const errors: ActionError[] = []
     for (const action of given) {
+      const { agent, name } = action
+      if (!actions.some((one) => one.name === name)) {
+        errors.push(unknownAction(agent, name, actions))
+        continue
+      }
       const done = act(next, action)
-      if (typeof done === 'string') errors.push({ agent: action.agent, code: codeOf(action), message: done })
+      if (typeof done === 'string') errors.push({ agent, code: 'NOT_POSSIBLE', message: done })
       else next = done
     }
     return errors.length === 0 ? { state: next } : ({ state: next, errors } satisfies Step<CraftState>)
@@ -148,7 +154,6 @@ const actions = [
 /** The state after the action, or why it cannot be done. */
 function act(state: CraftState, { agent, name, args = {} }: Action): CraftState | string {
   const { item, count = 1, to } = args
-  if (name !== 'get' && name !== 'craft' && name !== 'give') return `there is no action "${name}": get, craft, give`
   if (typeof item !== 'string') return `${name} takes { item }, the name of a thing`
   if (typeof count !== 'number' || !Number.isInteger(count) || count < 1 || count > 1_000)
     return `${name} takes a count from 1 to 1000`
@@ -176,10 +181,6 @@ function act(state: CraftState, { agent, name, args = {} }: Action): CraftState 
   }
   const used = Object.entries(recipe.ingredients).map(([one, n]) => [one, -n] as const)
   return withInventory(state, agent, changed(changed(own, Object.fromEntries(used)), { [item]: recipe.count }))
-}
-
-function codeOf({ name }: Action): ActionError['code'] {
-  return name === 'get' || name === 'craft' || name === 'give' ? 'NOT_POSSIBLE' : 'UNKNOWN_ACTION'
 }
 
 function isKnown({ recipes, goal }: CraftTask, item: string): boolean {

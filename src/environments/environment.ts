@@ -35,8 +35,8 @@ export interface ActionDescription {
   readonly description: string
   /** JSON Schema of its arguments. */
   readonly input: { readonly [keyword: string]: Json }
-  /** Whether it only looks, changes the world, or ends the agent's part in it. */
-  readonly effect: 'read' | 'write' | 'terminal'
+  /** Whether it only looks, says something to others, changes the world, or ends the agent's part in it. */
+  readonly effect: 'read' | 'tell' | 'write' | 'terminal'
 }
 
 /** What an agent sees when it is to act. */
@@ -78,6 +78,22 @@ export interface Step<State> {
   readonly errors?: readonly ActionError[]
 }
 
+/** What comes of an action that cannot be done: nothing, but that it is said why. */
+export function refused<State>(state: State, error: ActionError): Step<State> {
+  return { state, errors: [error] }
+}
+
+/** There is no such action, or not now. */
+export function unknownAction(agent: string, name: string, actions: readonly ActionDescription[]): ActionError {
+  const known = actions.map((one) => one.name).join(', ')
+  return { agent, code: 'UNKNOWN_ACTION', message: `there is no action "${name}" now: ${known}` }
+}
+
+/** The action is there, and takes something else. */
+export function badArguments(agent: string, message: string): ActionError {
+  return { agent, code: 'BAD_ARGUMENTS', message }
+}
+
 /** Draws the next random number in [0, 1) of this turn. */
 export type Draw = () => number
 
@@ -93,6 +109,10 @@ export interface Rules<Params extends Json, State extends Json> {
   /** A task, drawn by seed; `level` makes it harder. @default level 1 */
   task(seed: number, level?: number): Params
   start(params: Params, draw: Draw): State
+  /** All actions that may be offered in an episode, to anybody. @default those that are offered when it begins */
+  actions?(params: Params): readonly ActionDescription[]
+  /** Everybody who may act in an episode. @default those who are to act when it begins */
+  agents?(params: Params): readonly string[]
   /** Who is to act in that state; none when it is over. */
   toAct(state: State): readonly string[]
   view(state: State, agent: string): View
