@@ -27,6 +27,8 @@ const loaders: { readonly [name: string]: () => Promise<Command> } = {
   acp: async () => (await import('./commands/acp.ts')).acp,
   policy: async () => (await import('./commands/policy.ts')).policy,
   emulate: async () => (await import('./commands/emulate.ts')).emulateCommand,
+  environments: async () => (await import('./commands/environments.ts')).environments,
+  evaluate: async () => (await import('./commands/evaluate.ts')).evaluateCommand,
   redteam: async () => (await import('./commands/redteam.ts')).redteam,
   lint: async () => (await import('./commands/lint.ts')).lint,
   files: async () => (await import('./commands/files.ts')).files,

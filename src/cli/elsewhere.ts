@@ -5,7 +5,7 @@
  *     const server = serverOf(context)                       // undefined where no server has the store open
  *     await wish(context, { command: 'resume', pid })        // throws what the kernel threw
  *     return followElsewhere(context, server, pid)           // its output and its exit code, as if it ran here
- *     await wishOr(context, { command: 'forget', … }, alone)  // the kernel that has the store, or `alone` where none has
+ *     await wishOr(context, { command: 'forget', … }, (kernel) => kernel.forgetNote(id, principal))   // or here, where none has it
  *
  * Invariants
  *   EW1. A run goes on in a server only with what it was begun with: program, model, price, law, folders (checkTerms).
@@ -16,9 +16,12 @@ import { setTimeout as pause } from 'node:timers/promises'
 import type { StoreReader } from '../drivers/store/sqlite-reader.ts'
 import { readStatus, sendCommand, takeBackCommand } from '../drivers/store/sqlite-reader.ts'
 import type { Outcome } from '../kernel/commands.ts'
-import type { Command } from '../kernel/drivers.ts'
+import type { Command, Store } from '../kernel/drivers.ts'
 import type { ErrorData } from '../kernel/errors.ts'
 import { PolityError, fromErrorData } from '../kernel/errors.ts'
+import type { Kernel } from '../kernel/kernel.ts'
+import { createKernel } from '../kernel/kernel.ts'
+import { startOf } from '../kernel/past.ts'
 import type { Json, Pid, ProcessInfo, ProcessStart, Usage } from '../kernel/types.ts'
 import type { Context } from './command.ts'
 import type { Ending } from './follow.ts'
@@ -26,9 +29,9 @@ import { questionText, tell } from './follow.ts'
 import { printRun } from './output.ts'
 import { exitCodeOfSignal, exitCodes } from './report.ts'
 import type { Setup } from './setup.ts'
-import { rootOf, setupOf, startOf } from './setup.ts'
+import { rootOf, setupOf } from './setup.ts'
 import type { Status } from './store-file.ts'
-import { askStatus, ownerOf, readStore } from './store-file.ts'
+import { askStatus, openStore, ownerOf, readStore } from './store-file.ts'
 
 /** A `polity serve` that has the store open. */
 export interface Serving {
@@ -126,14 +129,18 @@ async function wishTogether(context: Context, commands: readonly Wish[]): Promis
 }
 
 /**
- * What the kernel that owns the store answers, or where none does, what `alone` gives, which opens the store itself. Who
- * owns it may change in between, so both are tried for `AGAIN_MS`.
+ * What the kernel that owns the store answers, or where none does, what `alone` does on one of our own. Who owns it may
+ * change in between, so both are tried for `AGAIN_MS`.
  */
-export async function wishOr<Value>(context: Context, command: Wish, alone: () => Promise<Value>): Promise<Value> {
+export async function wishOr<Value>(
+  context: Context,
+  command: Wish,
+  alone: (kernel: Kernel, store: Store) => Promise<Value>,
+): Promise<Value> {
   for (const startedAt = context.clock.now(); ; await pause(LOOK_MS)) {
     const { isOwned } = ownerOf(context.storePath)
     try {
-      return isOwned ? ((await wish(context, command)) as unknown as Value) : await alone()
+      return isOwned ? ((await wish(context, command)) as unknown as Value) : await onStore(context, alone)
     } catch (error) {
       const isLost =
         PolityError.isInstance(error) &&
@@ -141,6 +148,21 @@ export async function wishOr<Value>(context: Context, command: Wish, alone: () =
         (!isOwned || (error.detail as { readonly undone?: true } | undefined)?.undone === true)
       if (!isLost || context.interrupted.aborted || context.clock.now() - startedAt >= AGAIN_MS) throw error
     }
+  }
+}
+
+/** On a kernel of our own, for as long as this takes. A store that is not there is not made. */
+async function onStore<Value>(
+  { storePath }: Context,
+  work: (kernel: Kernel, store: Store) => Promise<Value>,
+): Promise<Value> {
+  readStore(storePath).close()
+  const store = await openStore(storePath)
+  const kernel = createKernel({ store })
+  try {
+    return await work(kernel, store)
+  } finally {
+    await kernel.close()
   }
 }
 

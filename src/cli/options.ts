@@ -17,6 +17,26 @@ export const everywhere = {
   help: { kind: 'flag', short: 'h', help: 'about this command' },
 } as const satisfies OptionSpecs
 
+/**
+ * Throws a usage error for an option that this way of the command would ignore, which could change what is meant:
+ * `forget --dry-run` forgets nothing.
+ *
+ * @param ways of the command, with the options that mean something in each; an option of none is everybody's
+ */
+export function checkTaken(
+  command: string,
+  way: string,
+  ways: { readonly [way: string]: readonly string[] },
+  values: { readonly [option: string]: unknown },
+): void {
+  for (const [name, value] of Object.entries(values)) {
+    const isGiven = Array.isArray(value) ? value.length > 0 : value !== undefined && value !== false
+    const owners = Object.keys(ways).filter((one) => ways[one]?.includes(name) === true)
+    if (!isGiven || owners.length === 0 || owners.includes(way)) continue
+    throw usageError(`${command} ${way} takes no --${name}; --${name} belongs to ${owners.join(', ')}`)
+  }
+}
+
 /** Ceilings for a run. */
 export const budgetOptions = {
   'budget-usd': { kind: 'amount', value: 'n', help: 'most US dollars that the run may cost' },

@@ -103,7 +103,8 @@ export function isNoSpace(error: unknown): boolean {
     at = at.cause as typeof at, depth++
   ) {
     if (at.code === 'ENOSPC' || at.code === 'EDQUOT') return true
-    if (typeof at.errcode === 'number' && (at.errcode & 0xff) === SQLITE_FULL) return true
+    if (typeof at.errcode === 'number' && ((at.errcode & 0xff) === SQLITE_FULL || at.errcode === SQLITE_SHM_SIZE))
+      return true
   }
   return false
 }
@@ -113,6 +114,8 @@ function isMissingPackage(error: unknown): boolean {
 }
 
 const SQLITE_FULL = 13
+/** SQLITE_IOERR_SHMSIZE: the shared memory of the log is a file too, and there was no room to make it. */
+const SQLITE_SHM_SIZE = 10 | (19 << 8)
 const SENTENCE_CHARS_MAX = 700
 
 function firstLine(message: string): string {

@@ -106,6 +106,8 @@ export async function bootServing(context: Context, wanted: Wanted): Promise<Ser
       store,
       models,
       model: names[0] as string,
+      // The principals of the keys share the models evenly; to the runs of one it is the default discipline.
+      discipline: 'fair-share',
       embedder,
       ...(law === undefined ? {} : { law }),
       approvalKey: () => approvalKeyOf(context.storePath),

@@ -3,7 +3,7 @@
  * the pid.
  */
 import type { StoreReader } from '../drivers/store/sqlite-reader.ts'
-import { PolityError } from '../kernel/errors.ts'
+import { startOf } from '../kernel/past.ts'
 import type { Pid, Price, ProcessStart } from '../kernel/types.ts'
 
 export const modelDefault = 'offline/reader'
@@ -46,12 +46,6 @@ export function embedderIn(reader: StoreReader): string | undefined {
       latest = { pid, setup: (JSON.parse(String(value)) as { setup: Setup }).setup }
   }
   return latest === undefined ? undefined : (latest.setup.embedder ?? embedderDefault)
-}
-
-export function startOf(reader: StoreReader, pid: Pid): ProcessStart {
-  const [start] = reader.events(pid)
-  if (start?.type !== 'process-start') throw new PolityError('NO_SUCH_PROCESS', `there is no process ${pid}`)
-  return start
 }
 
 export function rootOf(reader: StoreReader, start: ProcessStart): ProcessStart {

@@ -9,21 +9,23 @@ import { memoryStore } from '../../drivers/store/memory.ts'
 import type { StoreReader } from '../../drivers/store/sqlite-reader.ts'
 import type { Put } from '../../kernel/drivers.ts'
 import { PolityError } from '../../kernel/errors.ts'
-import { checkPatterns, listFiles, runThrough, textIn } from '../../kernel/file-list.ts'
-import { cutPassages, queryWords } from '../../kernel/file-search.ts'
-import { createFileTree, spaceOf } from '../../kernel/file-tree.ts'
-import { createKernel } from '../../kernel/kernel.ts'
+import type { Turns } from '../../kernel/file-list.ts'
+import { checkPatterns, listFiles, runThrough } from '../../kernel/file-list.ts'
+import { createFileSearch } from '../../kernel/file-search.ts'
+import { createFileTree } from '../../kernel/file-tree.ts'
 import { defaultLimits } from '../../kernel/limits.ts'
+import { startIn, startOf } from '../../kernel/past.ts'
+import type { Space } from '../../kernel/spaces.ts'
+import { spacesOf } from '../../kernel/spaces.ts'
 import { filesIn } from '../../kernel/storage.ts'
-import type { FileEntry, FilesPoint, Pid, ProcessStart } from '../../kernel/types.ts'
+import type { FileEntry, FilesPoint, Pid } from '../../kernel/types.ts'
 import { bytes, counted } from '../amounts.ts'
 import type { Context } from '../command.ts'
 import { defineCommand } from '../command.ts'
-import { wish } from '../elsewhere.ts'
-import { pidOf, usageError } from '../options.ts'
+import { wishOr } from '../elsewhere.ts'
+import { checkTaken, pidOf, usageError } from '../options.ts'
 import { exitCodes } from '../report.ts'
-import { startOf } from '../setup.ts'
-import { openStore, ownerOf, readStore } from '../store-file.ts'
+import { readStore } from '../store-file.ts'
 import type { Column } from '../table.ts'
 import { table } from '../table.ts'
 import { oneLine } from '../terminal.ts'
@@ -44,7 +46,7 @@ interface Sight {
   readonly reader: StoreReader
   readonly tree: ReturnType<typeof createFileTree>
   readonly files: ReturnType<typeof filesIn>
-  readonly space: ReturnType<typeof spaceOf>
+  readonly space: Space
 }
 
 type Verb = (context: Context, sight: Sight, given: readonly string[], values: Values) => void | Promise<void>
@@ -88,15 +90,14 @@ export const files = defineCommand({
   ],
   async run(context, { values, positionals: [verb = '', pidText, ...given] }) {
     const pid = pidOf(pidText)
-    checkOptions(verb, values)
+    checkTaken('polity files', verb, VERB_OPTIONS, values)
     if (verb === 'rollback') return rollback(context, pid, given, values)
     const act = Object.hasOwn(verbs, verb) ? verbs[verb] : undefined
     if (act === undefined)
       throw usageError(`files takes ${[...Object.keys(verbs), 'rollback'].join(', ')}, not ${JSON.stringify(verb)}`)
     const reader = readStore(context.storePath)
     try {
-      const heads = (one: Pid): ProcessStart | undefined => [...reader.processes({ from: one, to: one + 1 })][0]?.start
-      const space = spaceOf(startOf(reader, pid), heads)
+      const space = spacesOf(startOf(reader, pid), (one) => startIn(reader, one)).files
       const tree = createFileTree(reader)
       await act(context, { reader, tree, space, files: filesIn(tree, space, defaultLimits) }, given, values)
       return exitCodes.done
@@ -161,21 +162,10 @@ const verbs: { readonly [verb: string]: Verb } = {
   },
   async search(context, sight, [words, prefix = ''], { limit = SEARCH_LIMIT }) {
     if (words === undefined) throw usageError('files search takes words: polity files search 17 "the budget of May"')
-    const found = await search(sight, words, prefix, limit)
+    const found = await search(context, sight, words, prefix, limit)
     context.result(found.map(({ path, line, text }) => `${oneLine(path)}:${line}: ${oneLine(text)}`).join('\n'), found)
     if (found.length === 0) context.note('no file has these words')
   },
-}
-
-/** Throws a usage error for an option that the verb would not heed. */
-function checkOptions(verb: string, values: Values): void {
-  const taken = Object.hasOwn(VERB_OPTIONS, verb) ? VERB_OPTIONS[verb] : undefined
-  if (taken === undefined) return
-  for (const name of ['glob', 'removed', 'version', 'from', 'at', 'snapshot', 'regex', 'limit'] as const) {
-    if (values[name] === undefined || values[name] === false || taken.includes(name)) continue
-    const known = taken.length === 0 ? 'none of these options' : taken.map((one) => `--${one}`).join(', ')
-    throw usageError(`files ${verb} takes no --${name}; it takes ${known}`)
-  }
 }
 
 function timeOf(at: string | undefined): number | undefined {
@@ -193,8 +183,11 @@ function listed(
   checkPatterns(options)
   const limits = { ...defaultLimits, listPathsMax: Infinity, valueBytesMax: Infinity }
   const work = listFiles(tree, { space, quota: undefined }, { ...options, prefix }, limits)
-  const turns = { pause: () => nextTurn(), isOpen: () => !context.interrupted.aborted }
-  return Promise.resolve(runThrough(work, turns)).then(({ entries }) => entries)
+  return Promise.resolve(runThrough(work, turnsOf(context))).then(({ entries }) => entries)
+}
+
+function turnsOf({ interrupted }: Context): Turns {
+  return { pause: () => nextTurn(), isOpen: () => !interrupted.aborted }
 }
 
 interface Found {
@@ -205,34 +198,31 @@ interface Found {
   readonly score: number
 }
 
-/** The best passage of each file. The words of all files are gathered for it, since nothing can be written here. */
-async function search({ tree, space }: Sight, query: string, prefix: string, limit: number): Promise<Found[]> {
-  const index = memoryStore()
+/** The best passage of each file. What the store cannot be given here, their words, is gathered beside it. */
+async function search(
+  context: Context,
+  { tree, space }: Sight,
+  query: string,
+  prefix: string,
+  limit: number,
+): Promise<Found[]> {
+  const store = memoryStore()
   try {
-    const passages: Omit<Found, 'score'>[] = []
-    for (const [path, { hash }] of tree.entries(space, prefix)) {
-      const text = hash === null ? undefined : textIn(tree.content(hash, path))
-      if (text === undefined) continue
-      const puts: Put[] = []
-      for (const passage of cutPassages(text))
-        puts.push({
-          table: 'file',
-          key: String(passages.push({ path, ...passage }) - 1),
-          value: '',
-          text: `${path}\n${passage.text}`,
-        })
-      void index.commit({ events: [], puts })
-      await nextTurn()
+    let puts: Put[] = []
+    const journal = {
+      putAlone: (put: Put): void => void puts.push(put),
+      flush: async (): Promise<void> => {
+        await store.commit({ events: [], puts })
+        puts = []
+      },
     }
-    const best = new Map<string, Found>()
-    for (const { key, score } of index.search('file', [''], queryWords(query), passages.length)) {
-      const passage = passages[Number(key)] as Omit<Found, 'score'>
-      if (!best.has(passage.path)) best.set(passage.path, { ...passage, score })
-      if (best.size === limit) break
-    }
-    return [...best.values()]
+    const work = createFileSearch({ store, tree, journal }).find({ space, quota: undefined }, prefix, query, limit)
+    const { entries } = await runThrough(work, turnsOf(context))
+    return entries.flatMap(({ path, passages: [best] = [], score = 0 }) =>
+      best === undefined ? [] : [{ path, ...best, score }],
+    )
   } finally {
-    index.close()
+    store.close()
   }
 }
 
@@ -247,7 +237,9 @@ async function rollback(context: Context, pid: Pid, [path]: readonly string[], v
   }
   if ([version, ms, snapshot].filter((one) => one !== undefined).length !== 1)
     throw usageError('files rollback takes one of --version, --at, --snapshot')
-  const entry = await restored(context, pid, point)
+  const entry = await wishOr(context, { command: 'restore-files', pid, text: JSON.stringify(point) }, (kernel) =>
+    kernel.restoreFiles(pid, point),
+  )
   const isGone = entry.removed === true
   const what =
     entry.files === undefined
@@ -255,19 +247,6 @@ async function rollback(context: Context, pid: Pid, [path]: readonly string[], v
       : `${counted(entry.files, 'file')} ${isGone ? 'removed: there was none of them' : 'changed back'}`
   context.result(`${what} (version ${entry.version})`, entry)
   return exitCodes.done
-}
-
-async function restored(context: Context, pid: Pid, point: FilesPoint): Promise<FileEntry> {
-  if (ownerOf(context.storePath).isOwned)
-    return (await wish(context, { command: 'restore-files', pid, text: JSON.stringify(point) })) as unknown as FileEntry
-  readStore(context.storePath).close() // a store that is not there is not made
-  const store = await openStore(context.storePath)
-  const kernel = createKernel({ store })
-  try {
-    return await kernel.restoreFiles(pid, point)
-  } finally {
-    await kernel.close()
-  }
 }
 
 function pathOf(verb: string, path: string | undefined): string {

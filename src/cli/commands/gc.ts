@@ -1,14 +1,17 @@
 /** `polity gc`: removes the journals of ended processes, the oldest first. */
 import { setImmediate as nextTurn } from 'node:timers/promises'
+import { fileBytes, realStorePath } from '../../drivers/store/connection.ts'
+import type { Store } from '../../kernel/drivers.ts'
 import type { Collected } from '../../kernel/file-collection.ts'
-import { createKernel } from '../../kernel/kernel.ts'
-import { counted } from '../amounts.ts'
+import { PolityError } from '../../kernel/errors.ts'
+import type { Kernel } from '../../kernel/kernel.ts'
+import { bytes, counted } from '../amounts.ts'
 import { pidOfSetup } from '../setup.ts'
 import type { Context } from '../command.ts'
 import { defineCommand } from '../command.ts'
-import { wish } from '../elsewhere.ts'
-import { exitCodes } from '../report.ts'
-import { openStore, ownerOf, readStore } from '../store-file.ts'
+import { wishOr } from '../elsewhere.ts'
+import { exitCodes, isNoSpace } from '../report.ts'
+import { readStore } from '../store-file.ts'
 
 const KEEP_DEFAULT = 1_000
 /** The store removes rows in steps, between which it lets others work; what is left is removed when it is next opened. */
@@ -25,31 +28,19 @@ export const gc = defineCommand({
   examples: ['polity gc', 'polity gc --keep 0'],
   async run(context, { values }) {
     const keep = values.keep ?? KEEP_DEFAULT
-    if (ownerOf(context.storePath).isOwned) return collectElsewhere(context, keep)
-    readStore(context.storePath).close()
-    const store = await openStore(context.storePath)
-    const kernel = createKernel({ store })
     try {
-      const removed = kernel.collect(keep)
-      const left = new Set([...store.processes()].map(({ start }) => start.pid))
-      // Setups of runs that are no more.
-      for (const [key] of store.range('meta', 'setup/', 'setup0'))
-        if (!left.has(pidOfSetup(key))) kernel.keep(key, null)
-      await kernel.events(0) // there is no process 0: it waits until what was written is kept
-      const turns = removed === 0 ? 0 : TURNS_MAX
-      for (let turn = 0; turn < turns && !context.interrupted.aborted; turn++) await nextTurn()
-      tell(context, removed, left.size, await kernel.collectFiles())
-      return exitCodes.done
-    } finally {
-      await kernel.close()
+      return await collectAll(context, keep)
+    } catch (error) {
+      throw isNoSpace(error) ? noRoom(context, error) : error
     }
   },
 })
 
-/** The kernel that has the store open does it, and removes the rows beside its work. */
-async function collectElsewhere(context: Context, keep: number): Promise<number> {
-  const removed = (await wish(context, { command: 'collect', keep })) as number
-  const files = (await wish(context, { command: 'collect-files' })) as unknown as Collected
+async function collectAll(context: Context, keep: number): Promise<number> {
+  const removed = await wishOr(context, { command: 'collect', keep }, (kernel, store) =>
+    collect(context, kernel, store, keep),
+  )
+  const files = await wishOr<Collected>(context, { command: 'collect-files' }, (kernel) => kernel.collectFiles())
   const reader = readStore(context.storePath)
   try {
     tell(context, removed, [...reader.processes()].length, files)
@@ -58,6 +49,36 @@ async function collectElsewhere(context: Context, keep: number): Promise<number>
   }
   return exitCodes.done
 }
+
+/** On a kernel that does nothing else. Returns how many journals went. */
+async function collect(context: Context, kernel: Kernel, store: Store, keep: number): Promise<number> {
+  const before = [...store.processes()].length
+  const removed = kernel.collect(keep)
+  await kernel.events(0) // there is no process 0: it waits until what was written is kept
+  const left = new Set([...store.processes()].map(({ start }) => start.pid))
+  if (before - left.size < removed) throw noRoom(context, undefined)
+  // Setups of runs that are no more.
+  for (const [key] of store.range('meta', 'setup/', 'setup0')) if (!left.has(pidOfSetup(key))) kernel.keep(key, null)
+  const turns = removed === 0 ? 0 : TURNS_MAX
+  for (let turn = 0; turn < turns && !context.interrupted.aborted; turn++) await nextTurn()
+  return removed
+}
+
+/**
+ * What is taken away is written down first, so it needs some room itself: what stands in the log comes into the file before
+ * the log is used anew.
+ */
+function noRoom({ storePath }: Context, cause: unknown): PolityError {
+  const room = fileBytes(`${realStorePath(storePath)}-wal`) + ROOM_BYTES
+  return new PolityError(
+    'STORE_FAILED',
+    `there is no space left for the store ${storePath}, and gc needs about ${bytes(room)} to begin: make room for as much on that disk, and run it again`,
+    { cause },
+  )
+}
+
+/** Beside the log: what opening a store writes, and the first step of a collection. */
+const ROOM_BYTES = 1 << 18
 
 function tell(context: Context, removed: number, left: number, files: Collected): void {
   const went = files.versions === 0 ? '' : `; ${counted(files.versions, 'version')} of files went too`

@@ -2,24 +2,23 @@
 import { loadEmbedder } from '../../boot.ts'
 import type { StoreReader } from '../../drivers/store/sqlite-reader.ts'
 import { PolityError } from '../../kernel/errors.ts'
-import { createKernel } from '../../kernel/kernel.ts'
-import type { Kernel } from '../../kernel/kernel.ts'
 import { checkLimits } from '../../kernel/limits.ts'
 import { noteAt, recallNotes } from '../../kernel/memory.ts'
-import { PRINCIPAL, createNoteReader } from '../../kernel/note-reader.ts'
+import { createNoteReader } from '../../kernel/note-reader.ts'
 import { checkNoteId, checkRecall, matches, seqOf } from '../../kernel/note.ts'
 import type { Revocation } from '../../kernel/revoke.ts'
 import { revocable, revocationOf } from '../../kernel/revoke.ts'
+import { PRINCIPAL } from '../../kernel/spaces.ts'
 import type { Note, RecalledNote } from '../../kernel/types.ts'
 import { createVectors } from '../../kernel/vectors.ts'
 import { counted } from '../amounts.ts'
 import type { Context, ValuesOf } from '../command.ts'
 import { defineCommand } from '../command.ts'
 import { serverOf, wishOr } from '../elsewhere.ts'
-import { embedderOption, usageError } from '../options.ts'
+import { checkTaken, embedderOption, usageError } from '../options.ts'
 import { exitCodes } from '../report.ts'
 import { embedderDefault, embedderIn } from '../setup.ts'
-import { openStore, readStore } from '../store-file.ts'
+import { readStore } from '../store-file.ts'
 import { table } from '../table.ts'
 import { oneLine, visible } from '../terminal.ts'
 
@@ -71,16 +70,8 @@ const verbs: {
   stats: { takes: undefined, options: ['principal'], run: (context, _word, values) => stats(context, values) },
 }
 
-/** What a verb would ignore could change what is meant: `forget --dry-run` forgets nothing. */
-function checkOptions(verb: string, takes: readonly (keyof Values)[], values: Values): void {
-  for (const name of Object.keys(options) as (keyof Values)[]) {
-    const value = values[name]
-    const isGiven = Array.isArray(value) ? value.length > 0 : value !== undefined && value !== false
-    if (!isGiven || takes.includes(name)) continue
-    const owners = Object.keys(verbs).filter((one) => verbs[one]?.options.includes(name))
-    throw usageError(`polity memory ${verb} takes no --${name}; --${name} belongs to ${owners.join(', ')}`)
-  }
-}
+/** The options of each verb. */
+const verbOptions = Object.fromEntries(Object.entries(verbs).map(([verb, { options: own }]) => [verb, own]))
 
 export const memory = defineCommand({
   name: 'memory',
@@ -103,7 +94,7 @@ export const memory = defineCommand({
       throw usageError(`polity memory takes ${Object.keys(verbs).join(', ')}, not ${JSON.stringify(verb)}`)
     if ((word === undefined) !== (found.takes === undefined) || word === '')
       throw usageError(`polity memory ${verb} takes ${found.takes ?? 'nothing more'}`)
-    checkOptions(verb, found.options, values)
+    checkTaken('polity memory', verb, verbOptions, values)
     return found.run(context, word ?? '', values)
   },
 })
@@ -374,21 +365,10 @@ function statsOf(notes: ReturnType<typeof createNoteReader>, principal: string):
 
 // ----------------------------------------------------------------------------------------------------------- changing
 
-/** On a kernel of our own: nobody else has the store open. */
-async function onStore<Value>(context: Context, work: (kernel: Kernel) => Promise<Value>): Promise<Value> {
-  readStore(context.storePath).close()
-  const kernel = createKernel({ store: await openStore(context.storePath) })
-  try {
-    return await work(kernel)
-  } finally {
-    await kernel.close()
-  }
-}
-
 async function forget(context: Context, word: string, { principal = PRINCIPAL_DEFAULT }: Values): Promise<number> {
   const id = noteIdOf(word)
-  await wishOr<unknown>(context, { command: 'forget', text: id, principal }, () =>
-    onStore(context, (kernel) => kernel.forgetNote(id, principal)),
+  await wishOr<unknown>(context, { command: 'forget', text: id, principal }, (kernel) =>
+    kernel.forgetNote(id, principal),
   )
   context.result(`forgot ${id}`, { id, principal })
   return exitCodes.done
@@ -401,9 +381,7 @@ async function revoke(context: Context, word: string, values: Values): Promise<n
   const isDry = values['dry-run']
   const found = isDry
     ? wouldRevoke(context, source, whose)
-    : await wishOr(context, { command: 'revoke', source, ...whose }, () =>
-        onStore(context, (kernel) => kernel.revokeSource(source, whose)),
-      )
+    : await wishOr(context, { command: 'revoke', source, ...whose }, (kernel) => kernel.revokeSource(source, whose))
   const did = isDry ? 'would revoke' : 'revoked'
   const forgotten =
     found.forgotten === 0 ? '' : `, and ${counted(found.forgotten, 'note')} forgotten before that forks could still see`

@@ -13,7 +13,7 @@ import type { Target } from '../../redteam/target.ts'
 import { toolsOf } from '../../redteam/target.ts'
 import type { Context } from '../command.ts'
 import { defineCommand } from '../command.ts'
-import { budgetOf, budgetOptions, embedderOption, everywhere, jsonOrText, nearest, usageError } from '../options.ts'
+import { budgetOf, budgetOptions, checkTaken, embedderOption, jsonOrText, nearest, usageError } from '../options.ts'
 import { loadProgramFile } from '../program-file.ts'
 import { exitCodeOfSignal, exitCodes } from '../report.ts'
 import { embedderDefault } from '../setup.ts'
@@ -58,7 +58,7 @@ export const redteam = defineCommand({
     'polity redteam --recall',
   ],
   async run(context, { values, positionals: [file] }) {
-    checkOptions(values)
+    checkTaken('polity redteam', values.recall ? '--recall' : '[agent.ts]', ways, values)
     if (values.recall) return attackMemory(context, file, values)
     const chosen = values.attack.length === 0 ? attacks : values.attack.map(attackNamed)
     const given = file === undefined ? undefined : await targetFrom(file, values)
@@ -91,6 +91,21 @@ export const redteam = defineCommand({
     return isBad ? exitCodes.failed : exitCodes.done
   },
 })
+
+/** What means something with `--recall` means nothing without, and the other way round. */
+const ways = {
+  '[agent.ts]': [
+    'law',
+    'attack',
+    'input',
+    'model',
+    'pins',
+    'print-pins',
+    'budget-children',
+    ...Object.keys(budgetOptions),
+  ],
+  '--recall': ['seeds', 'embedder'],
+}
 
 /** Poisoned recall; it attacks no agent, so nothing got through to one. */
 async function attackMemory(
@@ -125,22 +140,6 @@ async function attackMemory(
   context.note('Shares of questions in percent, without → with the guard. docs/redteam.md says what the columns mean.')
   context.result(recallTable(rows), rows)
   return exitCodes.done
-}
-
-/** Those that mean something with `--recall` mean nothing without, and the other way round. */
-const recallOptions: readonly string[] = ['seeds', 'embedder']
-
-function checkOptions(values: { readonly [option: string]: unknown }): void {
-  for (const [name, value] of Object.entries(values)) {
-    const isGiven = Array.isArray(value) ? value.length > 0 : value !== undefined && value !== false
-    if (!isGiven || Object.hasOwn(everywhere, name) || name === 'recall') continue
-    if (recallOptions.includes(name) !== (values['recall'] === true))
-      throw usageError(
-        values['recall'] === true
-          ? `--${name} means nothing with --recall, which takes --embedder and --seeds`
-          : `--${name} belongs to --recall`,
-      )
-  }
 }
 
 function attackNamed(name: string): (typeof attacks)[number] {

@@ -1,8 +1,9 @@
 /** `polity resume [pid]`: goes on with what was interrupted, from where its journal ends. */
+import { startOf } from '../../kernel/past.ts'
 import type { Pid } from '../../kernel/types.ts'
 import type { Booted, Plan } from '../booted.ts'
 import { bootAgain, bootTogether, crewsOf, isRefusal, planAgain } from '../booted.ts'
-import { rootOf, startOf } from '../setup.ts'
+import { rootOf } from '../setup.ts'
 import type { Context } from '../command.ts'
 import { defineCommand } from '../command.ts'
 import type { Serving } from '../elsewhere.ts'

@@ -10,9 +10,9 @@
 import type { StoreReader } from '../../drivers/store/sqlite-reader.ts'
 import type { CachedPrefix } from '../../kernel/cached-prefix.ts'
 import { cachedPrefix } from '../../kernel/cached-prefix.ts'
-import type { CallEnd, CallStart, FileEntry, JournalEvent, Pid, ProcessStart } from '../../kernel/types.ts'
+import { startOf } from '../../kernel/past.ts'
+import type { CallEnd, CallStart, FileEntry, JournalEvent, Pid, Preempted, ProcessStart } from '../../kernel/types.ts'
 import { costOf, counted } from '../amounts.ts'
-import { startOf } from '../setup.ts'
 import { describeCall, describeValue } from '../call-text.ts'
 import type { Context } from '../command.ts'
 import { defineCommand } from '../command.ts'
@@ -119,10 +119,16 @@ function printWhole(context: Context, reader: StoreReader, pid: Pid, options: Tr
 }
 
 /** What of the prompts was sent before, in a line. */
-function prefixText({ prompts, bytes, share, inputTokens, cachedShare, compactions }: CachedPrefix): string {
+function prefixText({ prompts, bytes, share, inputTokens, cachedShare, compactions, changes }: CachedPrefix): string {
   const again = `${Math.round(share * 100)} % of the ${(bytes / 1000).toFixed(1)} kB of its ${prompts} prompts had been sent before`
   const cached = `${Math.round(cachedShare * 100)} % of ${inputTokens} input tokens came from the provider's cache`
-  return `${again}; ${cached}${compactions === 0 ? '' : `; ${compactions === 1 ? '1 compaction' : `${compactions} compactions`}`}`
+  const compacted = compactions === 0 ? [] : [counted(compactions, 'compaction')]
+  const [first] = changes
+  const changed =
+    first === undefined
+      ? []
+      : [`${counted(changes.length, 'change')} of what had been sent, the first by call #${first.n} (--json has all)`]
+  return [again, cached, ...compacted, ...changed].join('; ')
 }
 
 async function followTrace(context: Context, reader: StoreReader, pid: Pid, options: TraceOptions): Promise<number> {
@@ -227,7 +233,7 @@ function sourceLine({ out }: Context, { path, from }: Part): string {
 
 function callText({ out }: Context, start: CallStart, end: CallEnd | undefined, room: number): string {
   const number = `#${start.n} `
-  const took = end === undefined ? '' : ` <${(end.at - start.at).toFixed(3)} ms>`
+  const took = end === undefined ? '' : `${preemptedText(end.usage?.preempted)} <${(end.at - start.at).toFixed(3)} ms>`
   const left = room - number.length - took.length - 3
   // A short value leaves its room to the arguments, and short arguments to the value.
   const valueWidth =
@@ -237,6 +243,17 @@ function callText({ out }: Context, start: CallStart, end: CallEnd | undefined, 
   const shown =
     end === undefined ? out.paint('yellow', value) : end.error === undefined ? value : out.paint('red', value)
   return `${out.paint('cyan', number)}${called} = ${shown}${out.paint('dim', took)}`
+}
+
+/** What it cost that a model call made room for others. */
+function preemptedText(preempted: Preempted | undefined): string {
+  if (preempted === undefined) return ''
+  const { times, tokensAgain, stateBytes, stateMs } = preempted
+  const cost =
+    stateBytes > 0
+      ? `${(stateBytes / 1000).toFixed(1)} kB kept in ${stateMs.toFixed(1)} ms`
+      : `${tokensAgain} tokens read again`
+  return ` {made room ${times === 1 ? 'once' : `${times} times`}, ${cost}}`
 }
 
 function valueText({ call }: CallStart, end: CallEnd | undefined, width: number): string {
@@ -272,7 +289,9 @@ function eventText({ out }: Context, event: JournalEvent, room: number): string 
     case 'process-rewind':
       return `back to the snapshot of call #${event.n}`
     case 'call-reserve':
-      return `#${event.n} is tried again: ${event.reserved.tokens} tokens set aside`
+      return event.grown === true
+        ? `#${event.n} made room: ${event.reserved.tokens} tokens set aside, to read its prompt again`
+        : `#${event.n} is tried again: ${event.reserved.tokens} tokens set aside`
     case 'call-wait':
       return `#${event.n} waits for ${event.core ?? "a person's word"}`
     case 'call-sent':

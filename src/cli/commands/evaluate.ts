@@ -1,0 +1,439 @@
+/** `polity evaluate`: solvers at tasks, scored with their cost; logs compared and looked at; tasks verified. */
+import { readFileSync, writeFileSync } from 'node:fs'
+import { basename } from 'node:path'
+import { pathToFileURL } from 'node:url'
+import { boot, loadModel } from '../../boot.ts'
+import { codeTools } from '../../drivers/sandbox/tools.ts'
+import { worlds } from '../../environments/worlds.ts'
+import { replayActions } from '../../evaluation/actions.ts'
+import type { Comparison } from '../../evaluation/compare.ts'
+import { compare } from '../../evaluation/compare.ts'
+import { scorerNames, taskFrom } from '../../evaluation/dataset.ts'
+import type { EvaluateOptions } from '../../evaluation/evaluate.ts'
+import { evaluate } from '../../evaluation/evaluate.ts'
+import type { Log } from '../../evaluation/log.ts'
+import { parseLog } from '../../evaluation/log.ts'
+import type { Solver, Task } from '../../evaluation/task.ts'
+import { worldTask } from '../../evaluation/task.ts'
+import { verify } from '../../evaluation/verify.ts'
+import { viewerHtml } from '../../evaluation/viewer.ts'
+import type { World } from '../../evaluation/world.ts'
+import { worldOf } from '../../evaluation/world.ts'
+import { PolityError, messageOf } from '../../kernel/errors.ts'
+import type { Kernel } from '../../kernel/kernel.ts'
+import type { Budget, Json, Program } from '../../kernel/types.ts'
+import type { Context } from '../command.ts'
+import { defineCommand } from '../command.ts'
+import { budgetOf, budgetOptions, priceOf, priceOption, usageError } from '../options.ts'
+import { loadProgramFile } from '../program-file.ts'
+import { exitCodes } from '../report.ts'
+import { modelDefault } from '../setup.ts'
+import { openStore } from '../store-file.ts'
+import { table } from '../table.ts'
+
+/** What the options say. */
+interface Given {
+  readonly agents: readonly string[]
+  readonly environments: readonly string[]
+  readonly data: readonly string[]
+  readonly scorer: string | undefined
+  readonly seeds: number
+  readonly from: number
+  readonly level: number | undefined
+  readonly input: string | undefined
+  readonly params: string | undefined
+  readonly search: boolean
+}
+
+export const evaluateCommand = defineCommand({
+  name: 'evaluate',
+  summary: 'score agents at tasks, with what they cost; compare, verify and view',
+  usage: '[suite.ts | compare a.json b.json | verify [suite.ts] | view log.json]',
+  positionals: [0, 3],
+  options: {
+    agent: {
+      kind: 'texts',
+      value: 'name|file.ts',
+      help: 'who answers: a program of the standard library, or of a file',
+    },
+    environment: {
+      kind: 'texts',
+      value: 'id|command|url',
+      help: `a world to act in (${[...worlds.keys()].join(', ')}), or a foreign one by its command or address`,
+    },
+    data: { kind: 'texts', value: 'file.jsonl', help: 'questions: HumanEval, GSM8K, or lines of { input, target }' },
+    scorer: { kind: 'text', value: 'name', help: `of such lines: ${scorerNames.join(', ')} (default exact)` },
+    actions: { kind: 'text', value: 'file.jsonl', help: 'recorded actions, replayed and scored instead of an agent' },
+    seeds: {
+      kind: 'whole',
+      value: 'n',
+      help: 'episodes, or the first so many questions (default 10 episodes, all questions)',
+    },
+    from: { kind: 'whole', value: 'n', help: 'the first seed (default 1)' },
+    level: { kind: 'whole', value: 'n', help: 'how hard the episodes are' },
+    epochs: { kind: 'whole', value: 'n', help: 'tries of each sample (default 1)' },
+    concurrency: { kind: 'whole', value: 'n', help: 'tries at the same time (default 4)' },
+    model: { kind: 'text', value: 'provider/model', help: `model of calls that name none (default ${modelDefault})` },
+    params: { kind: 'text', value: 'json', help: 'what a foreign environment begins with (default {}, and --level)' },
+    input: { kind: 'text', value: 'json', help: 'what the input of the agents has beside the question' },
+    search: { kind: 'flag', help: 'the agents may go on from forks of themselves' },
+    id: {
+      kind: 'text',
+      value: 'name',
+      help: 'names the evaluation: another name begins anew (default by what is evaluated)',
+    },
+    out: { kind: 'text', value: 'log.json', help: 'where the log is written' },
+    html: { kind: 'text', value: 'log.html', help: 'where a page is written that shows the log' },
+    first: { kind: 'text', value: 'solver', help: 'of compare: the solver of the first log' },
+    second: { kind: 'text', value: 'solver', help: 'of compare: the solver of the second log' },
+    ...budgetOptions,
+    ...priceOption,
+  },
+  details:
+    'Every try is a process with the budget that is given, in the store: an evaluation that was interrupted goes on when the same command is given again. ' +
+    'A suite is a module whose default export is { tasks, solvers, epochs?, budget? }. verify lets an oracle, nobody, and the oracle without its last write at each sample, and fails where the first does not score full or one of the others does. ' +
+    'compare pairs two logs (or two solvers of one) sample by sample.',
+  examples: [
+    'polity evaluate --environment craft.dag --agent react --seeds 20 --budget-tokens 20000 --out react.json',
+    'polity evaluate compare react.json reflexion.json',
+    'polity evaluate verify --environment craft.dag --seeds 100',
+    'polity evaluate view react.json --html react.html',
+  ],
+  async run(context, { values, positionals }) {
+    const [verb = '', ...rest] = positionals
+    if (verb === 'compare') return compared(context, rest, values)
+    if (verb === 'view') return viewed(context, rest, values.html)
+    const isVerify = verb === 'verify'
+    const suite = isVerify ? rest[0] : positionals[0]
+    const given: Given = {
+      agents: values.agent,
+      environments: values.environment,
+      data: values.data,
+      scorer: values.scorer,
+      seeds: values.seeds ?? 0,
+      from: values.from ?? 1,
+      level: values.level,
+      input: values.input,
+      params: values.params,
+      search: values.search,
+    }
+    if (values.actions !== undefined) return replayed(context, given, values.actions)
+    const budget = budgetOf(values)
+    const plan = suite === undefined ? await planOf(given, isVerify) : await suiteOf(suite)
+    const name = values.model ?? modelDefault
+    const price = priceOf(values.price)
+    if (budget.usd !== undefined && price === undefined)
+      throw usageError(
+        `--budget-usd needs to know what ${name} costs; add --price <in>/<out>, US dollars for a million tokens`,
+      )
+    const model = await loadModel(name)
+    const kernel = await boot({
+      store: await openStore(context.storePath),
+      models: { [name]: price === undefined ? model : { model, price } },
+      limits: { processesEndedMax: ENDED_MAX },
+    })
+    try {
+      if (isVerify) return await verified(context, kernel, plan.tasks)
+      const log = await evaluate(kernel, {
+        ...plan,
+        ...(Object.keys(budget).length === 0 ? {} : { budget }),
+        ...(values.epochs === undefined ? {} : { epochs: values.epochs }),
+        ...(values.concurrency === undefined ? {} : { concurrency: values.concurrency }),
+        ...(values.id === undefined ? {} : { id: values.id }),
+        signal: context.interrupted,
+        onTrial: (trial, done, all) => context.status.show(`${done} of ${all} tries, ${trial.solver} at ${trial.task}`),
+      })
+      context.status.clear()
+      write(context, log, values.out, values.html)
+      context.result(resultsText(context, log), log)
+      if (!log.isComplete) context.note('It was stopped: the same command goes on.')
+      return log.isComplete ? exitCodes.done : exitCodes.interrupted
+    } finally {
+      await kernel.close()
+    }
+  },
+})
+
+/** Ended processes that stay at hand: those a search may go back to. */
+const ENDED_MAX = 10_000
+const SEEDS_DEFAULT = 10
+
+type Plan = Pick<EvaluateOptions, 'tasks' | 'solvers' | 'epochs' | 'budget'>
+
+async function planOf(given: Given, isVerify: boolean): Promise<Plan> {
+  const tasks = [
+    ...(await Promise.all(given.environments.map((name) => episodesOf(name, given)))),
+    ...given.data.map((path) => questionsOf(path, given)),
+  ]
+  if (tasks.length === 0)
+    throw usageError('evaluate takes --environment, --data, or a suite; see `polity help evaluate`')
+  if (given.agents.length === 0 && !isVerify)
+    throw usageError('evaluate takes at least one --agent, such as --agent react')
+  const input = given.input === undefined ? undefined : objectIn(given.input, '--input')
+  const solvers = await Promise.all(
+    given.agents.map(async (name): Promise<Solver> => {
+      const program = await agentOf(name)
+      return {
+        name: program.name,
+        program: program as Program<never, unknown>,
+        ...(input === undefined ? {} : { input }),
+        ...(given.search ? { search: true } : {}),
+      }
+    }),
+  )
+  return { tasks, solvers }
+}
+
+/** A world with its tasks: ours by its id, a foreign one by its command or its address. */
+interface Place {
+  readonly world: World
+  readonly params: (seed: number, level?: number) => Json
+}
+
+async function placeOf(name: string, given: string | undefined): Promise<Place> {
+  const rules = worlds.get(name)
+  if (rules !== undefined) {
+    if (given !== undefined)
+      throw usageError(`--params are of foreign environments; the episodes of ${name} come from --level and --seeds`)
+    return { world: worldOf(rules), params: (seed, level) => rules.task(seed, level) }
+  }
+  const isAddress = /^https?:\/\//.test(name)
+  if (!isAddress && !/[\s/]/.test(name))
+    throw usageError(
+      `there is no environment "${name}"; there are ${[...worlds.keys()].join(', ')}, or a command or an http address`,
+    )
+  const params = given === undefined ? {} : objectIn(given, '--params')
+  const { foreignWorld } = await import('../../evaluation/foreign.ts')
+  const world = await foreignWorld(isAddress ? { url: name } : { command: name })
+  return { world, params: (_, level) => (level === undefined ? params : { ...params, level }) }
+}
+
+async function episodesOf(name: string, { seeds, from, level, params }: Given): Promise<Task> {
+  const place = await placeOf(name, params)
+  return worldTask(place.world, {
+    seeds: seeds === 0 ? SEEDS_DEFAULT : seeds,
+    from,
+    params: place.params,
+    ...(level === undefined ? {} : { level }),
+  })
+}
+
+function questionsOf(path: string, { seeds, scorer = 'exact' }: Given): Task {
+  const name = scorerNames.find((one) => one === scorer.replaceAll('-', ' '))
+  if (name === undefined) throw usageError(`there is no scorer "${scorer}"; there are ${scorerNames.join(', ')}`)
+  return taskFrom(textIn(path), basename(path), {
+    scorer: name,
+    python: codeTools({ languages: ['python'] }),
+    ...(seeds === 0 ? {} : { limit: seeds }),
+  })
+}
+
+function objectIn(text: string, option: string): { readonly [name: string]: Json } {
+  try {
+    const value = JSON.parse(text) as Json
+    if (typeof value === 'object' && value !== null && !Array.isArray(value))
+      return value as { readonly [name: string]: Json }
+  } catch {
+    // Told below.
+  }
+  throw usageError(`${option} takes a JSON object, not ${text.slice(0, 80)}`)
+}
+
+/** A program of the standard library by its name, or of a file. */
+async function agentOf(name: string): Promise<Program> {
+  if (/[./\\]/.test(name)) return (await loadProgramFile(name)).main
+  const url = new URL(`../../agents/${name}${import.meta.url.endsWith('.ts') ? '.ts' : '.js'}`, import.meta.url)
+  let exports: Readonly<Record<string, unknown>>
+  try {
+    exports = (await import(url.href)) as Readonly<Record<string, unknown>>
+  } catch (cause) {
+    throw new PolityError(
+      'NO_SUCH_PROGRAM',
+      `the standard library has no program "${name}" (${messageOf(cause)}); name a file, as in ./${name}.ts`,
+      { cause },
+    )
+  }
+  const found = Object.values(exports).find(
+    (one) => (one as Partial<Program> | null)?.name === name && typeof (one as Partial<Program>).run === 'function',
+  )
+  if (found === undefined)
+    throw new PolityError('NO_SUCH_PROGRAM', `src/agents/${name} exports no program of that name`)
+  return found as Program
+}
+
+async function suiteOf(path: string): Promise<Plan> {
+  let exports: { readonly default?: Partial<Plan> }
+  try {
+    exports = (await import(pathToFileURL(path).href)) as typeof exports
+  } catch (cause) {
+    throw new PolityError('CONFIG_INVALID', `${path} does not load: ${messageOf(cause)}`, { cause })
+  }
+  const { tasks, solvers = [], epochs, budget } = exports.default ?? {}
+  if (!Array.isArray(tasks))
+    throw new PolityError(
+      'CONFIG_INVALID',
+      `${path} is no suite: its default export takes { tasks, solvers, epochs?, budget? }`,
+    )
+  return {
+    tasks: tasks as readonly Task[],
+    solvers,
+    ...(epochs === undefined ? {} : { epochs }),
+    ...(budget === undefined ? {} : { budget: budget as Budget }),
+  }
+}
+
+function textIn(path: string): string {
+  try {
+    return readFileSync(path, 'utf8')
+  } catch (cause) {
+    throw new PolityError('CONFIG_INVALID', `${path} cannot be read: ${messageOf(cause)}`, { cause })
+  }
+}
+
+function write(context: Context, log: Log, out: string | undefined, html: string | undefined): void {
+  if (out !== undefined) writeFileSync(out, `${JSON.stringify(log)}\n`)
+  if (html !== undefined) writeFileSync(html, viewerHtml(log))
+  for (const path of [out, html]) if (path !== undefined) context.note(`written: ${path}`)
+}
+
+// ---------------------------------------------------------------------------------------------------------------- verbs
+
+function compared(
+  context: Context,
+  [one = '', two = one]: readonly string[],
+  { first, second }: { readonly first: string | undefined; readonly second: string | undefined },
+): number {
+  if (one === '') throw usageError('compare takes two logs, or one with several solvers')
+  const a = parseLog(textIn(one), one)
+  const b = two === one ? a : parseLog(textIn(two), two)
+  const rows = compare(a, b, { first, second })
+  context.result(comparisonText(context, rows), rows)
+  return exitCodes.done
+}
+
+function comparisonText({ out }: Context, rows: readonly Comparison[]): string {
+  const [row] = rows
+  const lines = table(
+    [
+      { title: 'TASK', widthMin: 12 },
+      { title: 'SCORER', rank: 1 },
+      { title: 'FIRST', align: 'right' },
+      { title: 'SECOND', align: 'right' },
+      { title: 'DIFFERENCE', align: 'right' },
+      { title: '95 % INTERVAL', align: 'right' },
+      { title: 'P (HOLM)', align: 'right' },
+      { title: 'BETTER/WORSE/EQUAL', align: 'right', rank: 2 },
+      { title: 'TOKENS', align: 'right' },
+    ],
+    rows.map((one) => [
+      one.task,
+      one.isJudge ? `${one.scorer} (a model judges)` : one.scorer,
+      shareOf(one.first.mean),
+      shareOf(one.second.mean),
+      signed(one.mean),
+      one.interval === null ? '–' : `${signed(one.interval[0])} to ${signed(one.interval[1])}`,
+      one.corrected === null ? '–' : one.corrected.toFixed(4),
+      `${one.better}/${one.worse}/${one.equal}`,
+      `${Math.round(one.first.tokens)} → ${Math.round(one.second.tokens)}`,
+    ]),
+    out.columns,
+  )
+  return [`second (${row?.second.solver}) minus first (${row?.first.solver}), on the same samples`, ...lines].join('\n')
+}
+
+function viewed(context: Context, [path = '']: readonly string[], html: string | undefined): number {
+  if (path === '') throw usageError('view takes a log')
+  const log = parseLog(textIn(path), path)
+  write(context, log, undefined, html)
+  context.result(resultsText(context, log), log)
+  return exitCodes.done
+}
+
+async function verified(context: Context, kernel: Kernel, tasks: readonly Task[]): Promise<number> {
+  const reports = []
+  for (const task of tasks) reports.push(await verify(kernel, task))
+  const lines = reports.flatMap((report) => [
+    ...report.samples.flatMap(({ sample, faults }) => faults.map((fault) => `${report.task} ${sample}: ${fault}`)),
+    `${report.task}: ${report.samples.filter(({ faults }) => faults.length === 0).length} of ${report.samples.length} samples are sound`,
+  ])
+  context.result(lines.join('\n'), reports)
+  return reports.every(({ isSound }) => isSound) ? exitCodes.done : exitCodes.failed
+}
+
+async function replayed(context: Context, given: Given, path: string): Promise<number> {
+  const [id] = given.environments
+  if (id === undefined || given.environments.length > 1)
+    throw usageError('--actions takes one --environment, in which they are replayed')
+  const place = await placeOf(id, given.params)
+  const rows = await replayActions(place.world, textIn(path), path, (seed, level) =>
+    place.params(seed, level ?? given.level),
+  )
+  const lines = table(
+    [
+      { title: 'EPISODE' },
+      { title: 'SCORE', align: 'right' },
+      { title: 'TURNS', align: 'right' },
+      { title: 'END' },
+      { title: 'ERRORS', align: 'right' },
+      { title: 'STATE', rank: 1 },
+    ],
+    rows.map((row) => [
+      row.id,
+      row.score.toFixed(3),
+      String(row.steps),
+      row.done ? 'done' : 'not over',
+      String(row.errors.length),
+      row.stateHash.slice(0, 16),
+    ]),
+    context.out.columns,
+  )
+  context.result(lines.join('\n'), rows)
+  return exitCodes.done
+}
+
+function resultsText({ out }: Context, log: Log): string {
+  const hasEpochs = log.epochs > 1
+  const lines = table(
+    [
+      { title: 'TASK', widthMin: 12 },
+      { title: 'SOLVER', widthMin: 10 },
+      { title: 'SCORER', rank: 3 },
+      { title: 'MEAN', align: 'right' },
+      { title: '95 % INTERVAL', align: 'right' },
+      ...(hasEpochs
+        ? [
+            { title: `PASS@${log.epochs}`, align: 'right' as const },
+            { title: `PASS^${log.epochs}`, align: 'right' as const },
+          ]
+        : []),
+      { title: 'SAMPLES', align: 'right', rank: 2 },
+      { title: 'TOKENS', align: 'right' },
+      { title: 'USD', align: 'right', rank: 4 },
+      { title: 'CALLS', align: 'right', rank: 5 },
+      { title: 'PARETO', rank: 1 },
+    ],
+    log.results.map((one) => [
+      one.task,
+      one.solver,
+      one.isJudge ? `${one.scorer} (a model judges)` : one.scorer,
+      shareOf(one.mean),
+      one.interval === null ? '–' : `${one.interval[0].toFixed(3)} to ${one.interval[1].toFixed(3)}`,
+      ...(hasEpochs ? [shareOf(one.passAt[String(log.epochs)]), shareOf(one.passHat[String(log.epochs)])] : []),
+      one.unscored === 0 ? String(one.samples) : `${one.samples} (${one.unscored} unscored)`,
+      String(Math.round(one.cost.tokens)),
+      one.cost.usd.toFixed(4),
+      one.cost.steps.toFixed(1),
+      one.isOnHull ? 'hull' : one.isOnFront ? 'front' : '',
+    ]),
+    out.columns,
+  )
+  return lines.join('\n')
+}
+
+function shareOf(value: number | null | undefined): string {
+  return typeof value === 'number' ? value.toFixed(3) : '–'
+}
+
+function signed(value: number | null): string {
+  return value === null ? '–' : `${value > 0 ? '+' : ''}${value.toFixed(3)}`
+}

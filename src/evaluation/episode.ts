@@ -1,0 +1,554 @@
+/**
+ * An episode as a process: programs act in a world by calling tools, one tool for each action.
+ *
+ *     const run = spawnEpisode(kernel, worldOf(craft), { params: craft.task(7), seed: 7 }, { program: react })
+ *     const { score } = await run.result
+ *
+ * The episode is a root process. It begins the world, starts one child for each player, named like it, with the actions as
+ * its tools and a `question`, waits for them and scores. The world's state is a state of those tools, kept by the kernel
+ * (tool-state.ts): a fork of a player goes on in its own copy, a restore takes it back, a crash loses nothing of it.
+ *
+ * Invariants
+ *   EP1. A step of the world is taken once for each action that the journal has, however often its process is forked,
+ *        stopped and resumed.
+ *   EP2. Players that are to act together are heard together: none sees what came of a turn before all that are left have
+ *        acted. In a fork of one of several, the others do nothing.
+ *   EP3. An action that cannot be done is told as `error`; only a call of a tool that is not held fails.
+ */
+import { canonical } from '../policy/canonical.ts'
+import type { Action, ActionDescription, Turn } from '../environments/environment.ts'
+import { sha256 } from '../kernel/digest.ts'
+import { PolityError, toErrorData } from '../kernel/errors.ts'
+import type { ErrorData } from '../kernel/errors.ts'
+import type { Kernel, Run } from '../kernel/kernel.ts'
+import { defineProgram } from '../kernel/program.ts'
+import { defineTool } from '../kernel/tools.ts'
+import type {
+  Budget,
+  Effect,
+  Json,
+  Pid,
+  Program,
+  RunOptions,
+  Sys,
+  Tool,
+  ToolContext,
+  ToolSchema,
+} from '../kernel/types.ts'
+import type { EpisodeTask, Soon, Stage, World } from './world.ts'
+import { openStage, then } from './world.ts'
+
+/** What a player is told of every action. */
+export interface Told {
+  /** What it sees now; where the action could not be done, why comes first. */
+  readonly text: string
+  /** Earned by it since what it was told before. */
+  readonly reward: number
+  /** It has nothing more to do. */
+  readonly done: boolean
+  readonly error?: { readonly code: string; readonly message: string }
+  /** How well the episode went, 0 to 1: when it is over, and the task tells it. */
+  readonly score?: number
+}
+
+/** What a program is told that looks. */
+export interface Seen extends Told {
+  /** The same as the text, and more of it, for programs; null where the world has nothing. */
+  readonly data: Json
+  /** What can be done now. */
+  readonly actions: readonly ActionDescription[]
+  /** Turns before this one. */
+  readonly steps: number
+}
+
+/** What every program in an episode is given, with what its solver adds. */
+export interface Question {
+  readonly question: string
+}
+
+/** Who plays, and what they hold. */
+export interface Players {
+  /** One program for all players, or one for each by its name. */
+  readonly program: Program<never, unknown> | { readonly [agent: string]: Program<never, unknown> }
+  /** What a program's input has beside `question`. */
+  readonly input?: { readonly [name: string]: Json }
+  /** Tools that they hold beside the actions; one with `state: 'episode'` may read the state (`worldState`). */
+  readonly tools?: readonly Tool[]
+  /** They hold `episode_adopt`: programs that search by forks. @default false */
+  readonly search?: boolean
+  /** They are told the score when the episode is over. @default false */
+  readonly tellScore?: boolean
+  /** Of each player; that of the episode binds all of them together. @default none */
+  readonly budget?: Budget
+}
+
+/** What came of an episode. */
+export interface EpisodeResult {
+  /** 0 to 1. */
+  readonly score: number
+  readonly metrics: { readonly [name: string]: number }
+  readonly steps: number
+  /** It came to its end; otherwise its players stopped before. */
+  readonly done: boolean
+  /** Names the world as it was left: equal states have equal hashes. */
+  readonly stateHash: string
+  /** What each player returned, or why it failed. */
+  readonly players: { readonly [agent: string]: { readonly output: Json } | { readonly error: ErrorData } }
+}
+
+/** The name of the state; tools of a task that look into the world have it too. */
+export const EPISODE = 'episode'
+export const VIEW = 'episode_view'
+export const ADOPT = 'episode_adopt'
+const RESET = 'episode_reset'
+const AWAIT = 'episode_await'
+const LEAVE = 'episode_leave'
+const SCORE = 'episode_score'
+/** What models take for a name of a tool. */
+const ACTION_NAME = /^[A-Za-z0-9_-]{1,64}$/
+/** How long a player may wait for others, ms. */
+const WAIT_MS = 7 * 24 * 3_600_000
+
+/** An episode as its tools keep it. */
+interface Kept {
+  readonly world: Json
+  /** The space in which all players are. */
+  readonly home: string
+  /** Players whose processes have ended. */
+  readonly gone: readonly string[]
+  /** Everything that each earned. */
+  readonly earned: { readonly [agent: string]: number }
+  /** The last action of each. */
+  readonly acted: { readonly [agent: string]: Acted }
+}
+
+interface Acted {
+  /** Of the call: it is not done again when a crash came before its end. */
+  readonly key: string
+  /** What it had earned before. */
+  readonly earned: number
+  readonly error: { readonly code: string; readonly message: string } | null
+}
+
+/** Starts an episode. Resuming: start it again with the same `once`, on a kernel with the same store. */
+export async function spawnEpisode(
+  kernel: Kernel,
+  world: World,
+  task: EpisodeTask,
+  players: Players,
+  options: RunOptions = {},
+): Promise<Run<EpisodeResult>> {
+  const stage = openStage(world)
+  const run = kernel.spawn(await episodeOf(world, task, players, stage), task, options)
+  const close = (): void => void stage.close()
+  run.result.then(close, close)
+  return run
+}
+
+/** The program of an episode, on a stage that whoever asks closes. Those that have the same players and actions are one by name. */
+export async function episodeOf(
+  world: World,
+  task: EpisodeTask,
+  players: Players,
+  stage: Stage,
+): Promise<Program<EpisodeTask, EpisodeResult>> {
+  const actions = byName(world, await world.actions(task))
+  const { program, input = {}, tools: extra = [], search = false, tellScore = false, budget } = players
+  const table = createTable(world, stage, tellScore)
+  const common = [
+    ...actions.map((action) => table.actionTool(action)),
+    table.view,
+    ...(search ? [table.adopt] : []),
+    ...extra,
+  ]
+  const programOf = (agent: string): Program<never, unknown> => {
+    if (typeof program.run === 'function') return program as Program<never, unknown>
+    const one = (program as { readonly [agent: string]: Program<never, unknown> })[agent]
+    if (one === undefined)
+      throw new PolityError(
+        'INVALID_ARGUMENT',
+        `${world.id} has a player "${agent}", and there is no program for it; there are programs for ${Object.keys(program).join(', ')}`,
+      )
+    return one
+  }
+  const agents = await agentsOf(world, stage, task)
+  const toolsOf = (agent: string): readonly string[] => [
+    ...new Set([...common, ...programOf(agent).tools].map(({ name }) => name)),
+  ]
+  const own = new Set(agents.flatMap((agent) => programOf(agent).tools))
+  const identity = canonical({
+    world: [world.id, world.version],
+    actions: actions as unknown as Json,
+    agents: agents.map((agent) => [agent, programOf(agent).name, programOf(agent).version, toolsOf(agent)]),
+    input,
+    tellScore,
+    budget: { ...budget },
+  })
+  return defineProgram(
+    `episode:${world.id}`,
+    async (sys: Sys, given: EpisodeTask): Promise<EpisodeResult> => {
+      const everybody = await sys.call<readonly string[]>(RESET, given as unknown as Json)
+      const play = async (agent: string): Promise<[string, EpisodeResult['players'][string]]> => {
+        const { text } = await sys.call<Seen>(AWAIT, { agent })
+        const question = `${world.description}\n\n${text}`
+        const pid = await sys.spawn(
+          programOf(agent) as Program<Json, Json>,
+          { question, ...input },
+          { name: agent, tools: toolsOf(agent), ...(budget === undefined ? {} : { budget }) },
+        )
+        const end = await sys.wait(pid).then(
+          (output) => ({ output }),
+          (error: unknown) => ({ error: toErrorData(error) }),
+        )
+        await sys.call(LEAVE, { agent })
+        return [agent, end]
+      }
+      const ends = await Promise.all(everybody.map(play))
+      const scored = await sys.call<Omit<EpisodeResult, 'players'>>(SCORE, null)
+      return { ...scored, players: Object.fromEntries(ends) }
+    },
+    { version: sha256(identity).slice(0, 16), tools: [...new Set([...common, ...own, ...table.own])] },
+  )
+}
+
+/** The state of the world, as a tool with `state: 'episode'` reads it; throws before the episode has begun. */
+export function worldState(context: Pick<ToolContext, 'state'>): Json {
+  return keptOf(context).world
+}
+
+async function agentsOf(world: World, stage: Stage, task: EpisodeTask): Promise<readonly string[]> {
+  return (await world.agents?.(task)) ?? (await stage.begin(task)).turn.toAct
+}
+
+/** Each action once. Throws `CONFIG_INVALID` for names that models cannot say, and for one name with two meanings. */
+function byName(world: World, actions: readonly ActionDescription[]): readonly ActionDescription[] {
+  const found = new Map<string, ActionDescription>()
+  for (const action of actions) {
+    if (!ACTION_NAME.test(action.name) || action.name.startsWith('episode_'))
+      throw new PolityError(
+        'CONFIG_INVALID',
+        `${world.id}: an action's name is 1 to 64 letters, digits, "_" or "-", and does not begin with "episode_"; not ${JSON.stringify(action.name)}`,
+      )
+    const other = found.get(action.name)
+    if (other !== undefined && canonical(other.input) !== canonical(action.input))
+      throw new PolityError(
+        'CONFIG_INVALID',
+        `${world.id} offers two actions named "${action.name}" with different arguments; one name has to have one meaning in an episode`,
+      )
+    found.set(action.name, other ?? action)
+  }
+  return [...found.values()]
+}
+
+// -------------------------------------------------------------------------------------------------------------- the tools
+
+/** Where players sit: the tools of an episode, and who waits for whom in each space. */
+function createTable(world: World, stage: Stage, tellScore: boolean) {
+  interface Waiting {
+    /** Actions of this turn, by player. */
+    readonly given: Map<string, { readonly key: string; readonly action: Action }>
+    readonly wake: Set<() => void>
+    isStepping: boolean
+  }
+  const spaces = new Map<string, Waiting>()
+  const turns = new WeakMap<object, Turn>()
+
+  function waitingIn(space: string): Waiting {
+    let found = spaces.get(space)
+    if (found === undefined) spaces.set(space, (found = { given: new Map(), wake: new Set(), isStepping: false }))
+    return found
+  }
+
+  function turnOf(kept: Kept): Soon<Turn> {
+    const known = turns.get(kept)
+    if (known !== undefined) return known
+    return then(stage.look(kept.world), (turn) => {
+      turns.set(kept, turn)
+      return turn
+    })
+  }
+
+  /** Those that the turn waits for. */
+  function present(kept: Kept, turn: Turn, agent: string, space: string): readonly string[] {
+    const isHere = (one: string): boolean => (space === kept.home ? !kept.gone.includes(one) : one === agent)
+    return turn.toAct.filter(isHere)
+  }
+
+  /** Runs until it has something to tell: at once where nobody has to be waited for. */
+  function until<T>(context: ToolContext, look: () => Soon<T | undefined>, leave: () => void = nothing): Soon<T> {
+    return then(look(), (found) => {
+      if (found !== undefined) return found
+      return new Promise<T>((resolve, reject) => {
+        const { wake } = waitingIn(context.space)
+        const again = (): void => {
+          void (async () => {
+            try {
+              const late = await look()
+              if (late === undefined) return
+              wake.delete(again)
+              resolve(late)
+            } catch (error) {
+              wake.delete(again)
+              reject(error)
+            }
+          })()
+        }
+        wake.add(again)
+        context.signal.addEventListener('abort', () => {
+          wake.delete(again)
+          leave()
+        })
+      })
+    })
+  }
+
+  function wakeAll(space: string): void {
+    const waiting = spaces.get(space)
+    if (waiting === undefined) return
+    for (const again of waiting.wake) again()
+    if (waiting.wake.size === 0 && waiting.given.size === 0 && !waiting.isStepping) spaces.delete(space)
+  }
+
+  /** All that are left have said what they do: the world goes on. */
+  function step(context: ToolContext, kept: Kept): Soon<void> {
+    const { space } = context
+    const waiting = waitingIn(space)
+    const given = [...waiting.given].map(([agent, one]) => ({ agent, ...one }))
+    waiting.isStepping = true
+    const over = (): void => {
+      waiting.isStepping = false
+      for (const { agent } of given) waiting.given.delete(agent)
+    }
+    const stepped = (): Soon<void> =>
+      then(
+        stage.step(
+          kept.world,
+          given.map(({ action }) => action),
+        ),
+        ({ turn, state }) => {
+          over()
+          // Somebody may have left meanwhile.
+          const { gone } = keptOf(context)
+          const earned: { [agent: string]: number } = { ...kept.earned }
+          for (const [agent, reward] of Object.entries(turn.reward)) earned[agent] = (earned[agent] ?? 0) + reward
+          const acted: { [agent: string]: Acted } = { ...kept.acted }
+          for (const { agent, key } of given) {
+            const error = turn.errors.find((one) => one.agent === agent)
+            acted[agent] = {
+              key,
+              earned: kept.earned[agent] ?? 0,
+              error: error === undefined ? null : { code: error.code, message: error.message },
+            }
+          }
+          const next: Kept = { ...kept, gone, world: state, earned, acted }
+          turns.set(next, turn)
+          context.keep(next as unknown as Json)
+          wakeAll(space)
+        },
+      )
+    try {
+      const result = stepped()
+      return result instanceof Promise
+        ? result.catch((error: unknown) => {
+            over()
+            wakeAll(space)
+            throw error
+          })
+        : result
+    } catch (error) {
+      over()
+      throw error
+    }
+  }
+
+  function act(agent: string, action: Action, context: ToolContext): Soon<Told> {
+    const key = context.idempotencyKey
+    const look = (): Soon<Told | undefined> => {
+      const kept = keptOf(context)
+      return then(turnOf(kept), (turn): Soon<Told | undefined> => {
+        const mine = kept.acted[agent]
+        const waiting = waitingIn(context.space)
+        const isOver = turn.done || turn.toAct.length === 0
+        if (mine?.key === key) {
+          if (!isOver && !turn.toAct.includes(agent)) return go(kept, turn)
+          // Whoever's call ends first, what came of the turn is kept with it.
+          context.keep(kept as unknown as Json)
+          return tell(kept, turn, agent, mine)
+        }
+        if (isOver) return tell(kept, turn, agent, { key, earned: kept.earned[agent] ?? 0, error: OVER })
+        if (turn.toAct.includes(agent) && !waiting.given.has(agent) && !waiting.isStepping)
+          waiting.given.set(agent, { key, action })
+        return go(kept, turn)
+      })
+    }
+    const go = (kept: Kept, turn: Turn): Soon<Told | undefined> => {
+      const waiting = waitingIn(context.space)
+      if (waiting.isStepping) return undefined
+      if (!present(kept, turn, agent, context.space).every((one) => waiting.given.has(one))) return undefined
+      return then(step(context, kept), () => look())
+    }
+    return then(
+      until(context, look, () => {
+        const { given } = waitingIn(context.space)
+        if (given.get(agent)?.key === key) given.delete(agent)
+      }),
+      (told) => {
+        wakeAll(context.space)
+        return told
+      },
+    )
+  }
+
+  function see(agent: string, context: ToolContext): Soon<Seen> {
+    return until(context, () => {
+      const kept = keptOf(context)
+      return then(turnOf(kept), (turn) => {
+        if (!turn.done && turn.toAct.length > 0 && !turn.toAct.includes(agent)) return undefined
+        return seen(kept, turn, agent)
+      })
+    })
+  }
+
+  function tell(kept: Kept, turn: Turn, agent: string, { earned, error }: Acted): Soon<Told> {
+    const done = turn.done || turn.toAct.length === 0
+    const text = [error?.message, turn.views[agent]?.text ?? (done ? 'It is over.' : undefined)]
+      .filter(isText)
+      .join('\n')
+    const told: Told = { text, reward: (kept.earned[agent] ?? 0) - earned, done, ...(error === null ? {} : { error }) }
+    return done && tellScore ? then(stage.score(kept.world), (score) => ({ ...told, score })) : told
+  }
+
+  function seen(kept: Kept, turn: Turn, agent: string): Soon<Seen> {
+    const view = turn.views[agent]
+    return then(tell(kept, turn, agent, { key: '', earned: kept.earned[agent] ?? 0, error: null }), (told) => ({
+      ...told,
+      data: view?.data ?? null,
+      actions: view?.actions ?? [],
+      steps: turn.steps,
+    }))
+  }
+
+  /** The player that a process is or works for: the outermost that is named like one. */
+  function agentOf(context: ToolContext): string {
+    // Below the episode, or, forked from outside, alone.
+    const [first, name = first] = context.names
+    if (name === null || name === undefined)
+      throw new PolityError(
+        'INVALID_ARGUMENT',
+        `process ${context.pid} plays no part in an episode of ${world.id}: it is no player, nor below one`,
+      )
+    return name
+  }
+
+  const stateful = (
+    name: string,
+    description: string,
+    effect: Effect,
+    schema: { readonly [key: string]: Json },
+    execute: (input: Json, context: ToolContext) => Soon<unknown>,
+  ): Tool =>
+    defineTool({
+      name,
+      description,
+      effect,
+      inputSchema: anything(schema),
+      state: EPISODE,
+      timeoutMs: WAIT_MS,
+      execute: (input, context) => execute(input as Json, context),
+    }) as Tool
+
+  const actionTool = ({ name, description, input: schema, effect }: ActionDescription): Tool =>
+    stateful(name, description, effect === 'read' ? 'read' : 'idempotent', schema, (args, context) => {
+      const agent = agentOf(context)
+      const isObject = typeof args === 'object' && args !== null && !Array.isArray(args)
+      return act(
+        agent,
+        { agent, name, ...(isObject ? { args: args as { readonly [name: string]: Json } } : {}) },
+        context,
+      )
+    })
+
+  return {
+    actionTool,
+    view: stateful(VIEW, 'Looks at where things stand now. It takes no turn.', 'read', NO_INPUT, (_, context) =>
+      see(agentOf(context), context),
+    ),
+    adopt: stateful(
+      ADOPT,
+      'Goes on from where a fork of this process stands.',
+      'idempotent',
+      { type: 'object', properties: { pid: { type: 'integer' } }, required: ['pid'] },
+      (input, context) => {
+        const { home, gone } = keptOf(context)
+        const kept = { ...keptOf({ state: context.stateOf((input as { readonly pid: Pid }).pid) }), home, gone }
+        context.keep(kept as unknown as Json)
+        return then(turnOf(kept), (turn) => seen(kept, turn, agentOf(context)))
+      },
+    ),
+    own: [
+      stateful(RESET, 'Begins the episode.', 'idempotent', NO_INPUT, (input, context) => {
+        const task = input as unknown as EpisodeTask
+        return then(stage.begin(task), ({ turn, state }) => {
+          const kept: Kept = { world: state, home: context.space, gone: [], earned: {}, acted: {} }
+          turns.set(kept, turn)
+          context.keep(kept as unknown as Json)
+          return world.agents?.(task) ?? turn.toAct
+        })
+      }),
+      stateful(AWAIT, 'Waits for the turn of a player.', 'read', NO_INPUT, (input, context) =>
+        see((input as { readonly agent: string }).agent, context),
+      ),
+      stateful(LEAVE, 'A player has ended.', 'idempotent', NO_INPUT, (input, context) => {
+        const { agent } = input as { readonly agent: string }
+        const kept = keptOf(context)
+        const next = { ...kept, gone: [...kept.gone.filter((one) => one !== agent), agent] }
+        const turn = turns.get(kept)
+        if (turn !== undefined) turns.set(next, turn)
+        context.keep(next as unknown as Json)
+        wakeAll(context.space)
+        return null
+      }),
+      stateful(SCORE, 'Scores the episode.', 'read', NO_INPUT, (_, context) => {
+        const kept = keptOf(context)
+        return then(turnOf(kept), ({ steps, done }) =>
+          then(stage.score(kept.world), (score) =>
+            then(stage.metrics(kept.world), (metrics) => ({
+              score,
+              metrics,
+              steps,
+              done,
+              stateHash: sha256(canonical(kept.world)),
+            })),
+          ),
+        )
+      }),
+    ],
+  }
+}
+
+const NO_INPUT = Object.freeze({ type: 'object', properties: Object.freeze({}) })
+const OVER = Object.freeze({ code: 'OVER', message: 'The episode is over: nothing more can be done.' })
+
+function keptOf({ state }: Pick<ToolContext, 'state'>): Kept {
+  if (state === undefined) throw new PolityError('INVALID_ARGUMENT', 'no episode has begun in this process tree')
+  return state as unknown as Kept
+}
+
+/** A schema that models see and that lets everything pass: what an action takes, the world itself checks, and says so. */
+function anything(schema: { readonly [key: string]: Json }): ToolSchema<unknown> {
+  const describe = () => schema
+  return {
+    '~standard': {
+      version: 1,
+      vendor: 'polity',
+      validate: (value) => ({ value }),
+      jsonSchema: { input: describe, output: describe },
+    },
+  }
+}
+
+function isText(value: string | undefined): value is string {
+  return value !== undefined && value !== ''
+}
+
+function nothing(): void {}

@@ -1,0 +1,249 @@
+/**
+ * Foreign environments: a program that speaks over its stdin and stdout, or a server that is reached by URL, as a world.
+ *
+ *     const world = await foreignWorld({ command: 'python3 maze.py' })
+ *     const world = await foreignWorld({ url: 'http://127.0.0.1:7080/environments/craft.dag' })
+ *
+ * The messages are those of src/environments/wire.ts. Every environment that is opened is a process, or an episode of the
+ * server, of its own. One that cannot save its state is brought back by taking its actions again; where that ends otherwise
+ * than the first time, it is said.
+ *
+ * Invariants
+ *   FO1. Every message ends within `timeoutMs`: with what was answered, or an error that says what the environment said last.
+ *   FO2. A process that was started is gone after `close`.
+ */
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { createInterface } from 'node:readline'
+import { isDeepStrictEqual } from 'node:util'
+import type { Action, Turn } from '../environments/environment.ts'
+import type { Answer, Described, Message } from '../environments/wire.ts'
+import { readDescription, readMetrics, readScore, readTurn } from '../environments/wire.ts'
+import { PolityError, messageOf } from '../kernel/errors.ts'
+import type { Json } from '../kernel/types.ts'
+import type { EpisodeTask, OpenEnvironment, World } from './world.ts'
+
+/** How long a foreign environment may take. */
+export interface ForeignOptions {
+  /** For one answer, ms. @default 60,000 */
+  readonly timeoutMs?: number
+}
+
+/** Characters of stderr that an error tells, from its end. */
+const STDERR_MAX = 1_000
+/** How long a process has to end by itself once it was told to, ms. */
+const ENDING_MS = 2_000
+
+/** Sends messages, one after another. */
+interface Line {
+  ask(message: Message): Promise<Json>
+  close(): Promise<void>
+}
+
+/** Where it is: a command line of the shell, or the address at which its episodes are opened. */
+export type ForeignPlace = { readonly command: string } | { readonly url: string }
+
+/**
+ * A world that others wrote. The params of its tasks are those of the message `reset`; a `level` among them is told as such,
+ * and where nothing else is among them the environment draws the task by its seed. Throws `DRIVER_FAILED`,
+ * `DRIVER_INVALID`, `DRIVER_TIMEOUT`, `DRIVER_UNAVAILABLE`.
+ */
+export async function foreignWorld(place: ForeignPlace, { timeoutMs = 60_000 }: ForeignOptions = {}): Promise<World> {
+  const connect = (): Promise<Line> =>
+    'url' in place ? overHttp(place.url, timeoutMs) : overStdio(place.command, timeoutMs)
+  const first = await connect()
+  let described: Described
+  try {
+    described = readDescription(await first.ask({ op: 'describe' }))
+  } finally {
+    await first.close()
+  }
+  const { id, version, description } = described
+
+  /** The first turn of an episode, for what is not described. */
+  async function begun(task: EpisodeTask): Promise<Turn> {
+    const line = await connect()
+    try {
+      return readTurn(await line.ask({ op: 'reset', task: taskOf(task) }))
+    } finally {
+      await line.close()
+    }
+  }
+
+  return {
+    id,
+    version,
+    description,
+    actions: async (task) =>
+      described.actions ?? Object.values((await begun(task)).views).flatMap(({ actions }) => actions),
+    ...(described.agents === undefined ? {} : { agents: () => described.agents as readonly string[] }),
+    open: async () => openOver(await connect(), described.saves),
+  }
+}
+
+function taskOf({ params, seed }: EpisodeTask): { seed: number; level?: number; params?: Json } {
+  if (params === null || typeof params !== 'object' || Array.isArray(params)) return { seed, params }
+  const { level, ...rest } = params as { readonly [name: string]: Json }
+  return {
+    seed,
+    ...(typeof level === 'number' ? { level } : {}),
+    ...(Object.keys(rest).length === 0 ? {} : { params: rest }),
+  }
+}
+
+function openOver(line: Line, saves: boolean): OpenEnvironment {
+  let task: EpisodeTask = { params: {}, seed: 0 }
+  let taken: (readonly Action[])[] = []
+  let last: Turn | undefined
+
+  async function reset(given: EpisodeTask): Promise<Turn> {
+    task = given
+    taken = []
+    return (last = readTurn(await line.ask({ op: 'reset', task: taskOf(given) })))
+  }
+  async function step(actions: readonly Action[]): Promise<Turn> {
+    const turn = readTurn(
+      await line.ask({ op: 'step', actions: actions.map((one) => ({ ...one, args: { ...one.args } })) }),
+    )
+    taken.push(actions)
+    return (last = turn)
+  }
+
+  return {
+    reset,
+    step,
+    async state() {
+      if (saves) return line.ask({ op: 'state' })
+      return structuredClone({ task, taken, last }) as unknown as Json
+    },
+    async restore(state) {
+      if (saves) return (last = readTurn(await line.ask({ op: 'restore', state: state as never })))
+      const before = state as unknown as { task: EpisodeTask; taken: (readonly Action[])[]; last: Turn }
+      let turn = await reset(before.task)
+      for (const actions of before.taken) turn = await step(actions)
+      if (!isDeepStrictEqual(turn, before.last))
+        throw new PolityError(
+          'DRIVER_INVALID',
+          `the environment cannot save its state, and its ${before.taken.length} actions taken again led elsewhere: it is not decided by its seed`,
+        )
+      return turn
+    },
+    score: async () => readScore(await line.ask({ op: 'score' })),
+    metrics: async () => readMetrics(await line.ask({ op: 'metrics' })),
+    close: () => line.close(),
+  }
+}
+
+/** The value of an answer. Throws `DRIVER_FAILED` with what the environment says is wrong. */
+function valueOf(answer: Answer): Json {
+  if (answer !== null && typeof answer === 'object') {
+    if ('ok' in answer) return answer.ok
+    if (typeof answer.error?.message === 'string')
+      throw new PolityError('DRIVER_FAILED', `the environment says: ${answer.error.message}`)
+  }
+  throw new PolityError('DRIVER_INVALID', 'the environment answered with neither "ok" nor "error"')
+}
+
+async function overStdio(command: string, timeoutMs: number): Promise<Line> {
+  const child = spawn(command, { shell: true, stdio: ['pipe', 'pipe', 'pipe'], detached: true })
+  let stderr = ''
+  child.stderr.on('data', (chunk: Buffer) => (stderr = (stderr + chunk.toString()).slice(-STDERR_MAX)))
+  child.stdin.on('error', () => {}) // its end is told by `closed`
+  const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]()
+  const closed = once(child, 'close').catch(() => {})
+  let asked = 0
+  let turn: Promise<unknown> = Promise.resolve()
+
+  async function exchange(message: Message): Promise<Json> {
+    const id = ++asked
+    child.stdin.write(`${JSON.stringify({ id, ...message })}\n`)
+    for (;;) {
+      const { value, done } = await within(timeoutMs, lines.next(), () => `no answer to "${message.op}"${told()}`)
+      if (done === true) {
+        await closed // what it said last
+        throw new PolityError('DRIVER_FAILED', `the environment "${command}" ended${told()}`)
+      }
+      const answer = parsed(value)
+      // Another line is an answer that came too late, or something that the program prints.
+      if (answer?.id === id) return valueOf(answer)
+    }
+  }
+  const told = (): string => (stderr.trim() === '' ? '' : `; it said: ${stderr.trim()}`)
+
+  return {
+    ask: (message) =>
+      (turn = turn.then(
+        () => exchange(message),
+        () => exchange(message),
+      )) as Promise<Json>,
+    async close() {
+      child.stdin.end(`${JSON.stringify({ id: ++asked, op: 'close' })}\n`)
+      await within(ENDING_MS, closed, () => '').catch(() => kill(child.pid))
+      await closed
+    },
+  }
+}
+
+/** With what it started: a shell stands between. */
+function kill(pid: number | undefined): void {
+  try {
+    if (pid !== undefined) process.kill(-pid, 'SIGKILL')
+  } catch {
+    // It has ended meanwhile.
+  }
+}
+
+function parsed(line: string): Answer | undefined {
+  try {
+    return JSON.parse(line) as Answer
+  } catch {
+    return undefined
+  }
+}
+
+async function overHttp(url: string, timeoutMs: number): Promise<Line> {
+  async function post(to: string, body: Json, method = 'POST'): Promise<Json> {
+    let response: Response
+    try {
+      response = await fetch(to, {
+        method,
+        headers: { 'content-type': 'application/json' },
+        ...(method === 'POST' ? { body: JSON.stringify(body) } : {}),
+        signal: AbortSignal.timeout(timeoutMs),
+      })
+    } catch (error) {
+      const isLate = (error as Error).name === 'TimeoutError'
+      throw new PolityError(
+        isLate ? 'DRIVER_TIMEOUT' : 'DRIVER_UNAVAILABLE',
+        isLate ? `no answer from ${to} within ${timeoutMs} ms` : `${to} cannot be reached: ${messageOf(error)}`,
+        { cause: error },
+      )
+    }
+    const text = await response.text()
+    const value = parsed(text) as Json | undefined
+    if (value !== undefined && response.ok) return value
+    throw new PolityError('DRIVER_FAILED', `${to} answered ${response.status}: ${text.slice(0, STDERR_MAX)}`)
+  }
+  const opened = (await post(url, {})) as { episode?: unknown }
+  if (typeof opened?.episode !== 'string')
+    throw new PolityError('DRIVER_INVALID', `${url} opened no episode: expected { "episode": "…" }`)
+  const episode = new URL(`${new URL(url).pathname.replace(/\/$/, '')}/${opened.episode}`, url).href
+  return {
+    ask: async (message) => valueOf((await post(episode, message as unknown as Json)) as unknown as Answer),
+    async close() {
+      await post(episode, null, 'DELETE').catch(() => {}) // it may have gone by itself
+    },
+  }
+}
+
+async function within<T>(ms: number, promise: Promise<T>, late: () => string): Promise<T> {
+  let timer: NodeJS.Timeout | undefined
+  const end = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new PolityError('DRIVER_TIMEOUT', `${late()} within ${ms} ms`)), ms)
+  })
+  try {
+    return await Promise.race([promise, end])
+  } finally {
+    clearTimeout(timer)
+  }
+}

@@ -1,0 +1,255 @@
+/**
+ * Episodes: programs act in worlds by tools; forks, restores, crashes and several players, with real worlds and scripted or
+ * no models.
+ */
+// oxlint-disable unicorn/consistent-function-scoping -- a test reads best with its parts beside it
+import assert from 'node:assert/strict'
+import { describe, test } from 'node:test'
+import fc from 'fast-check'
+import { commons } from '../src/environments/commons.ts'
+import { craft } from '../src/environments/craft.ts'
+import { division } from '../src/environments/division.ts'
+import type { Action, Rules } from '../src/environments/environment.ts'
+import { play, oracleOf } from '../src/environments/environment.ts'
+import type { EpisodeResult, Seen, Told } from '../src/evaluation/episode.ts'
+import { ADOPT, VIEW, episodeOf, spawnEpisode, worldState } from '../src/evaluation/episode.ts'
+import { PROPOSE, VALUE, proposeTool, valueTool } from '../src/evaluation/value.ts'
+import type { EpisodeTask, World } from '../src/evaluation/world.ts'
+import { openStage, worldOf } from '../src/evaluation/world.ts'
+import { defineProgram } from '../src/kernel/program.ts'
+import type { Json, Pid, Program, Sys, Tool } from '../src/kernel/types.ts'
+import { createWorld, cutStore, tool } from './world.ts'
+
+const taskOf = (seed: number, level = 2): EpisodeTask => ({ params: craft.task(seed, level) as Json, seed })
+
+/** What the oracle of a world would do for the caller: an honest program has no such tool. */
+function oracleTool(world: World, agent?: string): Tool {
+  return {
+    ...tool('oracle', async (_, context) => {
+      const actions = (await world.oracle?.(worldState(context))) ?? []
+      const mine = agent === undefined ? actions[0] : actions.find((one) => one.agent === (context.names[1] ?? agent))
+      return mine === undefined ? null : { name: mine.name, args: mine.args ?? {} }
+    }),
+    state: 'episode',
+  } as Tool
+}
+
+type Next = Pick<Action, 'name' | 'args'> | null
+
+/** Does what the oracle says until it is over. */
+const obedient = defineProgram('obedient', async (sys: Sys, _: Json) => {
+  for (let steps = 0; ; steps++) {
+    const { done, actions } = await sys.call<Seen>(VIEW, {})
+    if (done) return steps
+    // The oracle has nothing to say.
+    const next = (await sys.call<Next>('oracle', null)) ?? { name: actions[0]?.name ?? '', args: { text: '' } }
+    const told = await sys.call<Told>(next.name, next.args ?? {})
+    if (told.done) return steps + 1
+  }
+})
+
+async function played(
+  rules: Rules<never, never>,
+  task: EpisodeTask,
+  program: Program<never, unknown> | { readonly [agent: string]: Program<never, unknown> },
+  more: { readonly tools?: readonly Tool[]; readonly search?: boolean; readonly tellScore?: boolean } = {},
+): Promise<EpisodeResult> {
+  const world = createWorld()
+  const run = await spawnEpisode(world.kernel, worldOf(rules), task, { program, ...more })
+  return world.settled(run.result)
+}
+
+describe('an episode', () => {
+  test('is played by tools, one for each action, and scored', async () => {
+    const world = worldOf(craft)
+    const task = taskOf(3)
+    const result = await played(craft as never, task, obedient, { tools: [oracleTool(world)] })
+    const known = play(craft as unknown as Rules<Json, Json>, task, oracleOf(craft as unknown as Rules<Json, Json>))
+    assert.equal(result.score, 1)
+    assert.equal(result.done, true)
+    assert.equal(result.steps, known.steps)
+    assert.deepEqual(result.players, { crafter: { output: known.steps } })
+  })
+
+  test('tells why an action cannot be done, and says so when it is over', async () => {
+    const looking = defineProgram('looking', async (sys: Sys, { question }: { question: string }) => {
+      assert.match(question, /^Make the goal.*\n\nGoal: /s)
+      assert.deepEqual(
+        sys.tools.map((one) => one.name),
+        ['get', 'craft', VIEW, 'oracle'],
+      )
+      const wrong = await sys.call<Told>('craft', { item: 'moonlight' })
+      assert.equal(wrong.error?.code, 'NOT_POSSIBLE')
+      assert.match(wrong.text, /^no recipe makes "moonlight"\nGoal/)
+      const text = await sys.call<Told>('get', 'nonsense')
+      assert.ok(text.error !== undefined)
+      const seen = await sys.call<Seen>(VIEW, {})
+      assert.equal(seen.steps, 2)
+      assert.ok((seen.data as { goal: Json }).goal)
+      assert.deepEqual(
+        seen.actions.map(({ name }) => name),
+        ['get', 'craft'],
+      )
+      for (let next; (next = await sys.call<Next>('oracle', null)) !== null;) await sys.call(next.name, next.args ?? {})
+      const late = await sys.call<Told>('get', { item: 'x' })
+      assert.deepEqual([late.done, late.error?.code, late.score], [true, 'OVER', 1])
+      return null
+    })
+    const result = await played(craft as never, taskOf(4), looking as Program<never, unknown>, {
+      tools: [oracleTool(worldOf(craft))],
+      tellScore: true,
+    })
+    assert.deepEqual(result.players, { crafter: { output: null } })
+    assert.equal(result.score, 1)
+  })
+
+  test('a player that fails leaves the world as it is, and it is scored', async () => {
+    const failing = defineProgram('failing', async () => {
+      throw new Error('no idea')
+    })
+    const result = await played(craft as never, taskOf(4), failing)
+    assert.deepEqual([result.score, result.done, result.steps], [0, false, 0])
+    assert.ok('error' in (result.players['crafter'] as object))
+  })
+
+  test('a search tries each proposal in a fork, and goes on from the best: no step is taken twice', async () => {
+    let stepped = 0
+    const inner = worldOf(craft)
+    const counted: World = {
+      ...inner,
+      open: () => {
+        const environment = inner.open() as ReturnType<typeof inner.open> & { step(actions: readonly Action[]): never }
+        return { ...environment, step: (actions) => (stepped++, environment.step(actions)) }
+      },
+    }
+    const others = (state: Json) =>
+      (state as { state: { task: { recipes: readonly { item: string }[] } } }).state.task.recipes.map(({ item }) => ({
+        name: 'craft',
+        args: { item },
+      }))
+    let acted = 0
+    const search = defineProgram('search', async (sys: Sys, _: Json) => {
+      for (;;) {
+        const { actions } = await sys.call<{ actions: Next[] }>(PROPOSE, { n: 3 })
+        const children: Pid[] = []
+        for (const action of actions) {
+          const pid = await sys.fork()
+          if (pid === 0) {
+            acted++
+            const told = await sys.call<Told>(action?.name ?? '', action?.args ?? {})
+            return { done: told.done, ...(await sys.call<{ value: number }>(VALUE, {})) }
+          }
+          children.push(pid)
+        }
+        const ends = await Promise.all(children.map((pid) => sys.wait<{ value: number; done: boolean }>(pid)))
+        const best = ends.reduce((a, end, i) => (end.value > (ends[a]?.value ?? 0) ? i : a), 0)
+        const seen = await sys.call<Seen>(ADOPT, { pid: children[best] as number })
+        if (seen.done) return seen.steps
+      }
+    })
+    const world = createWorld()
+    const task = taskOf(5)
+    const run = await spawnEpisode(world.kernel, counted, task, {
+      program: search,
+      search: true,
+      tools: [valueTool(inner, { horizon: 40 }), proposeTool(inner, { others })],
+    })
+    const { score, steps, players } = await world.settled(run.result)
+    assert.deepEqual([score, players['crafter']], [1, { output: steps }])
+    assert.equal(stepped, acted)
+    assert.ok(acted > steps)
+  })
+})
+
+describe('several players', () => {
+  test('act together, each seeing only what came of a turn after all have acted', async () => {
+    const task = { params: commons.task(1, 1) as Json, seed: 1 }
+    const result = await played(commons as never, task, obedient, { tools: [oracleTool(worldOf(commons), 'Ada')] })
+    assert.equal(result.score, 1, JSON.stringify(result))
+    assert.equal(
+      Object.keys(result.players).length,
+      (commons.task(1, 1) as { people: readonly string[] }).people.length,
+    )
+  })
+
+  test('take turns, and are told what the other did when it is theirs', async () => {
+    const task = { params: division.task(2) as Json, seed: 2 }
+    const result = await played(division as never, task, obedient, { tools: [oracleTool(worldOf(division), 'Alice')] })
+    assert.equal(result.score, 1, JSON.stringify(result))
+  })
+
+  test('go on without those that have ended', async () => {
+    const task = { params: commons.task(1, 1) as Json, seed: 1 }
+    const { people } = commons.task(1, 1) as { people: readonly string[] }
+    const quitter = defineProgram('quitter', async () => 'bye')
+    const programs = Object.fromEntries(people.map((who, i) => [who, i === 0 ? quitter : obedient]))
+    const result = await played(commons as never, task, programs, { tools: [oracleTool(worldOf(commons), 'Ada')] })
+    assert.equal(result.done, true)
+    assert.deepEqual(result.players[people[0] as string], { output: 'bye' })
+  })
+})
+
+test('a world that takes its time is played the same, also when somebody leaves in the middle of a turn', async () => {
+  const inner = worldOf(commons)
+  const later = async <T>(value: T | Promise<T>): Promise<T> => {
+    for (let i = 0; i < 20; i++) await Promise.resolve()
+    return value
+  }
+  const slow: World = {
+    ...inner,
+    open: async () => {
+      const one = await inner.open()
+      return {
+        ...one,
+        reset: (begin) => later(one.reset(begin)),
+        step: (actions) => later(one.step(actions)),
+        restore: (state) => later(one.restore(state)),
+        state: () => later(one.state()),
+      }
+    },
+  }
+  const task = { params: commons.task(1, 1) as Json, seed: 1 }
+  const { people } = commons.task(1, 1) as { people: readonly string[] }
+  const quitter = defineProgram('quitter', async (sys: Sys, _: Json) => {
+    // Its action is under way when it ends.
+    void sys.call('harvest', { amount: 1 })
+    return 'bye'
+  })
+  const results: EpisodeResult[] = []
+  for (const world of [inner, slow]) {
+    const program = Object.fromEntries(people.map((who, i) => [who, i === 0 ? quitter : obedient]))
+    const { kernel, settled } = createWorld()
+    const run = await spawnEpisode(kernel, world, task, { program, tools: [oracleTool(inner, 'Ada')] })
+    results.push(await settled(run.result))
+  }
+  assert.equal(results[0]?.done, true)
+  assert.equal(results[1]?.done, true)
+  const all = await (async () => {
+    const { kernel, settled } = createWorld()
+    const run = await spawnEpisode(kernel, slow, task, { program: obedient, tools: [oracleTool(inner, 'Ada')] })
+    return settled(run.result)
+  })()
+  assert.equal(all.score, 1)
+})
+
+test('wherever a crash comes, the episode that is resumed is the one that would have been', async () => {
+  const world = worldOf(commons)
+  const task = { params: commons.task(1, 1) as Json, seed: 1 }
+  const program = () =>
+    episodeOf(world, task, { program: obedient, tools: [oracleTool(world, 'Ada')] }, openStage(world))
+  const first = createWorld()
+  const run = first.kernel.spawn(await program(), task)
+  const expected = await first.settled(run.result)
+  assert.equal((await first.settled(first.kernel.replay(run.pid))).same, true)
+  await fc.assert(
+    fc.asyncProperty(fc.nat(1_000), async (permille) => {
+      const store = cutStore(first.store.batches, Math.round((permille / 1_000) * first.store.batches.length))
+      if (store.lastSeq() < 0) return
+      const programs = [(await program()) as Program, obedient as Program]
+      const again = createWorld({ store, programs, clock: first.clock })
+      again.kernel.resume()
+      assert.deepEqual(await again.settled(again.kernel.run(run.pid).result), expected)
+    }),
+    { numRuns: process.env['POLITY_LONG'] === '1' ? 40 : 8 },
+  )
+})
