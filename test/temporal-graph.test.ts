@@ -4,7 +4,8 @@ import { describe, test } from 'node:test'
 import fc from 'fast-check'
 import { entropyOf, isTelling, minHash, sameName } from '../src/agents/entity-names.ts'
 import { readNote } from '../src/agents/notes.ts'
-import { fuseRanks, rankByMargin } from '../src/agents/rank-fusion.ts'
+import { rankByMargin } from '../src/agents/marginal-relevance.ts'
+import { fuseRanks } from '../src/kernel/rank-fusion.ts'
 import type { Interval, TemporalFact } from '../src/agents/temporal-facts.ts'
 import { admit, holds } from '../src/agents/temporal-facts.ts'
 import { temporalGraph } from '../src/agents/temporal-graph.ts'
@@ -420,5 +421,23 @@ test('a fact that a source ended, or that it cut when it came, goes when the sou
     null,
   )
   assert.deepEqual(await w.settled(after.result), [['Bob lives in Kiel', null]])
+  await w.kernel.close()
+})
+
+test('what is written and read for a fact does not grow with the facts that are there', async () => {
+  const w = createWorld()
+  const graph = temporalGraph()
+  const bytes = (): number => JSON.stringify(w.store.batches).length
+  const run = w.kernel.spawn(async (sys: Sys) => {
+    const at: number[] = []
+    for (let i = 0; i < 100; i++) {
+      if (i % 25 === 0) at.push(bytes())
+      await graph.addFact(sys, { subject: 'Ann', relation: 'met', object: `guest ${i * 7919}` })
+    }
+    return [...at, bytes()]
+  }, null)
+  const [, from = 0, half = 0, , to = 0] = await w.settled(run.result)
+  const [early, late] = [half - from, (to - half) / 2]
+  assert.ok(late < 1.2 * early, `${early} bytes for 25 facts, later ${late}`)
   await w.kernel.close()
 })

@@ -18,13 +18,13 @@
  *   AM3. An evolution changes tags and context of neighbours that the model was shown, and of no other note. The new note is
  *        then among their parents, so revoking its source takes them too.
  */
-import { z } from 'zod'
 import type { Json, NoteInput, RecalledNote, Sys } from '../kernel/types.ts'
 import { changedNote } from './changed-note.ts'
-import { askJson } from './json-answer.ts'
 import { expand } from './link-expansion.ts'
 import type { LongTermMemory, MemoryOptions } from './long-term-memory.ts'
 import { checkedMemory } from './memory-arguments.ts'
+import type { Evolution } from './note-reading.ts'
+import { clip, described, evolved, few, keywordsOf } from './note-reading.ts'
 import { allNotes, markedNote, noteInput, readNotes } from './notes.ts'
 import { markOf } from './text-hash.ts'
 
@@ -58,33 +58,6 @@ export interface AMemDefects {
 const LINKS_MAX = 100
 /** Notes that evolve per rebuild of the index in the releases. */
 const EVO_THRESHOLD = 100
-
-const DESCRIBE = `Describe a note so that it will be found again. Answer with JSON:
-{"keywords": at least three specific words or names of things from the note, the most telling first, no speaker and no time,
-"context": one sentence about its topic, its point and whom it concerns,
-"tags": at least three broad categories}`
-
-const EVOLVE = `A note comes into a memory; its nearest neighbours there are numbered. Decide whether the memory evolves. Answer with JSON:
-{"should_evolve": true or false,
-"actions": one or both of "strengthen" (link the note to neighbours and better its tags) and "update_neighbor" (better the neighbours),
-"suggested_connections": numbers of the neighbours to link it to, "tags_to_update": the tags of the new note,
-"new_context_neighborhood": one sentence for each neighbour in their order, the old one where it still fits,
-"new_tags_neighborhood": a list of tags for each neighbour in their order}`
-
-const KEYWORDS =
-  'Name the words by which notes that answer a question would be found. Answer with JSON: {"keywords": […]}'
-
-const texts = z.array(z.string())
-const description = z.object({ keywords: texts, context: z.string(), tags: texts })
-const evolution = z.object({
-  should_evolve: z.boolean(),
-  actions: texts,
-  suggested_connections: z.array(z.number().int()),
-  tags_to_update: texts,
-  new_context_neighborhood: texts,
-  new_tags_neighborhood: z.array(texts),
-})
-type Evolution = z.infer<typeof evolution>
 
 /** What the memory keeps with a note: how often it evolved, what is not yet searchable, links by place. */
 interface Kept {
@@ -204,9 +177,9 @@ export function aMem({
   return checkedMemory(others, {
     name: 'a-mem',
     async add(sys, { text, at, session, source }) {
-      const described = await askJson(sys, { ...asked, instructions: DESCRIBE, prompt: text }, description)
+      const about = await described(sys, text, asked)
       const near = await sys.recall(text, { tag: space, limit: shown })
-      const { keywords, context, tags } = brief(described)
+      const { keywords, context, tags } = about
       let input: NoteInput = {
         text,
         keywords,
@@ -217,53 +190,25 @@ export function aMem({
         ...(session === undefined ? {} : { session }),
         ...(source === undefined ? {} : { source }),
       }
-      const prompt = [
-        `The new note: ${text}\ncontext: ${context}\nkeywords: ${keywords.join(', ')}`,
-        '',
-        'Its neighbours:',
-      ]
-      for (const [i, one] of near.map(current).entries())
-        prompt.push(`${i}: ${one.text}\n  context: ${one.context}\n  tags: ${one.tags.slice(1).join(', ')}`)
-      const said =
-        near.length === 0
-          ? undefined
-          : await askJson(sys, { ...asked, instructions: EVOLVE, prompt: prompt.join('\n') }, evolution)
-      const evolved = said?.should_evolve ? said : undefined
-      const all = evolved !== undefined && (defects.evolvesByPlace || defects.linksByPlace) ? await inOrder(sys) : []
-      if (evolved !== undefined) input = { ...input, ...strengthen(evolved, near, all) }
+      const said = await evolved(sys, { ...about, text }, near.map(current), asked)
+      const all = said !== undefined && (defects.evolvesByPlace || defects.linksByPlace) ? await inOrder(sys) : []
+      if (said !== undefined) input = { ...input, ...strengthen(said, near, all) }
       const id = await sys.remember(input)
-      if (evolved !== undefined) await updateNeighbours(sys, evolved, near, all, id)
+      if (said !== undefined) await updateNeighbours(sys, said, near, all, id)
       if (symmetricLinks && !defects.linksByPlace) {
         for (const one of await readNotes(sys, input.links ?? []))
           await sys.remember({ ...noteInput(one), links: [...new Set([...one.links, id])].slice(-LINKS_MAX) })
       }
-      if (evolved !== undefined) await count(sys)
+      if (said !== undefined) await count(sys)
       return id
     },
 
     async recall(sys, query, { limit = 10 } = {}) {
-      const words = keywordQueries
-        ? await askJson(sys, { ...asked, instructions: KEYWORDS, prompt: query }, z.object({ keywords: texts }))
-        : undefined
-      const hits = await sys.recall([query, ...(words?.keywords ?? [])].join(' '), { tag: space, limit })
+      const words = keywordQueries ? await keywordsOf(sys, query, asked) : []
+      const hits = await sys.recall([query, ...words].join(' '), { tag: space, limit })
       return expand(hits, await linkedWith(sys, hits), { limit, linkedShare, ...defects }).map(current)
     },
   })
-}
-
-/** What a model says about a note takes less room than the note may. */
-function brief({ keywords, context, tags }: z.infer<typeof description> = NOTHING): z.infer<typeof description> {
-  return { keywords: few(keywords), context: clip(context), tags: few(tags) }
-}
-
-const NOTHING = { keywords: [], context: '', tags: [] }
-
-function few(texts: readonly string[]): string[] {
-  return texts.slice(0, 20).map((text) => text.slice(0, 100))
-}
-
-function clip(text: string): string {
-  return text.slice(0, 1_000)
 }
 
 function keptIn(note: RecalledNote): Kept {

@@ -69,7 +69,7 @@ export const agentWrite = defineProgram('agent-write', async (sys, input: AgentW
     const ask = `Write paragraph ${i + 1} of ${plan.length}: ${line.point} (${line.words} words)`
     // A word is seldom more than two tokens, in any script that has words.
     const answerTokens = Math.max(256, line.words * 2)
-    const room = windowTokens - boundTokens(`${WRITE}${head}${ask}`) - answerTokens - FRAME_TOKENS
+    const room = windowTokens - boundTokens(`${WRITE}${head}${ask}`) - answerTokens - JOINING_TOKENS
     if (room < 0)
       throw new PolityError(
         'INVALID_ARGUMENT',
@@ -99,7 +99,7 @@ export const agentWrite = defineProgram('agent-write', async (sys, input: AgentW
 })
 
 /** What separates the parts of a prompt, and says that something is left out. */
-const FRAME_TOKENS = 64
+const JOINING_TOKENS = 64
 
 /** A plan of 50 lines has room in it. */
 const PLAN_TOKENS = 4_096

@@ -5,17 +5,16 @@
  *     const { lookUp, entityOf, keepEntity } = entityNotes('my-graph:entity')
  *     const ann = await entityOf(sys, 'Ann Lee')          // there, or made
  *
- * An entity's note has room for `limits.noteBytesMax`: about 6,000 facts of which it is the subject. Beyond: `TOO_LARGE`.
+ * What is known of an entity does not stand in its note, which changes only with its names: however much is learned of it,
+ * nothing is written twice.
  */
 import type { Json, RecalledNote, Sys } from '../kernel/types.ts'
 import { likenessMarks, nameMark, plainName, sameName } from './entity-names.ts'
 import { readNote } from './notes.ts'
 
-/** What an entity's note keeps: its names, the facts that it is the subject of by relation, the last it is the object of. */
+/** What an entity's note keeps. */
 export interface Entity {
   readonly names: readonly string[]
-  readonly facts: { readonly [relation: string]: readonly string[] }
-  readonly objectOf: readonly string[]
 }
 
 /** Entities that are looked at for a name. */
@@ -55,7 +54,7 @@ export function entityNotes(tag: string) {
   async function entityOf(sys: Sys, name: string): Promise<RecalledNote> {
     const { entity } = await lookUp(sys, name)
     if (entity !== undefined) return entity
-    const id = await keepEntity(sys, { names: [name], facts: {}, objectOf: [] })
+    const id = await keepEntity(sys, { names: [name] })
     return (await readNote(sys, id)) as RecalledNote
   }
 

@@ -18,10 +18,10 @@
 import { z } from 'zod'
 import { PolityError } from '../kernel/errors.ts'
 import { defineProgram } from '../kernel/program.ts'
-import { boundTokens } from '../kernel/token-bound.ts'
 import type { Message, Sys } from '../kernel/types.ts'
 import { FILE_ACTIONS, FILE_ACTION_SCHEMA, carryOut, fileAction, pathsIn } from './file-actions.ts'
 import { askJson, jsonIn } from './json-answer.ts'
+import { tokensOf } from './paging-queue.ts'
 import { cutTo } from './text-chunks.ts'
 
 export interface L2macInput {
@@ -132,14 +132,3 @@ async function progressOf(sys: Sys, messages: readonly Message[], tokensMax: num
   const { text } = await sys.generate({ messages: [...messages.slice(0, 2), ...rest, ask], maxOutputTokens: 200 })
   return text
 }
-
-function tokensOf(messages: readonly Message[]): number {
-  return messages.reduce((sum, { content }) => {
-    const text =
-      typeof content === 'string' ? content : content.map((part) => (part.type === 'text' ? part.text : '')).join('')
-    return sum + boundTokens(text) + FRAME_TOKENS
-  }, 0)
-}
-
-/** What frames a message, in published chat formats. */
-const FRAME_TOKENS = 4

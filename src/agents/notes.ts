@@ -37,16 +37,31 @@ export async function markedNote(sys: Sys, mark: string): Promise<RecalledNote |
 /** All notes that the options let through, the newest first, at most `max`. */
 export async function* allNotes(
   sys: Sys,
-  options: Pick<RecallOptions, 'tag' | 'kinds' | 'session' | 'source'>,
+  options: Omit<RecallOptions, 'limit' | 'before' | 'ids'>,
   max = Infinity,
 ): AsyncGenerator<RecalledNote> {
   let before: string | undefined
   for (let count = 0; count < max;) {
-    const page = await sys.recall('', { ...options, limit: Math.min(PAGE, max - count), ...(before && { before }) })
+    const page = await pageOf(sys, { ...options, limit: Math.min(PAGE, max - count), ...(before && { before }) })
+    if (typeof page === 'string') {
+      before = page
+      continue
+    }
     if (page.length === 0) return
     yield* page
     count += page.length
     before = page.at(-1)?.id
+  }
+}
+
+/** A page, or where to go on after so many notes of which none passed. */
+async function pageOf(sys: Sys, options: RecallOptions): Promise<readonly RecalledNote[] | string> {
+  try {
+    return await sys.recall('', options)
+  } catch (error) {
+    const { code, detail } = error as { readonly code?: string; readonly detail?: { readonly before?: string } | null }
+    if (code === 'LIMIT_EXCEEDED' && detail?.before !== undefined) return detail.before
+    throw error
   }
 }
 

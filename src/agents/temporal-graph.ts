@@ -20,20 +20,21 @@
  *        revoking one of them takes nothing that others said. A fact whose end another one set has that one as a parent too:
  *        no end stays whose source was revoked.
  */
-import { z } from 'zod'
 import { PolityError } from '../kernel/errors.ts'
+import { fuseRanks } from '../kernel/rank-fusion.ts'
 import type { Json, RecalledNote, Sys } from '../kernel/types.ts'
 import { changedNote } from './changed-note.ts'
 import { plainName } from './entity-names.ts'
-import type { Entity } from './entity-notes.ts'
 import { entityIn, entityNotes } from './entity-notes.ts'
-import { askJson } from './json-answer.ts'
+import type { Meeting, ReadFact } from './graph-reading.ts'
+import { factsIn, meetings, sameNames } from './graph-reading.ts'
 import type { LongTermMemory, MemoryItem, MemoryOptions } from './long-term-memory.ts'
 import { checkedMemory } from './memory-arguments.ts'
-import { noteInput, readNote, readNotes } from './notes.ts'
-import { fuseRanks, rankByMargin } from './rank-fusion.ts'
+import { allNotes, noteInput, readNote, readNotes } from './notes.ts'
+import { rankByMargin } from './marginal-relevance.ts'
 import type { Interval, TemporalFact } from './temporal-facts.ts'
 import { admit, holds, overlap } from './temporal-facts.ts'
+import { markOf } from './text-hash.ts'
 
 export interface TemporalGraphOptions extends MemoryOptions {
   /** What is said again while it holds is no new fact. @default true, as in Graphiti */
@@ -89,47 +90,16 @@ interface Fact extends Omit<TemporalFact, keyof Interval> {
   readonly episodes: readonly string[]
 }
 
-const EXTRACT = `Find what a text says: the entities in it, and the facts between two of them. Answer with JSON:
-{"entities": ["name", …], "facts": [{"subject": "name", "relation": "two or three words", "object": "name", "fact": "a sentence",
-"valid_from": since when it holds as an ISO 8601 time, or null, "valid_to": until when it held, or null}]}
-Take names as they stand, pronouns resolved. Times that are relative are relative to the time of the text. Invent nothing.`
-
-const SAME = `Which of the new names is another name of an entity that is known? Answer with JSON, one entry for each new name:
-{"same": [{"name": "the new name", "entity": number of the known entity, or null}]}`
-
-const MEET = `New facts meet facts that are known. Answer with JSON, one entry for each new fact:
-{"facts": [{"fact": its number, "same_as": number of the known fact that says the same, or null, "contradicts": numbers of the known facts that cannot hold beside it}]}`
-
-const extracted = z.object({
-  entities: z.array(z.string()),
-  facts: z.array(
-    z.object({
-      subject: z.string(),
-      relation: z.string(),
-      object: z.string(),
-      fact: z.string(),
-      valid_from: z.string().nullish(),
-      valid_to: z.string().nullish(),
-    }),
-  ),
-})
-const same = z.object({ same: z.array(z.object({ name: z.string(), entity: z.number().int().nullable() })) })
-const meeting = z.object({
-  facts: z.array(
-    z.object({ fact: z.number().int(), same_as: z.number().int().nullish(), contradicts: z.array(z.number().int()) }),
-  ),
-})
-
 /** Known facts that a new one is held against by a model. */
 const MEETING_MAX = 20
-/** Facts that an entity knows to be the object of, the last ones. */
-const OBJECT_OF_MAX = 100
 /** Episodes that a fact remembers to have been said in, the last ones. */
 const EPISODES_MAX = 50
 /** Facts and episodes that a search for a recall brings. */
 const FOUND_MAX = 100
-/** Facts that one hop brings. */
+/** Facts that one hop brings, the newest of each entity. */
 const HOP_MAX = 200
+/** Of these, of one entity: no more than limits.recallNotesMax. */
+const PAGE_MAX = 100
 /** Notes that a fact is drawn from at most when it comes. */
 const PARENTS_MAX = 50
 
@@ -146,10 +116,19 @@ export function temporalGraph({
   const asked = model === undefined ? {} : { model }
   const { lookUp, keepEntity, entityOf } = entityNotes(tags.entity)
 
-  /** Facts of a subject, by relation or all; ends and all that is known of them in `data` and the note's own interval. */
-  async function factsOf(sys: Sys, entity: RecalledNote, relation?: string): Promise<readonly RecalledNote[]> {
-    const { facts } = entityIn(entity)
-    return readNotes(sys, relation === undefined ? Object.values(facts).flat() : idsOf(facts, plainName(relation)))
+  /** Facts of a subject, or those by relation, or by relation and object; the oldest first. Since when they hold is the note's own. */
+  async function factsOf(sys: Sys, subject: string, ...more: readonly string[]): Promise<readonly RecalledNote[]> {
+    const facts: RecalledNote[] = []
+    for await (const note of allNotes(sys, { tag: markOfFacts(subject, ...more) }))
+      if (factIn(note).subject === subject) facts.push(note)
+    return facts.toReversed()
+  }
+
+  /** The same was said in another episode. */
+  async function sayAgain(sys: Sys, note: RecalledNote, episode: string): Promise<void> {
+    const fact = factIn(note)
+    const episodes = [...new Set([...fact.episodes, episode])].slice(-EPISODES_MAX)
+    await sys.remember({ ...noteInput(note), data: { ...fact, episodes } as unknown as Json })
   }
 
   async function addFact(sys: Sys, given: FactInput): Promise<string> {
@@ -162,25 +141,16 @@ export function temporalGraph({
     const from = await entityOf(sys, subject)
     const to = await entityOf(sys, object)
     const key = plainName(relation)
-    const others = await factsOf(sys, from, relation)
-    const again = others.find((one) => factIn(one).object === to.id && holdsNow(one, validFrom))
-    if (mergeRestated && validTo === null && again !== undefined) {
-      const fact = factIn(again)
-      const episodes = [...new Set([...fact.episodes, ...(given.episode === undefined ? [] : [given.episode])])]
-      await sys.remember({
-        ...noteInput(again),
-        data: { ...fact, episodes: episodes.slice(-EPISODES_MAX) } as unknown as Json,
-      })
+    const said = mergeRestated && validTo === null ? await factsOf(sys, from.id, key, to.id) : []
+    const again = said.find((one) => holdsNow(one, validFrom))
+    if (again !== undefined) {
+      if (given.episode !== undefined) await sayAgain(sys, again, given.episode)
       return again.id
     }
-    const named = new Set(given.contradicts)
-    const contradicted = [
-      ...others.filter((one) => named.has(one.id) || (given.exclusive === true && factIn(one).object !== to.id)),
-      ...(await readNotes(
-        sys,
-        [...named].filter((id) => others.every((one) => one.id !== id)),
-      )),
-    ]
+    const rivals =
+      given.exclusive === true ? (await factsOf(sys, from.id, key)).filter((one) => factIn(one).object !== to.id) : []
+    const named = (given.contradicts ?? []).filter((id) => rivals.every((one) => one.id !== id))
+    const contradicted = [...rivals, ...(await readNotes(sys, named))]
     const { fact, ended } = admit({ validFrom, validTo }, contradicted.map(timesOf), sys.now(), { asPublished })
     const { learnedAt, earlierEnds } = fact
     const cutBy = contradicted.filter((one) => fact.validTo !== validTo && one.validFrom === fact.validTo)
@@ -195,7 +165,10 @@ export function temporalGraph({
     const id = await sys.remember({
       text: given.text ?? `${subject} ${relation} ${object}`,
       kind: 'fact',
-      tags: [tags.fact],
+      tags: [
+        tags.fact,
+        ...new Set([[from.id], [to.id], [from.id, key], [from.id, key, to.id]].map((parts) => markOfFacts(...parts))),
+      ],
       validFrom,
       ...(fact.validTo === null ? {} : { validTo: fact.validTo }),
       links: [from.id, to.id],
@@ -208,12 +181,6 @@ export function temporalGraph({
     })
     for (const [i, one] of contradicted.entries())
       if (ended[i] !== undefined) await sys.remember(retimed(one, ended[i], id))
-    const own = entityIn(from)
-    const facts = { ...own.facts, [key]: [...idsOf(own.facts, key), id] }
-    const isItself = from.id === to.id
-    const objectOf = (entity: Entity): readonly string[] => [...entity.objectOf, id].slice(-OBJECT_OF_MAX)
-    await keepEntity(sys, { ...own, facts, ...(isItself ? { objectOf: objectOf(own) } : {}) }, from)
-    if (!isItself) await keepEntity(sys, { ...entityIn(to), objectOf: objectOf(entityIn(to)) }, to)
     return id
   }
 
@@ -226,18 +193,20 @@ export function temporalGraph({
     }
     if (open.length === 0) return
     const known = [...new Map(open.flatMap(({ likely }) => likely).map((note) => [note.id, note])).values()]
-    const prompt = `Known:\n${known.map(({ text }, i) => `${i}: ${text}`).join('\n')}\n\nNew: ${open.map(({ name }) => JSON.stringify(name)).join(', ')}`
-    const said = await askJson(sys, { ...asked, instructions: SAME, prompt }, same)
-    for (const { name, entity } of said?.same ?? []) {
-      const before = entity === null ? undefined : known[entity]
-      if (before === undefined || open.every((one) => one.name !== name)) continue
-      const now = (await readNote(sys, before.id)) ?? before
-      await keepEntity(sys, { ...entityIn(now), names: [...entityIn(now).names, name] }, now)
+    const found = await sameNames(
+      sys,
+      open.map(({ name }) => name),
+      known,
+      asked,
+    )
+    for (const [name, id] of found) {
+      const entity = await readNote(sys, id)
+      if (entity !== undefined) await keepEntity(sys, { names: [...entityIn(entity).names, name] }, entity)
     }
   }
 
   /** Which known facts each of the new ones repeats or contradicts, as a model says. */
-  async function meet(sys: Sys, facts: readonly (FactInput & { text: string })[]) {
+  async function meet(sys: Sys, facts: readonly ReadFact[]): Promise<ReadonlyMap<number, Meeting>> {
     const known: RecalledNote[] = []
     for (const { subject, text } of facts) {
       const { entity } = await lookUp(sys, subject)
@@ -245,47 +214,24 @@ export function temporalGraph({
       for (const one of await sys.recall(text, { tag: tags.fact, limit: MEETING_MAX }))
         if (one.links.includes(entity.id) && known.every(({ id }) => id !== one.id)) known.push(one)
     }
-    if (known.length === 0) return new Map<number, { same: string | undefined; contradicts: readonly string[] }>()
-    const list = (lines: readonly { readonly text: string }[]): string =>
-      lines.map(({ text }, i) => `${i}: ${text}`).join('\n')
-    const prompt = `Known:\n${list(known)}\n\nNew:\n${list(facts)}`
-    const said = await askJson(sys, { ...asked, instructions: MEET, prompt }, meeting)
-    return new Map(
-      (said?.facts ?? []).map(({ fact, same_as, contradicts }) => [
-        fact,
-        { same: known[same_as ?? -1]?.id, contradicts: contradicts.flatMap((place) => known[place]?.id ?? []) },
-      ]),
-    )
+    return known.length === 0 ? new Map() : meetings(sys, facts, known, asked)
   }
 
   async function add(sys: Sys, { text, at = sys.now(), session, source }: MemoryItem): Promise<string> {
     const where = { ...(session === undefined ? {} : { session }), ...(source === undefined ? {} : { source }) }
     const episode = await sys.remember({ text, tags: [tags.episode], validFrom: at, ...where })
-    const prompt = `Time of the text: ${new Date(at).toISOString()}\n\n${text}`
-    const found = await askJson(sys, { ...asked, instructions: EXTRACT, prompt }, extracted)
-    const whole = (found?.facts ?? []).filter((one) =>
-      [one.subject, one.relation, one.object, one.fact].every((part) => part.trim() !== ''),
-    )
-    if (whole.length === 0) return episode
+    const facts = await factsIn(sys, text, { ...asked, at })
+    if (facts.length === 0) return episode
     await resolve(
       sys,
-      whole.flatMap(({ subject, object }) => [subject, object]),
+      facts.flatMap(({ subject, object }) => [subject, object]),
     )
-    const facts = whole.map(({ fact, valid_from, valid_to, ...triple }) => {
-      const validFrom = timeOf(valid_from) ?? at
-      const end = timeOf(valid_to)
-      return { ...triple, text: fact, validFrom, ...(end === undefined || end <= validFrom ? {} : { validTo: end }) }
-    })
     const met = await meet(sys, facts)
     for (const [i, fact] of facts.entries()) {
       const known = met.get(i)?.same === undefined ? undefined : await readNote(sys, met.get(i)?.same as string)
-      if (known !== undefined && overlap(known, { validFrom: fact.validFrom, validTo: fact.validTo ?? null })) {
-        const was = factIn(known)
-        await sys.remember({
-          ...noteInput(known),
-          data: { ...was, episodes: [...was.episodes, episode].slice(-EPISODES_MAX) } as unknown as Json,
-        })
-      } else await addFact(sys, { ...fact, ...where, episode, contradicts: met.get(i)?.contradicts ?? [] })
+      if (known !== undefined && overlap(known, { validFrom: fact.validFrom, validTo: fact.validTo ?? null }))
+        await sayAgain(sys, known, episode)
+      else await addFact(sys, { ...fact, ...where, episode, contradicts: met.get(i)?.contradicts ?? [] })
     }
     return episode
   }
@@ -295,15 +241,10 @@ export function temporalGraph({
     const seen = new Map(facts.map((note) => [note.id, note]))
     let edge = facts
     for (let hop = 0; hop < hops; hop++) {
-      const entities = await readNotes(
-        sys,
-        edge.flatMap(({ links }) => links),
-      )
-      const ids = entities.flatMap((note) => [
-        ...Object.values(entityIn(note).facts).flat(),
-        ...entityIn(note).objectOf,
-      ])
-      edge = (await readNotes(sys, ids.slice(0, HOP_MAX))).filter(({ id }) => !seen.has(id))
+      const entities = [...new Set(edge.flatMap(({ links }) => links))]
+      const limit = Math.min(PAGE_MAX, Math.floor(HOP_MAX / entities.length) || 1)
+      const found = await Promise.all(entities.map((id) => sys.recall('', { tag: markOfFacts(id), limit })))
+      edge = [...new Map(found.flat().map((note) => [note.id, note])).values()].filter(({ id }) => !seen.has(id))
       for (const note of edge) seen.set(note.id, note)
     }
     return [...seen.values()].slice(facts.length)
@@ -318,7 +259,8 @@ export function temporalGraph({
       const { entity } = await lookUp(sys, subject)
       if (entity === undefined) return []
       const when = { at, ...(knownAt === undefined ? {} : { knownAt }) }
-      return (await factsOf(sys, entity, relation)).filter((note) => holds(timesOf(note), when))
+      const by = relation === undefined ? [] : [plainName(relation)]
+      return (await factsOf(sys, entity.id, ...by)).filter((note) => holds(timesOf(note), when))
     },
 
     async recall(sys, query, { limit = 10, at } = {}) {
@@ -350,9 +292,12 @@ export function temporalGraph({
   })
 }
 
-/** A relation may be called like something that every object has. */
-function idsOf(facts: Entity['facts'], relation: string): readonly string[] {
-  return Object.hasOwn(facts, relation) ? (facts[relation] as readonly string[]) : []
+/**
+ * What stands among the tags of the facts about an entity; with a relation, of those of which it is the subject; with an
+ * object too, of those that say the same.
+ */
+function markOfFacts(...parts: readonly string[]): string {
+  return markOf(JSON.stringify(['facts of', ...parts]))
 }
 
 function factIn(note: RecalledNote): Fact {
@@ -376,13 +321,6 @@ function retimed(
 
 function holdsNow({ validFrom, validTo }: Interval, at: number): boolean {
   return validFrom <= at && at < (validTo ?? Infinity)
-}
-
-/** A time as a model writes it; one without a zone is UTC, on every machine. */
-function timeOf(text: string | null | undefined): number | undefined {
-  const given = text?.trim() ?? ''
-  const time = Date.parse(/T\d\d:\d\d(:\d\d(\.\d+)?)?$/.test(given) ? `${given}Z` : given)
-  return Number.isNaN(time) ? undefined : time
 }
 
 function toUnit(vector: readonly number[]): readonly number[] {
