@@ -46,7 +46,7 @@ const percent = (share: number): string => `${Math.round(share * 100)} %`
 // ------------------------------------------------------------------------------------------------------------ subgoals
 
 async function tokens(steps: number, every: number): Promise<object> {
-  let [whole, short, calls, task] = [0, 0, 0, 0]
+  let [whole, short, calls, task, least] = [0, 0, 0, 0, 0]
   for (const seed of seeds) {
     const lived = trajectory(seed, { steps, every })
     const full = await live(lived, undefined)
@@ -55,6 +55,7 @@ async function tokens(steps: number, every: number): Promise<object> {
     short += sum(compacted.prompts)
     calls += sum(compacted.summaries)
     task += steps * (full.prompts[0] as number)
+    least += sum((await live({ ...lived, summaries: lived.summaries.map(() => '.') }, subgoals)).prompts)
   }
   return {
     steps,
@@ -62,6 +63,7 @@ async function tokens(steps: number, every: number): Promise<object> {
     'tokens / full history': ratio(short, whole),
     'with the calls that summarize': ratio(short + calls, whole),
     'without the task text': ratio(short - task, whole - task),
+    'with summaries of one sign': ratio(least, whole),
     reference: every === 5 ? '.438 measured, bar .45' : '.502 measured',
   }
 }

@@ -22,6 +22,7 @@ import { startServer } from '../src/server/http.ts'
 import { createModelDoor } from '../src/server/model-door.ts'
 import { openaiDoor } from '../src/server/openai/door.ts'
 import { spread } from './figures.ts'
+import { question, said, wholeAnswer } from './gateway-question.ts'
 
 const { values } = parseArgs({
   options: {
@@ -35,24 +36,7 @@ const { values } = parseArgs({
 
 /** Requests that are open at the same time. */
 const TOGETHER = 20
-const said = 'word '.repeat(50)
-
-/** About 200 tokens, with a tool and a schema, as agents send them: that of bench/gateway.ts. */
-const question = JSON.stringify({
-  model: 'up/stream',
-  messages: [
-    { role: 'system', content: 'You are a careful assistant who answers in one paragraph.' },
-    { role: 'user', content: 'word '.repeat(120) },
-  ],
-  tools: [
-    {
-      type: 'function',
-      function: { name: 'look', parameters: { type: 'object', properties: { at: { type: 'string' } } } },
-    },
-  ],
-  temperature: 0.2,
-  max_tokens: 200,
-})
+const body = JSON.stringify(question)
 
 // ---------------------------------------------------------------------------------------------------------- contestants
 
@@ -91,18 +75,12 @@ async function gateway(): Promise<number> {
 
 function bare(): Promise<number> {
   const server = createServer((request, response) => {
-    let body = ''
+    let asked = ''
     request.setEncoding('utf8')
-    request.on('data', (piece: string) => (body += piece))
+    request.on('data', (piece: string) => (asked += piece))
     request.on('end', () => {
-      const { model } = JSON.parse(body) as { model: string }
-      const text = JSON.stringify({
-        id: 'x',
-        object: 'chat.completion',
-        model,
-        choices: [{ index: 0, message: { role: 'assistant', content: said }, finish_reason: 'stop' }],
-        usage: { prompt_tokens: 200, completion_tokens: 50, total_tokens: 250 },
-      })
+      const { model } = JSON.parse(asked) as { model: string }
+      const text = JSON.stringify({ ...wholeAnswer, model })
       response.setHeader('content-type', 'application/json')
       response.end(text)
     })
@@ -161,7 +139,7 @@ function ask(port: number): Promise<void> {
       path: '/v1/chat/completions',
       method: 'POST',
       agent,
-      headers: { 'content-type': 'application/json', 'content-length': Buffer.byteLength(question) },
+      headers: { 'content-type': 'application/json', 'content-length': Buffer.byteLength(body) },
     })
     request.on('error', reject)
     request.on('response', (answer) => {
@@ -173,7 +151,7 @@ function ask(port: number): Promise<void> {
           : reject(new Error(`answered with ${answer.statusCode}`)),
       )
     })
-    request.end(question)
+    request.end(body)
   })
 }
 

@@ -27,6 +27,7 @@ import type { LanguageModel } from '../src/kernel/drivers.ts'
 import { startServer } from '../src/server/http.ts'
 import { createModelDoor } from '../src/server/model-door.ts'
 import { openaiDoor } from '../src/server/openai/door.ts'
+import { question, wholeAnswer } from './gateway-question.ts'
 
 const { values } = parseArgs({
   options: {
@@ -86,14 +87,6 @@ function upstream(): void {
       })
     }),
   )
-}
-
-const wholeAnswer = {
-  id: 'x',
-  object: 'chat.completion',
-  model: 'up/stream',
-  choices: [{ index: 0, message: { role: 'assistant', content: 'word '.repeat(50) }, finish_reason: 'stop' }],
-  usage: { prompt_tokens: 200, completion_tokens: 50, total_tokens: 250 },
 }
 
 function pieceOf(content: string): object {
@@ -231,23 +224,6 @@ function onEvents(answer: IncomingMessage, hear: (data: string) => void): void {
 function contentOf(data: string): string {
   const { choices } = JSON.parse(data) as { choices: { delta: { content?: string } }[] }
   return choices[0]?.delta.content ?? ''
-}
-
-/** About 200 tokens, with a tool and a schema, as agents send them. */
-const question = {
-  model: 'up/stream',
-  messages: [
-    { role: 'system', content: 'You are a careful assistant who answers in one paragraph.' },
-    { role: 'user', content: 'word '.repeat(120) },
-  ],
-  tools: [
-    {
-      type: 'function',
-      function: { name: 'look', parameters: { type: 'object', properties: { at: { type: 'string' } } } },
-    },
-  ],
-  temperature: 0.2,
-  max_tokens: 200,
 }
 
 /** Whole answers at a constant rate: the time of each from when it was due, ms. */

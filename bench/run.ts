@@ -17,6 +17,7 @@ const benches: readonly (readonly [file: string, ...args: string[]])[] = [
   ['concurrent.ts', '--rounds', quick ? '2' : '5'],
   ['allocated.ts'],
   ['contention.ts'],
+  ['serving.ts', '--agents', quick ? '250' : '250,1000'],
   ['parked.ts'],
   ['journal.ts'],
   ['soak.ts', '--runs', quick ? '50000' : '1000000'],
