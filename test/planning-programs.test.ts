@@ -25,6 +25,7 @@ import { rememberRoutine, routine } from '../src/agents/routine.ts'
 import { markedSteps, needsTool, smart, toolOveruse } from '../src/agents/smart.ts'
 import { toolChainStar, type ToolChained } from '../src/agents/tool-chain-star.ts'
 import { treeSearch, type Searched } from '../src/agents/tree-search.ts'
+import { realClock } from '../src/kernel/clock.ts'
 import { boot, defineProgram, defineTool, type Json, type Kernel, type Program, type Tool } from '../src/index.ts'
 import { promptText, scripted } from '../src/drivers/llm/scripted.ts'
 import { craft } from '../src/environments/craft.ts'
@@ -46,7 +47,7 @@ before(async () => {
     const said = says(prompt, prompts.length)
     return typeof said === 'string' ? said : JSON.stringify(said)
   })
-  kernel = await boot({ model })
+  kernel = await boot({ model, clock: realClock({ seed: 1 }) })
 })
 after(() => kernel.close())
 

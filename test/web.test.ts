@@ -18,6 +18,7 @@ import { webDoor } from '../src/server/web-door.ts'
 import { changesOf } from '../web/src/diff.ts'
 import type { World, WorldOptions } from './web/world.ts'
 import { programs, startWorld } from './web/world.ts'
+import { HANGS_MS } from './world.ts'
 
 const root = join(import.meta.dirname, '..')
 const chromium = ['POLITY_CHROMIUM', 'CHROME_PATH']
@@ -48,7 +49,7 @@ function timesIn(path: string): number[] {
   return stat.isDirectory() ? readdirSync(path).flatMap((name) => timesIn(join(path, name))) : [stat.mtimeMs]
 }
 
-async function until(is: () => boolean | Promise<boolean>, what: string, ms = 5_000): Promise<void> {
+async function until(is: () => boolean | Promise<boolean>, what: string, ms = HANGS_MS): Promise<void> {
   const end = performance.now() + ms
   while (!(await is())) {
     if (performance.now() > end) assert.fail(`it never came true that ${what}`)
@@ -213,7 +214,7 @@ describe('the dashboard', { skip }, () => {
       args: ['--no-sandbox', '--disable-gpu', '--disable-background-networking'],
     })
     page = await browser.newPage()
-    page.setDefaultTimeout(5_000)
+    page.setDefaultTimeout(HANGS_MS)
   })
   after(() => browser?.close())
 
@@ -655,7 +656,7 @@ describe('the dashboard', { skip }, () => {
       const second = kernel.spawn(programNamed('idle'), null)
       kernel.kill(first.pid)
       await world.serveAgain()
-      await page.locator(row(second.pid)).waitFor({ timeout: 8_000 })
+      await page.locator(row(second.pid)).waitFor()
       await page.locator(cell(first.pid, 'state'), { hasText: 'killed' }).waitFor()
       await page.locator('.trouble').waitFor({ state: 'detached' })
     }))
