@@ -12,10 +12,12 @@ import { answering } from '../src/environments/wire.ts'
 import { worlds } from '../src/environments/worlds.ts'
 import { foreignWorld } from '../src/evaluation/foreign.ts'
 import type { World } from '../src/evaluation/world.ts'
+import { openStage } from '../src/evaluation/world.ts'
 import { environmentDoor, EPISODES_MAX } from '../src/server/environments.ts'
 import type { Server } from '../src/server/http.ts'
 import { startServer } from '../src/server/http.ts'
 import type { Json } from '../src/kernel/types.ts'
+import { within } from './world.ts'
 
 const node = JSON.stringify(process.execPath)
 const polity = `${node} ${JSON.stringify(join(import.meta.dirname, '../bin/polity.js'))}`
@@ -185,11 +187,93 @@ describe('a foreign one over lines', () => {
       await assert.rejects(async () => environment.reset({ params, seed: 0 }), { code, message: text })
       await environment.close?.()
     }
+    writeFileSync(
+      join(folder, 'drip.cjs'),
+      `setInterval(() => console.log('still there'), 50)
+      require('node:readline').createInterface({ input: process.stdin }).on('line', (line) => {
+        const { id, op } = JSON.parse(line)
+        const say = (ok) => console.log(JSON.stringify({ id, ok }))
+        if (op === 'describe') say({ id: 'drip' })
+        else if (op === 'metrics') say({ here: 1 })
+        else if (op === 'score') setTimeout(say, 700, 1)
+        else if (op === 'close') process.exit(0)
+      })`,
+    )
+    const dripping = await foreignWorld(
+      { command: `${node} ${JSON.stringify(join(folder, 'drip.cjs'))}` },
+      { timeoutMs: 400 },
+    )
+    const drip = await dripping.open()
+    await assert.rejects(
+      async () => drip.reset({ params: {}, seed: 0 }),
+      { code: 'DRIVER_TIMEOUT' },
+      'whatever else it prints',
+    )
+    await assert.rejects(async () => drip.score(), { code: 'DRIVER_TIMEOUT' })
+    assert.deepEqual(await drip.metrics(), { here: 1 }, 'what comes late is nobody else’s answer')
+    await drip.close?.()
     await assert.rejects(foreignWorld({ command: 'no-such-program-here' }), {
       code: 'DRIVER_FAILED',
       message: /not found/,
     })
     await assert.rejects(foreignWorld({ url: 'http://127.0.0.1:1/environments/x' }), { code: 'DRIVER_UNAVAILABLE' })
+  })
+})
+
+describe('a stage', () => {
+  /** Of which the first environments cannot be opened, and each dies at its second step. */
+  function faulty(refusals: number, life: number): World {
+    const rules = worlds.get('craft.dag')
+    assert(rules)
+    let opened = 0
+    return {
+      id: 'faulty',
+      version: '1',
+      description: '',
+      actions: () => [],
+      async open() {
+        if (opened++ < refusals) throw new Error('no more memory')
+        const own = environmentOf(rules)
+        let steps = 0
+        let isClosed = false
+        const alive = () => {
+          if (isClosed) throw new Error('it is closed')
+        }
+        return {
+          reset: async ({ seed }) => (alive(), own.reset({ params: rules.task(seed), seed })),
+          async step(actions) {
+            alive()
+            if (++steps > life) isClosed = true
+            alive()
+            return own.step(actions)
+          },
+          state: async () => own.state() as unknown as Json,
+          restore: async (state) => own.restore(state as never),
+          score: async () => own.score(),
+          metrics: async () => own.metrics(),
+          async close() {
+            isClosed = true
+          },
+        }
+      },
+    }
+  }
+
+  test('goes on with others where some could not be opened or died, however many; closed, it begins nothing', async () => {
+    const stage = openStage(faulty(20, 1), 2)
+    for (let i = 0; i < 20; i++)
+      await assert.rejects(
+        async () => within(1_000, Promise.resolve(stage.begin({ params: {}, seed: i }))),
+        /no more memory/,
+      )
+    for (let seed = 0; seed < 12; seed++) {
+      const { state } = await within(1_000, Promise.resolve(stage.begin({ params: {}, seed })))
+      const one = await stage.step(state, [])
+      await assert.rejects(async () => stage.step(one.state, []), /it is closed/)
+      assert.equal((await stage.look(one.state)).steps, 1, 'another goes on from where it died')
+    }
+    await stage.close()
+    assert.throws(() => stage.begin({ params: {}, seed: 1 }), { code: 'KERNEL_CLOSED' })
   })
 })
 

@@ -13,7 +13,6 @@
  *   FO2. A process that was started is gone after `close`.
  */
 import { spawn } from 'node:child_process'
-import { once } from 'node:events'
 import { createInterface } from 'node:readline'
 import { isDeepStrictEqual } from 'node:util'
 import type { Action, Turn } from '../environments/environment.ts'
@@ -149,33 +148,34 @@ async function overStdio(command: string, timeoutMs: number): Promise<Line> {
   let stderr = ''
   child.stderr.on('data', (chunk: Buffer) => (stderr = (stderr + chunk.toString()).slice(-STDERR_MAX)))
   child.stdin.on('error', () => {}) // its end is told by `closed`
-  const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]()
-  const closed = once(child, 'close').catch(() => {})
-  let asked = 0
-  let turn: Promise<unknown> = Promise.resolve()
-
-  async function exchange(message: Message): Promise<Json> {
-    const id = ++asked
-    child.stdin.write(`${JSON.stringify({ id, ...message })}\n`)
-    for (;;) {
-      const { value, done } = await within(timeoutMs, lines.next(), () => `no answer to "${message.op}"${told()}`)
-      if (done === true) {
-        await closed // what it said last
-        throw new PolityError('DRIVER_FAILED', `the environment "${command}" ended${told()}`)
-      }
-      const answer = parsed(value)
-      // Another line is an answer that came too late, or something that the program prints.
-      if (answer?.id === id) return valueOf(answer)
-    }
-  }
   const told = (): string => (stderr.trim() === '' ? '' : `; it said: ${stderr.trim()}`)
+  /** What waits for its answer, by the id of its message. */
+  const waiting = new Map<unknown, { tell(answer: Answer): void; fail(error: PolityError): void }>()
+  // Other lines are answers that came too late, or what the program prints.
+  createInterface({ input: child.stdout }).on('line', (line) => {
+    const answer = parsed(line)
+    waiting.get(answer?.id)?.tell(answer as Answer)
+  })
+  let isOver = false
+  const closed = new Promise<void>((resolve) => void child.once('close', () => resolve())).then(() => {
+    isOver = true
+    for (const { fail } of waiting.values()) fail(ended())
+  })
+  const ended = (): PolityError => new PolityError('DRIVER_FAILED', `the environment "${command}" ended${told()}`)
+  let asked = 0
 
   return {
-    ask: (message) =>
-      (turn = turn.then(
-        () => exchange(message),
-        () => exchange(message),
-      )) as Promise<Json>,
+    async ask(message) {
+      const id = ++asked
+      if (isOver) throw ended()
+      const answer = new Promise<Answer>((tell, fail) => void waiting.set(id, { tell, fail }))
+      child.stdin.write(`${JSON.stringify({ id, ...message })}\n`)
+      try {
+        return valueOf(await within(timeoutMs, answer, () => `no answer to "${message.op}"${told()}`))
+      } finally {
+        waiting.delete(id)
+      }
+    },
     async close() {
       child.stdin.end(`${JSON.stringify({ id: ++asked, op: 'close' })}\n`)
       await within(ENDING_MS, closed, () => '').catch(() => kill(child.pid))
@@ -204,6 +204,7 @@ function parsed(line: string): Answer | undefined {
 async function overHttp(url: string, timeoutMs: number): Promise<Line> {
   async function post(to: string, body: Json, method = 'POST'): Promise<Json> {
     let response: Response
+    let text: string
     try {
       response = await fetch(to, {
         method,
@@ -211,6 +212,7 @@ async function overHttp(url: string, timeoutMs: number): Promise<Line> {
         ...(method === 'POST' ? { body: JSON.stringify(body) } : {}),
         signal: AbortSignal.timeout(timeoutMs),
       })
+      text = await response.text()
     } catch (error) {
       const isLate = (error as Error).name === 'TimeoutError'
       throw new PolityError(
@@ -219,7 +221,6 @@ async function overHttp(url: string, timeoutMs: number): Promise<Line> {
         { cause: error },
       )
     }
-    const text = await response.text()
     const value = parsed(text) as Json | undefined
     if (value !== undefined && response.ok) return value
     throw new PolityError('DRIVER_FAILED', `${to} answered ${response.status}: ${text.slice(0, STDERR_MAX)}`)

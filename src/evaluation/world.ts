@@ -12,6 +12,7 @@
  */
 import type { Action, ActionDescription, Rules, Turn } from '../environments/environment.ts'
 import { environmentOf } from '../environments/environment.ts'
+import { PolityError } from '../kernel/errors.ts'
 import type { Json } from '../kernel/types.ts'
 
 /** A value, or its promise. */
@@ -104,6 +105,7 @@ export function openStage(world: World, openMax = OPEN_MAX): Stage {
   const seats: Seat[] = []
   const waiting: (() => void)[] = []
   let opening = 0
+  let isClosed = false
 
   /** A seat nobody uses: the one at that state, else a new one, else the longest unused; waits where all are in use. */
   function take(state: Json | undefined): Soon<Seat> {
@@ -115,12 +117,18 @@ export function openStage(world: World, openMax = OPEN_MAX): Stage {
     if (seats.length + opening >= openMax)
       return new Promise<void>((resolve) => void waiting.push(resolve)).then(() => take(state))
     opening++
-    return then(world.open(), (environment) => {
-      opening--
-      const opened: Seat = { environment, at: undefined, turn: undefined, busy: false }
-      seats.push(opened)
-      return use(opened)
-    })
+    return ended(
+      () =>
+        then(world.open(), (environment) => {
+          const opened: Seat = { environment, at: undefined, turn: undefined, busy: false }
+          seats.push(opened)
+          return use(opened)
+        }),
+      (isWell) => {
+        opening--
+        if (!isWell) waiting.shift()?.()
+      },
+    )
   }
   let isQuick = true
 
@@ -131,13 +139,10 @@ export function openStage(world: World, openMax = OPEN_MAX): Stage {
     return seat
   }
 
-  /** Does something in an environment that stands at this state, and gives it back. */
+  /** Does something in an environment that stands at this state, and gives it back; one that failed is not used again. */
   function within<T>(state: Json | undefined, act: (seat: Seat) => Soon<T>): Soon<T> {
+    if (isClosed) throw new PolityError('KERNEL_CLOSED', `the stage of ${world.id} is closed`)
     return then(take(state), (seat) => {
-      const back = (): void => {
-        seat.busy = false
-        waiting.shift()?.()
-      }
       const run = (): Soon<T> => {
         if (state === undefined || seat.at === state) return act(seat)
         // Until it stands there, it stands nowhere.
@@ -148,20 +153,25 @@ export function openStage(world: World, openMax = OPEN_MAX): Stage {
           return act(seat)
         })
       }
-      let result: Soon<T>
-      try {
-        result = run()
-      } catch (error) {
-        back()
-        throw error
-      }
-      if (!isPromise(result)) {
-        back()
-        return result
-      }
-      isQuick = false
-      return result.finally(back)
+      const result = ended(run, (isWell) => {
+        seat.busy = false
+        if (!isWell) void leave(seat)
+        waiting.shift()?.()
+      })
+      if (isPromise(result)) isQuick = false
+      return result
     })
+  }
+
+  /** What it says of its end tells nobody anything: it is not used any more. */
+  async function leave(seat: Seat): Promise<void> {
+    const at = seats.indexOf(seat)
+    if (at !== -1) seats.splice(at, 1)
+    try {
+      await seat.environment.close?.()
+    } catch {
+      // It is gone.
+    }
   }
 
   const stands = (seat: Seat, turn: Turn): Soon<Standing> =>
@@ -186,7 +196,8 @@ export function openStage(world: World, openMax = OPEN_MAX): Stage {
     score: (state) => within(state, (seat) => seat.environment.score()),
     metrics: (state) => within(state, (seat) => seat.environment.metrics()),
     async close() {
-      await Promise.all(seats.splice(0).map((seat) => seat.environment.close?.()))
+      isClosed = true
+      await Promise.all(seats.splice(0).map(leave))
     },
   }
 }
@@ -194,6 +205,30 @@ export function openStage(world: World, openMax = OPEN_MAX): Stage {
 /** Goes on at once where the value is there. */
 export function then<T, U>(value: Soon<T>, go: (value: T) => Soon<U>): Soon<U> {
   return isPromise(value) ? value.then(go) : go(value)
+}
+
+/** Tells when work has ended, at once or later, and whether well. */
+function ended<T>(work: () => Soon<T>, tell: (isWell: boolean) => void): Soon<T> {
+  let result: Soon<T>
+  try {
+    result = work()
+  } catch (error) {
+    tell(false)
+    throw error
+  }
+  if (isPromise(result))
+    return result.then(
+      (value) => {
+        tell(true)
+        return value
+      },
+      (error: unknown) => {
+        tell(false)
+        throw error
+      },
+    )
+  tell(true)
+  return result
 }
 
 function isPromise<T>(value: Soon<T>): value is Promise<T> {
