@@ -43,6 +43,9 @@ const counter = `
     const message = JSON.parse(line)
     if (message.op === 'reset' && message.task.params?.die) { console.error('no such maze'); process.exit(3) }
     if (message.op === 'reset' && message.task.params?.hang) return
+    if (message.op === 'reset' && message.task.params?.ghost) return console.log(JSON.stringify({ id: message.id, ok: { ...turn(), toAct: ['ghost'] } }))
+    if (message.op === 'reset' && message.task.params?.nan) return console.log('{"id":' + message.id + ',"ok":NaN}')
+    if (message.op === 'reset' && message.task.params?.flood) return setInterval(() => process.stdout.write('y'.repeat(2 ** 20)), 1)
     if (message.op === 'reset' && message.task.params?.lie) return console.log(JSON.stringify({ id: message.id, ok: { toAct: 'me' } }))
     console.log(JSON.stringify({ id: message.id, ok: does[message.op](message) }))
   })`
@@ -182,6 +185,9 @@ describe('a foreign one over lines', () => {
       [{ die: true }, 'DRIVER_FAILED', /ended; it said: no such maze/],
       [{ hang: true }, 'DRIVER_TIMEOUT', /no answer to "reset" within 1000 ms/],
       [{ lie: true }, 'DRIVER_INVALID', /toAct/],
+      [{ ghost: true }, 'DRIVER_INVALID', /"ghost" is to act and has no view/],
+      [{ nan: true }, 'DRIVER_TIMEOUT', /no JSON \(NaN and Infinity are none\): \{"id":/],
+      [{ flood: true }, 'DRIVER_INVALID', /longer than 16777216 characters/],
     ] as const) {
       const environment = await world.open()
       await assert.rejects(async () => environment.reset({ params, seed: 0 }), { code, message: text })

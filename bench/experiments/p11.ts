@@ -33,7 +33,7 @@ function wayOf(params: ReturnType<typeof craft.task>) {
 export const p11: Experiment = {
   id: 'P11',
   what: 'reflexion on planted tasks, 8 trials',
-  bar: 'every trial as the world says; solved count never falls; at most 3 lessons shown (replay of the release’s logs: not measured)',
+  bar: 'every trial as the world says; more are solved by later trials; at most 3 lessons shown (replay of the release’s logs: not measured)',
   seeds: 60,
   async run(seeds) {
     let [seed, trial, shownMost] = [0, 0, 0]
@@ -69,15 +69,9 @@ export const p11: Experiment = {
     }
     await kernel.close()
     const counts = Array.from({ length: TRIALS }, (_, i) => solvedAt.filter((at) => at <= i + 1).length)
-    const isMonotone = counts.every((count, i) => i === 0 || count >= (counts[i - 1] as number))
     return {
       measured: `solved by trial ${counts.join(', ')} of ${seeds}; ${read} of ${ran} trials consistent with the world, ${again} after a success; at most ${shownMost} lessons shown`,
-      ok:
-        isMonotone &&
-        read === ran &&
-        again === 0 &&
-        shownMost === WINDOW &&
-        (counts.at(-1) as number) > (counts[0] as number),
+      ok: read === ran && again === 0 && shownMost === WINDOW && (counts.at(-1) as number) > (counts[0] as number),
     }
   },
 }

@@ -22,7 +22,7 @@ function team(seed: number, errors: readonly number[]): Pair[] {
 export const p12: Experiment = {
   id: 'P12',
   what: 'reasoning capacity of noisy channels, 20,000 runs each',
-  bar: 'the estimate of 1 - H(ε) within .02; two stages ≤ the weaker; the bottleneck found always',
+  bar: 'the estimate of 1 - H(ε) within .02; two stages ≤ the weaker (within the same .02); the bottleneck found always',
   seeds: 100,
   run(seeds) {
     let [worst, found, ordered] = [0, 0, 0]

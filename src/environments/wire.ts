@@ -100,7 +100,15 @@ export type Described = z.output<typeof described>
 
 /** Checks what a foreign environment said. Throws `DRIVER_INVALID`. */
 export const readDescription = (value: unknown): Described => read(described, value, 'describe')
-export const readTurn = (value: unknown): Turn => read(turn, value, 'a turn') as Turn
+export function readTurn(value: unknown): Turn {
+  const told = read(turn, value, 'a turn') as Turn
+  const unseen = told.toAct.find((agent) => !Object.hasOwn(told.views, agent))
+  if (unseen === undefined) return told
+  throw new PolityError(
+    'DRIVER_INVALID',
+    `the environment answered a turn in which "${unseen}" is to act and has no view`,
+  )
+}
 export const readScore = (value: unknown): number => read(z.number().min(0).max(1), value, 'score')
 export const readMetrics = (value: unknown): { [name: string]: number } =>
   read(z.record(z.string(), z.number()), value, 'metrics')

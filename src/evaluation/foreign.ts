@@ -13,7 +13,6 @@
  *   FO2. A process that was started is gone after `close`.
  */
 import { spawn } from 'node:child_process'
-import { createInterface } from 'node:readline'
 import { isDeepStrictEqual } from 'node:util'
 import type { Action, Turn } from '../environments/environment.ts'
 import type { Answer, Described, Message } from '../environments/wire.ts'
@@ -30,6 +29,10 @@ export interface ForeignOptions {
 
 /** Characters of stderr that an error tells, from its end. */
 const STDERR_MAX = 1_000
+/** Characters of a line that an environment writes: more is no answer. */
+const LINE_CHARS_MAX = 16 * 2 ** 20
+/** Characters that an error tells of a line that could not be read. */
+const BROKEN_CHARS = 200
 /** How long a process has to end by itself once it was told to, ms. */
 const ENDING_MS = 2_000
 
@@ -148,13 +151,40 @@ async function overStdio(command: string, timeoutMs: number): Promise<Line> {
   let stderr = ''
   child.stderr.on('data', (chunk: Buffer) => (stderr = (stderr + chunk.toString()).slice(-STDERR_MAX)))
   child.stdin.on('error', () => {}) // its end is told by `closed`
-  const told = (): string => (stderr.trim() === '' ? '' : `; it said: ${stderr.trim()}`)
+  const told = (): string =>
+    (broken === '' ? '' : `; it wrote a line that is no JSON (NaN and Infinity are none): ${broken}`) +
+    (stderr.trim() === '' ? '' : `; it said: ${stderr.trim()}`)
   /** What waits for its answer, by the id of its message. */
   const waiting = new Map<unknown, { tell(answer: Answer): void; fail(error: PolityError): void }>()
-  // Other lines are answers that came too late, or what the program prints.
-  createInterface({ input: child.stdout }).on('line', (line) => {
-    const answer = parsed(line)
-    waiting.get(answer?.id)?.tell(answer as Answer)
+  /** The last line that looks like an answer and is none. */
+  let broken = ''
+  /** Of the line that has not ended. */
+  let pieces: string[] = []
+  let length = 0
+  child.stdout.setEncoding('utf8').on('data', (chunk: string) => {
+    const lines = chunk.split('\n')
+    pieces.push(lines[0] as string)
+    length += (lines[0] as string).length
+    if (length > LINE_CHARS_MAX) {
+      const error = new PolityError(
+        'DRIVER_INVALID',
+        `a line of the environment is longer than ${LINE_CHARS_MAX} characters`,
+      )
+      for (const { fail } of waiting.values()) fail(error)
+      kill(child.pid)
+      return
+    }
+    if (lines.length === 1) return
+    lines[0] = pieces.join('')
+    const rest = lines.pop() as string
+    pieces = [rest]
+    length = rest.length
+    for (const line of lines) {
+      // Other lines are answers that came too late, or what the program prints.
+      const answer = parsed(line)
+      if (answer === undefined && line.startsWith('{')) broken = line.slice(0, BROKEN_CHARS)
+      waiting.get(answer?.id)?.tell(answer as Answer)
+    }
   })
   let isOver = false
   const closed = new Promise<void>((resolve) => void child.once('close', () => resolve())).then(() => {

@@ -1,5 +1,6 @@
 /** `polity environments`: the worlds there are, and serving them to agents that others wrote. */
 import { createInterface } from 'node:readline'
+import { kiosk } from '../../environments/kiosk.ts'
 import { worlds } from '../../environments/worlds.ts'
 import { answering } from '../../environments/wire.ts'
 import { environmentDoor } from '../../server/environments.ts'
@@ -24,7 +25,10 @@ export const environments = defineCommand({
     'With an id, serve answers one JSON message a line on stdin with one answer a line on stdout, until stdin ends. With --port it listens instead; AgentGym’s routes stand under /environments/<id>/agentgym. The messages are described in docs/environments.md.',
   examples: ['polity environments', 'polity environments serve craft.dag', 'polity environments serve --port 7080'],
   async run(context, { values, positionals: [verb, id] }) {
-    if (verb === undefined) return list(context)
+    if (verb === undefined) {
+      if (values.port !== undefined) throw usageError('--port belongs to `polity environments serve`')
+      return list(context)
+    }
     if (verb !== 'serve') throw usageError(`environments takes serve, not "${verb}"`)
     if (values.port !== undefined) {
       if (id !== undefined) throw usageError('with --port all environments are served; leave out the id')
@@ -37,7 +41,7 @@ export const environments = defineCommand({
 })
 
 function list(context: Context): number {
-  const all = [...worlds.values()].map(({ id, version, description }) => ({ id, version, description }))
+  const all = [...worlds.values(), kiosk].map(({ id, version, description }) => ({ id, version, description }))
   const rows = all.map(({ id, description }) => [id, description])
   const width = context.out.isTerminal ? context.out.columns : Infinity
   const lines = table([{ title: 'ID' }, { title: 'WHAT IS TO BE DONE', widthMin: 20 }], rows, width)
@@ -47,6 +51,10 @@ function list(context: Context): number {
 
 /** A line a message, until stdin ends. */
 async function converse(context: Context, id: string): Promise<number> {
+  if (id === kiosk.id)
+    throw usageError(
+      `${id} is not served: it takes a browser for each episode; see polity evaluate --environment ${id}`,
+    )
   const rules = worlds.get(id)
   if (rules === undefined)
     throw usageError(`there is no environment "${id}"; there are ${[...worlds.keys()].join(', ')}`)

@@ -1,9 +1,10 @@
 /** `polity evaluate`: solvers at tasks, scored with their cost; logs compared and looked at; tasks verified. */
-import { readFileSync, writeFileSync } from 'node:fs'
+import { closeSync, openSync, readFileSync, writeFileSync } from 'node:fs'
 import { basename } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { boot, loadModel } from '../../boot.ts'
 import { codeTools } from '../../drivers/sandbox/tools.ts'
+import { kiosk } from '../../environments/kiosk.ts'
 import { worlds } from '../../environments/worlds.ts'
 import { replayActions } from '../../evaluation/actions.ts'
 import type { Comparison } from '../../evaluation/compare.ts'
@@ -59,7 +60,7 @@ export const evaluateCommand = defineCommand({
     environment: {
       kind: 'texts',
       value: 'id|command|url',
-      help: `a world to act in (${[...worlds.keys()].join(', ')}), or a foreign one by its command or address`,
+      help: `a world to act in (${[...worlds.keys(), kiosk.id].join(', ')}), or a foreign one by its command or address`,
     },
     data: { kind: 'texts', value: 'file.jsonl', help: 'questions: HumanEval, GSM8K, or lines of { input, target }' },
     scorer: { kind: 'text', value: 'name', help: `of such lines: ${scorerNames.join(', ')} (default exact)` },
@@ -118,6 +119,7 @@ export const evaluateCommand = defineCommand({
       search: values.search,
     }
     if (values.actions !== undefined) return replayed(context, given, values.actions)
+    for (const path of [values.out, values.html]) checkWritable(path)
     const budget = budgetOf(values)
     const plan = suite === undefined ? await planOf(given, isVerify) : await suiteOf(suite)
     const name = values.model ?? modelDefault
@@ -192,15 +194,20 @@ interface Place {
 
 async function placeOf(name: string, given: string | undefined): Promise<Place> {
   const rules = worlds.get(name)
+  if ((rules !== undefined || name === kiosk.id) && given !== undefined)
+    throw usageError(`--params are of foreign environments; the episodes of ${name} come from --level and --seeds`)
+  if (name === kiosk.id) {
+    // It drives a browser, which nobody else needs.
+    const { kioskWorld } = await import('../../evaluation/kiosk.ts')
+    return { world: kioskWorld(), params: kiosk.task }
+  }
   if (rules !== undefined) {
-    if (given !== undefined)
-      throw usageError(`--params are of foreign environments; the episodes of ${name} come from --level and --seeds`)
     return { world: worldOf(rules), params: (seed, level) => rules.task(seed, level) }
   }
   const isAddress = /^https?:\/\//.test(name)
   if (!isAddress && !/[\s/]/.test(name))
     throw usageError(
-      `there is no environment "${name}"; there are ${[...worlds.keys()].join(', ')}, or a command or an http address`,
+      `there is no environment "${name}"; there are ${[...worlds.keys(), kiosk.id].join(', ')}, or a command or an http address`,
     )
   const params = given === undefined ? {} : objectIn(given, '--params')
   const { foreignWorld } = await import('../../evaluation/foreign.ts')
@@ -249,7 +256,7 @@ async function agentOf(name: string): Promise<Program> {
   } catch (cause) {
     throw new PolityError(
       'NO_SUCH_PROGRAM',
-      `the standard library has no program "${name}" (${messageOf(cause)}); name a file, as in ./${name}.ts`,
+      `the standard library has no program "${name}"; docs/programs.md and docs/papers.md name those that are there, and ./${name}.ts would be a file`,
       { cause },
     )
   }
@@ -287,6 +294,16 @@ function textIn(path: string): string {
     return readFileSync(path, 'utf8')
   } catch (cause) {
     throw new PolityError('CONFIG_INVALID', `${path} cannot be read: ${messageOf(cause)}`, { cause })
+  }
+}
+
+/** Before anything is paid for: where the log cannot be written afterwards. */
+function checkWritable(path: string | undefined): void {
+  if (path === undefined) return
+  try {
+    closeSync(openSync(path, 'a'))
+  } catch (error) {
+    throw usageError(`${path} cannot be written: ${messageOf(error)}`)
   }
 }
 
@@ -368,6 +385,7 @@ async function replayed(context: Context, given: Given, path: string): Promise<n
   const rows = await replayActions(place.world, textIn(path), path, (seed, level) =>
     place.params(seed, level ?? given.level),
   )
+  if (rows.length === 0) throw usageError(`there is no episode in ${path}: one stands on each line, as JSON`)
   const lines = table(
     [
       { title: 'EPISODE' },
