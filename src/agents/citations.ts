@@ -54,3 +54,18 @@ export function contentWords(text: string): Set<string> {
 }
 
 const UNSPACED = /\p{Script=Han}|\p{Script=Hiragana}|\p{Script=Katakana}|\p{Script=Thai}/u
+
+/**
+ * Whether a source says what a text says, as far as words can tell: all its numbers and names stand there, and so does this share of its
+ * words. It can be passed by a sentence that turns the source round ("never"), and fails one that says it in other words.
+ */
+export function isSupported(text: string, source: string, share: number): boolean {
+  const there = new Set(source.toLowerCase().match(/\p{N}+(?:[.,]\p{N}+)*|[\p{L}\p{M}]+/gu))
+  const numbers = text.match(/\p{N}+(?:[.,]\p{N}+)*/gu) ?? []
+  // The first word of a sentence is written large in any case.
+  const names = text.match(/(?<=[\p{L}\p{N},;:] )\p{Lu}[\p{L}\p{M}]+/gu) ?? []
+  if ([...numbers, ...names].some((one) => !there.has(one.toLowerCase()))) return false
+  const words = [...contentWords(text)]
+  const known = contentWords(source)
+  return words.length > 0 && words.filter((word) => known.has(word)).length >= share * words.length
+}

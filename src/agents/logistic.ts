@@ -6,7 +6,7 @@
  *
  * The objective is convex, so the row is a function of the samples; their order changes it only by rounding.
  */
-import { cholesky, diagonal, solve } from './positive-definite.ts'
+import { backSolve, cholesky, diagonal, solve } from './positive-definite.ts'
 import { inner } from './nearest.ts'
 
 export interface Sample {
@@ -35,6 +35,7 @@ export function chanceOf(row: readonly number[], x: readonly number[]): number {
 /** The row; all zeros where there are no samples. */
 export function fitLogistic(samples: readonly Sample[], { ridge = 1, stepsMax = 12 }: LogisticOptions = {}): number[] {
   const size = samples[0]?.x.length ?? 0
+  if (samples.length < size) return fitInSpan(samples, { ridge, stepsMax })
   let row = Array.from({ length: size }, () => 0)
   for (let step = 0; step < stepsMax; step++) {
     const slope = row.map((value) => -ridge * value)
@@ -55,4 +56,21 @@ export function fitLogistic(samples: readonly Sample[], { ridge = 1, stepsMax = 
   return row
 }
 
+/** The same row where there are fewer samples than numbers: it lies in the span of the samples, so it is found among as many numbers as they are. */
+function fitInSpan(samples: readonly Sample[], options: LogisticOptions): number[] {
+  const factor = cholesky(samples.map((a, i) => samples.map((b, j) => inner(a.x, b.x) + (i === j ? APART : 0))))
+  const shares = backSolve(
+    factor,
+    fitLogistic(
+      samples.map((one, i) => ({ ...one, x: factor[i] as number[] })),
+      options,
+    ),
+  )
+  return (samples[0]?.x ?? []).map((_, k) =>
+    samples.reduce((sum, { x }, i) => sum + (shares[i] as number) * (x[k] as number), 0),
+  )
+}
+
 const SETTLED = 1e-6
+/** Keeps equal samples apart. */
+const APART = 1e-9

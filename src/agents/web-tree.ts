@@ -6,7 +6,7 @@
  *     pruneTree("[1] RootWebArea 'Shop'\n\t[2] link 'Cart' focusable: True\n\t\t[3] StaticText 'Cart'")
  *     // "RootWebArea 'Shop'\n\t[2] link 'Cart'"
  *
- * A tree is text as WebArena writes it: a line a node, `[id] role 'name' properties`, tabs for depth. Text that its parent
+ * A tree is text as WebArena or BrowserGym writes it: a line a node, `[id] role 'name' properties`, tabs for depth. Text that its parent
  * says already is dropped, other text goes into the parent; nodes that only hold others make way for them; rows of tables
  * become one line; what cannot be acted on loses its id and its properties. The paper's choice of pivotal nodes, which asks
  * the model, is not in here.
@@ -70,13 +70,26 @@ const echoesOf = new Set([...texts, 'image', 'img'])
 /** The letters of a text again, or its bullet. */
 const echoes = new Set(['InlineTextBox', 'ListMarker', 'LineBreak'])
 
-const line = /^(\t*)(?:\[(\w+)\] )?([A-Za-z]+)(?: '(.*)')?((?: [A-Za-z]+: \S.*)?)$/
+const line = /^(\t*)(?:\[(-?\w+)\] )?([A-Za-z]+)(?: '(.*)')?((?: [A-Za-z]+: \S.*)?)$/
+const literal = String.raw`'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"`
+/** As BrowserGym writes what is behind a name: ` value='7', checked='true', focused`. */
+const gymLine = new RegExp(
+  `^(\\t*)(?:\\[(\\w+)\\] )?([A-Za-z]+)(?: (${literal}))?((?: value=(?:${literal}|[^\\s,]+))?(?:, \\w+(?:=(?:${literal}|[^\\s,]+))?)*)$`,
+)
+
+/** Depth in tabs, id, role, name and properties of a line; undefined where it is no node. */
+function partsOf(text: string): readonly (string | undefined)[] | undefined {
+  const [, tabs, id, role, name, properties] = gymLine.exec(text) ?? []
+  if (role === undefined || (properties === '' && name?.startsWith('"') !== true)) return line.exec(text)?.slice(1)
+  const inside = name?.slice(1, -1)
+  return [tabs, id, role, name?.startsWith('"') ? inside?.replaceAll("'", "\\'") : inside, properties]
+}
 
 /** Whether a text is such a tree: its first line is a node, and so are nine of ten. */
 export function isTree(text: string): boolean {
   const lines = text.trimEnd().split('\n')
-  if (!/^\[\w+\] [A-Za-z]+ '/.test(lines[0] ?? '')) return false
-  return lines.filter((one) => line.test(one)).length >= lines.length * 0.9
+  if (!/^(\[\w+\] [A-Za-z]+|RootWebArea) '/.test(lines[0] ?? '')) return false
+  return lines.filter((one) => partsOf(one) !== undefined).length >= lines.length * 0.9
 }
 
 /** The tree in short. Text that is no tree comes back as it is. */
@@ -102,7 +115,7 @@ function parse(text: string): Node[] | undefined {
   const roots: Node[] = []
   const path: { depth: number; node: Node }[] = []
   for (const one of text.trimEnd().split('\n')) {
-    const [, tabs, id, role, name = '', properties = ''] = line.exec(one) ?? []
+    const [tabs, id, role, name = '', properties = ''] = partsOf(one) ?? []
     if (role === undefined) {
       // A name with line breaks in it goes on here.
       const last = path.at(-1)?.node
@@ -112,7 +125,7 @@ function parse(text: string): Node[] | undefined {
     }
     const depth = tabs?.length ?? 0
     while ((path.at(-1)?.depth ?? -1) >= depth) path.pop()
-    const focusable = properties.includes('focusable: True') && role !== 'RootWebArea'
+    const focusable = /focusable: True|, clickable\b/.test(properties) && role !== 'RootWebArea'
     const isInteractive = id !== undefined && (interactive.has(role) || focusable)
     const node: Node = {
       id: isInteractive ? id : undefined,
@@ -120,7 +133,7 @@ function parse(text: string): Node[] | undefined {
       name: name.replaceAll(/\s+/g, ' ').trim(),
       properties: isInteractive
         ? properties.replaceAll(
-            / (focusable|focused|hasPopup|describedby|roledescription|multiline|autocomplete): \S+/g,
+            /(?: (?:focusable|focused|hasPopup|describedby|roledescription|multiline|autocomplete): \S+)|(?:, (?:focused\b|clickable\b|(?:hasPopup|describedby|roledescription|autocomplete)='[^']*'))/g,
             '',
           )
         : '',
