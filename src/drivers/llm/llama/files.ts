@@ -10,7 +10,7 @@
  * `~/.ollama/models`, else `/usr/share/ollama/.ollama/models`, where its Linux service keeps them.
  */
 import { createHash } from 'node:crypto'
-import { existsSync, readFileSync, readdirSync, statSync } from 'node:fs'
+import { closeSync, existsSync, fstatSync, openSync, readFileSync, readSync, readdirSync, statSync } from 'node:fs'
 import { open } from 'node:fs/promises'
 import { homedir } from 'node:os'
 import { join, resolve } from 'node:path'
@@ -108,4 +108,33 @@ export async function fingerprintOf(path: string): Promise<string> {
     await file.close()
   }
   return hash.digest('hex')
+}
+
+/** Bytes that a GGUF file needs at least for each value of its head, and for each tensor that it names. */
+const VALUE_BYTES_MIN = 13
+const TENSOR_BYTES_MIN = 24
+
+/**
+ * Looks at the head of a GGUF file, so that a broken one is refused at once: its reader would go through whatever number of
+ * values the head claims. Throws `CONFIG_INVALID`.
+ */
+export function checkHead(path: string): void {
+  const wrong = (why: string): PolityError =>
+    new PolityError('CONFIG_INVALID', `${path} cannot be opened as a GGUF model: ${why}`)
+  const head = Buffer.alloc(24)
+  let size: number
+  let read: number
+  const file = openSync(path, 'r')
+  try {
+    size = fstatSync(file).size
+    read = readSync(file, head, 0, head.length, 0)
+  } catch (error) {
+    throw wrong(messageOf(error))
+  } finally {
+    closeSync(file)
+  }
+  if (read < head.length || head.toString('latin1', 0, 4) !== 'GGUF') throw wrong('it does not begin as one')
+  const [tensors, values] = [head.readBigUInt64LE(8), head.readBigUInt64LE(16)]
+  if (tensors * BigInt(TENSOR_BYTES_MIN) + values * BigInt(VALUE_BYTES_MIN) > BigInt(size))
+    throw wrong(`its head promises ${tensors} tensors and ${values} values, more than its ${size} bytes hold`)
 }

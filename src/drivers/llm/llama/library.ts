@@ -23,6 +23,7 @@ import type {
   PrioritizedBatchItem,
   Token,
 } from 'node-llama-cpp'
+import { checkHead } from './files.ts'
 import { PolityError, messageOf } from '../../../kernel/errors.ts'
 
 /** How a model is opened. All of it is part of what a saved state belongs to. */
@@ -74,6 +75,7 @@ export interface GrammarState {
 
 /** Opens the model. Throws `NO_SUCH_MODEL` where the package is missing, `CONFIG_INVALID` where the model cannot be opened. */
 export async function openMachine(options: MachineOptions): Promise<Machine> {
+  checkHead(options.path)
   const library = await loadLibrary()
   const version = `node-llama-cpp ${await library.getModuleVersion()}`
   const cores = availableParallelism()
