@@ -152,54 +152,54 @@ function ask(store: Store, { note, words, vector }: Question) {
 /** Notes whose vectors are read at once. */
 const TRUTH_READ = 1_000
 
-/** The true best of each question: all notes of its principal are gone through, with their vectors as they were made. */
+/** The true best of each question: all notes of its principal are gone through, once to count, once to score. */
 async function truth(list: readonly Question[], vectorsPath: string) {
   const queries = list.map(({ note, words, vector }) => ({
     principal: note % PRINCIPALS,
     terms: [...new Set(words.flatMap((word) => tokensOf(word)))],
     vector,
-    docs: 0,
-    tokens: 0,
-    /** Of the notes that hold any of its terms: their length, then how often each term stands there. */
-    matched: [] as number[][],
+    lexical: [] as number[],
     near: [] as number[],
   }))
   const file = await open(vectorsPath)
   for (const [principal, asking] of Map.groupBy(queries, (query) => query.principal)) {
-    const wanted = new Set(asking.flatMap(({ terms }) => terms))
     const count = Math.ceil((NOTES - principal) / PRINCIPALS)
+    const tokensAt = (place: number): string[] => tokensOf(prose.note(principal + place * PRINCIPALS).text)
+    const holding = new Map(asking.flatMap(({ terms }) => terms).map((term) => [term, 0]))
+    let all = 0
+    for (let place = 0; place < count; place++) {
+      const tokens = tokensAt(place)
+      all += tokens.length
+      for (const token of new Set(tokens)) {
+        const times = holding.get(token)
+        if (times !== undefined) holding.set(token, times + 1)
+      }
+    }
+    const weightOf = (term: string): number => {
+      const docs = holding.get(term) as number
+      return Math.max(Math.log((count - docs + 0.5) / (docs + 0.5)), 1e-6)
+    }
     for (let first = 0; first < count; first += TRUTH_READ) {
       const block = await vectorsOf(file, principal, first, Math.min(TRUTH_READ, count - first))
       for (const [i, vector] of block.entries()) {
-        const tokens = tokensOf(prose.note(principal + (first + i) * PRINCIPALS).text)
-        const counts = new Map<string, number>()
-        for (const token of tokens) if (wanted.has(token)) counts.set(token, (counts.get(token) ?? 0) + 1)
+        const tokens = tokensAt(first + i)
+        const times = new Map<string, number>()
+        for (const token of tokens) if (holding.has(token)) times.set(token, (times.get(token) ?? 0) + 1)
+        const damping = 1.2 * (0.25 + (0.75 * tokens.length * count) / all)
         for (const query of asking) {
-          query.docs++
-          query.tokens += tokens.length
-          const times = query.terms.map((term) => counts.get(term) ?? 0)
-          if (times.some((one) => one > 0)) query.matched.push([tokens.length, ...times])
+          let score = 0
+          for (const term of query.terms) {
+            const one = times.get(term)
+            if (one !== undefined) score += (weightOf(term) * 2.2 * one) / (one + damping)
+          }
+          keep(query.lexical, score)
           keep(query.near, cosine(query.vector, vector))
         }
       }
     }
   }
   await file.close()
-  return queries.map(({ terms, docs, tokens, matched, near, vector }) => {
-    const weights = terms.map((_, term) => {
-      const holding = matched.filter((times) => (times[term + 1] as number) > 0).length
-      return Math.max(Math.log((docs - holding + 0.5) / (holding + 0.5)), 1e-6)
-    })
-    const lexical: number[] = []
-    for (const [length = 0, ...times] of matched) {
-      const damping = 1.2 * (0.25 + (0.75 * length * docs) / tokens)
-      keep(
-        lexical,
-        times.reduce((sum, one, term) => sum + ((weights[term] as number) * 2.2 * one) / (one + damping), 0),
-      )
-    }
-    return { lexical, near, vector }
-  })
+  return queries
 }
 
 /** Vectors of a principal's notes, from the one at that place on, as `fill` wrote them: of all notes in their order. */
@@ -228,9 +228,12 @@ function keep(best: number[], score: number): void {
 }
 
 function cosine(a: Float32Array, b: Float32Array): number {
-  let [ab, aa, bb] = [0, 0, 0]
+  let ab = 0
+  let aa = 0
+  let bb = 0
   for (let i = 0; i < a.length; i++) {
-    const [x, y] = [a[i] as number, b[i] as number]
+    const x = a[i] as number
+    const y = b[i] as number
     ab += x * y
     aa += x * x
     bb += y * y

@@ -161,6 +161,27 @@ describe('an episode', () => {
   })
 })
 
+test('a state is worth nothing where the oracle knows no way on, and all where it is over', async () => {
+  const world = worldOf(craft)
+  const lost: World = { ...world, oracle: () => [] }
+  const asked = defineProgram(
+    'asked',
+    async (sys: Sys, _: Json) => (await sys.call<{ value: number }>(VALUE, {})).value,
+  )
+  const first = await (async () => {
+    const { kernel, settled } = createWorld()
+    const players = { program: asked, tools: [valueTool(lost)] }
+    return settled((await spawnEpisode(kernel, world, taskOf(3), players)).result)
+  })()
+  assert.deepEqual(first.players, { crafter: { output: 0 } })
+  const both = defineProgram('both', async (sys: Sys, _: Json) => {
+    for (let next; (next = await sys.call<Next>('oracle', null)) !== null;) await sys.call(next.name, next.args ?? {})
+    return (await sys.call<{ value: number }>(VALUE, {})).value
+  })
+  const over = await played(craft as never, taskOf(3), both, { tools: [oracleTool(world), valueTool(lost)] })
+  assert.deepEqual(over.players, { crafter: { output: 1 } })
+})
+
 describe('several players', () => {
   test('act together, each seeing only what came of a turn after all have acted', async () => {
     const task = { params: commons.task(1, 1) as Json, seed: 1 }
@@ -176,6 +197,55 @@ describe('several players', () => {
     const task = { params: division.task(2) as Json, seed: 2 }
     const result = await played(division as never, task, obedient, { tools: [oracleTool(worldOf(division), 'Alice')] })
     assert.equal(result.score, 1, JSON.stringify(result))
+  })
+
+  test('of a fork of the episode play together as they did, wherever it is cut before they begin', async () => {
+    const task = { params: commons.task(1, 1) as Json, seed: 1 }
+    const { people } = commons.task(1, 1) as { people: readonly string[] }
+    const game = worldOf(commons)
+    const program = await episodeOf(
+      game,
+      task,
+      { program: obedient, tools: [oracleTool(game, 'Ada')] },
+      openStage(game),
+    )
+    const { kernel, settled } = createWorld({ programs: [program as Program, obedient as Program] })
+    const run = kernel.spawn(program, task)
+    const expected = await settled(run.result)
+    assert.equal(expected.score, 1)
+    // One call begins the episode, one for each player looks where it stands, and the next starts the first of them.
+    for (const at of [1, 1 + people.length]) {
+      const fork = await settled(kernel.fork(run.pid, { at }))
+      assert.deepEqual(await settled(fork.result), expected, `forked at ${at}`)
+    }
+    // A player that is forked from outside plays on alone.
+    const [player] = kernel.ps().filter(({ name }) => name === people[0])
+    const alone = await settled(kernel.fork(player?.pid as Pid, { at: 2 }))
+    assert.equal(typeof (await settled(alone.result)), 'number')
+  })
+
+  test('have learned what those had that they acted with', async () => {
+    const task = { params: commons.task(1, 1) as Json, seed: 1 }
+    const { people } = commons.task(1, 1) as { people: readonly string[] }
+    const spy = defineProgram('spy', async (sys: Sys, _: Json) => {
+      await sys.call('secret', null)
+      return (await sys.call<Told>('harvest', { amount: 1 })).text
+    })
+    const other = defineProgram(
+      'other',
+      async (sys: Sys, _: Json) => (await sys.call<Told>('harvest', { amount: 1 })).text,
+    )
+    const secret = { ...tool('secret', () => 's'), labels: ['secret'] }
+    for (const last of [0, people.length - 1]) {
+      const { kernel, settled, store } = createWorld()
+      const program = Object.fromEntries(people.map((who, i) => [who, i === last ? spy : other]))
+      const run = await spawnEpisode(kernel, worldOf(commons), task, { program, tools: [secret] })
+      await settled(run.result)
+      for (const { pid, parent } of kernel.ps()) {
+        const end = store.events(pid).findLast((one) => one.type === 'call-end')
+        if (parent !== null) assert.deepEqual(end?.type === 'call-end' && end.labels, ['secret'], `process ${pid}`)
+      }
+    }
   })
 
   test('go on without those that have ended', async () => {

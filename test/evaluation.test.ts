@@ -17,10 +17,10 @@ import { craft } from '../src/environments/craft.ts'
 import { replayActions } from '../src/evaluation/actions.ts'
 import { compare } from '../src/evaluation/compare.ts'
 import { taskFrom } from '../src/evaluation/dataset.ts'
-import { evaluate } from '../src/evaluation/evaluate.ts'
+import { evaluate, type EvaluateOptions } from '../src/evaluation/evaluate.ts'
 import { VIEW, type Seen } from '../src/evaluation/episode.ts'
 import { chosen, type Candidate } from '../src/evaluation/hybrid.ts'
-import { parseLog } from '../src/evaluation/log.ts'
+import { parseLog, type Log } from '../src/evaluation/log.ts'
 import { reduce } from '../src/evaluation/metrics.ts'
 import {
   codeIn,
@@ -31,6 +31,7 @@ import {
   judge,
   numeric,
   stateHash,
+  unitTests,
 } from '../src/evaluation/scorers.ts'
 import {
   estimate,
@@ -42,14 +43,14 @@ import {
   studentQuantile,
   wilson,
 } from '../src/evaluation/statistics.ts'
-import { defineScorer, worldTask, type Solver, type Task } from '../src/evaluation/task.ts'
+import { defineScorer, worldTask, type Score, type Solver, type Task } from '../src/evaluation/task.ts'
 import { verify } from '../src/evaluation/verify.ts'
 import { viewerHtml } from '../src/evaluation/viewer.ts'
 import { openStage, worldOf, type World } from '../src/evaluation/world.ts'
 import { randomAt } from '../src/kernel/clock.ts'
 import { defineProgram } from '../src/kernel/program.ts'
 import type { Json, Program, Sys } from '../src/kernel/types.ts'
-import { answer, createWorld, cutStore, rawModel } from './world.ts'
+import { answer, createWorld, cutStore, rawModel, tool } from './world.ts'
 
 const isLong = process.env['POLITY_LONG'] === '1'
 const near = (value: number | null | undefined, wanted: number, by = 1e-9): void =>
@@ -256,6 +257,83 @@ test('unit tests pass the right code and no other', async (t) => {
   for (const { solver, mean } of log.results) assert.equal(mean, Number(isRight.includes(solver)), solver)
 })
 
+test('unit tests are passed by no answer that ends early, says it is equal, or reads what it can', async (t) => {
+  const python = (await sandboxSupport()).find(({ language }) => language === 'python')
+  if (python?.isAvailable !== true) return t.skip(python?.reason)
+  const prompt = 'def helper(x):\n    return len(x)\n\ndef pairs(of, by):\n    """Pairs."""\n'
+  const tests =
+    'def check(candidate):\n    assert candidate([1, 2.5], by=2) == {1: (2, 5.0)}\n    assert helper(candidate([], by=1)) == 0\n'
+  const right = '    print("x" * 100_000)\n    return {x: (x * by, of[1] * by) for x in of[:1]}\n'
+  const slower = {
+    'SystemExit when called': '    raise SystemExit(0)\n',
+    thread: `    return 1
+import os, threading, time
+def later():
+    time.sleep(0.05)
+    os._exit(0)
+threading.Thread(target=later).start()
+time.sleep(1)
+`,
+  }
+  const answers = {
+    right,
+    'SystemExit at once': `${right}raise SystemExit(0)\n`,
+    'os._exit': '    pass\nimport os\nos._exit(0)\n',
+    equal: `    return Any()
+class Any(dict):
+    def __eq__(self, _): return True
+    def __len__(self): return 0
+`,
+    reader: `    return 1
+import gc, glob, os, re, sys
+frame = sys._getframe()
+seen = []
+while frame is not None:
+    seen += [repr(frame.f_locals), repr(frame.f_globals), repr(frame.f_code.co_consts)]
+    frame = frame.f_back
+seen += [repr(one) for one in gc.get_objects() if isinstance(one, (dict, list, tuple))]
+for folder in glob.glob('/proc/[0-9]*'):
+    if folder == '/proc/' + str(os.getpid()): continue
+    for name in 'cmdline', 'environ':
+        try: seen.append(open(folder + '/' + name, errors='replace').read())
+        except OSError: pass
+    try:
+        ranges = [line.split()[0].split('-') for line in open(folder + '/maps') if ' rw-p ' in line]
+        with open(folder + '/mem', 'rb', 0) as memory:
+            for low, high in ranges:
+                memory.seek(int(low, 16))
+                seen.append(memory.read(min(int(high, 16) - int(low, 16), 4000000)).decode('latin1'))
+    except OSError: pass
+found = re.findall(r'(?<![0-9a-f])[0-9a-f]{64}(?![0-9a-f])', ' '.join(seen))
+for one in found: print(repr(one))
+print('found', len(found))
+sys.stdout.flush()
+os._exit(0)
+`,
+    ...(isLong ? slower : {}),
+  }
+  const scorer = unitTests({ tools: codeTools({ languages: ['python'] }) })
+  const data = { prompt, test: tests, entry_point: 'pairs' }
+  const samples = Object.keys(answers).map((id) => ({ id, input: id, data }))
+  const program = defineProgram(
+    'given',
+    async (_, { question }: { question: keyof typeof answers }) => answers[question],
+  )
+  const kernel = await boot({ model: scripted([]) })
+  const log = await evaluate(kernel, {
+    tasks: [{ name: 'answers', samples, scorers: [scorer] }],
+    solvers: [{ name: 'given', program }],
+  })
+  await kernel.close()
+  const said = log.trials.map(({ sample, scores }) => ({ sample, ...(scores['unit tests'] as Score) }))
+  assert.deepEqual(
+    said.flatMap(({ sample, value }) => (value === 0 ? [] : [[sample, value]])),
+    [['right', 1]],
+    JSON.stringify(said, null, 1),
+  )
+  assert.match(said.find(({ sample }) => sample === 'reader')?.explanation ?? '', /found 0\n/)
+})
+
 test('a hybrid of tests and a reading verifier beats both (R2E-Gym)', () => {
   // Six right of 26 (each kept right by its own); regression tests and tests pass by chance too, the verifier is noisy.
   const rounds = isLong ? 1_500 : 600
@@ -374,6 +452,115 @@ describe('an evaluation', () => {
       assert.deepEqual(withoutTimes(log), withoutTimes(whole))
       if (share === 1) assert.equal(asked, 0)
     }
+  })
+
+  test('is another with another model, search or tools, and the same with more epochs', async () => {
+    const models = { a: scripted(() => 'I am a'), b: scripted(() => 'I am b') }
+    let before = createWorld({ models })
+    let asked = 0
+    const said = async (model: keyof typeof models, more: Partial<EvaluateOptions> = {}): Promise<Log> => {
+      const { batches } = before.store
+      const world = createWorld({ models, model, store: cutStore(batches, batches.length), clock: before.clock })
+      before = world
+      const log = await world.settled(
+        evaluate(world.kernel, {
+          tasks: [{ ...sums, samples: sums.samples.slice(0, 2) }],
+          solvers: [speaker],
+          ...more,
+        }),
+      )
+      return log
+    }
+    const speaker: Solver = {
+      name: 'speaker',
+      program: defineProgram('speaker', async (sys: Sys, { question }: { question: string }) => {
+        const { text } = await sys.generate(question)
+        asked++
+        return text
+      }),
+    }
+    const [first, second] = [await said('a'), await said('b')]
+    assert.deepEqual([first.trials[0]?.output, second.trials[0]?.output], ['I am a', 'I am b'])
+    assert.notEqual(first.id, second.id)
+    await said('a', { id: 'mine' })
+    await assert.rejects(said('b', { id: 'mine' }), { code: 'KEY_REUSED' })
+    asked = 0
+    const more = await said('a', { epochs: 2 })
+    assert.deepEqual([more.id, more.trials.length, asked], [first.id, 4, 2])
+    const ids = [first.id, second.id]
+    for (const solver of [
+      { ...speaker, search: true },
+      { ...speaker, tools: [tool('look', () => 'seen')] },
+    ])
+      ids.push((await said('a', { solvers: [solver] })).id)
+    ids.push((await said('a', { tasks: [{ ...sums, tools: [tool('look', () => 'seen')] }] })).id)
+    ids.push((await said('a', { tasks: [{ ...sums, tellScore: true }] })).id)
+    assert.equal(new Set(ids).size, ids.length)
+  })
+
+  test('takes names of any length and letters, and a failure of its own waits for the tries that are under way', async () => {
+    const world = createWorld({ models: { m: model() } })
+    const long = (letter: string): string => `${letter.repeat(199)}\n`
+    const tasks = ['x', 'y'].map((letter) => ({
+      ...sums,
+      name: long(letter),
+      samples: [{ id: long(letter), input: '1 + 1', target: 2 }],
+    }))
+    const solvers = [{ ...sometimes('all', () => true), name: long('s') }]
+    const log = await world.settled(evaluate(world.kernel, { tasks, solvers, epochs: 2 }))
+    assert.deepEqual(
+      log.trials.map(({ scores }) => scores['numeric']?.value),
+      [1, 1, 1, 1],
+    )
+    await assert.rejects(evaluate(world.kernel, { tasks, solvers, id: 'x'.repeat(101) }), /1 to 100/)
+
+    let isClosed = false
+    let actedAfter = 0
+    let ends = 0
+    const inner = worldOf(craft)
+    const watched: World = {
+      ...inner,
+      open() {
+        const opened = openCraft()
+        return {
+          ...opened,
+          step: (actions) => ((actedAfter += Number(isClosed)), opened.step(actions)),
+          close: () => void (isClosed = true),
+        }
+      },
+    }
+    const slow = defineProgram('slow', async (sys: Sys, _: Json) => {
+      const { actions } = await sys.call<Seen>(VIEW, {})
+      await sys.sleep(sys.pid % 2 === 0 ? 1_000 : 5_000)
+      const [action] = actions
+      await sys.call(action?.name ?? '', { item: 'none', count: 1 }).catch(() => null)
+      ends++
+      return null
+    })
+    const failing = evaluate(world.kernel, {
+      tasks: [{ ...episodes(6), world: watched }],
+      solvers: [{ name: 'slow', program: slow }],
+      concurrency: 2,
+      onTrial() {
+        throw new Error('the listener broke')
+      },
+    })
+    await assert.rejects(world.settled(failing), /the listener broke/)
+    assert.deepEqual([isClosed, actedAfter, ends], [true, 0, 2])
+  })
+
+  test('knows which models answered, however long the answers and however many the calls', async () => {
+    const long = 'word "model" '.repeat(400)
+    const world = createWorld({ models: { early: scripted(() => long), late: scripted(() => 'short') } })
+    const program = defineProgram('two', async (sys: Sys, _: Json) => {
+      await sys.generate({ prompt: 'one', model: 'early' })
+      for (let i = 0; i < 210; i++) await sys.write('scratch', `${i}`)
+      return (await sys.generate({ prompt: 'two', model: 'late' })).text
+    })
+    const tasks = [{ ...sums, samples: sums.samples.slice(0, 1) }]
+    const log = await world.settled(evaluate(world.kernel, { tasks, solvers: [{ name: 'two', program }] }))
+    assert.equal(log.solvers[0]?.model, 'early, late')
+    assert.ok((log.trials[0]?.callsCut ?? 0) > 0)
   })
 
   test('names what cannot be evaluated', async () => {

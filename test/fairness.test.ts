@@ -3,6 +3,8 @@
  * is computed by the test from what reached the model, and held against every step or every call.
  */
 import assert from 'node:assert/strict'
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
 import { describe, test } from 'node:test'
 import fc from 'fast-check'
 import { callError } from '../src/drivers/llm/scripted.ts'
@@ -11,6 +13,7 @@ import { randomAt, simulatedClock } from '../src/kernel/clock.ts'
 import type { ModelOptions } from '../src/kernel/cores.ts'
 import type { LanguageModel } from '../src/kernel/drivers.ts'
 import type { KernelOptions } from '../src/kernel/kernel.ts'
+import { createQuotas } from '../src/kernel/quotas.ts'
 import type { CallEnd, CallStart, Sys } from '../src/kernel/types.ts'
 import type { World } from './world.ts'
 import { codeOf, createWorld, endOf, recordingStore } from './world.ts'
@@ -333,6 +336,28 @@ test('attained-service: agents of ten steps end earlier on average than under fi
     attained.makespanMs <= 1.05 * fifo.makespanMs,
     `makespan ${attained.makespanMs} ms, under fifo ${fifo.makespanMs} ms`,
   )
+})
+
+test('what a principal that is alone did before its window is forgotten', () => {
+  setFlagsFromString('--expose-gc')
+  const collect = runInNewContext('gc') as () => void
+  const limited = { slots: 4, requestsPerWindow: 1_000, tokensPerWindow: 100_000, windowMs: 60_000 }
+  const quotas = createQuotas(() => limited, 0.3)
+  const call = { principal: 'p', tokens: 10 } as Parameters<typeof quotas.granted>[0]
+  const bytesAfter = (from: number, calls: number): number => {
+    for (let i = from; i < from + calls; i++) {
+      const now = i * 100
+      quotas.called('p', now)
+      if (quotas.roomAt(call, now) > now) assert.fail('held back')
+      quotas.granted(call, now)
+      quotas.released(call, 10, now)
+    }
+    collect()
+    return process.memoryUsage().heapUsed
+  }
+  const before = bytesAfter(0, 10_000)
+  const grown = bytesAfter(10_000, 100_000) - before
+  assert.ok(grown < 1_000_000, `${grown} bytes more after 100,000 calls`)
 })
 
 describe('a principal that floods', () => {

@@ -250,6 +250,13 @@ describe('sources', () => {
     )
   })
 
+  test('no module exports `then`: whoever imports it would wait for ever', () => {
+    assertNone(
+      sources.flatMap((path) => linesWith(path, /\bexport (?:async )?(?:function|const|let|class) then\b/)),
+      'call it otherwise: a namespace with `then` is taken for a promise',
+    )
+  })
+
   test('nothing is called Manager, Helper, Utils, Base, Controller, Service, Factory, Impl', () => {
     const words = 'Manager|Helper|Util|Utils|Utilities|Base|Controller|Service|Factory|Impl|Abstract|Misc'
     const faults = sources.filter((path) =>

@@ -60,6 +60,45 @@ test('a lease file that is removed under its kernels is a clear error, not a sec
   b.close()
 })
 
+test('a living holder whose seat file is removed is not taken for dead: everybody says what is wrong', () => {
+  const path = fresh()
+  const [a, b] = [openLeaseFile(path), openLeaseFile(path)]
+  rmSync(`${path}-seat-0`)
+  const says = { code: 'STORE_FAILED', message: /-seat-0 was removed or replaced/ }
+  assert.throws(() => b.isAlive(a.holder), says)
+  assert.throws(() => openLeaseFile(path), says)
+  assert.throws(() => a.update('k', () => '1'), says)
+  assert.equal(a.isAlive(b.holder), true)
+  a.close()
+  const c = openLeaseFile(path)
+  assert.deepEqual([b.isAlive(a.holder), b.isAlive(c.holder)], [false, true])
+  for (const one of [b, c]) one.close()
+})
+
+test('models with one key count in one window, in one kernel and in several', async () => {
+  const clock = simulatedClock({ startMs: 0 })
+  const open = leaseMemory()
+  const model = (rateWindowMs: number) => ({
+    model: simulated({ clock, slots: 2, requestsPerMinute: 60 }),
+    key: 'the key',
+    rateWindowMs,
+  })
+  const boot = (...windows: number[]): World =>
+    createWorld({ clock, leases: open(), models: Object.fromEntries(windows.map((ms, i) => [`m${i}`, model(ms)])) })
+  const wrong = { code: 'CONFIG_INVALID', message: /in windows of 2000 ms.*in windows of 60000 ms/ }
+  assert.throws(() => boot(60_000, 2_000), wrong)
+  const other = leaseMemory()
+  const bootOther = (ms: number): World => createWorld({ clock, leases: other(), models: { m: model(ms) } })
+  const first = bootOther(60_000)
+  assert.throws(() => bootOther(2_000), wrong)
+  const second = bootOther(60_000)
+  await first.kernel.close()
+  assert.throws(() => bootOther(2_000), wrong)
+  await second.kernel.close()
+  // Nobody counts in the other any more.
+  await bootOther(2_000).kernel.close()
+})
+
 interface Load {
   readonly calls: number
   /** When its calls come, ms: all at once at the start, or over so long. */

@@ -207,6 +207,152 @@ void test('a driver that says none is never interrupted, and is not told of turn
   )
 })
 
+/** A prompt that is estimated at the twenty tokens that the drivers below count for it. */
+const TWENTY = 'x'.repeat(48)
+
+/** A driver that does whatever `answer` says with a turn; what it counts for each is `usage`. */
+function wilfulDriver(
+  clock: Clock,
+  answer: (turn: Turn) => LanguageModelV4GenerateResult | PolityError,
+): { model: LanguageModel; turns: () => number } {
+  let turns = 0
+  const capabilities: ModelCapabilities = { slots: 1, contextTokens: 10_000, preempt: 'exact' }
+  return {
+    turns: () => turns,
+    model: {
+      specificationVersion: 'v4',
+      provider: 'test',
+      modelId: 'wilful',
+      supportedUrls: {},
+      capabilities,
+      async doGenerate(call) {
+        turns++
+        await new Promise<void>((resolve) => void clock.after(10, resolve))
+        const said = answer(call.providerOptions!['polity']!['turn'] as unknown as Turn)
+        if (said instanceof PolityError) throw said
+        return said
+      },
+      doStream: () => Promise.reject(new Error('not asked for')),
+    },
+  }
+}
+
+function turnOf(inputTokens: number, outputTokens: number, state?: string): LanguageModelV4GenerateResult {
+  return {
+    content: [{ type: 'text', text: 'x '.repeat(outputTokens) }],
+    finishReason: { unified: (state === undefined ? 'stop' : 'interrupted') as 'stop', raw: undefined },
+    usage: {
+      inputTokens: { total: inputTokens, noCache: undefined, cacheRead: 0, cacheWrite: undefined },
+      outputTokens: { total: outputTokens, text: undefined, reasoning: undefined },
+    },
+    warnings: [],
+    ...(state === undefined ? {} : { providerMetadata: { polity: { state, bytes: 1, ms: 0 } } }),
+  }
+}
+
+void test('an answer that a driver interrupts of its own accord is no answer', async () => {
+  const clock = simulatedClock()
+  const { model, turns } = wilfulDriver(clock, () => turnOf(20, 10, 'state'))
+  const kernel = await kernelOf({ clock, models: { m: model } })
+  const run = kernel.spawn(asks, { prompt: 'x', tokens: 50 }, { budget: { tokens: 200 } })
+  await assert.rejects(run.result, { code: 'DRIVER_INVALID' })
+  assert.equal(turns(), 1)
+  assert.ok(run.usage.inputTokens + run.usage.outputTokens <= 200)
+  await kernel.close()
+})
+
+for (const [name, isLosing, answer] of [
+  [
+    'whose states are lost again and again',
+    true,
+    (turn: Turn) =>
+      turn.state !== undefined
+        ? new PolityError('STATE_FOREIGN', 'not here')
+        : turn.goOn(5)
+          ? turnOf(20, 50)
+          : turnOf(20, 5, 'state'),
+  ],
+  [
+    'whose driver counts the prompt at each turn',
+    false,
+    (turn: Turn) => (turn.goOn(5) ? turnOf(20, 50) : turnOf(20, 5, 'state')),
+  ],
+] as const)
+  void test(`a call ${name} stays in its budget, and comes to an end`, async () => {
+    for (const tokens of [120, 100_000]) {
+      const clock = simulatedClock()
+      const { model, turns } = wilfulDriver(clock, answer)
+      const kernel = await kernelOf({ clock, models: { m: { model, quantumTokens: 5 } }, discipline: 'round-robin' })
+      const run = kernel.spawn(asks, { prompt: TWENTY, tokens: 50 }, { budget: { tokens } })
+      const others = Array.from({ length: 20 }, (_, i) =>
+        kernel.spawn(asks, { prompt: 'y', tokens: 50, afterMs: 15 * i }).result.catch(() => {}),
+      )
+      const end = await run.result.then(
+        () => 'ok',
+        (error: PolityError) => error.code,
+      )
+      await Promise.all(others)
+      assert.equal(end, tokens === 120 ? 'BUDGET_EXCEEDED' : isLosing ? 'ok' : 'DRIVER_INVALID')
+      const spent = run.usage.inputTokens + run.usage.outputTokens
+      assert.ok(spent <= tokens, `${spent} tokens of ${tokens}`)
+      assert.ok(turns() < 1_000, `${turns()} turns`)
+      await kernel.close()
+    }
+  })
+
+void test('a turn that fails, or falls to the next core, is asked for again only where a budget has it', async () => {
+  for (const [chain, isRetryable] of [
+    [['m'], true],
+    [['m', 'n'], false],
+  ] as const) {
+    const clock = simulatedClock()
+    const { model } = wilfulDriver(clock, (turn) => {
+      if (turn.state !== undefined) throw Object.assign(new Error('broken'), { isRetryable })
+      return turn.goOn(40) ? turnOf(20, 50) : turnOf(20, 40, 'state')
+    })
+    const kernel = await kernelOf({
+      clock,
+      models: { m: { model, quantumTokens: 5 }, n: exactDriver(clock, 10) },
+      discipline: 'round-robin',
+    })
+    const ask = defineProgram('ask', async (sys) => {
+      const { usage } = await sys.generate({ prompt: TWENTY, maxOutputTokens: 50, model: [...chain] })
+      return usage.outputTokens
+    })
+    const run = kernel.spawn(ask, null, { budget: { tokens: 100 } })
+    const other = kernel.spawn(asks, { prompt: 'y', tokens: 50 }).result.catch(() => {})
+    await assert.rejects(run.result, { code: 'BUDGET_EXCEEDED' })
+    await other
+    assert.ok(run.usage.inputTokens + run.usage.outputTokens <= 100)
+    await kernel.close()
+  }
+})
+
+void test('what a text has come to is added up, not measured anew at each of its deltas', async (t) => {
+  const clock = simulatedClock()
+  const model = simulated({
+    clock,
+    slots: 1,
+    latencyMs: 0,
+    preempt: 'prefix',
+    outputTokens: 1_000,
+    deltaTokens: 1,
+    contextTokens: 100_000,
+  })
+  const kernel = await kernelOf({ clock, models: { m: { model, preempt: true } } })
+  let measured = 0
+  const { byteLength } = Buffer
+  t.mock.method(Buffer, 'byteLength', (text: string) => {
+    measured += text.length
+    return byteLength(text)
+  })
+  const runs = [0, 1].map((i) => kernel.spawn(asks, { prompt: `agent ${i}`, tokens: 1_500 }))
+  const ends = (await Promise.all(runs.map((run) => run.result))) as Ended[]
+  const written = ends.reduce((sum, { text }) => sum + text.length, 0)
+  assert.ok(written > 3_000 && measured < 50 * written, `${measured} characters were measured, ${written} written`)
+  await kernel.close()
+})
+
 void test('whatever the discipline, the quantum and the crowd: every answer is whole, and nothing is paid twice', async () => {
   await fc.assert(
     fc.asyncProperty(

@@ -8,6 +8,10 @@ import { simulatedClock } from '../src/kernel/clock.ts'
 import { defineProgram } from '../src/kernel/program.ts'
 import type { Tenant } from '../src/kernel/residency.ts'
 import { createResidency } from '../src/kernel/residency.ts'
+import { createDiscipline } from '../src/kernel/disciplines.ts'
+import { defaultLimits } from '../src/kernel/limits.ts'
+import type { Core, CoreCall } from '../src/kernel/scheduler.ts'
+import { createScheduler } from '../src/kernel/scheduler.ts'
 import { codeOf, createWorld, endOf } from './world.ts'
 
 const LOAD_MS = 5_000
@@ -183,3 +187,78 @@ test('property: never more than there is room for, none sent out with calls in f
     { numRuns: process.env['POLITY_LONG'] ? 5_000 : 150 },
   )
 })
+
+test('property: through the scheduler too, whoever comes, ends, fails or leaves', () =>
+  fc.assert(
+    fc.asyncProperty(
+      fc.integer({ min: 1, max: 2 }),
+      fc.array(
+        fc.tuple(
+          fc.nat(2),
+          fc.constantFrom('comes', 'comes', 'ends', 'ends', 'fails', 'leaves', 'leaves', 'time'),
+          fc.nat(9),
+        ),
+        { maxLength: 80, size: 'max' },
+      ),
+      async (residentMax, steps) => {
+        const clock = simulatedClock({ startMs: 0 })
+        const scheduler = createScheduler(clock, { ...defaultLimits, coreTurnMs: 10_000 })
+        const seats = Array.from({ length: 3 }, (_, i) => {
+          const model = { ...simulated({ clock }), capabilities: {} }
+          const host = { name: 'machine', residentMax }
+          // So few a minute that what is in often waits for something else than its turn.
+          const core = scheduler.createCore({
+            id: `m${i}`,
+            model,
+            host,
+            slots: 2,
+            requestsPerMinute: 1,
+            discipline: createDiscipline('fifo'),
+          })
+          return { core, waiting: [] as CoreCall[], inFlight: [] as CoreCall[] }
+        })
+        for (const [which, what, n] of steps) {
+          const { core, waiting, inFlight } = seats[which] as (typeof seats)[number]
+          const [waits, runs] = [waiting[n % (waiting.length || 1)], inFlight[n % (inFlight.length || 1)]]
+          if (what === 'comes') scheduler.admit(core, callOn(waiting, inFlight))
+          else if (what === 'leaves' && waits !== undefined) {
+            waiting.splice(waiting.indexOf(waits), 1)
+            scheduler.leave(core, waits)
+          } else if ((what === 'ends' || what === 'fails') && runs !== undefined) {
+            inFlight.splice(inFlight.indexOf(runs), 1)
+            scheduler.release(core, runs, what === 'ends' ? { type: 'served', tokens: 1 } : { type: 'failed' })
+          } else if (what === 'time') clock.jump(n * 1_000)
+          await new Promise<void>((resolve) => void clock.soon(() => clock.soon(resolve)))
+          const served = seats.filter(({ core: one }) => one.residency?.serves(one))
+          const isWaitedFor = ({ core: one }: { core: Core }): boolean =>
+            one.queue.waiting > 0 && one.inFlight === 0 && one.residency?.serves(one) === false
+          if (!seats.some(isWaitedFor)) continue
+          for (const { core: one } of served)
+            assert.ok(one.inFlight > 0 || one.queue.waiting > 0, `${one.id} is idle while others wait`)
+        }
+      },
+    ),
+    { numRuns: process.env['POLITY_LONG'] ? 2_000 : 100 },
+  ))
+
+function callOn(waiting: CoreCall[], inFlight: CoreCall[]): CoreCall {
+  const call: CoreCall = {
+    pid: 1,
+    principal: 'p',
+    priority: 0,
+    spawnedAt: 0,
+    arrivedAt: 0,
+    deadlineAt: Infinity,
+    started: false,
+    tokens: 1,
+    place: undefined,
+    together: 0,
+    granted(error) {
+      const at = waiting.indexOf(call)
+      if (at >= 0) waiting.splice(at, 1)
+      if (error === undefined) inFlight.push(call)
+    },
+  }
+  waiting.push(call)
+  return call
+}

@@ -168,6 +168,99 @@ describe('a tool with a state', () => {
     assert.deepEqual(seen, [['a'], ['a']])
   })
 
+  /** Keeps `a`, and ends when `release` is called; `open` calls it. */
+  function slowTools(fails = false): readonly Tool[] {
+    let release = (): void => {}
+    return [
+      {
+        ...tool('slow', async (letter, context) => {
+          const next = [...((context.state ?? []) as Json[]), letter]
+          context.keep(next)
+          await new Promise<void>((resolve) => (release = resolve))
+          if (fails) throw new Error('after it kept')
+          return next
+        }),
+        state: 'list',
+      },
+      tool('open', () => (release(), null)),
+    ]
+  }
+
+  test('an older state is not put over a newer one, when the call that kept it ends later', async () => {
+    const seen = await lived(
+      async (sys) => {
+        const slow = sys.call('slow', 'a')
+        const added = await sys.call('add', 'b')
+        await sys.call('open', null)
+        return [await slow, added, await sys.call('list', null)]
+      },
+      [...listTools().tools, ...slowTools()],
+    )
+    assert.deepEqual(seen, [['a'], ['a', 'b'], ['a', 'b']])
+  })
+
+  test('of a call that fails nothing is read any more, nor of one that its process took with it', async () => {
+    const child = defineProgram('child', (sys) => sys.call('slow', 'b'))
+    const seen = await lived(
+      async (sys) => {
+        await sys.call('add', 'a')
+        const slow = endOf(sys.call('slow', 'b'))
+        const meanwhile = await sys.call('list', null)
+        await sys.call('open', null)
+        const failed = [codeOf(await slow), await sys.call('list', null)]
+        const pid = await sys.spawn(child, null)
+        await sys.sleep(1)
+        const during = await sys.call('list', null)
+        await sys.kill(pid)
+        return [meanwhile, failed, during, await sys.call('list', null)] as Json
+      },
+      [...listTools().tools, ...slowTools(true)],
+    )
+    assert.deepEqual(seen, [['a', 'b'], ['TOOL_FAILED', ['a']], ['a', 'b'], ['a']])
+  })
+
+  test('whoever reads a state has learned what whoever kept it had', async () => {
+    const { tools } = listTools()
+    const secret = { ...tool('secret', () => 's'), labels: ['secret'] }
+    const world = createWorld({ tools: [...tools, secret] })
+    const child = defineProgram('child', async (sys) => sys.call('add', (await sys.call('secret', null)) as Json))
+    const labelsIn = (pid: Pid, n: number) => {
+      const end = world.store.events(pid).find((one) => one.type === 'call-end' && one.n === n)
+      return end?.type === 'call-end' ? end.labels : 'no end'
+    }
+    // Only kept and read, not returned: the child is not waited for.
+    const reader = defineProgram('reader', async (sys): Promise<Json> => {
+      await sys.call('list', null)
+      await sys.spawn(child, null)
+      await sys.sleep(1)
+      await sys.call('list', null)
+      await sys.call('add', 'more')
+      return sys.call('list', null)
+    }) as Program
+    const reads = world.kernel.spawn(reader, null)
+    await world.settled(reads.result)
+    assert.deepEqual(
+      [0, 3, 5].map((n) => labelsIn(reads.pid, n)),
+      [undefined, ['secret'], ['secret']],
+    )
+    // A fork is gone on from; its own end is not looked at.
+    const adopts = world.kernel.spawn(async (sys) => {
+      const pid = await sys.fork()
+      if (pid === 0) return sys.call('add', (await sys.call('secret', null)) as Json)
+      await sys.sleep(1)
+      return sys.call('adopt', pid)
+    }, null)
+    assert.deepEqual(await world.settled(adopts.result), ['s'])
+    assert.deepEqual(labelsIn(adopts.pid, 2), ['secret'])
+    // And so after a restart, when only the store has it.
+    const programs = [reader, child as Program]
+    const later = createWorld({ tools: [...tools, secret], programs, store: world.store, clock: world.clock })
+    const fork = await later.settled(later.kernel.fork(reads.pid, { at: 5 }))
+    await later.settled(fork.result)
+    const end = world.store.events(fork.pid).find((one) => one.type === 'call-end')
+    assert.deepEqual(end?.type === 'call-end' && end.labels, ['secret'])
+  })
+
   test('a tool is told who calls it, by the names of the processes above it', async () => {
     const child = defineProgram('child', (sys) => sys.call('where', null))
     const seen = await lived(async (sys) => sys.wait(await sys.spawn(child, null, { name: 'ada' })))

@@ -12,7 +12,7 @@
  *   EP1. A step of the world is taken once for each action that the journal has, however often its process is forked,
  *        stopped and resumed.
  *   EP2. Players that are to act together are heard together: none sees what came of a turn before all that are left have
- *        acted. In a fork of one of several, the others do nothing.
+ *        acted. In a fork of one of several, the others do nothing; in a fork of the episode itself, they play on together.
  *   EP3. An action that cannot be done is told as `error`; only a call of a tool that is not held fails.
  */
 import { canonical } from '../policy/canonical.ts'
@@ -36,7 +36,7 @@ import type {
   ToolSchema,
 } from '../kernel/types.ts'
 import type { EpisodeTask, Soon, Stage, World } from './world.ts'
-import { openStage, then } from './world.ts'
+import { onceThere, openStage } from './world.ts'
 
 /** What a player is told of every action. */
 export interface Told {
@@ -154,7 +154,8 @@ export async function episodeOf(
 ): Promise<Program<EpisodeTask, EpisodeResult>> {
   const actions = byName(world, await world.actions(task))
   const { program, input = {}, tools: extra = [], search = false, tellScore = false, budget } = players
-  const table = createTable(world, stage, tellScore)
+  const agents = await agentsOf(world, stage, task)
+  const table = createTable(world, stage, tellScore, agents)
   const common = [
     ...actions.map((action) => table.actionTool(action)),
     table.view,
@@ -171,7 +172,6 @@ export async function episodeOf(
       )
     return one
   }
-  const agents = await agentsOf(world, stage, task)
   const toolsOf = (agent: string): readonly string[] => [
     ...new Set([...common, ...programOf(agent).tools].map(({ name }) => name)),
   ]
@@ -243,7 +243,7 @@ function byName(world: World, actions: readonly ActionDescription[]): readonly A
 // -------------------------------------------------------------------------------------------------------------- the tools
 
 /** Where players sit: the tools of an episode, and who waits for whom in each space. */
-function createTable(world: World, stage: Stage, tellScore: boolean) {
+function createTable(world: World, stage: Stage, tellScore: boolean, agents: readonly string[]) {
   interface Waiting {
     /** Actions of this turn, by player. */
     readonly given: Map<string, { readonly key: string; readonly action: Action }>
@@ -259,10 +259,26 @@ function createTable(world: World, stage: Stage, tellScore: boolean) {
     return found
   }
 
+  /** The episode as the caller has it. A fork of the episode process has taken the table with it: all sit there now. */
+  function keptBy(context: ToolContext): Kept {
+    const kept = keptOf(context)
+    if (kept.home === context.space || !isSeat(context.names)) return kept
+    const moved: Kept = { ...kept, home: context.space }
+    const turn = turns.get(kept)
+    if (turn !== undefined) turns.set(moved, turn)
+    return moved
+  }
+
+  /** Whether it is the episode process or one that it started itself: those are where everybody is. */
+  function isSeat([first, ...more]: ToolContext['names']): boolean {
+    // A player that was forked from outside stands alone, and so does all below it.
+    return more.length <= 1 && !(typeof first === 'string' && agents.includes(first))
+  }
+
   function turnOf(kept: Kept): Soon<Turn> {
     const known = turns.get(kept)
     if (known !== undefined) return known
-    return then(stage.look(kept.world), (turn) => {
+    return onceThere(stage.look(kept.world), (turn) => {
       turns.set(kept, turn)
       return turn
     })
@@ -276,7 +292,7 @@ function createTable(world: World, stage: Stage, tellScore: boolean) {
 
   /** Runs until it has something to tell: at once where nobody has to be waited for. */
   function until<T>(context: ToolContext, look: () => Soon<T | undefined>, leave: () => void = nothing): Soon<T> {
-    return then(look(), (found) => {
+    return onceThere(look(), (found) => {
       if (found !== undefined) return found
       return new Promise<T>((resolve, reject) => {
         const { wake } = waitingIn(context.space)
@@ -320,7 +336,7 @@ function createTable(world: World, stage: Stage, tellScore: boolean) {
       for (const { agent } of given) waiting.given.delete(agent)
     }
     const stepped = (): Soon<void> =>
-      then(
+      onceThere(
         stage.step(
           kept.world,
           given.map(({ action }) => action),
@@ -328,7 +344,7 @@ function createTable(world: World, stage: Stage, tellScore: boolean) {
         ({ turn, state }) => {
           over()
           // Somebody may have left meanwhile.
-          const { gone } = keptOf(context)
+          const { gone } = keptBy(context)
           const earned: { [agent: string]: number } = { ...kept.earned }
           for (const [agent, reward] of Object.entries(turn.reward)) earned[agent] = (earned[agent] ?? 0) + reward
           const acted: { [agent: string]: Acted } = { ...kept.acted }
@@ -364,8 +380,8 @@ function createTable(world: World, stage: Stage, tellScore: boolean) {
   function act(agent: string, action: Action, context: ToolContext): Soon<Told> {
     const key = context.idempotencyKey
     const look = (): Soon<Told | undefined> => {
-      const kept = keptOf(context)
-      return then(turnOf(kept), (turn): Soon<Told | undefined> => {
+      const kept = keptBy(context)
+      return onceThere(turnOf(kept), (turn): Soon<Told | undefined> => {
         const mine = kept.acted[agent]
         const waiting = waitingIn(context.space)
         const isOver = turn.done || turn.toAct.length === 0
@@ -376,8 +392,12 @@ function createTable(world: World, stage: Stage, tellScore: boolean) {
           return tell(kept, turn, agent, mine)
         }
         if (isOver) return tell(kept, turn, agent, { key, earned: kept.earned[agent] ?? 0, error: OVER })
-        if (turn.toAct.includes(agent) && !waiting.given.has(agent) && !waiting.isStepping)
+        if (turn.toAct.includes(agent) && !waiting.given.has(agent) && !waiting.isStepping) {
           waiting.given.set(agent, { key, action })
+          // What this player has learned may be in its action, and so in what all are told of the turn: whoever takes it
+          // reads the state, and with it the labels of all that hold it.
+          if (turn.toAct.length > 1) context.keep(keptBy(context) as unknown as Json)
+        }
         return go(kept, turn)
       })
     }
@@ -385,9 +405,9 @@ function createTable(world: World, stage: Stage, tellScore: boolean) {
       const waiting = waitingIn(context.space)
       if (waiting.isStepping) return undefined
       if (!present(kept, turn, agent, context.space).every((one) => waiting.given.has(one))) return undefined
-      return then(step(context, kept), () => look())
+      return onceThere(step(context, kept), () => look())
     }
-    return then(
+    return onceThere(
       until(context, look, () => {
         const { given } = waitingIn(context.space)
         if (given.get(agent)?.key === key) given.delete(agent)
@@ -401,8 +421,8 @@ function createTable(world: World, stage: Stage, tellScore: boolean) {
 
   function see(agent: string, context: ToolContext): Soon<Seen> {
     return until(context, () => {
-      const kept = keptOf(context)
-      return then(turnOf(kept), (turn) => {
+      const kept = keptBy(context)
+      return onceThere(turnOf(kept), (turn) => {
         if (!turn.done && turn.toAct.length > 0 && !turn.toAct.includes(agent)) return undefined
         return seen(kept, turn, agent)
       })
@@ -415,12 +435,12 @@ function createTable(world: World, stage: Stage, tellScore: boolean) {
       .filter(isText)
       .join('\n')
     const told: Told = { text, reward: (kept.earned[agent] ?? 0) - earned, done, ...(error === null ? {} : { error }) }
-    return done && tellScore ? then(stage.score(kept.world), (score) => ({ ...told, score })) : told
+    return done && tellScore ? onceThere(stage.score(kept.world), (score) => ({ ...told, score })) : told
   }
 
   function seen(kept: Kept, turn: Turn, agent: string): Soon<Seen> {
     const view = turn.views[agent]
-    return then(tell(kept, turn, agent, { key: '', earned: kept.earned[agent] ?? 0, error: null }), (told) => ({
+    return onceThere(tell(kept, turn, agent, { key: '', earned: kept.earned[agent] ?? 0, error: null }), (told) => ({
       ...told,
       data: view?.data ?? null,
       actions: view?.actions ?? [],
@@ -479,16 +499,16 @@ function createTable(world: World, stage: Stage, tellScore: boolean) {
       'idempotent',
       { type: 'object', properties: { pid: { type: 'integer' } }, required: ['pid'] },
       (input, context) => {
-        const { home, gone } = keptOf(context)
+        const { home, gone } = keptBy(context)
         const kept = { ...keptOf({ state: context.stateOf((input as { readonly pid: Pid }).pid) }), home, gone }
         context.keep(kept as unknown as Json)
-        return then(turnOf(kept), (turn) => seen(kept, turn, agentOf(context)))
+        return onceThere(turnOf(kept), (turn) => seen(kept, turn, agentOf(context)))
       },
     ),
     own: [
       stateful(RESET, 'Begins the episode.', 'idempotent', NO_INPUT, (input, context) => {
         const task = input as unknown as EpisodeTask
-        return then(stage.begin(task), ({ turn, state }) => {
+        return onceThere(stage.begin(task), ({ turn, state }) => {
           const kept: Kept = { world: state, home: context.space, gone: [], earned: {}, acted: {} }
           turns.set(kept, turn)
           context.keep(kept as unknown as Json)
@@ -500,7 +520,7 @@ function createTable(world: World, stage: Stage, tellScore: boolean) {
       ),
       stateful(LEAVE, 'A player has ended.', 'idempotent', NO_INPUT, (input, context) => {
         const { agent } = input as { readonly agent: string }
-        const kept = keptOf(context)
+        const kept = keptBy(context)
         const next = { ...kept, gone: [...kept.gone.filter((one) => one !== agent), agent] }
         const turn = turns.get(kept)
         if (turn !== undefined) turns.set(next, turn)
@@ -509,10 +529,10 @@ function createTable(world: World, stage: Stage, tellScore: boolean) {
         return null
       }),
       stateful(SCORE, 'Scores the episode.', 'read', NO_INPUT, (_, context) => {
-        const kept = keptOf(context)
-        return then(turnOf(kept), ({ steps, done }) =>
-          then(stage.score(kept.world), (score) =>
-            then(stage.metrics(kept.world), (metrics) => ({
+        const kept = keptBy(context)
+        return onceThere(turnOf(kept), ({ steps, done }) =>
+          onceThere(stage.score(kept.world), (score) =>
+            onceThere(stage.metrics(kept.world), (metrics) => ({
               score,
               metrics,
               steps,

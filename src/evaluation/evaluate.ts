@@ -17,7 +17,7 @@ import type { ErrorData } from '../kernel/errors.ts'
 import { PolityError, toErrorData } from '../kernel/errors.ts'
 import type { Kernel, Run } from '../kernel/kernel.ts'
 import { defineProgram } from '../kernel/program.ts'
-import type { Budget, CallEnd, CallStart, Json, Pid, Program, RunOptions } from '../kernel/types.ts'
+import type { Budget, CallEnd, CallStart, Generation, Json, Pid, Program, RunOptions, Tool } from '../kernel/types.ts'
 import type { EpisodeResult } from './episode.ts'
 import { episodeOf } from './episode.ts'
 import type { Log, LogCall, Trial } from './log.ts'
@@ -36,7 +36,7 @@ export interface EvaluateOptions {
   readonly budget?: Budget
   /** Tries at the same time. Minimum 1. @default 4 */
   readonly concurrency?: number
-  /** Names the evaluation; the same one on the same store goes on. @default from what is evaluated */
+  /** Names the evaluation; the same one on the same store goes on. 1 to 100 printable characters. @default from what is evaluated, and by which model */
   readonly id?: string
   /** Hears of each try when it is scored. */
   readonly onTrial?: (trial: Trial, done: number, all: number) => void
@@ -49,12 +49,14 @@ const CALL_CHARS = { args: 1_000, end: 2_000 }
 /** Calls of a try that a log has, its children's among them. */
 const CALLS_MAX = 200
 const SCORED_BY_NOTHING: Budget = { steps: 0 }
+/** With a digest behind it, it is a principal: 200 characters at most (syscalls.ts). */
+const ID = /^[^\p{Cc}\p{Cs}]{1,100}$/u
 
 /** Runs all of it. Throws `INVALID_ARGUMENT` for what cannot be evaluated; a solver that fails is a try that failed. */
 export async function evaluate(kernel: Kernel, options: EvaluateOptions): Promise<Log> {
   const { tasks, solvers, epochs = 1, budget = {}, concurrency = 4, onTrial, signal } = options
   check(options)
-  const id = options.id ?? idOf(options)
+  const id = options.id ?? idOf(kernel, options)
   const stages = new Map<Task, Stage>()
   for (const task of tasks) if (task.world !== undefined) stages.set(task, openStage(task.world))
   const jobs = tasks.flatMap((task) =>
@@ -65,24 +67,31 @@ export async function evaluate(kernel: Kernel, options: EvaluateOptions): Promis
     ),
   )
   const trials: Trial[] = []
+  const models = new Map<string, Set<string>>(solvers.map(({ name }) => [name, new Set()]))
+  let hasFailed = false
   let next = 0
   let done = 0
   let at = Infinity
   const work = async (): Promise<void> => {
-    while (next < jobs.length && signal?.aborted !== true) {
+    while (next < jobs.length && signal?.aborted !== true && !hasFailed) {
       const place = next++
       const job = jobs[place] as Job
-      const { trial, startedAt } = await tried(kernel, id, job, budget)
-      at = Math.min(at, startedAt)
-      trials[place] = trial
-      onTrial?.(trial, ++done, jobs.length)
+      try {
+        const { trial, startedAt, answered } = await tried(kernel, id, job, budget)
+        at = Math.min(at, startedAt)
+        trials[place] = trial
+        for (const model of answered) models.get(job.solver.name)?.add(model)
+        onTrial?.(trial, ++done, jobs.length)
+      } catch (error) {
+        hasFailed = true
+        throw error
+      }
     }
   }
-  try {
-    await Promise.all(Array.from({ length: Math.min(concurrency, jobs.length) }, work))
-  } finally {
-    await Promise.all([...stages.values()].map((stage) => stage.close()))
-  }
+  // Worlds are closed once nobody acts in them any more.
+  const ends = await Promise.allSettled(Array.from({ length: Math.min(concurrency, jobs.length) }, work))
+  await Promise.all([...stages.values()].map((stage) => stage.close()))
+  for (const end of ends) if (end.status === 'rejected') throw end.reason
   const kept = trials.filter((one) => one !== undefined)
   const told: Pick<Log, 'tasks' | 'solvers' | 'epochs'> = {
     epochs,
@@ -91,7 +100,7 @@ export async function evaluate(kernel: Kernel, options: EvaluateOptions): Promis
       name: solver.name,
       programs: programsOf(solver).map(({ name, version }) => `${name}@${version}`),
       ...(solver.input === undefined ? {} : { input: solver.input as Log['solvers'][number]['input'] }),
-      model: modelsIn(kept.filter((one) => one.solver === solver.name)),
+      model: [...(models.get(solver.name) ?? [])].toSorted().join(', '),
     })),
   }
   return {
@@ -115,10 +124,11 @@ interface Job {
   readonly stage: Stage | undefined
 }
 
-function check({ tasks, solvers, epochs = 1, concurrency = 4 }: EvaluateOptions): void {
+function check({ tasks, solvers, epochs = 1, concurrency = 4, id: given }: EvaluateOptions): void {
   const wrong = (what: string) => new PolityError('INVALID_ARGUMENT', `evaluate: ${what}`)
   for (const [name, value] of Object.entries({ epochs, concurrency }))
     if (!Number.isSafeInteger(value) || value < 1) throw wrong(`${name} takes a whole number from 1, not ${value}`)
+  if (given !== undefined && !ID.test(given)) throw wrong('id takes 1 to 100 printable characters')
   if (tasks.length === 0 || solvers.length === 0) throw wrong('it takes at least one task and one solver')
   const twice = (names: readonly string[]): string | undefined => names.find((name, i) => names.indexOf(name) !== i)
   const named = twice(tasks.map((one) => one.name)) ?? twice(solvers.map((one) => one.name))
@@ -136,20 +146,33 @@ function check({ tasks, solvers, epochs = 1, concurrency = 4 }: EvaluateOptions)
   }
 }
 
-function idOf({ tasks, solvers, epochs = 1, budget = {} }: EvaluateOptions): string {
+/** By all that decides what a try comes to. `epochs` does not: more of them go on where fewer ended. */
+function idOf(kernel: Kernel, { tasks, solvers, budget = {} }: EvaluateOptions): string {
+  const named = (tools: readonly Tool[] = []): readonly string[] => tools.map(({ name }) => name)
+  const identity = ({ name, version, model, tools }: Program<never, unknown>): Json => [
+    name,
+    version,
+    (model ?? null) as Json,
+    named(tools),
+  ]
   const what = {
-    tasks: tasks.map(({ name, version = '1', samples, scorers }) => [
+    model: kernel.model,
+    tasks: tasks.map(({ name, version = '1', samples, scorers, tools, tellScore = false, world }) => [
       name,
       version,
       sha256(canonical(samples as unknown as Json)),
-      scorers.map((one) => [one.name, one.program.version]),
+      scorers.map((one) => [one.name, identity(one.program as unknown as Program<never, unknown>)]),
+      named(tools),
+      tellScore,
+      world === undefined ? null : [world.id, world.version],
     ]),
     solvers: solvers.map((one) => [
       one.name,
-      programsOf(one).map(({ name, version }) => [name, version]),
+      programsOf(one).map(identity),
       one.input ?? {},
+      one.search ?? false,
+      named(one.tools),
     ]),
-    epochs,
     budget: { ...budget },
   }
   return sha256(canonical(what as unknown as Json)).slice(0, 12)
@@ -180,9 +203,11 @@ async function tried(
   id: string,
   job: Job,
   budget: Budget,
-): Promise<{ readonly trial: Trial; readonly startedAt: number }> {
+): Promise<{ readonly trial: Trial; readonly startedAt: number; readonly answered: ReadonlySet<string> }> {
   const { task, sample, solver, epoch } = job
-  const key = `evaluation ${id}/${task.name}/${solver.name}/${sample.id}/${epoch}`
+  // Names may be long, and of any characters: their digest is neither.
+  const keyOf = (...names: readonly Json[]): string => `evaluation ${id}/${sha256(canonical(names as Json))}`
+  const key = keyOf(task.name, solver.name, sample.id, epoch)
   const run = await startedRun(kernel, job, key, budget)
   const { output, error, episode } = await endOf(run, sample)
   const { startedAt, endedAt } = run.info()
@@ -194,8 +219,11 @@ async function tried(
     ...(episode === undefined ? {} : { episode }),
   }
   const scores: { [scorer: string]: Score } = {}
-  for (const scorer of task.scorers) scores[scorer.name] = await scoreOf(kernel, scorer, answer, key)
-  const { calls, cut } = await callsOf(kernel, key)
+  for (const scorer of task.scorers) {
+    const scoreKey = keyOf(task.name, solver.name, sample.id, epoch, scorer.name)
+    scores[scorer.name] = await scoreOf(kernel, scorer, answer, scoreKey)
+  }
+  const { calls, cut, answered } = await callsOf(kernel, key)
   const trial = {
     task: task.name,
     solver: solver.name,
@@ -218,7 +246,7 @@ async function tried(
     calls,
     callsCut: cut,
   }
-  return { trial: trial as unknown as Trial, startedAt }
+  return { trial: trial as unknown as Trial, startedAt, answered }
 }
 
 /** The process of a try: a new one, or the one that there was. */
@@ -272,7 +300,13 @@ function withTools(program: Program<Json, Json>, task: Task, solver: Solver): Pr
 
 function once(kernel: Kernel, program: Program<Json, Json>, input: Json, key: string, options: RunOptions): Run<Json> {
   const digest = sha256(
-    canonical({ program: program.name, version: program.version, input, budget: { ...options.budget } }),
+    canonical({
+      program: program.name,
+      version: program.version,
+      model: (program.model ?? kernel.model) as Json,
+      input,
+      budget: { ...options.budget },
+    }),
   )
   const run = kernel.spawn(program, input, { ...options, principal: key, once: { key, digest } })
   if (run.info().state === 'stopped') kernel.resume(run.pid)
@@ -303,15 +337,9 @@ async function endOf(
 }
 
 async function scoreOf(kernel: Kernel, scorer: Scorer, answer: Answer, key: string): Promise<Score> {
-  const run = once(
-    kernel,
-    scorer.program as unknown as Program<Json, Json>,
-    answer as unknown as Json,
-    `${key} scored: ${scorer.name}`,
-    {
-      budget: scorer.budget ?? SCORED_BY_NOTHING,
-    },
-  )
+  const run = once(kernel, scorer.program as unknown as Program<Json, Json>, answer as unknown as Json, key, {
+    budget: scorer.budget ?? SCORED_BY_NOTHING,
+  })
   try {
     const { value, explanation, answer: found } = (await run.result) as unknown as Score
     return {
@@ -327,11 +355,12 @@ async function scoreOf(kernel: Kernel, scorer: Scorer, answer: Answer, key: stri
 
 // ------------------------------------------------------------------------------------------------------------ transcripts
 
-/** What a try and its descendants did, in the order in which it began, shortened. */
+/** What a try and its descendants did, in the order in which it began, shortened; and all models that answered. */
 async function callsOf(
   kernel: Kernel,
   principal: string,
-): Promise<{ readonly calls: readonly LogCall[]; readonly cut: number }> {
+): Promise<{ readonly calls: readonly LogCall[]; readonly cut: number; readonly answered: ReadonlySet<string> }> {
+  const answered = new Set<string>()
   const found: { readonly start: CallStart; readonly program: string; end?: CallEnd }[] = []
   for await (const { pid, program } of kernel.history({ principal })) {
     const open = new Map<number, (typeof found)[number]>()
@@ -342,12 +371,16 @@ async function callsOf(
         found.push(call)
       } else if (event.type === 'call-end') {
         const call = open.get(event.n)
-        if (call !== undefined) call.end = event
+        if (call === undefined) continue
+        call.end = event
+        const model =
+          call.start.call === 'generate' ? (event.value as Partial<Generation> | undefined)?.model : undefined
+        if (model !== undefined) answered.add(model)
       }
     }
   }
   found.sort((a, b) => a.start.seq - b.start.seq)
-  return { calls: found.slice(0, CALLS_MAX).map(shortened), cut: Math.max(0, found.length - CALLS_MAX) }
+  return { calls: found.slice(0, CALLS_MAX).map(shortened), cut: Math.max(0, found.length - CALLS_MAX), answered }
 }
 
 function shortened({
@@ -379,15 +412,4 @@ function shortened({
           ...(end.usage === undefined ? {} : { tokens: end.usage.inputTokens + end.usage.outputTokens }),
         }),
   }
-}
-
-/** The models that answered in these tries. */
-function modelsIn(trials: readonly Trial[]): string {
-  const models = new Set<string>()
-  for (const { calls } of trials)
-    for (const { call, end } of calls) {
-      const model = call === 'generate' ? /"model":"([^"]*)"[^"]*$/.exec(end ?? '')?.[1] : undefined
-      if (model !== undefined) models.add(model)
-    }
-  return [...models].toSorted().join(', ')
 }

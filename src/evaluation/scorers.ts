@@ -14,6 +14,7 @@ import { PolityError } from '../kernel/errors.ts'
 import type { Budget, Json, ModelChoice, Tool } from '../kernel/types.ts'
 import type { Answer, Score, Scorer } from './task.ts'
 import { defineScorer } from './task.ts'
+import { testProgram } from './unit-tests.ts'
 
 /** The output as a text: a string as it is, an object's `answer` or `text` if it has one, anything else as JSON. */
 export function textOf(output: Json): string {
@@ -140,9 +141,10 @@ export interface UnitTestOptions {
 }
 
 /**
- * HumanEval (Chen et al. 2021): the prompt, the completion, the tests and `check(entry point)` are run as one Python program
- * in the sandbox; it passes if the program ends without an error. The sample's data has `prompt`, `test` and `entry_point`. An
- * answer may be the completion or the whole function; of fenced text, the last block counts.
+ * HumanEval (Chen et al. 2021): the tests and `check(entry point)` are run in the Python sandbox, beside the prompt and the
+ * completion in a process of their own (unit-tests.ts); it passes if the tests come to their end. The sample's data has
+ * `prompt`, `test` and `entry_point`. An answer may be the completion or the whole function; of fenced text, the last block
+ * counts. What the function takes and returns is plain data.
  */
 export function unitTests({ tools }: UnitTestOptions): Scorer {
   return defineScorer(
@@ -154,12 +156,15 @@ export function unitTests({ tools }: UnitTestOptions): Scorer {
           'INVALID_ARGUMENT',
           `sample ${sample.id} has no unit tests: its data takes prompt, test and entry_point, all texts`,
         )
-      const code = programText(prompt, codeIn(textOf(output)), test, entry)
-      const { error, output: said } = await codeAction(sys, { code, language: 'python', tools: [] })
-      if (error === undefined) return { value: 1 }
-      return { value: 0, explanation: `${error.code}: ${error.message}\n${said}`.slice(0, EXPLANATION_CHARS) }
+      // Drawn here, when the answer has long been given.
+      const nonce = sha256(`${sys.pid} ${sys.now()} ${sys.random()} ${sys.random()}`)
+      const code = testProgram({ prompt, code: answerText(prompt, codeIn(textOf(output)), entry), test, entry, nonce })
+      const { error, value, output: said } = await codeAction(sys, { code, language: 'python', tools: [] })
+      if (error === undefined && value === nonce) return { value: 1 }
+      const why = error === undefined ? 'the tests did not come to their end' : `${error.code}: ${error.message}`
+      return { value: 0, explanation: `${why}\n${said}`.slice(0, EXPLANATION_CHARS) }
     },
-    { tools },
+    { tools, version: '2' },
   )
 }
 
@@ -170,11 +175,10 @@ export function codeIn(text: string): string {
   return [...text.matchAll(/```[a-zA-Z0-9]*\n([\s\S]*?)```/g)].at(-1)?.[1] ?? text
 }
 
-function programText(prompt: string, completion: string, test: string, entry: string): string {
+function answerText(prompt: string, completion: string, entry: string): string {
   const isWhole = new RegExp(`^def\\s+${entry.replaceAll(/\W/g, '')}\\b`, 'm').test(completion)
   // A whole function may use what the prompt imports or defines before it.
-  const before = isWhole ? `${prompt}    pass\n\n${completion}` : prompt + completion
-  return `${before}\n${test}\ncheck(${entry})\n`
+  return isWhole ? `${prompt}    pass\n\n${completion}` : prompt + completion
 }
 
 // ----------------------------------------------------------------------------------------------------------------- judge

@@ -4,8 +4,9 @@
  *
  *     spawnEpisode(kernel, world, task, { program, search: true, tools: [valueTool(world, { sigma: 0.2, seed: 1 })] })
  *
- * The true value is how near the end is: 1 - the oracle's steps left / `horizon`, never below 0; 1 where nothing is left. Noise is drawn from the seed and the state, so the same state has the same value whoever asks and
- * however often: a search that asks again learns nothing.
+ * The true value is how near the end is: 1 - the oracle's steps left / `horizon`, never below 0; 1 where it is over, 0 where
+ * it is not and the oracle knows no way on (a dead end). Noise is drawn from the seed and the state, so the same state has the
+ * same value whoever asks and however often: a search that asks again learns nothing.
  */
 import { canonical } from '../policy/canonical.ts'
 import type { Action } from '../environments/environment.ts'
@@ -97,7 +98,7 @@ export function proposeTool(world: World, { others, blind = 0, seed = 0 }: Propo
   }) as Tool
 }
 
-/** Steps that the oracle needs from a state to the end; remembered by state. */
+/** Steps that the oracle needs from a state to the end, Infinity where it comes to none; remembered by state. */
 function countedSteps(world: World): (state: Json) => Promise<number> {
   const { oracle } = world
   if (oracle === undefined)
@@ -118,8 +119,9 @@ function countedSteps(world: World): (state: Json) => Promise<number> {
       if (actions.length === 0) break
       ;({ state, turn } = await stage.step(state, actions))
     }
-    known.set(from as object, steps)
-    return steps
+    const left = turn.done ? steps : Infinity
+    known.set(from as object, left)
+    return left
   }
 }
 

@@ -119,7 +119,7 @@ export function openStage(world: World, openMax = OPEN_MAX): Stage {
     opening++
     return ended(
       () =>
-        then(world.open(), (environment) => {
+        onceThere(world.open(), (environment) => {
           const opened: Seat = { environment, at: undefined, turn: undefined, busy: false }
           seats.push(opened)
           return use(opened)
@@ -142,12 +142,12 @@ export function openStage(world: World, openMax = OPEN_MAX): Stage {
   /** Does something in an environment that stands at this state, and gives it back; one that failed is not used again. */
   function within<T>(state: Json | undefined, act: (seat: Seat) => Soon<T>): Soon<T> {
     if (isClosed) throw new PolityError('KERNEL_CLOSED', `the stage of ${world.id} is closed`)
-    return then(take(state), (seat) => {
+    return onceThere(take(state), (seat) => {
       const run = (): Soon<T> => {
         if (state === undefined || seat.at === state) return act(seat)
         // Until it stands there, it stands nowhere.
         seat.at = undefined
-        return then(seat.environment.restore(state), (turn) => {
+        return onceThere(seat.environment.restore(state), (turn) => {
           seat.at = state
           seat.turn = turn
           return act(seat)
@@ -175,7 +175,7 @@ export function openStage(world: World, openMax = OPEN_MAX): Stage {
   }
 
   const stands = (seat: Seat, turn: Turn): Soon<Standing> =>
-    then(seat.environment.state(), (state) => {
+    onceThere(seat.environment.state(), (state) => {
       seat.at = state
       seat.turn = turn
       return { turn, state }
@@ -185,12 +185,12 @@ export function openStage(world: World, openMax = OPEN_MAX): Stage {
     begin: (task) =>
       within(undefined, (seat) => {
         seat.at = undefined
-        return then(seat.environment.reset(task), (turn) => stands(seat, turn))
+        return onceThere(seat.environment.reset(task), (turn) => stands(seat, turn))
       }),
     step: (state, actions) =>
       within(state, (seat) => {
         seat.at = undefined
-        return then(seat.environment.step(actions), (turn) => stands(seat, turn))
+        return onceThere(seat.environment.step(actions), (turn) => stands(seat, turn))
       }),
     look: (state) => within(state, (seat) => seat.turn as Turn),
     score: (state) => within(state, (seat) => seat.environment.score()),
@@ -203,7 +203,7 @@ export function openStage(world: World, openMax = OPEN_MAX): Stage {
 }
 
 /** Goes on at once where the value is there. */
-export function then<T, U>(value: Soon<T>, go: (value: T) => Soon<U>): Soon<U> {
+export function onceThere<T, U>(value: Soon<T>, go: (value: T) => Soon<U>): Soon<U> {
   return isPromise(value) ? value.then(go) : go(value)
 }
 

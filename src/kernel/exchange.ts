@@ -10,7 +10,8 @@
  *   X2. A refusal (429) is the scheduler's business: the call goes back to the queue and its process never sees it.
  *   X3. What was sent is known from the journal before it is sent: a call that only waited has cost nothing.
  *   X4. After the call was cancelled, or its stay with a driver is over, nothing that the driver says is heard.
- *   X5. Where a core lets calls make room for others, an answer may come in turns: the exchange goes back to the queue with
+ *   X5. What earlier turns took and what the next may take are set aside before it is asked for, whatever the driver says.
+ *   X6. Where a core lets calls make room for others, an answer may come in turns: the exchange goes back to the queue with
  *       what it has, as old as it was, and later goes on. Its program gets one answer, and what the turns took together.
  */
 import type { LanguageModelV4CallOptions, LanguageModelV4GenerateResult } from '@ai-sdk/provider'
@@ -32,6 +33,9 @@ import type { Core, CoreCall, Release, Scheduler } from './scheduler.ts'
 import type { Turns } from './turns.ts'
 import { joined, startedOver, textSoFar, turnEndOf, usageSoFar, withTurn } from './turns.ts'
 import type { CallUsage, Generation, ModelContent, Preempted, Reservation } from './types.ts'
+
+/** By so much a sum of costs may be wrong, US dollars. */
+const USD_ERROR = 1e-9
 
 /** What a call may take, worked out before it starts. */
 export interface Plan {
@@ -85,6 +89,12 @@ export class Exchange implements CoreCall, Dispatchable, Late {
   #streamed: Answer | undefined = undefined
   /** Undefined while the answer has come in one. */
   #turns: Turns | undefined = undefined
+  /** In this stay the driver was told to make room. */
+  #isTold = false
+  /** By how much the prompt was longer than estimated: forgiven, as it is where an answer comes in one. */
+  #over: Reservation = { tokens: 0, usd: 0 }
+  /** States of this call that a driver lost. */
+  #lost = 0
   queued = false
   place: CoreCall['place'] = undefined
   together = 0
@@ -191,6 +201,7 @@ export class Exchange implements CoreCall, Dispatchable, Late {
     const { clock, deadlines, limits, watcher } = this.#options
     const call = this.#call
     const stay = ++this.#stay
+    this.#isTold = false
     const controller = new AbortController()
     this.#controller = controller
     this.#timer = deadlines.set(limits.generateMs, this)
@@ -208,13 +219,16 @@ export class Exchange implements CoreCall, Dispatchable, Late {
         )
       } else {
         let said = ''
+        let saidBytes = 0
         const tell = (delta: string, parts: number): void => {
           if (stay !== this.#stay) return
           watch?.(delta, call)
           // A text can be gone on with; a thought or a tool call cannot.
           if (core.preempt !== 'prefix' || parts !== 1) return
           said += delta
-          this.#maybeYield(core, said)
+          // Added up: to measure the whole text at each delta would take the square of its length.
+          saidBytes += Buffer.byteLength(delta)
+          if (core.queue.waiting > 0) this.#maybeYield(core, said, Math.ceil(saidBytes / 3))
         }
         streamedAnswer(core.model, options, controller.signal, tell, {
           partsMax: limits.streamPartsMax,
@@ -257,30 +271,77 @@ export class Exchange implements CoreCall, Dispatchable, Late {
 
   /** What the driver is told of its turn: where it goes on, and whom to ask whether it may. */
   #turn(core: Core): Turn {
-    const { scheduler } = this.#options
+    const { scheduler, limits } = this.#options
     const stay = this.#stay
     const state = this.#turns?.state
     return {
-      goOn: (tokens) => stay !== this.#stay || !scheduler.yields(core, this, tokens),
+      goOn: (tokens) => {
+        // Whose states are lost again and again keeps its place, or it would never come to an end.
+        if (stay !== this.#stay || this.#lost >= limits.generateTriesMax) return true
+        if (!scheduler.yields(core, this, tokens)) return true
+        this.#isTold = true
+        return false
+      },
       ...(state === undefined ? {} : { state }),
     }
   }
 
   /** The driver kept the state of a generation that made room: back to the queue with it. */
   #interrupted(core: Core, answer: Answer, { state, bytes, ms }: TurnEnd): void {
+    if (!this.#isTold)
+      throw new PolityError('DRIVER_INVALID', `${core.id} interrupted an answer that it was not told to interrupt`)
     const usage = usageOf(answer, core, this.#plan, this.#turns === undefined)
+    const { inputTokens, maxOutputTokens } = this.#plan
+    if (!usage.estimated && (this.#turns?.written ?? 0) + usage.outputTokens >= maxOutputTokens)
+      throw new PolityError(
+        'DRIVER_INVALID',
+        `${core.id} interrupted an answer that had all its ${maxOutputTokens} tokens`,
+      )
+    if (this.#turns === undefined) {
+      const usd = usage.usd - costOf(core.price, inputTokens, 0, usage.outputTokens)
+      this.#over = { tokens: Math.max(0, usage.inputTokens - inputTokens), usd: Math.max(0, usd) }
+    }
     this.#addTurn(answer.content, usage, { times: 1, tokensAgain: 0, stateBytes: bytes, stateMs: ms }, state)
     this.#giveBack({ type: 'yielded', tokens: usage.inputTokens + usage.outputTokens })
-    this.#admit()
+    this.#whenCovered(() => this.#admit())
+  }
+
+  /** What may be taken from here on: the rest of an answer whose state is kept, else all of it. */
+  #rest(): Reservation {
+    const { cores, maxOutputTokens, reserved } = this.#plan
+    if (this.#turns?.state === undefined) return reserved
+    const tokens = Math.max(1, maxOutputTokens - this.#turns.written)
+    return { tokens, usd: costOf((cores[this.#core] as Core).price, 0, 0, tokens) }
+  }
+
+  /** Goes on once that is set aside beside what earlier turns took; where no budget has it, the call ends (X5). */
+  #whenCovered(go: () => void): void {
+    const { grow, fail } = this.#options
+    const call = this.#call
+    const turns = this.#turns
+    if (turns === undefined || call.reserved === undefined) return go()
+    const rest = this.#rest()
+    const { inputTokens, outputTokens } = turns.usage
+    const tokens = inputTokens + outputTokens - this.#over.tokens + rest.tokens - call.reserved.tokens
+    const usd = turns.usage.usd - this.#over.usd + rest.usd - call.reserved.usd
+    // Sums of fractions of a dollar are not exact.
+    if (tokens <= 0 && usd <= USD_ERROR) return go()
+    if (grow(call, { tokens: Math.max(0, tokens), usd: Math.max(0, usd) }, go)) return
+    fail(
+      call,
+      new PolityError(
+        'BUDGET_EXCEEDED',
+        `the answer was interrupted, and no budget has what it would take to go on with it: ${Math.max(0, tokens)} tokens more`,
+      ),
+    )
   }
 
   /** A driver that can only go on with a text: what has come is kept here, and what was read will be read again. */
-  #maybeYield(core: Core, said: string): void {
+  #maybeYield(core: Core, said: string, tokens: number): void {
     const { scheduler, grow } = this.#options
-    const tokens = estimateTokens(said)
     if (!scheduler.yields(core, this, tokens)) return
     const { inputTokens, reserved } = this.#plan
-    const read = inputTokens + (this.#turns?.usage.outputTokens ?? 0)
+    const read = inputTokens + (this.#turns?.written ?? 0)
     let isKept = false
     let isGone = false
     const goOn = (): void => {
@@ -358,8 +419,9 @@ export class Exchange implements CoreCall, Dispatchable, Late {
     if (this.#turns?.state !== undefined && PolityError.isInstance(error) && error.code === 'STATE_FOREIGN') {
       // The state is lost: the same request is answered again from its beginning.
       this.#turns = startedOver(this.#turns)
+      this.#lost++
       this.#giveBack({ type: 'served', tokens: 0 })
-      return this.#admit()
+      return this.#whenCovered(() => this.#admit())
     }
     if (status === 429) {
       this.#giveBack({ type: 'refused', headers: headersOf(fieldOf(error, 'responseHeaders')) })
@@ -406,13 +468,9 @@ export class Exchange implements CoreCall, Dispatchable, Late {
       return
     }
     if (isLost) {
-      const lost = {
-        inputTokens: this.#plan.inputTokens,
-        cachedTokens: 0,
-        outputTokens: this.#plan.maxOutputTokens,
-        usd: this.#plan.reserved.usd,
-        estimated: true,
-      }
+      const { tokens, usd } = this.#rest()
+      const inputTokens = Math.min(tokens, this.#turns?.state === undefined ? this.#plan.inputTokens : 0)
+      const lost = { inputTokens, cachedTokens: 0, outputTokens: tokens - inputTokens, usd, estimated: true }
       call.usage = usageSoFar(this.#turns, lost)
     }
     fail(call, error)
@@ -421,6 +479,10 @@ export class Exchange implements CoreCall, Dispatchable, Late {
   #goOn(isAgain: boolean): void {
     // A state is used up by the turn that failed; a text can be gone on with, by the core that it is of.
     if (!isAgain || (this.#plan.cores[this.#core] as Core).preempt === 'exact') this.#turns = startedOver(this.#turns)
+    this.#whenCovered(() => this.#comeBack(isAgain))
+  }
+
+  #comeBack(isAgain: boolean): void {
     const { clock, limits } = this.#options
     const call = this.#call
     if (isAgain) {

@@ -468,7 +468,10 @@ export function createGate(machine: Machine): Gate {
     if (call.labels !== undefined) Object.assign(end, { labels: call.labels })
     if (call.refused) Object.assign(end, { refused: true })
     else if (call.name === 'call' && error === undefined && isTrusted(call)) Object.assign(end, { trusted: true })
-    if (call.held !== undefined && error === undefined) machine.toolStates.put(call)
+    if (call.held !== undefined) {
+      if (error === undefined) machine.toolStates.put(call)
+      else machine.toolStates.drop(call)
+    }
     const { at, seq } = journal.append(end)
     if (journal.halted !== undefined) return
     if (call.followers !== undefined) for (const { call: one } of call.followers) follow(one, call)
@@ -504,6 +507,7 @@ export function createGate(machine: Machine): Gate {
     let usd = 0
     for (const call of process.open.splice(0)) {
       close(call)
+      if (call.held !== undefined) machine.toolStates.drop(call)
       // Sent and not answered: it may have cost what was set aside for it, so it did (budgets fail closed).
       if (call.reserved !== undefined && call.core !== undefined && !call.inQueue) {
         charge(process, { outputTokens: call.reserved.tokens, usd: call.reserved.usd })

@@ -184,6 +184,8 @@ export interface Kernel {
   readonly questions: readonly Question[]
   answer(id: number, text: string, value?: Json): void
   readonly cores: readonly CoreInfo[]
+  /** Model of calls that name none; null without one. */
+  readonly model: ModelChoice | null
   /** Name of the embedder; null without one. */
   readonly embedder: string | null
   /** What an account has used. With `budget` it has these ceilings from now on; before that, or after a restart, none. */
@@ -315,6 +317,7 @@ export function createKernel(options: KernelOptions): Kernel {
     kill: (process, error) => finish(process, 'killed', undefined, error),
     descends: lineage.descends,
   })
+  const defaultModel = options.model ?? Object.keys(options.models ?? {})[0]
   const machine: Machine = {
     clock,
     limits,
@@ -332,7 +335,7 @@ export function createKernel(options: KernelOptions): Kernel {
     storage,
     mailbox,
     inbox,
-    defaultModel: options.model ?? Object.keys(options.models ?? {})[0],
+    defaultModel,
     volatile: store.durability === 'memory',
     program: (given, by) => programs.find(given, by),
     spawn: (parent, call, program, input, spawnOptions) =>
@@ -1033,6 +1036,7 @@ export function createKernel(options: KernelOptions): Kernel {
     get cores() {
       return coreInfos(cores, clock.now())
     },
+    model: defaultModel ?? null,
     embedder: options.embedder?.name ?? null,
     account(name, budget) {
       if (!isAccountName(name)) throw invalid('account', 'a name of 1 to 200 printable characters', name)

@@ -19,7 +19,8 @@
  *
  * Invariants
  *   L1. Leased and used within a window, over all kernels, is never above the limit (a call larger than the whole limit
- *       counts as the whole limit, and goes alone).
+ *       counts as the whole limit, and goes alone). All that have a key open name one window for it; who names another is
+ *       refused.
  *   L2. A lease does not run out while its holder lives: a kernel that was stopped, or whose thread is busy, has calls at
  *       the provider all the same. It is taken back when the holder is dead, which the lease store knows (H2): its slots at
  *       once, its requests and tokens as if they had been used at that moment.
@@ -59,6 +60,8 @@ interface Claim {
 
 /** An entry of the lease store: one provider key. */
 interface Entry {
+  /** Who has the key open, and the window that each counts in, ms: what one prunes, the others rely on. */
+  readonly windows: { [holder: string]: number }
   readonly claims: { [holder: string]: Claim }
   /** What was used up in the last window, by time. */
   used: [at: number, requests: number, tokens: number][]
@@ -130,6 +133,8 @@ export function createLease(leases: LeaseStore, key: string, core: LeasedCore, o
   let failure: unknown
   let timer: Timer | undefined
   let isClosed = false
+  /** Its window stands in the entry. */
+  let isMember = false
 
   const tokensOf = (tokens: number): number =>
     core.tokensPerWindow === Infinity ? 0 : Math.min(tokens, core.tokensPerWindow)
@@ -137,6 +142,20 @@ export function createLease(leases: LeaseStore, key: string, core: LeasedCore, o
     (core.slots === Infinity || free[0] >= 1) &&
     (core.requestsPerWindow === Infinity || free[1] >= 1) &&
     free[2] >= tokensOf(tokens)
+
+  /** Stands among those that have the key open; throws `CONFIG_INVALID` where one of them counts in another window (L1). */
+  function enter({ windows }: Entry): void {
+    for (const [other, windowMs] of Object.entries(windows)) {
+      if (other === name || (isMember && windowMs === core.windowMs)) continue
+      if (!leases.isAlive(holderOf(other))) delete windows[other]
+      else if (windowMs !== core.windowMs)
+        throw new PolityError(
+          'CONFIG_INVALID',
+          `${core.id} counts the limits of key "${key}" in windows of ${core.windowMs} ms, and ${other.slice(other.indexOf('/') + 1)}, which shares them, in windows of ${windowMs} ms. Give all models of a key the same rateWindowMs, in all kernels, or keys of their own.`,
+        )
+    }
+    windows[name] = core.windowMs
+  }
 
   /** Writes down what was used, returns what is not in use, and leases anew for the calls that wait. */
   function sync(now: number, waiting: number, dead?: ReadonlySet<string>): void {
@@ -153,13 +172,17 @@ export function createLease(leases: LeaseStore, key: string, core: LeasedCore, o
     let nextAt = now + SYNC_MS
     let isContended = false
     leases.update(key, (text) => {
-      const state: Entry = text === undefined ? { claims: {}, used: [] } : (JSON.parse(text) as Entry)
+      const state = entryOf(text)
+      if (!isClosed) enter(state)
       const mine = state.claims[name]
       for (const holder of dead ?? []) takeBack(state, holder, now)
       state.used = merged([...state.used, ...spent], now, core.windowMs)
       delete state.claims[name]
       others = Object.keys(state.claims)
-      if (isClosed) return JSON.stringify(state)
+      if (isClosed) {
+        delete state.windows[name]
+        return JSON.stringify(state)
+      }
       const need: Amounts = [1, 1, tokensOf(waitedTokens)]
       const since = mine?.since ?? now
       const ahead = others
@@ -190,6 +213,7 @@ export function createLease(leases: LeaseStore, key: string, core: LeasedCore, o
       isContended = others.some((other) => isWaiting(state.claims[other] as Claim, now))
       return JSON.stringify(state)
     })
+    isMember = true
     spent = []
     free = given ?? [0, 0, 0]
     contended = isContended
@@ -249,8 +273,21 @@ export function createLease(leases: LeaseStore, key: string, core: LeasedCore, o
     timer.hold(false)
   }
 
+  // At the start, so that what cannot go together is said before anything is sent. A store that fails is asked again (L3).
+  try {
+    leases.update(key, (text) => {
+      const state = entryOf(text)
+      enter(state)
+      return JSON.stringify(state)
+    })
+    isMember = true
+  } catch (error) {
+    if (PolityError.isInstance(error) && error.code === 'CONFIG_INVALID') throw error
+  }
+
   return {
     get error() {
+      if (failedAt !== undefined && PolityError.isInstance(failure) && failure.code === 'CONFIG_INVALID') return failure
       if (failedAt === undefined || clock.now() - failedAt < failMs) return undefined
       return new PolityError(
         'DRIVER_UNAVAILABLE',
@@ -307,6 +344,10 @@ function addTo(room: Amounts, amounts: Amounts, times: 1 | -1): void {
   room[0] += times * amounts[0]
   room[1] += times * amounts[1]
   room[2] += times * amounts[2]
+}
+
+function entryOf(text: string | undefined): Entry {
+  return text === undefined ? { windows: {}, claims: {}, used: [] } : (JSON.parse(text) as Entry)
 }
 
 function holderOf(claim: string): string {

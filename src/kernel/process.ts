@@ -66,7 +66,7 @@ export class Call {
   usage: CallUsage | undefined = undefined
   value: Json | undefined = undefined
   /** State of a tool that is kept with its end (tool-state.ts). */
-  held: { readonly name: string; readonly state: Json } | undefined = undefined
+  held: { readonly name: string; readonly state: Json; readonly labels: readonly string[] } | undefined = undefined
   /** The law let it through, and its standing knows. */
   passed = false
   /** The law refused it. */

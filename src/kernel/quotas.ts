@@ -9,7 +9,8 @@
  *   QU1. While another principal has called in the last `RESERVE_MS`, no principal is given more than its quota of slots,
  *        requests or tokens; a call larger than the quota of tokens goes when its principal has no others there.
  *   QU2. A principal that is alone is held back by nothing.
- *   QU3. At most two principals can be at a quota at once, since it is at least half: looking past them is cheap.
+ *   QU3. What is older than a window is forgotten, also of a principal that is alone and never asked about.
+ *   QU4. At most two principals can be at a quota at once, since it is at least half: looking past them is cheap.
  */
 import type { WaitingCall } from './disciplines.ts'
 import type { Window } from './sliding-window.ts'
@@ -117,7 +118,10 @@ export function createQuotas(limited: () => Limited, reserve: number): Quotas {
       const holding = holdingOf(principal, now)
       holding.inFlight++
       holding.tokensReserved += tokens
-      if (limited().requestsPerWindow !== Infinity) holding.requestTimes.add(now, 1)
+      const { requestsPerWindow, windowMs } = limited()
+      if (requestsPerWindow === Infinity) return
+      holding.requestTimes.add(now, 1)
+      holding.requestTimes.sum(now - windowMs)
     },
     sent(principal, grantedAt, now) {
       holdingOf(principal, now).requestTimes.move(grantedAt, now)
@@ -126,7 +130,10 @@ export function createQuotas(limited: () => Limited, reserve: number): Quotas {
       const holding = holdingOf(principal, now)
       holding.inFlight--
       holding.tokensReserved -= tokens
-      if (limited().tokensPerWindow !== Infinity) holding.tokenTimes.add(now, took)
+      const { tokensPerWindow, windowMs } = limited()
+      if (tokensPerWindow === Infinity) return
+      holding.tokenTimes.add(now, took)
+      holding.tokenTimes.sum(now - windowMs)
     },
   }
 }

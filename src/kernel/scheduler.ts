@@ -169,6 +169,7 @@ export function createScheduler(clock: Clock, limits: Limits): Scheduler {
   function createCore(options: CoreOptions): Core {
     const { capabilities } = options.model
     const slots = options.slots ?? capabilities?.slots
+    const windowMs = options.rateWindowMs ?? MINUTE_MS
     const core: Core = {
       id: options.id,
       model: options.model,
@@ -183,7 +184,7 @@ export function createScheduler(clock: Clock, limits: Limits): Scheduler {
       probeStep: 1,
       requestsPerMinute: options.requestsPerMinute ?? capabilities?.requestsPerMinute ?? Infinity,
       tokensPerMinute: options.tokensPerMinute ?? capabilities?.tokensPerMinute ?? Infinity,
-      windowMs: options.rateWindowMs ?? MINUTE_MS,
+      windowMs,
       inFlight: 0,
       tokenRatio: 1,
       counted: { tokens: 0, wrong: 0 },
@@ -207,9 +208,7 @@ export function createScheduler(clock: Clock, limits: Limits): Scheduler {
         get tokensPerWindow() {
           return windowLimits(core).tokensPerWindow
         },
-        get windowMs() {
-          return core.windowMs
-        },
+        windowMs,
         get waiting() {
           return core.queue.waiting
         },
@@ -526,6 +525,8 @@ export function createScheduler(clock: Clock, limits: Limits): Scheduler {
     core.queue.leave(place)
     // It may have been what the others stood behind.
     if (core.queue.waiting > 0) pump(core, clock.now())
+    // Or all that kept the core in (N2). Many may leave together (a killed tree): who comes in is seen when they have gone.
+    if (core.residency !== undefined) clock.soon(() => takeTurns(core))
   }
 
   return { createCore, remember, admit, sent, release, leave, yields }

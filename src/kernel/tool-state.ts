@@ -9,25 +9,32 @@
  * executes no tool, needs none.
  *
  * Invariants
- *   TS1. A state is kept if and only if the call that kept it ended with a value.
+ *   TS1. Of a call that ended with a value, the state is kept, unless a call that kept after it ended before it: nothing
+ *        older is ever put over that. Of any other call it is not; what another call made of it meanwhile stays.
  *   TS2. A fork sees what was kept before the call that forked it, and ends of calls it had open as the origin kept them.
- *   TS3. Whoever reads a state reads the last one that any call of the space kept, committed or not: the journal keeps a
- *        prefix, so what was read is never lost alone.
+ *   TS3. Whoever reads a state reads the last one that any call of the space kept, committed or not, but not of a call
+ *        that failed.
+ *   TS4. A state carries the labels of whoever made it, and a call that reads it has them too: with its end, the process
+ *        has learned them (access.ts).
  */
 import type { Store } from './drivers.ts'
 import type { Journal } from './journal.ts'
+import { union } from './lists.ts'
 import type { Call, Process } from './process.ts'
+import { labelsOf } from './process.ts'
 import type { Space } from './spaces.ts'
 import type { Json, Pid } from './types.ts'
 
 /** States of tools, by space and name. */
 export interface ToolStates {
-  /** As whoever is in the space has it now; undefined where nothing was kept, or null. */
-  get(space: Space, name: string): Json | undefined
+  /** As whoever is in the space has it now, read by the call, with its labels; undefined where nothing was kept, or null. */
+  get(call: Call, space: Space, name: string): Json | undefined
   /** Others of the space read it from now on; the call has kept it once it has ended with a value. */
   hold(call: Call, name: string, state: Json): void
   /** Puts what the call held, with the event that comes next: its end. */
   put(call: Call): void
+  /** The call ended without a value: nobody reads what it held. */
+  drop(call: Call): void
   /** What a call of the origin kept with its end becomes the process's own, with the event that comes next. */
   take(process: Process, name: string, origin: Space, end: number): void
   /** Undoes what was kept from that event on by those that `isOwn` names. */
@@ -38,10 +45,14 @@ interface Version {
   readonly seq: number
   readonly pid: Pid
   readonly state: Json
+  readonly labels: readonly string[]
+  /** Of its text. */
+  readonly chars: number
 }
 
-/** States remembered beside those that the store does not have yet. */
+/** States remembered beside those that the store does not have yet, and the characters of their texts. */
 const REMEMBERED_MAX = 4_096
+const REMEMBERED_CHARS_MAX = 16 * 1024 * 1024
 /** Digits of a version in a key, as in file-tree.ts. */
 const VERSION_DIGITS = 16
 const LATEST = Number.MAX_SAFE_INTEGER
@@ -53,18 +64,35 @@ export function createToolStates(
 ): ToolStates {
   /** The last version that a space sees of a state, the longest unread first. */
   const lately = new Map<string, Version>()
-  /** Calls that hold a state and have not ended. */
-  const holders = new Map<string, Call>()
+  let chars = 0
+  /** Calls that hold a state and have not ended; the last one of a list has what is read. */
+  const holders = new Map<string, Call[]>()
 
   function remember(key: string, version: Version): void {
-    lately.delete(key)
+    forget(key)
     lately.set(key, version)
-    if (lately.size <= REMEMBERED_MAX) return
+    chars += version.chars
+    if (lately.size <= REMEMBERED_MAX && chars <= REMEMBERED_CHARS_MAX) return
     const kept = store.lastSeq()
     for (const [oldest, { seq }] of lately) {
-      if (seq > kept || lately.size <= REMEMBERED_MAX / 2) break
-      lately.delete(oldest)
+      if (seq > kept || (lately.size <= REMEMBERED_MAX / 2 && chars <= REMEMBERED_CHARS_MAX / 2)) break
+      forget(oldest)
     }
+  }
+
+  function forget(key: string): void {
+    chars -= lately.get(key)?.chars ?? 0
+    lately.delete(key)
+  }
+
+  /** The call holds nothing any more. Returns those that held before it and still do. */
+  function release(key: string, call: Call): readonly Call[] {
+    const calls = holders.get(key) ?? []
+    const at = calls.indexOf(call)
+    if (at < 0) return []
+    calls.splice(at, 1)
+    if (calls.length === 0) holders.delete(key)
+    return calls.slice(0, at)
   }
 
   function versionBefore(space: Space, name: string, before: number): Version | undefined {
@@ -78,40 +106,64 @@ export function createToolStates(
       : versionBefore(space.base.space, name, Math.min(before, space.base.before))
   }
 
-  function write(process: Process, name: string, state: Json): void {
+  function write(process: Process, name: string, state: Json, labels: readonly string[]): void {
     const key = stateKey(process.files, name)
-    const version: Version = { seq: journal.lastSeq + 1, pid: process.pid, state }
-    const value = JSON.stringify([version.pid, state])
+    const value = JSON.stringify(labels.length === 0 ? [process.pid, state] : [process.pid, state, labels])
+    const version: Version = { seq: journal.lastSeq + 1, pid: process.pid, state, labels, chars: value.length }
     journal.put({ table: 'file', key: versionKey(key, version.seq), value })
     remember(key, version)
   }
 
-  function get(space: Space, name: string): Json | undefined {
+  function newestIn(space: Space, name: string): Pick<Version, 'state' | 'labels'> | undefined {
     const key = stateKey(space, name)
-    const holder = holders.get(key)
-    if (holder?.open === true && holder.held !== undefined) return holder.held.state
+    const held = holders.get(key)?.at(-1)?.held
+    if (held !== undefined) return held
     const version = versionBefore(space, name, LATEST)
     if (version !== undefined && !lately.has(key)) remember(key, version)
-    return version?.state ?? undefined
+    return version
   }
 
   return {
-    get,
+    get(call, space, name) {
+      const found = newestIn(space, name)
+      if (found !== undefined && found.labels.length > 0) call.labels = union(call.labels, found.labels)
+      return found?.state ?? undefined
+    },
     hold(call, name, state) {
-      call.held = { name, state }
-      holders.set(stateKey(call.process.files, name), call)
+      const key = stateKey(call.process.files, name)
+      release(key, call)
+      // Made of what its process has learned, of what it has read and of what the tool itself may tell.
+      call.held = { name, state, labels: union(labelsOf(call.process), call.labels) }
+      const calls = holders.get(key)
+      if (calls === undefined) holders.set(key, [call])
+      else calls.push(call)
     },
     put(call) {
       const { process, held } = call
       if (held === undefined) return
-      const key = stateKey(process.files, held.name)
-      if (holders.get(key) === call) holders.delete(key)
+      const { name, state } = held
+      // What was held before is older than what is kept now, and is not put over it.
+      for (const older of release(stateKey(process.files, name), call)) {
+        if (older.held === undefined || older.held.state === state) continue
+        release(stateKey(process.files, name), older)
+        older.held = undefined
+      }
+      const newest = versionBefore(process.files, name, LATEST)
       // What several calls keep together, such as the players of one turn, is kept with the first that ends.
-      if (versionBefore(process.files, held.name, LATEST)?.state !== held.state) write(process, held.name, held.state)
+      if (newest?.state !== state) write(process, name, state, held.labels)
+      else if (held.labels.some((label) => !newest.labels.includes(label)))
+        write(process, name, state, union(newest.labels, held.labels))
+    },
+    drop(call) {
+      if (call.held !== undefined) release(stateKey(call.process.files, call.held.name), call)
+      call.held = undefined
     },
     take(process, name, origin, end) {
       const key = versionKey(stateKey(origin, name), end)
-      for (const [at, value] of store.range('file', key, `${key}\0`)) write(process, name, versionOf(at, value).state)
+      for (const [at, value] of store.range('file', key, `${key}\0`)) {
+        const { state, labels } = versionOf(at, value)
+        write(process, name, state, labels)
+      }
     },
     rollBack(process, before, isOwn) {
       const { files: space } = process
@@ -126,7 +178,7 @@ export function createToolStates(
           break
         }
         was ??= space.base && versionBefore(space.base.space, name, space.base.before)
-        write(process, name, was?.state ?? null)
+        write(process, name, was?.state ?? null, was?.labels ?? [])
       }
     },
   }
@@ -143,8 +195,8 @@ function versionKey(key: string, seq: number): string {
 }
 
 function versionOf(key: string, value: string | Uint8Array): Version {
-  const [pid, state] = JSON.parse(value as string) as readonly [Pid, Json]
-  return { seq: Number(key.slice(-VERSION_DIGITS)), pid, state }
+  const [pid, state, labels = []] = JSON.parse(value as string) as readonly [Pid, Json, (readonly string[])?]
+  return { seq: Number(key.slice(-VERSION_DIGITS)), pid, state, labels, chars: value.length }
 }
 
 /** Of one space, the newest first. */

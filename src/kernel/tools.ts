@@ -208,7 +208,7 @@ export function createTools({ deadlines, limits, states, find }: ToolsOptions): 
   }
 
   const reach: Reach = {
-    state: ({ process }, name) => states.get(process.files, name),
+    state: (call, name) => states.get(call, call.process.files, name),
     keep(call, name, state) {
       // What a tool does after its call ended is not heard.
       if (call.open)
@@ -218,7 +218,8 @@ export function createTools({ deadlines, limits, states, find }: ToolsOptions): 
           freezePlain(state, () => `state ${name}`, limits.valueBytesMax),
         )
     },
-    stateOf({ process }, name, pid) {
+    stateOf(call, name, pid) {
+      const { process } = call
       const other = find(pid)
       if (other === undefined) throw noSuchProcess(pid)
       if (!isWithin(other, process.pid))
@@ -226,7 +227,7 @@ export function createTools({ deadlines, limits, states, find }: ToolsOptions): 
           'ACCESS_DENIED',
           `process ${pid} does not descend from process ${process.pid}, which asks for a state of it`,
         )
-      return states.get(other.files, name)
+      return states.get(call, other.files, name)
     },
   }
 

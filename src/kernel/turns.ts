@@ -17,6 +17,8 @@ export interface Turns {
   readonly content: readonly ModelContent[]
   /** By which the driver finds what it kept; undefined where it keeps nothing, or what it kept is used up. */
   readonly state: string | undefined
+  /** Tokens that were written since the answer was begun, or begun anew. */
+  readonly written: number
   readonly usage: CallUsage
   readonly preempted: Preempted
 }
@@ -29,11 +31,12 @@ export function withTurn(
   cost: Preempted,
   state?: string,
 ): Turns {
-  if (before === undefined) return { content, state, usage, preempted: cost }
+  if (before === undefined) return { content, state, written: usage.outputTokens, usage, preempted: cost }
   const { preempted } = before
   return {
     content: merged([...before.content, ...content]),
     state,
+    written: before.written + usage.outputTokens,
     usage: sumOf(before.usage, usage),
     preempted: {
       times: preempted.times + cost.times,
@@ -62,7 +65,7 @@ export function textSoFar(turns: Turns | undefined): string {
 
 /** What was written is of no use any more; what it took stays counted. */
 export function startedOver(turns: Turns | undefined): Turns | undefined {
-  return turns === undefined ? undefined : { ...turns, content: [], state: undefined }
+  return turns === undefined ? undefined : { ...turns, content: [], state: undefined, written: 0 }
 }
 
 /** How a turn ended whose state was kept; undefined for an answer that is whole. */

@@ -13,7 +13,8 @@
  *   SH1. A holder's name is its seat and a number that is counted up in the file: no two openers ever have the same (H2).
  *   SH2. An `update` that finds another writer waits `BUSY_MS` at most, then throws: the thread that calls it has more to do.
  *   SH3. If the file is removed or replaced while it is open, `update` throws: those who open it later are not among those
- *        who have it open, and would lease the same again.
+ *        who have it open, and would lease the same again. So it does if the file of its seat is, and nobody takes that seat:
+ *        a lock on another file would say nothing about who is alive.
  *
  * Commits do not wait for the disk (`synchronous = OFF`): a killed process loses nothing, and what a power loss takes is of
  * no use a minute later. It may leave the file broken; then it can be removed, as long as no kernel has it open.
@@ -28,7 +29,7 @@ import { createFolderOf, guarded, isBusy, numberOf, openConnection, realStorePat
 
 /** Written into the header of the file: "pols". */
 const APPLICATION_ID = 0x706f6c73
-const FORMAT = 1
+const FORMAT = 2
 /** Longest wait of an update for another writer, ms. An update takes 0.2 ms. */
 const BUSY_MS = 25
 /** Most that can have the file open at once. */
@@ -49,10 +50,11 @@ export function openLeaseFile(path: string): LeaseStore {
 
 function openEntries(database: DatabaseSync, file: string): LeaseStore {
   alone(file, () => prepare(database, file))
-  const seat = takeSeat(file)
+  const seat = takeSeat(database, file)
+  const seated = identityOf(seatOf(file, seat.number))
   let holder: string
   try {
-    holder = nameHolder(database, seat.number)
+    holder = nameHolder(database, file, seat.number)
     database.exec(`PRAGMA busy_timeout = ${BUSY_MS}`)
   } catch (error) {
     seat.release()
@@ -65,7 +67,8 @@ function openEntries(database: DatabaseSync, file: string): LeaseStore {
   const put = database.prepare(
     'INSERT INTO entry(key, value) VALUES(?, ?) ON CONFLICT(key) DO UPDATE SET value = excluded.value',
   )
-  const holderOf = database.prepare('SELECT holder FROM seat WHERE number = ?')
+  const sittingOn = database.prepare('SELECT holder, file FROM seat WHERE number = ?')
+  const rise = database.prepare('UPDATE seat SET file = NULL WHERE number = ? AND holder = ?')
 
   return {
     holder,
@@ -73,8 +76,10 @@ function openEntries(database: DatabaseSync, file: string): LeaseStore {
       if (one === holder) return true
       return guarded(file, () => {
         const number = Number(one.slice(0, one.indexOf('.')))
-        const sitting = holderOf.get(number)
-        return sitting?.['holder'] === one && isSeatTaken(file, number)
+        const sitting = sittingOn.get(number)
+        if (sitting?.['holder'] !== one || sitting['file'] === null) return false
+        if (inodeOf(seatOf(file, number)) !== sitting['file']) throw replaced(seatOf(file, number), file)
+        return isSeatTaken(file, number)
       })
     },
     update(key, change) {
@@ -83,6 +88,8 @@ function openEntries(database: DatabaseSync, file: string): LeaseStore {
           'STORE_FAILED',
           `The lease file ${file} was removed or replaced while kernels have it open. Close them, then start them again.`,
         )
+      const place = seatOf(file, seat.number)
+      if (identityOf(place) !== seated) throw replaced(place, file)
       guarded(file, () => {
         begin.run()
         try {
@@ -97,6 +104,11 @@ function openEntries(database: DatabaseSync, file: string): LeaseStore {
     },
     close() {
       if (!database.isOpen) return
+      try {
+        rise.run(seat.number, holder)
+      } catch {
+        // Its lock falls all the same; the row only says that the file of the seat is still to be there.
+      }
       database.close()
       seat.release()
     },
@@ -127,14 +139,17 @@ function prepare(database: DatabaseSync, file: string): void {
   database.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = OFF')
   database.exec(`BEGIN IMMEDIATE;
     CREATE TABLE IF NOT EXISTS entry(key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
-    CREATE TABLE IF NOT EXISTS seat(number INTEGER PRIMARY KEY, holder TEXT NOT NULL, opened INTEGER NOT NULL);
+    CREATE TABLE IF NOT EXISTS seat(number INTEGER PRIMARY KEY, holder TEXT NOT NULL, opened INTEGER NOT NULL, file TEXT);
     PRAGMA application_id = ${APPLICATION_ID}; PRAGMA user_version = ${FORMAT};
     COMMIT`)
 }
 
 /** The first seat that nobody has. */
-function takeSeat(file: string): { readonly number: number; release(): void } {
+function takeSeat(database: DatabaseSync, file: string): { readonly number: number; release(): void } {
+  const fileOf = database.prepare('SELECT file FROM seat WHERE number = ?')
   for (let number = 0; number < SEATS_MAX; number++) {
+    const kept = fileOf.get(number)?.['file']
+    if (typeof kept === 'string' && inodeOf(seatOf(file, number)) !== kept) throw replaced(seatOf(file, number), file)
     const lock = openConnection(seatOf(file, number), { busyMs: 0 })
     try {
       lock.exec('PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE')
@@ -161,12 +176,13 @@ function isSeatTaken(file: string, number: number): boolean {
 }
 
 /** The seat is taken: whoever had it is no longer alive from here on (SH1). */
-function nameHolder(database: DatabaseSync, number: number): string {
+function nameHolder(database: DatabaseSync, file: string, number: number): string {
   database.exec('BEGIN IMMEDIATE')
   try {
     const opened = 1 + numberOf(database, 'SELECT max(opened) FROM seat')
     const holder = `${number}.${opened}`
-    database.prepare('INSERT OR REPLACE INTO seat(number, holder, opened) VALUES(?, ?, ?)').run(number, holder, opened)
+    const sit = database.prepare('INSERT OR REPLACE INTO seat(number, holder, opened, file) VALUES(?, ?, ?, ?)')
+    sit.run(number, holder, opened, inodeOf(seatOf(file, number)) ?? null)
     database.exec('COMMIT')
     return holder
   } catch (error) {
@@ -177,6 +193,19 @@ function nameHolder(database: DatabaseSync, number: number): string {
 
 function seatOf(file: string, number: number): string {
   return `${file}-seat-${number}`
+}
+
+/** Tells the file of a seat from another in its place, also after a restart of the machine, which may number devices anew. */
+function inodeOf(seat: string): string | undefined {
+  const stat = statSync(seat, { throwIfNoEntry: false, bigint: true })
+  return stat === undefined ? undefined : `${stat.ino}`
+}
+
+function replaced(seat: string, file: string): PolityError {
+  return new PolityError(
+    'STORE_FAILED',
+    `The file ${seat} was removed or replaced: who has ${file} open can no longer be told. Close the kernels that use it, remove it and all files whose names begin with it, then start them again.`,
+  )
 }
 
 /** What tells a file from another of the same name. */
