@@ -28,7 +28,8 @@ let files = 0
 const fresh = (): string => join(folder, `${++files}.db`)
 
 let path = ''
-storeConformance({ name: 'memory', open: memoryStore, test })
+const sequences = process.env['POLITY_LONG'] === '1' ? 500 : 100
+storeConformance({ name: 'memory', open: memoryStore, sequences, test })
 storeConformance({
   name: 'sqlite',
   open: () => openSqliteStore((path = fresh())),
@@ -36,6 +37,7 @@ storeConformance({
     store.close()
     return openSqliteStore(path)
   },
+  sequences,
   test,
 })
 

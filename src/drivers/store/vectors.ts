@@ -41,6 +41,8 @@ const CODE_SIZE_MIN = 256
 const CODE_SIZE_MAX = 1_024
 /** Entries that a space has had as long as it is small. Up to so many, comparing with all is as fast as narrowing down. */
 const SMALL_MAX = 2_048
+/** Part of the memory for codes that one space may take: at the default, 1.2 million vectors of up to 256 numbers. */
+const SPACE_SHARE = 0.75
 /** Part of a space that its signs let through, and how many at least. */
 const SIGNS_PART = 0.04
 const SIGNS_MIN = 4_096
@@ -172,7 +174,7 @@ export function createVectors(database: DatabaseSync, { bytesMax, eviction }: Ve
 
   /** Whether the codes of a space fit into memory beside those of others. */
   function fits({ settled, dead }: Space, memory: CodeMemory): boolean {
-    return ((settled - dead) / SLOT_CODES + 1) * bytesOf(memory) <= bytesMax / 2
+    return ((settled - dead) / SLOT_CODES + 1) * bytesOf(memory) <= bytesMax * SPACE_SHARE
   }
 
   /** What is in memory of a space, read on from where it was read last. */
