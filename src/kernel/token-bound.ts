@@ -151,7 +151,9 @@ function beyondAscii(code: number): number {
   if (code < 0xa0) return 2
   if (code < 0x100) return 1.5
   if (code >= 0x3ac && code < 0x3d0) return 1.6
-  if (code >= 0x410 && code < 0x450) return 1.1
+  // Cyrillic: capitals that seldom stand together take a token a byte.
+  if (code >= 0x410 && code < 0x430) return 1.6
+  if (code >= 0x430 && code < 0x450) return 1.1
   // Hebrew letters, Arabic letters and their first marks; what lies between is in few texts.
   if ((code >= 0x5d0 && code < 0x5eb) || (code >= 0x621 && code < 0x63b) || (code >= 0x640 && code < 0x653)) return 1.6
   if (code < 0x800) return 2
