@@ -1344,16 +1344,17 @@ describe('a crash', () => {
     '--input-type=module',
     '--eval',
     `
-    import { writeSync, statSync } from 'node:fs'
+    import { statSync } from 'node:fs'
+    import { say } from ${url('./crash/say.ts')}
     import { openSqliteStore } from ${url('../src/drivers/store/sqlite.ts')}
     import { createKernel } from ${url('../src/kernel/kernel.ts')}
     const contentOf = ${contentOf}
     const kernel = createKernel({ store: openSqliteStore(${JSON.stringify(path)}) })
     kernel.spawn(async (sys) => {
       for (let i = 0; ; i++) {
-        if (i === ${killAfter - 1}) writeSync(1, 'wal ' + statSync(${JSON.stringify(`${path}-wal`)}).size + '\\n')
+        if (i === ${killAfter - 1}) say('wal ' + statSync(${JSON.stringify(`${path}-wal`)}).size)
         await sys.write('f' + i % 3, contentOf(i))
-        writeSync(1, i + '\\n')
+        say(i)
         if (i === ${killAfter}) process.kill(process.pid, 'SIGKILL')
       }
     }, null)`,

@@ -292,13 +292,13 @@ test('a note, its words and its vector survive a kill together, or not at all', 
     const store = openSqliteStore(${JSON.stringify(path)})
     const { randomAt } = await import(${JSON.stringify(join(import.meta.dirname, '../src/kernel/clock.ts'))})
     ${vectorOf}
-    const { writeSync } = await import('node:fs')
+    const { say } = await import(${JSON.stringify(join(import.meta.dirname, 'crash/say.ts'))})
     for (let seq = store.lastSeq() + 1; ; seq += 100) {
       const of = (i) => ({ table: 'note', key: 'a\\0' + (seq + i), value: String(seq + i), text: 'word' + (seq + i) + ' common',
         vector: vectorOf(1, seq + i, 32) })
       await store.commit({ events: Array.from({ length: 100 }, (_, i) => ({ type: 'call-end', seq: seq + i, at: 1, pid: 1, n: 1, value: '' })),
         puts: Array.from({ length: 100 }, (_, i) => of(i)) })
-      writeSync(1, (seq + 99) + '\\n')
+      say(seq + 99)
     }`
   let said = -1
   for (let kill = 0; kill < (isLong ? 25 : 2); kill++) {

@@ -202,7 +202,7 @@ test('kill -9 in the middle of what the thread does loses nothing that was kept'
   const url = JSON.stringify(import.meta.resolve('../src/drivers/store/sqlite.ts'))
   const code = `
     import { openSqliteStore } from ${url}
-    import { writeSync } from 'node:fs'
+    import { say } from ${JSON.stringify(import.meta.resolve('./crash/say.ts'))}
     import { setTimeout as sleep } from 'node:timers/promises'
     const MANY = ${MANY}
     const event = ${event}
@@ -215,7 +215,7 @@ test('kill -9 in the middle of what the thread does loses nothing that was kept'
       if (kept !== undefined) threads++
       await kept
       seq += count
-      writeSync(1, JSON.stringify([seq - 1, threads]) + '\\n')
+      say(JSON.stringify([seq - 1, threads]))
       await sleep(threads === 0 ? 2 : 0)
     }`
   let last = -1

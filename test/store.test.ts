@@ -89,9 +89,9 @@ function childProgram(path: string, code: string): string[] {
   const prelude = `
     import { openSqliteStore } from ${url('../src/drivers/store/sqlite.ts')}
     import { readSqliteStore, sendCommand } from ${url('../src/drivers/store/sqlite-reader.ts')}
-    import { writeSync } from 'node:fs'
+    import { say as sayLine } from ${url('./crash/say.ts')}
     const path = ${JSON.stringify(path)}
-    const say = (value) => writeSync(1, JSON.stringify(value) + '\\n')
+    const say = (value) => sayLine(JSON.stringify(value))
     const start = ${start}
     const callEnd = ${callEnd}
     const batch = ${knownBatch}`

@@ -6,13 +6,13 @@
  * Each line that it prints is an acknowledgement: an event that a watcher heard, or a result. It answers its own in-doubt
  * questions as a person would: by looking into the effects file.
  */
-import { writeSync } from 'node:fs'
 import type { Batch, Store } from '../../src/kernel/drivers.ts'
 import { openSqliteStore } from '../../src/drivers/store/sqlite.ts'
 import { scripted } from '../../src/drivers/llm/scripted.ts'
 import { realClock } from '../../src/kernel/clock.ts'
 import { PolityError, toErrorData } from '../../src/kernel/errors.ts'
 import { createKernel } from '../../src/kernel/kernel.ts'
+import { say as sayLine } from './say.ts'
 import { clerk, createTools, family, pair, programs, readEffects } from './programs.ts'
 
 export type Place = 'before-effect' | 'after-effect' | 'before-commit' | 'after-commit'
@@ -37,7 +37,7 @@ export type Line =
 const options = JSON.parse(process.argv[2] ?? '{}') as VictimOptions
 
 function say(line: Line): void {
-  writeSync(1, `${JSON.stringify(line)}\n`)
+  sayLine(JSON.stringify(line))
 }
 
 let visits = 0
