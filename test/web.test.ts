@@ -575,34 +575,28 @@ describe('the dashboard', { skip }, () => {
           'all are there',
           15_000,
         )
-        await page.evaluate(`
-          window.tasks = []
-          new PerformanceObserver((list) => list.getEntries().forEach((one) => tasks.push(Math.round(one.duration)))).observe({ type: 'longtask' })
-        `)
         // The watch sees what it should.
-        await page.evaluate(
-          'setTimeout(() => { for (const end = performance.now() + 120; performance.now() < end; ); })',
-        )
-        await until(async () => (await page.evaluate<number>('tasks.length')) > 0, 'a long task is seen')
-        await page.evaluate('tasks.length = 0')
+        const burn =
+          'new Promise((resolve) => setTimeout(() => { let x = 0; for (let i = 0; i < 3e8; i++) x = (x * 31 + i) | 0; resolve(x) }))'
+        assert.ok((await longestTask(page, () => page.evaluate(burn))) > 50)
         const grid = page.getByRole('grid', { name: 'Processes' })
         assert.equal(await grid.getAttribute('aria-rowcount'), '10001')
         assert.ok((await page.locator('[role=row]').count()) < 60)
         const pids = kernel.ps().map(({ pid }) => pid)
-        for (let round = 0; round < 4; round++) {
-          for (let i = 0; i < 500; i++) kernel.send(pids[(i * 20 + round) % pids.length] as number, 'work')
-          await page.waitForTimeout(300)
-        }
-        await page.getByRole('columnheader', { name: 'Calls' }).getByRole('button').click()
-        await page.keyboard.press('G')
-        await page.locator('[role=row][aria-rowindex="10001"]').waitFor()
-        await page.keyboard.press('g')
-        // What was sent is shown: two calls more for each time that one was woken.
-        await page.locator('[role=row][aria-rowindex="2"] .c-calls', { hasText: /^[3-9]$/ }).waitFor()
-        const tasks = await page.evaluate<number[]>('tasks')
-        const longest = Math.max(0, ...tasks)
-        console.log(`  10,000 processes: ${tasks.length} tasks above 50 ms, the longest ${longest} ms`)
-        assert.ok(longest < 100, `tasks of ${tasks.join(', ')} ms`)
+        const longest = await longestTask(page, async () => {
+          for (let round = 0; round < 4; round++) {
+            for (let i = 0; i < 500; i++) kernel.send(pids[(i * 20 + round) % pids.length] as number, 'work')
+            await page.waitForTimeout(300)
+          }
+          await page.getByRole('columnheader', { name: 'Calls' }).getByRole('button').click()
+          await page.keyboard.press('G')
+          await page.locator('[role=row][aria-rowindex="10001"]').waitFor()
+          await page.keyboard.press('g')
+          // What was sent is shown: two calls more for each time that one was woken.
+          await page.locator('[role=row][aria-rowindex="2"] .c-calls', { hasText: /^[3-9]$/ }).waitFor()
+        })
+        console.log(`  10,000 processes: the longest task ${longest.toFixed(0)} ms`)
+        assert.ok(longest < 100, `a task of ${longest} ms`)
       },
       ({ kernel }) => {
         for (let i = 0; i < 10_000; i++) kernel.spawn(programNamed('busy'), null, { principal: `team-${i % 7}` })
@@ -661,6 +655,31 @@ describe('the dashboard', { skip }, () => {
       await page.locator('.trouble').waitFor({ state: 'detached' })
     }))
 })
+
+/**
+ * Milliseconds of the longest task of the page's own thread while `act` runs, in time of its processor: what other
+ * processes take of the machine is not counted.
+ */
+async function longestTask(page: Page, act: () => Promise<unknown>): Promise<number> {
+  const session = await page.context().newCDPSession(page)
+  const events: { name: string; tid: number; args: { name?: string }; tdur?: number }[] = []
+  session.on('Tracing.dataCollected', ({ value }) => void events.push(...(value as unknown as typeof events)))
+  await session.send('Tracing.start', {
+    transferMode: 'ReportEvents',
+    traceConfig: { includedCategories: ['toplevel', '__metadata'], excludedCategories: ['*'] },
+  })
+  await act()
+  const complete = new Promise((resolve) => session.once('Tracing.tracingComplete', resolve))
+  await session.send('Tracing.end')
+  await complete
+  await session.detach()
+  const main = new Set(
+    events.filter(({ name, args }) => name === 'thread_name' && args.name === 'CrRendererMain').map(({ tid }) => tid),
+  )
+  const times = events.flatMap(({ tid, tdur }) => (main.has(tid) && tdur !== undefined ? [tdur / 1_000] : []))
+  assert.ok(times.length > 0, 'no task of the page was seen')
+  return Math.max(...times)
+}
 
 /** Run in the page: what a screen reader could not name, and what has a role without what the role needs. */
 const faultsOfAccess = `(() => {
