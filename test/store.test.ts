@@ -180,10 +180,14 @@ test('a second opener in another process is told who has it', () => {
   const path = fresh()
   const store = openSqliteStore(path)
   const tryToOpen = `const t = performance.now(); try { openSqliteStore(path).close(); say('opened') } catch (e) { say([e.code, e.message, performance.now() - t]) }`
-  const [code, message, ms] = runChild(path, tryToOpen).lines[0] as [string, string, number]
-  assert.equal(code, 'STORE_LOCKED')
-  assert.match(message, new RegExp(`process ${process.pid}\\b`))
-  assert.ok(ms < 100, `${ms} ms`)
+  // The best of three: another process may hold the machine for one.
+  const took = [1, 2, 3].map(() => {
+    const [code, message, ms] = runChild(path, tryToOpen).lines[0] as [string, string, number]
+    assert.equal(code, 'STORE_LOCKED')
+    assert.match(message, new RegExp(`process ${process.pid}\\b`))
+    return ms
+  })
+  assert.ok(Math.min(...took) < 100, `${took} ms`)
   store.close()
   assert.deepEqual(runChild(path, tryToOpen).lines, ['opened'])
 })
