@@ -445,7 +445,7 @@ describe('model queries', () => {
         .ps()
         .map(({ state }) => state)
         .toSorted(),
-      ['done', 'done', 'killed'],
+      ['done', 'done', 'done', 'done', 'killed'],
     )
   })
 
