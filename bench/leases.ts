@@ -29,6 +29,7 @@ for (const [i, { members, killed }] of [
     processes: members,
     'killed -9': killed,
     refused: outcome.refused.length,
+    'later than allowed for': outcome.late,
     'most at once': outcome.mostInFlight,
     'of the requests, %': Number((100 * outcome.utilisation).toFixed(1)),
     'calls of each': outcome.served.join(' '),

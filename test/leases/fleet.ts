@@ -12,6 +12,9 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { ProviderLimits } from './provider.ts'
 import { startProvider } from './provider.ts'
 
+/** How long a request may be under way until the provider counts it: what the kernels are told to allow for, ms. */
+const MARGIN_MS = 200
+
 /** What the key allows in windows of so many ms. Requests are what runs out first. */
 export function fleetLimits(windowMs: number): ProviderLimits {
   return { slots: 8, requests: 0.06 * windowMs, tokens: 3.5 * windowMs, windowMs, answerMs: 80 }
@@ -20,6 +23,8 @@ export function fleetLimits(windowMs: number): ProviderLimits {
 export interface Fleet {
   /** Why each request was refused that was. */
   readonly refused: readonly string[]
+  /** Requests that were under way for longer than the kernels allow for: each may be one too many in its window. */
+  readonly late: number
   readonly mostInFlight: number
   /** Requests that were served, as a part of what the key allows in the time. */
   readonly utilisation: number
@@ -48,7 +53,7 @@ export async function fleet({ path, members, windowMs, windows, killed, stopped 
   // A member is no test of its own, also when a test starts it.
   const { NODE_TEST_CONTEXT: _, ...env } = process.env
   const children = Array.from({ length: members }, () =>
-    fork(script, [path, provider.url, JSON.stringify(limits)], { execArgv: [], env }),
+    fork(script, [path, provider.url, JSON.stringify(limits), `${MARGIN_MS}`], { execArgv: [], env }),
   )
   try {
     await Promise.all(children.map((child) => Promise.race([once(child, 'message'), failed(child)])))
@@ -72,6 +77,7 @@ export async function fleet({ path, members, windowMs, windows, killed, stopped 
     const inTime = count.served.filter((at) => at >= from && at < to).length
     return {
       refused: count.refused,
+      late: count.underWayMs.filter((ms) => ms > MARGIN_MS).length,
       mostInFlight: count.mostInFlight,
       utilisation: inTime / (limits.requests * ((to - from) / windowMs)),
       served,

@@ -2,10 +2,9 @@
  * One of the operating-system processes that share a provider key: a kernel that asks as much as it may, until it is told to
  * stop or is killed. Started by leases.test.ts.
  *
- *     fork('member.ts', [file of the shared limits, url of the provider, its limits as JSON])
+ *     fork('member.ts', [file of the shared limits, url of the provider, its limits as JSON, margin in ms])
  */
-import { request } from 'node:http'
-import { Agent } from 'node:http'
+import { Agent, request } from 'node:http'
 import { memoryStore } from '../../src/drivers/store/memory.ts'
 import { openLeaseFile } from '../../src/drivers/store/lease-file.ts'
 import type { LanguageModel } from '../../src/kernel/drivers.ts'
@@ -18,7 +17,7 @@ const WAITING = 24
 const OUTPUT_TOKENS = 60
 const TAKES_TOKENS = 40
 
-const [path = '', url = '', json = '{}'] = process.argv.slice(2)
+const [path = '', url = '', json = '{}', marginMs = ''] = process.argv.slice(2)
 const { slots, requests, tokens, windowMs } = JSON.parse(json) as ProviderLimits
 const agent = new Agent({ keepAlive: true })
 
@@ -30,8 +29,12 @@ const model: LanguageModel = {
   doStream: () => Promise.reject(new Error('this model does not stream')),
   doGenerate: ({ maxOutputTokens = 0, abortSignal }) =>
     new Promise((resolve, reject) => {
-      // What the kernel reserves for it: the words, a frame of the message, and the answer.
-      const body: ProviderRequest = { reserved: maxOutputTokens, takes: TAKES_TOKENS }
+      // Of what the kernel reserves for it the answer alone: the words of the prompt cost nothing here.
+      const body: ProviderRequest = {
+        reserved: maxOutputTokens,
+        takes: TAKES_TOKENS,
+        sentAt: performance.timeOrigin + performance.now(),
+      }
       const sent = request(
         url,
         {
@@ -81,7 +84,7 @@ const kernel = createKernel({
       rateWindowMs: windowMs,
     },
   },
-  limits: { leaseMarginMs: 200 },
+  limits: { leaseMarginMs: Number(marginMs) },
 })
 
 let served = 0

@@ -22,6 +22,8 @@ export interface KeyCount {
   /** When each request that was served came, ms. */
   readonly served: number[]
   readonly refused: string[]
+  /** How long each request was under way until it was counted, ms. */
+  readonly underWayMs: number[]
   inFlight: number
   mostInFlight: number
   /** Of the requests, by time: what they reserve until they are answered, then what they took. */
@@ -32,6 +34,8 @@ export interface KeyCount {
 export interface ProviderRequest {
   readonly reserved: number
   readonly takes: number
+  /** When it was sent, ms since 1970. */
+  readonly sentAt: number
 }
 
 export async function startProvider(limits: ProviderLimits): Promise<{
@@ -43,7 +47,7 @@ export async function startProvider(limits: ProviderLimits): Promise<{
   const of = (key: string): KeyCount => {
     let count = keys.get(key)
     if (count === undefined)
-      keys.set(key, (count = { served: [], refused: [], inFlight: 0, mostInFlight: 0, tokens: [] }))
+      keys.set(key, (count = { served: [], refused: [], underWayMs: [], inFlight: 0, mostInFlight: 0, tokens: [] }))
     return count
   }
   const server = createServer((request, response) => {
@@ -52,7 +56,8 @@ export async function startProvider(limits: ProviderLimits): Promise<{
     request.on('end', () => {
       const now = performance.now()
       const count = of(request.headers.authorization ?? '')
-      const { reserved, takes } = JSON.parse(body) as ProviderRequest
+      const { reserved, takes, sentAt } = JSON.parse(body) as ProviderRequest
+      count.underWayMs.push(performance.timeOrigin + now - sentAt)
       const since = now - limits.windowMs
       const requests = count.served.filter((at) => at > since).length
       const tokens = count.tokens.reduce((sum, one) => sum + (one.at > since ? one.tokens : 0), 0)
