@@ -24,7 +24,7 @@ const apart = [
   'test/agent-store.test.ts',
   'test/package.test.ts',
 ]
-const large = ['test/determinism.test.ts', 'test/faults.test.ts']
+const large = ['determinism', 'faults', 'policy-diff', 'soak'].map((name) => `test/${name}.test.ts`)
 const together = globSync('test/*.test.ts')
   .filter((file) => !apart.includes(file) && !large.includes(file))
   .toSorted()
