@@ -48,7 +48,7 @@ export async function boot(options: BootOptions = {}): Promise<Kernel> {
     embedder: givenEmbedder,
     ...rest
   } = options
-  const models = await loadModels(givenModels, givenModel)
+  const models = await loadModels(givenModels, givenModel, typeof givenStore === 'string' ? givenStore : undefined)
   const embedder = givenEmbedder === undefined ? undefined : await loadEmbedder(givenEmbedder)
   const law = givenLaw === undefined ? undefined : await readLaw(givenLaw)
   // Last: it takes ownership of the file, and whatever can fail has not.
@@ -90,6 +90,7 @@ async function openStore(
 async function loadModels(
   given: BootOptions['models'],
   choice: BootOptions['model'],
+  store: string | undefined,
 ): Promise<{ cores: Record<string, LanguageModel | ModelOptions>; choice: ModelChoice | undefined }> {
   const cores: Record<string, LanguageModel | ModelOptions> = {}
   let names: string[] = []
@@ -104,17 +105,21 @@ async function loadModels(
     chosen = `${model.provider}/${model.modelId}`
     cores[chosen] = model
   } else if (given === undefined) names.push('offline/reader')
-  for (const name of names) cores[name] ??= await loadModel(name)
+  for (const name of names) cores[name] ??= await loadModel(name, store)
   return { cores, choice: chosen ?? names[0] }
 }
 
 /**
  * A model by its name: `offline/reader` is ours, `llama:` and the path of a GGUF file or the name of a model that Ollama has
- * here is computed in this process, and `provider/model` comes from the user's installed provider package.
+ * here is computed in this process, and `provider/model` comes from the user's installed provider package. Where the path of
+ * the store is given, a local model keeps its states beside it: what was interrupted goes on after a crash.
  */
-export async function loadModel(name: string): Promise<LanguageModel> {
+export async function loadModel(name: string, store?: string): Promise<LanguageModel> {
   if (name === 'offline/reader') return (await import('./drivers/llm/reader.ts')).reader()
-  if (name.startsWith('llama:')) return (await import('./drivers/llm/llama.ts')).llama(name.slice('llama:'.length))
+  if (name.startsWith('llama:')) {
+    const { llama } = await import('./drivers/llm/llama.ts')
+    return llama(name.slice('llama:'.length), store === undefined ? {} : { stateFolder: `${store}-states` })
+  }
   return (await import('./drivers/llm/provider.ts')).loadModel(name)
 }
 

@@ -14,8 +14,8 @@ import type { DisciplineName, DisciplineOptions, WaitingCall } from '../src/kern
 import { createDiscipline, disciplineNames } from '../src/kernel/disciplines.ts'
 import { defineProgram } from '../src/kernel/program.ts'
 import type { Sys } from '../src/kernel/types.ts'
-import type { Place } from '../src/kernel/waiting.ts'
-import { createQueue } from '../src/kernel/waiting.ts'
+import type { Place } from '../src/kernel/queue.ts'
+import { createQueue } from '../src/kernel/queue.ts'
 import { createWorld, recordingStore } from './world.ts'
 
 /** Output tokens of one call: 149 tokens a second make it a second. */
@@ -271,7 +271,7 @@ describe('all of them', () => {
   for (const name of disciplineNames) {
     test(`${name}: property: the queue gives every call out once, whatever comes, is served or leaves`, () =>
       fc.assert(
-        fc.property(fc.array(fc.tuple(waiting, fc.nat({ max: 4 })), { maxLength: 60 }), (steps) => {
+        fc.property(fc.array(fc.tuple(waiting, fc.nat({ max: 4 })), { maxLength: 60, size: 'max' }), (steps) => {
           const queue = createQueue(createDiscipline(name), () => 500)
           const given = new Set<WaitingCall>()
           const places = new Map<WaitingCall, Place<WaitingCall>>()

@@ -282,7 +282,11 @@ describe('deadline', () => {
   test('property: of calls of equal length as many are in time as can be, by an exact optimum', () =>
     fc.assert(
       fc.asyncProperty(
-        fc.array(fc.tuple(fc.nat({ max: 12 }), fc.integer({ min: 1, max: 8 })), { minLength: 1, maxLength: 24 }),
+        fc.array(fc.tuple(fc.nat({ max: 12 }), fc.integer({ min: 1, max: 8 })), {
+          minLength: 1,
+          maxLength: 24,
+          size: 'max',
+        }),
         fc.integer({ min: 1, max: 3 }),
         async (pairs, slots) => {
           // Of those that come at the same instant the first is served at once, so they come by their deadlines.

@@ -28,6 +28,8 @@ export async function goOnFrom(
     providerOptions: { ...call.providerOptions, llama: { logprobs: true }, polity: { turn } as never },
   })
   const kept = fieldOf(providerMetadata?.['polity'], 'state')
+  // What took its place is in hand.
+  if (state !== undefined) model.forgetState(state)
   return {
     text: content.map((part) => (part.type === 'text' ? part.text : '')).join(''),
     calls: content.flatMap((part) => (part.type === 'tool-call' ? [`${part.toolName} ${part.input}`] : [])),

@@ -3,7 +3,8 @@
  * runtime for this machine is not installed (docs/decisions/0017-binaries-of-one-platform.md).
  */
 import assert from 'node:assert/strict'
-import { spawnSync } from 'node:child_process'
+import { spawn, spawnSync } from 'node:child_process'
+import { once } from 'node:events'
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -18,8 +19,11 @@ import { findModel } from '../src/drivers/llm/llama/files.ts'
 import { pickToken } from '../src/drivers/llm/llama/sampler.ts'
 import { defineProgram, defineTool } from '../src/index.ts'
 import { randomAt } from '../src/kernel/clock.ts'
+import { openSqliteStore } from '../src/drivers/store/sqlite.ts'
 import { PolityError } from '../src/kernel/errors.ts'
+import type { CallUsage } from '../src/kernel/types.ts'
 import { z } from 'zod'
+import { kernelOn, names, outputTokens, tells } from './llama-killed.ts'
 import { contextTokens, goOnFrom, whole } from './llama-turns.ts'
 import type { Piece } from './llama-turns.ts'
 import { tinyGguf } from './tiny-gguf.ts'
@@ -337,20 +341,66 @@ async function codeOf(running: Promise<unknown>): Promise<string | undefined> {
   }
 }
 
+void test('a state that is read from its file while others copy a beginning changes no answer', async () => {
+  const calls = Array.from({ length: 8 }, (_, i): LanguageModelV4CallOptions => ({
+    prompt: user(`${['one river ', 'two houses ', 'a b c d '][i % 3]?.repeat(12 + (i % 3))} ${i} ${'xyz '.repeat(i)}`),
+    seed: i,
+    maxOutputTokens: 8,
+  }))
+  const alone = await llama(path, { ...options, sequences: 1 })
+  const answers: Piece[] = []
+  for (const call of calls) answers.push(await goOnFrom(alone, call, undefined))
+  await alone.close()
+  // More answers at once than sequences: what was interrupted finds its place taken.
+  const shared = await llama(path, { ...options, sequences: 4 })
+  const rounds = isLong ? 1_000 : 100
+  let next = 0
+  await Promise.all(
+    Array.from({ length: 6 }, async () => {
+      for (let round = next++; round < rounds; round = next++) {
+        const which = Math.floor(randomAt(9, round, 0) * calls.length)
+        const pieces: Piece[] = []
+        let state: string | undefined
+        for (let i = 0; i < 3 && (i === 0 || state !== undefined); i++) {
+          const tokens = i === 2 ? Infinity : 1 + Math.floor(randomAt(9, round, i + 1) * 3)
+          const piece = await goOnFrom(shared, calls[which] as LanguageModelV4CallOptions, state, tokens)
+          pieces.push(piece)
+          state = piece.state
+        }
+        assert.deepEqual(whole(pieces), answers[which], `round ${round}, request ${which}`)
+      }
+    }),
+  )
+  const { loads, reusedTokens } = shared.stats()
+  assert.ok(loads > rounds / 2 && reusedTokens > 10 * rounds, `${loads} loads, ${reusedTokens} tokens reused`)
+  await shared.close()
+})
+
 void test('agents that take turns on one place of a real model get the answers that they would get alone', async () => {
   const tells = defineProgram('tells', async (sys, prompt: string) => {
     const { text, usage } = await sys.generate({ prompt, maxOutputTokens: 24, seed: 3 })
     return { text, times: usage.preempted?.times ?? 0, bytes: usage.preempted?.stateBytes ?? 0 }
   })
-  const run = async (quantumTokens?: number): Promise<{ text: string; times: number; bytes: number }[]> => {
-    const core = { model, slots: 1, ...(quantumTokens === undefined ? {} : { quantumTokens }) }
+  const run = async (quantumTokens?: number, on = model): Promise<{ text: string; times: number; bytes: number }[]> => {
+    const core = { model: on, slots: 1, ...(quantumTokens === undefined ? {} : { quantumTokens }) }
     const kernel = await boot({ models: { m: core }, programs: [tells], discipline: 'round-robin' })
     const found = await Promise.all(['one', 'two', 'three'].map((name) => kernel.spawn(tells, `Tell ${name}.`).result))
     await kernel.close()
     return found
   }
   const alone = await run()
+  const before = model.stats().loads
   const turns = await run(7)
+  assert.equal(model.stats().loads, before, 'what made room went on in its sequence')
+  const narrow = await llama(path, { ...options, sequences: 1 })
+  assert.equal(narrow.capabilities.slots, 1)
+  const read = await run(7, narrow)
+  assert.ok(narrow.stats().loads > 6, `${narrow.stats().loads} states were read from their files`)
+  assert.deepEqual(
+    read.map(({ text }) => text),
+    alone.map(({ text }) => text),
+  )
+  await narrow.close()
   assert.deepEqual(
     turns.map(({ text }) => text),
     alone.map(({ text }) => text),
@@ -360,6 +410,69 @@ void test('agents that take turns on one place of a real model get the answers t
     [3, 3, 3],
   )
   assert.ok(turns.every(({ bytes }) => bytes > 3 * 24 * 512))
+})
+
+void test('kill -9 in the middle of answers: they go on behind the turns that are in the journal, from the states beside the store', async () => {
+  const round = async (turns: number): Promise<{ wroteBefore: number; loads: number }> => {
+    const store = join(folder, `killed-${turns}.db`)
+    const child = spawn(process.execPath, [fileURLToPath(new URL('./llama-killed.ts', import.meta.url)), path, store], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    })
+    let heard = 0
+    child.stdout.on('data', (lines: Buffer) => {
+      heard += String(lines).split('\n').length - 1
+      if (heard >= turns) child.kill('SIGKILL')
+    })
+    const [, signal] = (await once(child, 'exit')) as [number | null, string | null]
+    assert.equal(signal, 'SIGKILL')
+    const kept = openSqliteStore(store)
+    const pids = [...kept.processes()].map(({ start }) => start.pid)
+    const ended = new Set<number>()
+    const wrote = new Map<number, number>()
+    for (const pid of pids)
+      for (const event of kept.events(pid)) {
+        if (event.type === 'call-end') ended.add(pid)
+        if (event.type === 'call-wait' && event.turn !== undefined)
+          wrote.set(pid, (wrote.get(pid) ?? 0) + event.turn.usage.outputTokens)
+      }
+    kept.close()
+    const { kernel, model: again } = await kernelOn(path, store)
+    kernel.resume()
+    const open = pids.filter((pid) => !ended.has(pid))
+    const found = (await Promise.all(pids.map((pid) => kernel.run(pid).result))) as unknown as {
+      text: string
+      usage: CallUsage
+    }[]
+    for (const [i, { text }] of found.entries()) assert.equal(text, expected[i]?.text, `${turns} turns: ${names[i]}`)
+    const wroteBefore = open.reduce((sum, pid) => sum + (wrote.get(pid) ?? 0), 0)
+    const { decodedTokens, loads } = again.stats()
+    assert.equal(decodedTokens, open.length * outputTokens - wroteBefore, 'nothing is written twice')
+    for (const [i, pid] of pids.entries())
+      if (open.includes(pid) && (wrote.get(pid) ?? 0) > 0) {
+        const { inputTokens, outputTokens: tokens } = (found[i] as (typeof found)[number]).usage
+        assert.deepEqual(
+          [inputTokens, tokens],
+          [0, outputTokens - (wrote.get(pid) ?? 0)],
+          'the prompt is not read again',
+        )
+      }
+    await kernel.close()
+    await again.close()
+    // A state that was written when the process was killed, and not yet in the journal, is nobody's.
+    assert.ok(readdirSync(`${store}-states`).length <= 2, readdirSync(`${store}-states`).join(' '))
+    return { wroteBefore, loads }
+  }
+  const alone = await kernelOn(path, join(folder, 'alone.db'))
+  const expected: { text: string }[] = []
+  for (const name of names) expected.push((await alone.kernel.spawn(tells, name).result) as { text: string })
+  await alone.kernel.close()
+  await alone.model.close()
+  const rounds: Awaited<ReturnType<typeof round>>[] = []
+  for (const turns of isLong ? [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12] : [2, 7]) rounds.push(await round(turns))
+  assert.ok(
+    rounds.every(({ wroteBefore, loads }) => wroteBefore > 0 && loads > 0),
+    JSON.stringify(rounds),
+  )
 })
 
 // ---------------------------------------------------------------------------------------------------- shared prefixes
@@ -449,8 +562,13 @@ void test('a model is found by its path or by its name in Ollama’s folder, and
     /its head promises .* more than its 24 bytes hold/,
   )
   await assert.rejects(llama(path, { ...options, contextTokens: 1e6 }), /was trained on 2048/)
-  const named = (await loadModel(`llama:${path}`)) as LlamaModel
-  assert.equal(named.capabilities.preempt, 'exact')
+  await assert.rejects(llama(path, { ...options, slots: 3, sequences: 2 }), /slots is 3, and there are 2 sequences/)
+  const store = join(folder, 'named.db')
+  const named = (await loadModel(`llama:${path}`, store)) as LlamaModel
+  const { preempt, slots } = named.capabilities
+  assert.deepEqual([preempt, slots], ['exact', 4])
+  await goOnFrom(named, { prompt: user('Go on.'), maxOutputTokens: 9 }, undefined, 4)
+  assert.equal(readdirSync(`${store}-states`).length, 2, 'states lie beside the store')
   await named.close()
 })
 

@@ -8,11 +8,18 @@ import { simulated } from '../src/drivers/llm/simulated.ts'
 import type { Kernel } from '../src/index.ts'
 import { defineProgram } from '../src/index.ts'
 import { simulatedClock } from '../src/kernel/clock.ts'
+import { rememberMinute } from '../src/kernel/cores.ts'
+import { createDiscipline } from '../src/kernel/disciplines.ts'
+import { defaultLimits } from '../src/kernel/limits.ts'
+import type { Scheduler } from '../src/kernel/scheduler.ts'
+import { createScheduler } from '../src/kernel/scheduler.ts'
 import type { Clock } from '../src/kernel/clock.ts'
 import type { LanguageModel, ModelCapabilities, Turn } from '../src/kernel/drivers.ts'
 import { PolityError } from '../src/kernel/errors.ts'
-import type { Generation } from '../src/kernel/types.ts'
+import { ownUsage } from '../src/kernel/past.ts'
+import type { CallStart, CallUsage, Generation, JournalEvent, KeptTurn, Program } from '../src/kernel/types.ts'
 import type { LanguageModelV4CallOptions, LanguageModelV4GenerateResult } from '@ai-sdk/provider'
+import { createWorld, cutStore, recordingStore } from './world.ts'
 
 /** One model call after `afterMs`; when it ended is part of what it returns. */
 const asks = defineProgram(
@@ -30,23 +37,37 @@ interface Ended {
   readonly endedAt: number
 }
 
-/**
- * A driver that says `exact`: it writes one word each `msPerToken`, and keeps its place under an id. A state is used once,
- * for the request that it was made for.
- */
-function exactDriver(clock: Clock, msPerToken: number, lose: (state: string) => boolean = () => false): LanguageModel {
-  const states = new Map<string, { readonly prompt: string; readonly at: number }>()
-  let kept = 0
+/** What an exact driver keeps: where in which answer it is, by the id of the state. */
+type States = Map<string, { readonly prompt: string; readonly at: number }>
+
+interface ExactOptions {
+  /** The driver has lost it. */
+  readonly lose?: (state: string) => boolean
+  readonly states?: States
+  readonly forgetState?: (state: string) => void
+  /** Told of each word. */
+  readonly onWord?: (prompt: string) => void
+}
+
+/** A driver that says `exact`: it writes one word each `msPerToken`, and keeps its place under an id until that is forgotten. */
+function exactDriver(
+  clock: Clock,
+  msPerToken: number,
+  {
+    lose = () => false,
+    states = new Map(),
+    forgetState = (state) => void states.delete(state),
+    onWord = () => {},
+  }: ExactOptions = {},
+): LanguageModel {
+  let kept = states.size
   const capabilities: ModelCapabilities = { slots: 1, contextTokens: 10_000, preempt: 'exact' }
   async function generate(call: LanguageModelV4CallOptions): Promise<LanguageModelV4GenerateResult> {
     const turn = (call.providerOptions?.['polity'] as { turn?: Turn } | undefined)?.turn
     const prompt = JSON.stringify(call.prompt)
     const from = turn?.state === undefined ? undefined : states.get(turn.state)
-    if (turn?.state !== undefined && (from?.prompt !== prompt || lose(turn.state))) {
-      states.delete(turn.state)
+    if (turn?.state !== undefined && (from?.prompt !== prompt || lose(turn.state)))
       throw new PolityError('STATE_FOREIGN', 'that state is not here')
-    }
-    if (turn?.state !== undefined) states.delete(turn.state)
     const start = from?.at ?? 0
     let at = start
     const end = (finish: 'length' | 'interrupted', state?: string): LanguageModelV4GenerateResult => ({
@@ -65,6 +86,7 @@ function exactDriver(clock: Clock, msPerToken: number, lose: (state: string) => 
         call.abortSignal?.addEventListener('abort', () => reject(call.abortSignal?.reason), { once: true })
       })
       at++
+      onWord(prompt)
       if (at < (call.maxOutputTokens ?? 10) && turn?.goOn(at - start) === false) {
         const id = `state-${kept++}`
         states.set(id, { prompt, at })
@@ -79,6 +101,7 @@ function exactDriver(clock: Clock, msPerToken: number, lose: (state: string) => 
     modelId: 'exact',
     supportedUrls: {},
     capabilities,
+    forgetState,
     doGenerate: generate,
     doStream: () => Promise.reject(new Error('not asked for')),
   }
@@ -136,7 +159,8 @@ void test('a call of higher priority takes the core in the middle of an answer; 
 
 void test('a state that is lost is no lost answer: it is written again from its beginning, and what was spent stays counted', async () => {
   const clock = simulatedClock()
-  const model = exactDriver(clock, 10, (state) => state === 'state-1')
+  const states: States = new Map()
+  const model = exactDriver(clock, 10, { states, lose: (state) => state === 'state-1' })
   const kernel = await kernelOf({ clock, models: { m: { model, quantumTokens: 5 } }, discipline: 'round-robin' })
   const runs = [0, 1].map((i) => kernel.spawn(asks, { prompt: `agent ${i}`, tokens: 12 }))
   const [first, second] = (await Promise.all(runs.map((run) => run.result))) as Ended[]
@@ -144,6 +168,7 @@ void test('a state that is lost is no lost answer: it is written again from its 
   for (const one of [first, second]) assert.equal(one?.text.split(' ').length, 13)
   const total = (one: Ended | undefined): number => (one?.usage.inputTokens ?? 0) + (one?.usage.outputTokens ?? 0)
   assert.deepEqual([total(first), total(second)], [32, 57], 'five tokens and the prompt were lost')
+  assert.equal(states.size, 0, 'nothing is kept of what has ended')
 })
 
 void test('a server that can only go on with a text is interrupted where its owner says so, and what is read again is counted', async () => {
@@ -328,6 +353,37 @@ void test('a turn that fails, or falls to the next core, is asked for again only
   }
 })
 
+void test('a turn that never ends costs what was set aside, and with it what earlier turns took: not both', async () => {
+  const clock = simulatedClock()
+  const capabilities: ModelCapabilities = { slots: 1, contextTokens: 10_000, preempt: 'exact' }
+  let hung = false
+  const model: LanguageModel = {
+    ...exactDriver(clock, 10),
+    capabilities,
+    async doGenerate(call) {
+      const turn = call.providerOptions!['polity']!['turn'] as unknown as Turn
+      if (turn.state !== undefined && !hung) {
+        hung = true
+        return new Promise(() => {})
+      }
+      await new Promise<void>((resolve) => void clock.after(10, resolve))
+      return turn.state === undefined && !hung && !turn.goOn(5) ? turnOf(20, 5, 'state') : turnOf(20, 50)
+    },
+  }
+  const kernel = await kernelOf({
+    clock,
+    models: { m: { model, quantumTokens: 5 } },
+    discipline: 'round-robin',
+    limits: { generateMs: 1_000 },
+  })
+  const runs = [TWENTY, 'y'].map((prompt) => kernel.spawn(asks, { prompt, tokens: 50 }))
+  await Promise.all(runs.map((run) => run.result))
+  const { usage } = runs[0] as (typeof runs)[number]
+  // Seventy were set aside for the first try, and seventy were taken by the second.
+  assert.equal(usage.inputTokens + usage.outputTokens, 140)
+  await kernel.close()
+})
+
 void test('what a text has come to is added up, not measured anew at each of its deltas', async (t) => {
   const clock = simulatedClock()
   const model = simulated({
@@ -386,4 +442,308 @@ void test('whatever the discipline, the quantum and the crowd: every answer is w
     ),
     { numRuns: process.env['POLITY_LONG'] === '1' ? 300 : 20 },
   )
+})
+
+// ------------------------------------------------------------------------------------------------------------ crashes
+
+/** What a journal has of the one model call of a process. */
+interface Left {
+  readonly hasEnded: boolean
+  /** It was under way. */
+  readonly isSent: boolean
+  readonly reserved: number
+  /** Turns that still count, and what all of them took. */
+  readonly turns: readonly KeptTurn[]
+  readonly spent: CallUsage
+}
+
+function leftOf(events: readonly JournalEvent[], pid: number): Left {
+  let left: Left = {
+    hasEnded: false,
+    isSent: false,
+    reserved: 0,
+    turns: [],
+    spent: { inputTokens: 0, cachedTokens: 0, outputTokens: 0, usd: 0, estimated: false },
+  }
+  for (const event of events) {
+    if (event.pid !== pid || !('n' in event) || event.n !== 0) continue
+    if (event.type === 'call-start')
+      left = { ...left, isSent: true, reserved: (event as CallStart).reserved?.tokens ?? 0 }
+    if (event.type === 'call-reserve') left = { ...left, reserved: event.reserved.tokens }
+    if (event.type === 'call-sent') left = { ...left, isSent: true }
+    if (event.type === 'call-end') left = { ...left, hasEnded: true, isSent: false }
+    if (event.type !== 'call-wait') continue
+    left = { ...left, isSent: false }
+    const { turn } = event
+    if (turn === undefined) continue
+    const { inputTokens, outputTokens } = left.spent
+    left = {
+      ...left,
+      turns: turn.anew === true ? [turn] : [...left.turns, turn],
+      spent: {
+        ...left.spent,
+        inputTokens: inputTokens + turn.usage.inputTokens,
+        outputTokens: outputTokens + turn.usage.outputTokens,
+      },
+    }
+  }
+  return left
+}
+
+void test('killed anywhere, an answer goes on behind the turns that the journal has: only what was under way is paid again', async () => {
+  const lengths = [30, 9, 17]
+  /** Of one that the first kernel loses, the answer is begun again. */
+  const LOST = 'state-3'
+  const store = recordingStore()
+  const states: States = new Map()
+  const forgottenAt = new Map<string, number>()
+  const clock = simulatedClock()
+  const options = (of: Clock, more: ExactOptions) => ({
+    models: { m: { model: exactDriver(of, 10, { states, ...more }), quantumTokens: 4 } },
+    discipline: 'round-robin' as const,
+    programs: [asks as Program],
+  })
+  const first = createWorld({
+    clock,
+    store,
+    ...options(clock, {
+      forgetState: (state) => void forgottenAt.set(state, store.batches.length),
+      lose: (state) => state === LOST,
+    }),
+  })
+  const runs = lengths.map((tokens, i) => first.kernel.spawn(asks, { prompt: `agent ${i}`, tokens }))
+  const pids = runs.map(({ pid }) => pid)
+  await first.settled(Promise.all(runs.map((run) => run.result)))
+  const { batches } = store
+  let goneOn = 0
+  for (let count = 1; count < batches.length; count++) {
+    const events = batches.slice(0, count).flatMap((batch) => batch.events)
+    const wrote = new Map<string, number>()
+    const time = simulatedClock({ startMs: clock.now() })
+    const later = createWorld({
+      clock: time,
+      store: cutStore(batches, count),
+      ...options(time, {
+        forgetState: () => {},
+        onWord: (prompt) => void wrote.set(prompt, (wrote.get(prompt) ?? 0) + 1),
+      }),
+    })
+    const { kernel, settled } = later
+    kernel.resume()
+    for (const [i, pid] of pids.entries()) {
+      if (!events.some((event) => event.pid === pid)) continue
+      const tokens = lengths[i] as number
+      const { text } = (await settled(kernel.run(pid).result)) as unknown as Ended
+      assert.equal(text, Array.from({ length: tokens }, (_, k) => `w${k} `).join(''), `${count}: agent ${i}`)
+      const { hasEnded, isSent, reserved, turns, spent } = leftOf(events, pid)
+      if (hasEnded || reserved === 0) continue
+      const state = turns.at(-1)?.state
+      if (state !== undefined && state !== LOST)
+        assert.ok((forgottenAt.get(state) ?? Infinity) > count, `${count}: ${state} is kept`)
+      const written = turns.reduce((sum, { usage }) => sum + usage.outputTokens, 0)
+      const prompt = [...wrote.keys()].find((one) => one.includes(`agent ${i}`))
+      assert.equal(wrote.get(prompt ?? '') ?? 0, tokens - written, `${count}: agent ${i}`)
+      if (written > 0) goneOn++
+      // What was under way may have cost all that was set aside.
+      const before = Math.max(isSent ? reserved : 0, spent.inputTokens + spent.outputTokens)
+      const { usage } = kernel.info(pid)
+      assert.equal(
+        usage.inputTokens + usage.outputTokens,
+        before + (written > 0 ? 0 : 20) + tokens - written,
+        `${count}: agent ${i} ${isSent ? 'was under way' : 'waited'}`,
+      )
+      const books = ownUsage(later.store.events(pid))
+      assert.deepEqual(
+        [books.inputTokens, books.outputTokens],
+        [usage.inputTokens, usage.outputTokens],
+        `${count}: books`,
+      )
+    }
+    await kernel.close()
+  }
+  assert.ok(goneOn > 20, `${goneOn} answers went on`)
+})
+
+void test('a crash between two turns of a text that is gone on with loses nothing of it', async () => {
+  const store = recordingStore()
+  const clock = simulatedClock()
+  const options = (of: Clock) => {
+    const model = simulated({
+      clock: of,
+      seed: 3,
+      slots: 1,
+      latencyMs: 0,
+      preempt: 'prefix',
+      outputTokens: 60,
+      deltaTokens: 4,
+    })
+    return { models: { m: { model, preempt: true } }, discipline: 'priority' as const, programs: [asks as Program] }
+  }
+  const { kernel, settled } = createWorld({ clock, store, ...options(clock) })
+  const batch = kernel.spawn(asks, { prompt: 'batch', tokens: 200 })
+  const person = kernel.spawn(asks, { prompt: 'person', tokens: 200, afterMs: 200 }, { priority: 5 })
+  const [{ text }] = (await settled(Promise.all([batch.result, person.result]))) as [Ended, Ended]
+  const { batches } = store
+  let waited = 0
+  for (let count = 1; count < batches.length; count++) {
+    const events = batches.slice(0, count).flatMap((one) => one.events)
+    const { hasEnded, isSent, turns, spent } = leftOf(events, batch.pid)
+    if (hasEnded || turns.length === 0) continue
+    const later = simulatedClock({ startMs: clock.now() })
+    const world = createWorld({ clock: later, store: cutStore(batches, count), ...options(later) })
+    world.kernel.resume()
+    const again = (await world.settled(world.kernel.run(batch.pid).result)) as unknown as Ended
+    assert.equal(again.text, text, `${count}`)
+    const { usage } = world.kernel.info(batch.pid)
+    if (!isSent) {
+      waited++
+      // Of what is broken off the server counts nothing: a third of its bytes is the estimate, a fourth the truth.
+      const said = turns
+        .flatMap(({ content }) => content.map((part) => (part.type === 'text' ? part.text : '')))
+        .join('')
+      assert.ok(said.length > 0 && text.startsWith(said))
+      assert.equal(usage.outputTokens, spent.outputTokens + again.usage.outputTokens)
+      assert.ok(again.usage.outputTokens <= Math.ceil((text.length - said.length) / 3), 'no token is written twice')
+      assert.ok(usage.inputTokens > spent.inputTokens, 'what is there is read again')
+    }
+    await world.kernel.close()
+  }
+  assert.ok(waited > 0)
+})
+
+void test('what a call took in turns is charged when it is killed while it waits, and its state is forgotten; a kernel that closes keeps it', async () => {
+  const clock = simulatedClock()
+  const states: States = new Map()
+  const store = recordingStore()
+  const options = {
+    models: { m: { model: exactDriver(clock, 10, { states }), quantumTokens: 4 } },
+    discipline: 'round-robin' as const,
+    programs: [asks as Program],
+  }
+  const first = createWorld({ clock, store, ...options })
+  const [killed, stopped] = [0, 1].map((i) => first.kernel.spawn(asks, { prompt: `agent ${i}`, tokens: 20 }))
+  const kept = async (of: { readonly pid: number }, turns: number): Promise<void> => {
+    for (;;) {
+      const left = leftOf(
+        store.batches.flatMap((one) => one.events),
+        of.pid,
+      )
+      if (left.turns.length === turns && !left.isSent && first.kernel.info(of.pid).queued) return
+      await first.settled(new Promise<void>((resolve) => void clock.after(1, resolve)))
+    }
+  }
+  assert.ok(killed !== undefined && stopped !== undefined)
+  await kept(killed, 2)
+  killed.result.catch(() => {})
+  first.kernel.kill(killed.pid)
+  const { inputTokens, outputTokens } = first.kernel.info(killed.pid).usage
+  assert.deepEqual([inputTokens, outputTokens], [20, 8])
+  // Who waits must have somebody to wait for.
+  const other = first.kernel.spawn(asks, { prompt: 'agent 2', tokens: 20 })
+  for (const run of [stopped, other]) run.result.catch(() => {})
+  await kept(stopped, 3)
+  await first.kernel.close()
+  const left = leftOf(
+    store.batches.flatMap((one) => one.events),
+    stopped.pid,
+  )
+  assert.ok([...states.keys()].includes(left.turns.at(-1)?.state ?? ''))
+  const later = simulatedClock({ startMs: clock.now() })
+  const second = createWorld({
+    clock: later,
+    store: cutStore(store.batches, store.batches.length),
+    ...options,
+    models: { m: { model: exactDriver(later, 10, { states }), quantumTokens: 4 } },
+  })
+  second.kernel.resume()
+  await second.settled(second.kernel.run(stopped.pid).result)
+  await second.settled(second.kernel.run(other.pid).result)
+  const { usage } = second.kernel.info(stopped.pid)
+  assert.deepEqual([usage.inputTokens, usage.outputTokens], [20, 20])
+  assert.equal(states.size, 0)
+  await second.kernel.close()
+})
+
+void test('an answer in turns of a fallback goes on there; on another model, or one that keeps no states, it is begun anew', async () => {
+  const store = recordingStore()
+  const clock = simulatedClock()
+  const states: States = new Map()
+  const ask = defineProgram('ask', async (sys, prompt: string) => {
+    return (await sys.generate({ prompt, maxOutputTokens: 12, model: ['down', 'm'] })).text
+  })
+  const options = (of: Clock, more: object = {}) => {
+    const down = scripted(() => ({ error: { statusCode: 401, message: 'no' } }), { clock: of })
+    const m = { model: exactDriver(of, 10, { states, forgetState: () => {} }), quantumTokens: 5, ...more }
+    const kernel = { clock: of, models: { down, m }, programs: [ask as Program], discipline: 'round-robin' as const }
+    return { down, kernel }
+  }
+  const first = createWorld({ ...options(clock).kernel, clock, store })
+  const runs = ['one', 'two'].map((prompt) => first.kernel.spawn(ask, prompt))
+  const [pid] = runs.map((run) => run.pid) as [number]
+  await first.settled(Promise.all(runs.map((run) => run.result)))
+  const waits = (count: number): boolean => {
+    const { turns, isSent } = leftOf(
+      store.batches.slice(0, count).flatMap((one) => one.events),
+      pid,
+    )
+    return turns.length === 1 && !isSent
+  }
+  const count = store.batches.findIndex((_, i) => waits(i))
+  assert.ok(count > 0)
+  for (const [more, asked, wrote] of [
+    [{}, 0, 7],
+    [{ preempt: false }, 1, 12],
+  ] as const) {
+    const later = simulatedClock({ startMs: clock.now() })
+    const { down, kernel } = options(later, more)
+    const world = createWorld({ ...kernel, clock: later, store: cutStore(store.batches, count) })
+    world.kernel.resume(pid)
+    const text = await world.settled(world.kernel.run(pid).result)
+    assert.equal(text, Array.from({ length: 12 }, (_, i) => `w${i} `).join(''))
+    assert.equal(down.calls.length, asked)
+    assert.equal(world.kernel.info(pid).usage.outputTokens, 5 + wrote)
+    await world.kernel.close()
+  }
+})
+
+void test('after a restart each turn counts against the minute as the request that it was, and its tokens once', async () => {
+  const store = recordingStore()
+  const clock = simulatedClock()
+  const driver = exactDriver(clock, 10)
+  let asked = 0
+  const model: LanguageModel = { ...driver, doGenerate: (call) => (asked++, driver.doGenerate(call)) }
+  const { kernel, settled } = createWorld({
+    clock,
+    store,
+    models: { m: { model, quantumTokens: 4, requestsPerMinute: 1_000, tokensPerMinute: 100_000 } },
+    discipline: 'round-robin',
+    programs: [asks as Program],
+  })
+  const runs = [30, 9, 17].map((tokens, i) => kernel.spawn(asks, { prompt: `agent ${i}`, tokens }))
+  await settled(Promise.all(runs.map((run) => run.result)))
+  assert.ok(asked > 2 * runs.length)
+  /** What a scheduler is told where the journals end after so many commits. */
+  const remembered = (count: number): { requests: number; tokens: number } => {
+    const sum = { requests: 0, tokens: 0 }
+    const scheduler = createScheduler(clock, defaultLimits)
+    const core = scheduler.createCore({ id: 'm', model, discipline: createDiscipline('fifo') })
+    const counting: Scheduler = {
+      ...scheduler,
+      remember(_core, _at, requests, tokens) {
+        sum.requests += requests
+        sum.tokens += tokens
+      },
+    }
+    const events = store.batches.slice(0, count).flatMap((one) => one.events)
+    const journals = runs.map(({ pid }) => events.filter((event) => event.pid === pid))
+    rememberMinute(new Map([['m', core]]), counting, journals, clock.now())
+    return sum
+  }
+  const used = runs.reduce((total, { usage }) => total + usage.inputTokens + usage.outputTokens, 0)
+  assert.deepEqual(remembered(store.batches.length), { requests: asked, tokens: used })
+  // Half way it is no more than that, and what is set aside for the one that is under way.
+  for (let count = 1; count < store.batches.length; count++) {
+    const { requests, tokens } = remembered(count)
+    assert.ok(requests <= asked && tokens <= used + 60, `${count}: ${requests} requests, ${tokens} tokens`)
+  }
 })

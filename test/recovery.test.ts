@@ -7,7 +7,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { scripted } from '../src/drivers/llm/scripted.ts'
 import { memoryStore } from '../src/drivers/store/memory.ts'
-import type { Store } from '../src/kernel/drivers.ts'
+import type { LanguageModel, Store } from '../src/kernel/drivers.ts'
 import { PolityError } from '../src/kernel/errors.ts'
 import type { Kernel, KernelOptions } from '../src/kernel/kernel.ts'
 import { createKernel } from '../src/kernel/kernel.ts'
@@ -444,6 +444,27 @@ test('what is sent is in the journal before it is sent, also after a queue; what
   assert.deepEqual(keptWhenSent, ['call-start', 'call-reserve'])
   m.crash()
   assert.equal(m.boot(options).info(pid).usage.outputTokens, 25)
+})
+
+test('a call that waited for one core and is sent to the next is in the journal as sent', async () => {
+  const m = machine()
+  const hangs = (): LanguageModel => ({ ...scripted(() => ({ hang: true })), capabilities: { slots: 1 } })
+  const talks = program('talks', async (sys) => {
+    return (await sys.generate({ prompt: 'one', maxOutputTokens: 20, model: ['a/b', 'c/d'] })).text
+  })
+  const options = () => ({
+    programs: [talks],
+    models: { 'a/b': hangs(), 'c/d': hangs() },
+    limits: { coreWaitMs: 1_000 },
+  })
+  const first = m.boot(options())
+  first.spawn(talks, null)
+  const { pid } = first.spawn(talks, null)
+  await m.end(new Promise<void>((resolve) => m.time.after(2_000, resolve)))
+  const { core, queued } = first.info(pid)
+  assert.deepEqual([core, queued], ['c/d', false])
+  m.crash()
+  assert.equal(m.boot(options()).info(pid).usage.outputTokens, 25, 'it may have been paid for')
 })
 
 test('what children used stays used when their journals are gone', async () => {

@@ -136,7 +136,10 @@ test('property: never more than there is room for, none sent out with calls in f
   fc.assert(
     fc.property(
       fc.integer({ min: 1, max: 3 }),
-      fc.array(fc.tuple(fc.nat(4), fc.constantFrom('comes', 'comes', 'ends', 'time'), fc.nat(40)), { maxLength: 300 }),
+      fc.array(fc.tuple(fc.nat(4), fc.constantFrom('comes', 'comes', 'ends', 'time'), fc.nat(40)), {
+        maxLength: 300,
+        size: 'max',
+      }),
       (roomMax, steps) => {
         const seats: Seat[] = Array.from({ length: 5 }, () => ({
           queue: { waiting: 0 },

@@ -159,6 +159,16 @@ function badDriver(model: LanguageModel, what: string): PolityError {
   return new PolityError('DRIVER_INVALID', `${model.provider}/${model.modelId}: ${what}`)
 }
 
+/** Parts of an answer that a `Generation` does not have. */
+const NOT_KEPT: ReadonlySet<string> = new Set([
+  'file',
+  'source',
+  'tool-result',
+  'custom',
+  'reasoning-file',
+  'tool-approval-request',
+] satisfies ModelContent['type'][])
+
 const NO_TOOL_CALLS: readonly ToolCall[] = Object.freeze([])
 const finishReasons = new Set(['stop', 'length', 'content-filter', 'tool-calls', 'error', 'interrupted', 'other'])
 
@@ -193,14 +203,8 @@ export function toGeneration(answer: Answer, usage: CallUsage, core: Core, bytes
         else toolCalls.push(call)
         break
       }
-      case 'file':
-      case 'source':
-      case 'tool-result':
-      case 'custom':
-      case 'reasoning-file':
-      case 'tool-approval-request':
-        continue
       default:
+        if (NOT_KEPT.has(part?.type)) continue
         throw badDriver(core.model, `content of an unknown type "${String((part as { type?: unknown } | null)?.type)}"`)
     }
     if (content === undefined) content = [kept]
@@ -220,6 +224,12 @@ export function toGeneration(answer: Answer, usage: CallUsage, core: Core, bytes
       ? badDriver(core.model, error.message)
       : error
   }
+}
+
+/** What of an answer goes into a `Generation`, as plain data. Throws `DRIVER_INVALID`, `TOO_LARGE`. */
+export function plainContent(content: readonly ModelContent[], core: Core, bytesMax: number): readonly ModelContent[] {
+  const kept = content.filter((part) => !NOT_KEPT.has(part?.type))
+  return plainOf(kept, 'its content', core, bytesMax) as unknown as readonly ModelContent[]
 }
 
 /** What a provider wants back with a part (signatures, cache marks) goes back with it. */

@@ -1,7 +1,7 @@
 /**
  * Candidates of a recall: which notes may answer, gathered widely, before the ranking says which do.
  *
- *     const candidates = candidatesOf({ notes, store, space: process.notes, asked, vector, looksMax: 20_000 })
+ *     const { candidates, isCut } = candidatesOf({ notes, store, space: process.notes, asked, vector, looksMax: 20_000 })
  *
  * Notes that hold words of the query, by the store's full text; notes near to it in meaning, by the store's vectors; and
  * from the best of those on: the notes beside them in their session, what they were drawn from, what was drawn from them,

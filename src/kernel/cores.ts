@@ -155,12 +155,16 @@ interface Sent {
   model: string | undefined
   readonly sentAt: number[]
   tokens: number
+  /** Of these, what turns of its answer took: they have been counted. */
+  counted: number
+  /** Nothing of it is under way. */
+  isWaiting: boolean
 }
 
 /**
  * Counts what the journals of an earlier kernel have of the last minute. A request counts from its start, or from its turn if
- * it waited, and on the core that answered, else the first that it named; tokens count from the end of the call, and where
- * there is none as they were set aside, from now.
+ * it waited, and on the core that answered, else the first that it named; tokens count from the end of the call or of a turn
+ * of its answer, and where there is none as they were set aside, from now.
  */
 export function rememberMinute(
   cores: ReadonlyMap<string, Core>,
@@ -169,32 +173,48 @@ export function rememberMinute(
   now: number,
 ): void {
   const found: { readonly model: string | undefined; at: number; requests: number; tokens: number }[] = []
-  const count = ({ model, sentAt, tokens }: Sent, endedAt: number): void => {
+  const count = ({ model, sentAt, tokens, counted }: Sent, endedAt: number): void => {
     for (const at of sentAt) found.push({ model, at, requests: 1, tokens: 0 })
-    if (sentAt.length > 0) found.push({ model, at: endedAt, requests: 0, tokens })
+    if (sentAt.length > 0) found.push({ model, at: endedAt, requests: 0, tokens: Math.max(0, tokens - counted) })
   }
   for (const events of journals) {
     const open = new Map<number, Sent>()
     for (const event of events) {
       if (event.type === 'call-start' && event.call === 'generate' && event.reserved !== undefined) {
         const { models } = event.args as { readonly models?: readonly string[] }
-        open.set(event.n, { model: models?.[0], sentAt: [event.at], tokens: event.reserved.tokens })
+        const { tokens } = event.reserved
+        open.set(event.n, { model: models?.[0], sentAt: [event.at], tokens, counted: 0, isWaiting: false })
         continue
       }
       const call = 'n' in event ? open.get(event.n) : undefined
       if (call === undefined) continue
-      // Its last try was not sent after all, or was refused: the journal does not tell, and most have never been sent.
-      if (event.type === 'call-wait') call.sentAt.pop()
-      else if (event.type === 'call-sent') call.sentAt.push(event.at)
-      else if (event.type === 'call-reserve' && event.reserved.tokens > 0) call.sentAt.push(event.at)
-      else if (event.type === 'call-end') {
+      if (event.type === 'call-wait') {
+        call.isWaiting = true
+        if (event.turn !== undefined) {
+          const { inputTokens, outputTokens } = event.turn.usage
+          call.model = event.core ?? call.model
+          call.counted += inputTokens + outputTokens
+          found.push({ model: call.model, at: event.at, requests: 0, tokens: inputTokens + outputTokens })
+        }
+        // Its last try was not sent after all, or was refused: the journal does not tell, and most have never been sent.
+        else call.sentAt.pop()
+      } else if (event.type === 'call-sent') {
+        call.isWaiting = false
+        call.sentAt.push(event.at)
+      } else if (event.type === 'call-reserve') {
+        if (event.grown === true) continue
+        // Its end tells what this try took, and nothing of an earlier one.
+        call.counted = 0
+        call.isWaiting = false
+        if (event.reserved.tokens > 0) call.sentAt.push(event.at)
+      } else if (event.type === 'call-end') {
         open.delete((event as CallEnd).n)
         call.model = (event.value as { readonly model?: string } | undefined)?.model ?? call.model
         if (event.usage !== undefined) call.tokens = event.usage.inputTokens + event.usage.outputTokens
         count(call, event.at)
       }
     }
-    for (const call of open.values()) count(call, now)
+    for (const call of open.values()) count(call.isWaiting ? { ...call, tokens: 0 } : call, now)
   }
   for (const { model, at, requests, tokens } of found.toSorted((a, b) => a.at - b.at)) {
     const core = model === undefined ? undefined : cores.get(model)

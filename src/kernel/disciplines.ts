@@ -3,11 +3,13 @@
  *
  * A discipline gives each call a key when it arrives: of the calls of one flow the smallest goes first, equal keys in order
  * of arrival. Most know one flow only. Two are fair between flows, principals or processes: a flow has a counter of what it
- * was served, and the flow with the smallest counter goes first. The queue (waiting.ts) keeps heaps of both, so a choice
+ * was served, and the flow with the smallest counter goes first. The queue (queue.ts) keeps heaps of both, so a choice
  * costs O(log n).
  *
  * To write one: return a key, and a `fair` where flows are to be equal; nothing else knows which discipline runs.
  */
+
+/** A call that waits for a core, as a discipline sees it. */
 export interface WaitingCall {
   readonly pid: number
   readonly principal: string

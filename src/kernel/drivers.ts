@@ -38,7 +38,10 @@ export interface Turn {
    * the state and end with `finishReason` `interrupted`, the text of this turn, and a `TurnEnd` as `providerMetadata.polity`.
    */
   readonly goOn: (tokens: number) => boolean
-  /** The state that an earlier turn of the same call left. Text of earlier turns is not told again, nor its tokens counted. */
+  /**
+   * The state that an earlier turn of the same call left. Text of earlier turns is not told again, nor its tokens counted.
+   * It stays good until `forgetState`: a turn that a crash cut short is run again from there.
+   */
   readonly state?: string
 }
 
@@ -60,7 +63,11 @@ export interface ModelHost {
 }
 
 /** A model driver: an AI SDK model, with what it may say of itself. */
-export type LanguageModel = LanguageModelV4 & { readonly capabilities?: ModelCapabilities }
+export type LanguageModel = LanguageModelV4 & {
+  readonly capabilities?: ModelCapabilities
+  /** Of `preempt: 'exact'`: nobody goes on from this state any more. Does not throw, also where it knows of none. @default not told */
+  forgetState?(state: string): void
+}
 
 /** A driver that makes vectors of texts. */
 export interface Embedder {

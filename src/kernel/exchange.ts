@@ -13,11 +13,13 @@
  *   X5. What earlier turns took and what the next may take are set aside before it is asked for, whatever the driver says.
  *   X6. Where a core lets calls make room for others, an answer may come in turns: the exchange goes back to the queue with
  *       what it has, as old as it was, and later goes on. Its program gets one answer, and what the turns took together.
+ *   X7. What a turn came to is in the journal before the next is asked for: after a crash the call goes on behind it. A
+ *       state is given up when what takes its place is kept, not before.
  */
 import type { LanguageModelV4CallOptions, LanguageModelV4GenerateResult } from '@ai-sdk/provider'
 import { abort } from './abort.ts'
 import type { Answer } from './answer.ts'
-import { headersOf, streamedAnswer, toGeneration, usageOf, wholeAnswer } from './answer.ts'
+import { headersOf, plainContent, streamedAnswer, toGeneration, usageOf, wholeAnswer } from './answer.ts'
 import type { Clock, Timer } from './clock.ts'
 import { randomAt } from './clock.ts'
 import { costOf } from './cores.ts'
@@ -27,12 +29,13 @@ import type { Turn, TurnEnd } from './drivers.ts'
 import { PolityError, fieldOf, messageOf } from './errors.ts'
 import type { Limits } from './limits.ts'
 import { estimateTokens } from './messages.ts'
+import type { PastTurns } from './past.ts'
 import type { Call, Process } from './process.ts'
 import type { CheckedRequest } from './request.ts'
 import type { Core, CoreCall, Release, Scheduler } from './scheduler.ts'
 import type { Turns } from './turns.ts'
-import { joined, startedOver, textSoFar, turnEndOf, usageSoFar, withTurn } from './turns.ts'
-import type { CallUsage, Generation, ModelContent, Preempted, Reservation } from './types.ts'
+import { joined, paid, startedOver, takenUp, textSoFar, turnEndOf, usageSoFar, withTurn } from './turns.ts'
+import type { CallUsage, Generation, KeptTurn, Reservation } from './types.ts'
 
 /** By so much a sum of costs may be wrong, US dollars. */
 const USD_ERROR = 1e-9
@@ -58,8 +61,8 @@ export interface ExchangeOptions {
   readonly dispatcher: Dispatcher
   /** Undefined while nobody watches the text of this process: then the whole answer is asked for, not a stream. */
   readonly watcher: (process: Process) => ((delta: string, call: Call) => void) | undefined
-  /** The call stands in the queue of a core. */
-  readonly waits: (call: Call, core: string) => void
+  /** The call stands in the queue of a core; with what its answer came to in the turn that has just ended. */
+  readonly waits: (call: Call, core: string, turn?: KeptTurn) => void
   /** A call that waited has its turn: goes on once that is kept. */
   readonly sends: (call: Call, go: () => void) => void
   readonly end: (call: Call, generation: Generation) => void
@@ -68,6 +71,8 @@ export interface ExchangeOptions {
   readonly again: (call: Call, go: () => void) => boolean
   /** Sets aside more for a call that goes on in another turn, then goes on; false where no budget has it. */
   readonly grow: (call: Call, more: Reservation, go: () => void) => boolean
+  /** Goes on once the journal has all that it was told until now; never where it will not. */
+  readonly whenKept: (go: () => void) => void
 }
 
 /** One model call on its way through its cores, started by `start`. */
@@ -89,6 +94,10 @@ export class Exchange implements CoreCall, Dispatchable, Late {
   #streamed: Answer | undefined = undefined
   /** Undefined while the answer has come in one. */
   #turns: Turns | undefined = undefined
+  /** Earlier turns are of no use any more, and the journal does not know it yet. */
+  #isAnew = false
+  /** The core that it waits for by the last word of the journal; undefined where that is that it was sent. */
+  #waitsFor: string | undefined = undefined
   /** In this stay the driver was told to make room. */
   #isTold = false
   /** By how much the prompt was longer than estimated: forgiven, as it is where an answer comes in one. */
@@ -138,13 +147,29 @@ export class Exchange implements CoreCall, Dispatchable, Late {
     return this.#plan.reserved.tokens
   }
 
-  start(): void {
+  /** `past`: what an earlier kernel has of the answer. */
+  start(past?: PastTurns): void {
     this.#call.onAbort((error) => this.#cancelled(error))
+    if (past !== undefined) this.#takeUp(past)
     this.#admit()
   }
 
+  /** Goes on behind the turns of an earlier kernel, where their core is still one that can. */
+  #takeUp({ core: id, kept }: PastTurns): void {
+    const at = this.#plan.cores.findIndex((core) => core.id === id)
+    const preempt = this.#plan.cores[at]?.preempt
+    const turns = takenUp(kept)
+    if (preempt !== (turns?.state === undefined ? 'prefix' : 'exact')) {
+      this.#isAnew = true
+      return
+    }
+    this.#core = at
+    this.#turns = turns
+    this.arrivedAt = this.#call.startedAt
+  }
+
   #admit(): void {
-    const { scheduler, clock, limits, deadlines, waits } = this.#options
+    const { scheduler, clock, limits, deadlines } = this.#options
     const call = this.#call
     const core = this.#plan.cores[this.#core] as Core
     // Who made room keeps its age, or it would make room for ever.
@@ -156,14 +181,17 @@ export class Exchange implements CoreCall, Dispatchable, Late {
     if (this.place === undefined || call.inQueue) return
     call.inQueue = true
     this.#timer = deadlines.set(limits.coreWaitMs, this)
-    // Of a later turn the journal says nothing: the call has cost something already, and counts as sent.
-    if (this.#turns === undefined) waits(call, core.id)
+    if (this.#waitsFor !== core.id) this.#waits(core)
+  }
+
+  #waits(core: Core, turn?: KeptTurn): void {
+    this.#waitsFor = core.id
+    this.#options.waits(this.#call, core.id, turn)
   }
 
   granted(error: PolityError | undefined): void {
     const call = this.#call
-    const waited = call.inQueue
-    if (waited) {
+    if (call.inQueue) {
       call.inQueue = false
       call.waitedMs += this.#options.clock.now() - this.#queuedAt
       this.#timer?.cancel()
@@ -171,7 +199,8 @@ export class Exchange implements CoreCall, Dispatchable, Late {
     if (error !== undefined) return this.#next(error, error)
     this.#inFlight = true
     const core = this.#plan.cores[this.#core] as Core
-    if (!waited || this.#turns !== undefined) return this.#ask(core)
+    if (this.#waitsFor === undefined) return this.#ask(core)
+    this.#waitsFor = undefined
     const { clock, scheduler, sends } = this.#options
     const grantedAt = clock.now()
     sends(call, () => {
@@ -301,7 +330,9 @@ export class Exchange implements CoreCall, Dispatchable, Late {
       const usd = usage.usd - costOf(core.price, inputTokens, 0, usage.outputTokens)
       this.#over = { tokens: Math.max(0, usage.inputTokens - inputTokens), usd: Math.max(0, usd) }
     }
-    this.#addTurn(answer.content, usage, { times: 1, tokensAgain: 0, stateBytes: bytes, stateMs: ms }, state)
+    const content = plainContent(answer.content, core, this.#options.limits.valueBytesMax)
+    const preempted = { times: 1, tokensAgain: 0, stateBytes: bytes, stateMs: ms }
+    this.#addTurn(core, { content, state, usage, preempted })
     this.#giveBack({ type: 'yielded', tokens: usage.inputTokens + usage.outputTokens })
     this.#whenCovered(() => this.#admit())
   }
@@ -334,6 +365,7 @@ export class Exchange implements CoreCall, Dispatchable, Late {
         `the answer was interrupted, and no budget has what it would take to go on with it: ${Math.max(0, tokens)} tokens more`,
       ),
     )
+    this.#forgetLast()
   }
 
   /** A driver that can only go on with a text: what has come is kept here, and what was read will be read again. */
@@ -352,12 +384,8 @@ export class Exchange implements CoreCall, Dispatchable, Late {
     if (!grow(this.#call, reserved, goOn)) return
     const usd = costOf(core.price, read, 0, tokens)
     const usage = { inputTokens: read, cachedTokens: 0, outputTokens: tokens, usd, estimated: true }
-    this.#addTurn([{ type: 'text', text: said }], usage, {
-      times: 1,
-      tokensAgain: read + tokens,
-      stateBytes: 0,
-      stateMs: 0,
-    })
+    const preempted = { times: 1, tokensAgain: read + tokens, stateBytes: 0, stateMs: 0 }
+    this.#addTurn(core, { content: [{ type: 'text', text: said }], usage, preempted })
     if (this.#controller !== undefined)
       abort(this.#controller, new PolityError('KILLED', `${core.id} made room for another call`))
     this.#giveBack({ type: 'yielded', tokens: read + tokens })
@@ -365,10 +393,39 @@ export class Exchange implements CoreCall, Dispatchable, Late {
     if (isKept) this.#admit()
   }
 
-  #addTurn(content: readonly ModelContent[], usage: CallUsage, cost: Preempted, state?: string): void {
-    this.#turns = withTurn(this.#turns, content, usage, cost, state)
+  #addTurn(core: Core, made: KeptTurn): void {
+    const turn = this.#isAnew ? { ...made, anew: true as const } : made
+    const before = this.#turns?.state
+    this.#isAnew = false
+    this.#turns = withTurn(this.#turns, turn)
     // Paid, whatever becomes of it.
     this.#call.usage = usageSoFar(this.#turns)
+    this.#waits(core, turn)
+    if (before !== undefined) this.#forget(core, before)
+  }
+
+  #startOver(core: Core): void {
+    const state = this.#turns?.state
+    this.#isAnew ||= this.#turns !== undefined
+    this.#turns = startedOver(this.#turns)
+    if (state !== undefined) this.#forget(core, state)
+  }
+
+  /** Once what takes its place is kept, nobody goes on from a state: not this kernel, and none after it (X7). */
+  #forget(core: Core, state: string): void {
+    this.#options.whenKept(() => {
+      try {
+        core.model.forgetState?.(state)
+      } catch {
+        // What a driver still keeps is its own affair; the answer is not touched by it.
+      }
+    })
+  }
+
+  /** The call has come to its end, and needs no state any more. */
+  #forgetLast(): void {
+    const state = this.#turns?.state
+    if (state !== undefined) this.#forget(this.#plan.cores[this.#core] as Core, state)
   }
 
   /** The driver answered. A thousand may answer in one turn of the event loop: each is read in its own time (dispatcher D2). */
@@ -408,6 +465,7 @@ export class Exchange implements CoreCall, Dispatchable, Late {
     }
     this.#giveBack({ type: 'served', tokens: took, headers: answer.headers })
     end(call, generation)
+    this.#forgetLast()
     return false
   }
 
@@ -418,7 +476,7 @@ export class Exchange implements CoreCall, Dispatchable, Late {
     const status = statusOf(error)
     if (this.#turns?.state !== undefined && PolityError.isInstance(error) && error.code === 'STATE_FOREIGN') {
       // The state is lost: the same request is answered again from its beginning.
-      this.#turns = startedOver(this.#turns)
+      this.#startOver(this.#plan.cores[this.#core] as Core)
       this.#lost++
       this.#giveBack({ type: 'served', tokens: 0 })
       return this.#whenCovered(() => this.#admit())
@@ -463,7 +521,13 @@ export class Exchange implements CoreCall, Dispatchable, Late {
     if (!call.open) return
     const isAgain = isRetryable(said) && ++this.#tries < limits.generateTriesMax
     const goesOn = isAgain || (this.#core + 1 < this.#plan.cores.length && !isCallersFault(said))
-    if (goesOn && (!isLost || again(call, () => this.#goOn(isAgain)))) {
+    const afresh = (): void => {
+      // What was set aside is spent, and what the turns took was part of it.
+      this.#turns = paid(this.#turns)
+      call.usage = usageSoFar(this.#turns)
+      this.#goOn(isAgain)
+    }
+    if (goesOn && (!isLost || again(call, afresh))) {
       if (!isLost) this.#goOn(isAgain)
       return
     }
@@ -474,11 +538,13 @@ export class Exchange implements CoreCall, Dispatchable, Late {
       call.usage = usageSoFar(this.#turns, lost)
     }
     fail(call, error)
+    this.#forgetLast()
   }
 
   #goOn(isAgain: boolean): void {
-    // A state is used up by the turn that failed; a text can be gone on with, by the core that it is of.
-    if (!isAgain || (this.#plan.cores[this.#core] as Core).preempt === 'exact') this.#turns = startedOver(this.#turns)
+    const core = this.#plan.cores[this.#core] as Core
+    // A state may be what the turn failed for; a text can be gone on with, by the core that it is of.
+    if (!isAgain || core.preempt === 'exact') this.#startOver(core)
     this.#whenCovered(() => this.#comeBack(isAgain))
   }
 
@@ -500,7 +566,11 @@ export class Exchange implements CoreCall, Dispatchable, Late {
   }
 
   #cancelled(error: PolityError): void {
+    const { process } = this.#call
     this.#timer?.cancel()
+    // Who was stopped may be resumed; whether this was a stop is known when it is done.
+    if (this.#turns?.state !== undefined)
+      this.#options.clock.soon(() => process.state === 'stopped' || this.#forgetLast())
     if (this.#inFlight) {
       if (this.#controller !== undefined) abort(this.#controller, error)
       this.#giveBack({ type: 'cancelled' })

@@ -25,7 +25,7 @@ import { Call, charge, overBudget, reserve, unreserve } from './process.ts'
 import { createSys } from './sys.ts'
 import type { Machine, Syscall } from './syscalls.ts'
 import { LATER, createTable } from './syscalls.ts'
-import type { Binding, CallName, Json, Reservation, Sys } from './types.ts'
+import type { Binding, CallName, Json, KeptTurn, Reservation, Sys } from './types.ts'
 
 /** The way from a program to the mechanisms, and back. */
 export interface Gate {
@@ -37,8 +37,8 @@ export interface Gate {
   fail(call: Call, error: unknown): void
   /** Takes all open calls from a process: they end with it. Returns what they were charged. */
   cancel(process: Process, error: PolityError): Reservation
-  /** The call stands in the queue of a core: what is set aside for it is at no risk until it is sent. */
-  waits(call: Call, core: string): void
+  /** The call stands in the queue of a core, perhaps after a turn: what is set aside for it is at no risk until it is sent. */
+  waits(call: Call, core: string, turn?: KeptTurn): void
   /** It is about to be sent; goes on once that is kept. */
   sends(call: Call, go: () => void): void
   /** Sets aside as much again for another try, where the last one may have cost it all; false where no budget has it. */
@@ -196,8 +196,13 @@ export function createGate(machine: Machine): Gate {
     else journal.whenKept((error) => (error === undefined ? call.open && go() : fail(call, error)))
   }
 
-  function waits(call: Call, core: string): void {
-    journal.append({ type: 'call-wait', seq: 0, at: 0, pid: call.process.pid, n: call.n, core })
+  function waits(call: Call, core: string, turn?: KeptTurn): void {
+    const { pid } = call.process
+    journal.append(
+      turn === undefined
+        ? { type: 'call-wait', seq: 0, at: 0, pid, n: call.n, core }
+        : { type: 'call-wait', seq: 0, at: 0, pid, n: call.n, core, turn },
+    )
   }
 
   function sends(call: Call, go: () => void): void {
@@ -513,6 +518,11 @@ export function createGate(machine: Machine): Gate {
         charge(process, { outputTokens: call.reserved.tokens, usd: call.reserved.usd })
         tokens += call.reserved.tokens
         usd += call.reserved.usd
+      } else if (call.inQueue && call.usage !== undefined) {
+        // It waits after turns that were paid.
+        charge(process, call.usage)
+        tokens += call.usage.inputTokens + call.usage.outputTokens
+        usd += call.usage.usd
       }
       call.abort(error)
       // Its forks may live on; whether its effect happened is theirs to find out, unless they end with it.
@@ -542,7 +552,9 @@ export function createGate(machine: Machine): Gate {
         past.made.delete(next.n)
         process.learnedAt = next.at
         if (next.error === undefined) {
-          const value = freezePlain(next.value ?? null, call.name, Infinity)
+          // What is frozen was made so whole, when its call ended: only what a store has read is not.
+          const kept = next.value ?? null
+          const value = Object.isFrozen(kept) ? kept : freezePlain(kept, call.name, Infinity)
           specOf(call).relearned?.(value)
           if (!call.refused) passUnasked(call)
           access.learned(process, call, next, next.seq)

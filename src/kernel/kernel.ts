@@ -38,7 +38,7 @@ import { createInbox } from './inbox.ts'
 import { createJournal } from './journal.ts'
 import type { Limits } from './limits.ts'
 import { checkLimits } from './limits.ts'
-import { createLineage, isWithin } from './lineage.ts'
+import { ancestorsOf, createLineage, isWithin } from './lineage.ts'
 import { union } from './lists.ts'
 import { createLlm } from './llm.ts'
 import { createMailbox } from './mailbox.ts'
@@ -233,6 +233,11 @@ export function createKernel(options: KernelOptions): Kernel {
     table,
     starts,
     isOpen: () => closed === undefined,
+    onGoing(pid) {
+      const fork = lineage.find(pid)
+      const above = fork === undefined ? [] : ancestorsOf(fork)
+      if (above.some((one) => table.get(one)?.ended === false)) toolStates.outlive((fork as Process).files, above)
+    },
     onGone(gone) {
       for (const { pid } of gone) {
         memory.dropBranch(pid)
@@ -294,12 +299,13 @@ export function createKernel(options: KernelOptions): Kernel {
     cores,
     dispatcher,
     watcher: (process) => watch.textOf(process.root.pid),
-    waits: (call, core) => gate.waits(call, core),
+    waits: (call, core, turn) => gate.waits(call, core, turn),
     sends: (call, go) => gate.sends(call, go),
     end: (call, generation) => gate.end(call, generation),
     fail: (call, error) => gate.fail(call, error),
     again: (call, go) => gate.again(call, go),
     grow: (call, more, go) => gate.grow(call, more, go),
+    whenKept: (go) => journal.whenKept((error) => error === undefined && go()),
   })
 
   const branches = createBranches({
@@ -1087,8 +1093,9 @@ function eventBytes(event: JournalEvent): number {
       return CALL_BYTES + textBytes(event.args)
     case 'call-end':
       return CALL_BYTES + textBytes(event.value) + textBytes(event.labels) + textBytes(event.error)
-    case 'call-reserve':
     case 'call-wait':
+      return CALL_BYTES + textBytes(event.turn)
+    case 'call-reserve':
     case 'call-sent':
       return CALL_BYTES
     default:

@@ -7,7 +7,7 @@
  *     lease.granted(call, now); lease.sent(call, now); lease.released(call, tokens, now)
  *
  * The kernels hold one entry of a lease store (drivers.ts): who has leased how much, and what was used in the last window.
- * Everything happens in `update`s of that entry, about 0.2 ms each, and most calls need none.
+ * Everything happens in `update`s of that entry (some 30 µs in a file: docs/kernel/leases.md), and most calls need none.
  *
  *   - How much is leased: what the waiting calls can use, at most the free part divided by the number of kernels there are
  *     (guided self-scheduling: Polychronopoulos and Kuck 1987, "Guided self-scheduling", section 3), at least one call.

@@ -71,6 +71,13 @@ export function createLineage({ store, table, programs }: LineageOptions): Linea
   }
 }
 
+/** Whom it descends from, the nearest first. */
+export function ancestorsOf(process: Process): readonly Pid[] {
+  const pids: Pid[] = []
+  for (let at = process.parent; at !== undefined; at = at.parent) pids.push(at.pid)
+  return pids
+}
+
 /** Whether the process is the one with this pid, or descends from it. */
 export function isWithin(process: Process, pid: Pid): boolean {
   for (let at: Process | undefined = process; at !== undefined; at = at.parent) if (at.pid === pid) return true

@@ -11,6 +11,7 @@ import { PolityError } from './errors.ts'
 import type { ExchangeOptions, Plan } from './exchange.ts'
 import { Exchange } from './exchange.ts'
 import { FRAME_TOKENS, estimatePrompt, estimateTokens } from './messages.ts'
+import type { PastTurns } from './past.ts'
 import type { Call, Process } from './process.ts'
 import { overBudget, tokensLeft, usdLeft } from './process.ts'
 import type { CheckedRequest } from './request.ts'
@@ -22,8 +23,8 @@ import type { Tool } from './types.ts'
 export interface Llm {
   /** What the call may cost at most, and the output limit that follows; throws `BUDGET_EXCEEDED` where nothing is left. */
   plan(process: Process, request: CheckedRequest, steps: 0 | 1): Plan
-  /** Ends the call, some time. */
-  generate(call: Call, request: CheckedRequest, plan: Plan): void
+  /** Ends the call, some time. Where turns of it are in the journal, it goes on behind them. */
+  generate(call: Call, request: CheckedRequest, plan: Plan, past?: PastTurns): void
 }
 
 /** What model calls need: the exchange’s options, and the cores. */
@@ -106,7 +107,7 @@ export function createLlm(options: LlmOptions): Llm {
     return { cores: chain, tools: tools.forms, estimatedTokens: raw, inputTokens, maxOutputTokens: output, reserved }
   }
 
-  return { plan, generate: (call, request, plan) => new Exchange(options, call, request, plan).start() }
+  return { plan, generate: (call, request, plan, past) => new Exchange(options, call, request, plan).start(past) }
 }
 
 /** Tools as drivers get them, with their estimated tokens. */

@@ -17,8 +17,10 @@ import type { Call } from './process.ts'
 import type {
   CallEnd,
   CallStart,
+  CallUsage,
   JournalEvent,
   Json,
+  KeptTurn,
   Mail,
   Pid,
   ProcessEnd,
@@ -49,10 +51,18 @@ export interface Past {
   readonly counted: ReadonlySet<number>
   /** Numbers of its own calls that waited for a person's word, and had not gone on: nothing of them has happened. */
   readonly asked: ReadonlySet<number>
+  /** Turns of its own answers that made room and have not ended, by the number of the call: the model goes on there. */
+  readonly turns: ReadonlyMap<number, PastTurns>
   /** Of `ends`, how many the program has learned again. */
   learned: number
   /** Calls that the program made again and that wait for their end. */
   readonly made: Map<number, Call>
+}
+
+/** The turns of an answer so far, the first one first, and the core that the last of them was on. */
+export interface PastTurns {
+  readonly core: string | null
+  readonly kept: readonly KeptTurn[]
 }
 
 /** A process that a fork came from, and how much of the past is its. */
@@ -86,6 +96,7 @@ export function pastOf(
   let lastSeq = -1
   const counted = new Set<number>()
   const asked = new Set<number>()
+  const turns = new Map<number, PastTurns>()
   for (const event of events) {
     if (event.seq >= before) break
     lastSeq = event.seq
@@ -98,9 +109,12 @@ export function pastOf(
         if (event.reserved === undefined) counted.delete(event.n)
         else counted.add(event.n)
         asked.delete(event.n)
+        turns.delete(event.n)
         break
       case 'call-wait':
         if (event.core === null) asked.add(event.n)
+        if (event.turn === undefined) break
+        turns.set(event.n, { core: event.core, kept: [...(turns.get(event.n)?.kept ?? []), event.turn] })
         break
       case 'call-sent':
         asked.delete(event.n)
@@ -110,6 +124,7 @@ export function pastOf(
         break
       case 'call-end':
         ends.push(event)
+        turns.delete(event.n)
         break
       case 'mail-sent':
         mails.push(event.mail)
@@ -158,6 +173,7 @@ export function pastOf(
     refused,
     counted,
     asked,
+    turns,
     learned: 0,
     made: new Map(),
   }
@@ -211,16 +227,35 @@ export function endsAfter(events: readonly JournalEvent[], before: number, past:
 
 /**
  * What the process itself was charged, without its descendants. Calls in doubt count as they were reserved; calls that only
- * waited for a core were not sent, and cost nothing.
+ * waited for a core were not sent, and cost nothing but what earlier turns of their answers took.
  */
 export function ownUsage(events: readonly JournalEvent[]): { -readonly [K in keyof Usage]: Usage[K] } {
   const used = { inputTokens: 0, cachedTokens: 0, outputTokens: 0, usd: 0, steps: 0, calls: 0, children: 0 }
   const open = new Map<number, Reservation>()
   const waiting = new Set<number>()
   const counted = new Set<number>()
+  /** Turns of open calls, which their ends are to count. */
+  const turns = new Map<number, CallUsage[]>()
+  const add = ({ inputTokens, cachedTokens, outputTokens, usd }: CallUsage): void => {
+    used.inputTokens += inputTokens
+    used.cachedTokens += cachedTokens
+    used.outputTokens += outputTokens
+    used.usd += usd
+  }
   const spend = (reserved: Reservation | undefined): void => {
     used.outputTokens += reserved?.tokens ?? 0
     used.usd += reserved?.usd ?? 0
+  }
+  /** The end of the call will not count what it took until here: its turns, and all that was set aside if it was under way. */
+  const settle = (n: number): void => {
+    let { tokens, usd } = waiting.delete(n) ? NOTHING : (open.get(n) ?? NOTHING)
+    for (const turn of turns.get(n) ?? []) {
+      add(turn)
+      tokens -= turn.inputTokens + turn.outputTokens
+      usd -= turn.usd
+    }
+    turns.delete(n)
+    spend({ tokens: Math.max(0, tokens), usd: Math.max(0, usd) })
   }
   for (const event of events) {
     switch (event.type) {
@@ -228,6 +263,7 @@ export function ownUsage(events: readonly JournalEvent[]): { -readonly [K in key
         used.calls++
         counted.delete(event.n)
         waiting.delete(event.n)
+        turns.delete(event.n)
         if (event.reserved === undefined) break
         open.set(event.n, event.reserved)
         counted.add(event.n)
@@ -235,36 +271,37 @@ export function ownUsage(events: readonly JournalEvent[]): { -readonly [K in key
         break
       case 'call-wait':
         waiting.add(event.n)
+        if (event.turn !== undefined) turns.set(event.n, [...(turns.get(event.n) ?? []), event.turn.usage])
         break
       case 'call-sent':
         waiting.delete(event.n)
         break
       case 'call-reserve':
-        if (!waiting.delete(event.n) && event.grown !== true) spend(open.get(event.n))
+        if (event.grown !== true) settle(event.n)
         open.set(event.n, event.reserved)
         if (!counted.has(event.n)) used.steps++
         counted.add(event.n)
         break
       case 'call-end':
         open.delete(event.n)
-        if (event.usage === undefined) break
-        used.inputTokens += event.usage.inputTokens
-        used.cachedTokens += event.usage.cachedTokens
-        used.outputTokens += event.usage.outputTokens
-        used.usd += event.usage.usd
+        if (event.usage !== undefined) add(event.usage)
         break
       case 'process-rewind':
         open.clear()
+        turns.clear()
         spend(event.charged)
     }
   }
-  for (const [n, reserved] of open) if (!waiting.has(n)) spend(reserved)
+  for (const n of open.keys()) settle(n)
   return used
 }
+
+const NOTHING: Reservation = Object.freeze({ tokens: 0, usd: 0 })
 
 /** How the call that the program makes differs from the one in the journal; undefined if it is the same. */
 export function differs(recorded: CallStart, name: string, args: Json): string | undefined {
   if (recorded.call !== name) return `the journal has ${recorded.call} there`
+  if (isSame(recorded.args, args)) return undefined
   const was = JSON.stringify(recorded.args)
   const is = JSON.stringify(args)
   if (was === is) return undefined
@@ -272,6 +309,17 @@ export function differs(recorded: CallStart, name: string, args: Json): string |
   while (at < was.length && was[at] === is[at]) at++
   const from = Math.max(0, at - 20)
   return `its arguments differ: the journal has …${was.slice(from, at + 40)}…, the program says …${is.slice(from, at + 40)}…`
+}
+
+/** Whether both are written as one text, without writing it: a past is compared call by call. False is no proof. */
+function isSame(one: Json, other: Json): boolean {
+  if (one === other) return true
+  if (typeof one !== 'object' || typeof other !== 'object' || one === null || other === null) return false
+  const keys = Object.keys(one)
+  const others = Object.keys(other)
+  if (keys.length !== others.length || Array.isArray(one) !== Array.isArray(other)) return false
+  type Keyed = { readonly [key: string]: Json }
+  return keys.every((key, i) => key === others[i] && isSame((one as Keyed)[key] as Json, (other as Keyed)[key] as Json))
 }
 
 /** The first call of the journal that the program does not make. */

@@ -187,10 +187,10 @@ export interface ProcessLinks {
   readonly branch?: Spaces | undefined
 }
 
-/** The record of a process. */
 /** Shared by all that wait for nothing. Frozen, so that nobody changes it by mistake. */
 const NO_CALLS = Object.freeze([]) as unknown as Call[]
 
+/** The record of a process. */
 export class Process implements Dispatchable, Payer {
   readonly pid: Pid
   readonly start: ProcessStart

@@ -11,6 +11,7 @@
  *   K3. The journal of a process stays while a fork of it has one: it is the fork's past. With its last fork it may go.
  *   K4. After the journal of a process goes the key under which it was started (once.ts).
  *   K5. Whose journals there are is known without the store being read: a principal's few are found among many.
+ *   K6. Of a fork, what may be asked for without its journal is put down before that goes (tool-state.ts).
  */
 import type { ProcessHead, Store } from './drivers.ts'
 import { PolityError, messageOf, warn } from './errors.ts'
@@ -50,6 +51,8 @@ export interface RetentionOptions {
   readonly table: Map<Pid, Process>
   readonly starts: Starts
   readonly isOpen: () => boolean
+  /** Hears that the journal of a fork goes, while it is still there. */
+  readonly onGoing: (pid: Pid) => void
   /** Hears which journals went: what only they could lead back to may go too. */
   readonly onGone: (gone: readonly { readonly pid: Pid; readonly principal: string }[]) => void
 }
@@ -72,6 +75,7 @@ export function createRetention({
   table,
   starts,
   isOpen,
+  onGoing,
   onGone,
 }: RetentionOptions): Retention {
   /** Processes up to here are an earlier kernel's: what was noted for them is known to the store alone. */
@@ -168,6 +172,7 @@ export function createRetention({
 
   function remove(drop: readonly Kept[]): void {
     const pids = drop.map(({ pid }) => pid)
+    for (const { pid, origin } of drop) if (origin !== null) onGoing(pid)
     // A parent that runs on has used what its children used, also after a restart: it is noted before they go.
     const parents = new Set<Pid>()
     for (const { pid, parent } of drop) {

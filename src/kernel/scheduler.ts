@@ -35,8 +35,8 @@ import type { Lease, LeasedCore } from './leases.ts'
 import type { Window } from './sliding-window.ts'
 import { slidingWindow } from './sliding-window.ts'
 import type { Price } from './types.ts'
-import type { Place, Queue } from './waiting.ts'
-import { createQueue } from './waiting.ts'
+import type { Place, Queue } from './queue.ts'
+import { createQueue } from './queue.ts'
 
 /** A model with its queue and its limits, as the scheduler keeps it. */
 export interface Core {

@@ -22,6 +22,7 @@ import { estimateTokens, knowAnswer } from './messages.ts'
 import type { Memory } from './memory.ts'
 import type { CheckedNote, Recall } from './note.ts'
 import { checkNote, checkRecall, meaningOf } from './note.ts'
+import type { PastTurns } from './past.ts'
 import { toPlain } from './plain.ts'
 import type { Call, Process } from './process.ts'
 import { labelsOf, overBudget, reserve } from './process.ts'
@@ -312,10 +313,10 @@ export function createTable(
     },
   }
 
-  const generate: Syscall<{ request: CheckedRequest; plan: Plan | undefined }> = {
+  const generate: Syscall<{ request: CheckedRequest; plan: Plan | undefined; past: PastTurns | undefined }> = {
     check(process, given, n) {
       const request = checkRequest(given[0] as GenerateRequest | string, process, n, machine.defaultModel, limits)
-      return { args: { request, plan: undefined }, journal: toJournal(request, process, n) }
+      return { args: { request, plan: undefined, past: undefined }, journal: toJournal(request, process, n) }
     },
     intent: () => true,
     plain: true,
@@ -326,9 +327,11 @@ export function createTable(
     plan(call, args) {
       args.plan = llm.plan(call.process, args.request, call.counted ? 0 : 1)
       call.reserved = args.plan.reserved
+      // Now: when it is sent, the past may be over.
+      args.past = call.process.past?.turns.get(call.n)
     },
-    run(call, { request, plan }) {
-      llm.generate(call, request, plan as Plan)
+    run(call, { request, plan, past }) {
+      llm.generate(call, request, plan as Plan, past)
       return LATER
     },
   }
@@ -417,7 +420,13 @@ export function createTable(
     },
   }
 
-  const ask: Syscall<{ text: string; choices: readonly string[] | null; timeoutMs: number; default: string | null }> = {
+  const ask: Syscall<{
+    text: string
+    choices: readonly string[] | null
+    timeoutMs: number
+    default: string | null
+    detail?: Json
+  }> = {
     check(_process, [question, given]) {
       const options = optionsOf('ask', given, ASK_KEYS)
       const choices = options['choices'] === undefined ? null : texts('ask: choices', options['choices'])
@@ -428,6 +437,7 @@ export function createTable(
         choices,
         timeoutMs,
         default: options['default'] === undefined ? null : text('ask: default', options['default']),
+        ...(options['detail'] === undefined ? {} : { detail: options['detail'] }),
       })
     },
     async run(call, args) {
@@ -435,7 +445,7 @@ export function createTable(
         kind: 'ask',
         text: args.text,
         choices: args.choices,
-        detail: null,
+        detail: args.detail ?? null,
         timeoutMs: restOf(call, args.timeoutMs),
       })
       if (answer !== undefined) return answer.text
@@ -766,7 +776,7 @@ const OPTIONS_BYTES_MAX = 1_048_576
 const TIMEOUT_KEYS = new Set(['timeoutMs'])
 const RECEIVE_KEYS = new Set(['from', 'timeoutMs'])
 const EMBED_KEYS = new Set(['model'])
-const ASK_KEYS = new Set(['choices', 'timeoutMs', 'default'])
+const ASK_KEYS = new Set(['choices', 'timeoutMs', 'default', 'detail'])
 const READ_KEYS = new Set(['version', 'at', 'encoding', 'range', 'diff'])
 const SOURCE_KEYS = new Set(['from', 'version', 'at', 'move'])
 const LIST_KEYS = new Set(['glob', 'grep', 'regex', 'ignoreCase', 'search', 'limit', 'after', 'removed', 'versions'])

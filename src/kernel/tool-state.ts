@@ -16,6 +16,8 @@
  *        that failed.
  *   TS4. A state carries the labels of whoever made it, and a call that reads it has them too: with its end, the process
  *        has learned them (access.ts).
+ *   TS5. A fork whose journal went while a process that it descends from still runs is found by that: what it saw last stays,
+ *        and says whom it descends from.
  */
 import type { Store } from './drivers.ts'
 import type { Journal } from './journal.ts'
@@ -23,6 +25,7 @@ import { union } from './lists.ts'
 import type { Call, Process } from './process.ts'
 import { labelsOf } from './process.ts'
 import type { Space } from './spaces.ts'
+import { FORK } from './spaces.ts'
 import type { Json, Pid } from './types.ts'
 
 /** States of tools, by space and name. */
@@ -37,6 +40,10 @@ export interface ToolStates {
   drop(call: Call): void
   /** What a call of the origin kept with its end becomes the process's own, with the event that comes next. */
   take(process: Process, name: string, origin: Space, end: number): void
+  /** The journal of a fork is about to go: its states stand by themselves from then on, for those it descends from. */
+  outlive(fork: Space, above: readonly Pid[]): void
+  /** What is left of such a fork, read by the call: the state as it saw it last, and whom it descends from. */
+  left(call: Call, fork: Pid, name: string): { readonly state: Json; readonly above: readonly Pid[] } | undefined
   /** Undoes what was kept from that event on by those that `isOwn` names. */
   rollBack(process: Process, before: number, isOwn: (pid: Pid) => boolean): void
 }
@@ -46,6 +53,8 @@ interface Version {
   readonly pid: Pid
   readonly state: Json
   readonly labels: readonly string[]
+  /** Whom its space descends from, where no journal says it any more. */
+  readonly above: readonly Pid[] | undefined
   /** Of its text. */
   readonly chars: number
 }
@@ -60,7 +69,7 @@ const LATEST = Number.MAX_SAFE_INTEGER
 /** The states that a store has. */
 export function createToolStates(
   store: Pick<Store, 'range' | 'lastSeq'>,
-  journal: Pick<Journal, 'put' | 'lastSeq'>,
+  journal: Pick<Journal, 'put' | 'putAlone' | 'lastSeq'>,
 ): ToolStates {
   /** The last version that a space sees of a state, the longest unread first. */
   const lately = new Map<string, Version>()
@@ -109,7 +118,14 @@ export function createToolStates(
   function write(process: Process, name: string, state: Json, labels: readonly string[]): void {
     const key = stateKey(process.files, name)
     const value = JSON.stringify(labels.length === 0 ? [process.pid, state] : [process.pid, state, labels])
-    const version: Version = { seq: journal.lastSeq + 1, pid: process.pid, state, labels, chars: value.length }
+    const version: Version = {
+      seq: journal.lastSeq + 1,
+      pid: process.pid,
+      state,
+      labels,
+      above: undefined,
+      chars: value.length,
+    }
     journal.put({ table: 'file', key: versionKey(key, version.seq), value })
     remember(key, version)
   }
@@ -165,6 +181,28 @@ export function createToolStates(
         write(process, name, state, labels)
       }
     },
+    outlive(fork, above) {
+      const names = new Set<string>()
+      for (let at: Space | undefined = fork; at !== undefined; at = at.base?.space)
+        for (const name of namesIn(store, at)) names.add(name)
+      for (const name of names) {
+        const version = versionBefore(fork, name, LATEST)
+        if (version === undefined) continue
+        const { seq, pid, state, labels } = version
+        const key = versionKey(stateKey(fork, name), seq)
+        journal.putAlone({ table: 'file', key, value: JSON.stringify([pid, state, labels, above]) })
+      }
+    },
+    left(call, fork, name) {
+      const key = stateKey({ id: `${FORK}${fork}` }, name)
+      for (const [at, value] of store.range('file', versionKey(key, 0), versionKey(key, LATEST), RANGE_LAST)) {
+        const { state, labels, above } = versionOf(at, value)
+        if (above === undefined) break
+        call.labels = union(call.labels, labels)
+        return { state, above }
+      }
+      return undefined
+    },
     rollBack(process, before, isOwn) {
       const { files: space } = process
       for (const name of namesIn(store, space)) {
@@ -195,8 +233,13 @@ function versionKey(key: string, seq: number): string {
 }
 
 function versionOf(key: string, value: string | Uint8Array): Version {
-  const [pid, state, labels = []] = JSON.parse(value as string) as readonly [Pid, Json, (readonly string[])?]
-  return { seq: Number(key.slice(-VERSION_DIGITS)), pid, state, labels, chars: value.length }
+  const [pid, state, labels = [], above] = JSON.parse(value as string) as readonly [
+    Pid,
+    Json,
+    (readonly string[])?,
+    (readonly Pid[])?,
+  ]
+  return { seq: Number(key.slice(-VERSION_DIGITS)), pid, state, labels, above, chars: value.length }
 }
 
 /** Of one space, the newest first. */

@@ -220,14 +220,20 @@ export function createTools({ deadlines, limits, states, find }: ToolsOptions): 
     },
     stateOf(call, name, pid) {
       const { process } = call
-      const other = find(pid)
-      if (other === undefined) throw noSuchProcess(pid)
-      if (!isWithin(other, process.pid))
-        throw new PolityError(
+      const denied = () =>
+        new PolityError(
           'ACCESS_DENIED',
           `process ${pid} does not descend from process ${process.pid}, which asks for a state of it`,
         )
-      return states.get(call, other.files, name)
+      const other = find(pid)
+      if (other !== undefined) {
+        if (!isWithin(other, process.pid)) throw denied()
+        return states.get(call, other.files, name)
+      }
+      const left = states.left(call, pid, name)
+      if (left === undefined) throw noSuchProcess(pid)
+      if (!left.above.includes(process.pid)) throw denied()
+      return left.state ?? undefined
     },
   }
 

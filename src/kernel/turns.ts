@@ -1,8 +1,9 @@
 /**
  * The turns of an answer: what an answer has come to while its call made room for others, and what that cost.
  *
- *     const turns = withTurn(before, content, usage, cost)      // one more was interrupted
+ *     const turns = withTurn(before, turn)                      // one more was interrupted
  *     usageSoFar(turns)
+ *     takenUp(kept)                                             // after a crash: what the journal has of them
  *     joined(turns, last)                                       // the answer that all of them add up to
  *
  * Plain data and pure functions; who makes room for whom is the scheduler's, and the exchange goes to the queue and back.
@@ -10,7 +11,7 @@
 import type { Answer } from './answer.ts'
 import type { TurnEnd } from './drivers.ts'
 import { fieldOf } from './errors.ts'
-import type { CallUsage, ModelContent, Preempted } from './types.ts'
+import type { CallUsage, KeptTurn, ModelContent, Preempted } from './types.ts'
 
 /** What the turns of an answer came to so far. */
 export interface Turns {
@@ -19,18 +20,14 @@ export interface Turns {
   readonly state: string | undefined
   /** Tokens that were written since the answer was begun, or begun anew. */
   readonly written: number
+  /** What they took, as far as this kernel saw them: what an earlier one paid is in the books already. */
   readonly usage: CallUsage
   readonly preempted: Preempted
 }
 
 /** With one turn more. */
-export function withTurn(
-  before: Turns | undefined,
-  content: readonly ModelContent[],
-  usage: CallUsage,
-  cost: Preempted,
-  state?: string,
-): Turns {
+export function withTurn(before: Turns | undefined, turn: KeptTurn): Turns {
+  const { content, state, usage, preempted: cost } = turn
   if (before === undefined) return { content, state, written: usage.outputTokens, usage, preempted: cost }
   const { preempted } = before
   return {
@@ -46,6 +43,26 @@ export function withTurn(
     },
   }
 }
+
+/** Those that a journal has of a call, the first one first; what they took was paid by whoever ran them. */
+export function takenUp(kept: readonly KeptTurn[]): Turns | undefined {
+  let turns: Turns | undefined
+  for (const turn of kept) turns = withTurn(turn.anew === true ? startedOver(turns) : turns, turn)
+  return paid(turns)
+}
+
+/** What they took is in the books: it counts no more. */
+export function paid(turns: Turns | undefined): Turns | undefined {
+  return turns === undefined ? undefined : { ...turns, usage: NOTHING_TAKEN }
+}
+
+const NOTHING_TAKEN: CallUsage = Object.freeze({
+  inputTokens: 0,
+  cachedTokens: 0,
+  outputTokens: 0,
+  usd: 0,
+  estimated: false,
+})
 
 /** What they took, and what is known of a last one beside them. */
 export function usageSoFar(turns: Turns | undefined, last?: CallUsage): CallUsage | undefined {

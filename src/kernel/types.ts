@@ -130,7 +130,7 @@ export interface GenerateRequest {
   readonly stopSequences?: readonly string[]
   /** A JSON Schema: the answer is JSON that a caller can parse. The kernel does not check it; the program does. */
   readonly schema?: { readonly [key: string]: Json | undefined }
-  /** Passed to the provider as it is. */
+  /** Passed to the provider as it is, but for `polity`: that is the kernel's, and what a program writes there stands in the journal only. */
   readonly providerOptions?: { readonly [provider: string]: { readonly [key: string]: Json | undefined } }
   /** When the answer is no longer worth having, ms from now. Read by the `deadline` discipline. */
   readonly deadlineMs?: number
@@ -565,6 +565,8 @@ export interface AskOptions {
   readonly timeoutMs?: number
   /** The answer when nobody answers in time. @default none: `NO_ANSWER` */
   readonly default?: string
+  /** What is shown beside the question, and stands in the journal with it. @default nothing */
+  readonly detail?: Json
 }
 
 /** A question that waits for a person. */
@@ -750,12 +752,30 @@ export interface CallReserve extends Placed {
   readonly grown?: true
 }
 
-/** A call began to wait for its turn on a core, or for a person's word. Until it is sent, it has cost and done nothing. */
+/**
+ * A call began to wait for its turn on a core, or for a person's word. Until it is sent, it has cost and done nothing; or,
+ * of an answer that made room for another call, what its turns so far took and nothing else.
+ */
 export interface CallWait extends Placed {
   readonly type: 'call-wait'
   readonly n: number
   /** null: it waits for a person. */
   readonly core: string | null
+  /** What its answer came to in the turn that has just ended. Absent: it waits for its first. */
+  readonly turn?: KeptTurn
+}
+
+/** A turn of an answer, kept: so that a crash costs what was under way, and not the whole answer. */
+export interface KeptTurn {
+  /** What was written in it. */
+  readonly content: readonly ModelContent[]
+  /** By which the driver goes on. Absent where it goes on with the text. */
+  readonly state?: string
+  readonly usage: CallUsage
+  /** What it cost to interrupt it. */
+  readonly preempted: Preempted
+  /** Nothing of earlier turns is of use any more: the answer was begun again. */
+  readonly anew?: true
 }
 
 /** A call that waited has its turn, or the word; kept before it is sent. A call that never waited is sent once its start is kept. */

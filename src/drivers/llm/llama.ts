@@ -16,13 +16,15 @@
  *   LL1. In `batching: 'alone'` the same request on the same machine and file gets the same answer, text and probabilities,
  *        whatever ran before or runs beside it and in however many turns it is made. Without a `seed`, requests of different
  *        calls of the kernel differ.
- *   LL2. Answers are written `sequences` at a time; more calls wait in the order of arrival.
- *   LL3. A state is read only if this machine wrote it for this request (state.ts); everything else is `STATE_FOREIGN`.
+ *   LL2. Answers are written `sequences` at a time; more calls wait in the order of arrival. A kernel is offered fewer
+ *        (`slots`): what made room for another stays in its sequence meanwhile, and finds one when it goes on.
+ *   LL3. A state is read only if this machine wrote it for this request (state.ts); everything else is `STATE_FOREIGN`. It is
+ *        good until `forgetState` or `close`, also for the next operating-system process where `stateFolder` is the same.
  */
 import { mkdtempSync } from 'node:fs'
 import { rm } from 'node:fs/promises'
 import { cpus, tmpdir } from 'node:os'
-import { basename, join } from 'node:path'
+import { basename, join, resolve } from 'node:path'
 import type {
   LanguageModelV4CallOptions,
   LanguageModelV4Content,
@@ -46,13 +48,19 @@ import { SAMPLING_DEFAULTS } from './llama/sampler.ts'
 import { unenforced } from './llama/schema.ts'
 import { createPool } from './llama/sequences.ts'
 import type { Belonging } from './llama/state.ts'
-import { dropState, loadState, readState, saveState, sha256 } from './llama/state.ts'
+import { dropState, isStateId, loadState, readState, saveState, sha256 } from './llama/state.ts'
 import { toUsage } from './scripted.ts'
 
 export interface LlamaOptions extends FindOptions {
   /** @default the file's name */
   readonly modelId?: string
-  /** Answers written side by side. Minimum 1. @default 4 (invented: what small local servers are started with) */
+  /** Answers that a kernel has written side by side. Minimum 1. @default one less than there are sequences, at least 1 */
+  readonly slots?: number
+  /**
+   * Places for answers, those that made room for others among them: each takes the memory of `contextTokens`. At least
+   * `slots`; with as many as slots, who goes on reads its state from its file. @default one more than `slots`; without those
+   * 5 (4 slots, invented: what small local servers are started with)
+   */
   readonly sequences?: number
   /** Tokens of prompt and answer together. @default what the model was trained on, at most 4,096 */
   readonly contextTokens?: number
@@ -72,7 +80,10 @@ export interface LlamaOptions extends FindOptions {
   readonly format?: string
   /** Chance of calls that bring no seed. @default 0 */
   readonly seed?: number
-  /** Where states are kept. @default a folder of this process in the system's temporary one, removed by `close` */
+  /**
+   * Where states are kept; the process that takes an answer up after a crash has to name it too. `boot` with the path of a
+   * store names `<store>-states`. @default a folder of this process in the system's temporary one, removed by `close`
+   */
   readonly stateFolder?: string
   /** Of the times in stats. @default realClock() */
   readonly clock?: Clock
@@ -99,20 +110,25 @@ export interface LlamaModel extends LanguageModel {
   /** The GGUF file. */
   readonly path: string
   stats(): LlamaStats
+  forgetState(state: string): void
   /** Gives the memory back. Calls under way fail. */
   close(): Promise<void>
 }
 
 /** Opens a local model: the path of a GGUF file, or the name of a model that Ollama has here. */
 export async function llama(spec: string, options: LlamaOptions = {}): Promise<LlamaModel> {
-  const { sequences = 4, seed = 0, clock = realClock(), gpu = 'auto' } = options
+  const { sequences = (options.slots ?? SLOTS) + 1, seed = 0, clock = realClock(), gpu = 'auto' } = options
+  const { slots = Math.max(1, sequences - 1) } = options
   for (const [name, value] of Object.entries({
+    slots,
     sequences,
     batchTokens: options.batchTokens ?? 1,
     threads: options.threads ?? 1,
   }))
     if (!Number.isInteger(value) || value < 1)
       throw new PolityError('INVALID_ARGUMENT', `${name} takes a whole number of at least 1, not ${value}`)
+  if (slots > sequences)
+    throw new PolityError('INVALID_ARGUMENT', `slots is ${slots}, and there are ${sequences} sequences for them`)
   const path = findModel(spec, options)
   const machine = await openMachine({
     path,
@@ -138,7 +154,8 @@ export async function llama(spec: string, options: LlamaOptions = {}): Promise<L
   }
   const closing = new AbortController()
 
-  const folder = (): string => options.stateFolder ?? (ownFolder ??= mkdtempSync(join(tmpdir(), 'polity-llama-')))
+  const givenFolder = options.stateFolder === undefined ? undefined : resolve(options.stateFolder)
+  const folder = (): string => givenFolder ?? (ownFolder ??= mkdtempSync(join(tmpdir(), 'polity-llama-')))
 
   /** What a state of this request belongs to. The model's file is read when that is first asked for. */
   async function belongingOf(request: Request): Promise<Belonging> {
@@ -199,7 +216,6 @@ export async function llama(spec: string, options: LlamaOptions = {}): Promise<L
         }
         seat.holds = undefined
         if (manifest.written.length > 0) seat.prefilled()
-        await dropState(folder(), turn.state)
       }
       const loadMs = clock.now() - startedAt
       const there = seat.sequence.nextTokenIndex
@@ -220,6 +236,11 @@ export async function llama(spec: string, options: LlamaOptions = {}): Promise<L
       const belonging = await belongingOf(request)
       const savingAt = clock.now()
       const state = await saveState(folder(), seat.sequence, made.written, belonging)
+      if (signal.aborted) {
+        // Nobody will hear of it.
+        dropState(folder(), state.id)
+        signal.throwIfAborted()
+      }
       seat.holds = state.id
       const ms = loadMs + clock.now() - savingAt
       count.interruptions++
@@ -260,12 +281,20 @@ export async function llama(spec: string, options: LlamaOptions = {}): Promise<L
     supportedUrls: {},
     path,
     capabilities: {
-      slots: sequences,
+      slots,
       contextTokens: machine.contextTokens,
       price: { input: 0, output: 0 },
       preempt: 'exact',
     },
     stats: () => ({ ...count, reusedTokens: pool.reusedTokens }),
+    forgetState(state) {
+      pool.forget(state)
+      try {
+        if (isStateId(state)) dropState(folder(), state)
+      } catch {
+        // A file that cannot be removed stays, and nobody asks for it.
+      }
+    },
     doGenerate: (call) => start(call, signalOf(call)),
     doStream: (call) => openStream(call, (signal, onText) => start(call, signal, onText), signalOf),
     async close() {
@@ -275,6 +304,9 @@ export async function llama(spec: string, options: LlamaOptions = {}): Promise<L
     },
   }
 }
+
+/** Of a model that nobody said more of. */
+const SLOTS = 4
 
 /** What the kernel says beside the call. */
 function polityOf(call: LanguageModelV4CallOptions): { pid?: number; n?: number; turn?: KernelTurn } {

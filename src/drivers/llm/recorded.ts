@@ -99,6 +99,7 @@ export function record(model: LanguageModel, file: string, options: RecordOption
       return model.supportedUrls
     },
     ...(model.capabilities === undefined ? {} : { capabilities: model.capabilities }),
+    ...(model.forgetState === undefined ? {} : { forgetState: (state) => model.forgetState?.(state) }),
     async doGenerate(call) {
       const write = begin(call)
       try {

@@ -33,9 +33,21 @@ export function sortedMap(): SortedMap {
       fresh = fresh.filter((key) => values.has(key))
       removed = 0
     }
-    if (fresh.length > INSERTS_MAX) order = [...order, ...fresh].toSorted(compareKeys)
+    if (fresh.length > INSERTS_MAX) order = merged(fresh.sort(compareKeys))
     else for (const key of fresh) order.splice(placeOf(key), 0, key)
     fresh = []
+  }
+
+  /** The order with these, which are in order: keys are compared only to find the places of the new ones. */
+  function merged(keys: readonly string[]): string[] {
+    const all: string[] = []
+    let from = 0
+    for (const key of keys) {
+      for (const end = placeOf(key); from < end; from++) all.push(order[from] as string)
+      all.push(key)
+    }
+    for (; from < order.length; from++) all.push(order[from] as string)
+    return all
   }
 
   /** Index of the first key that is not below `key`. */

@@ -15,11 +15,17 @@
  * multiples of the block's size, whatever came before, and only whole blocks are used again: not the end of a prompt, not an
  * answer.
  *
+ * The library copies a sequence lazily: at once it notes what lies where, and the memory itself follows before the next step
+ * that is computed, whoever's. A state that is read from its file is written into the memory right away. So a state that
+ * were read into either of the two in between would be taken for the beginning that was copied, or be overwritten by it (SQ5).
+ *
  * Invariants
  *   SQ1. A sequence is held by one call at a time.
  *   SQ2. What is reused was computed from the very same tokens at the same places; at least the last token of a prompt is
  *        computed, since the first token of the answer comes from it.
  *   SQ3. Who waits for a sequence gets one in the order of arrival, or leaves when its signal aborts.
+ *   SQ4. A sequence that holds a state is given to others last: while there is another, the answer goes on where it is.
+ *   SQ5. No state is read into a sequence while a copy waits for its memory.
  */
 import type { LlamaContextSequence } from 'node-llama-cpp'
 import type { Machine } from './library.ts'
@@ -39,6 +45,8 @@ export interface Seat {
 export interface Pool {
   take(prompt: readonly number[], signal: AbortSignal | undefined, state?: string): Promise<Seat>
   giveBack(seat: Seat): void
+  /** Nobody goes on from this state: its sequence is as good as any. */
+  forget(state: string): void
   /** Sequences in use. */
   readonly busy: number
   /** Tokens of prompts that were copied or kept instead of computed, since the start. */
@@ -51,11 +59,24 @@ interface Place {
   /** Its seat while it is in use. */
   seat: Seat | undefined
   holds: string | undefined
-  /** Tokens from the beginning that may be used again. */
+  /** Tokens from the beginning that may be used again: they are there, and will be as long as nobody sits here. */
   reusable: number
   usedAt: number
-  /** While its prompt is being computed: the tokens that it will hold, and when it does. */
-  filling: { readonly prompt: readonly number[]; readonly done: Promise<void> } | undefined
+  filling: Filling | undefined
+}
+
+/** While a prompt is being computed: the tokens that will be there, how many of them may be used again, and when. */
+interface Filling {
+  readonly prompt: readonly number[]
+  readonly reusable: number
+  readonly done: Promise<void>
+  /** Nobody has to wait for it any more. */
+  end(): void
+}
+
+interface Taken {
+  readonly seat: Seat
+  readonly reuse: (tokens: number) => void
 }
 
 /** Beginnings shorter than this are computed again: a copy moves the memory of a whole sequence (invented). */
@@ -73,6 +94,8 @@ export function createPool(machine: Machine): Pool {
     filling: undefined,
   }))
   const waiting: (() => void)[] = []
+  /** Seats whose beginning was copied, and on which nothing was computed since. */
+  const copied = new Set<Seat>()
   let turn = 0
   let busy = 0
   let reusedTokens = 0
@@ -101,8 +124,10 @@ export function createPool(machine: Machine): Pool {
     })
   }
 
-  function sit(place: Place, prompt: readonly number[]): { seat: Seat; reuse: (tokens: number) => void } {
-    const { promise, resolve } = Promise.withResolvers<void>()
+  /** `kept` tokens stay where they are. */
+  function sit(place: Place, prompt: readonly number[], kept: number): Taken {
+    const { promise: done, resolve: end } = Promise.withResolvers<void>()
+    const reusable = block === undefined ? Infinity : wholeBlocks(prompt.length - 1)
     let reused = 0
     const seat: Seat = {
       sequence: place.sequence,
@@ -111,15 +136,17 @@ export function createPool(machine: Machine): Pool {
       },
       holds: undefined,
       prefilled() {
+        copied.delete(seat)
+        place.reusable = reusable
         place.filling = undefined
-        resolve()
+        end()
       },
     }
     place.seat = seat
     place.usedAt = ++turn
     place.holds = undefined
-    place.reusable = block === undefined ? Infinity : wholeBlocks(prompt.length - 1)
-    place.filling = { prompt, done: promise }
+    place.reusable = kept
+    place.filling = { prompt, reusable, done, end }
     return {
       seat,
       reuse(tokens) {
@@ -131,19 +158,22 @@ export function createPool(machine: Machine): Pool {
 
   async function take(prompt: readonly number[], signal: AbortSignal | undefined, state?: string): Promise<Seat> {
     await free(signal)
-    let taken: { seat: Seat; reuse: (tokens: number) => void } | undefined
+    let taken: Taken | undefined
     try {
       const idle = places.filter((place) => place.seat === undefined)
       const same = state === undefined ? undefined : idle.find((place) => place.holds === state)
       if (same !== undefined) {
-        taken = sit(same, prompt)
+        taken = sit(same, prompt, same.reusable)
         taken.seat.holds = state
         return taken.seat
       }
-      const oldest = idle.reduce((a, b) => (b.usedAt < a.usedAt ? b : a))
+      // Of those that hold no state, if there are any (SQ4).
+      const spare = idle.filter((place) => place.holds === undefined)
+      const oldest = (spare.length > 0 ? spare : idle).reduce((a, b) => (b.usedAt < a.usedAt ? b : a))
       // A state that is read from its file replaces whatever is there.
       if (state !== undefined) {
-        taken = sit(oldest, prompt)
+        taken = sit(oldest, prompt, 0)
+        await settle(oldest.sequence, prompt)
         return taken.seat
       }
       // All but the last token can be reused (SQ2).
@@ -153,7 +183,8 @@ export function createPool(machine: Machine): Pool {
       const best = idle.reduce((a, b) => (held(b) > held(a) ? b : a))
       const kept = held(best)
       // What continues all that a sequence holds may have it; else the longest unused one is given up for a copy.
-      const isContinued = kept > 0 && kept >= Math.min(best.reusable, tokensOf(best).length - 1)
+      const isFree = best.holds === undefined || spare.length === 0
+      const isContinued = isFree && kept > 0 && kept >= Math.min(best.reusable, tokensOf(best).length - 1)
       let donor: { readonly place: Place; readonly length: number; readonly wait: Promise<void> | undefined } = {
         place: best,
         length: kept,
@@ -165,24 +196,22 @@ export function createPool(machine: Machine): Pool {
         const later =
           place.filling === undefined
             ? now
-            : wholeBlocks(commonLength(place.filling.prompt, prompt, Math.min(most, place.reusable)))
+            : wholeBlocks(commonLength(place.filling.prompt, prompt, Math.min(most, place.filling.reusable)))
         if (later >= donor.length + SHARE_TOKENS_MIN)
           donor = { place, length: later, wait: later > now ? place.filling?.done : undefined }
       }
-      const target =
-        donor.place === best && (isContinued || best === oldest || kept < SHARE_TOKENS_MIN)
-          ? kept > 0
-            ? best
-            : oldest
-          : oldest
-      taken = sit(target, prompt)
+      const isLittle = isFree && kept > 0 && kept < SHARE_TOKENS_MIN
+      const target = donor.place === best && (isContinued || isLittle) ? best : oldest
       let length = target === donor.place ? kept : 0
+      taken = sit(target, prompt, length)
       if (target !== donor.place && donor.length >= SHARE_TOKENS_MIN) {
         if (donor.wait !== undefined) await unlessAborted(donor.wait, signal)
         const there = held(donor.place)
-        if (there >= SHARE_TOKENS_MIN && (await machine.copy(donor.place.sequence, target.sequence, there)))
-          length = there
-        else if (there >= SHARE_TOKENS_MIN) await target.sequence.clearHistory()
+        if (there >= SHARE_TOKENS_MIN) {
+          copied.add(taken.seat)
+          if (await machine.copy(donor.place.sequence, target.sequence, there)) length = there
+          else await target.sequence.clearHistory()
+        }
       }
       length = Math.min(length, commonLength(tokensOf(target), prompt, most))
       const { nextTokenIndex } = target.sequence
@@ -191,7 +220,8 @@ export function createPool(machine: Machine): Pool {
           ? target.sequence.clearHistory()
           : target.sequence.eraseContextTokenRanges([{ start: length, end: nextTokenIndex }]))
       // An architecture that cannot give up its tail has been cleared instead.
-      taken.reuse(Math.min(length, target.sequence.nextTokenIndex))
+      target.reusable = Math.min(length, target.sequence.nextTokenIndex)
+      taken.reuse(target.reusable)
       return taken.seat
     } catch (error) {
       if (taken === undefined) next()
@@ -203,10 +233,24 @@ export function createPool(machine: Machine): Pool {
   function giveBack(seat: Seat): void {
     const place = places.find((one) => one.seat === seat)
     if (place === undefined) return
-    seat.prefilled()
+    place.filling?.end()
+    place.filling = undefined
     place.seat = undefined
     place.holds = seat.holds
     next()
+  }
+
+  /** Lets the copies that wait have their memory (SQ5), by computing a token where a state will be read. */
+  async function settle(sequence: LlamaContextSequence, prompt: readonly number[]): Promise<void> {
+    const before = [...copied]
+    if (before.length === 0) return
+    await sequence.clearHistory()
+    await prefill(sequence, prompt.slice(0, 1))
+    for (const seat of before) copied.delete(seat)
+  }
+
+  function forget(state: string): void {
+    for (const place of places) if (place.holds === state) place.holds = undefined
   }
 
   function next(): void {
@@ -218,6 +262,7 @@ export function createPool(machine: Machine): Pool {
   return {
     take,
     giveBack,
+    forget,
     get busy() {
       return busy
     },

@@ -4,12 +4,13 @@
  *
  *     const saved = await saveState(folder, seat.sequence, about)     // { id, bytes }
  *     const manifest = await readState(folder, id, about)             // manifest.written: the answer so far
- *     await loadState(folder, id, manifest, seat.sequence)
+ *     await loadState(folder, id, manifest, seat.sequence)            // as often as it is wanted
+ *     dropState(folder, id)
  *
  * A state is two files in a folder of its owner: `<id>.bin`, the memory of the sequence as llama.cpp writes it, and
  * `<id>.json`, what it belongs to: the model's fingerprint, the library's version, the context's shape, the processor, the
  * digest of the request, the tokens written so far, and the SHA-256 of the `.bin`. The id is the SHA-256 of the `.json`: who
- * holds the id (the kernel, in its memory) holds the whole.
+ * holds the id (the kernel, in its journal) holds the whole.
  *
  * Invariants
  *   ST1. A native file is read only after it was found to be byte for byte the one that was written, for the same model,
@@ -18,7 +19,8 @@
  *   ST2. The folder is readable by its owner only.
  */
 import { createHash } from 'node:crypto'
-import { chmod, mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
+import { rmSync } from 'node:fs'
+import { chmod, mkdir, readFile, rename, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { LlamaContextSequence } from 'node-llama-cpp'
 import { PolityError, messageOf } from '../../../kernel/errors.ts'
@@ -77,7 +79,7 @@ export async function saveState(
 
 /** What a state says of itself, if it is one of this machine and this request. */
 export async function readState(folder: string, id: string, belonging: Belonging): Promise<Manifest> {
-  if (!/^[0-9a-f]{64}$/.test(id)) throw foreign(`${JSON.stringify(id)} is not the id of a saved state`)
+  if (!isStateId(id)) throw foreign(`${JSON.stringify(id)} is not the id of a saved state`)
   let json: string
   try {
     json = await readFile(join(folder, `${id}.json`), 'utf8')
@@ -118,9 +120,14 @@ export async function loadState(
     throw foreign(`the saved state ${id} holds ${sequence.nextTokenIndex} tokens instead of ${tokens}`)
 }
 
-/** Removes a state, if it is there. */
-export async function dropState(folder: string, id: string): Promise<void> {
-  await Promise.all(['bin', 'json'].map((kind) => rm(join(folder, `${id}.${kind}`), { force: true })))
+/** Whether a text can be the id of a state: anything else is no name of a file. */
+export function isStateId(text: string): boolean {
+  return /^[0-9a-f]{64}$/.test(text)
+}
+
+/** Removes a state, if it is there: from now on it is foreign. */
+export function dropState(folder: string, id: string): void {
+  for (const kind of ['json', 'bin']) rmSync(join(folder, `${id}.${kind}`), { force: true })
 }
 
 /** SHA-256 as hexadecimal digits. */

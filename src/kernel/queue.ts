@@ -1,5 +1,5 @@
 /**
- * The queue of a core: the calls that wait for it, in the order of its discipline.
+ * The queue of a core: the calls that wait for it, in the order of its discipline, and what each flow was served.
  *
  *     const queue = createQueue(discipline, () => clock.now())
  *     const place = queue.push(call)
@@ -19,13 +19,14 @@
  * Invariants
  *   U1. A flow's counter minus the charges of its calls in flight never decreases.
  *   U2. With M the most tokens that were ever in flight together on the core (reserved, or used where that was more), and
- *       all weights 1: between two flows that both have calls waiting, the counter of the one and the settled service of
- *       the other differ by at most M. So over any time in which both have calls waiting, the service that they get differs
- *       by at most 2 M: the bound of the paper for clients with a backlog, whose max(wp Linput, wq M) is M where input and output weigh
- *       the same. With weights, both are divided by the smaller weight of the two flows. Proof: when flow i gets the core its counter is the smallest, so it becomes at most j's counter plus the
- *       call's charge r; j's counter is its settled service plus its charges in flight; r and those are in flight together,
- *       so they sum to at most M; and from then on i's counter only falls, and j's settled service only rises, until i gets
- *       the core again. Test: test/disciplines.test.ts, at every step.
+ *       all weights 1: between two flows that both have calls waiting, the counter of the one is at most the settled service
+ *       of the other plus M. So over any time in which both have calls waiting, the service that they get differs by at most
+ *       2 M: the bound of the paper for clients with a backlog, whose max(wp Linput, wq M) is M where input and output
+ *       weigh the same. With weights, M is divided by the smaller weight of the two flows.
+ *       Proof: when flow i gets the core its counter is the smallest, so it becomes at most j's counter plus the call's
+ *       charge r. j's counter is its settled service plus its charges in flight; r and those are in flight together, so they
+ *       sum to at most M. From then on i's counter only falls, and j's settled service only rises, until i gets the core
+ *       again. Test: test/fairness.test.ts, at every step.
  *   U3. Flows that are forgotten are those that a comeback would lift beyond their counter anyway.
  */
 import type { Discipline, WaitingCall } from './disciplines.ts'
@@ -34,7 +35,9 @@ import type { Heap } from './heap.ts'
 
 /** A place in a queue. Who leaves does not make the others move up at once: the place stays, empty, until it is the first. */
 export interface Place<Call extends WaitingCall> {
+  /** By the discipline; the smallest goes first. */
   readonly key: number
+  /** Of arrival; decides between equal keys. */
   readonly order: number
   readonly flow: Flow<Call>
   /** Its time is over: it stands behind those that can still be in time. */
