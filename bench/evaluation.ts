@@ -20,33 +20,22 @@ import { median } from './figures.ts'
 
 const [path] = process.argv.slice(2)
 
-const FORKS = 60
+const RUNS = 40
 
-/** Goes so deep into an episode, then forks and forks again; returns what each part took, ms. */
+/** Goes so deep into an episode, then forks once; returns what each part took, ms. */
 const forking = defineProgram('forking', async (sys: Sys, { depth }: { readonly depth: number }) => {
-  const times = {
-    step: [] as number[],
-    fork: [] as number[],
-    'fork, until the child has ended': [] as number[],
-    adopt: [] as number[],
-  }
-  for (let i = 0; i < depth; i++) {
-    const at = performance.now()
-    await sys.call<Told>('get', { item: 'nothing known', count: 1 })
-    times.step.push(performance.now() - at)
-  }
-  for (let i = 0; i < FORKS; i++) {
-    let at = performance.now()
-    const pid: Pid = await sys.fork()
-    if (pid === 0) return null
-    times.fork.push(performance.now() - at)
-    await sys.wait(pid)
-    times['fork, until the child has ended'].push(performance.now() - at)
-    at = performance.now()
-    await sys.call(ADOPT, { pid })
-    times.adopt.push(performance.now() - at)
-  }
-  return times
+  let at = performance.now()
+  for (let i = 0; i < depth; i++) await sys.call<Told>('get', { item: 'nothing known', count: 1 })
+  const step = (performance.now() - at) / depth
+  at = performance.now()
+  const pid: Pid = await sys.fork()
+  if (pid === 0) return null
+  const fork = performance.now() - at
+  await sys.wait(pid)
+  const child = performance.now() - at
+  at = performance.now()
+  await sys.call(ADOPT, { pid })
+  return { step, fork, 'fork, until the child has ended': child, adopt: performance.now() - at }
 })
 
 if (path === undefined) {
@@ -55,19 +44,16 @@ if (path === undefined) {
   // The first is to warm up.
   for (const depth of [100, 10, 30, 100, 300]) {
     const kernel = await boot({ model: scripted([]) })
-    const run = await spawnEpisode(kernel, worldOf(craft), task, {
-      program: forking as never,
-      search: true,
-      input: { depth },
-    })
-    const { players } = await run.result
-    const { output } = players['crafter'] as { output: { [part: string]: number[] } }
-    rows.push({
-      'calls before': depth,
-      ...Object.fromEntries(
-        Object.entries(output).map(([part, ms]) => [`${part}, p50 ms`, Number(median(ms).toFixed(3))]),
-      ),
-    })
+    const times: { [part: string]: number[] } = {}
+    for (let i = 0; i < RUNS; i++) {
+      const players = { program: forking as never, search: true, input: { depth } }
+      const run = await spawnEpisode(kernel, worldOf(craft), task, players)
+      const { crafter } = (await run.result).players
+      const { output } = crafter as { readonly output: { readonly [part: string]: number } }
+      for (const [part, ms] of Object.entries(output)) (times[part] ??= []).push(ms)
+    }
+    const medians = Object.entries(times).map(([part, ms]) => [`${part}, p50 ms`, Number(median(ms).toFixed(3))])
+    rows.push({ 'calls before': depth, ...Object.fromEntries(medians) })
     await kernel.close()
   }
   console.table(rows.slice(1))

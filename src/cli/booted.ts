@@ -22,6 +22,7 @@ import { PolityError, messageOf } from '../kernel/errors.ts'
 import type { Kernel, ModelOptions } from '../kernel/kernel.ts'
 import { startOf } from '../kernel/past.ts'
 import type { Budget, Json, Pid, ProcessStart, Program, Sys, Tool, ToolContext } from '../kernel/types.ts'
+import type { Law } from '../policy/law.ts'
 import { parseLaw } from '../policy/law.ts'
 import { bytes } from './amounts.ts'
 import type { Context } from './command.ts'
@@ -64,7 +65,7 @@ export interface Refusal {
 }
 
 export async function bootFor(context: Context, given: Setup, budget: Budget = {}): Promise<Booted> {
-  return bootOne(context, await planFor(given, budget))
+  return bootOne(context, await planFor(context, given, budget))
 }
 
 /** The kernel for a run that is in the store: as its setup says, with what the command line says over it. */
@@ -83,14 +84,14 @@ async function bootOne(context: Context, plan: Plan, open?: typeof readOnlyStore
   return outcome as Booted
 }
 
-async function planFor(given: Setup, budget: Budget = {}): Promise<Plan> {
+async function planFor(context: Context, given: Setup, budget: Budget = {}): Promise<Plan> {
   const { main, programs } = await programsFor(given.program)
-  if (given.law !== undefined) checkLaw(given.law)
+  if (given.law !== undefined) lawIn(given.law)
   const setup = absolute({ ...given, model: given.model ?? (hasModel(main) ? undefined : modelDefault) })
   const names = namesOf(programs, setup.model)
   if (budget.usd !== undefined) checkPrice(names, setup)
   const models = new Map<string, LanguageModel>()
-  for (const name of names) models.set(name, await loadModel(name))
+  for (const name of names) models.set(name, await loadModel(name, context.storePath))
   return { main, programs, setup, models }
 }
 
@@ -125,7 +126,7 @@ export async function planAgain(context: Context, pid: Pid, over: Setup = {}, bu
       )
     }
   }
-  return { ...(await planFor(merged, budget)), pid }
+  return { ...(await planFor(context, merged, budget)), pid }
 }
 
 /**
@@ -324,10 +325,10 @@ function checkPrice(names: readonly string[], { price }: Setup): void {
     )
 }
 
-/** Throws `CONFIG_INVALID` that says what is wrong with the file of a law. */
-export function checkLaw(path: string): void {
+/** The law of a file; throws `CONFIG_INVALID` that says what is wrong with it. */
+export function lawIn(path: string): Law {
   try {
-    parseLaw(JSON.parse(readFileSync(path, 'utf8')))
+    return parseLaw(JSON.parse(readFileSync(path, 'utf8')))
   } catch (error) {
     const isMissing = (error as NodeJS.ErrnoException).code === 'ENOENT'
     throw new PolityError(

@@ -2,12 +2,13 @@
  * What `polity lint` looks at, collected: from programs and tools that were loaded, a manifest of tools, and the
  * package.json and lock file above a source.
  */
-import { existsSync, readFileSync } from 'node:fs'
+import { existsSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
-import { PolityError, messageOf } from '../kernel/errors.ts'
+import { PolityError } from '../kernel/errors.ts'
 import { describeTool } from '../kernel/tools.ts'
 import type { Program, Tool } from '../kernel/types.ts'
 import type { AgentFacts, JsonSchema, PackageFacts, ToolFacts } from '../lint/facts.ts'
+import { jsonIn } from './given-file.ts'
 
 /** A program, and where it is an agent (`defineAgent`) also what that was made of. */
 export function factsOfProgram(program: Program): AgentFacts {
@@ -82,7 +83,7 @@ const manifestKeys: {
 export function packagesAbove(file: string): PackageFacts | undefined {
   for (let folder = dirname(resolve(file)); ; folder = dirname(folder)) {
     if (existsSync(join(folder, 'package.json'))) {
-      const manifest = readJson(join(folder, 'package.json')) as PackageFacts
+      const manifest = jsonIn(join(folder, 'package.json')) as PackageFacts
       const { name, dependencies, devDependencies, peerDependencies, optionalDependencies } = manifest
       const lock = lockIn(folder)
       const given = { name, dependencies, devDependencies, peerDependencies, optionalDependencies, lock }
@@ -96,7 +97,7 @@ export function packagesAbove(file: string): PackageFacts | undefined {
 function lockIn(folder: string): PackageFacts['lock'] {
   const path = join(folder, 'package-lock.json')
   if (!existsSync(path)) return undefined
-  const { packages = {} } = readJson(path) as {
+  const { packages = {} } = jsonIn(path) as {
     readonly packages?: Record<string, NonNullable<PackageFacts['lock']>[string]>
   }
   const entries = Object.entries(packages).flatMap(([at, { version, peerDependencies }]) => {
@@ -113,18 +114,4 @@ function lockIn(folder: string): PackageFacts['lock'] {
     ]
   })
   return Object.fromEntries(entries) as PackageFacts['lock']
-}
-
-/** Throws one sentence about what is wrong with the file. */
-export function readJson(path: string): unknown {
-  try {
-    return JSON.parse(readFileSync(path, 'utf8'))
-  } catch (error) {
-    const isMissing = (error as NodeJS.ErrnoException).code === 'ENOENT'
-    throw new PolityError(
-      'CONFIG_INVALID',
-      isMissing ? `there is no file ${path}` : `${path} cannot be read as JSON: ${messageOf(error)}`,
-      { cause: error },
-    )
-  }
 }

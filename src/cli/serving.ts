@@ -21,8 +21,6 @@ import type { LanguageModel } from '../kernel/drivers.ts'
 import { PolityError, messageOf } from '../kernel/errors.ts'
 import type { Kernel, ModelOptions } from '../kernel/kernel.ts'
 import type { Price, ProcessStart, Program, Tool } from '../kernel/types.ts'
-import type { Law } from '../policy/law.ts'
-import { parseLaw } from '../policy/law.ts'
 import type { ForeignTools } from '../server/foreign-tools.ts'
 import { parseForeignTools } from '../server/foreign-tools.ts'
 import { CLIENT } from '../server/mcp/offers.ts'
@@ -31,7 +29,7 @@ import type { Door } from '../server/route.ts'
 import { doorPrograms, doorsOf } from '../server/serve.ts'
 import { checkTelemetry, startTelemetry } from '../server/telemetry.ts'
 import { installedPrograms } from './agent-store/load.ts'
-import { checkLaw, openSourcesFor } from './booted.ts'
+import { lawIn, openSourcesFor } from './booted.ts'
 import type { Context } from './command.ts'
 import type { Serving as Noted } from './elsewhere.ts'
 import { servingKey } from './elsewhere.ts'
@@ -82,11 +80,11 @@ export async function bootServing(context: Context, wanted: Wanted): Promise<Ser
     throw usageError(`--price names the model ${unknown}, which is not served; there are ${names.join(', ')}`)
   const models: { [name: string]: LanguageModel | ModelOptions } = {}
   for (const name of names) {
-    const model = await loadModel(name)
+    const model = await loadModel(name, context.storePath)
     const price = priceOf(wanted, name)
     models[name] = price === undefined ? model : { model, price }
   }
-  const law = wanted.law === undefined ? undefined : lawOf(wanted.law)
+  const law = wanted.law === undefined ? undefined : lawIn(wanted.law)
   const clientTools = wanted.clientTools === undefined ? {} : clientToolsIn(wanted.clientTools)
   const embedder = await loadEmbedder(wanted.embedder ?? embedderDefault)
   if (wanted.otlp) await checkTelemetry()
@@ -216,11 +214,6 @@ function clientToolsIn(path: string): ForeignTools {
     })
   }
   return parseForeignTools(given)
-}
-
-function lawOf(path: string): Law {
-  checkLaw(path)
-  return parseLaw(JSON.parse(readFileSync(path, 'utf8')))
 }
 
 function namesOf(programs: readonly Program[], given: readonly string[]): string[] {

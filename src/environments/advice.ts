@@ -6,12 +6,15 @@
  *
  * The oracle is the truth and trust in it; `persuasion` is what theory says of a seller who lies.
  *
- * Invariant
+ * Invariants
  *   AD1. The buyer learns what a thing was only by buying it.
+ *   AD2. Some things are good and some are not, so who always does the same scores 0.
  */
+import { z } from 'zod'
 import type { Json } from '../kernel/types.ts'
 import { FIRST, SECOND, WORDS_MAX, words } from './bargain.ts'
-import { badArguments, drawAt, pick, refused, unknownAction, type Rules } from './environment.ts'
+import { defineWorld, fields } from './define.ts'
+import { badArguments, drawAt, pick, refused, unknownAction, type Draw, type Rules } from './environment.ts'
 
 /** Terms of advice. */
 export interface AdviceTask {
@@ -41,11 +44,18 @@ const VALUES = [1.2, 1.25, 2, 3, 4]
 const ADVICE = { rounds: 25, price: 100 }
 
 /** Advice of a seller (Alice) to a buyer (Bob). */
-export const advice: Rules<AdviceTask, AdviceState> = {
+export const advice: Rules<AdviceTask, AdviceState> = defineWorld({
   id: 'bargain.advice',
-  version: '1',
+  version: '2',
   description: 'The seller knows whether the thing is good and advises the buyer, who learns it only by buying.',
   stepsMax: 200,
+  levelMax: 1,
+  params: fields({
+    rounds: z.int().min(2),
+    price: z.number().min(0),
+    good: z.number().min(0).max(1),
+    value: z.number().min(0),
+  }),
   task(seed) {
     const draw = drawAt(seed, -1)
     return { ...ADVICE, good: pick(draw, GOOD), value: pick(draw, VALUES) }
@@ -83,23 +93,21 @@ export const advice: Rules<AdviceTask, AdviceState> = {
     if (name !== undefined && name !== 'buy' && name !== 'leave')
       return refused(state, unknownAction(SECOND, name, buying))
     const bought = name === 'buy'
-    const next = {
-      ...state,
-      round: round + 1,
-      isGood: draw() < task.good,
-      advice: null,
-      past: [...past, { isGood, bought }],
-    }
+    const seen = [...past, { isGood, bought }]
+    const next = { ...state, round: round + 1, isGood: drawnIn(task, seen, draw), advice: null, past: seen }
     const gain = bought ? (isGood ? task.value - 1 : -1) * task.price : 0
     return { state: next, reward: { [FIRST]: bought ? task.price : 0, [SECOND]: gain } }
   },
-  /** Of the good things the share that was bought, less that of the bad ones (Youden's J): who always does the same has 0. */
-  score({ past }) {
+  /**
+   * Of the good things the share that was bought, less that of the bad ones (Youden's J): who always does the same has 0.
+   * Of an episode that was left, by the share of its rounds.
+   */
+  score({ past, task: { rounds } }) {
     const share = (is: boolean): number => {
       const those = past.filter(({ isGood }) => isGood === is)
       return those.length === 0 ? Number(is) : those.filter(({ bought }) => bought).length / those.length
     }
-    return Math.max(0, share(true) - share(false))
+    return (Math.max(0, share(true) - share(false)) * past.length) / rounds
   },
   metrics({ past, task: { price, value } }) {
     const [good, bad] = [true, false].map((is) => past.filter((one) => one.bought && one.isGood === is).length) as [
@@ -112,6 +120,13 @@ export const advice: Rules<AdviceTask, AdviceState> = {
     given === null
       ? [{ agent: FIRST, name: 'advise', args: { text: isGood ? 'It is good: buy it.' : 'It is bad: leave it.' } }]
       : [{ agent: SECOND, name: given.startsWith('It is good') ? 'buy' : 'leave' }],
+})
+
+/** Whether the next thing is good: by chance, and the last one is of the kind that there has not been. */
+function drawnIn({ good, rounds }: AdviceTask, past: AdviceState['past'], draw: Draw): boolean {
+  const isGood = draw() < good
+  const isLast = past.length === rounds - 1
+  return isLast && past.every((one) => one.isGood === isGood) ? !isGood : isGood
 }
 
 const advising = [
@@ -119,7 +134,7 @@ const advising = [
     name: 'advise',
     description: 'Say something about today’s thing, true or not.',
     input: { type: 'object', properties: { text: words }, required: ['text'] },
-    effect: 'write',
+    effect: 'tell',
   },
 ] as const
 const buying = [

@@ -4,8 +4,8 @@
  *     environmentOf(auction).reset({ params: auction.task(3), seed: 3 })
  *
  * AucArena (Chen et al. 2023, section 3): open ascending auctions in sequence; a bid goes above the last one by
- * a tenth of the starting price (there it may be more) and fits the budget; who bids last has it for that price; what nobody wants is offered
- * again for half as long as there are discounts. Bidders know an estimate of what a thing is worth to sell; the score is
+ * a tenth of the starting price (in the paper by that at least) and fits the budget; who bids last has it for that price;
+ * what nobody wants is offered again for half as long as there are discounts. Bidders know an estimate of what a thing is worth to sell; the score is
  * the profit. The player's rivals follow a rule that can be read (`RIVAL`), so the best profit is known exactly.
  *
  * Invariants
@@ -13,7 +13,9 @@
  *   A2. The oracle's profit is the greatest there is: the rivals' rule leaves nothing to chance, and every way to bid and
  *       to be silent is tried.
  */
+import { z } from 'zod'
 import type { Json } from '../kernel/types.ts'
+import { defineWorld, fields } from './define.ts'
 import {
   drawAt,
   drawBelow,
@@ -69,6 +71,14 @@ export interface AuctionState {
   readonly [key: string]: Json
 }
 
+const taskForm = fields({
+  lots: z.array(fields({ name: z.string(), start: z.number().positive(), worth: z.number() })),
+  rivals: z.array(fields({ name: z.string(), budget: z.number(), optimism: z.number(), lotsMax: z.int().min(0) })),
+  budget: z.number(),
+  optimism: z.number(),
+  discountsMax: z.int().min(0),
+})
+
 /** The player. */
 const YOU = 'bidder'
 /** AucArena's terms (section 3): a raise of a tenth of the start, estimates a tenth too high, three discounts by half. */
@@ -78,12 +88,17 @@ const WORTH = 2
 
 const things = ['clock', 'globe', 'harp', 'icon', 'lamp', 'mask', 'opal', 'quilt', 'rug', 'vase', 'wheel', 'zither']
 
-/** The rules. Level: how many things are sold beyond two, up to six. */
-export const auction: Rules<AuctionTask, AuctionState> = {
+/** Six things are sold: what the oracle has to try grows with them. */
+const LEVEL_MAX = 4
+
+/** The rules. Level: how many things are sold beyond two. */
+export const auction: Rules<AuctionTask, AuctionState> = defineWorld({
   id: 'auction',
   version: '1',
   description: 'Buy what is worth more than it costs, and end the day with the greatest profit.',
   stepsMax: 2_000,
+  levelMax: LEVEL_MAX,
+  params: taskForm,
   task(seed, level = 1) {
     // A day on which rivals outbid the player everywhere has nothing to win; another is drawn.
     for (let attempt = 1; ; attempt++) {
@@ -121,8 +136,10 @@ export const auction: Rules<AuctionTask, AuctionState> = {
     if (fault !== undefined) return refused(state, fault)
     return { state: after(state, action.name === 'bid') }
   },
+  /** The profit, of the greatest there is; where there is none, 1 for no loss. */
   score(state) {
-    return Math.max(0, profitOf(state) / bestProfit(state.task))
+    const [profit, best] = [profitOf(state), bestProfit(state.task)]
+    return best > 0 ? Math.max(0, profit / best) : Number(profit >= 0)
   },
   metrics: (state) => ({
     profit: profitOf(state),
@@ -130,14 +147,16 @@ export const auction: Rules<AuctionTask, AuctionState> = {
     best: bestProfit(state.task),
   }),
   oracle(state) {
+    // Of two that lead as far the first, which is to be silent: every bid is one that profit hangs on.
     const [best] = choices(state).toSorted((a, b) => b.profit - a.profit)
     return [{ agent: YOU, name: best?.name ?? 'pass' }]
   },
-}
+  floor: (task) => Number(bestProfit(task) === 0),
+})
 
 function dayOf(draw: () => number, level: number): AuctionTask {
   const lots = shuffled(draw, things)
-    .slice(0, Math.min(6, 2 + level))
+    .slice(0, 2 + level)
     .map((name): Lot => {
       const start = 100 * (1 + drawBelow(draw, 10))
       return { name, start, worth: WORTH * start }
@@ -247,7 +266,7 @@ function bestFrom(state: AuctionState): number {
 /** What the player can do in that state, and the profit it can lead to. */
 function choices(state: AuctionState): { readonly name: 'bid' | 'pass'; readonly profit: number }[] {
   const from = profitOf(state)
-  return (['bid', 'pass'] as const)
+  return (['pass', 'bid'] as const)
     .filter((name) => name === 'pass' || (state.bid?.who !== YOU && leastBid(state) <= moneyOf(state, YOU)))
     .map((name) => {
       const next = after(state, name === 'bid')

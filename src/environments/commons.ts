@@ -12,7 +12,9 @@
  *   G1. stock + all gains = what was there at first + all that grew.
  *   G2. Who asks for nothing gets nothing; nobody gets more than was asked for.
  */
+import { z } from 'zod'
 import type { Json } from '../kernel/types.ts'
+import { defineWorld, fields } from './define.ts'
 import {
   badArguments,
   drawAt,
@@ -56,8 +58,19 @@ export interface CommonsState {
   readonly [key: string]: Json
 }
 
+const taskForm = fields({
+  skin: z.enum(['fishery', 'pasture', 'pollution']),
+  people: z.array(z.string()).min(1),
+  months: z.int().min(1),
+  capacity: z.int().min(1),
+  collapseBelow: z.number(),
+  sayingsMax: z.int().min(0),
+})
+
 /** GovSim's terms: 5 agents, 12 months, stock 100, collapse below 5, at most 10 utterances a month. */
 const GOVSIM = { months: 12, capacity: 100, collapseBelow: 5, sayingsMax: 10 }
+/** Characters of what is said. */
+const TEXT_CHARS_MAX = 2_000
 const names = ['Ada', 'Ben', 'Cleo', 'Dan', 'Eva', 'Finn', 'Gil', 'Hana']
 const skins = {
   fishery: ['tons of fish', 'catch', 'in the lake'],
@@ -66,13 +79,15 @@ const skins = {
 } as const
 
 /** The rules. Level 1: GovSim's five people; each level beyond has one more, up to eight. */
-export const commons: Rules<CommonsTask, CommonsState> = {
+export const commons: Rules<CommonsTask, CommonsState> = defineWorld({
   id: 'commons',
   version: '1',
   description: 'Take as much as you can over the months, from a stock that only grows back by what all of you leave.',
   stepsMax: 200,
+  levelMax: names.length - 4,
+  params: taskForm,
   task(seed, level = 1) {
-    const people = names.slice(0, Math.min(names.length, 4 + level))
+    const people = names.slice(0, 4 + level)
     return { ...GOVSIM, skin: pick(drawAt(seed, -1), ['fishery', 'pasture', 'pollution'] as const), people }
   },
   start: (task) => ({
@@ -123,7 +138,7 @@ export const commons: Rules<CommonsTask, CommonsState> = {
       args: { amount: Math.floor(share / task.people.length) + (i < share % task.people.length ? 1 : 0) },
     }))
   },
-}
+})
 
 const harvesting = [
   {
@@ -137,7 +152,7 @@ const speech = [
   {
     name: 'say',
     description: 'Say something to all, or nothing.',
-    input: { type: 'object', properties: { text: { type: 'string', maxLength: 2_000 } }, required: ['text'] },
+    input: { type: 'object', properties: { text: { type: 'string', maxLength: TEXT_CHARS_MAX } }, required: ['text'] },
     effect: 'write',
   },
 ] as const
@@ -192,7 +207,7 @@ function spoken(state: CommonsState, actions: readonly Action[]) {
   const { task, speaking, said } = state
   const [action] = actions
   const text = action?.args?.['text']
-  const isSaid = action?.name === 'say' && typeof text === 'string' && text.length <= 2_000
+  const isSaid = action?.name === 'say' && typeof text === 'string' && text.length <= TEXT_CHARS_MAX
   const isLast = speaking + 1 >= task.sayingsMax
   const next: CommonsState = {
     ...state,
@@ -204,7 +219,7 @@ function spoken(state: CommonsState, actions: readonly Action[]) {
   return refused(
     next,
     name === 'say'
-      ? badArguments(agent, 'say takes { text } of at most 2000 characters')
+      ? badArguments(agent, `say takes { text } of at most ${TEXT_CHARS_MAX} characters`)
       : unknownAction(agent, name, speech),
   )
 }

@@ -12,18 +12,20 @@
  *   C2. A recipe's ingredients are at a smaller depth than what it makes (`recipesOf` leaves out the others, such as
  *       those that unpack a block into what it was packed from), so every goal can be reached.
  */
+import { z } from 'zod'
 import { PolityError } from '../kernel/errors.ts'
 import type { Json } from '../kernel/types.ts'
+import { defineWorld, fields } from './define.ts'
 import {
   drawAt,
   drawBelow,
+  oneByOne,
   pick,
+  refused,
   shuffled,
   unknownAction,
   type Action,
-  type ActionError,
   type Rules,
-  type Step,
 } from './environment.ts'
 
 /** What one crafting takes and gives. */
@@ -50,38 +52,37 @@ export interface CraftState {
   readonly [key: string]: Json
 }
 
+const piecesForm = z.record(z.string(), z.int().min(1))
+const taskForm = fields({
+  recipes: z.array(fields({ item: z.string(), count: z.int().min(1), ingredients: piecesForm })),
+  goal: fields({ item: z.string(), count: z.int().min(1) }),
+  crafters: z.array(z.string()).min(1),
+})
+
 /** Layers of a made-up book of recipes, things a layer, recipes shown that lead nowhere. */
 const BOOK = { things: 6, distractors: 6, ingredientsMax: 3, piecesMax: 3 }
+const TURNS_MAX = 400
+/** Of a thousand goals of that depth, thirty-three take more turns than there are, and are drawn anew. */
+const LEVEL_MAX = 8
 const words = ['ash', 'birch', 'clay', 'copper', 'flint', 'glass', 'iron', 'linen', 'oak', 'reed', 'salt', 'wax']
 const forms = ['bar', 'block', 'board', 'cord', 'dust', 'gear', 'lamp', 'plate', 'rod', 'sheet', 'tile', 'wheel']
 
 /** The rules. Level: the depth of the goal; beyond 4 also the number of crafters grows. */
-export const craft: Rules<CraftTask, CraftState> = {
+export const craft: Rules<CraftTask, CraftState> = defineWorld({
   id: 'craft.dag',
   version: '1',
   description: 'Make the goal: get what no recipe makes, craft the rest.',
-  stepsMax: 400,
+  stepsMax: TURNS_MAX,
+  levelMax: LEVEL_MAX,
+  params: taskForm,
   task(seed, level = 2) {
-    const draw = drawAt(seed, -1)
-    const names = shuffled(
-      draw,
-      words.flatMap((word) => forms.map((form) => `${word} ${form}`)),
-    )
-    const layers = Array.from({ length: level + 1 }, () => names.splice(0, BOOK.things))
-    const recipes = layers.slice(1).flatMap((layer, depth) =>
-      layer.map((item): Recipe => {
-        const below = layers.slice(0, depth).flat()
-        // At least one from the layer right below, so that the depth of the goal is its level.
-        const items = new Set([pick(draw, layers[depth] as string[])])
-        for (let i = drawBelow(draw, BOOK.ingredientsMax); i > 0 && below.length > 0; i--) items.add(pick(draw, below))
-        const ingredients = Object.fromEntries([...items].map((one) => [one, 1 + drawBelow(draw, BOOK.piecesMax)]))
-        return { item, count: 1 + drawBelow(draw, BOOK.piecesMax), ingredients }
-      }),
-    )
-    const goal = { item: pick(draw, layers[level] as string[]), count: 1 + drawBelow(draw, 2) }
-    return { ...taskOf(recipes, goal.item, goal.count, drawAt(seed, -2)), crafters: crafterNames(level) }
+    // What takes the oracle more turns than there are is no task; another is drawn.
+    for (let attempt = 1; ; attempt++) {
+      const task = drawnTask(seed, attempt, level)
+      if (isMadeInTime(task)) return task
+    }
   },
-  start: (task) => ({ task, inventory: Object.fromEntries(task.crafters.map((crafter) => [crafter, {}])) }),
+  start: opened,
   toAct: (state) => (isMade(state) ? [] : state.task.crafters),
   view({ task, inventory }, agent) {
     const { item, count } = task.goal
@@ -99,27 +100,52 @@ export const craft: Rules<CraftTask, CraftState> = {
       actions: task.crafters.length === 1 ? aloneActions : actions,
     }
   },
-  step(state, given) {
-    let next = state
-    const errors: ActionError[] = []
-    for (const action of given) {
+  step: (state, given) =>
+    oneByOne(state, given, (at, action) => {
       const { agent, name } = action
-      if (!actions.some((one) => one.name === name)) {
-        errors.push(unknownAction(agent, name, actions))
-        continue
-      }
-      const done = act(next, action)
-      if (typeof done === 'string') errors.push({ agent, code: 'NOT_POSSIBLE', message: done })
-      else next = done
-    }
-    return errors.length === 0 ? { state: next } : ({ state: next, errors } satisfies Step<CraftState>)
-  },
+      if (!actions.some((one) => one.name === name)) return refused(at, unknownAction(agent, name, actions))
+      const done = act(at, action)
+      return typeof done === 'string' ? refused(at, { agent, code: 'NOT_POSSIBLE', message: done }) : { state: done }
+    }),
   score: (state) => (isMade(state) ? 1 : 0),
   oracle(state) {
     const [first] = state.task.crafters
     const next = nextStep(state, first as string)
     return next === undefined ? [] : [{ agent: first as string, ...next }]
   },
+})
+
+function drawnTask(seed: number, attempt: number, level: number): CraftTask {
+  const draw = drawAt(seed, 1 - 2 * attempt)
+  const names = shuffled(
+    draw,
+    words.flatMap((word) => forms.map((form) => `${word} ${form}`)),
+  )
+  const layers = Array.from({ length: level + 1 }, () => names.splice(0, BOOK.things))
+  const recipes = layers.slice(1).flatMap((layer, depth) =>
+    layer.map((item): Recipe => {
+      const below = layers.slice(0, depth).flat()
+      // At least one from the layer right below, so that the depth of the goal is its level.
+      const items = new Set([pick(draw, layers[depth] as string[])])
+      for (let i = drawBelow(draw, BOOK.ingredientsMax); i > 0 && below.length > 0; i--) items.add(pick(draw, below))
+      const ingredients = Object.fromEntries([...items].map((one) => [one, 1 + drawBelow(draw, BOOK.piecesMax)]))
+      return { item, count: 1 + drawBelow(draw, BOOK.piecesMax), ingredients }
+    }),
+  )
+  const goal = { item: pick(draw, layers[level] as string[]), count: 1 + drawBelow(draw, 2) }
+  return { ...taskOf(recipes, goal.item, goal.count, drawAt(seed, -2 * attempt)), crafters: crafterNames(level) }
+}
+
+function isMadeInTime(task: CraftTask): boolean {
+  const agent = task.crafters[0] as string
+  let state = opened(task)
+  for (let turns = 0; turns < TURNS_MAX && !isMade(state); turns++)
+    state = act(state, { agent, ...(nextStep(state, agent) as Pick<Action, 'name' | 'args'>) }) as CraftState
+  return isMade(state)
+}
+
+function opened(task: CraftTask): CraftState {
+  return { task, inventory: Object.fromEntries(task.crafters.map((crafter) => [crafter, {}])) }
 }
 
 const countOf = { type: 'integer', minimum: 1, maximum: 1_000 }

@@ -8,8 +8,10 @@
  * like with yes; "anything else?" with the next wish, or with goodbye, once something was done or refused. Some insist
  * once when they are refused.
  */
+import { z } from 'zod'
 import type { Json } from '../kernel/types.ts'
-import type { Deed, Shop } from './shop.ts'
+import { fields } from './define.ts'
+import { deedForm, type Deed, type Shop } from './shop.ts'
 
 /** Who comes to the desk, and what for. */
 export interface Visit {
@@ -39,6 +41,26 @@ export interface Wish {
 
 /** What has to be told: an amount, or that something cannot be done for an order. */
 export type Tell = { readonly amount: string } | { readonly cannot: string }
+
+const wishForm = fields({
+  kind: z.string(),
+  opening: z.string(),
+  facts: z.record(z.string(), z.string()),
+  order: z.string().nullable(),
+  deed: deedForm,
+  isAllowed: z.boolean(),
+  insists: z.boolean(),
+  tell: z.array(
+    z.union([fields({ amount: z.string() }), fields({ cannot: z.string() })], 'expected { amount } or { cannot }'),
+  ),
+})
+/** The form of a visit. */
+export const visitForm = fields({
+  customer: z.string(),
+  identity: z.array(z.enum(['email', 'name', 'postcode'])).min(1),
+  wishes: z.array(wishForm).min(1),
+  expected: z.string(),
+})
 
 /** What the customer has in mind. */
 interface Mind {

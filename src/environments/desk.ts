@@ -10,9 +10,20 @@ import { canonical } from '../policy/canonical.ts'
 import { sha256 } from '../kernel/digest.ts'
 import { PolityError } from '../kernel/errors.ts'
 import type { Json } from '../kernel/types.ts'
-import type { Tell, Visit, Wish } from './customer.ts'
+import { visitForm, type Tell, type Visit, type Wish } from './customer.ts'
+import { fields } from './define.ts'
 import { drawAt, drawBelow, pick, shuffled, type Draw } from './environment.ts'
-import { amountOf, totalOf, written, type Address, type Customer, type Item, type Order, type Shop } from './shop.ts'
+import {
+  amountOf,
+  shopForm,
+  totalOf,
+  written,
+  type Address,
+  type Customer,
+  type Item,
+  type Order,
+  type Shop,
+} from './shop.ts'
 
 /** Days within which things can be given back. */
 const RETURN_DAYS = 30
@@ -59,7 +70,13 @@ export interface Desk {
   readonly [key: string]: Json
 }
 
-/** The desk of that seed. Level: the customer has one wish more than that, four at most. */
+/** The form of a desk. */
+export const deskForm = fields({ shop: shopForm, visit: visitForm })
+
+/** Wishes that a customer has at most. */
+export const WISHES_MAX = 4
+
+/** The desk of that seed. Level: the customer has one wish more than that. */
 export function deskOf(seed: number, level: number): Desk {
   // An order that the customer can only describe has to be the only one that looks like it: else another desk is drawn.
   for (let attempt = 1; ; attempt++) {
@@ -75,7 +92,7 @@ function drawnDesk(draw: Draw, level: number): Desk {
   const [customer, other] = Object.keys(customers) as [string, string]
   const identity = draw() < 0.5 ? ['email'] : ['name', 'postcode']
   const stall: Stall = { draw, shop: shelvesOf(draw, customers), customer, other }
-  const count = Math.min(4, 1 + Math.max(1, level))
+  const count = Math.min(WISHES_MAX, 1 + level)
   const sure = drawBelow(draw, count)
   const wishes: Wish[] = []
   for (let i = 0; i < count; i++) {

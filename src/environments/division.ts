@@ -11,8 +11,10 @@
  *   DV1. Shares are whole units and add up to the sum.
  *   DV2. Who refuses for ever has nothing.
  */
+import { z } from 'zod'
 import type { Json } from '../kernel/types.ts'
 import { FIRST, SECOND, SUMS, WORDS_MAX, answering, words } from './bargain.ts'
+import { defineWorld, fields } from './define.ts'
 import { badArguments, drawAt, pick, refused, unknownAction, type Rules } from './environment.ts'
 
 /** Terms of a division. */
@@ -42,11 +44,17 @@ const PATIENCE = [1, 0.95, 0.9, 0.8]
 const HORIZONS = [12, 99]
 
 /** Division of a sum. */
-export const division: Rules<DivisionTask, DivisionState> = {
+export const division: Rules<DivisionTask, DivisionState> = defineWorld({
   id: 'bargain.division',
   version: '1',
   description: 'Agree on how to share a sum before it has shrunk.',
   stepsMax: 300,
+  levelMax: 1,
+  params: fields({
+    sum: z.int().min(1),
+    patience: z.tuple([z.number().min(0).max(1), z.number().min(0).max(1)]),
+    roundsMax: z.int().min(1),
+  }),
   task(seed) {
     const draw = drawAt(seed, -1)
     return {
@@ -113,7 +121,7 @@ export const division: Rules<DivisionTask, DivisionState> = {
     if (offer === null) return [{ agent: round % 2 === 0 ? FIRST : SECOND, name: 'offer', args: { keep } }]
     return [{ agent: round % 2 === 0 ? SECOND : FIRST, name: offer <= keep ? 'accept' : 'reject' }]
   },
-}
+})
 
 /** What the one who offers in that round keeps in equilibrium: as much as leaves the other what they would have by waiting. */
 export function equilibrium({ sum, patience, roundsMax }: DivisionTask, round: number): number {

@@ -3,7 +3,7 @@
  *
  *     const environment = environmentOf(craft)
  *     let turn = environment.reset({ params: craft.task(7), seed: 7 })
- *     while (!turn.done) turn = environment.step([{ agent: 'crafter', name: 'get', args: { item: 'oak_log', count: 1 } }])
+ *     while (!turn.done) turn = environment.step([{ agent: 'crafter', name: 'get', args: { item: 'oak board', count: 1 } }])
  *
  * A world is written as `Rules`: plain data for its state, pure functions for the rest. `environmentOf` makes of it what
  * agents, harnesses and foreign programs speak to: one turn after another, for one player or many, who act together, in
@@ -15,6 +15,7 @@
  *   V2. An action that cannot be done changes nothing but the turn's number, and its reason is what the turn says next.
  *   V3. A state is plain data, and two equal states have one hash (canonical JSON).
  */
+import type { z } from 'zod'
 import { canonical } from '../policy/canonical.ts'
 import { randomAt } from '../kernel/clock.ts'
 import { sha256 } from '../kernel/digest.ts'
@@ -83,6 +84,22 @@ export function refused<State>(state: State, error: ActionError): Step<State> {
   return { state, errors: [error] }
 }
 
+/** What comes of the actions of a turn, taken one after another. */
+export function oneByOne<State>(
+  state: State,
+  actions: readonly Action[],
+  take: (state: State, action: Action) => Step<State>,
+): Step<State> {
+  const errors: ActionError[] = []
+  let at = state
+  for (const action of actions) {
+    const step = take(at, action)
+    at = step.state
+    if (step.errors !== undefined) errors.push(...step.errors)
+  }
+  return errors.length === 0 ? { state: at } : { state: at, errors }
+}
+
 /** There is no such action, or not now. */
 export function unknownAction(agent: string, name: string, actions: readonly ActionDescription[]): ActionError {
   const known = actions.map((one) => one.name).join(', ')
@@ -97,6 +114,9 @@ export function badArguments(agent: string, message: string): ActionError {
 /** Draws the next random number in [0, 1) of this turn. */
 export type Draw = () => number
 
+/** The form of a task: an object with declared fields. */
+export type TaskForm<Params> = z.ZodType<Params> & { readonly shape: z.ZodRawShape }
+
 /** A world, as it is written. Pure. */
 export interface Rules<Params extends Json, State extends Json> {
   /** Such as `craft.dag`. */
@@ -106,6 +126,10 @@ export interface Rules<Params extends Json, State extends Json> {
   readonly description: string
   /** Turns after which an episode is cut off. */
   readonly stepsMax: number
+  /** The form of a task; `defineWorld` (define.ts) refuses what is not of it. @default anything is a task */
+  readonly params?: TaskForm<Params>
+  /** Levels go from 1 to this one; `defineWorld` refuses others. @default any level */
+  readonly levelMax?: number
   /** A task, drawn by seed; `level` makes it harder. @default level 1 */
   task(seed: number, level?: number): Params
   start(params: Params, draw: Draw): State
@@ -161,13 +185,15 @@ export function environmentOf<Params extends Json, State extends Json>(
     return episode
   }
 
-  function turn({ reward = {}, errors = [] }: Omit<Step<State>, 'state'> = {}): Turn {
-    const { state, steps } = begun()
+  /** The episode stands there from now on; what cannot be told as a turn is thrown, and it stands where it stood. */
+  function goTo(next: Saved<State>, { reward = {}, errors = [] }: Omit<Step<State>, 'state'> = {}): Turn {
+    const { state, steps } = next
     const acting = rules.toAct(state)
     const isCut = acting.length > 0 && steps >= rules.stepsMax
     const toAct = isCut ? [] : acting
     const views: { [agent: string]: View } = {}
     for (const agent of toAct) views[agent] = rules.view(state, agent)
+    episode = next
     const told = { toAct, views, reward, done: toAct.length === 0, errors, steps }
     return isCut ? { ...told, truncated: 'steps' } : told
   }
@@ -176,8 +202,7 @@ export function environmentOf<Params extends Json, State extends Json>(
     id: rules.id,
     version: rules.version,
     reset({ params, seed }) {
-      episode = { seed, steps: 0, state: rules.start(params, drawAt(seed, 0)) }
-      return turn()
+      return goTo({ seed, steps: 0, state: rules.start(params, drawAt(seed, 0)) })
     },
     step(actions) {
       const { seed, steps, state } = begun()
@@ -191,14 +216,11 @@ export function environmentOf<Params extends Json, State extends Json>(
         else others.push({ agent, code: 'NOT_YOUR_TURN', message: `to act are ${acting.join(', ')}, once each` })
       }
       const step = rules.step(state, own, drawAt(seed, steps + 1))
-      episode = { seed, steps: steps + 1, state: step.state }
-      return turn(others.length === 0 ? step : { ...step, errors: [...others, ...(step.errors ?? [])] })
+      const told = others.length === 0 ? step : { ...step, errors: [...others, ...(step.errors ?? [])] }
+      return goTo({ seed, steps: steps + 1, state: step.state }, told)
     },
     state: begun,
-    restore(saved) {
-      episode = saved
-      return turn()
-    },
+    restore: (saved) => goTo(saved),
     score: () => rules.score(begun().state),
     metrics: () => rules.metrics?.(begun().state) ?? {},
   }

@@ -15,8 +15,10 @@
  *   F1. What was gathered and what lies there is what was spawned; rewards of a food add up to its share.
  *   F2. A cell holds one player or one food at most; no two foods can be lifted from one cell.
  */
+import { z } from 'zod'
 import { PolityError } from '../kernel/errors.ts'
 import type { Json } from '../kernel/types.ts'
+import { defineWorld, fields } from './define.ts'
 import {
   drawAt,
   drawBelow,
@@ -28,7 +30,7 @@ import {
   type Rules,
 } from './environment.ts'
 import { teamActions } from './forage-team.ts'
-import { besideOf, gridOf } from './walking.ts'
+import { besideOf, gridOf, keptApart } from './walking.ts'
 
 /** Something to lift. Cells are numbers, row after row. */
 export interface Food {
@@ -64,22 +66,35 @@ export interface ForageState {
   readonly [key: string]: Json
 }
 
+const taskForm = fields({
+  size: z.int().min(1),
+  players: z.array(fields({ name: z.string(), at: z.int(), level: z.number().positive() })),
+  foods: z.array(fields({ at: z.int(), level: z.number().positive() })),
+  sight: z.int().min(0),
+  penalty: z.number(),
+  ticks: z.int().min(0),
+  // Of a task that was drawn: whether every food takes all that can lift together. The rules do not look at it.
+  isForced: z.exactOptional(z.boolean()),
+})
+
 /** LBF's terms: levels of players, ticks of an episode; a food takes three players at most. */
 const LBF = { levelMax: 3, ticks: 50, loadersMax: 3 }
-/** Foods of a task that is drawn: with more of them an episode would be too short. */
-const FOODS_MAX = 6
+/** As many foods are drawn: with more of them an episode would be too short. */
+const LEVEL_MAX = 6
 const MOVES = ['north', 'south', 'west', 'east'] as const
 
 /** The rules. Level: size, players and foods grow; at some seeds every food takes all that can lift together, or sight is short. */
-export const forage: Rules<ForageTask, ForageState> = {
+export const forage: Rules<ForageTask, ForageState> = defineWorld({
   id: 'forage',
   version: '1',
   description: 'Gather all the food; what is too heavy for one has to be lifted together.',
   stepsMax: 1_000,
+  levelMax: LEVEL_MAX,
+  params: taskForm,
   task(seed, level = 1) {
     // What even the oracle does not gather in time is no task; another is drawn, in the end with fewer foods.
     for (let attempt = 1; ; attempt++) {
-      const foods = Math.max(1, Math.min(level, FOODS_MAX) - Math.floor(attempt / 8))
+      const foods = Math.max(1, level - Math.floor(attempt / 8))
       const task = drawnField(drawAt(seed, -attempt), level, foods)
       if (isGatheredBy(task)) return task
     }
@@ -131,7 +146,7 @@ export const forage: Rules<ForageTask, ForageState> = {
   }),
   oracle: (state) => teamActions(state, fieldOf(state)),
   floor: ({ foods }) => (foods.length === 0 ? 1 : 0),
-}
+})
 
 const nothing = { type: 'object', properties: {} } as const
 const actions = [
@@ -185,7 +200,7 @@ function stepped(state: ForageState, given: readonly Action[]) {
   const next: ForageState = {
     ...state,
     tick: state.tick + 1,
-    at: walked(at, wish),
+    at: keptApart(at, wish, true),
     gathered: gone,
     earned: state.earned.map((sum, i) => sum + (reward[players[i]?.name ?? ''] ?? 0)),
   }
@@ -198,21 +213,6 @@ function cellTo(cell: number, name: (typeof MOVES)[number], size: number): numbe
   if (name === 'south') return row < size - 1 ? cell + size : undefined
   if (name === 'west') return column > 0 ? cell - 1 : undefined
   return column < size - 1 ? cell + 1 : undefined
-}
-
-/** Where two would be on one cell, who moved there stays; again, until nobody is in the way. Two may change places. */
-function walked(from: readonly number[], wish: readonly number[]): number[] {
-  const to = wish.slice()
-  for (let changed = true; changed;) {
-    changed = false
-    const clashes = to.map((cell, i) => to.some((other, j) => i !== j && other === cell))
-    clashes.forEach((clash, i) => {
-      if (!clash || to[i] === from[i]) return
-      to[i] = from[i] as number
-      changed = true
-    })
-  }
-  return to
 }
 
 function isBeside(a: number, b: number, size: number): boolean {
@@ -241,8 +241,6 @@ function fieldOf({ task: { size, foods }, gathered }: ForageState) {
 
 /** @throws INVALID_ARGUMENT for a field that is none */
 function checked(task: ForageTask): void {
-  if (typeof task?.size !== 'number' || !Array.isArray(task.players) || !Array.isArray(task.foods))
-    throw new PolityError('INVALID_ARGUMENT', 'a task of forage is { size, players, foods, sight, penalty, ticks }')
   const { size, players, foods } = task
   const cells = size * size
   const taken = [...players, ...foods].map(({ at }) => at)

@@ -15,12 +15,16 @@
  *       each other, and who passes on can say all they know in one message. So they are the edges of the smallest tree
  *       (Steiner) that holds them, found by trying all; an answer that came with fewer was a guess, and scores 0.
  */
+import { z } from 'zod'
 import type { Json } from '../kernel/types.ts'
+import { defineWorld, fields } from './define.ts'
 import {
   badArguments,
   drawAt,
   drawBelow,
+  oneByOne,
   pick,
+  refused,
   shuffled,
   unknownAction,
   type Action,
@@ -58,6 +62,15 @@ export interface HiddenState {
   readonly [key: string]: Json
 }
 
+const taskForm = fields({
+  question: z.enum(['overlaps', 'longest', 'free']),
+  people: z.array(z.string()).min(1),
+  about: z.array(z.string()),
+  days: z.record(z.string(), z.array(fields({ name: z.string(), start: z.int(), end: z.int() }))),
+  contacts: z.record(z.string(), z.array(z.string())),
+  messagesMax: z.int().min(0),
+})
+
 /** Half-hours of a day. */
 const DAY = 48
 const TEXT_CHARS_MAX = 2_000
@@ -70,11 +83,13 @@ const doings =
   )
 
 /** The rules. */
-export const hidden: Rules<HiddenTask, HiddenState> = {
+export const hidden: Rules<HiddenTask, HiddenState> = defineWorld({
   id: 'hidden',
   version: '1',
   description: 'Answer a question of which everybody knows a part, with as few messages as you can.',
   stepsMax: 40,
+  levelMax: names.length - 3,
+  params: taskForm,
   task: (seed, level = 1) => {
     // Days on which nobody is free at the same time, or nothing has to go, leave nothing to find: others are drawn.
     for (let attempt = 1; ; attempt++) {
@@ -100,25 +115,18 @@ export const hidden: Rules<HiddenTask, HiddenState> = {
       actions: actionsOf(task, agent),
     }
   },
-  step(state, given) {
-    const errors: ActionError[] = []
-    let { messages, answer } = state
-    for (const action of given) {
-      const fault = faultOf(state, messages.length, action)
-      if (fault !== undefined) errors.push(fault)
-      else if (action.name === 'answer') answer = action.args?.['value'] as string
-      else {
-        const { to, text } = action.args as { to: string; text: string }
-        messages = [...messages, { from: action.agent, to, text }]
-      }
-    }
-    const next = messages === state.messages && answer === state.answer ? state : { ...state, messages, answer }
-    return errors.length === 0 ? { state: next } : { state: next, errors }
-  },
+  step: (state, given) =>
+    oneByOne(state, given, (at, action) => {
+      const fault = faultOf(at, action)
+      if (fault !== undefined) return refused(at, fault)
+      if (action.name === 'answer') return { state: { ...at, answer: action.args?.['value'] as string } }
+      const { to, text } = action.args as { to: string; text: string }
+      return { state: { ...at, messages: [...at.messages, { from: action.agent, to, text }] } }
+    }),
   score({ task, messages, answer }) {
     if (answer === null || tidied(task, answer) !== answerOf(task)) return 0
     const fewest = fewestMessages(task)
-    return messages.length < fewest ? 0 : fewest / messages.length
+    return messages.length < fewest ? 0 : messages.length === 0 ? 1 : fewest / messages.length
   },
   metrics: ({ task, messages, answer }) => ({
     right: answer !== null && tidied(task, answer) === answerOf(task) ? 1 : 0,
@@ -129,7 +137,7 @@ export const hidden: Rules<HiddenTask, HiddenState> = {
   oracle(state) {
     return nextOf(state)
   },
-}
+})
 
 const sending = {
   name: 'send',
@@ -158,7 +166,7 @@ const questions = {
 
 function daysOf(draw: () => number, level: number): HiddenTask {
   const question = level <= 1 ? 'overlaps' : level === 2 ? 'longest' : 'free'
-  const people = shuffled(draw, names).slice(0, Math.min(names.length, 3 + level))
+  const people = shuffled(draw, names).slice(0, 3 + level)
   const about = question === 'overlaps' ? [people[0] as string, pick(draw, people.slice(1))] : people
   const left = shuffled(draw, doings)
   const days = Object.fromEntries(people.map((who) => [who, dayOf(draw, left)]))
@@ -222,7 +230,7 @@ function timeText(half: number): string {
   return `${String(Math.floor(half / 2)).padStart(2, '0')}:${half % 2 === 0 ? '00' : '30'}`
 }
 
-function faultOf({ task }: HiddenState, sent: number, { agent, name, args = {} }: Action): ActionError | undefined {
+function faultOf({ task, messages }: HiddenState, { agent, name, args = {} }: Action): ActionError | undefined {
   const actions = actionsOf(task, agent)
   if (!actions.some((one) => one.name === name)) return unknownAction(agent, name, actions)
   if (name === 'answer') {
@@ -236,7 +244,7 @@ function faultOf({ task }: HiddenState, sent: number, { agent, name, args = {} }
     return { agent, code: 'NOT_POSSIBLE', message: `send takes { to }, one of ${known.join(', ')}` }
   if (typeof text !== 'string' || text === '' || text.length > TEXT_CHARS_MAX)
     return badArguments(agent, `send takes { text } of 1 to ${TEXT_CHARS_MAX} characters`)
-  if (sent >= task.messagesMax)
+  if (messages.length >= task.messagesMax)
     return { agent, code: 'NOT_POSSIBLE', message: `all ${task.messagesMax} messages have been sent` }
   return undefined
 }

@@ -7,6 +7,7 @@
  */
 import { z } from 'zod'
 import type { Json } from '../kernel/types.ts'
+import { firstIssue } from './define.ts'
 import type { ActionDescription } from './environment.ts'
 
 const bid = z.string().min(1).describe('the element, as it is named in [ ] in the tree')
@@ -70,8 +71,7 @@ export function readMove(given: {
   const [schema] = moves[given.name as keyof Moves]
   const { success, data, error } = schema.safeParse(given.args ?? {})
   if (success) return { move: { name: given.name, args: data } as KioskMove }
-  const { path, message } = error.issues[0] as z.core.$ZodIssue
-  return { wrong: `${given.name}: ${path.length === 0 ? message : `${path.join('.')}: ${message}`}` }
+  return { wrong: `${given.name}: ${firstIssue(error)}` }
 }
 
 /** As BrowserGym writes an action: `click('12')`. */

@@ -8,8 +8,10 @@
  * Everything about the pages that needs no browser: which there are, drawing them, their solvers. They are opened by
  * src/evaluation/kiosk.ts, since a browser takes its time and environments do not.
  */
+import { z } from 'zod'
 import { PolityError } from '../kernel/errors.ts'
 import type { Json } from '../kernel/types.ts'
+import { checkLevel, checkTask, fields } from './define.ts'
 import { drawAt } from './environment.ts'
 import * as forms from './kiosk-forms.ts'
 import * as gestures from './kiosk-gestures.ts'
@@ -41,25 +43,32 @@ export function pageOf({ page }: KioskTask, pages: readonly KioskPage[] = kioskP
   )
 }
 
+/** As it is given; a page has a content of its own form. */
+const taskForm = fields({ page: z.optional(z.string()), content: z.optional(z.json()), level: z.optional(z.number()) })
+
 export const kiosk = {
   id: 'web.kiosk',
   version: '1',
   description: 'Do on a web page what you are asked to do.',
   /** Turns after which an episode is cut off. */
   stepsMax: 40,
+  /** The solvers were tried on no more. */
+  levelMax: 4,
 
-  /** A task, drawn by seed: the pages take turns; `level` has more on them. */
+  /** A task, drawn by seed: the pages take turns; `level` has more on them. Throws `INVALID_ARGUMENT`. */
   task(seed: number, level = 1, pages: readonly KioskPage[] = kioskPages): KioskTask & Json {
+    checkLevel(kiosk.id, level, kiosk.levelMax)
     const page = pages[seed % pages.length] as KioskPage
     return { page: page.name, content: page.draw(drawAt(seed, 0), level) }
   },
 
   /** A task as it is given; one that names a page only is drawn by the seed. Throws `INVALID_ARGUMENT`. */
   read(params: Json, seed: number, pages: readonly KioskPage[] = kioskPages): KioskTask {
-    const { page, content, level } = (params ?? {}) as { page?: unknown; content?: Json; level?: unknown }
-    const own = typeof level === 'number' ? level : 1
-    if (page === undefined) return kiosk.task(seed, own, pages)
-    const found = pageOf({ page: page as string, content: null }, pages)
-    return { page: found.name, content: content ?? found.draw(drawAt(seed, 0), own) }
+    checkTask(kiosk.id, params ?? {}, taskForm)
+    const { page, content, level = 1 } = (params ?? {}) as { page?: string; content?: Json; level?: number }
+    checkLevel(kiosk.id, level, kiosk.levelMax)
+    if (page === undefined) return kiosk.task(seed, level, pages)
+    const found = pageOf({ page, content: null }, pages)
+    return { page: found.name, content: content ?? found.draw(drawAt(seed, 0), level) }
   },
 }

@@ -11,10 +11,12 @@
  *   K2. Two cooks are never on one cell, and never change places in one tick.
  *   K3. A pot holds a part of a recipe of the book, and cooks when it has all of it.
  */
+import { z } from 'zod'
 import { PolityError } from '../kernel/errors.ts'
 import type { Json } from '../kernel/types.ts'
+import { fields } from './define.ts'
 import { unknownAction, type Action, type ActionDescription, type ActionError } from './environment.ts'
-import { besideOf, distancesTo, gridOf, type Grid } from './walking.ts'
+import { besideOf, distancesTo, gridOf, keptApart, type Grid } from './walking.ts'
 
 /** What is cooked in one pot. */
 export interface Dish {
@@ -46,6 +48,15 @@ export interface KitchenTask {
   readonly pace: number
   readonly [key: string]: Json
 }
+
+/** The form of a task. */
+export const kitchenForm = fields({
+  layout: z.array(z.string()),
+  starts: z.array(z.tuple([z.int(), z.int()])),
+  book: z.array(fields({ name: z.string(), parts: z.array(z.string()), cookTicks: z.int() })),
+  orders: z.array(fields({ dish: z.string(), from: z.number(), due: z.number() })),
+  pace: z.number(),
+})
 
 /** A cook. */
 export interface Cook {
@@ -186,8 +197,6 @@ function read(layout: readonly string[]): Floor {
 
 /** A kitchen before the first tick. @throws INVALID_ARGUMENT for a task that is none */
 export function opened(task: KitchenTask): KitchenState {
-  if (![task?.layout, task?.starts, task?.book, task?.orders].every((part) => Array.isArray(part)))
-    refuse('a task of kitchen is { layout, starts, book, orders, pace }, the first four of them lists')
   const { signs, width, cellsOf } = floorOf(task.layout)
   if (task.starts.length < 1 || task.starts.length > COOKS_MAX)
     refuse(`there are ${task.starts.length} cooks; expected 1 to ${COOKS_MAX}`)
@@ -281,7 +290,7 @@ export function ticked(state: KitchenState, actions: readonly Action[]) {
       if (grid.beside[at]?.includes(to) === true) wish[i] = to
     } else errors.push(unknownAction(agent, name, kitchenActions))
   })
-  const cells = walked(from, wish)
+  const cells = keptApart(from, wish)
   const cooks = next.cooks.map(({ holds }, i): Cook => {
     return { at: cells[i] as number, facing: facing[i] as Direction, holds }
   })
@@ -290,18 +299,6 @@ export function ticked(state: KitchenState, actions: readonly Action[]) {
 
 function isDirection(name: string): name is Direction {
   return DIRECTIONS.includes(name as Direction)
-}
-
-/** Where everybody is: a step that would bring two to one cell, or let two change places, is not made. */
-function walked(from: readonly number[], wish: readonly number[]): readonly number[] {
-  let to = wish
-  for (;;) {
-    const now = to
-    const isBlocked = (cell: number, i: number): boolean =>
-      now.some((other, j) => i !== j && (other === cell || (cell === from[j] && other === from[i])))
-    to = now.map((cell, i) => (cell !== from[i] && isBlocked(cell, i) ? (from[i] as number) : cell))
-    if (to.every((cell, i) => cell === now[i])) return to
-  }
 }
 
 /** Fire goes on where it burned before this tick. */

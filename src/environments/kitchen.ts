@@ -15,6 +15,7 @@
  *   K4. An order is served once, by something that was cooked, from `from` until before `due`.
  */
 import { PolityError } from '../kernel/errors.ts'
+import { defineWorld } from './define.ts'
 import { drawAt, drawBelow, pick, shuffled, type Draw, type Rules } from './environment.ts'
 import { crewActions } from './kitchen-crew.ts'
 import {
@@ -23,6 +24,7 @@ import {
   floorOf,
   INGREDIENTS,
   kitchenActions,
+  kitchenForm,
   opened,
   openOrders,
   piecesOf,
@@ -50,11 +52,13 @@ const BOOK: readonly Dish[] = [
 ]
 
 /** The rules. Level: orders beyond two, cooks, and from level 2 on dishes with something to chop. */
-export const kitchen: Rules<KitchenTask, KitchenState> = {
+export const kitchen: Rules<KitchenTask, KitchenState> = defineWorld({
   id: 'kitchen',
   version: '1',
   description: 'Cook and serve every order before it is due, together.',
   stepsMax: TICKS_MAX,
+  levelMax: ORDERS_MAX - 2,
+  params: kitchenForm,
   task(seed, level = 1) {
     // A kitchen in which the crew gets stuck is no task; another is drawn.
     for (let attempt = 1; ; attempt++) {
@@ -92,7 +96,7 @@ export const kitchen: Rules<KitchenTask, KitchenState> = {
   },
   oracle: (state) => crewActions(state),
   floor: ({ orders }) => (orders.length === 0 ? 1 : 0),
-}
+})
 
 /**
  * The collaboration score (CoS) of one agent on one kitchen: the mean over intervals of completed / (completed + failed +
@@ -120,6 +124,7 @@ export function kitchenTask(
   },
 ): KitchenTask {
   const { layout, starts, book, dishes, alpha = 1 } = terms
+  if (dishes.length === 0) throw new PolityError('INVALID_ARGUMENT', 'nothing is ordered; expected a dish or more')
   const task = timed(
     { layout, starts, book, pace: 1, orders: dishes.map((dish) => ({ dish, from: 0, due: Infinity })) },
     alpha,
@@ -209,7 +214,7 @@ function drawnKitchen(draw: Draw, level: number): KitchenTask | undefined {
     return places.splice(Math.max(0, at), 1)[0] as readonly [number, number]
   })
   if (starts.includes(undefined as never)) return undefined
-  const orders = Array.from({ length: Math.min(ORDERS_MAX, 2 + level) }, () => ({
+  const orders = Array.from({ length: 2 + level }, () => ({
     dish: pick(draw, menu).name,
     from: 0,
     due: Infinity,

@@ -16,8 +16,9 @@
  *       truth is.
  *   L2. What is true is drawn when the episode starts and is in no view.
  */
-import { PolityError } from '../kernel/errors.ts'
+import { z } from 'zod'
 import type { Json } from '../kernel/types.ts'
+import { defineWorld, fields } from './define.ts'
 import {
   badArguments,
   drawAt,
@@ -62,19 +63,30 @@ export interface LabState {
   readonly [key: string]: Json
 }
 
+const taskForm = fields({
+  model: z.enum(modelNames),
+  offered: z.array(z.int().min(0)).min(1),
+  questions: z.array(z.int().min(0)).min(1),
+  experiments: z.int().min(1),
+})
+
 /** Who acts. */
 const YOU = 'scientist'
+/** Experiments beyond one; the oracle was tried on no more. */
+const LEVEL_MAX = 9
 /** Outcomes to predict. The paper asks for ten. */
 const QUESTIONS = 2
 /** Information below it is none: 0 nats but for rounding. */
 const NOTHING = 1e-9
 
 /** The rules. Level: experiments beyond one. */
-export const lab: Rules<LabTask, LabState> = {
+export const lab: Rules<LabTask, LabState> = defineWorld({
   id: 'lab',
   version: '1',
   description: 'Choose experiments that tell most, then predict.',
   stepsMax: 60,
+  levelMax: LEVEL_MAX,
+  params: taskForm,
   task(seed, level = 1) {
     const model = modelNames[((seed % modelNames.length) + modelNames.length) % modelNames.length] as string
     const { designs, offered } = modelOf(model) as LabModel
@@ -90,9 +102,7 @@ export const lab: Rules<LabTask, LabState> = {
     }
   },
   start(task, draw) {
-    const model = modelOf(task.model)
-    if (model === undefined)
-      throw new PolityError('INVALID_ARGUMENT', `there is no model "${task.model}": ${modelNames.join(', ')}`)
+    const model = modelOf(task.model) as LabModel
     const truth = model.parts.map((part) => drawnHypothesis(draw, part))
     const answers = task.questions.map((design) => outcomeAt(model, design, truth, draw))
     return { task, truth, answers, data: [], predictions: null }
@@ -147,7 +157,7 @@ export const lab: Rules<LabTask, LabState> = {
     const values = task.questions.flatMap((design) => expected(model, design, beliefs).map(({ best }) => best))
     return [{ agent: YOU, name: 'predict', args: { values } }]
   },
-}
+})
 
 function observed(state: LabState, action: Action, draw: Draw): Step<LabState> {
   const { task, truth, data } = state

@@ -259,7 +259,7 @@ function typedList(source: Source, nodes: readonly Node[], types: Domain['types'
       continue
     }
     const type = nodes[++i]
-    const names = type !== undefined && 'list' in type ? type.list.slice(1) : [type]
+    const names = type !== undefined && 'list' in type ? eitherOf(source, type) : [type]
     const its = names.map((one) => {
       const word = wordOf(source, one, node.at, 'a type after "-"')
       if (types !== undefined && !types.has(word))
@@ -271,6 +271,12 @@ function typedList(source: Source, nodes: readonly Node[], types: Domain['types'
     untyped = []
   }
   return [...list, ...untyped.map((one) => ({ name: one, types: ['object'] }))]
+}
+
+/** `(either t u)`. */
+function eitherOf(source: Source, { at, list: [head, ...types] }: List): readonly Node[] {
+  if (wordOf(source, head, at, 'either') !== 'either') source.fail(at, `expected (either …), got ${textOf(head)}`)
+  return types
 }
 
 function declareTypes(source: Source, nodes: readonly Node[], types: Map<string, ReadonlySet<string>>): void {
@@ -308,6 +314,7 @@ function actionOf(source: Source, at: number, [head, ...rest]: readonly Node[], 
     if (![':parameters', ':precondition', ':effect'].includes(key))
       source.fail((rest[i] as Node).at, `expected :parameters, :precondition or :effect, got "${key}"`)
     if (rest[i + 1] === undefined) source.fail((rest[i] as Node).at, `nothing follows ${key}`)
+    if (parts.has(key)) source.fail((rest[i] as Node).at, `the action ${name} has two of ${key}`)
     parts.set(key, rest[i + 1] as Node)
   }
   const given = parts.get(':parameters')

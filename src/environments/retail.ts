@@ -17,7 +17,8 @@
 import { canonical } from '../policy/canonical.ts'
 import type { Json } from '../kernel/types.ts'
 import { answered, openingOf, type Visit, type Wish } from './customer.ts'
-import { deskOf, hashOf, retailPolicy, type Desk } from './desk.ts'
+import { defineWorld } from './define.ts'
+import { WISHES_MAX, deskForm, deskOf, hashOf, retailPolicy, type Desk } from './desk.ts'
 import {
   badArguments,
   refused,
@@ -46,7 +47,7 @@ export interface RetailState {
   readonly isAgreed: boolean
   readonly isHandled: boolean
   readonly hasInsisted: boolean
-  /** Of `facts that have to be told`, by their number. */
+  /** What was told of all that has to be, by number. */
   readonly told: readonly number[]
   /** Orders that were looked at. */
   readonly seen: readonly string[]
@@ -64,12 +65,14 @@ export interface RetailState {
 const CLERK = 'clerk'
 const TEXT_CHARS_MAX = 2_000
 
-/** The rules. Level: the customer has one wish more than that, four at most. */
-export const retail: Rules<Desk, RetailState> = {
+/** The rules. Level: the customer has one wish more than that. */
+export const retail: Rules<Desk, RetailState> = defineWorld({
   id: 'desk.retail',
   version: '1',
   description: 'Serve the customer with the tools of the shop, as its policy says.',
   stepsMax: 80,
+  levelMax: WISHES_MAX - 1,
+  params: deskForm,
   task: (seed, level = 1) => deskOf(seed, level),
   start: ({ shop, visit }) => ({
     visit,
@@ -134,7 +137,7 @@ export const retail: Rules<Desk, RetailState> = {
   oracle(state) {
     return [{ agent: CLERK, ...nextOf(state) }]
   },
-}
+})
 
 /** Whether the database is as it should be, whether everything was told that had to be, and whether the customer is content to go, each 0 or 1. */
 function verified({ visit, shop, told, isOver }: RetailState) {

@@ -6,7 +6,9 @@
  *
  * Amounts are whole cents in the database and units with two digits where they are told.
  */
+import { z } from 'zod'
 import type { Json } from '../kernel/types.ts'
+import { fields } from './define.ts'
 
 /** Everything the shop knows. */
 export interface Shop {
@@ -86,6 +88,40 @@ export interface Deed {
 }
 
 type Args = { readonly [name: string]: Json }
+
+const byId = <Value extends z.ZodType>(value: Value) => z.record(z.string(), value)
+const addressForm = fields({ street: z.string(), city: z.string(), postcode: z.string() })
+const customerForm = fields({
+  name: z.string(),
+  email: z.string(),
+  postcode: z.string(),
+  address: addressForm,
+  payments: byId(fields({ kind: z.enum(['card', 'account', 'gift']), cents: z.int() })),
+  orders: z.array(z.string()),
+})
+const orderForm = fields({
+  customer: z.string(),
+  status: z.enum(['pending', 'sent', 'delivered', 'cancelled', 'return requested', 'exchange requested', 'changed']),
+  items: z.array(z.string()),
+  payment: z.string(),
+  address: addressForm,
+  shippingCents: z.int(),
+  deliveredDaysAgo: z.int().nullable(),
+  promisedDaysAgo: z.int(),
+  isShippingRefunded: z.boolean(),
+  note: z.string(),
+  refunds: z.array(fields({ cents: z.int(), payment: z.string() })),
+})
+/** The form of a shop. */
+export const shopForm = fields({
+  products: byId(fields({ name: z.string(), items: z.array(z.string()) })),
+  items: byId(fields({ product: z.string(), options: z.string(), cents: z.int(), isAvailable: z.boolean() })),
+  customers: byId(customerForm),
+  orders: byId(orderForm),
+  handovers: z.array(z.string().nullable()),
+})
+/** The form of a tool with its arguments. */
+export const deedForm = fields({ name: z.string(), args: z.record(z.string(), z.json()) })
 
 /** Tools that only look. */
 export const READS: ReadonlySet<string> = new Set([

@@ -15,8 +15,10 @@
  *   S1. A fact changes only by an effect of an action whose whole precondition held.
  *   S2. What no action can change is not in the state.
  */
+import { z } from 'zod'
 import { PolityError } from '../kernel/errors.ts'
 import type { Json } from '../kernel/types.ts'
+import { defineWorld, fields } from './define.ts'
 import { badArguments, drawAt, refused, unknownAction } from './environment.ts'
 import type { Action, ActionDescription, ActionError, Rules } from './environment.ts'
 import { groundTask, substituted, type GroundAction, type GroundTask } from './grounding.ts'
@@ -47,12 +49,17 @@ const PLANNER = 'planner'
 /** States that the oracle looks at for a shortest plan, and then for any; problems, and of each actions and states, kept ready. */
 const BOUNDS = { shortestMax: 1_000, anyMax: 200_000, problemsMax: 64, actionsMax: 100_000, statesMax: 100_000 }
 
+/** The largest problems that the oracle was tried on, in every domain: it plans them in seconds. */
+const LEVEL_MAX = 8
+
 /** The rules. Seed: which domain, and which problem of it; level: how large. */
-export const strips: Rules<StripsTask, StripsState> = {
+export const strips: Rules<StripsTask, StripsState> = defineWorld({
   id: 'plan.strips',
   version: '1',
   description: 'Reach the goal by actions that each need some facts and change others.',
   stepsMax: 500,
+  levelMax: LEVEL_MAX,
+  params: fields({ domain: z.string(), problem: z.string() }),
   task(seed, level = 1) {
     const family = planningDomains[Math.abs(seed) % planningDomains.length] as (typeof planningDomains)[number]
     return { domain: family.text, problem: family.problem(drawAt(seed, -1), family.sizeOf(level)) }
@@ -101,7 +108,7 @@ export const strips: Rules<StripsTask, StripsState> = {
     const ready = readyOf(task)
     return isReached(ready, ready.start) ? 1 : 0
   },
-}
+})
 
 /**
  * A task of your own, once it is sure to have a plan.
@@ -164,8 +171,6 @@ function readyOf(task: StripsTask): Ready {
 }
 
 function prepared(task: StripsTask): Ready {
-  if (typeof task?.domain !== 'string' || typeof task.problem !== 'string')
-    throw new PolityError('INVALID_ARGUMENT', 'a task of plan.strips is { domain, problem }, two texts in PDDL')
   const domain = parseDomain(task.domain)
   const problem = parseProblem(task.problem, domain)
   const changing = new Set(domain.actions.flatMap(({ effect }) => effect.map(({ predicate }) => predicate)))

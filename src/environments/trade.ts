@@ -4,11 +4,15 @@
  *
  *     environmentOf(trade).reset({ params: trade.task(1), seed: 1 })
  *
+ * Drawn are values of which the buyer's is the higher, so that there is something to agree on.
+ *
  * Invariant
  *   TR1. Who refuses for ever has what the outside gives.
  */
+import { z } from 'zod'
 import type { Json } from '../kernel/types.ts'
 import { FIRST, SECOND, SUMS, answering } from './bargain.ts'
+import { defineWorld, fields } from './define.ts'
 import { badArguments, drawAt, pick, refused, unknownAction, type Rules } from './environment.ts'
 
 /** Terms of a trade. */
@@ -34,15 +38,24 @@ const FACTORS = [0.8, 1, 1.2, 1.5]
 const TRADE_HORIZONS = [1, 10, 30]
 
 /** Trade between a seller (Alice) and a buyer (Bob). */
-export const trade: Rules<TradeTask, TradeState> = {
+export const trade: Rules<TradeTask, TradeState> = defineWorld({
   id: 'bargain.trade',
-  version: '1',
+  version: '2',
   description: 'Agree on a price, or take the deal outside that leaves each with what the thing is worth to them.',
   stepsMax: 100,
+  levelMax: 1,
+  params: fields({
+    values: z.tuple([z.number().min(0), z.number().min(0)]),
+    roundsMax: z.int().min(1),
+  }),
   task(seed) {
-    const draw = drawAt(seed, -1)
-    const order = pick(draw, SUMS)
-    return { values: [order * pick(draw, FACTORS), order * pick(draw, FACTORS)], roundsMax: pick(draw, TRADE_HORIZONS) }
+    // Where the thing is worth no more to the buyer nothing has to be done; another pair of values is drawn.
+    for (let attempt = 1; ; attempt++) {
+      const draw = drawAt(seed, -attempt)
+      const order = pick(draw, SUMS)
+      const [seller, buyer] = [order * pick(draw, FACTORS), order * pick(draw, FACTORS)]
+      if (buyer > seller) return { values: [seller, buyer], roundsMax: pick(draw, TRADE_HORIZONS) }
+    }
   },
   start: (task) => ({ task, round: 0, price: null, deal: null }),
   agents: () => [FIRST, SECOND],
@@ -98,7 +111,7 @@ export const trade: Rules<TradeTask, TradeState> = {
     return [{ agent, name: isGood && buyer >= seller ? 'accept' : 'outside' }]
   },
   floor: ({ values: [seller, buyer] }) => Number(buyer <= seller),
-}
+})
 
 const naming = [
   {

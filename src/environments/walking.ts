@@ -3,6 +3,7 @@
  *
  *     const far = distancesTo(grid, [cell])          // steps from every floor cell
  *     const cells = stepTogether(grid, [{ at: 7, far }, { at: 8, far: other }])
+ *     const cells = keptApart([7, 8], [8, 9])        // where they are, by where each wishes to go
  *
  * `stepTogether` is PIBT (Okumura et al. 2022, "Priority inheritance with backtracking", section 3): who comes first in the
  * list goes where they want; who stands in the way makes way, as if with the priority of the one who pushes.
@@ -48,6 +49,25 @@ export function distancesTo({ beside }: Grid, cells: readonly number[]): Float64
       queue.push(next)
     }
   return far
+}
+
+/**
+ * Where everybody is after a step that each took alone: one that would bring two to one cell, or let two change places
+ * where that is not allowed, is not made; nor is one that this leaves in the way.
+ */
+export function keptApart(
+  from: readonly number[],
+  wish: readonly number[],
+  mayChangePlaces = false,
+): readonly number[] {
+  let to = wish
+  for (;;) {
+    const now = to
+    const isBlocked = (cell: number, i: number): boolean =>
+      now.some((other, j) => i !== j && (other === cell || (!mayChangePlaces && cell === from[j] && other === from[i])))
+    to = now.map((cell, i) => (cell !== from[i] && isBlocked(cell, i) ? (from[i] as number) : cell))
+    if (to.every((cell, i) => cell === now[i])) return to
+  }
 }
 
 /** Who walks: from where, and how far every cell is from where they want to be. */

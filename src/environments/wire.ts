@@ -16,18 +16,19 @@
 import { z } from 'zod'
 import { PolityError, messageOf } from '../kernel/errors.ts'
 import type { Json } from '../kernel/types.ts'
-import type { Rules, Saved, Turn } from './environment.ts'
+import { fields, firstIssue } from './define.ts'
+import type { ActionError, Rules, Saved, Turn } from './environment.ts'
 import { environmentOf } from './environment.ts'
 
 const json = z.json() as z.ZodType<Json>
 const seed = z.int().min(0)
-const task = z.strictObject({
+const task = fields({
   /** @default drawn by the seed */
   params: json.optional(),
   seed: seed.default(0),
   level: z.int().min(1).optional(),
 })
-const action = z.strictObject({
+const action = fields({
   agent: z.string(),
   name: z.string(),
   args: z.record(z.string(), json).optional(),
@@ -35,18 +36,18 @@ const action = z.strictObject({
 
 const id = z.union([z.number(), z.string(), z.null()]).default(null)
 const message = z.discriminatedUnion('op', [
-  z.strictObject({ id, op: z.literal('describe'), task: task.optional() }),
-  z.strictObject({ id, op: z.literal('reset'), task: task.default({ seed: 0 }) }),
-  z.strictObject({ id, op: z.literal('step'), actions: z.array(action) }),
-  z.strictObject({ id, op: z.literal('state') }),
-  z.strictObject({
+  fields({ id, op: z.literal('describe'), task: task.optional() }),
+  fields({ id, op: z.literal('reset'), task: task.default({ seed: 0 }) }),
+  fields({ id, op: z.literal('step'), actions: z.array(action) }),
+  fields({ id, op: z.literal('state') }),
+  fields({
     id,
     op: z.literal('restore'),
-    state: z.strictObject({ seed, steps: z.int().min(0), state: json }),
+    state: fields({ seed, steps: z.int().min(0), state: json }),
   }),
-  z.strictObject({ id, op: z.literal('score') }),
-  z.strictObject({ id, op: z.literal('metrics') }),
-  z.strictObject({ id, op: z.literal('close') }),
+  fields({ id, op: z.literal('score') }),
+  fields({ id, op: z.literal('metrics') }),
+  fields({ id, op: z.literal('close') }),
 ])
 
 /** What an environment is asked. */
@@ -56,6 +57,14 @@ export type Answer = { readonly id: string | number | null } & (
   | { readonly ok: Json }
   | { readonly error: { readonly code: string; readonly message: string } }
 )
+
+/** Why an action could not be done, as it is told in a turn. */
+export const actionErrorCodes = [
+  'UNKNOWN_ACTION',
+  'BAD_ARGUMENTS',
+  'NOT_POSSIBLE',
+  'NOT_YOUR_TURN',
+] as const satisfies readonly ActionError['code'][]
 
 const described = z.object({
   id: z.string().min(1),
@@ -87,7 +96,7 @@ const turn = z.object({
     .array(
       z.object({
         agent: z.string(),
-        code: z.enum(['UNKNOWN_ACTION', 'BAD_ARGUMENTS', 'NOT_POSSIBLE', 'NOT_YOUR_TURN']),
+        code: z.enum(actionErrorCodes),
         message: z.string(),
       }),
     )
@@ -117,11 +126,6 @@ function read<T>(schema: z.ZodType<T>, value: unknown, what: string): T {
   const { success, data, error } = schema.safeParse(value)
   if (success) return data
   throw new PolityError('DRIVER_INVALID', `the environment answered ${what} with something else: ${firstIssue(error)}`)
-}
-
-function firstIssue(error: z.ZodError): string {
-  const { path, message: said } = error.issues[0] as z.core.$ZodIssue
-  return path.length === 0 ? said : `${path.join('.')}: ${said}`
 }
 
 /** An episode of these rules that answers messages. */

@@ -10,8 +10,8 @@ import { canonical } from '../policy/canonical.ts'
 import { z } from 'zod'
 import type { Action, ActionError } from '../environments/environment.ts'
 import { sha256 } from '../kernel/digest.ts'
-import { PolityError, messageOf } from '../kernel/errors.ts'
 import type { Json } from '../kernel/types.ts'
+import { jsonLines, readLine } from './json-lines.ts'
 import type { World } from './world.ts'
 import { openStage } from './world.ts'
 
@@ -23,6 +23,8 @@ const episode = z.object({
   params: z.json().optional(),
   actions: z.array(z.union([action, z.array(action)])),
 })
+
+const EXPECTED = '{ seed, actions: [{ agent, name, args? }, …] }'
 
 /** What came of one recorded episode. */
 export interface Replayed {
@@ -47,9 +49,8 @@ export async function replayActions(
   const stage = openStage(world)
   const found: Replayed[] = []
   try {
-    for (const [i, line] of text.split('\n').entries()) {
-      if (line.trim() === '') continue
-      const { id, seed, level, params: own, actions } = parsed(line, name, i + 1)
+    for (const line of jsonLines(text, name)) {
+      const { id, seed, level, params: own, actions } = readLine(episode, line, name, EXPECTED)
       const errors: (ActionError & { readonly turn: number })[] = []
       const task = { params: own === undefined ? params(seed, level) : (own as Json), seed }
       let { state, turn } = await stage.begin(task)
@@ -59,7 +60,7 @@ export async function replayActions(
         errors.push(...turn.errors.map((error) => ({ ...error, turn: turn.steps })))
       }
       found.push({
-        id: id ?? `line ${i + 1}`,
+        id: id ?? `line ${line.at}`,
         score: await stage.score(state),
         metrics: await stage.metrics(state),
         steps: turn.steps,
@@ -72,19 +73,4 @@ export async function replayActions(
     await stage.close()
   }
   return found
-}
-
-function parsed(line: string, name: string, at: number): z.infer<typeof episode> {
-  let value: unknown
-  try {
-    value = JSON.parse(line)
-  } catch (cause) {
-    throw new PolityError('INVALID_ARGUMENT', `${name}, line ${at} is no JSON: ${messageOf(cause)}`, { cause })
-  }
-  const said = episode.safeParse(value)
-  if (said.success) return said.data
-  throw new PolityError(
-    'INVALID_ARGUMENT',
-    `${name}, line ${at}: ${z.prettifyError(said.error).slice(0, 300)}; expected { seed, actions: [{ agent, name, args? }, …] }`,
-  )
 }

@@ -7,8 +7,10 @@
  * `####`), and our own (`input`, and `id`, `target`, `cluster`, `data` where there are any).
  */
 import { z } from 'zod'
-import { PolityError, messageOf } from '../kernel/errors.ts'
+import { PolityError } from '../kernel/errors.ts'
 import type { Json, Tool } from '../kernel/types.ts'
+import type { JsonLine } from './json-lines.ts'
+import { jsonLines, readLine } from './json-lines.ts'
 import { exact, includes, numeric, unitTests } from './scorers.ts'
 import type { Sample, Scorer, Task } from './task.ts'
 
@@ -45,9 +47,7 @@ const COMPLETE = 'Complete this Python function. Answer with the code of the who
 
 /** A task from a file's text; `name` names it. Throws `INVALID_ARGUMENT` with the line that is wrong. */
 export function taskFrom(text: string, name: string, options: DatasetOptions = {}): Task {
-  const lines = text
-    .split('\n')
-    .flatMap((line, i) => (line.trim() === '' ? [] : [{ at: i + 1, value: parsed(line, name, i + 1) }]))
+  const lines = jsonLines(text, name)
   const [first] = lines
   if (first === undefined)
     throw new PolityError('INVALID_ARGUMENT', `${name} is empty; expected one JSON object a line`)
@@ -56,7 +56,7 @@ export function taskFrom(text: string, name: string, options: DatasetOptions = {
     : gsm8k.safeParse(first.value).success
       ? 'GSM8K'
       : 'own'
-  const samples = lines.slice(0, options.limit).map(({ at, value }) => sampleOf(form, value, name, at))
+  const samples = lines.slice(0, options.limit).map((line) => sampleOf(form, line, name))
   return {
     name: name.replace(/^.*\//, '').replace(/\.jsonl?$/, ''),
     description: form === 'own' ? '' : form,
@@ -65,22 +65,9 @@ export function taskFrom(text: string, name: string, options: DatasetOptions = {
   }
 }
 
-function parsed(line: string, name: string, at: number): unknown {
-  try {
-    return JSON.parse(line)
-  } catch (cause) {
-    throw new PolityError('INVALID_ARGUMENT', `${name}, line ${at} is no JSON: ${messageOf(cause)}`, { cause })
-  }
-}
-
-function sampleOf(form: 'HumanEval' | 'GSM8K' | 'own', value: unknown, name: string, at: number): Sample {
-  const read = <T>(schema: z.ZodType<T>): T => {
-    const said = schema.safeParse(value)
-    if (said.success) return said.data
-    throw new PolityError('INVALID_ARGUMENT', `${name}, line ${at}: ${z.prettifyError(said.error).slice(0, 300)}`)
-  }
+function sampleOf(form: 'HumanEval' | 'GSM8K' | 'own', line: JsonLine<unknown>, name: string): Sample {
   if (form === 'HumanEval') {
-    const { task_id: id, canonical_solution: target, prompt, test, entry_point } = read(humanEval)
+    const { task_id: id, canonical_solution: target, prompt, test, entry_point } = readLine(humanEval, line, name)
     return {
       id,
       input: COMPLETE + prompt,
@@ -89,10 +76,10 @@ function sampleOf(form: 'HumanEval' | 'GSM8K' | 'own', value: unknown, name: str
     }
   }
   if (form === 'GSM8K') {
-    const { question, answer } = read(gsm8k)
-    return { id: String(at), input: question, target: answer }
+    const { question, answer } = readLine(gsm8k, line, name)
+    return { id: String(line.at), input: question, target: answer }
   }
-  const { id = at, input, target, cluster, data } = read(own)
+  const { id = line.at, input, target, cluster, data } = readLine(own, line, name)
   return {
     id: String(id),
     input,

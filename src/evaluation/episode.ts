@@ -14,12 +14,15 @@
  *   EP2. Players that are to act together are heard together: none sees what came of a turn before all that are left have
  *        acted. In a fork of one of several, the others do nothing; in a fork of the episode itself, they play on together.
  *   EP3. An action that cannot be done is told as `error`; only a call of a tool that is not held fails.
+ *   EP4. A world that fails (its process, its server, its browser is gone) has ended, for everybody and for good: who acts is
+ *        told why, and the episode is not scored. What a fork met that nobody went on from is not of the episode.
  */
+import type { Seen as SeenByPrograms, Told } from '../agents/acting.ts'
 import { canonical } from '../policy/canonical.ts'
 import type { Action, ActionDescription, Turn } from '../environments/environment.ts'
 import { sha256 } from '../kernel/digest.ts'
 import { PolityError, toErrorData } from '../kernel/errors.ts'
-import type { ErrorData } from '../kernel/errors.ts'
+import type { ErrorCode, ErrorData } from '../kernel/errors.ts'
 import type { Kernel, Run } from '../kernel/kernel.ts'
 import { defineProgram } from '../kernel/program.ts'
 import { defineTool } from '../kernel/tools.ts'
@@ -36,25 +39,13 @@ import type {
   ToolSchema,
 } from '../kernel/types.ts'
 import type { EpisodeTask, Soon, Stage, World } from './world.ts'
-import { onceThere, openStage } from './world.ts'
+import { onceThere, openStage, orElse } from './world.ts'
 
 /** What a player is told of every action. */
-export interface Told {
-  /** What it sees now; where the action could not be done, why comes first. */
-  readonly text: string
-  /** Earned by it since what it was told before. */
-  readonly reward: number
-  /** It has nothing more to do. */
-  readonly done: boolean
-  readonly error?: { readonly code: string; readonly message: string }
-  /** How well the episode went, 0 to 1: when it is over, and the task tells it. */
-  readonly score?: number
-}
+export type { Told }
 
 /** What a program is told that looks. */
-export interface Seen extends Told {
-  /** The same as the text, and more of it, for programs; null where the world has nothing. */
-  readonly data: Json
+export interface Seen extends SeenByPrograms {
   /** What can be done now. */
   readonly actions: readonly ActionDescription[]
   /** Turns before this one. */
@@ -84,11 +75,13 @@ export interface Players {
 
 /** What came of an episode. */
 export interface EpisodeResult {
-  /** 0 to 1. */
-  readonly score: number
+  /** 0 to 1; null: not scored, because the world failed. */
+  readonly score: number | null
+  /** How the world failed. */
+  readonly failure?: ErrorData
   readonly metrics: { readonly [name: string]: number }
   readonly steps: number
-  /** It came to its end; otherwise its players stopped before. */
+  /** It came to its end; otherwise its players stopped before, or the world failed. */
   readonly done: boolean
   /** Names the world as it was left: equal states have equal hashes. */
   readonly stateHash: string
@@ -120,7 +113,13 @@ interface Kept {
   readonly earned: { readonly [agent: string]: number }
   /** The last action of each. */
   readonly acted: { readonly [agent: string]: Acted }
+  /** The world has failed, after so many turns: nothing more can be done or found out in it. */
+  readonly failed?: { readonly error: Failure; readonly steps: number }
 }
+
+type Failure = Pick<ErrorData, 'code' | 'message'>
+
+type Scored = Omit<EpisodeResult, 'players'>
 
 interface Acted {
   /** Of the call: it is not done again when a crash came before its end. */
@@ -189,7 +188,8 @@ export async function episodeOf(
     async (sys: Sys, given: EpisodeTask): Promise<EpisodeResult> => {
       const everybody = await sys.call<readonly string[]>(RESET, given as unknown as Json)
       const play = async (agent: string): Promise<[string, EpisodeResult['players'][string]]> => {
-        const { text } = await sys.call<Seen>(AWAIT, { agent })
+        const { text, error } = await sys.call<Seen>(AWAIT, { agent })
+        if (error !== undefined) return [agent, { error: error as ErrorData }]
         const question = `${world.description}\n\n${text}`
         const pid = await sys.spawn(
           programOf(agent) as Program<Json, Json>,
@@ -204,7 +204,7 @@ export async function episodeOf(
         return [agent, end]
       }
       const ends = await Promise.all(everybody.map(play))
-      const scored = await sys.call<Omit<EpisodeResult, 'players'>>(SCORE, null)
+      const scored = await sys.call<Scored>(SCORE, null)
       return { ...scored, players: Object.fromEntries(ends) }
     },
     { version: sha256(identity).slice(0, 16), tools: [...new Set([...common, ...own, ...table.own])] },
@@ -278,9 +278,37 @@ function createTable(world: World, stage: Stage, tellScore: boolean, agents: rea
   function turnOf(kept: Kept): Soon<Turn> {
     const known = turns.get(kept)
     if (known !== undefined) return known
+    if (kept.failed !== undefined) return overAfter(kept.failed.steps)
     return onceThere(stage.look(kept.world), (turn) => {
       turns.set(kept, turn)
       return turn
+    })
+  }
+
+  /** Where things stand. */
+  function standing(context: ToolContext, kept = keptBy(context)): Soon<{ readonly kept: Kept; readonly turn: Turn }> {
+    return inWorld(
+      context,
+      kept,
+      () => onceThere(turnOf(kept), (turn) => ({ kept, turn })),
+      (failed) => ({ kept: failed, turn: overAfter(failed.failed.steps) }),
+    )
+  }
+
+  /** Asks the world something. Where it fails, that is kept: the episode has ended, for all who sit there. */
+  function inWorld<T>(
+    context: ToolContext,
+    kept: Kept,
+    ask: () => Soon<T>,
+    over: (failed: Kept & Required<Pick<Kept, 'failed'>>) => Soon<T>,
+  ): Soon<T> {
+    return orElse(ask, (thrown) => {
+      const failed = { error: failureOf(thrown, context), steps: turns.get(kept)?.steps ?? 0 }
+      // Somebody may have left meanwhile.
+      const next = { ...kept, gone: keptBy(context).gone, failed }
+      context.keep(next as unknown as Json)
+      wakeAll(context.space)
+      return over(next)
     })
   }
 
@@ -362,26 +390,19 @@ function createTable(world: World, stage: Stage, tellScore: boolean, agents: rea
           wakeAll(space)
         },
       )
-    try {
-      const result = stepped()
-      return result instanceof Promise
-        ? result.catch((error: unknown) => {
-            over()
-            wakeAll(space)
-            throw error
-          })
-        : result
-    } catch (error) {
-      over()
-      throw error
-    }
+    const ask = (): Soon<void> =>
+      orElse(stepped, (error) => {
+        over()
+        wakeAll(space)
+        throw error
+      })
+    return inWorld(context, kept, ask, nothing)
   }
 
   function act(agent: string, action: Action, context: ToolContext): Soon<Told> {
     const key = context.idempotencyKey
-    const look = (): Soon<Told | undefined> => {
-      const kept = keptBy(context)
-      return onceThere(turnOf(kept), (turn): Soon<Told | undefined> => {
+    const look = (): Soon<Told | undefined> =>
+      onceThere(standing(context), ({ kept, turn }): Soon<Told | undefined> => {
         const mine = kept.acted[agent]
         const waiting = waitingIn(context.space)
         const isOver = turn.done || turn.toAct.length === 0
@@ -389,9 +410,10 @@ function createTable(world: World, stage: Stage, tellScore: boolean, agents: rea
           if (!isOver && !turn.toAct.includes(agent)) return go(kept, turn)
           // Whoever's call ends first, what came of the turn is kept with it.
           context.keep(kept as unknown as Json)
-          return tell(kept, turn, agent, mine)
+          return tell(context, kept, turn, agent, mine)
         }
-        if (isOver) return tell(kept, turn, agent, { key, earned: kept.earned[agent] ?? 0, error: OVER })
+        if (kept.failed !== undefined) context.keep(kept as unknown as Json)
+        if (isOver) return tell(context, kept, turn, agent, { earned: kept.earned[agent] ?? 0, error: OVER })
         if (turn.toAct.includes(agent) && !waiting.given.has(agent) && !waiting.isStepping) {
           waiting.given.set(agent, { key, action })
           // What this player has learned may be in its action, and so in what all are told of the turn: whoever takes it
@@ -400,7 +422,6 @@ function createTable(world: World, stage: Stage, tellScore: boolean, agents: rea
         }
         return go(kept, turn)
       })
-    }
     const go = (kept: Kept, turn: Turn): Soon<Told | undefined> => {
       const waiting = waitingIn(context.space)
       if (waiting.isStepping) return undefined
@@ -420,27 +441,40 @@ function createTable(world: World, stage: Stage, tellScore: boolean, agents: rea
   }
 
   function see(agent: string, context: ToolContext): Soon<Seen> {
-    return until(context, () => {
-      const kept = keptBy(context)
-      return onceThere(turnOf(kept), (turn) => {
+    return until(context, () =>
+      onceThere(standing(context), ({ kept, turn }) => {
         if (!turn.done && turn.toAct.length > 0 && !turn.toAct.includes(agent)) return undefined
-        return seen(kept, turn, agent)
-      })
-    })
+        return seen(context, kept, turn, agent)
+      }),
+    )
   }
 
-  function tell(kept: Kept, turn: Turn, agent: string, { earned, error }: Acted): Soon<Told> {
+  function tell(
+    context: ToolContext,
+    kept: Kept,
+    turn: Turn,
+    agent: string,
+    acted: Pick<Acted, 'earned' | 'error'>,
+  ): Soon<Told> {
+    const { earned } = acted
+    const error = kept.failed?.error ?? acted.error
     const done = turn.done || turn.toAct.length === 0
     const text = [error?.message, turn.views[agent]?.text ?? (done ? 'It is over.' : undefined)]
       .filter(isText)
       .join('\n')
     const told: Told = { text, reward: (kept.earned[agent] ?? 0) - earned, done, ...(error === null ? {} : { error }) }
-    return done && tellScore ? onceThere(stage.score(kept.world), (score) => ({ ...told, score })) : told
+    if (!done || !tellScore || kept.failed !== undefined) return told
+    return inWorld(
+      context,
+      kept,
+      () => onceThere(stage.score(kept.world), (score) => ({ ...told, score })),
+      (failed) => tell(context, failed, turn, agent, acted),
+    )
   }
 
-  function seen(kept: Kept, turn: Turn, agent: string): Soon<Seen> {
+  function seen(context: ToolContext, kept: Kept, turn: Turn, agent: string): Soon<Seen> {
     const view = turn.views[agent]
-    return onceThere(tell(kept, turn, agent, { key: '', earned: kept.earned[agent] ?? 0, error: null }), (told) => ({
+    return onceThere(tell(context, kept, turn, agent, { earned: kept.earned[agent] ?? 0, error: null }), (told) => ({
       ...told,
       data: view?.data ?? null,
       actions: view?.actions ?? [],
@@ -502,18 +536,27 @@ function createTable(world: World, stage: Stage, tellScore: boolean, agents: rea
         const { home, gone } = keptBy(context)
         const kept = { ...keptOf({ state: context.stateOf((input as { readonly pid: Pid }).pid) }), home, gone }
         context.keep(kept as unknown as Json)
-        return onceThere(turnOf(kept), (turn) => seen(kept, turn, agentOf(context)))
+        return onceThere(standing(context, kept), (there) => seen(context, there.kept, there.turn, agentOf(context)))
       },
     ),
     own: [
       stateful(RESET, 'Begins the episode.', 'idempotent', NO_INPUT, (input, context) => {
         const task = input as unknown as EpisodeTask
-        return onceThere(stage.begin(task), ({ turn, state }) => {
-          const kept: Kept = { world: state, home: context.space, gone: [], earned: {}, acted: {} }
-          turns.set(kept, turn)
-          context.keep(kept as unknown as Json)
-          return world.agents?.(task) ?? turn.toAct
-        })
+        const fresh: Omit<Kept, 'world'> = { home: context.space, gone: [], earned: {}, acted: {} }
+        return orElse<readonly string[]>(
+          () =>
+            onceThere(stage.begin(task), ({ turn, state }) => {
+              const kept: Kept = { world: state, ...fresh }
+              turns.set(kept, turn)
+              context.keep(kept as unknown as Json)
+              return world.agents?.(task) ?? turn.toAct
+            }),
+          (thrown) => {
+            const failed = { error: failureOf(thrown, context), steps: 0 }
+            context.keep({ world: null, ...fresh, failed } as unknown as Json)
+            return [] // There is nothing to be played.
+          },
+        )
       }),
       stateful(AWAIT, 'Waits for the turn of a player.', 'read', NO_INPUT, (input, context) =>
         see((input as { readonly agent: string }).agent, context),
@@ -528,20 +571,29 @@ function createTable(world: World, stage: Stage, tellScore: boolean, agents: rea
         wakeAll(context.space)
         return null
       }),
-      stateful(SCORE, 'Scores the episode.', 'read', NO_INPUT, (_, context) => {
-        const kept = keptBy(context)
-        return onceThere(turnOf(kept), ({ steps, done }) =>
-          onceThere(stage.score(kept.world), (score) =>
-            onceThere(stage.metrics(kept.world), (metrics) => ({
-              score,
-              metrics,
-              steps,
-              done,
-              stateHash: sha256(canonical(kept.world)),
-            })),
-          ),
-        )
-      }),
+      stateful(SCORE, 'Scores the episode.', 'read', NO_INPUT, (_, context) =>
+        onceThere(standing(context), ({ kept, turn: { steps, done } }) => {
+          const stateHash = sha256(canonical(kept.world))
+          const unscored = ({ error }: { readonly error: Failure }): Scored => ({
+            score: null,
+            failure: error,
+            metrics: {},
+            steps,
+            done: false,
+            stateHash,
+          })
+          if (kept.failed !== undefined) return unscored(kept.failed)
+          return inWorld<Scored>(
+            context,
+            kept,
+            () =>
+              onceThere(stage.score(kept.world), (score) =>
+                onceThere(stage.metrics(kept.world), (metrics) => ({ score, metrics, steps, done, stateHash })),
+              ),
+            ({ failed }) => unscored(failed),
+          )
+        }),
+      ),
     ],
   }
 }
@@ -549,13 +601,33 @@ function createTable(world: World, stage: Stage, tellScore: boolean, agents: rea
 const NO_INPUT = Object.freeze({ type: 'object', properties: Object.freeze({}) })
 const OVER = Object.freeze({ code: 'OVER', message: 'The episode is over: nothing more can be done.' })
 
+/** Errors of a driver that a world throws: it cannot go on, whatever is asked of it. */
+const worldFailures: ReadonlySet<ErrorCode> = new Set([
+  'DRIVER_FAILED',
+  'DRIVER_INVALID',
+  'DRIVER_TIMEOUT',
+  'DRIVER_UNAVAILABLE',
+])
+
+/** How a world failed; throws what is no failure of it: a call that was cancelled, a stage that is closed. */
+function failureOf(thrown: unknown, { signal }: Pick<ToolContext, 'signal'>): Failure {
+  if (signal.aborted || (PolityError.isInstance(thrown) && !worldFailures.has(thrown.code))) throw thrown
+  const { code, message } = toErrorData(thrown, 'DRIVER_FAILED')
+  return { code, message }
+}
+
+/** The turn of a world that has failed. */
+function overAfter(steps: number): Turn {
+  return { toAct: [], views: {}, reward: {}, done: true, errors: [], steps }
+}
+
 function keptOf({ state }: Pick<ToolContext, 'state'>): Kept {
   if (state === undefined) throw new PolityError('INVALID_ARGUMENT', 'no episode has begun in this process tree')
   return state as unknown as Kept
 }
 
 /** A schema that models see and that lets everything pass: what an action takes, the world itself checks, and says so. */
-function anything(schema: { readonly [key: string]: Json }): ToolSchema<unknown> {
+export function anything(schema: { readonly [key: string]: Json }): ToolSchema<unknown> {
   const describe = () => schema
   return {
     '~standard': {

@@ -9,7 +9,7 @@
  * Invariants
  *   EV1. Tries are apart: each has its own principal, and so its own notes, files, mail and world.
  *   EV2. Every try has the same budget, and the kernel enforces it; what scoring costs is not the solver's.
- *   EV3. What could not be scored is null, not 0.
+ *   EV3. What could not be scored is null, not 0; so is every score of a try whose world failed.
  */
 import { canonical } from '../policy/canonical.ts'
 import { sha256 } from '../kernel/digest.ts'
@@ -210,6 +210,7 @@ async function tried(
   const key = keyOf(task.name, solver.name, sample.id, epoch)
   const run = await startedRun(kernel, job, key, budget)
   const { output, error, episode } = await endOf(run, sample)
+  const failure = episode?.failure
   const { startedAt, endedAt } = run.info()
   const usage = { ...run.usage }
   const answer: Answer = {
@@ -221,7 +222,10 @@ async function tried(
   const scores: { [scorer: string]: Score } = {}
   for (const scorer of task.scorers) {
     const scoreKey = keyOf(task.name, solver.name, sample.id, epoch, scorer.name)
-    scores[scorer.name] = await scoreOf(kernel, scorer, answer, scoreKey)
+    scores[scorer.name] =
+      failure === undefined
+        ? await scoreOf(kernel, scorer, answer, scoreKey)
+        : { value: null, explanation: `the environment failed: ${failure.code}: ${failure.message}` }
   }
   const { calls, cut, answered } = await callsOf(kernel, key)
   const trial = {
@@ -327,11 +331,12 @@ async function endOf(
   const episode = value as unknown as EpisodeResult
   const players = Object.entries(episode.players)
   const failed = players.map(([, end]) => end).find((end): end is { readonly error: ErrorData } => 'error' in end)
+  const error = episode.failure ?? failed?.error
   const outputs = Object.fromEntries(players.map(([agent, end]) => [agent, 'output' in end ? end.output : null]))
   const [only] = Object.values(outputs)
   return {
     output: players.length === 1 ? (only ?? null) : outputs,
-    ...(failed === undefined ? {} : { error: failed.error }),
+    ...(error === undefined ? {} : { error }),
     episode,
   }
 }

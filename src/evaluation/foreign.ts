@@ -11,14 +11,17 @@
  * Invariants
  *   FO1. Every message ends within `timeoutMs`: with what was answered, or an error that says what the environment said last.
  *   FO2. A process that was started is gone after `close`.
+ *   FO3. An action that the environment refuses is an error of the turn, as it is in ours; whatever else goes wrong is thrown,
+ *        and says that the environment has failed.
  */
 import { spawn } from 'node:child_process'
 import { isDeepStrictEqual } from 'node:util'
-import type { Action, Turn } from '../environments/environment.ts'
+import type { Action, ActionError, Turn } from '../environments/environment.ts'
 import type { Answer, Described, Message } from '../environments/wire.ts'
-import { readDescription, readMetrics, readScore, readTurn } from '../environments/wire.ts'
+import { actionErrorCodes, readDescription, readMetrics, readScore, readTurn } from '../environments/wire.ts'
 import { PolityError, messageOf } from '../kernel/errors.ts'
 import type { Json } from '../kernel/types.ts'
+import { inTime } from './in-time.ts'
 import type { EpisodeTask, OpenEnvironment, World } from './world.ts'
 
 /** How long a foreign environment may take. */
@@ -38,7 +41,7 @@ const ENDING_MS = 2_000
 
 /** Sends messages, one after another. */
 interface Line {
-  ask(message: Message): Promise<Json>
+  ask(message: Message): Promise<Answer>
   close(): Promise<void>
 }
 
@@ -56,7 +59,7 @@ export async function foreignWorld(place: ForeignPlace, { timeoutMs = 60_000 }: 
   const first = await connect()
   let described: Described
   try {
-    described = readDescription(await first.ask({ op: 'describe' }))
+    described = readDescription(valueOf(await first.ask({ op: 'describe' })))
   } finally {
     await first.close()
   }
@@ -66,7 +69,7 @@ export async function foreignWorld(place: ForeignPlace, { timeoutMs = 60_000 }: 
   async function begun(task: EpisodeTask): Promise<Turn> {
     const line = await connect()
     try {
-      return readTurn(await line.ask({ op: 'reset', task: taskOf(task) }))
+      return readTurn(valueOf(await line.ask({ op: 'reset', task: taskOf(task) })))
     } finally {
       await line.close()
     }
@@ -101,12 +104,11 @@ function openOver(line: Line, saves: boolean): OpenEnvironment {
   async function reset(given: EpisodeTask): Promise<Turn> {
     task = given
     taken = []
-    return (last = readTurn(await line.ask({ op: 'reset', task: taskOf(given) })))
+    return (last = readTurn(valueOf(await line.ask({ op: 'reset', task: taskOf(given) }))))
   }
   async function step(actions: readonly Action[]): Promise<Turn> {
-    const turn = readTurn(
-      await line.ask({ op: 'step', actions: actions.map((one) => ({ ...one, args: { ...one.args } })) }),
-    )
+    const answer = await line.ask({ op: 'step', actions: actions.map((one) => ({ ...one, args: { ...one.args } })) })
+    const turn = refusedTurn(answer, actions, last) ?? readTurn(valueOf(answer))
     taken.push(actions)
     return (last = turn)
   }
@@ -115,11 +117,11 @@ function openOver(line: Line, saves: boolean): OpenEnvironment {
     reset,
     step,
     async state() {
-      if (saves) return line.ask({ op: 'state' })
+      if (saves) return valueOf(await line.ask({ op: 'state' }))
       return structuredClone({ task, taken, last }) as unknown as Json
     },
     async restore(state) {
-      if (saves) return (last = readTurn(await line.ask({ op: 'restore', state: state as never })))
+      if (saves) return (last = readTurn(valueOf(await line.ask({ op: 'restore', state: state as never }))))
       const before = state as unknown as { task: EpisodeTask; taken: (readonly Action[])[]; last: Turn }
       let turn = await reset(before.task)
       for (const actions of before.taken) turn = await step(actions)
@@ -130,26 +132,44 @@ function openOver(line: Line, saves: boolean): OpenEnvironment {
         )
       return turn
     },
-    score: async () => readScore(await line.ask({ op: 'score' })),
-    metrics: async () => readMetrics(await line.ask({ op: 'metrics' })),
+    score: async () => readScore(valueOf(await line.ask({ op: 'score' }))),
+    metrics: async () => readMetrics(valueOf(await line.ask({ op: 'metrics' }))),
     close: () => line.close(),
   }
 }
 
+/** Codes by which a message is refused: it has changed nothing, and was the fault of who acts. */
+const refusals = new Map<string, ActionError['code']>([
+  ['INVALID_ARGUMENT', 'NOT_POSSIBLE'],
+  ...actionErrorCodes.map((code) => [code, code] as const),
+])
+
+/** The turn after actions that were refused: nothing has changed. */
+function refusedTurn(answer: Answer, actions: readonly Action[], last: Turn | undefined): Turn | undefined {
+  const error = errorOf(answer)
+  const code = refusals.get(error?.code ?? '')
+  if (error === undefined || code === undefined || last === undefined || actions.length === 0) return undefined
+  return { ...last, reward: {}, errors: actions.map(({ agent }) => ({ agent, code, message: error.message })) }
+}
+
+function errorOf(answer: Answer): { readonly code: string; readonly message: string } | undefined {
+  const { error } = (answer ?? {}) as { readonly error?: { readonly code: string; readonly message: string } }
+  return typeof error?.message === 'string' ? error : undefined
+}
+
 /** The value of an answer. Throws `DRIVER_FAILED` with what the environment says is wrong. */
 function valueOf(answer: Answer): Json {
-  if (answer !== null && typeof answer === 'object') {
-    if ('ok' in answer) return answer.ok
-    if (typeof answer.error?.message === 'string')
-      throw new PolityError('DRIVER_FAILED', `the environment says: ${answer.error.message}`)
-  }
+  const error = errorOf(answer)
+  if (error !== undefined) throw new PolityError('DRIVER_FAILED', `the environment says: ${error.message}`)
+  if (answer !== null && typeof answer === 'object' && 'ok' in answer) return answer.ok
   throw new PolityError('DRIVER_INVALID', 'the environment answered with neither "ok" nor "error"')
 }
 
 async function overStdio(command: string, timeoutMs: number): Promise<Line> {
   const child = spawn(command, { shell: true, stdio: ['pipe', 'pipe', 'pipe'], detached: true })
   let stderr = ''
-  child.stderr.on('data', (chunk: Buffer) => (stderr = (stderr + chunk.toString()).slice(-STDERR_MAX)))
+  child.stderr.setEncoding('utf8').on('data', (chunk: string) => (stderr = (stderr + chunk).slice(-STDERR_MAX)))
+  child.once('error', (error) => (stderr += messageOf(error))) // it was not started, which `closed` tells
   child.stdin.on('error', () => {}) // its end is told by `closed`
   const told = (): string =>
     (broken === '' ? '' : `; it wrote a line that is no JSON (NaN and Infinity are none): ${broken}`) +
@@ -201,14 +221,19 @@ async function overStdio(command: string, timeoutMs: number): Promise<Line> {
       const answer = new Promise<Answer>((tell, fail) => void waiting.set(id, { tell, fail }))
       child.stdin.write(`${JSON.stringify({ id, ...message })}\n`)
       try {
-        return valueOf(await within(timeoutMs, answer, () => `no answer to "${message.op}"${told()}`))
+        return await inTime(timeoutMs, answer, () => `no answer to "${message.op}"${told()}`)
       } finally {
         waiting.delete(id)
       }
     },
     async close() {
       child.stdin.end(`${JSON.stringify({ id: ++asked, op: 'close' })}\n`)
-      await within(ENDING_MS, closed, () => '').catch(() => kill(child.pid))
+      await inTime(ENDING_MS, closed, () => '').catch(() => {
+        kill(child.pid)
+        // Whoever it started and let go may have its pipes still.
+        child.stdout.destroy()
+        child.stderr.destroy()
+      })
       await closed
     },
   }
@@ -260,21 +285,9 @@ async function overHttp(url: string, timeoutMs: number): Promise<Line> {
     throw new PolityError('DRIVER_INVALID', `${url} opened no episode: expected { "episode": "…" }`)
   const episode = new URL(`${new URL(url).pathname.replace(/\/$/, '')}/${opened.episode}`, url).href
   return {
-    ask: async (message) => valueOf((await post(episode, message as unknown as Json)) as unknown as Answer),
+    ask: async (message) => (await post(episode, message as unknown as Json)) as unknown as Answer,
     async close() {
       await post(episode, null, 'DELETE').catch(() => {}) // it may have gone by itself
     },
-  }
-}
-
-async function within<T>(ms: number, promise: Promise<T>, late: () => string): Promise<T> {
-  let timer: NodeJS.Timeout | undefined
-  const end = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new PolityError('DRIVER_TIMEOUT', `${late()} within ${ms} ms`)), ms)
-  })
-  try {
-    return await Promise.race([promise, end])
-  } finally {
-    clearTimeout(timer)
   }
 }

@@ -15,6 +15,8 @@
  *        policy and by a browser that resolves no name.
  *   KW3. An action that cannot be done is an error of the turn. Where its element is not there, hidden, covered, disabled or
  *        of another kind, that is told at once and not after a timeout, and the page is as it was.
+ *   KW4. A browser that is gone, or does not answer in time, is thrown, as an environment that has failed; the next window
+ *        opens in a new one.
  */
 import { existsSync } from 'node:fs'
 import type { Browser, BrowserContext, CDPSession, Page } from 'playwright-core'
@@ -32,6 +34,7 @@ import { readTree, writeTree } from '../environments/kiosk-tree.ts'
 import { sha256 } from '../kernel/digest.ts'
 import { PolityError, messageOf } from '../kernel/errors.ts'
 import type { Json } from '../kernel/types.ts'
+import { inTime } from './in-time.ts'
 import type { EpisodeTask, OpenEnvironment, World } from './world.ts'
 
 export interface KioskOptions {
@@ -41,7 +44,7 @@ export interface KioskOptions {
   readonly screenshot?: boolean
   /** @default all of src/environments/kiosk.ts */
   readonly pages?: readonly KioskPage[]
-  /** For one action of the browser, ms. @default 10,000 */
+  /** For one action of the browser, ms; a turn, which looks at the page besides, may take twice that. @default 10,000 */
   readonly timeoutMs?: number
 }
 
@@ -70,12 +73,20 @@ export function kioskWorld({
   let browser: Promise<Browser> | undefined
   let open = 0
 
+  function running(): Promise<Browser> {
+    if (browser !== undefined) return browser
+    const own = launch(executable ?? findChromium())
+    const forget = (): void => {
+      if (browser === own) browser = undefined
+    }
+    own.then((one) => void one.once('disconnected', forget), forget)
+    return (browser = own)
+  }
   async function window(): Promise<BrowserContext> {
     open++
     try {
-      browser ??= launch(executable ?? findChromium())
       return await (
-        await browser
+        await running()
       ).newContext({
         viewport: VIEWPORT,
         locale: 'en-US',
@@ -134,6 +145,10 @@ async function launch(executablePath: string | undefined): Promise<Browser> {
   try {
     return await library.chromium.launch({
       executablePath,
+      // A signal is for whoever runs this, who ends in its own time: the browser would be closed, and the process ended, at once.
+      handleSIGINT: false,
+      handleSIGTERM: false,
+      handleSIGHUP: false,
       // Nothing is resolved, not even an address; scrolling takes no time.
       args: [
         '--host-resolver-rules=MAP * ~NOTFOUND',
@@ -178,6 +193,18 @@ function openWindow(
     return episode
   }
 
+  /** What the browser does, as far as it does it. Throws `DRIVER_FAILED` and `DRIVER_TIMEOUT`. */
+  async function answered<T>(work: Promise<T>): Promise<T> {
+    try {
+      return await inTime(2 * timeoutMs, work, () => `${kiosk.id}: the browser did not answer`)
+    } catch (error) {
+      if (PolityError.isInstance(error)) throw error
+      throw new PolityError('DRIVER_FAILED', `${kiosk.id}: the browser failed: ${messageOf(error).split('\n')[0]}`, {
+        cause: error,
+      })
+    }
+  }
+
   async function stage(): Promise<{ readonly page: Page; readonly session: CDPSession }> {
     if (at !== undefined) return at
     context.setDefaultTimeout(timeoutMs)
@@ -196,14 +223,17 @@ function openWindow(
     return at
   }
 
-  /** What the page shows; its elements have got their names by then. */
-  async function look(): Promise<Pick<Saved, 'hash' | 'tree' | 'focused'> & { readonly record?: Json }> {
-    const { page, session } = await stage()
-    const { document, focused, record } = (await page.evaluate(lookScript)) as {
-      document: string
-      focused: string | null
-      record?: Json
-    }
+  /** What the page shows after an action; its elements have got their names by then. */
+  async function look(
+    after: After,
+  ): Promise<Pick<Saved, 'hash' | 'tree' | 'focused'> & { readonly record?: Json; readonly problem: string | null }> {
+    const { session } = await stage()
+    const { document, focused, record, problem } = await evaluated<{
+      readonly document: string
+      readonly focused: string | null
+      readonly record?: Json
+      readonly problem: string | null
+    }>(session, `(${lookScript})(${JSON.stringify(after)})`)
     const [{ nodes }, { documents, strings }] = await Promise.all([
       session.send('Accessibility.getFullAXTree'),
       session.send('DOMSnapshot.captureSnapshot', { computedStyles: [] }),
@@ -216,7 +246,7 @@ function openWindow(
           bids.set(backendNodeId[i] as number, strings[pairs[k + 1] as number] as string)
     }
     const tree = writeTree(nodes as unknown as readonly AxNode[], (node) => bids.get(node))
-    return { hash: sha256(document), tree, focused, ...(record === undefined ? {} : { record }) }
+    return { hash: sha256(document), tree, focused, problem, ...(record === undefined ? {} : { record }) }
   }
 
   async function turn(): Promise<Turn> {
@@ -249,12 +279,13 @@ function openWindow(
   }
 
   async function begin(task: KioskTask): Promise<void> {
-    const { page } = await stage()
+    const { page, session } = await stage()
     episode = undefined
     // The mouse of the last episode must not be over anything.
     await page.mouse.move(0, 0)
-    await page.evaluate(`(${beginScript})(${JSON.stringify(documentOf(pageOf(task, pages), task.content))})`)
-    episode = { task, taken: [], said: [], reward: 0, error: null, ...(await look()) }
+    await evaluated(session, `(${beginScript})(${JSON.stringify(documentOf(pageOf(task, pages), task.content))})`)
+    const { problem: _, ...seen } = await look({})
+    episode = { task, taken: [], said: [], reward: 0, error: null, ...seen }
   }
 
   /** One turn. */
@@ -269,18 +300,20 @@ function openWindow(
         read === undefined ? unknownAction('', given.name, kioskActions) : badArguments('', read.wrong)
       return void (episode = { ...before, taken, reward: 0, error: { code, message } })
     }
-    const { page } = await stage()
+    const { page, session } = await stage()
     // Until it is known where it stands, it stands nowhere.
     episode = undefined
-    const problem = await take(page, read.move, timeoutMs)
     const { move } = read
+    const after = await take(page, session, move, timeoutMs).catch((error: unknown): After => ({
+      problem: messageOf(error).split('\n')[0] as string,
+    }))
     const said =
       move.name === 'send_msg_to_user'
         ? [...before.said, move.args.text]
         : move.name === 'report_infeasible'
           ? [...before.said, move.args.reason]
           : before.said
-    const seen = await look()
+    const { problem, ...seen } = await look(after)
     const about = pageOf(task, pages)
     const record =
       move.name === 'report_infeasible'
@@ -295,21 +328,22 @@ function openWindow(
       said,
       ...(record === undefined ? {} : { record }),
       reward: record !== undefined && isWanted(about, task.content, record) ? 1 : 0,
-      error: problem === undefined ? null : { code: 'NOT_POSSIBLE', message: problem },
+      error: problem === null ? null : { code: 'NOT_POSSIBLE', message: problem },
     }
   }
 
   return {
     async reset({ params, seed }: EpisodeTask) {
-      await begin(kiosk.read(params, seed, pages))
-      return turn()
+      await answered(begin(kiosk.read(params, seed, pages)))
+      return answered(turn())
     },
     async step(actions) {
       if (hasEnded(begun()) || begun().taken.length >= kiosk.stepsMax)
         throw new PolityError('INVALID_ARGUMENT', `the episode of ${kiosk.id} is over: call reset or restore`)
       const own = actions.find(({ agent }) => agent === KIOSK_AGENT)
-      await go(own === undefined ? null : { name: own.name, ...(own.args === undefined ? {} : { args: own.args }) })
-      const told = await turn()
+      const given = own === undefined ? null : { name: own.name, ...(own.args === undefined ? {} : { args: own.args }) }
+      await answered(go(given))
+      const told = await answered(turn())
       const others = actions.filter((one) => one !== own)
       if (others.length === 0) return told
       const refused = others.map(({ agent }): ActionError => ({
@@ -322,14 +356,14 @@ function openWindow(
     state: () => structuredClone(begun()) as unknown as Json,
     async restore(given) {
       const saved = given as unknown as Saved
-      await begin(saved.task)
-      for (const action of saved.taken) await go(action)
+      await answered(begin(saved.task))
+      for (const action of saved.taken) await answered(go(action))
       if (canonical(begun() as unknown as Json) !== canonical(saved as unknown as Json))
         throw new PolityError(
           'DRIVER_INVALID',
           `${kiosk.id}: the ${saved.taken.length} actions taken again on page "${saved.task.page}" led elsewhere (document ${begun().hash.slice(0, 12)}, not ${saved.hash.slice(0, 12)}); the pages or the browser have changed since`,
         )
-      return turn()
+      return answered(turn())
     },
     score: () => {
       const { record, task } = begun()
@@ -337,8 +371,11 @@ function openWindow(
     },
     metrics: () => ({ turns: begun().taken.length }),
     async close() {
-      await context.close()
-      await left()
+      try {
+        await context.close()
+      } finally {
+        await left()
+      }
     },
   }
 }
@@ -349,85 +386,131 @@ function hasEnded({ record }: Saved): boolean {
 
 // --------------------------------------------------------------------------------------------------------------- actions
 
+/** What is waited for, and looked at, after an action. */
+interface After {
+  /** Why it was not done. */
+  readonly problem?: string
+  /** Something was done: a page that was scrolled by it is told so with a frame. */
+  readonly isDone?: boolean
+  /** It comes to the page with its next frame anyway. */
+  readonly isFramed?: boolean
+  /** The element that has to be checked by now, or not to be. */
+  readonly checked?: readonly [bid: string, is: boolean]
+}
+const DONE: After = { isDone: true }
 /** What is done by keys or by scrolling, and dropping, comes to the page with its next frame. */
-const framed = new Set<KioskMove['name']>(['press', 'keyboard_press', 'scroll', 'drag_and_drop'])
+const FRAMED: After = { isDone: true, isFramed: true }
 
-/** Takes an action; why it cannot be done, where it cannot. */
-async function take(page: Page, move: KioskMove, timeout: number): Promise<string | undefined> {
+/** Where the mouse comes to an element; whether it is a text to be typed over, or is checked as it should be. */
+interface Point {
+  readonly x: number
+  readonly y: number
+  readonly isText?: boolean
+  readonly isSo?: boolean
+}
+/** Whether something can be done with an element, and where. */
+type Aim = Point | { readonly problem: string }
+
+/** Takes an action. The page says whether it can be done, and where: what it cannot do is told without waiting for it. */
+async function take(page: Page, session: CDPSession, move: KioskMove, timeout: number): Promise<After> {
   // Whether the page goes elsewhere is not waited for: it cannot.
   const how = { timeout, force: true, noWaitAfter: true }
   const at = (bid: string) => page.locator(`[bid=${JSON.stringify(bid)}]`)
-  /** Whether this can be done there, asked of the page: what it cannot do is told without waiting for it. */
-  const possible = async (bid: string, what: string): Promise<string | undefined> => {
-    const call = `(${possibleScript})(${JSON.stringify(bid)}, ${JSON.stringify(what)})`
-    return ((await page.evaluate(call)) as string | null) ?? undefined
+  const aim = (bid: string, what: string): Promise<Aim> =>
+    evaluated(session, `(${aimScript})(${JSON.stringify(bid)}, ${JSON.stringify(what)})`)
+  const act = async (
+    bid: string,
+    what: string,
+    go: (there: Point) => Promise<unknown>,
+    after = DONE,
+  ): Promise<After> => {
+    const there = await aim(bid, what)
+    if ('problem' in there) return there
+    await go(there)
+    return after
   }
-  const act = async (bid: string, what: string, go: () => Promise<unknown>): Promise<string | undefined> => {
-    const problem = await possible(bid, what)
-    if (problem !== undefined) return problem
-    await go()
-    return undefined
-  }
-  let problem: string | undefined
-  try {
-    problem = await taken()
-    if (problem === undefined) await page.evaluate(`(${settleScript})(${framed.has(move.name)})`)
-  } catch (error) {
-    problem = messageOf(error).split('\n')[0]
-  }
-  return problem
-
-  async function taken(): Promise<string | undefined> {
-    switch (move.name) {
-      case 'noop':
-        return void (await page.waitForTimeout(move.args.wait_ms))
-      case 'click':
-      case 'dblclick': {
-        const { bid, button, modifiers } = move.args
-        return act(bid, 'point', () => at(bid)[move.name]({ ...how, button, modifiers }))
-      }
-      case 'hover':
-        return act(move.args.bid, 'point', () => at(move.args.bid).hover(how))
-      case 'fill':
-        return act(move.args.bid, 'fill', () => at(move.args.bid).fill(move.args.value, how))
-      case 'clear':
-        return act(move.args.bid, 'fill', () => at(move.args.bid).clear(how))
-      case 'focus':
-        return act(move.args.bid, 'focus', () => at(move.args.bid).focus({ timeout }))
-      case 'press':
-        return act(move.args.bid, 'focus', () =>
-          at(move.args.bid).press(move.args.key_comb, { timeout, noWaitAfter: true }),
-        )
-      case 'keyboard_press':
-        return void (await page.keyboard.press(move.args.key))
-      case 'check':
-      case 'uncheck':
-        return act(move.args.bid, move.name, () => at(move.args.bid)[move.name](how))
-      case 'select_option': {
-        const options = [move.args.options].flat()
-        const problem = await possible(move.args.bid, `select ${JSON.stringify(options)}`)
-        if (problem !== undefined) return problem
-        return void (await at(move.args.bid).selectOption(options, how))
-      }
-      case 'drag_and_drop': {
-        const { from_bid: from, to_bid: to } = move.args
-        return (
-          (await possible(from, 'point')) ??
-          (await possible(to, 'exist')) ??
-          (await at(from)
-            .dragTo(at(to), how)
-            .then(() => undefined))
-        )
-      }
-      case 'scroll':
-        return void (await page.evaluate(
-          `(${scrollScript})(${JSON.stringify(move.args.delta_x)}, ${JSON.stringify(move.args.delta_y)})`,
-        ))
-      case 'send_msg_to_user':
-      case 'report_infeasible':
-        return undefined
+  switch (move.name) {
+    case 'noop':
+      await page.waitForTimeout(move.args.wait_ms)
+      return DONE
+    case 'click':
+    case 'dblclick': {
+      const { bid, button, modifiers } = move.args
+      return act(bid, 'point', async ({ x, y }) => {
+        try {
+          for (const key of modifiers) await page.keyboard.down(key)
+          await page.mouse[move.name](x, y, { button })
+        } finally {
+          for (const key of modifiers) await page.keyboard.up(key)
+        }
+      })
     }
+    case 'hover':
+      return act(move.args.bid, 'point', ({ x, y }) => page.mouse.move(x, y))
+    case 'fill':
+    case 'clear': {
+      const value = move.name === 'fill' ? move.args.value : ''
+      return act(move.args.bid, 'fill', ({ isText }) => {
+        // All of a text is selected by now, and is typed over.
+        if (isText !== true) return at(move.args.bid).fill(value, how)
+        return value === '' ? page.keyboard.press('Delete') : page.keyboard.insertText(value)
+      })
+    }
+    case 'focus':
+      return act(move.args.bid, 'focus', () => at(move.args.bid).focus({ timeout }))
+    case 'press':
+      return act(
+        move.args.bid,
+        'focus',
+        () => at(move.args.bid).press(move.args.key_comb, { timeout, noWaitAfter: true }),
+        FRAMED,
+      )
+    case 'keyboard_press':
+      await page.keyboard.press(move.args.key)
+      return FRAMED
+    case 'check':
+    case 'uncheck': {
+      const { bid } = move.args
+      const click = async ({ x, y, isSo }: Point) => (isSo === true ? undefined : page.mouse.click(x, y))
+      return act(bid, move.name, click, { isDone: true, checked: [bid, move.name === 'check'] })
+    }
+    case 'select_option': {
+      const options = [move.args.options].flat()
+      return act(move.args.bid, `select ${JSON.stringify(options)}`, () => at(move.args.bid).selectOption(options, how))
+    }
+    case 'drag_and_drop': {
+      const target = await aim(move.args.to_bid, 'exist')
+      if ('problem' in target) return target
+      const source = await aim(move.args.from_bid, 'point')
+      if ('problem' in source) return source
+      await page.mouse.move(source.x, source.y)
+      await page.mouse.down()
+      // The page may have changed by now.
+      const there = await aim(move.args.to_bid, 'drop')
+      if (!('problem' in there)) await page.mouse.move(there.x, there.y)
+      await page.mouse.up()
+      return 'problem' in there ? there : FRAMED
+    }
+    case 'scroll': {
+      const { delta_x: x, delta_y: y } = move.args
+      await evaluated(session, `(${scrollScript})(${JSON.stringify(x)}, ${JSON.stringify(y)})`)
+      return FRAMED
+    }
+    case 'send_msg_to_user':
+    case 'report_infeasible':
+      return DONE
   }
+}
+
+/** What an expression comes to in the page: the browser is asked itself, which is sooner there than by the library. */
+async function evaluated<T>(session: CDPSession, expression: string): Promise<T> {
+  const { result, exceptionDetails } = await session.send('Runtime.evaluate', {
+    expression,
+    awaitPromise: true,
+    returnByValue: true,
+  })
+  if (exceptionDetails === undefined) return result.value as T
+  throw new Error(exceptionDetails.exception?.description ?? exceptionDetails.text)
 }
 
 // ------------------------------------------------------------------------------------------------------------ in the page
@@ -441,16 +524,18 @@ const beginScript = `(html) => {
   scrollTo(0, 0)
 }`
 
-/** What is scrolled to, as the page is told of it with a frame: those of an action that scrolled are waited for. */
-const settleScript = `async (isFramed) => {
+/**
+ * Waits until the page has been told of an action, as it is of scrolling with a frame. Then names new elements, and tells what
+ * the document is: its markup, what is filled in, where it is scrolled to.
+ */
+const lookScript = `async ({ problem = null, isDone = false, isFramed = false, checked }) => {
   const place = () => [scrollX, scrollY].join()
-  if (!isFramed && place() === (window.kioskScroll ?? '0,0')) return
-  await new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve)))
-  window.kioskScroll = place()
-}`
-
-/** Names new elements, and tells what the document is: its markup, what is filled in, where it is scrolled to. */
-const lookScript = `(() => {
+  if (isFramed || isDone && place() !== (window.kioskScroll ?? '0,0')) {
+    await new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve)))
+    window.kioskScroll = place()
+  }
+  if (checked !== undefined && document.querySelector('[bid="' + CSS.escape(checked[0]) + '"]')?.checked === !checked[1])
+    problem = '[' + checked[0] + '] was clicked, and stayed ' + (checked[1] ? 'unchecked' : 'checked')
   window.kioskBids ??= 0
   if (window.kioskMouse === undefined) {
     window.kioskMouse = { x: 0, y: 0 }
@@ -461,42 +546,53 @@ const lookScript = `(() => {
   const scrolled = [...document.querySelectorAll('*')].flatMap((one) => one.scrollTop || one.scrollLeft ? [[one.getAttribute('bid'), one.scrollLeft, one.scrollTop]] : [])
   const focused = document.activeElement?.getAttribute('bid') ?? null
   const record = window.kioskRecord
-  return { document: JSON.stringify([document.documentElement.outerHTML, filled, scrolled, focused, record]), focused, record }
-})()`
+  return { document: JSON.stringify([document.documentElement.outerHTML, filled, scrolled, focused, record]), focused, record, problem }
+}`
 
-/** Why this cannot be done to an element; null where it can. */
-const possibleScript = `(bid, what) => {
+/** Whether this can be done to an element, and where the mouse comes to it. Of a text that is to be filled in, all is selected. */
+const aimScript = `(bid, what) => {
   const one = document.querySelector('[bid="' + CSS.escape(bid) + '"]')
-  if (one === null) return 'there is no element [' + bid + '] on the page'
-  const said = '[' + bid + '] ' + one.tagName.toLowerCase()
+  if (one === null) return { problem: 'there is no element [' + bid + '] on the page' }
+  const refused = (why) => ({ problem: '[' + bid + '] ' + one.tagName.toLowerCase() + ' ' + why })
   const box = one.getBoundingClientRect()
-  if (!one.checkVisibility({ visibilityProperty: true }) || box.width === 0 || box.height === 0) return said + ' is not visible'
-  if (one.closest('[inert]') !== null) return said + ' is inert'
-  if (what === 'exist' || what === 'focus') return null
-  if (one.disabled === true) return said + ' is disabled'
+  const middle = ({ x, y, width, height }) => ({ x: x + width / 2, y: y + height / 2 })
+  if (!one.checkVisibility({ visibilityProperty: true }) || box.width === 0 || box.height === 0) return refused('is not visible')
+  if (one.closest('[inert]') !== null) return refused('is inert')
+  if (what === 'exist' || what === 'focus') return middle(box)
+  if (what === 'drop') {
+    one.scrollIntoView({ block: 'nearest', inline: 'nearest' })
+    return middle(one.getBoundingClientRect())
+  }
+  if (one.disabled === true) return refused('is disabled')
   if (what === 'fill') {
-    const plain = /^(text|search|email|password|number|tel|url|date|time|month|week|datetime-local|color|range)$/
-    if (!one.isContentEditable && one.tagName !== 'TEXTAREA' && !(one.tagName === 'INPUT' && plain.test(one.type))) return said + ' cannot be filled in'
-    return one.readOnly === true ? said + ' is read-only' : null
+    const isText = one.tagName === 'TEXTAREA' || one.tagName === 'INPUT' && /^(text|search|email|password|tel|url)$/.test(one.type)
+    const isSet = one.tagName === 'INPUT' && /^(number|date|time|month|week|datetime-local|color|range)$/.test(one.type)
+    if (!isText && !isSet && !one.isContentEditable) return refused('cannot be filled in')
+    if (one.readOnly === true) return refused('is read-only')
+    if (isText) {
+      one.select()
+      one.focus()
+    }
+    return { ...middle(box), isText }
   }
   if (what.startsWith('select ')) {
-    if (one.tagName !== 'SELECT') return said + ' is not a <select> element'
+    if (one.tagName !== 'SELECT') return refused('is not a <select> element')
     const known = [...one.options].filter(({ disabled }) => !disabled).flatMap(({ value, label }) => [value, label])
     const missing = JSON.parse(what.slice(7)).find((option) => !known.includes(option))
-    return missing === undefined ? null : said + ' has no option ' + JSON.stringify(missing)
+    return missing === undefined ? middle(box) : refused('has no option ' + JSON.stringify(missing))
   }
   if (what === 'check' || what === 'uncheck') {
-    if (one.type !== 'checkbox' && one.type !== 'radio') return said + ' is not a checkbox or radio button'
-    if (what === 'uncheck' && one.type === 'radio') return said + ' is a radio button: check another one'
-    if (one.checked === (what === 'check')) return null
+    if (one.type !== 'checkbox' && one.type !== 'radio') return refused('is not a checkbox or radio button')
+    if (what === 'uncheck' && one.type === 'radio') return refused('is a radio button: check another one')
+    if (one.checked === (what === 'check')) return { ...middle(box), isSo: true }
   }
-  const [x, y] = [scrollX, scrollY]
+  const [left, top] = [scrollX, scrollY]
   one.scrollIntoView({ block: 'nearest', inline: 'nearest' })
-  const now = one.getBoundingClientRect()
-  const hit = document.elementFromPoint(now.x + now.width / 2, now.y + now.height / 2)
-  const isHit = hit !== null && (one.contains(hit) || hit.closest('label')?.control === one)
-  if (!isHit) scrollTo(x, y)
-  return isHit ? null : said + ' is covered' + (hit === null ? '' : ' by [' + hit.getAttribute('bid') + '] ' + hit.tagName.toLowerCase())
+  const { x, y } = middle(one.getBoundingClientRect())
+  const hit = document.elementFromPoint(x, y)
+  if (hit !== null && (one.contains(hit) || hit.closest('label')?.control === one)) return { x, y }
+  scrollTo(left, top)
+  return refused('is covered' + (hit === null ? '' : ' by [' + hit.getAttribute('bid') + '] ' + hit.tagName.toLowerCase()))
 }`
 
 /** Scrolls the nearest of what is under the mouse that can be scrolled that way. */

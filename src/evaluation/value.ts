@@ -8,14 +8,15 @@
  * it is not and the oracle knows no way on (a dead end). Noise is drawn from the seed and the state, so the same state has the
  * same value whoever asks and however often: a search that asks again learns nothing.
  */
+import { normalOf } from '../agents/linear-thompson.ts'
 import { canonical } from '../policy/canonical.ts'
 import type { Action } from '../environments/environment.ts'
 import { randomAt } from '../kernel/clock.ts'
 import { sha256 } from '../kernel/digest.ts'
 import { PolityError } from '../kernel/errors.ts'
 import { defineTool } from '../kernel/tools.ts'
-import type { Json, Tool, ToolSchema } from '../kernel/types.ts'
-import { EPISODE, worldState } from './episode.ts'
+import type { Json, Tool } from '../kernel/types.ts'
+import { EPISODE, anything, worldState } from './episode.ts'
 import type { World } from './world.ts'
 import { openStage } from './world.ts'
 
@@ -41,7 +42,7 @@ export function valueTool(world: World, { horizon = 20, sigma = 0, seed = 0 }: N
     name: VALUE,
     description: 'How far along the way to the goal things are, 0 to 1, by a guess.',
     effect: 'read',
-    inputSchema: anyInput({}),
+    inputSchema: anything({ type: 'object', properties: {} }),
     state: EPISODE,
     async execute(_, context) {
       const present = worldState(context)
@@ -66,10 +67,10 @@ export function proposeTool(world: World, { others, blind = 0, seed = 0 }: Propo
     name: PROPOSE,
     description: 'Actions that might be taken next.',
     effect: 'read',
-    inputSchema: anyInput({ n: { type: 'integer', minimum: 1 } }),
+    inputSchema: anything({ type: 'object', properties: { n: { type: 'integer', minimum: 1 } } }),
     state: EPISODE,
     async execute(input, context) {
-      const { n = 1 } = input as { readonly n?: number }
+      const { n = 1 } = (input ?? {}) as { readonly n?: number }
       const present = worldState(context)
       const place = placeOf(present)
       let drawn = 0
@@ -130,21 +131,8 @@ function placeOf(state: Json): number {
   return Number.parseInt(sha256(canonical(state)).slice(0, 12), 16)
 }
 
-/** A draw of the standard normal distribution (Box and Muller 1958). */
+/** A draw of the standard normal distribution that a state has to itself. */
 function normalAt(seed: number, state: Json): number {
   const place = placeOf(state)
-  const [u, v] = [1 - randomAt(seed, place, 0), randomAt(seed, place, 1)]
-  return Math.sqrt(-2 * Math.log(u)) * Math.cos(2 * Math.PI * v)
-}
-
-function anyInput(properties: { readonly [name: string]: Json }): ToolSchema<unknown> {
-  const describe = () => ({ type: 'object', properties })
-  return {
-    '~standard': {
-      version: 1,
-      vendor: 'polity',
-      validate: (value) => ({ value: value ?? {} }),
-      jsonSchema: { input: describe, output: describe },
-    },
-  }
+  return normalOf(randomAt(seed, place, 0), randomAt(seed, place, 1))
 }

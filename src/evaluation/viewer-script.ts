@@ -35,7 +35,6 @@ page.append(
 )
 
 // Results
-const hasUsd = log.results.some((result) => result.cost.usd > 0)
 for (const task of log.tasks) {
   page.append(element('h2', {}, task.name + ' '), element('p', {}, task.description + (task.floor === undefined ? '' : ' Doing nothing scores ' + share(task.floor) + '.')))
   for (const scorer of task.scorers) {
@@ -44,12 +43,12 @@ for (const task of log.tasks) {
     page.append(
       element('div', { class: 'bar' }, element('span', { class: 'soft' }, 'Scored by ' + scorer.name), ...(scorer.isJudge ? [element('span', { class: 'tag' }, 'a model judges')] : [])),
       element('div', { class: 'wide' }, element('table', {},
-        heads([['solver'], ['mean', 'n'], ['95 % interval', 'n'], ['samples', 'n'], ...(log.epochs > 1 ? [['pass@' + k, 'n'], ['pass^' + k, 'n']] : []), ['tokens', 'n'], ...(hasUsd ? [['US $', 'n']] : []), ['model calls', 'n'], ['ms', 'n'], ['Pareto']]),
+        heads([['solver'], ['mean', 'n'], ['95 % interval', 'n'], ['samples', 'n'], ['pass@' + k, 'n'], ['pass^' + k, 'n'], ['tokens', 'n'], ['US $', 'n'], ['model calls', 'n'], ['ms', 'n'], ['Pareto']]),
         element('tbody', {}, ...results.map((one) => element('tr', {},
           cell(one.solver), cell(share(one.mean), 'n'), cell(one.interval === null ? '–' : share(one.interval[0]) + ' – ' + share(one.interval[1]), 'n'),
           cell(number(one.samples) + (one.unscored > 0 ? ' (' + one.unscored + ' unscored)' : ''), 'n'),
-          ...(log.epochs > 1 ? [cell(share(one.passAt[k]), 'n'), cell(share(one.passHat[k]), 'n')] : []),
-          cell(number(one.cost.tokens, 0), 'n'), ...(hasUsd ? [cell(number(one.cost.usd, 4), 'n')] : []), cell(number(one.cost.steps, 1), 'n'), cell(number(one.cost.ms, 0), 'n'),
+          cell(share(one.passAt[k]), 'n'), cell(share(one.passHat[k]), 'n'),
+          cell(number(one.cost.tokens, 0), 'n'), cell(number(one.cost.usd, 4), 'n'), cell(number(one.cost.steps, 1), 'n'), cell(number(one.cost.ms, 0), 'n'),
           cell(one.isOnFront ? (one.isOnHull ? 'front, hull' : 'front') : ''))))),
       ),
     )
@@ -97,7 +96,7 @@ page.append(
     choose('All solvers', 'solver', log.solvers.map((one) => [one.name, one.name])),
     choose('All ends', 'only', [['full', 'scored 1'], ['less', 'scored less'], ['unscored', 'not scored'], ['failed', 'ended with an error']]),
     element('input', { type: 'search', placeholder: 'Search', 'aria-label': 'Search', input: (event) => { state.text = event.target.value.toLowerCase(); state.shown = PAGE; list() } })),
-  element('div', { class: 'wide' }, element('table', {}, heads([...(log.tasks.length > 1 ? [['task']] : []), ['sample'], ['epoch', 'n'], ['solver'], ['score', 'n'], ['tokens', 'n'], ['steps', 'n'], ['ms', 'n'], ['end']]), body)),
+  element('div', { class: 'wide' }, element('table', {}, heads([['task'], ['sample'], ['epoch', 'n'], ['solver'], ['score', 'n'], ['tokens', 'n'], ['steps', 'n'], ['ms', 'n'], ['end']]), body)),
   more,
 )
 const firstScore = (one) => one.scores[log.tasks.find((task) => task.name === one.task).scorers[0].name]
@@ -121,7 +120,7 @@ function row(one) {
     else line.after(element('tr', { class: 'open' }, element('td', { colspan: '9' }, detail(one))))
   }
   const line = element('tr', { class: 'row', tabindex: '0', click: open, keydown: (event) => { if (event.key === 'Enter') open() } },
-    ...(log.tasks.length > 1 ? [cell(one.task)] : []), cell(one.sample), cell(String(one.epoch), 'n'), cell(one.solver), cell(share(value), 'n ' + (value >= 1 ? 'good' : value === null || value === undefined ? 'soft' : 'bad')),
+    cell(one.task), cell(one.sample), cell(String(one.epoch), 'n'), cell(one.solver), cell(share(value), 'n ' + (value >= 1 ? 'good' : value === null || value === undefined ? 'soft' : 'bad')),
     cell(number(one.usage.inputTokens + one.usage.outputTokens), 'n'), cell(number(one.episode === undefined ? one.usage.steps : one.episode.steps), 'n'), cell(number(one.ms, 0), 'n'),
     cell(one.error === undefined ? (one.episode !== undefined && !one.episode.done ? 'stopped early' : 'done') : one.error.code))
   return line

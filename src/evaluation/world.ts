@@ -94,6 +94,8 @@ const OPEN_MAX = 8
 
 interface Seat {
   readonly environment: OpenEnvironment
+  /** It has stood somewhere before, and may be gone since. */
+  isUsed: boolean
   at: Json | undefined
   turn: Turn | undefined
   busy: boolean
@@ -107,20 +109,28 @@ export function openStage(world: World, openMax = OPEN_MAX): Stage {
   let opening = 0
   let isClosed = false
 
-  /** A seat nobody uses: the one at that state, else a new one, else the longest unused; waits where all are in use. */
-  function take(state: Json | undefined): Soon<Seat> {
+  /**
+   * A seat nobody uses: the one at that state, else a new one, else the longest unused; waits where all are in use. Where it
+   * has to be new, the longest unused makes room.
+   */
+  function take(state: Json | undefined, isNew: boolean): Soon<Seat> {
     const free = seats.filter((seat) => !seat.busy)
-    let seat = state === undefined ? undefined : free.find((one) => one.at === state)
-    // Who answers at once is never in use: one is enough.
-    seat ??= seats.length + opening < openMax && !(free.length > 0 && isQuick) ? undefined : free[0]
-    if (seat !== undefined) return use(seat)
+    const isFull = seats.length + opening >= openMax
+    if (isNew) {
+      if (isFull && free[0] !== undefined) void leave(free[0])
+    } else {
+      let seat = state === undefined ? undefined : free.find((one) => one.at === state)
+      // Who answers at once is never in use: one is enough.
+      seat ??= !isFull && !(free.length > 0 && isQuick) ? undefined : free[0]
+      if (seat !== undefined) return use(seat)
+    }
     if (seats.length + opening >= openMax)
-      return new Promise<void>((resolve) => void waiting.push(resolve)).then(() => take(state))
+      return new Promise<void>((resolve) => void waiting.push(resolve)).then(() => take(state, isNew))
     opening++
     return ended(
       () =>
         onceThere(world.open(), (environment) => {
-          const opened: Seat = { environment, at: undefined, turn: undefined, busy: false }
+          const opened: Seat = { environment, isUsed: false, at: undefined, turn: undefined, busy: false }
           seats.push(opened)
           return use(opened)
         }),
@@ -139,24 +149,43 @@ export function openStage(world: World, openMax = OPEN_MAX): Stage {
     return seat
   }
 
-  /** Does something in an environment that stands at this state, and gives it back; one that failed is not used again. */
-  function within<T>(state: Json | undefined, act: (seat: Seat) => Soon<T>): Soon<T> {
+  /**
+   * Brings an environment to where it has to stand and does something there, then gives it back; one that failed is not used
+   * again. One that cannot be brought there may have been gone before: a new one is tried.
+   */
+  function within<T>(
+    state: Json | undefined,
+    bring: (seat: Seat) => Soon<Turn>,
+    act: (seat: Seat, turn: Turn) => Soon<T>,
+    isNew = false,
+  ): Soon<T> {
     if (isClosed) throw new PolityError('KERNEL_CLOSED', `the stage of ${world.id} is closed`)
-    return onceThere(take(state), (seat) => {
-      const run = (): Soon<T> => {
-        if (state === undefined || seat.at === state) return act(seat)
+    return onceThere(take(state, isNew), (seat) => {
+      const { isUsed } = seat
+      seat.isUsed = true
+      let isThere = state !== undefined && seat.at === state
+      const arrive = (): Soon<Turn> => {
+        if (isThere) return seat.turn as Turn
         // Until it stands there, it stands nowhere.
         seat.at = undefined
-        return onceThere(seat.environment.restore(state), (turn) => {
+        return onceThere(bring(seat), (turn) => {
+          isThere = true
           seat.at = state
-          seat.turn = turn
-          return act(seat)
+          return (seat.turn = turn)
         })
       }
-      const result = ended(run, (isWell) => {
-        seat.busy = false
-        if (!isWell) void leave(seat)
-        waiting.shift()?.()
+      const go = (): Soon<T> =>
+        ended(
+          () => onceThere(arrive(), (turn) => act(seat, turn)),
+          (isWell) => {
+            seat.busy = false
+            if (!isWell) void leave(seat)
+            waiting.shift()?.()
+          },
+        )
+      const result = orElse(go, (error) => {
+        if (isThere || !isUsed) throw error
+        return within(state, bring, act, true)
       })
       if (isPromise(result)) isQuick = false
       return result
@@ -181,20 +210,19 @@ export function openStage(world: World, openMax = OPEN_MAX): Stage {
       return { turn, state }
     })
 
+  const goTo = <T>(state: Json, act: (seat: Seat, turn: Turn) => Soon<T>): Soon<T> =>
+    within(state, (seat) => seat.environment.restore(state), act)
+
   return {
-    begin: (task) =>
-      within(undefined, (seat) => {
-        seat.at = undefined
-        return onceThere(seat.environment.reset(task), (turn) => stands(seat, turn))
-      }),
+    begin: (task) => within(undefined, (seat) => seat.environment.reset(task), stands),
     step: (state, actions) =>
-      within(state, (seat) => {
+      goTo(state, (seat) => {
         seat.at = undefined
         return onceThere(seat.environment.step(actions), (turn) => stands(seat, turn))
       }),
-    look: (state) => within(state, (seat) => seat.turn as Turn),
-    score: (state) => within(state, (seat) => seat.environment.score()),
-    metrics: (state) => within(state, (seat) => seat.environment.metrics()),
+    look: (state) => goTo(state, (_, turn) => turn),
+    score: (state) => goTo(state, (seat) => seat.environment.score()),
+    metrics: (state) => goTo(state, (seat) => seat.environment.metrics()),
     async close() {
       isClosed = true
       await Promise.all(seats.splice(0).map(leave))
@@ -205,6 +233,17 @@ export function openStage(world: World, openMax = OPEN_MAX): Stage {
 /** Goes on at once where the value is there. */
 export function onceThere<T, U>(value: Soon<T>, go: (value: T) => Soon<U>): Soon<U> {
   return isPromise(value) ? value.then(go) : go(value)
+}
+
+/** Goes on where the work fails, at once or later. */
+export function orElse<T>(work: () => Soon<T>, go: (error: unknown) => Soon<T>): Soon<T> {
+  let result: Soon<T>
+  try {
+    result = work()
+  } catch (error) {
+    return go(error)
+  }
+  return isPromise(result) ? result.catch(go) : result
 }
 
 /** Tells when work has ended, at once or later, and whether well. */

@@ -12,20 +12,20 @@
  *   ED1. An episode is found only under the name that was told when it was opened.
  *   ED2. At most `EPISODES_MAX` are open: beyond, the one that was used the longest ago is closed.
  */
+import { randomBytes } from 'node:crypto'
 import { z } from 'zod'
+import { firstIssue } from '../environments/define.ts'
 import type { Rules, Turn } from '../environments/environment.ts'
 import type { Answer } from '../environments/wire.ts'
 import { answering } from '../environments/wire.ts'
-import type { Clock } from '../kernel/clock.ts'
-import { randomAt, realClock } from '../kernel/clock.ts'
 import { PolityError } from '../kernel/errors.ts'
 import type { Json } from '../kernel/types.ts'
 import type { Door, Exchange } from './route.ts'
 
 /** Episodes that are open at once. */
 export const EPISODES_MAX = 1_000
-/** Stream of `randomAt` that makes their names hard to guess (the letters `epis`). */
-const NAME_STREAM = 0x65706973
+/** Of a name that nobody guesses. */
+const NAME_BYTES = 12
 
 interface Episode {
   readonly environment: string
@@ -40,10 +40,9 @@ const toStep = z.looseObject({ id: z.string(), action: z.union([z.string(), z.re
 const toClose = z.looseObject({ id: z.string() })
 
 /** The door to these worlds. */
-export function environmentDoor(worlds: ReadonlyMap<string, Rules<Json, Json>>, clock: Clock = realClock()): Door {
+export function environmentDoor(worlds: ReadonlyMap<string, Rules<Json, Json>>): Door {
   /** The one that was used the longest ago first. */
   const episodes = new Map<string, Episode>()
-  let opened = 0
 
   function open(environment: string): string {
     const rules = worlds.get(environment)
@@ -52,7 +51,7 @@ export function environmentDoor(worlds: ReadonlyMap<string, Rules<Json, Json>>, 
         'INVALID_ARGUMENT',
         `there is no environment "${environment}" here; there are ${[...worlds.keys()].join(', ')}`,
       )
-    const name = `${++opened}-${Math.floor(randomAt(clock.seed, NAME_STREAM, opened) * 2 ** 48).toString(16)}`
+    const name = randomBytes(NAME_BYTES).toString('base64url')
     episodes.set(name, { environment, answer: answering(rules) })
     if (episodes.size > EPISODES_MAX) episodes.delete(episodes.keys().next().value as string)
     return name
@@ -206,6 +205,5 @@ function valueOf(answer: Answer): Json {
 function read<T>(schema: z.ZodType<T>, value: Json): T {
   const { success, data, error } = schema.safeParse(value)
   if (success) return data
-  const { path, message } = error.issues[0] as z.core.$ZodIssue
-  throw new PolityError('INVALID_ARGUMENT', path.length === 0 ? message : `${path.join('.')}: ${message}`)
+  throw new PolityError('INVALID_ARGUMENT', firstIssue(error))
 }

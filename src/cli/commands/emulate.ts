@@ -1,14 +1,13 @@
 /** `polity emulate <cases.json>`: agents against tools that are emulated and executed by nobody, with and without a law. */
-import { readFileSync } from 'node:fs'
 import { loadModel } from '../../boot.ts'
 import type { ScriptedAgent } from '../../emulation/agents.ts'
 import { emulationText, runEmulation } from '../../emulation/emulation.ts'
 import { modelJudge } from '../../emulation/judge.ts'
 import { modelEmulator } from '../../emulation/model-emulator.ts'
 import { parseEmulation } from '../../emulation/toolkit.ts'
-import { PolityError, messageOf } from '../../kernel/errors.ts'
 import type { Json, Program } from '../../kernel/types.ts'
 import { defineCommand } from '../command.ts'
+import { jsonIn } from '../given-file.ts'
 import { usageError } from '../options.ts'
 import { loadProgramFile } from '../program-file.ts'
 import { exitCodes } from '../report.ts'
@@ -41,7 +40,7 @@ export const emulateCommand = defineCommand({
     const load = (name: string | undefined) => (name === undefined ? undefined : loadModel(name))
     const [actor, stage, critic] = await Promise.all([load(model), load(emulator), load(judge)])
     const isAdversarial = !values['no-traps']
-    const report = await runEmulation(readCases(file), {
+    const report = await runEmulation(parseEmulation(jsonIn(file)), {
       ...(agent === undefined ? {} : { agents: [agentOf((await loadProgramFile(agent)).main)] }),
       ...(actor === undefined ? {} : { model: actor }),
       ...(stage === undefined
@@ -66,14 +65,4 @@ export const emulateCommand = defineCommand({
 
 function agentOf(program: Program): ScriptedAgent {
   return { name: program.name, program: () => program as Program<Json, Json> }
-}
-
-function readCases(path: string): ReturnType<typeof parseEmulation> {
-  let json: unknown
-  try {
-    json = JSON.parse(readFileSync(path, 'utf8'))
-  } catch (error) {
-    throw new PolityError('CONFIG_INVALID', `${path} cannot be read as JSON: ${messageOf(error)}`, { cause: error })
-  }
-  return parseEmulation(json)
 }

@@ -1,5 +1,5 @@
 /** `polity evaluate`: solvers at tasks, scored with their cost; logs compared and looked at; tasks verified. */
-import { closeSync, openSync, readFileSync, writeFileSync } from 'node:fs'
+import { closeSync, existsSync, openSync, writeFileSync } from 'node:fs'
 import { basename } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { boot, loadModel } from '../../boot.ts'
@@ -7,7 +7,6 @@ import { codeTools } from '../../drivers/sandbox/tools.ts'
 import { kiosk } from '../../environments/kiosk.ts'
 import { worlds } from '../../environments/worlds.ts'
 import { replayActions } from '../../evaluation/actions.ts'
-import type { Comparison } from '../../evaluation/compare.ts'
 import { compare } from '../../evaluation/compare.ts'
 import { scorerNames, taskFrom } from '../../evaluation/dataset.ts'
 import type { EvaluateOptions } from '../../evaluation/evaluate.ts'
@@ -25,12 +24,13 @@ import type { Kernel } from '../../kernel/kernel.ts'
 import type { Budget, Json, Program } from '../../kernel/types.ts'
 import type { Context } from '../command.ts'
 import { defineCommand } from '../command.ts'
-import { budgetOf, budgetOptions, priceOf, priceOption, usageError } from '../options.ts'
+import { comparisonText, replayedText, resultsText, troubleOf } from '../evaluation-text.ts'
+import { textIn } from '../given-file.ts'
+import { budgetOf, budgetOptions, checkTaken, priceOf, priceOption, usageError } from '../options.ts'
 import { loadProgramFile } from '../program-file.ts'
 import { exitCodes } from '../report.ts'
 import { modelDefault } from '../setup.ts'
 import { openStore } from '../store-file.ts'
-import { table } from '../table.ts'
 
 /** What the options say. */
 interface Given {
@@ -102,6 +102,7 @@ export const evaluateCommand = defineCommand({
   ],
   async run(context, { values, positionals }) {
     const [verb = '', ...rest] = positionals
+    checkTaken('polity evaluate', wayOf(verb, values.actions), ways, values)
     if (verb === 'compare') return compared(context, rest, values)
     if (verb === 'view') return viewed(context, rest, values.html)
     const isVerify = verb === 'verify'
@@ -119,7 +120,6 @@ export const evaluateCommand = defineCommand({
       search: values.search,
     }
     if (values.actions !== undefined) return replayed(context, given, values.actions)
-    for (const path of [values.out, values.html]) checkWritable(path)
     const budget = budgetOf(values)
     const plan = suite === undefined ? await planOf(given, isVerify) : await suiteOf(suite)
     const name = values.model ?? modelDefault
@@ -129,6 +129,7 @@ export const evaluateCommand = defineCommand({
         `--budget-usd needs to know what ${name} costs; add --price <in>/<out>, US dollars for a million tokens`,
       )
     const model = await loadModel(name)
+    for (const path of [values.out, values.html]) checkWritable(path)
     const kernel = await boot({
       store: await openStore(context.storePath),
       models: { [name]: price === undefined ? model : { model, price } },
@@ -147,7 +148,7 @@ export const evaluateCommand = defineCommand({
       })
       context.status.clear()
       write(context, log, values.out, values.html)
-      context.result(resultsText(context, log), log)
+      show(context, log)
       if (!log.isComplete) context.note('It was stopped: the same command goes on.')
       return log.isComplete ? exitCodes.done : exitCodes.interrupted
     } finally {
@@ -155,6 +156,26 @@ export const evaluateCommand = defineCommand({
     }
   },
 })
+
+const PLACE = ['environment', 'level', 'params']
+const SAMPLES = [...PLACE, 'data', 'scorer', 'seeds', 'from']
+const RUN = ['model', 'price', 'epochs', 'concurrency', 'id', 'out', 'html', ...Object.keys(budgetOptions)]
+
+/** The options of each way; what a way would ignore is refused. */
+const ways = {
+  '--agent': ['agent', 'input', 'search', ...SAMPLES, ...RUN],
+  'suite.ts': RUN,
+  '--actions': ['actions', ...PLACE],
+  verify: [...SAMPLES, 'model'],
+  compare: ['first', 'second'],
+  view: ['html'],
+}
+
+function wayOf(verb: string, actions: string | undefined): keyof typeof ways {
+  if (verb === 'compare' || verb === 'view' || verb === 'verify') return verb
+  if (actions !== undefined) return '--actions'
+  return verb === '' ? '--agent' : 'suite.ts'
+}
 
 /** Ended processes that stay at hand: those a search may go back to. */
 const ENDED_MAX = 10_000
@@ -250,16 +271,12 @@ function objectIn(text: string, option: string): { readonly [name: string]: Json
 async function agentOf(name: string): Promise<Program> {
   if (/[./\\]/.test(name)) return (await loadProgramFile(name)).main
   const url = new URL(`../../agents/${name}${import.meta.url.endsWith('.ts') ? '.ts' : '.js'}`, import.meta.url)
-  let exports: Readonly<Record<string, unknown>>
-  try {
-    exports = (await import(url.href)) as Readonly<Record<string, unknown>>
-  } catch (cause) {
+  if (!existsSync(url))
     throw new PolityError(
       'NO_SUCH_PROGRAM',
       `the standard library has no program "${name}"; docs/programs.md and docs/papers.md name those that are there, and ./${name}.ts would be a file`,
-      { cause },
     )
-  }
+  const exports = (await import(url.href)) as Readonly<Record<string, unknown>>
   const found = Object.values(exports).find(
     (one) => (one as Partial<Program> | null)?.name === name && typeof (one as Partial<Program>).run === 'function',
   )
@@ -286,14 +303,6 @@ async function suiteOf(path: string): Promise<Plan> {
     solvers,
     ...(epochs === undefined ? {} : { epochs }),
     ...(budget === undefined ? {} : { budget: budget as Budget }),
-  }
-}
-
-function textIn(path: string): string {
-  try {
-    return readFileSync(path, 'utf8')
-  } catch (cause) {
-    throw new PolityError('CONFIG_INVALID', `${path} cannot be read: ${messageOf(cause)}`, { cause })
   }
 }
 
@@ -324,45 +333,15 @@ function compared(
   const a = parseLog(textIn(one), one)
   const b = two === one ? a : parseLog(textIn(two), two)
   const rows = compare(a, b, { first, second })
-  context.result(comparisonText(context, rows), rows)
+  context.result(comparisonText(rows, widthOf(context)), rows)
   return exitCodes.done
-}
-
-function comparisonText({ out }: Context, rows: readonly Comparison[]): string {
-  const [row] = rows
-  const lines = table(
-    [
-      { title: 'TASK', widthMin: 12 },
-      { title: 'SCORER', rank: 1 },
-      { title: 'FIRST', align: 'right' },
-      { title: 'SECOND', align: 'right' },
-      { title: 'DIFFERENCE', align: 'right' },
-      { title: '95 % INTERVAL', align: 'right' },
-      { title: 'P (HOLM)', align: 'right' },
-      { title: 'BETTER/WORSE/EQUAL', align: 'right', rank: 2 },
-      { title: 'TOKENS', align: 'right' },
-    ],
-    rows.map((one) => [
-      one.task,
-      one.isJudge ? `${one.scorer} (a model judges)` : one.scorer,
-      shareOf(one.first.mean),
-      shareOf(one.second.mean),
-      signed(one.mean),
-      one.interval === null ? '–' : `${signed(one.interval[0])} to ${signed(one.interval[1])}`,
-      one.corrected === null ? '–' : one.corrected.toFixed(4),
-      `${one.better}/${one.worse}/${one.equal}`,
-      `${Math.round(one.first.tokens)} → ${Math.round(one.second.tokens)}`,
-    ]),
-    out.columns,
-  )
-  return [`second (${row?.second.solver}) minus first (${row?.first.solver}), on the same samples`, ...lines].join('\n')
 }
 
 function viewed(context: Context, [path = '']: readonly string[], html: string | undefined): number {
   if (path === '') throw usageError('view takes a log')
   const log = parseLog(textIn(path), path)
   write(context, log, undefined, html)
-  context.result(resultsText(context, log), log)
+  show(context, log)
   return exitCodes.done
 }
 
@@ -386,72 +365,17 @@ async function replayed(context: Context, given: Given, path: string): Promise<n
     place.params(seed, level ?? given.level),
   )
   if (rows.length === 0) throw usageError(`there is no episode in ${path}: one stands on each line, as JSON`)
-  const lines = table(
-    [
-      { title: 'EPISODE' },
-      { title: 'SCORE', align: 'right' },
-      { title: 'TURNS', align: 'right' },
-      { title: 'END' },
-      { title: 'ERRORS', align: 'right' },
-      { title: 'STATE', rank: 1 },
-    ],
-    rows.map((row) => [
-      row.id,
-      row.score.toFixed(3),
-      String(row.steps),
-      row.done ? 'done' : 'not over',
-      String(row.errors.length),
-      row.stateHash.slice(0, 16),
-    ]),
-    context.out.columns,
-  )
-  context.result(lines.join('\n'), rows)
+  context.result(replayedText(rows, widthOf(context)), rows)
   return exitCodes.done
 }
 
-function resultsText({ out }: Context, log: Log): string {
-  const hasEpochs = log.epochs > 1
-  const lines = table(
-    [
-      { title: 'TASK', widthMin: 12 },
-      { title: 'SOLVER', widthMin: 10 },
-      { title: 'SCORER', rank: 3 },
-      { title: 'MEAN', align: 'right' },
-      { title: '95 % INTERVAL', align: 'right' },
-      ...(hasEpochs
-        ? [
-            { title: `PASS@${log.epochs}`, align: 'right' as const },
-            { title: `PASS^${log.epochs}`, align: 'right' as const },
-          ]
-        : []),
-      { title: 'SAMPLES', align: 'right', rank: 2 },
-      { title: 'TOKENS', align: 'right' },
-      { title: 'USD', align: 'right', rank: 4 },
-      { title: 'CALLS', align: 'right', rank: 5 },
-      { title: 'PARETO', rank: 1 },
-    ],
-    log.results.map((one) => [
-      one.task,
-      one.solver,
-      one.isJudge ? `${one.scorer} (a model judges)` : one.scorer,
-      shareOf(one.mean),
-      one.interval === null ? '–' : `${one.interval[0].toFixed(3)} to ${one.interval[1].toFixed(3)}`,
-      ...(hasEpochs ? [shareOf(one.passAt[String(log.epochs)]), shareOf(one.passHat[String(log.epochs)])] : []),
-      one.unscored === 0 ? String(one.samples) : `${one.samples} (${one.unscored} unscored)`,
-      String(Math.round(one.cost.tokens)),
-      one.cost.usd.toFixed(4),
-      one.cost.steps.toFixed(1),
-      one.isOnHull ? 'hull' : one.isOnFront ? 'front' : '',
-    ]),
-    out.columns,
-  )
-  return lines.join('\n')
+/** The results, and on stderr what cannot be seen in them. */
+function show(context: Context, log: Log): void {
+  context.result(resultsText(log, widthOf(context)), log)
+  for (const line of troubleOf(log)) context.note(line)
 }
 
-function shareOf(value: number | null | undefined): string {
-  return typeof value === 'number' ? value.toFixed(3) : '–'
-}
-
-function signed(value: number | null): string {
-  return value === null ? '–' : `${value > 0 ? '+' : ''}${value.toFixed(3)}`
+/** A terminal shows as many columns as it has room for; whatever else reads it gets all of them. */
+function widthOf({ out }: Context): number {
+  return out.isTerminal ? out.columns : Infinity
 }

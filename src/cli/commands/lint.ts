@@ -1,10 +1,10 @@
 /** `polity lint [file.ts]`: what is wrong with agents, tools, laws and their source before any of them runs. */
-import { readFileSync } from 'node:fs'
 import type { Finding, LintInput } from '../../lint/facts.ts'
 import { lint as find } from '../../lint/lint.ts'
 import { counted } from '../amounts.ts'
 import { defineCommand } from '../command.ts'
-import { factsOfProgram, factsOfTool, packagesAbove, readJson, readManifest } from '../lint-facts.ts'
+import { jsonIn, textIn } from '../given-file.ts'
+import { factsOfProgram, factsOfTool, packagesAbove, readManifest } from '../lint-facts.ts'
 import { usageError } from '../options.ts'
 import { loadProgramFile } from '../program-file.ts'
 import { exitCodes } from '../report.ts'
@@ -27,11 +27,11 @@ export const lint = defineCommand({
     if (file === undefined && law === undefined && tools === undefined)
       throw usageError('lint takes a file, --law or --tools; see `polity help lint`')
     const loaded: LintInput = file === undefined ? {} : await factsOfFile(file)
-    const listed = tools === undefined ? [] : readManifest(readJson(tools), tools)
+    const listed = tools === undefined ? [] : readManifest(jsonIn(tools), tools)
     const findings = find({
       ...loaded,
       tools: [...(loaded.tools ?? []), ...listed],
-      ...(law === undefined ? {} : { law: readJson(law) }),
+      ...(law === undefined ? {} : { law: jsonIn(law) }),
     })
     const colours = { error: 'red', warning: 'yellow', note: 'dim' } as const
     const lines = findings.map(
@@ -50,7 +50,7 @@ async function factsOfFile(file: string): Promise<LintInput> {
   return {
     agents: programs.map(factsOfProgram),
     tools: [...held.values()].map(factsOfTool),
-    sources: [{ path: file, text: readFileSync(file, 'utf8') }],
+    sources: [{ path: file, text: textIn(file) }],
     ...(packages === undefined ? {} : { packages }),
   }
 }

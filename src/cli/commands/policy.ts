@@ -1,5 +1,5 @@
 /** `polity policy <verb>`: looks into laws before they are used: what they decide, why, and what a change would widen. */
-import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { renameSync, rmSync, writeFileSync } from 'node:fs'
 import type { CallStart, Json, Pid } from '../../kernel/types.ts'
 import { PolityError, messageOf } from '../../kernel/errors.ts'
 import { parseCases, readCall, runCases } from '../../policy/cases.ts'
@@ -15,6 +15,7 @@ import { fromProgent } from '../../policy/progent.ts'
 import { counted } from '../amounts.ts'
 import type { Context } from '../command.ts'
 import { defineCommand } from '../command.ts'
+import { parseAs, readAs } from '../given-file.ts'
 import { pidOf, usageError } from '../options.ts'
 import { exitCodes } from '../report.ts'
 import { readStore } from '../store-file.ts'
@@ -48,7 +49,7 @@ const verbs: { readonly [verb: string]: Verb } = {
   },
 
   test(context, [path, cases]) {
-    const results = runCases(readLaw(path), readAs(cases, parseCases))
+    const results = runCases(readLaw(path), readAs(cases ?? '', parseCases))
     const wrong = results.filter((one) => !one.isAsExpected)
     const lines = wrong.map(({ case: one, decision }) => {
       const name = one.name ?? `${one.call.tool ?? one.call.call ?? '?'} ${JSON.stringify(one.call.args ?? {})}`
@@ -62,7 +63,7 @@ const verbs: { readonly [verb: string]: Verb } = {
   },
 
   explain(context, [path, call]) {
-    const request = readText(call ?? '', 'the call', (json) => readCall(json, 'it'))
+    const request = parseAs(call ?? '', 'the call', (json) => readCall(json, 'it'))
     const { decision, steps } = explain(readLaw(path), request)
     const lines = steps.map(({ rule, effect, matches, because }) =>
       matches === false
@@ -105,7 +106,7 @@ const verbs: { readonly [verb: string]: Verb } = {
   },
 
   progent(context, [path]) {
-    const law = readAs(path, fromProgent)
+    const law = readAs(path ?? '', fromProgent)
     context.result(JSON.stringify(law, undefined, 2), law)
     return exitCodes.done
   },
@@ -184,30 +185,5 @@ function toolCalls({ call, args }: CallStart): LearnedCall[] {
 }
 
 function readLaw(path: string | undefined): Law {
-  return readAs(path, parseLaw)
-}
-
-/** What a file says; throws one sentence about what is wrong with it. */
-function readAs<T>(path: string | undefined, read: (json: unknown) => T): T {
-  let text: string
-  try {
-    text = readFileSync(path ?? '', 'utf8')
-  } catch (error) {
-    throw new PolityError('CONFIG_INVALID', `${path} cannot be read: ${messageOf(error)}`, { cause: error })
-  }
-  return readText(text, path ?? '', read)
-}
-
-function readText<T>(text: string, from: string, read: (json: unknown) => T): T {
-  let json: unknown
-  try {
-    json = JSON.parse(text)
-  } catch (error) {
-    throw new PolityError('CONFIG_INVALID', `${from} is no JSON: ${messageOf(error)}`, { cause: error })
-  }
-  try {
-    return read(json)
-  } catch (error) {
-    throw new PolityError('CONFIG_INVALID', `${from}: ${messageOf(error)}`, { cause: error })
-  }
+  return readAs(path ?? '', parseLaw)
 }

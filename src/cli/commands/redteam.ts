@@ -1,8 +1,6 @@
 /** `polity redteam [agent.ts]`: the attacks that the field has published, on an agent, and what got through. */
-import { readFileSync } from 'node:fs'
 import { loadEmbedder, loadModel } from '../../boot.ts'
 import { pinsOf, readPins } from '../../drivers/tool-pins.ts'
-import { PolityError, messageOf } from '../../kernel/errors.ts'
 import { parseLaw } from '../../policy/law.ts'
 import { attackTarget } from '../../redteam/attack.ts'
 import { attacks } from '../../redteam/attacks.ts'
@@ -13,6 +11,7 @@ import type { Target } from '../../redteam/target.ts'
 import { toolsOf } from '../../redteam/target.ts'
 import type { Context } from '../command.ts'
 import { defineCommand } from '../command.ts'
+import { readAs } from '../given-file.ts'
 import { budgetOf, budgetOptions, checkTaken, embedderOption, jsonOrText, nearest, usageError } from '../options.ts'
 import { loadProgramFile } from '../program-file.ts'
 import { exitCodeOfSignal, exitCodes } from '../report.ts'
@@ -172,13 +171,5 @@ async function targetFrom(file: string, values: Given & Parameters<typeof budget
     ...(values.law === undefined ? {} : { law: readAs(values.law, parseLaw) }),
     ...(values.pins === undefined ? {} : { pins: readAs(values.pins, readPins) }),
     ...(values.input === undefined ? {} : { input: jsonOrText(values.input) }),
-  }
-}
-
-function readAs<T>(path: string, read: (json: unknown) => T): T {
-  try {
-    return read(JSON.parse(readFileSync(path, 'utf8')))
-  } catch (error) {
-    throw new PolityError('CONFIG_INVALID', `${path}: ${messageOf(error)}`, { cause: error })
   }
 }

@@ -16,9 +16,17 @@ import { exitCodes } from '../report.ts'
 import { readStore } from '../store-file.ts'
 import { cut, wrap } from '../table.ts'
 import { enterScreen, oneLine } from '../terminal.ts'
+import type { TeamInfo } from './top-team.ts'
+import { teamPicture, teamsOf } from './top-team.ts'
 
 const INTERVAL_MS_DEFAULT = 1_000
 const INTERVAL_MS_MIN = 100
+
+/** What one picture shows. */
+interface Seen extends ProcessList {
+  /** With `--team`. */
+  readonly teams?: readonly TeamInfo[]
+}
 
 export const top = defineCommand({
   name: 'top',
@@ -28,19 +36,25 @@ export const top = defineCommand({
   options: {
     once: { kind: 'flag', help: 'one picture, then the end' },
     all: { kind: 'flag', short: 'a', help: 'those that have ended too' },
+    team: { kind: 'flag', help: 'teams in place of processes: who spoke to whom, how much, how their ledgers stand' },
     interval: { kind: 'whole', value: 'ms', help: `time between two pictures (default ${INTERVAL_MS_DEFAULT})` },
   },
   details:
     'While a kernel has the store open it is asked for what the journal does not say: what each process waits for, on which core, and the cores themselves. Leave with q or Ctrl-C.',
-  examples: ['polity top', 'polity top --once', 'polity top --json --interval 5000'],
+  examples: ['polity top', 'polity top --once', 'polity top --team', 'polity top --json --interval 5000'],
   async run(context, { values }) {
     const intervalMs = values.interval ?? INTERVAL_MS_DEFAULT
     if (intervalMs < INTERVAL_MS_MIN)
       throw usageError(`--interval takes at least ${INTERVAL_MS_MIN} ms, not ${intervalMs}`)
     const isLive = !values.once && (context.isJson || (context.out.isTerminal && process.stdin.isTTY === true))
     const reader = readStore(context.storePath)
-    const look = () =>
-      listProcesses(context.storePath, reader, { all: values.all, waitMs: Math.max(500, Math.min(2_000, intervalMs)) })
+    const all = values.all ?? false
+    const teams = values.team === true ? teamsOf(reader) : undefined
+    const look = async (): Promise<Seen> => {
+      const waitMs = Math.max(500, Math.min(2_000, intervalMs))
+      const list = await listProcesses(context.storePath, reader, { all, waitMs })
+      return teams === undefined ? list : { ...list, teams: teams({ all, isOwned: list.isOwned }) }
+    }
     try {
       if (!isLive) {
         const list = await look()
@@ -54,17 +68,17 @@ export const top = defineCommand({
   },
 })
 
-async function stream(context: Context, look: () => Promise<ProcessList>, intervalMs: number): Promise<void> {
+async function stream(context: Context, look: () => Promise<Seen>, intervalMs: number): Promise<void> {
   while (!context.interrupted.aborted) {
     context.result('', await look())
     await pause(context, intervalMs)
   }
 }
 
-async function live(context: Context, look: () => Promise<ProcessList>, intervalMs: number): Promise<void> {
+async function live(context: Context, look: () => Promise<Seen>, intervalMs: number): Promise<void> {
   const screen = enterScreen(context.out)
   const left = new AbortController()
-  let list: ProcessList | undefined
+  let list: Seen | undefined
   const leave = (): void => left.abort()
   const draw = (): void => void (list !== undefined && screen.draw(picture(context, list, context.out.rows)))
   const onKey = (key: Buffer): void => {
@@ -112,7 +126,7 @@ function slotsOf({ inFlight, slots }: CoreInfo): string {
 }
 
 /** The lines of one picture; the table is cut to the rows that are left. */
-function picture({ out, clock }: Context, list: ProcessList, rows = Infinity): string[] {
+function picture({ out, clock }: Context, list: Seen, rows = Infinity): string[] {
   const now = clock.now()
   const count = (state: string): number => list.processes.filter((info) => info.state === state).length
   const owner = !list.isOwned
@@ -140,9 +154,14 @@ function picture({ out, clock }: Context, list: ProcessList, rows = Infinity): s
       ),
     )
     .map((line) => cut(line, width))
-  const body = list.processes.length === 0 ? ['no process runs or is stopped'] : processTable(list.processes, out, now)
+  const body = bodyOf(list, out, now)
   const room = rows - head.length - 3
   const shown =
     body.length > room ? [...body.slice(0, Math.max(1, room)), out.paint('dim', `${body.length - room} more`)] : body
   return [...head, '', ...shown]
+}
+
+function bodyOf({ teams, processes }: Seen, out: Context['out'], now: number): string[] {
+  if (teams !== undefined) return teams.length === 0 ? ['no team runs or is stopped'] : teamPicture(teams, out)
+  return processes.length === 0 ? ['no process runs or is stopped'] : processTable(processes, out, now)
 }

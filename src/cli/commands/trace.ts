@@ -293,7 +293,9 @@ function eventText({ out }: Context, event: JournalEvent, room: number): string 
         ? `#${event.n} made room: ${event.reserved.tokens} tokens set aside, to read its prompt again`
         : `#${event.n} is tried again: ${event.reserved.tokens} tokens set aside`
     case 'call-wait':
-      return `#${event.n} waits for ${event.core ?? "a person's word"}`
+      return event.turn === undefined
+        ? `#${event.n} waits for ${event.core ?? "a person's word"}`
+        : `#${event.n} made room after ${event.turn.usage.outputTokens} tokens, and waits for ${event.core}`
     case 'call-sent':
       return `#${event.n} goes on`
     case 'files-restored':

@@ -317,6 +317,10 @@ export const RunEvent = named(
       ...placed,
       n: whole,
       core: z.string().nullable().describe('null: for a person'),
+      turn: z
+        .looseObject({ content: z.array(json), usage: CallUsage, state: z.string().optional() })
+        .optional()
+        .describe('What its answer came to in the turn that has just ended, in which it made room for another call'),
     }),
     z.looseObject({ type: z.literal('call-sent'), ...placed, n: whole }),
     z.looseObject({

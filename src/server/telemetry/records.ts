@@ -44,6 +44,8 @@ interface OpenCall {
   readonly start: CallStart
   startedAt: number
   sentAt: number | undefined
+  /** Its answer made room for others: it had been sent before. */
+  inTurns: boolean
   /** Something was set aside for it. */
   reserved: boolean
   queueMs: number
@@ -232,12 +234,13 @@ export function createRecorder(options: RecorderOptions): Recorder {
         if (call === undefined) return
         endWait(call, event.at)
         call.wait = event
+        call.inTurns ||= event.turn !== undefined
         if (event.core !== null) call.core = event.core
         return
       case 'call-sent':
         if (call === undefined) return
         endWait(call, event.at)
-        call.sentAt = event.at
+        if (!call.inTurns) call.sentAt = event.at
         return
       case 'call-end':
         if (call === undefined) return
@@ -282,6 +285,7 @@ function opened(start: CallStart): OpenCall {
     start,
     startedAt: start.at,
     sentAt: undefined,
+    inTurns: false,
     reserved: start.reserved !== undefined,
     queueMs: 0,
     wasQueued: false,

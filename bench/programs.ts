@@ -1,0 +1,154 @@
+/**
+ * Every program of src/agents/ that can act, in the same five worlds, with the same budget of tokens, seeds and models: the
+ * table of docs/programs.md, made by the same `evaluate` that `polity evaluate` calls.
+ *
+ *     npm run programs                                    all of it, and the table is written into docs/programs.md
+ *     node bench/programs.ts react ghost --seeds 2        some of it, printed only
+ *     node bench/programs.ts --help
+ *
+ * Models: the offline reader, which quotes what it was given to read, and a scripted policy (programs/policy.ts) that knows each
+ * world's oracle and takes another action two times in ten. Neither is a real model.
+ */
+import { readFileSync, writeFileSync } from 'node:fs'
+import { cpus } from 'node:os'
+import { join } from 'node:path'
+import { parseArgs } from 'node:util'
+import { boot } from '../src/boot.ts'
+import { reader } from '../src/drivers/llm/reader.ts'
+import { codeTools } from '../src/drivers/sandbox/tools.ts'
+import { worlds as all } from '../src/environments/worlds.ts'
+import { evaluate } from '../src/evaluation/evaluate.ts'
+import { worldTask, type Solver } from '../src/evaluation/task.ts'
+import { worldOf } from '../src/evaluation/world.ts'
+import type { LanguageModel } from '../src/kernel/drivers.ts'
+import type { Kernel } from '../src/kernel/kernel.ts'
+import type { Pid } from '../src/kernel/types.ts'
+import { WORLDS, entries, type Acting } from './programs/entries.ts'
+import { createPolicy } from './programs/policy.ts'
+import { tableOf, type Ran } from './programs/table.ts'
+
+const TOKENS = 100_000
+const SEEDS = 5
+const ERRS = 0.2
+
+const USAGE = `usage: node bench/programs.ts [program …] [--seeds n] [--tokens n] [--world id …] [--errs share]
+
+  --seeds n      episodes of each world (${SEEDS})
+  --tokens n     budget of a try, the same for all (${TOKENS})
+  --world id     only this world; may be given again (${WORLDS.map(([id]) => id).join(', ')})
+  --errs share   of the actions of the scripted policy that are not the oracle's (${ERRS})
+  --help         this
+
+Without any of these the table is written into docs/programs.md.`
+
+function refuse(why: string): never {
+  console.error(`${why}\n\n${USAGE}`)
+  process.exit(2)
+}
+
+function given() {
+  const options = {
+    seeds: { type: 'string' },
+    tokens: { type: 'string' },
+    world: { type: 'string', multiple: true },
+    errs: { type: 'string' },
+    help: { type: 'boolean', short: 'h' },
+  } as const
+  try {
+    return parseArgs({ allowPositionals: true, options })
+  } catch (error) {
+    return refuse((error as Error).message)
+  }
+}
+
+function whole(text: string | undefined, name: string, otherwise: number): number {
+  const value = text === undefined ? otherwise : Number(text)
+  return Number.isSafeInteger(value) && value >= 1
+    ? value
+    : refuse(`--${name} takes a whole number from 1, not ${text}`)
+}
+
+const { values, positionals } = given()
+if (values.help === true) {
+  console.log(USAGE)
+  process.exit(0)
+}
+const seeds = whole(values.seeds, 'seeds', SEEDS)
+const tokens = whole(values.tokens, 'tokens', TOKENS)
+const errs = values.errs === undefined ? ERRS : Number(values.errs)
+if (!(errs >= 0 && errs <= 1)) refuse(`--errs takes a share from 0 to 1, not ${values.errs}`)
+const chosenWorlds = WORLDS.filter(([id]) => values.world === undefined || values.world.includes(id))
+const { acting, left, without } = await entries()
+const chosen = acting.filter(({ solver }) => positionals.length === 0 || positionals.includes(solver.name))
+const unknown = [
+  ...positionals.filter((name) => !acting.some(({ solver }) => solver.name === name)),
+  ...(values.world ?? []).filter((id) => !WORLDS.some(([one]) => one === id)),
+]
+if (unknown.length > 0)
+  refuse(`there is no ${unknown.join(', ')}; programs that act: ${acting.map(({ solver }) => solver.name).join(', ')}`)
+
+const sandbox = codeTools({ languages: ['javascript'] })
+const solverOf = ({ solver, code }: Acting): Solver => (code ? { ...solver, tools: sandbox } : solver)
+
+/** One world, all programs. One try at a time: what the policy has seen is of one episode. */
+async function ran(model: Ran['model'], id: string, level: number): Promise<Ran> {
+  const rules = all.get(id)
+  if (rules === undefined) throw new Error(`there is no world ${id}`)
+  const policy = createPolicy({ errs })
+  const world = model === 'offline' ? worldOf(rules) : policy.watched(worldOf(rules))
+  const name = model === 'offline' ? 'offline/reader' : 'scripted/policy'
+  const loaded: LanguageModel = model === 'offline' ? reader() : policy.model
+  // A place of a search is an ended process: all of a try are kept.
+  const kernel = await boot({ models: { [name]: loaded }, limits: { processesEndedMax: 10_000 } })
+  try {
+    const log = await evaluate(kernel, {
+      tasks: [worldTask(world, { seeds, level, tellScore: true, params: (seed, at) => rules.task(seed, at) })],
+      solvers: chosen.map(solverOf),
+      budget: { tokens },
+      concurrency: 1,
+      onTrial: ({ solver, sample }, done, of) => tell(`${model}, ${id}: ${done} of ${of} (${solver}, ${sample})`),
+    })
+    return { model, world: id, log, refused: await refusedIn(kernel) }
+  } finally {
+    await kernel.close()
+  }
+}
+
+/** Tries in which a model call was refused because the tokens were used up, by their pids: many programs end well then. */
+async function refusedIn(kernel: Kernel): Promise<ReadonlySet<Pid>> {
+  const roots = new Map<Pid, Pid>()
+  const found = new Set<Pid>()
+  for await (const { pid, parent } of kernel.history()) {
+    const root = parent === null ? pid : (roots.get(parent) ?? parent)
+    roots.set(pid, root)
+    const ends = found.has(root) ? [] : await kernel.events(pid)
+    if (ends.some((event) => event.type === 'call-end' && event.error?.code === 'BUDGET_EXCEEDED')) found.add(root)
+  }
+  return found
+}
+
+/** Drawn over itself on a terminal; elsewhere a line for each world is enough. */
+function tell(line: string): void {
+  if (process.stderr.isTTY) process.stderr.write(`\r${line.slice(0, 100).padEnd(100)}`)
+}
+
+const started = performance.now()
+const runs: Ran[] = []
+for (const model of ['scripted', 'offline'] as const)
+  for (const [id, level] of chosenWorlds) {
+    const begun = performance.now()
+    runs.push(await ran(model, id, level))
+    console.error(`\r${model}, ${id}: ${((performance.now() - begun) / 1_000).toFixed(1)} s`.padEnd(100))
+  }
+const text = tableOf(runs, chosen, { tokens, seeds, errs, left, without })
+const isWhole = process.argv.length === 2
+const facts = `${cpus().length} × ${cpus()[0]?.model.trim()}, Node ${process.versions.node}, ${new Date().toISOString().slice(0, 10)}; ${((performance.now() - started) / 1_000).toFixed(0)} s in all, by \`npm run programs\``
+if (isWhole) {
+  const path = join(import.meta.dirname, '../docs/programs.md')
+  const [begin, end] = ['<!-- programs: made by npm run programs -->', '<!-- programs end -->']
+  const page = readFileSync(path, 'utf8')
+  const [from, to] = [page.indexOf(begin), page.indexOf(end)]
+  if (from < 0 || to < from) throw new Error(`docs/programs.md has no ${begin} … ${end}`)
+  writeFileSync(path, `${page.slice(0, from)}${begin}\n\n${facts}.\n\n${text}\n\n${page.slice(to)}`)
+  console.log('written: docs/programs.md')
+} else console.log(`${facts}\n\n${text}`)

@@ -1,0 +1,51 @@
+/**
+ * Files that a command line names, read with one sentence about whatever is wrong with one.
+ *
+ *     parseLog(textIn('log.json'), 'log.json')
+ *     readAs('clerk.json', parseLaw)
+ *
+ * Invariant
+ *   GF1. Every fault is `CONFIG_INVALID`, names the file and keeps its cause.
+ */
+import { readFileSync } from 'node:fs'
+import { PolityError, messageOf } from '../kernel/errors.ts'
+
+export function textIn(path: string): string {
+  try {
+    return readFileSync(path, 'utf8')
+  } catch (cause) {
+    const isMissing = (cause as NodeJS.ErrnoException).code === 'ENOENT'
+    throw wrong(isMissing ? `there is no file ${path}` : `${path} cannot be read: ${messageOf(cause)}`, cause)
+  }
+}
+
+export function jsonIn(path: string): unknown {
+  return jsonOf(textIn(path), path)
+}
+
+/** What a file says, as `read` takes its JSON. */
+export function readAs<T>(path: string, read: (json: unknown) => T): T {
+  return parseAs(textIn(path), path, read)
+}
+
+/** The same of a text that stands elsewhere; `from` names it. */
+export function parseAs<T>(text: string, from: string, read: (json: unknown) => T): T {
+  const json = jsonOf(text, from)
+  try {
+    return read(json)
+  } catch (cause) {
+    throw wrong(`${from}: ${messageOf(cause)}`, cause)
+  }
+}
+
+function jsonOf(text: string, from: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch (cause) {
+    throw wrong(`${from} is no JSON: ${messageOf(cause)}`, cause)
+  }
+}
+
+function wrong(message: string, cause: unknown): PolityError {
+  return new PolityError('CONFIG_INVALID', message, { cause })
+}

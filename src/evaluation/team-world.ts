@@ -1,0 +1,186 @@
+/**
+ * A world of several players as a world of one, the team: it sees what each of them sees, and gives the actions of all at once.
+ * For programs that plan for several (agents/joint-step.ts); a program for one player acts in it too.
+ *
+ *     spawnEpisode(kernel, teamWorld(worldOf(kitchen)), task, { program: hmas2, tools: [teamCheck(teamWorld(worldOf(kitchen)))] })
+ *
+ * The team's one action is `act` with a list of its players' actions; who is not in it does nothing. Players in `others` are not
+ * of the team: a function of the state plays them, and the team sees what they did.
+ *
+ * Invariants
+ *   TW1. A turn of the team is a turn of the world; states, scores and metrics are the world's.
+ *   TW2. Nobody acts for a player who is not of the team.
+ */
+import { z } from 'zod'
+import {
+  badArguments,
+  type Action,
+  type ActionDescription,
+  type ActionError,
+  type Turn,
+} from '../environments/environment.ts'
+import { defineTool } from '../kernel/tools.ts'
+import type { Json, Tool } from '../kernel/types.ts'
+import { EPISODE, worldState } from './episode.ts'
+import { openStage, type OpenEnvironment, type Soon, type World } from './world.ts'
+
+/** The one player. */
+export const TEAM = 'team'
+/** The tool that tries a joint action without taking it. */
+export const CHECK = 'episode_check'
+
+export interface TeamOptions {
+  /** Players who are not of the team, and what each does in a state of the world, as its environment gives it. @default nobody */
+  readonly others?: { readonly [agent: string]: (state: Json) => Soon<Omit<Action, 'agent'>> }
+}
+
+/** What `data` of the team's view has. */
+export interface TeamView {
+  /** Players of the team who are to act: what each sees and can do. */
+  readonly players: readonly {
+    readonly name: string
+    readonly text: string
+    readonly data: Json
+    readonly actions: readonly ActionDescription[]
+  }[]
+  /** What everybody did last, also who is not of the team. */
+  readonly last: readonly Action[]
+}
+
+const actionShape = z.object({ agent: z.string(), name: z.string(), args: z.record(z.string(), z.json()).optional() })
+const jointShape = z.object({ actions: z.array(actionShape) })
+const ACT: ActionDescription = {
+  name: 'act',
+  description: 'What each player of the team does now, an action each; who is not named does nothing.',
+  input: z.toJSONSchema(jointShape) as ActionDescription['input'],
+  effect: 'write',
+}
+
+/** A team's state: that of the world, and what was done last. */
+interface Kept {
+  readonly world: Json
+  readonly last: readonly Action[]
+}
+
+export function teamWorld(world: World, { others = {} }: TeamOptions = {}): World {
+  const { oracle, floor } = world
+  const isOther = (agent: string): boolean => others[agent] !== undefined
+  return {
+    id: `${world.id}/team`,
+    version: world.version,
+    description: world.description,
+    actions: () => [ACT],
+    agents: () => [TEAM],
+    open: async () => opened(await world.open(), others, isOther),
+    ...(floor === undefined ? {} : { floor }),
+    ...(oracle === undefined
+      ? {}
+      : {
+          async oracle(state) {
+            const actions = await oracle((state as unknown as Kept).world)
+            return [joint(actions.filter(({ agent }) => !isOther(agent)))]
+          },
+        }),
+  }
+}
+
+function joint(actions: readonly Action[]): Action {
+  return { agent: TEAM, name: ACT.name, args: { actions: actions as unknown as Json } }
+}
+
+function opened(
+  inner: OpenEnvironment,
+  others: NonNullable<TeamOptions['others']>,
+  isOther: (agent: string) => boolean,
+): OpenEnvironment {
+  let last: readonly Action[] = []
+  let turn: Turn | undefined
+  const told = (now: Turn, errors: readonly ActionError[] = []): Turn => {
+    turn = now
+    return asTeam(now, last, isOther, errors)
+  }
+  return {
+    async reset(task) {
+      last = []
+      return told(await inner.reset(task))
+    },
+    async step([given]) {
+      const said = jointShape.safeParse(given?.args ?? { actions: [] })
+      const own = said.success ? said.data.actions.filter(({ agent }) => !isOther(agent)) : []
+      const errors = said.success
+        ? said.data.actions
+            .filter(({ agent }) => isOther(agent))
+            .map(({ agent }) => badArguments(agent, 'is not of the team'))
+        : [badArguments(TEAM, z.prettifyError(said.error).replaceAll('\n', ' '))]
+      const state = await inner.state()
+      const theirs = await Promise.all(
+        (turn?.toAct ?? [])
+          .filter(isOther)
+          .map(async (agent) => ({ ...(await others[agent]?.(state)), agent }) as Action),
+      )
+      last = [...(own as readonly Action[]), ...theirs]
+      return told(await inner.step(last), errors)
+    },
+    async state() {
+      return { world: await inner.state(), last } as unknown as Json
+    },
+    async restore(state) {
+      const kept = state as unknown as Kept
+      last = kept.last
+      return told(await inner.restore(kept.world))
+    },
+    score: () => inner.score(),
+    metrics: () => inner.metrics(),
+    ...(inner.close === undefined ? {} : { close: () => inner.close?.() }),
+  }
+}
+
+/** A turn as the team is told it. What could not be done comes as one error, a line for each. */
+function asTeam(
+  turn: Turn,
+  last: readonly Action[],
+  isOther: (agent: string) => boolean,
+  more: readonly ActionError[],
+): Turn {
+  const done = turn.done || turn.toAct.length === 0
+  const failed = [...more, ...turn.errors.filter(({ agent }) => !isOther(agent))]
+  const players = turn.toAct
+    .filter((agent) => !isOther(agent))
+    .map((name) => ({ name, ...(turn.views[name] ?? { text: '', actions: [] }) }))
+  const text = players.map(({ name, text }) => `[${name}]\n${text}`).join('\n\n')
+  const data = { players: players.map(({ data = null, ...rest }) => ({ ...rest, data })), last } as unknown as Json
+  const earned = Object.entries(turn.reward).filter(([agent]) => !isOther(agent))
+  return {
+    ...turn,
+    done,
+    toAct: done ? [] : [TEAM],
+    views: done ? {} : { [TEAM]: { text, data, actions: [ACT] } },
+    reward: earned.length === 0 ? {} : { [TEAM]: earned.reduce((sum, [, one]) => sum + one, 0) },
+    errors:
+      failed.length === 0
+        ? []
+        : [
+            {
+              agent: TEAM,
+              code: (failed[0] as ActionError).code,
+              message: failed.map(({ agent, message }) => `${agent}: ${message}`).join('\n'),
+            },
+          ],
+  }
+}
+
+/** `episode_check`: input as `act` takes it, output `{ faults }`, a line for each action that could not be done here. Takes no turn. */
+export function teamCheck(world: World): Tool {
+  const stage = openStage(world)
+  return defineTool({
+    name: CHECK,
+    description: 'Tries what the players would do, without doing it, and says what could not be done.',
+    effect: 'read',
+    inputSchema: jointShape,
+    state: EPISODE,
+    async execute({ actions }, context) {
+      const { turn } = await stage.step(worldState(context), [joint(actions as readonly Action[])])
+      return { faults: turn.errors.flatMap(({ message }) => message.split('\n')) }
+    },
+  }) as Tool
+}
