@@ -6,7 +6,7 @@
 import { drawnPlurality, plurality } from '../../src/agents/vote.ts'
 import { layeredNet } from '../../src/agents/layered-net.ts'
 import type { Experiment } from './experiment.ts'
-import { answered, chance, difficulty, keyed, range, skillOf } from './population.ts'
+import { answered, binomial, chance, difficulty, keyed, range, skillOf } from './population.ts'
 
 const CELLS = [
   [3, 0.6, 1, 0.648],
@@ -25,41 +25,20 @@ const CELLS = [
 
 /** The exact accuracy of a plurality with drawn ties. */
 export function exactVote(n: number, p: number, wrong: number): number {
-  const each = (1 - p) / wrong
-  /** Over all ways to give `left` votes to the options from `option` on. */
-  const over = (
-    option: number,
-    left: number,
-    chanceSoFar: number,
-    right: number,
-    most: number,
-    tied: number,
-  ): number => {
-    if (option === wrong)
-      return left > 0 ? 0 : right > most ? chanceSoFar : right === most ? chanceSoFar / (tied + 1) : 0
-    let sum = 0
-    let ways = 1
-    for (let votes = 0; votes <= left; votes++) {
-      if (votes > 0) ways = (ways * (left - votes + 1)) / votes
-      const isMore = votes > most
-      sum += over(
-        option + 1,
-        left - votes,
-        chanceSoFar * ways * each ** votes,
-        right,
-        isMore ? votes : most,
-        isMore ? 1 : votes === most ? tied + 1 : tied,
-      )
-    }
-    return sum
-  }
-  let sum = 0
-  let ways = 1
-  for (let right = 0; right <= n; right++) {
-    if (right > 0) ways = (ways * (n - right + 1)) / right
-    sum += over(0, n - right, ways * p ** right, right, 0, 0)
-  }
-  return sum
+  /** The chance that so many right votes win, where the others go evenly to the options that are left; `tied` of them have `most`. */
+  const wins = (right: number, others: number, options: number, most: number, tied: number): number =>
+    options === 0
+      ? right > most
+        ? 1
+        : right === most
+          ? 1 / (tied + 1)
+          : 0
+      : range(others + 1).reduce((sum, votes) => {
+          const now = votes > most ? 1 : votes === most ? tied + 1 : tied
+          const rest = wins(right, others - votes, options - 1, Math.max(most, votes), now)
+          return sum + binomial(others, votes, 1 / options) * rest
+        }, 0)
+  return range(n + 1).reduce((sum, right) => sum + binomial(n, right, p) * wins(right, n - right, wrong, 0, 0), 0)
 }
 
 /** The accuracy of a one-layer net over so many questions. @param skills chance of each worker to be right, over all questions */
@@ -90,6 +69,9 @@ export async function voted(
   return right / questions
 }
 
+/** So many workers of one skill. */
+const crew = (n: number, p: number): number[] => range(n).map(() => p)
+
 export const c1: Experiment = {
   id: 'C1',
   what: 'votes of 3 to 11 workers, twelve cells',
@@ -100,27 +82,14 @@ export const c1: Experiment = {
     for (const [n, p, wrong, table] of CELLS) {
       const exact = exactVote(n, p, wrong)
       offTable = Math.max(offTable, Math.abs(exact - table))
-      const measured = await voted(
-        Array.from({ length: n }, () => p),
-        questions,
-        { wrong, seed: n * 100 + wrong },
-      )
+      const measured = await voted(crew(n, p), questions, { wrong, seed: n * 100 + wrong })
       worst = Math.max(worst, Math.abs(measured - exact))
     }
     const together: number[] = []
-    for (const n of [3, 7, 21])
-      together.push(
-        await voted(
-          Array.from({ length: n }, () => 0.6),
-          questions,
-          { sigma: 2 },
-        ),
-      )
+    for (const n of [3, 7, 21]) together.push(await voted(crew(n, 0.6), questions, { sigma: 2 }))
     const unequal = [0.8, 0.6, 0.4, 0.4]
-    const [first, drawn] = [
-      await voted(unequal, questions, { wrong: 3, tie: 'first' }),
-      await voted(unequal, questions, { wrong: 3 }),
-    ]
+    const first = await voted(unequal, questions, { wrong: 3, tie: 'first' })
+    const drawn = await voted(unequal, questions, { wrong: 3 })
     const oracle =
       range(questions).filter((question) => range(6).some((agent) => keyed(7, question, agent) < 0.6)).length /
       questions

@@ -4,7 +4,8 @@
  */
 import { enroll, tokensFor, tokensOf } from '../../src/agents/agent-tokens.ts'
 import { randomAt } from '../../src/kernel/clock.ts'
-import { mean, normal, type Experiment } from './experiment.ts'
+import { mean } from '../figures.ts'
+import { normal, type Experiment } from './experiment.ts'
 
 const AGENTS = 20
 const SIZE = 64

@@ -11,7 +11,8 @@ import { promptText, scripted } from '../../src/drivers/llm/scripted.ts'
 import { randomAt } from '../../src/kernel/clock.ts'
 import { defineProgram } from '../../src/kernel/program.ts'
 import type { Json } from '../../src/kernel/types.ts'
-import { mean, type Experiment } from './experiment.ts'
+import { mean } from '../figures.ts'
+import type { Experiment } from './experiment.ts'
 
 const BOUNDS = { lower: 1, upper: 20 }
 const LEVELS = 4_000

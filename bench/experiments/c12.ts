@@ -8,7 +8,8 @@ import { iAgents, type PersonProgram } from '../../src/agents/i-agents.ts'
 import { promptText, scripted } from '../../src/drivers/llm/scripted.ts'
 import { randomAt } from '../../src/kernel/clock.ts'
 import { defineProgram } from '../../src/kernel/program.ts'
-import { mean, type Experiment } from './experiment.ts'
+import { mean } from '../figures.ts'
+import type { Experiment } from './experiment.ts'
 
 const FACTS = ['when', 'where', 'who', 'why', 'price', 'colour', 'size', 'door']
 const SECRET = 'private'

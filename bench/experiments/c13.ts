@@ -6,7 +6,8 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { plurality } from '../../src/agents/vote.ts'
-import { mean, type Experiment } from './experiment.ts'
+import { mean } from '../figures.ts'
+import type { Experiment } from './experiment.ts'
 import { range } from './population.ts'
 
 interface Recorded {

@@ -11,7 +11,8 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { agentImportance } from '../../src/agents/agent-importance.ts'
 import { plurality } from '../../src/agents/vote.ts'
-import { mean, type Experiment } from './experiment.ts'
+import { mean } from '../figures.ts'
+import type { Experiment } from './experiment.ts'
 
 interface Logs {
   readonly roles: readonly string[]

@@ -9,7 +9,8 @@
  */
 import { mostImportant } from '../../src/agents/agent-importance.ts'
 import { dylanNet, type Dylaned } from '../../src/agents/dylan.ts'
-import { mean, normal, type Experiment } from './experiment.ts'
+import { mean } from '../figures.ts'
+import { normal, type Experiment } from './experiment.ts'
 import { voted } from './c1.ts'
 import { answered, chance, difficulty, keyed, range, skillOf } from './population.ts'
 

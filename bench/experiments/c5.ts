@@ -5,7 +5,8 @@
  * The levels of the utility are ours; the bars on F1, size and gain are the published check's.
  */
 import { drawnDag, keptBy, trainPruner, worthOf, type PruningExample } from '../../src/agents/graph-pruning.ts'
-import { mean, normal, type Experiment } from './experiment.ts'
+import { mean } from '../figures.ts'
+import { normal, type Experiment } from './experiment.ts'
 import { keyed, range } from './population.ts'
 
 const [CLASSES, ROLES, NEEDED, SIZE, TRIED] = [6, 9, 3, 12, 24]

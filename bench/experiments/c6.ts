@@ -7,7 +7,8 @@
 import { selectPatch, type PatchRules, type PatchTrial } from '../../src/agents/agentless.ts'
 import { selectCandidate } from '../../src/agents/code-trials.ts'
 import { randomAt } from '../../src/kernel/clock.ts'
-import { mean, type Experiment } from './experiment.ts'
+import { mean } from '../figures.ts'
+import type { Experiment } from './experiment.ts'
 
 const CELLS = [
   { p: 0.67, codes: 5, tests: 5, valid: 0.85, exact: [0.682, 0.852, 0.965, 0.996] },

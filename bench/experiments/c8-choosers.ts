@@ -2,7 +2,7 @@
  * C8B, the other choosers of C8: the bandit of R&D-Agent(Q) on planted contexts, PlanGEN's selection with noisy priors, and M3's choice of a
  * joint assignment. (Recruiting by skill is C8.)
  */
-import { armsOf, chooseArm, creditArm, type ArmOptions } from '../../src/agents/algorithm-choice.ts'
+import { chooseArm, type Arm, type ArmOptions } from '../../src/agents/algorithm-choice.ts'
 import {
   assignmentsOf,
   bestAssignment,
@@ -13,10 +13,11 @@ import { beliefsOf, drawArm, learn, meanOf } from '../../src/agents/linear-thomp
 import { logistic } from '../../src/agents/logistic.ts'
 import { inner } from '../../src/agents/nearest.ts'
 import { cholesky, diagonal, solve } from '../../src/agents/positive-definite.ts'
-import { largest } from '../../src/agents/search-tree.ts'
-import { ucb1 } from '../../src/agents/upper-confidence.ts'
+import { largest } from '../../src/agents/largest.ts'
 import { randomAt } from '../../src/kernel/clock.ts'
-import { mean, normal, type Experiment } from './experiment.ts'
+import { mean } from '../figures.ts'
+import { normal, type Experiment } from './experiment.ts'
+import { byUcb1, played, type Chooser } from './p4.ts'
 
 const SIZE = 8
 const NOISE = 0.5
@@ -66,30 +67,19 @@ export function regrets(seed: number, steps: readonly number[], rule: Rule): { r
 }
 
 const RATES = [0.4, 0.5, 0.75]
-const names = RATES.map(String)
 const PULLS = [30, 100, 400]
 
 /** Mean success of so many pulls; priors are the rates with a deviation of .3. */
 function selected(seed: number, pulls: number, rule: ArmOptions | 'ucb1' | 'prior'): number {
-  const arms = armsOf(names)
   const said = RATES.map((rate, i) => Math.max(0, Math.min(1, rate + 0.3 * gauss(seed, 6, i))))
-  const priors = Object.fromEntries(said.map((value, i) => [names[i] as string, value]))
-  let earned = 0
-  for (let pull = 0; pull < pulls; pull++) {
-    const arm =
-      rule === 'prior'
-        ? largest(arms, ({ name }) => priors[name] as number)
-        : rule === 'ucb1'
-          ? largest(arms, ({ sum, count }) =>
-              ucb1({ value: sum / Math.max(1, count - 1), visits: count - 1, parentVisits: pull }),
-            )
-          : chooseArm(arms, { priors, ...rule })
-    const at = arms.indexOf(arm as (typeof arms)[number])
-    const reward = randomAt(seed, 10 + at, pull) < (RATES[at] as number) ? 1 : 0
-    creditArm(arm as (typeof arms)[number], reward)
-    earned += reward
-  }
-  return earned / pulls
+  const priors = Object.fromEntries(said.map((value, i) => [String(RATES[i]), value]))
+  const choose: Chooser =
+    rule === 'ucb1'
+      ? byUcb1
+      : rule === 'prior'
+        ? (arms) => largest(arms, ({ name }) => priors[name] as number) as Arm
+        : (arms) => chooseArm(arms, { priors, ...rule })
+  return played(seed, pulls, RATES, choose, 10)
 }
 
 /** Three tasks in a row with 7, 5 and 2 candidates: 70 assignments. */

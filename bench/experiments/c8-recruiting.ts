@@ -12,7 +12,8 @@ import {
   type SkillProfile,
 } from '../../src/agents/skill-recruiting.ts'
 import { drawnPlurality } from '../../src/agents/vote.ts'
-import { mean, type Experiment } from './experiment.ts'
+import { mean } from '../figures.ts'
+import type { Experiment } from './experiment.ts'
 import { answered, chance, difficulty, keyed, range } from './population.ts'
 
 const [EXPERTS, FIELDS, LEARNED, SHOWN] = [16, 10, 350, 1_000]

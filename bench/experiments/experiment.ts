@@ -1,4 +1,5 @@
 /** What an experiment is: a claim with a number, and the run that measures it. `node bench/experiments.ts` prints them all. */
+export { normalOf as normal } from '../../src/agents/linear-thompson.ts'
 
 export interface Experiment {
   readonly id: string
@@ -15,13 +16,4 @@ export interface Experiment {
 export interface Measured {
   readonly measured: string
   readonly ok: boolean
-}
-
-export function mean(values: readonly number[]): number {
-  return values.reduce((sum, value) => sum + value, 0) / values.length
-}
-
-/** A draw of the normal distribution with mean 0 and deviation 1, from two even ones (Box and Muller). */
-export function normal(u: number, v: number): number {
-  return Math.sqrt(-2 * Math.log(1 - u)) * Math.cos(2 * Math.PI * v)
 }

@@ -1,9 +1,9 @@
 /**
  * Journeys: planted travel guides in the form of TravelPlanner's data, each with a query, a plan that keeps all thirteen rules of
- * evaluation/travel-plan.ts, and for each rule a fault that breaks it.
+ * travel-plan.ts, and for each rule a fault that breaks it.
  */
-import { judgedPlan, type TravelDay, type TravelGuide, type TravelQuery } from '../../src/evaluation/travel-plan.ts'
 import { randomAt } from '../../src/kernel/clock.ts'
+import { judgedPlan, type TravelDay, type TravelGuide, type TravelQuery } from './travel-plan.ts'
 
 export interface Journey {
   readonly query: TravelQuery

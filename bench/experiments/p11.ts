@@ -1,8 +1,8 @@
 /**
- * P11, Reflexion: the program on 60 planted crafting tasks, by a simulated actor that does the task with a chance of .15, and .2 more for
- * each lesson that it is shown. How many are solved by each trial never falls, no trial
- * comes behind one that succeeded, a prompt has at most three lessons, and what the program says of itself is what the world says. The release's own logs are not part of this repository: their
- * replay is not measured.
+ * P11, Reflexion: the program on 60 planted crafting tasks, by a simulated actor that does the task with a chance of .15, and .2
+ * more for each lesson that it is shown. How many are solved by each trial never falls, no trial comes behind one that succeeded,
+ * a prompt has at most three lessons, and what the program says of itself is what the world says. The release's own logs are not
+ * part of this repository: their replay is not measured.
  */
 import { reflexion, type Reflected } from '../../src/agents/reflexion.ts'
 import { boot } from '../../src/boot.ts'

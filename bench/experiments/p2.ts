@@ -38,7 +38,7 @@ export const p2: Experiment = {
         const player = players['walker']
         if (player === undefined || 'error' in player) throw new Error(`P2, seed ${seed}: ${JSON.stringify(player)}`)
         const found = player.output as unknown as Searched
-        right += score
+        right += score ?? 0
         isWithin &&= found.valued <= budget * Math.max(1, found.commits)
         isExact &&= taken.steps - before === (budget === 0 ? found.commits : found.valued)
         steps += taken.steps - before

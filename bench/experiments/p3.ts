@@ -9,10 +9,12 @@
  */
 import { masterTree } from '../../src/agents/master-tree.ts'
 import { branchOf, monteCarlo } from '../../src/agents/monte-carlo.ts'
-import { childrenOf, largest, plantTree } from '../../src/agents/search-tree.ts'
+import { largest } from '../../src/agents/largest.ts'
+import { childrenOf, plantTree } from '../../src/agents/reward-tree.ts'
 import { armapUct, ucb1 } from '../../src/agents/upper-confidence.ts'
 import { randomAt } from '../../src/kernel/clock.ts'
-import { mean, normal, type Experiment } from './experiment.ts'
+import { mean } from '../figures.ts'
+import { normal, type Experiment } from './experiment.ts'
 
 const ARMS = 5
 const DEEP = 4

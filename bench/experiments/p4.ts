@@ -2,28 +2,31 @@
  * P4, the choice of an algorithm: three planners that succeed with .45, .6 and .75 (the planted bandit), chosen by PlanGEN's
  * algorithm 1 to the letter, by its mean-normalised form, and by UCB1.
  */
-import { armsOf, chooseArm, creditArm, type ArmOptions } from '../../src/agents/algorithm-choice.ts'
-import { largest } from '../../src/agents/search-tree.ts'
+import { armsOf, chooseArm, creditArm, type Arm, type ArmOptions } from '../../src/agents/algorithm-choice.ts'
+import { largest } from '../../src/agents/largest.ts'
 import { ucb1 } from '../../src/agents/upper-confidence.ts'
 import { randomAt } from '../../src/kernel/clock.ts'
-import { mean, type Experiment } from './experiment.ts'
+import { mean } from '../figures.ts'
+import type { Experiment } from './experiment.ts'
 
 const RATES = [0.45, 0.6, 0.75]
-const names = RATES.map((rate) => `succeeds ${rate}`)
 
-/** Mean reward of so many pulls. A pull's luck belongs to its number, so every rule meets the same luck. */
-export function planted(seed: number, pulls: number, rule: ArmOptions | 'ucb1'): number {
-  const arms = armsOf(names)
+/** Which arm is pulled, before that pull. */
+export type Chooser = (arms: readonly Arm[], pull: number) => Arm
+
+export const byUcb1: Chooser = (arms, pull) =>
+  largest(arms, ({ sum, count }) =>
+    ucb1({ value: sum / Math.max(1, count - 1), visits: count - 1, parentVisits: pull }),
+  ) as Arm
+
+/** Mean reward of so many pulls of arms that succeed at these rates. A pull's luck belongs to its number, so every chooser meets the same. */
+export function played(seed: number, pulls: number, rates: readonly number[], choose: Chooser, stream = 0): number {
+  const arms = armsOf(rates.map(String))
   let earned = 0
   for (let pull = 0; pull < pulls; pull++) {
-    const arm =
-      rule === 'ucb1'
-        ? (largest(arms, ({ sum, count }) =>
-            ucb1({ value: sum / Math.max(1, count - 1), visits: count - 1, parentVisits: pull }),
-          ) as (typeof arms)[number])
-        : chooseArm(arms, rule)
+    const arm = choose(arms, pull)
     const at = arms.indexOf(arm)
-    const reward = randomAt(seed, at, pull) < (RATES[at] as number) ? 1 : 0
+    const reward = randomAt(seed, stream + at, pull) < (rates[at] as number) ? 1 : 0
     creditArm(arm, reward)
     earned += reward
   }
@@ -36,8 +39,10 @@ export const p4: Experiment = {
   bar: 'mean-normalised ≥ .65 at 60 and ≥ .69 at 400 pulls; algorithm 1 to the letter ≤ .62',
   seeds: 1_000,
   run(seeds) {
-    const over = (pulls: number, rule: ArmOptions | 'ucb1') =>
-      mean(Array.from({ length: seeds }, (_, seed) => planted(seed, pulls, rule)))
+    const over = (pulls: number, rule: ArmOptions | 'ucb1') => {
+      const choose: Chooser = rule === 'ucb1' ? byUcb1 : (arms) => chooseArm(arms, rule)
+      return mean(Array.from({ length: seeds }, (_, seed) => played(seed, pulls, RATES, choose)))
+    }
     const [at60, at400] = [over(60, {}), over(400, {})]
     const [letter60, letter400] = [over(60, { asPublished: true }), over(400, { asPublished: true })]
     return {

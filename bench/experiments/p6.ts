@@ -1,13 +1,14 @@
 /**
- * P6, sub-goal trees: every goal of TextCraft's recipes, made in the real world by `ghost`'s decomposition and by a policy that takes
- * or makes random things of the book, 40 times; what it reaches where it only draws from the few things that a task shows is printed too. Pieces gathered are held against the oracle's reckoning. Where the recipes of TextCraft are not at
- * hand (shared/data beside the repository), made-up books stand in, and the row says so.
+ * P6, sub-goal trees: every goal of TextCraft's recipes, made in the real world by `ghost`'s decomposition and by a policy that
+ * takes or makes random things of the book, 40 times; what it reaches where it only draws from the few things that a task shows is
+ * printed too. Pieces gathered are held against the oracle's reckoning. Where the recipes of TextCraft are not at hand
+ * (shared/data beside the repository), made-up books stand in, and the row says so.
  */
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { boot } from '../../src/boot.ts'
 import { ghost, type Ghosted } from '../../src/agents/ghost.ts'
-import { actionsOf, gathered, subGoals, type MakingWay } from '../../src/agents/sub-goals.ts'
+import { actionsOf, gathered, recipeTree, type MakingWay } from '../../src/agents/recipe-tree.ts'
 import { scripted } from '../../src/drivers/llm/scripted.ts'
 import { craft, depthsOf, materialsOf, recipesOf, taskOf, type CraftTask } from '../../src/environments/craft.ts'
 import { environmentOf } from '../../src/environments/environment.ts'
@@ -39,7 +40,7 @@ const waysIn = ({ recipes }: CraftTask): MakingWay[] =>
 /** Whether the decomposition makes the goal, with the pieces that the oracle reckons. */
 function decomposes(task: CraftTask): { readonly made: boolean; readonly exact: boolean } {
   const ways = waysIn(task)
-  const tree = subGoals(task.goal, (item) => ways.filter((way) => way.item === item))
+  const tree = recipeTree(task.goal, (item) => ways.filter((way) => way.item === item))
   if (tree === undefined) return { made: false, exact: false }
   const environment = environmentOf(craft)
   let turn = environment.reset({ params: task, seed: 0 })

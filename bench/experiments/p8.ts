@@ -1,5 +1,5 @@
 /**
- * P8, refinement: planted journeys in the form of TravelPlanner's data, held against its thirteen rules (evaluation/travel-plan.ts), each
+ * P8, refinement: planted journeys in the form of TravelPlanner's data, held against its thirteen rules (travel-plan.ts), each
  * broken alone by a planted fault; then `refine` with the rules as its tool and a simulated planner that mends what it is told of, and
  * breaks something else one time in five. The labels of the release's own example plans need its database, which is not part of
  * this repository: agreement with them is not measured.
@@ -13,7 +13,7 @@ import { defineTool } from '../../src/kernel/tools.ts'
 import type { Tool } from '../../src/kernel/types.ts'
 import type { Experiment } from './experiment.ts'
 import { breaks, brokenBy, journeyOf } from './journeys.ts'
-import type { TravelDay } from '../../src/evaluation/travel-plan.ts'
+import type { TravelDay } from './travel-plan.ts'
 
 const ROUNDS = 8
 

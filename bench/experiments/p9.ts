@@ -5,7 +5,8 @@
  */
 import { chosen, type Candidate, type Verification } from '../../src/evaluation/hybrid.ts'
 import { randomAt } from '../../src/kernel/clock.ts'
-import { mean, normal, type Experiment } from './experiment.ts'
+import { mean } from '../figures.ts'
+import { normal, type Experiment } from './experiment.ts'
 
 const POOL = 26
 const PROBLEMS = 500

@@ -1,12 +1,13 @@
 /**
  * S1, search by fork in real worlds: `tree-search` and `armap` on `craft.dag` and `plan.strips`, with a noisy scripted value and five
- * proposals a state that miss the oracle's action in one state of five. Against them the paper's baseline, greedy (the first proposal,
- * no values, as many actions as they have values), and a stricter one that looks one step ahead with the same number of values.
- * In these two worlds hardly anything can be lost by an action; in the planted tree every wrong way is final. Beside it: what a fork costs, with the whole life of its child.
+ * proposals a state that miss the oracle's action in one state of five. Against them the paper's baseline, greedy (the first
+ * proposal, no values, as many actions as they have values), and a stricter one that looks one step ahead with the same number of
+ * values. In these two worlds hardly anything can be lost by an action; in the planted tree every wrong way is final. Beside it:
+ * what a fork costs, with the whole life of its child.
  */
 import { armap } from '../../src/agents/armap.ts'
 import { goFrom, placeHere, stay } from '../../src/agents/places.ts'
-import { largest } from '../../src/agents/search-tree.ts'
+import { largest } from '../../src/agents/largest.ts'
 import { treeSearch } from '../../src/agents/tree-search.ts'
 import { boot } from '../../src/boot.ts'
 import { scripted } from '../../src/drivers/llm/scripted.ts'
@@ -149,7 +150,7 @@ export const s1: Experiment = {
           const { score, players: ended } = await run.result
           for (const player of Object.values(ended))
             if ('error' in player) throw new Error(JSON.stringify(player.error))
-          won += score
+          won += score ?? 0
           most = Math.max(most, value.count())
         }
         rates[method] = won / seeds

@@ -26,9 +26,11 @@ export interface Action {
 
 /** What came of it. */
 export interface Told {
+  /** What is seen now; where the action could not be done, why comes first. */
   readonly text: string
+  /** Earned since what was told before. */
   readonly reward: number
-  /** The episode is over. */
+  /** The episode is over: there is nothing more to do. */
   readonly done: boolean
   readonly error?: { readonly code: string; readonly message: string }
   /** How well it went, 0 to 1; only at the end, and only where the task tells it. */
@@ -37,6 +39,7 @@ export interface Told {
 
 /** Where things stand. */
 export interface Seen extends Told {
+  /** The same as the text, and more of it, for programs; null where the world has nothing. */
   readonly data: Json
   readonly actions: readonly { readonly name: string; readonly description: string }[]
 }
@@ -81,10 +84,15 @@ export async function act(sys: Sys, { name, args = {} }: Action): Promise<Told> 
   try {
     return toldOf(await sys.call<Json>(name, args))
   } catch (error) {
-    if (PolityError.isInstance(error) && (error.code === 'KILLED' || error.code === 'BUDGET_EXCEEDED')) throw error
+    if (isOurEnd(error)) throw error
     const { code, message } = toErrorData(error)
     return { text: `${code}: ${message}`, reward: 0, done: false, error: { code, message } }
   }
+}
+
+/** A budget that is used up, or the end of this process: nothing that an action, or whoever was asked, did wrong. */
+export function isOurEnd(error: unknown): boolean {
+  return PolityError.isInstance(error) && (error.code === 'KILLED' || error.code === 'BUDGET_EXCEEDED')
 }
 
 /** Where things stand; takes no step. Only in an episode. */
@@ -188,7 +196,7 @@ export function decisionOf({ thought, action }: z.infer<typeof decisionShape>): 
   return { ...(thought === undefined ? {} : { thought }), action }
 }
 
-/** Longest observation that a history holds, characters; the beginning and the end stay. */
+/** Longest observation that a history holds, characters. */
 const OBSERVATION_CHARS_MAX = 4_000
 
 /** Steps as a model reads them. */
@@ -205,9 +213,10 @@ export function historyText(steps: readonly Step[]): string {
     .join('\n')
 }
 
-function shortened(text: string): string {
-  if (text.length <= OBSERVATION_CHARS_MAX) return text
-  const half = OBSERVATION_CHARS_MAX / 2
+/** A text of at most so many characters, and what says that some are left out: the beginning and the end stay. @default 4,000 */
+export function shortened(text: string, charsMax = OBSERVATION_CHARS_MAX): string {
+  if (text.length <= charsMax) return text
+  const half = Math.floor(charsMax / 2)
   return `${text.slice(0, half)}\n(${text.length - 2 * half} characters left out)\n${text.slice(-half)}`
 }
 

@@ -9,7 +9,7 @@
  * `sharedTests` shows the designer the first candidate, for the comparison.
  *
  * Invariant
- *   AC1. The number of sets that the returned code passes is the largest of all epochs.
+ *   AC1. Of the candidates that the epochs took, by `rule`, the returned one passes the most sets.
  */
 import { z } from 'zod'
 import { defineProgram } from '../kernel/program.ts'

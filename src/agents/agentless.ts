@@ -15,7 +15,7 @@
  *        patch without comments and spaces; of equal ones the first.
  */
 import { z } from 'zod'
-import { PolityError } from '../kernel/errors.ts'
+import { PolityError, messageOf } from '../kernel/errors.ts'
 import { defineProgram } from '../kernel/program.ts'
 import type { Sys } from '../kernel/types.ts'
 import { codeOf } from './code-act.ts'
@@ -109,7 +109,8 @@ export const agentless = defineProgram('agentless', async (sys, input: Agentless
       'INVALID_ARGUMENT',
       `agentless: there are no files under "${folder}"; write the repository there first`,
     )
-  const isTest = (path: string): boolean => new RegExp(tests).test(path.slice(folder.length))
+  const pattern = patternOf(tests)
+  const isTest = (path: string): boolean => pattern.test(path.slice(folder.length))
   const found = await locate(
     sys,
     issue,
@@ -171,7 +172,16 @@ export const agentless = defineProgram('agentless', async (sys, input: Agentless
   }
 })
 
-async function filesIn(sys: Sys, folder: string): Promise<Repository> {
+function patternOf(tests: string): RegExp {
+  try {
+    return new RegExp(tests)
+  } catch (error) {
+    throw new PolityError('INVALID_ARGUMENT', `agentless: tests is no regular expression: ${messageOf(error)}`)
+  }
+}
+
+/** The files under a folder of the process, by path. */
+export async function filesIn(sys: Sys, folder: string): Promise<Repository> {
   const entries = await sys.list(folder)
   const texts = await Promise.all(entries.map(({ path }) => sys.read(path)))
   return Object.fromEntries(entries.map(({ path }, i) => [path, texts[i] as string]))

@@ -15,7 +15,7 @@
  * Invariant
  *   A1. Of equal arms the first is chosen.
  */
-import { largest } from './search-tree.ts'
+import { largest } from './largest.ts'
 
 /** What is known of one way to do it. */
 export interface Arm {

@@ -21,9 +21,9 @@ import { z } from 'zod'
 import { PolityError } from '../kernel/errors.ts'
 import { defineProgram } from '../kernel/program.ts'
 import type { Json, Sys } from '../kernel/types.ts'
-import { actionShape } from './acting.ts'
+import { actionShape, isOurEnd } from './acting.ts'
 import { codeOf } from './code-act.ts'
-import { codeAction, codeToolNames } from './code-action.ts'
+import { codeAction, isCodeTool } from './code-action.ts'
 import { askJson } from './json-answer.ts'
 import { allNotes, markedNote } from './notes.ts'
 import { markOf } from './text-hash.ts'
@@ -80,7 +80,7 @@ const verified = z.object({ ok: z.boolean(), why: z.string().optional() })
 export const alita = defineProgram('alita', async (sys, input: AlitaInput): Promise<Alitaed> => {
   const { question, stepsMax = 10, buildsMax = 3 } = input
   const [built, dropped, used]: [string[], string[], Set<string>] = [[], [], new Set()]
-  const held = sys.tools.filter(({ name }) => name !== codeToolNames.start && name !== codeToolNames.resume)
+  const held = sys.tools.filter(({ name }) => !isCodeTool(name))
   let box = await manifests(sys)
   const listed = (): string =>
     [...held, ...box]
@@ -184,7 +184,7 @@ async function called(call: () => Promise<Json>): Promise<string> {
   try {
     return JSON.stringify(await call())
   } catch (error) {
-    if (!PolityError.isInstance(error) || error.code === 'KILLED' || error.code === 'BUDGET_EXCEEDED') throw error
+    if (!PolityError.isInstance(error) || isOurEnd(error)) throw error
     return `${error.code}: ${error.message}`
   }
 }

@@ -12,12 +12,13 @@
  * Going back is a fork, where the release resets and takes all actions again. Rollouts end where four observations are equal.
  */
 import { defineProgram } from '../kernel/program.ts'
-import { holds, type Step } from './acting.ts'
+import type { Step } from './acting.ts'
 import { branchOf, monteCarlo, type BranchNode } from './monte-carlo.ts'
 import { goFrom, placeHere, stay, surveyFrom, type Place, type Survey } from './places.ts'
 import type { Candidate, ProposeOptions } from './proposals.ts'
 import { isKnown } from './known-places.ts'
-import { childrenOf, largest, plantTree } from './search-tree.ts'
+import { largest } from './largest.ts'
+import { childrenOf, plantTree } from './reward-tree.ts'
 import type { ValueOptions } from './state-value.ts'
 import { whileItLasts } from './while-it-lasts.ts'
 import { armapPuct, armapUct, armapVarPuct } from './upper-confidence.ts'
@@ -61,13 +62,8 @@ type Node = BranchNode<Place, Candidate>
 
 export const armap = defineProgram('armap', async (sys, input: ArmapInput): Promise<Planned> => {
   const { question, method = 'tree', rollouts = 10, horizon = 10, samples = 10, stepsMax = 20, discount = 0.9 } = input
-  const propose = {
-    by: holds(sys, 'episode_propose') ? 'tool' : 'model',
-    branching: 5,
-    samples: 10,
-    ...input.propose,
-  } as const
-  const value = { by: holds(sys, 'episode_value') ? 'tool' : 'model', ...input.value } as const
+  const propose = { branching: 5, samples: 10, ...input.propose }
+  const value = { ...input.value }
   const survey: Survey = { question, propose }
   let tried = 0
   const dead = new Set<Place>()

@@ -16,6 +16,7 @@
 import { PolityError, messageOf } from '../kernel/errors.ts'
 import { defineProgram } from '../kernel/program.ts'
 import type { Json, Program } from '../kernel/types.ts'
+import { holds } from './acting.ts'
 import { beliefsOf, drawArm, learn, type Belief } from './linear-thompson.ts'
 import { inner } from './nearest.ts'
 
@@ -71,6 +72,11 @@ export function bandit({
   return defineProgram(
     name,
     async (sys, { task, steps = 20 }: BanditInput): Promise<Bettered> => {
+      if (!holds(sys, judge))
+        throw new PolityError(
+          'INVALID_ARGUMENT',
+          `${name}: the process holds no tool "${judge}" that judges candidates`,
+        )
       // A constant beside the metrics: before the first candidate there is nothing else to go by.
       const beliefs = beliefsOf(
         arms.map((arm) => arm.name),
@@ -84,7 +90,7 @@ export function bandit({
         const chosen = drawArm(beliefs, context, () => sys.random())
         const arm = arms.find((one) => one.name === chosen.name) as (typeof arms)[number]
         pulls.push(arm.name)
-        let earned = best?.value ?? 0
+        let made: { readonly candidate: Json; readonly measured: Json } | undefined
         try {
           const pid = await sys.spawn(arm.program, {
             task,
@@ -93,16 +99,20 @@ export function bandit({
             feedback: feedback.slice(-FEEDBACK_MAX),
           })
           const candidate = await sys.wait<Json>(pid)
-          const metrics = metricsOf(await sys.call<Json>(judge, { candidate }), weights.length)
+          made = { candidate, measured: await sys.call<Json>(judge, { candidate }) }
+        } catch (error) {
+          if (PolityError.isInstance(error) && error.code === 'KILLED') throw error
+          if (PolityError.isInstance(error) && error.code === 'BUDGET_EXCEEDED') break
+          feedback.push(`${arm.name}: failed: ${messageOf(error)}`)
+        }
+        let earned = best?.value ?? 0
+        if (made !== undefined) {
+          // A judge that measures wrongly is no fault of an arm.
+          const metrics = metricsOf(made.measured, weights.length)
           earned = inner(weights, metrics)
           const isBetter = best === undefined || earned > best.value
           feedback.push(`${arm.name}: ${earned.toPrecision(4)}, ${isBetter ? 'the new best' : 'no better, dropped'}`)
-          if (isBetter) best = { candidate, metrics, value: earned }
-        } catch (error) {
-          if (PolityError.isInstance(error) && (error.code === 'KILLED' || error.code === 'INVALID_ARGUMENT'))
-            throw error
-          if (PolityError.isInstance(error) && error.code === 'BUDGET_EXCEEDED') break
-          feedback.push(`${arm.name}: failed: ${messageOf(error)}`)
+          if (isBetter) best = { candidate: made.candidate, metrics, value: earned }
         }
         learn(chosen, context, earned)
       }
@@ -121,6 +131,6 @@ export function bandit({
 function metricsOf(said: Json, size: number): readonly number[] {
   const metrics = (said as { readonly metrics?: unknown } | null)?.metrics
   if (!Array.isArray(metrics) || metrics.length !== size || !metrics.every((value) => Number.isFinite(value)))
-    throw new PolityError('INVALID_ARGUMENT', `the judge has to return { metrics } with ${size} numbers`)
+    throw new PolityError('TOOL_INVALID', `the judge has to return { metrics } with ${size} numbers`)
   return metrics as number[]
 }

@@ -14,7 +14,7 @@ import { PolityError, toErrorData } from '../kernel/errors.ts'
 import { defineProgram } from '../kernel/program.ts'
 import type { Sys } from '../kernel/types.ts'
 import type { CodeLanguage, CodeResult } from './code-action.ts'
-import { codeAction, codeToolNames } from './code-action.ts'
+import { codeAction, isCodeTool } from './code-action.ts'
 import type { CompactionName } from './compactions.ts'
 import { compactionOf } from './compactions.ts'
 
@@ -85,7 +85,8 @@ async function act(
   }
 }
 
-function observationOf({ output, isCut, value, error }: CodeResult): string {
+/** What came of code, as a model reads it. */
+export function observationOf({ output, isCut, value, error }: CodeResult): string {
   const lines: string[] = []
   if (output !== '') lines.push(`Output:\n${output.trimEnd()}${isCut ? '\n(cut here)' : ''}`)
   if (value !== undefined) lines.push(`Value: ${JSON.stringify(value)}`)
@@ -105,9 +106,7 @@ export function codeInstructions(
   sys: Sys,
   { instructions, language = 'javascript', tools }: CodeLoopOptions & { readonly instructions?: string } = {},
 ): string {
-  const held = sys.tools.filter(
-    ({ name }) => !Object.values<string>(codeToolNames).includes(name) && (tools === undefined || tools.includes(name)),
-  )
+  const held = sys.tools.filter(({ name }) => !isCodeTool(name) && (tools === undefined || tools.includes(name)))
   const list = held.map(
     ({ name, description, inputSchema }) => `- ${name}: ${description} Input: ${JSON.stringify(inputSchema)}`,
   )

@@ -18,6 +18,11 @@ import type { Json, Sys } from '../kernel/types.ts'
 /** The pair of tools that runs code. */
 export const codeToolNames = { start: 'code.start', resume: 'code.resume' } as const
 
+/** Whether a tool is of the pair, which code never calls and no model is offered. */
+export function isCodeTool(name: string): boolean {
+  return name === codeToolNames.start || name === codeToolNames.resume
+}
+
 export type CodeLanguage = 'javascript' | 'python' | 'shell'
 
 export interface CodeActionOptions {
@@ -123,10 +128,6 @@ function fitting(answers: readonly Answered[]): Answered[] {
     const message = `the answers of one round are larger than ${ANSWERS_CHARS_MAX} characters; ask for less at once`
     return { error: { code: 'TOO_LARGE', message } }
   })
-}
-
-function isCodeTool(name: string): boolean {
-  return name === codeToolNames.start || name === codeToolNames.resume
 }
 
 function isGone(error: unknown): boolean {

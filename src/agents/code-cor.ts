@@ -18,7 +18,7 @@ import type { Sys } from '../kernel/types.ts'
 import { codeOf } from './code-act.ts'
 import { tryCode, type CodeTrial, type Tried } from './code-trials.ts'
 import { askJson } from './json-answer.ts'
-import { largest } from './search-tree.ts'
+import { largest } from './largest.ts'
 
 export interface CodeCorInput extends Pick<CodeTrial, 'language'> {
   readonly task: string

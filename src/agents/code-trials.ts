@@ -13,7 +13,7 @@
  */
 import type { Sys } from '../kernel/types.ts'
 import { codeAction } from './code-action.ts'
-import { largest } from './search-tree.ts'
+import { largest } from './largest.ts'
 
 export interface CodeTrial {
   readonly code: string

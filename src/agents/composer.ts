@@ -17,13 +17,14 @@
 import { z } from 'zod'
 import { PolityError } from '../kernel/errors.ts'
 import { defineProgram } from '../kernel/program.ts'
-import type { Json, Program, Sys } from '../kernel/types.ts'
-import type { RegisteredAgent } from './internet-of-agents.ts'
+import type { Program, Sys } from '../kernel/types.ts'
+import { isOurEnd } from './acting.ts'
+import { askWorker, toolsOf, type Worker } from './workers.ts'
 import { askJson } from './json-answer.ts'
 import { openKnapsack, type KnapsackOptions } from './online-knapsack.ts'
 import { nearestFirst } from './nearest.ts'
 
-export interface Component extends Pick<RegisteredAgent, 'name' | 'description' | 'program'> {
+export interface Component extends Worker {
   /** What it costs to have it, in the units of the budget. Above 0. */
   readonly cost: number
 }
@@ -119,22 +120,20 @@ export function composer({ inventory, name = 'composer' }: ComposerOptions): Pro
         trials,
       }
     },
-    { tools: [...new Set(inventory.flatMap(({ program: { tools } }) => tools))] },
+    { tools: toolsOf(inventory) },
   )
 }
 
 /** Runs a component on the questions of a skill, and lets the answers be judged. */
 async function tryOut(
   sys: Sys,
-  { program }: Component,
+  component: Component,
   skill: z.infer<typeof skilled>['skills'][number],
 ): Promise<'helpful' | 'unhelpful' | 'broken'> {
   const answers: string[] = []
   for (const query of skill.queries) {
     try {
-      const answer = await sys.wait<Json>(
-        await sys.spawn(program, query, { tools: program.tools.map((tool) => tool.name) }),
-      )
+      const answer = await askWorker(sys, component, query)
       answers.push(`Question: ${query}\nAnswer: ${typeof answer === 'string' ? answer : JSON.stringify(answer)}`)
     } catch (error) {
       if (isOurEnd(error)) throw error
@@ -147,9 +146,4 @@ async function tryOut(
     judged,
   )
   return said?.helpful === true ? 'helpful' : 'unhelpful'
-}
-
-/** A budget that is used up, or the end of this process: nothing that the component did wrong. */
-function isOurEnd(error: unknown): boolean {
-  return PolityError.isInstance(error) && (error.code === 'KILLED' || error.code === 'BUDGET_EXCEEDED')
 }

@@ -45,15 +45,17 @@ export const debate = defineProgram('debate', async (sys, input: DebateInput): P
   const said = await layeredNet<Reasoned>({
     agents: members.length,
     layers: rounds,
-    reply(agent, _, seen) {
+    reply(agent, layer, seen) {
       calls++
       const member = members[agent] as Member
-      if (seen.length === 0) return askMember(sys, member, { prompt: question, temperature })
+      const to = members.flatMap(({ name }, other) => (other === agent ? [] : [name]))
+      const spoken = { temperature, to, turn: layer + 1 }
+      if (seen.length === 0) return askMember(sys, member, { ...spoken, prompt: question })
       const { own, others } = ownFirst(agent, seen)
       const answers = others.map(({ reply }) => `${reply.reasoning} Answer: ${reply.answer}`)
       const mine = own === undefined ? '' : `\n\nYour last answer: ${own.reply.reasoning} Answer: ${own.reply.answer}`
       const prompt = `${question}${mine}\n\nAnswers of other agents:\n${answers.length === 0 ? 'none' : listed(answers)}`
-      return askMember(sys, member, { instructions: DEBATE, prompt, temperature })
+      return askMember(sys, member, { ...spoken, instructions: DEBATE, prompt })
     },
     stop: (layer) => untilAgreed && isUnanimous(layer),
   })

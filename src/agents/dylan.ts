@@ -13,7 +13,9 @@
  * Defaults are the paper's for MMLU: seven roles, three layers, two kept.
  */
 import { z } from 'zod'
+import { PolityError } from '../kernel/errors.ts'
 import { defineProgram } from '../kernel/program.ts'
+import { isOurEnd } from './acting.ts'
 import { agentImportance, byAgent, edgeWeights } from './agent-importance.ts'
 import { layeredNet, shuffled, type Layer, type Said } from './layered-net.ts'
 import { answerKey, askMember, listed, membersOf, reasonedShape, type Member } from './team.ts'
@@ -85,10 +87,13 @@ export const dylan = defineProgram('dylan', async (sys, input: DylanInput): Prom
         .map((i) => (last[i] as Said<Rated>).reply)
         .map((one) => `${one.reasoning} Answer: ${one.answer}`)
       const prompt = `${question}\n\n${listed(answers)}`
-      const said = await askMember(sys, { name: 'Ranker' }, { instructions: RANK, prompt }, ranked).catch(() => ({
-        best: [],
-      }))
-      return said.best.flatMap((place) => order[place - 1] ?? [])
+      try {
+        const { best } = await askMember(sys, { name: 'Ranker' }, { instructions: RANK, prompt }, ranked)
+        return best.flatMap((place) => order[place - 1] ?? [])
+      } catch (error) {
+        if (!PolityError.isInstance(error) || isOurEnd(error)) throw error
+        return []
+      }
     },
   })
 })

@@ -18,8 +18,9 @@
 import { openContext } from '../kernel/context.ts'
 import { defineProgram } from '../kernel/program.ts'
 import type { Sys } from '../kernel/types.ts'
+import { actionTools } from './acting.ts'
 import { codeInstructions, codeOf } from './code-act.ts'
-import { codeAction, codeToolNames } from './code-action.ts'
+import { codeAction, isCodeTool } from './code-action.ts'
 import { functionsIn, type CodeFunction } from './code-functions.ts'
 import { countUse, findSkills, keepSkill, neededBy, skillsCode, skillsText } from './skills.ts'
 
@@ -53,9 +54,9 @@ const DESCRIBE = 'Say in one short line what this function does, with what it ta
 
 export const dynasaur = defineProgram('dynasaur', async (sys, input: DynasaurInput): Promise<Dynasaured> => {
   const { question, stepsMax = 20, shown = 10, learn = true, box = 'skill' } = input
-  const tools = sys.tools
+  const tools = actionTools(sys)
     .map(({ name }) => name)
-    .filter((name) => name !== codeToolNames.start && name !== codeToolNames.resume && !name.startsWith('episode_'))
+    .filter((name) => !isCodeTool(name))
   const instructions = [...(input.instructions === undefined ? [] : [input.instructions]), MANNER].join('\n\n')
   const context = openContext({ instructions: codeInstructions(sys, { instructions, tools }) })
   const known = await findSkills(sys, question, { limit: shown, box })

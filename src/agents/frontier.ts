@@ -11,6 +11,8 @@
  * Invariant
  *   F1. Among equal keys the one that was pushed first is popped first (`last`: the one that was pushed last).
  */
+import { heap } from '../kernel/heap.ts'
+
 export type Order = 'highest' | 'lowest' | 'first' | 'last'
 
 export interface Frontier<Item> {
@@ -26,51 +28,18 @@ interface Entry<Item> {
 }
 
 export function createFrontier<Item>(order: Order): Frontier<Item> {
-  const heap: Entry<Item>[] = []
-  let pushed = 0
   const sign = order === 'highest' || order === 'last' ? -1 : 1
-
-  const isBefore = (a: Entry<Item>, b: Entry<Item>): boolean =>
-    a.key === b.key ? a.place < b.place : sign * (a.key - b.key) < 0
-
-  function swap(i: number, j: number): void {
-    const held = heap[i] as Entry<Item>
-    heap[i] = heap[j] as Entry<Item>
-    heap[j] = held
-  }
-
+  const entries = heap<Entry<Item>>((a, b) => (a.key === b.key ? a.place - b.place : sign * (a.key - b.key)))
+  let pushed = 0
   return {
     get size() {
-      return heap.length
+      return entries.size
     },
     push(item, key = 0) {
       const place = pushed++
       // Without keys of their own, entries are ordered by when they came.
-      heap.push({ item, key: order === 'first' || order === 'last' ? place : key, place })
-      for (let i = heap.length - 1; i > 0;) {
-        const parent = (i - 1) >> 1
-        if (!isBefore(heap[i] as Entry<Item>, heap[parent] as Entry<Item>)) break
-        swap(i, parent)
-        i = parent
-      }
+      entries.push({ item, key: order === 'first' || order === 'last' ? place : key, place })
     },
-    pop() {
-      const first = heap[0]
-      const last = heap.pop()
-      if (first === undefined || last === undefined) return undefined
-      if (heap.length > 0) {
-        heap[0] = last
-        for (let i = 0; ;) {
-          const left = 2 * i + 1
-          let least = i
-          for (const child of [left, left + 1])
-            if (child < heap.length && isBefore(heap[child] as Entry<Item>, heap[least] as Entry<Item>)) least = child
-          if (least === i) break
-          swap(i, least)
-          i = least
-        }
-      }
-      return first.item
-    },
+    pop: () => entries.pop()?.item,
   }
 }

@@ -5,7 +5,7 @@
  *
  *     kernel.spawn(ghost, { question, actions: { gather: 'get', make: 'craft' } })     // in an episode of craft.dag
  *
- * Decomposer: sub-goals.ts over a knowledge base: `knowledge`, else the recipes that the episode shows to programs, else what the
+ * Decomposer: recipe-tree.ts over a knowledge base: `knowledge`, else the recipes that the episode shows to programs, else what the
  * model says of each thing, asked once a thing. Planner: a list of actions for each sub-goal by the model, with what failed before
  * and how it was done earlier; or, with `actions`, by rule and without a call. Feedback: an action that fails ends its list, and
  * the sub-goal is planned anew, `replansMax` times.
@@ -29,7 +29,7 @@ import {
   type TaskInput,
 } from './acting.ts'
 import { askJson } from './json-answer.ts'
-import { actionsOf, subGoals, type MakingWay, type Need, type SubGoalAction } from './sub-goals.ts'
+import { actionsOf, recipeTree, type MakingWay, type Need, type SubGoalAction } from './recipe-tree.ts'
 
 export interface GhostInput extends TaskInput {
   /** What is to be had. @default what the episode says */
@@ -49,7 +49,6 @@ export interface Ghosted extends Acted {
 }
 
 const TAG = 'ghost'
-const REFERENCE = 'ghost-reference'
 const WAYS = `Say how a thing is made, by the task and what is generally known. Answer with JSON: {"ways": [{"count": pieces one making gives, "needs": [{"item": "…", "count": 1}]}]}; no way where it is found and not made.`
 const GOAL = 'Say what is to be had at the end of the task. Answer with JSON: {"item": "…", "count": 1}.'
 const PLAN =
@@ -72,7 +71,7 @@ export const ghost = defineProgram('ghost', async (sys, input: GhostInput): Prom
     given === undefined
       ? await asked(sys, question, goal.item)
       : (item: string) => given.filter((way) => way.item === item)
-  const tree = subGoals(goal, waysOf, shown.have)
+  const tree = recipeTree(goal, waysOf, shown.have)
   const steps: Step[] = []
   let replans = 0
   const ended = (why: Acted['why']): Ghosted => ({ steps, replans, answer: null, why })
@@ -116,8 +115,8 @@ function wordsOf(sub: SubGoalAction): string {
 }
 
 async function plan(sys: Sys, question: string, sub: SubGoalAction, feedback: string): Promise<readonly Action[]> {
-  const [reference] = await sys.recall(wordsOf(sub), { limit: 1, tag: REFERENCE })
-  const [like] = reference === undefined ? await sys.recall(wordsOf(sub), { limit: 1, tag: TAG }) : [reference]
+  const [reference] = await sys.recall(wordsOf(sub), { limit: 1, tag: referenceTag(sub) })
+  const [like] = reference === undefined ? await sys.recall(wordsOf(sub), { limit: 1, tag: listTag(sub) }) : [reference]
   const parts = [
     `Task: ${question}`,
     ...(like === undefined ? [] : [`How it was done before:\n${reference?.text ?? JSON.stringify(like.data)}`]),
@@ -130,12 +129,21 @@ async function plan(sys: Sys, question: string, sub: SubGoalAction, feedback: st
 
 /** Remembers a list that worked, and what lists of its kind have in common once there are enough. */
 async function keep(sys: Sys, sub: SubGoalAction, actions: readonly Action[], plansKept: number): Promise<void> {
-  await sys.remember({ text: wordsOf(sub), tags: [TAG, `${TAG}-${sub.do}`], data: actions as unknown as Json })
-  const lists = await sys.recall('', { limit: plansKept + 1, tag: `${TAG}-${sub.do}` })
+  await sys.remember({ text: wordsOf(sub), tags: [TAG, listTag(sub)], data: actions as unknown as Json })
+  const lists = await sys.recall('', { limit: plansKept + 1, tag: listTag(sub) })
   if (lists.length !== plansKept) return
   const prompt = lists.map(({ text, data }) => `${text}: ${JSON.stringify(data)}`).join('\n')
   const { text } = await sys.generate({ instructions: SUMMARIZE, prompt, temperature: 0 })
-  await sys.remember({ text, tags: [REFERENCE], keywords: [sub.do], parents: lists.map(({ id }) => id) })
+  await sys.remember({ text, tags: [TAG, referenceTag(sub)], parents: lists.map(({ id }) => id) })
+}
+
+/** A list for gathering says nothing of making. */
+function listTag(sub: SubGoalAction): string {
+  return `${TAG}-${sub.do}`
+}
+
+function referenceTag(sub: SubGoalAction): string {
+  return `${TAG}-reference-${sub.do}`
 }
 
 /** Everything that a goal may need, asked of the model once a thing. */

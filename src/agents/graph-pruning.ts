@@ -7,13 +7,16 @@
  *     drawnDag(4, () => 0.5, random)                       // edges without a circle
  *
  * After AGP (Li et al. 2025, "Adaptive graph pruning for multi-agent communication"), with a logistic head for each agent
- * over the vector of the query in place of its graph convolution. Kept from it: what was tried counts by what it was worth, a node stays from .55 on, the loss has .05 of the
- * mean probability, so that small teams win where both do, and an edge that closes a circle is not drawn.
+ * over the vector of the query in place of its graph convolution. Kept from it: what was tried counts by what it was worth,
+ * a node stays from .55 on, the loss has .05 of the mean probability, so that small teams win where both do, and an edge
+ * that closes a circle is not drawn.
  *
  * Invariants
  *   GP1. `drawnDag` has no circle, whatever the chances.
  *   GP2. At least one agent is kept.
  */
+import { chanceOf } from './logistic.ts'
+import { cholesky, solve } from './positive-definite.ts'
 
 /** A team that was tried on a task, and what it was worth. */
 export interface TriedTeam {
@@ -37,25 +40,11 @@ export function worthOf(teams: readonly TriedTeam[]): number[] {
     rows.reduce((sum, row, i) => sum + (row[a] as number) * ((teams[i] as TriedTeam).utility - middle), 0),
   )
   const system = shares.map((_, a) =>
-    shares
-      .map((_share, b) => rows.reduce((sum, row) => sum + (row[a] as number) * (row[b] as number), a === b ? 1 : 0))
-      .concat(right[a] as number),
+    shares.map((_share, b) =>
+      rows.reduce((sum, row) => sum + (row[a] as number) * (row[b] as number), a === b ? 1 : 0),
+    ),
   )
-  return solvedSystem(system)
-}
-
-/** Gaussian elimination; the matrix is positive definite, so no row is exchanged. The last column is the right side. */
-function solvedSystem(rows: number[][]): number[] {
-  for (const [at, row] of rows.entries()) {
-    const pivot = row[at] as number
-    for (const [i, other] of rows.entries()) {
-      if (i === at) continue
-      const factor = (other[at] as number) / pivot
-      for (let column = at; column < other.length; column++)
-        other[column] = (other[column] as number) - factor * (row[column] as number)
-    }
-  }
-  return rows.map((row, at) => (row.at(-1) as number) / (row[at] as number))
+  return solve(cholesky(system), right)
 }
 
 export interface PruningExample {
@@ -84,16 +73,17 @@ export function trainPruner(
   const agents = examples[0]?.worth.length ?? 0
   const size = (examples[0]?.query.length ?? 0) + 1
   const rows = Array.from({ length: agents }, () => Array.from({ length: size }, () => 0))
+  const seen = examples.map(({ query, worth }) => ({ x: withConstant(query), worth }))
   for (let epoch = 0; epoch < epochs; epoch++)
     for (const [agent, row] of rows.entries()) {
       const slope = row.map(() => 0)
       let total = 0
-      for (const { query, worth } of examples) {
-        const p = chanceOf(row, query)
+      for (const { x, worth } of seen) {
+        const p = chanceOf(row, x)
         const [own, weight] = [worth[agent] as number, Math.abs(worth[agent] as number)]
         const error = weight * (p - (own > 0 ? 1 : 0) + sparsity * p * (1 - p))
         total += weight
-        for (let i = 0; i < size; i++) slope[i] = (slope[i] as number) + error * (query[i] ?? 1)
+        for (let i = 0; i < size; i++) slope[i] = (slope[i] as number) + error * (x[i] as number)
       }
       for (let i = 0; i < size; i++)
         row[i] = (row[i] as number) - (rate * (slope[i] as number)) / Math.max(total, Number.MIN_VALUE)
@@ -106,7 +96,7 @@ const KEPT_FROM = 0.55
 
 /** The agents that a query needs, by number; where none reaches the threshold, the likeliest. */
 export function keptBy(pruner: Pruner, query: readonly number[], from = KEPT_FROM): number[] {
-  const chances = pruner.map((row) => chanceOf(row, query))
+  const chances = pruner.map((row) => chanceOf(row, withConstant(query)))
   const kept = chances.flatMap((chance, agent) => (chance >= from ? [agent] : []))
   return kept.length > 0 ? kept : [chances.indexOf(Math.max(...chances))]
 }
@@ -132,8 +122,9 @@ export function drawnDag(
   return edges
 }
 
-function chanceOf(row: readonly number[], query: readonly number[]): number {
-  return 1 / (1 + Math.exp(-row.reduce((sum, weight, i) => sum + weight * (query[i] ?? 1), 0)))
+/** For the bias, which is the last of a row. */
+function withConstant(query: readonly number[]): readonly number[] {
+  return [...query, 1]
 }
 
 function mean(values: readonly number[]): number {

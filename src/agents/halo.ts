@@ -17,7 +17,8 @@ import { z } from 'zod'
 import { defineProgram } from '../kernel/program.ts'
 import type { Sys } from '../kernel/types.ts'
 import { askJson } from './json-answer.ts'
-import { childrenOf, growTree, largest, pathTo, plantTree, type SearchTree, type TreeNode } from './search-tree.ts'
+import { largest } from './largest.ts'
+import { childrenOf, growTree, pathTo, plantTree, type SearchTree, type TreeNode } from './reward-tree.ts'
 import { haloUcb } from './upper-confidence.ts'
 import { tally } from './vote.ts'
 
@@ -145,7 +146,7 @@ async function solve(
       node = largest(childrenOf(tree, node), (child) =>
         haloUcb({ value: child.content.value, visits: child.visits, parentVisits: node.visits }),
       ) as TreeNode<Spoken>
-    if (node.content.verdict !== 'continue' || node.depth >= depth) return result(tree, node, spoken)
+    if (node.content.verdict !== 'continue' || node.depth >= depth) return result(node, spoken)
     const path = pathTo(tree, node).map(({ content }) => content)
     for (const one of await Promise.all(roles.map((role) => speak(path, role)))) growTree(tree, node, one)
     const best = largest(childrenOf(tree, node), ({ content }) => content.value) as TreeNode<Spoken>
@@ -154,11 +155,8 @@ async function solve(
   }
   const ended = tree.nodes.filter(({ content }) => content.role !== undefined)
   const succeeded = ended.filter(({ content }) => content.verdict === 'success')
-  return result(
-    tree,
-    largest(succeeded.length > 0 ? succeeded : ended, ({ content }) => content.value) ?? tree.root,
-    spoken,
-  )
+  const best = largest(succeeded.length > 0 ? succeeded : ended, ({ content }) => content.value)
+  return result(best ?? tree.root, spoken)
 
   /** Whether one of so many random ways from here succeeds. */
   async function simulate(start: readonly Spoken[], tries: number): Promise<boolean> {
@@ -193,6 +191,6 @@ export function haloBackUp(
   }
 }
 
-function result(tree: SearchTree<Spoken>, node: TreeNode<Spoken>, spoken: number) {
-  return { answer: node.content.answer, success: node.content.verdict === 'success', spoken, nodes: tree.nodes.length }
+function result(node: TreeNode<Spoken>, spoken: number) {
+  return { answer: node.content.answer, success: node.content.verdict === 'success', spoken }
 }

@@ -11,8 +11,8 @@
  * Model calls: one plan, one run of the executor and one check for each task.
  */
 import { z } from 'zod'
-import { defineProgram } from '../kernel/program.ts'
 import { messageOf } from '../kernel/errors.ts'
+import { defineProgram } from '../kernel/program.ts'
 import { actionTools, type TaskInput } from './acting.ts'
 import { askJson } from './json-answer.ts'
 import { react } from './react.ts'

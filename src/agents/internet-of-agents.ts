@@ -19,19 +19,8 @@
 import { PolityError, messageOf } from '../kernel/errors.ts'
 import { defineProgram } from '../kernel/program.ts'
 import type { Json, ModelChoice, Program, Sys } from '../kernel/types.ts'
-import { contentWords } from './citations.ts'
-
-/** An agent as the registry knows it: what its card says, and the program that reaches it. */
-export interface RegisteredAgent {
-  readonly program: Program<Json, Json>
-  readonly name: string
-  readonly description: string
-  readonly skills?: readonly {
-    readonly name: string
-    readonly description: string
-    readonly tags?: readonly string[]
-  }[]
-}
+import { createRegistry, type RegisteredAgent, type Registry } from './agent-registry.ts'
+import { jsonIn } from './json-answer.ts'
 
 export interface InternetOfAgentsOptions {
   /** The registry. Names are unique. */
@@ -80,7 +69,6 @@ export interface TeamConclusion {
 
 /** As in the paper. */
 const SEARCHES_MAX = 10
-const FOUND_MAX = 5
 const SAID_CHARS_MAX = 4_000
 /** Who leads the conversation. */
 const MANAGER = 'manager'
@@ -105,44 +93,6 @@ export function internetOfAgents({
     },
   )
   return program
-}
-
-// ------------------------------------------------------------------------------------------------------------- registry
-
-export interface Registry {
-  /** Those whose cards share words with the query, the best first: words that few cards have count more. */
-  find(query: string, limit?: number): readonly RegisteredAgent[]
-  get(name: string): RegisteredAgent | undefined
-}
-
-export function createRegistry(agents: readonly RegisteredAgent[]): Registry {
-  const byName = new Map(agents.map((agent) => [agent.name, agent]))
-  if (byName.size < agents.length)
-    throw new PolityError('CONFIG_INVALID', `two agents have one name: ${agents.map((one) => one.name).join(', ')}`)
-  const words = new Map(agents.map((agent) => [agent, new Set(contentWords(cardText(agent)))]))
-  const rarity = (word: string): number => {
-    const having = agents.filter((agent) => words.get(agent)?.has(word)).length
-    return having === 0 ? 0 : Math.log(1 + agents.length / having)
-  }
-  return {
-    get: (name) => byName.get(name),
-    find(query, limit = FOUND_MAX) {
-      const wanted = [...new Set(contentWords(query))]
-      return agents
-        .map((agent) => ({
-          agent,
-          score: wanted.reduce((sum, word) => sum + (words.get(agent)?.has(word) ? rarity(word) : 0), 0),
-        }))
-        .filter(({ score }) => score > 0)
-        .toSorted((a, b) => b.score - a.score)
-        .slice(0, limit)
-        .map(({ agent }) => agent)
-    },
-  }
-}
-
-function cardText({ name, description, skills = [] }: RegisteredAgent): string {
-  return [name, description, ...skills.flatMap((one) => [one.name, one.description, ...(one.tags ?? [])])].join(' ')
 }
 
 // ------------------------------------------------------------------------------------------------------- team formation
@@ -299,12 +249,7 @@ async function decide(
   lines: readonly string[],
 ): Promise<{ readonly [key: string]: unknown }> {
   const { text } = await sys.generate({ instructions, prompt: lines.join('\n'), schema: { type: 'object' } })
-  try {
-    const said: unknown = JSON.parse(/\{[\s\S]*\}/.exec(text)?.[0] ?? '{}')
-    return typeof said === 'object' && said !== null ? (said as { readonly [key: string]: unknown }) : {}
-  } catch {
-    return {}
-  }
+  return (jsonIn(text) ?? {}) as { readonly [key: string]: unknown }
 }
 
 function textOf(value: unknown): string {

@@ -23,8 +23,7 @@
 import { PolityError } from '../kernel/errors.ts'
 import type { Json, NoteInput, RecalledNote, Sys } from '../kernel/types.ts'
 import { changedNote } from './changed-note.ts'
-import type { LongTermMemory, MemoryOptions } from './long-term-memory.ts'
-import { checkedMemory } from './memory-arguments.ts'
+import type { MemoryOptions } from './long-term-memory.ts'
 import { markedNote, noteInput, readNote, readNotes } from './notes.ts'
 import type { PeerMessage } from './peer-messages.ts'
 import { inWords, messageFor, nextMessage } from './peer-messages.ts'
@@ -257,32 +256,4 @@ function change(before: GoalNode, status: GoalStatus, counted: GoalStatus): numb
 
 function nodeIn<Node>(note: RecalledNote): Node {
   return note.data as unknown as Node
-}
-
-// -------------------------------------------------------------------------------------------------------------- memory
-
-export interface KnowledgeGraphMemoryOptions extends KnowledgeGraphOptions {
-  /** What all of it is for. @default 'remember what happened' */
-  readonly longTermGoal?: string
-}
-
-/** The graph as a long-term memory: an item is an experience, its session the goal; what is found is shown under its goal. */
-export function knowledgeGraphMemory({
-  longTermGoal = 'remember what happened',
-  space = 'knowledge-graph',
-  agent = 'self',
-  recent = 5,
-  sameGoal = 0.5,
-  ...others
-}: KnowledgeGraphMemoryOptions = {}): LongTermMemory {
-  const graph = knowledgeGraph({ space, agent, recent, sameGoal })
-  return checkedMemory(others, {
-    name: 'knowledge-graph',
-    async add(sys, { text, at = sys.now(), session = 'what is said', source }) {
-      await graph.aim(sys, longTermGoal)
-      const where = { validFrom: at, ...(source === undefined ? {} : { source }) }
-      return graph.experience(sys, { goal: session, action: text, result: '' }, where)
-    },
-    recall: (sys, query, { limit = 10 } = {}) => sys.recall(query, { tag: `${space}:${agent}:experience`, limit }),
-  })
 }

@@ -15,7 +15,7 @@
  */
 import { diagonal, backSolve, cholesky, solve } from './positive-definite.ts'
 import { inner } from './nearest.ts'
-import { largest } from './search-tree.ts'
+import { largest } from './largest.ts'
 
 /** Of the release. */
 const PRIOR_VARIANCE = 10
@@ -88,6 +88,6 @@ export function learn(
 }
 
 /** A draw of N(0, 1) from two even ones (Box and Muller 1958). */
-function normalOf(u: number, v: number): number {
+export function normalOf(u: number, v: number): number {
   return Math.sqrt(-2 * Math.log(1 - u)) * Math.cos(2 * Math.PI * v)
 }

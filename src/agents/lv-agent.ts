@@ -5,13 +5,16 @@
  *     kernel.spawn(lvAgent, { question, members: [{ name: 'a', model: '…' }, { name: 'b', model: '…' }, { name: 'c', model: '…' }] })
  *
  * More than half that agree end it, so a team of three asks three, two and one. Each scores the others from 1 to 10; of equal sums
- * the one that stands last among the members leaves. What was said, by those too who have left, is passed on in short.
+ * the one that stands last among the members leaves; scores that cannot be read count for nothing. What was said,
+ * by those too who have left, is passed on in short.
  *
  * Looking at a video is no part of this file: its frames come with the question, or through tools. The release reads the right
  * answer inside its loop, to log it; here nothing that runs has it.
  */
 import { z } from 'zod'
+import { PolityError } from '../kernel/errors.ts'
 import { defineProgram } from '../kernel/program.ts'
+import { isOurEnd } from './acting.ts'
 import { layeredNet, type Layer, type Said } from './layered-net.ts'
 import { ANSWER_FORM, answerKey, askMember, listed, membersOf, type Member, type Reasoned } from './team.ts'
 import { plurality, tally } from './vote.ts'
@@ -53,8 +56,13 @@ export const lvAgent = defineProgram('lv-agent', async (sys, { question, members
     },
     async score(judge, others) {
       const prompt = `${question}\n\nAnswers of the others:\n${listed(others.map(text))}`
-      const said = await askMember(sys, members[judge] as Member, { instructions: SCORE, prompt }, scored)
-      return said.scores
+      try {
+        return (await askMember(sys, members[judge] as Member, { instructions: SCORE, prompt }, scored)).scores
+      } catch (error) {
+        // As one who fails to answer is missing, so are the scores of one who fails to score.
+        if (!PolityError.isInstance(error) || isOurEnd(error)) throw error
+        return []
+      }
     },
   })
 })
@@ -81,7 +89,7 @@ export async function lvNet<Reply>({ agents, answerOf, reply, score }: LvRules<R
       return reply(agent, layer, seen)
     },
     async keep(_, last, layer) {
-      const sums = new Map(last.map(({ agent }) => [agent, 0]))
+      const given = new Map(last.map(({ agent }) => [agent, [] as number[]]))
       await Promise.all(
         last.map(async ({ agent: judge }) => {
           const others = last.filter(({ agent }) => agent !== judge)
@@ -89,15 +97,22 @@ export async function lvNet<Reply>({ agents, answerOf, reply, score }: LvRules<R
           calls++
           const scores = await score(judge, others, layer)
           if (scores.length !== others.length) return
-          for (const [i, { agent }] of others.entries())
-            sums.set(agent, (sums.get(agent) as number) + (scores[i] as number))
+          for (const [i, { agent }] of others.entries()) given.get(agent)?.push(scores[i] as number)
         }),
       )
-      const best = [...sums].toSorted(([a, sum], [b, other]) => other - sum || a - b).map(([agent]) => agent)
+      const best = [...given]
+        .map(([agent, scores]) => ({ agent, mean: meanOf(scores) }))
+        .toSorted((a, b) => b.mean - a.mean || a.agent - b.agent)
+        .map(({ agent }) => agent)
       if (best.length > 1) left.push(best.pop() as number)
       return best.toSorted((a, b) => a - b)
     },
   })
   const final = plurality(layers.at(-1) as Layer<Reply>, { key: keyOf }) as Said<Reply>
   return { layers, left, answer: answerOf(final.reply), calls }
+}
+
+/** Means go by the order of sums where all have scored, and favour nobody who has not. Who was scored by nobody stays. */
+function meanOf(scores: readonly number[]): number {
+  return scores.length === 0 ? Number.MAX_VALUE : scores.reduce((sum, one) => sum + one, 0) / scores.length
 }

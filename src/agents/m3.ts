@@ -15,7 +15,7 @@
 import { PolityError } from '../kernel/errors.ts'
 import { defineProgram } from '../kernel/program.ts'
 import type { Json, Program } from '../kernel/types.ts'
-import type { RegisteredAgent } from './internet-of-agents.ts'
+import type { RegisteredAgent } from './agent-registry.ts'
 import { bestAssignment, type AssignmentGraph, type AssignmentScorer } from './joint-assignment.ts'
 
 export interface AssignedTask {

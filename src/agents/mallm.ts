@@ -133,10 +133,11 @@ async function speak(
     .filter((message) => message.turn > turn - visibleTurns)
     .map(({ speaker, text }) => `${(members[speaker] as Member).name}: ${text}`)
   const prompt = `Task: ${question}\n\nSo far:\n${lines.length === 0 ? 'nothing was said' : lines.join('\n')}\n\nNewest solution: ${solution ?? 'none yet'}`
+  const to = slot.to.map((hearer) => (members[hearer] as Member).name)
   const said = await askMember(
     sys,
     members[slot.speaker] as Member,
-    { instructions: SPEAK, prompt, temperature: 0.7 },
+    { instructions: SPEAK, prompt, temperature: 0.7, to, turn, inWords },
     spoken,
   )
   const agrees = said.agree && solution !== undefined
@@ -148,6 +149,12 @@ async function speak(
     ...(own === undefined ? {} : { solution: own }),
     text: own === undefined ? said.text : `${said.text} Solution: ${own}`,
   }
+}
+
+/** Plain words of a person: to agree, or a solution. */
+function inWords(words: string): z.input<typeof spoken> {
+  const agree = /^(?:yes|i agree|agreed)\b/i.test(words)
+  return { agree, solution: agree || words === '' ? null : words }
 }
 
 async function isWorse(

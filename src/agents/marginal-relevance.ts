@@ -3,6 +3,7 @@
  *
  *     rankByMargin(queryVector, candidates, { lambda: 0.5 })
  */
+import { inner } from './nearest.ts'
 
 export interface Marginal {
   readonly id: string
@@ -28,8 +29,8 @@ export function rankByMargin(
   { lambda = 0.5, against = 'chosen', limit = candidates.length }: MarginOptions = {},
 ): (readonly [id: string, score: number])[] {
   const score = (one: Marginal, others: readonly Marginal[]): number => {
-    const repeated = others.reduce((most, other) => Math.max(most, dot(one.vector, other.vector)), 0)
-    return lambda * dot(query, one.vector) - (1 - lambda) * repeated
+    const repeated = others.reduce((most, other) => Math.max(most, inner(one.vector, other.vector)), 0)
+    return lambda * inner(query, one.vector) - (1 - lambda) * repeated
   }
   if (against === 'all')
     return candidates
@@ -56,8 +57,4 @@ export function rankByMargin(
     order.push([one.id, scores[best] as number])
   }
   return order
-}
-
-function dot(a: readonly number[], b: readonly number[]): number {
-  return a.reduce((sum, value, i) => sum + value * (b[i] ?? 0), 0)
 }

@@ -12,7 +12,8 @@
  *   MT1. A wrong answer changes its own path and nothing beside it.
  *   MT2. At most `expansionsMax` calls of `expand`; where they are used up, the terminal agent with the largest reward is found.
  */
-import { growTree, largest, pathTo, plantTree, type SearchTree, type TreeNode } from './search-tree.ts'
+import { largest } from './largest.ts'
+import { childrenOf, growTree, pathTo, plantTree, type SearchTree, type TreeNode } from './reward-tree.ts'
 import { masterUct } from './upper-confidence.ts'
 
 /** What an agent says of itself. */
@@ -107,11 +108,8 @@ export async function masterTree<State>(
 /** The agent to expand: at each level the child that is worth most and has something left to expand below. */
 function leafFrom<State>(tree: Tree<State>, worth: (node: Node<State>) => number): Node<State> | undefined {
   const isOpen = (node: Node<State>): boolean =>
-    node.children.length === 0
-      ? !node.content.isTerminal
-      : node.children.some((id) => isOpen(tree.nodes[id] as Node<State>))
+    node.children.length === 0 ? !node.content.isTerminal : childrenOf(tree, node).some(isOpen)
   let node: Node<State> | undefined = isOpen(tree.root) ? tree.root : undefined
-  while (node !== undefined && node.children.length > 0)
-    node = largest(node.children.map((id) => tree.nodes[id] as Node<State>).filter(isOpen), worth)
+  while (node !== undefined && node.children.length > 0) node = largest(childrenOf(tree, node).filter(isOpen), worth)
   return node
 }

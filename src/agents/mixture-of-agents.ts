@@ -15,7 +15,7 @@
  */
 import { defineProgram } from '../kernel/program.ts'
 import { layeredNet, type Layer } from './layered-net.ts'
-import { answerKey, listed, membersOf, type Member } from './team.ts'
+import { answerKey, hearMember, listed, membersOf, type Member } from './team.ts'
 import { drawnPlurality } from './vote.ts'
 
 export interface MixtureInput {
@@ -45,28 +45,24 @@ export const mixtureOfAgents = defineProgram('mixture-of-agents', async (sys, in
   const { question, layers = 3, aggregate = 'model', temperature = 0.7 } = input
   const proposers = membersOf(input.proposers ?? 6)
   let calls = 0
-  const say = async (member: Member, seen: Layer<string>): Promise<string> => {
+  const names = proposers.map(({ name }) => name)
+  const aggregator = input.aggregator ?? { name: 'Aggregator' }
+  const say = (member: Member, turn: number, seen: Layer<string>): Promise<string> => {
     calls++
     const references = seen.map(({ reply }) => reply)
-    const parts = [member.instructions, ...(references.length === 0 ? [] : [`${COMBINE}\n\n${listed(references)}`])]
-    const instructions = parts.filter((part) => part !== undefined).join('\n\n')
-    const { text } = await sys.generate({
-      ...(instructions === '' ? {} : { instructions }),
-      ...(member.model === undefined ? {} : { model: member.model }),
-      prompt: question,
-      temperature,
-    })
-    return text.trim()
+    const instructions = references.length === 0 ? '' : `${COMBINE}\n\n${listed(references)}`
+    const to = turn < layers - 1 ? names : turn === layers - 1 && aggregate === 'model' ? [aggregator.name] : []
+    return hearMember(sys, member, { instructions, prompt: question, temperature, to, turn })
   }
   const said = await layeredNet<string>({
     agents: proposers.length,
     layers: layers - 1,
-    reply: (agent, _, seen) => say(proposers[agent] as Member, seen),
+    reply: (agent, layer, seen) => say(proposers[agent] as Member, layer + 1, seen),
   })
   const last = said.at(-1) ?? []
   const answer =
     aggregate === 'model'
-      ? await say(input.aggregator ?? { name: 'Aggregator' }, last)
+      ? await say(aggregator, layers, last)
       : (drawnPlurality(
           last.map(({ reply }) => reply),
           () => sys.random(),

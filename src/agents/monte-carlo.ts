@@ -12,7 +12,8 @@
  *   MC1. One simulation adds at most one node, by at most one `go`, and backs up exactly one reward.
  *   MC2. Every move of a node is tried once before any is gone into twice, where `select` gives what was never visited the most.
  */
-import { backUp, childrenOf, growTree, largest, type SearchTree, type TreeNode } from './search-tree.ts'
+import { largest } from './largest.ts'
+import { backUp, childrenOf, growTree, type SearchTree, type TreeNode } from './reward-tree.ts'
 
 /** What a node stands for. */
 export interface Branch<State, Move> {

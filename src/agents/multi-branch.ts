@@ -17,7 +17,7 @@
 import { z } from 'zod'
 import { defineProgram } from '../kernel/program.ts'
 import type { Sys } from '../kernel/types.ts'
-import { historyText, holds, type Step, type TaskInput } from './acting.ts'
+import { historyText, type Step, type TaskInput } from './acting.ts'
 import { askJson } from './json-answer.ts'
 import { goFrom, placeHere, stay, surveyFrom, type Place, type Survey } from './places.ts'
 import type { Candidate, ProposeOptions } from './proposals.ts'
@@ -59,13 +59,12 @@ interface Open {
 
 export const multiBranch = defineProgram('multi-branch', async (sys, input: MultiBranchInput): Promise<Branched> => {
   const { question, subtasks: count = 3, branching = 3, judge = 'model', lostBelow = 0.2, stepsMax = 40 } = input
-  const by = holds(sys, 'episode_propose') ? 'tool' : 'model'
   const prompt = `Subtasks at most: ${count}\nTask: ${question}`
   const plan = count === 1 ? undefined : await askJson(sys, { instructions: PLAN, prompt }, planned)
   const subtasks = plan?.subtasks.slice(0, count) ?? [question]
   const surveyOf = (subtask: number): Survey => ({
     question,
-    propose: { by, branching, samples: 2 * branching, extra: `Now: ${subtasks[subtask]}`, ...input.propose },
+    propose: { branching, samples: 2 * branching, extra: `Now: ${subtasks[subtask]}`, ...input.propose },
     ...(judge === 'value' ? { value: { by: 'tool' as const } } : {}),
   })
 

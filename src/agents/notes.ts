@@ -4,6 +4,7 @@
  *     const facts = await readNotes(sys, ids)
  *     for await (const note of allNotes(sys, { tag: 'a-mem' })) …
  */
+import { PolityError } from '../kernel/errors.ts'
 import type { NoteInput, RecallOptions, RecalledNote, Sys } from '../kernel/types.ts'
 
 /** Notes that one call asks for. No more than limits.recallNotesMax. */
@@ -59,9 +60,10 @@ async function pageOf(sys: Sys, options: RecallOptions): Promise<readonly Recall
   try {
     return await sys.recall('', options)
   } catch (error) {
-    const { code, detail } = error as { readonly code?: string; readonly detail?: { readonly before?: string } | null }
-    if (code === 'LIMIT_EXCEEDED' && detail?.before !== undefined) return detail.before
-    throw error
+    if (!PolityError.isInstance(error) || error.code !== 'LIMIT_EXCEEDED') throw error
+    const before = (error.detail as { readonly before?: string } | undefined)?.before
+    if (before === undefined) throw error
+    return before
   }
 }
 

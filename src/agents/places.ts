@@ -8,8 +8,8 @@
  * Needs the tools of an episode that allow it (`search: true`, docs/evaluation.md): `episode_view` and `episode_adopt`. A fork is a
  * copy of the world as it is; adopting one is one call. A place is plain data, and any number of them may be kept.
  *
- * A place is an ended process, and a kernel keeps a bounded number of those: for searches of more than about 100 places, boot with a
- * larger `limits.processesEndedMax`. The forks are made by a child with a past of a few calls, so what one costs does not grow with the search.
+ * A place is an ended process; what it stands for stays while the search runs, however many there are. The forks are made by
+ * a child with a past of a few calls, so what one costs does not grow with the search.
  *
  * Invariants
  *   P1. Each action of a search is taken once: `goFrom` of n actions takes n steps of the world, `stay` none.

@@ -16,7 +16,7 @@ import { defineProgram } from '../kernel/program.ts'
 import type { Json, Sys } from '../kernel/types.ts'
 import { armsOf, chooseArm, creditArm, type ArmOptions } from './algorithm-choice.ts'
 import { askJson } from './json-answer.ts'
-import { largest } from './search-tree.ts'
+import { largest } from './largest.ts'
 
 export type PlanMethod = 'best-of-n' | 'tree-of-thought' | 'rebase'
 
@@ -54,6 +54,8 @@ interface Verdict {
   readonly feedback: string
 }
 
+/** Where nothing was planned: the least score that there is. */
+const NO_PLAN: Verdict = { plan: '', score: -100, feedback: '' }
 const METHODS: readonly PlanMethod[] = ['best-of-n', 'tree-of-thought', 'rebase']
 const CONSTRAIN =
   'List every constraint that a solution of the problem has to keep, a sentence each. Answer with JSON: {"constraints": ["…"]}.'
@@ -74,7 +76,7 @@ export const planGen = defineProgram('plan-gen', async (sys, input: PlanGenInput
   const priors = method === 'mixture' ? await askJson(sys, { instructions: PRIOR, prompt: problem }, suited) : undefined
   const arms = armsOf(method === 'mixture' ? METHODS : [method])
   const methods: PlanMethod[] = []
-  let best: Verdict = { plan: '', score: -Infinity, feedback: '' }
+  let best = NO_PLAN
   let failed = false
   for (let round = 0; round < rounds && best.score < threshold; round++) {
     const arm = chooseArm(arms, { ...input.choice, ...(priors === undefined ? {} : { priors }) })
@@ -82,7 +84,7 @@ export const planGen = defineProgram('plan-gen', async (sys, input: PlanGenInput
     const feedback =
       best.feedback === '' ? '' : `\n\nThe last plan:\n${best.plan}\nWhat was wrong with it: ${best.feedback}`
     const found = await WAYS[arm.name as PlanMethod](sys, problem + feedback, input)
-    const isBetter = found.score > best.score
+    const isBetter = round === 0 || found.score > best.score
     creditArm(arm, (found.score + 100) / 200, { recovered: failed && isBetter })
     failed = !isBetter
     if (isBetter) best = found
@@ -98,7 +100,7 @@ const WAYS: { readonly [method in PlanMethod]: Way } = {
     return bestOf(await Promise.all(plans.map((plan) => verify(sys, problem, plan, verifier))))
   },
   async 'tree-of-thought'(sys, problem, { children = 3, depth = 6, verifier }) {
-    let at: Verdict = { plan: '', score: -Infinity, feedback: '' }
+    let at = NO_PLAN
     for (let level = 0; level < depth; level++) {
       const grown = await grow(sys, problem, at.plan, children)
       const open = grown.filter((plan) => plan !== at.plan)
@@ -122,7 +124,7 @@ const WAYS: { readonly [method in PlanMethod]: Way } = {
       const grown = await Promise.all(
         level.map(async (at, i) => {
           const plans = await grow(sys, problem, at.plan, shares[i] as number)
-          if (plans.includes(at.plan)) ended.push(at)
+          if (at.plan !== '' && plans.includes(at.plan)) ended.push(at)
           return [...new Set(plans.filter((plan) => plan !== at.plan))]
         }),
       )
@@ -171,5 +173,5 @@ async function verify(sys: Sys, problem: string, plan: string, verifier: string 
 }
 
 function bestOf(verdicts: readonly Verdict[]): Verdict {
-  return largest(verdicts, ({ score }) => score) ?? { plan: '', score: -Infinity, feedback: '' }
+  return largest(verdicts, ({ score }) => score) ?? NO_PLAN
 }

@@ -4,13 +4,14 @@
  *     const [first, second] = await proposeActions(sys, { question, steps, branching: 5 })
  *
  * As in Koh et al. 2024 (tree search): the model is asked a number of times at temperature 1, equal actions are counted, and
- * the most frequent are kept. Where the process holds the tool `episode_propose`, `by: 'tool'` asks that instead.
+ * the most frequent are kept. Where the process holds the tool `episode_propose`, that is asked instead.
  *
  * Invariant
  *   PR1. Shares are in descending order and sum to 1 over all that was said; of equal shares what was said first is first.
  */
 import type { Json, Sys } from '../kernel/types.ts'
-import { decideByModel, keyOf, type Action, type Step, type TaskInput } from './acting.ts'
+import { decideByModel, holds, keyOf, type Action, type Step, type TaskInput } from './acting.ts'
+import { tally } from './vote.ts'
 
 export interface Candidate {
   readonly action: Action
@@ -19,7 +20,7 @@ export interface Candidate {
 }
 
 export interface ProposeOptions extends Pick<TaskInput, 'instructions'> {
-  /** @default 'model' */
+  /** @default the tool episode_propose where it is held, else the model */
   readonly by?: 'model' | 'tool'
   /** Actions kept. @default 5 */
   readonly branching?: number
@@ -34,7 +35,7 @@ export interface ProposeOptions extends Pick<TaskInput, 'instructions'> {
 export async function proposeActions(
   sys: Sys,
   {
-    by = 'model',
+    by = holds(sys, 'episode_propose') ? 'tool' : 'model',
     branching = 5,
     samples = branching,
     toolSamples = branching,
@@ -55,13 +56,8 @@ export async function proposeActions(
 
 /** Equal actions once, the most frequent first. */
 export function counted(actions: readonly Action[]): Candidate[] {
-  const counts = new Map<string, { readonly action: Action; count: number }>()
-  for (const action of actions) {
-    const known = counts.get(keyOf(action))
-    if (known === undefined) counts.set(keyOf(action), { action, count: 1 })
-    else known.count++
-  }
-  return [...counts.values()]
-    .toSorted((a, b) => b.count - a.count)
-    .map(({ action, count }) => ({ action, share: count / actions.length }))
+  return tally(actions, { key: keyOf }).map(({ ballot, weight }) => ({
+    action: ballot,
+    share: weight / actions.length,
+  }))
 }

@@ -4,7 +4,7 @@
  *     const results = await runTests(sys, { 'src/add.js': 'exports.add = …', 'test/add.js': "if (require('../src/add').add(1, 1) !== 2) throw new Error('no')" }, ['test/add.js'])
  *     results['test/add.js'].isPassed              // whether the file ran to its end without throwing
  *
- * Nothing of the machine is reached: files are texts, `require` knows these alone, and each test file sees modules of its own.
+ * Nothing of the machine is reached: files are texts, `require` knows these alone (modules, and JSON), and each test file sees modules of its own.
  *
  * Invariant
  *   RR1. Where the code as a whole does not end (a loop, the memory), no test is passed.
@@ -28,6 +28,7 @@ const RUN = `const run = (test) => {
     if (found === undefined) throw new Error('no such module: ' + path)
     if (modules[found] === undefined) {
       const module = (modules[found] = { exports: {} })
+      if (found.endsWith('.json')) return (module.exports = JSON.parse(files[found]))
       const folder = found.split('/').slice(0, -1)
       const require = (to) => {
         const parts = to.startsWith('.') ? [...folder] : []

@@ -12,7 +12,7 @@
  */
 import { chanceOf, fitLogistic } from './logistic.ts'
 import { inner, unit } from './nearest.ts'
-import { largest } from './search-tree.ts'
+import { largest } from './largest.ts'
 
 export interface RouteCandidate {
   readonly name: string

@@ -17,8 +17,7 @@
 import { PolityError } from '../kernel/errors.ts'
 import { defineProgram } from '../kernel/program.ts'
 import type { Json, ModelChoice, Program, Sys } from '../kernel/types.ts'
-import type { RegisteredAgent } from './internet-of-agents.ts'
-import { createRegistry } from './internet-of-agents.ts'
+import { createRegistry, type RegisteredAgent } from './agent-registry.ts'
 
 export interface RoutedAgent extends RegisteredAgent {
   /** Tools of the router that it is given, beside those it brings. @default none */

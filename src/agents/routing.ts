@@ -79,7 +79,7 @@ export const routing = defineProgram('routing', async (sys, input: RoutingInput)
     )
   if (how === 'cascade') return cascade(sys, input)
   const estimates = await estimate(sys, input, how)
-  const route = (chooseRoute(estimates, input) ?? estimates[0]) as ModelRoute
+  const route = chooseRoute(estimates, input) as ModelRoute
   return {
     answer: await answerBy(sys, route, input.question, 0),
     by: route.name,
@@ -139,8 +139,9 @@ async function cascade(
   const tried: string[] = []
   let spent = 0
   let last: { readonly answer: string; readonly by: string } | undefined
-  for (const route of candidates.toSorted((a, b) => a.cost - b.cost)) {
-    const isLast = route === candidates.toSorted((a, b) => a.cost - b.cost).at(-1)
+  const cheapestFirst = candidates.toSorted((a, b) => a.cost - b.cost)
+  for (const route of cheapestFirst) {
+    const isLast = route === cheapestFirst.at(-1)
     const times = accept === 'agreement' && !isLast ? samples : 1
     if (spent + times * route.cost > budget) break
     spent += times * route.cost

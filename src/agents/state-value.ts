@@ -9,11 +9,11 @@
  */
 import { z } from 'zod'
 import type { Json, Sys } from '../kernel/types.ts'
-import { historyText, type Step } from './acting.ts'
+import { historyText, holds, type Step } from './acting.ts'
 import { askJson } from './json-answer.ts'
 
 export interface ValueOptions {
-  /** @default 'model' */
+  /** @default the tool episode_value where it is held, else the model */
   readonly by?: 'model' | 'tool'
   /** Judgements that are averaged. @default 20, as in the release */
   readonly samples?: number
@@ -27,7 +27,7 @@ const verdict = z.object({ status: z.enum(['success', 'failure']), onTrack: z.bo
 export async function valueOf(
   sys: Sys,
   {
-    by = 'model',
+    by = holds(sys, 'episode_value') ? 'tool' : 'model',
     samples = 20,
     question,
     steps,

@@ -15,12 +15,14 @@
  */
 import { z } from 'zod'
 import type { Json } from '../kernel/types.ts'
+import { createAutomaton } from '../policy/automaton.ts'
+import { parseRegex, searching, type Regex } from '../policy/regex.ts'
 import { actionShape, type Action } from './acting.ts'
 
 export const repairShape = z.object({
   /** Name of the action, or `*`. */
   action: z.string().min(1),
-  /** Regular expression over what was observed. */
+  /** Regular expression over what was observed, as in a law (docs/policy.md); upper and lower case are the same. */
   seen: z.string().min(1).max(200),
   /** Done before the action is taken once more; `$name` stands for an argument of the action. */
   first: z.array(actionShape).max(5).optional(),
@@ -34,23 +36,29 @@ export type StepInterface = z.infer<typeof interfaceShape>
 
 export const bareInterface: StepInterface = { rules: '', repairs: [] }
 
-/** Observations are looked at only so far: a pattern that goes back and forth ends. */
+/** Of an observation as much is looked at, characters. */
 const SEEN_CHARS_MAX = 2_000
 
 export function repairOf({ repairs }: StepInterface, action: Action, text: string): Repair | undefined {
-  return repairs.find((one) => {
-    if (one.action !== '*' && one.action !== action.name) return false
-    try {
-      return new RegExp(one.seen, 'i').test(text.slice(0, SEEN_CHARS_MAX))
-    } catch {
-      // What is no pattern is a text.
-      return text.includes(one.seen)
-    }
-  })
+  const seen = text.slice(0, SEEN_CHARS_MAX).toLowerCase()
+  return repairs.find((one) => (one.action === '*' || one.action === action.name) && isSeen(one.seen, seen))
+}
+
+/** In linear time, whatever pattern a model writes: a regular expression as in a law; what is none is a text. */
+function isSeen(pattern: string, seen: string): boolean {
+  // Escapes keep their letters: \S is not \s.
+  const lower = pattern.replaceAll(/\\.|\p{Lu}+/gu, (part) => (part.startsWith('\\') ? part : part.toLowerCase()))
+  let regex: Regex
+  try {
+    regex = searching(parseRegex(lower))
+  } catch {
+    return seen.includes(pattern.toLowerCase())
+  }
+  return createAutomaton(regex).accepts(seen)
 }
 
 /** What a repair does first, for this action. */
-export function firstOf({ first = [] }: Repair, { args = {} }: Action): readonly Action[] {
+export function firstOf({ first = [] }: Pick<Repair, 'first'>, { args = {} }: Action): readonly Action[] {
   const filled = (value: Json): Json =>
     typeof value === 'string' && value.startsWith('$') ? (args[value.slice(1)] ?? value) : value
   return first.map((one) => ({

@@ -13,6 +13,7 @@ import { PolityError } from '../kernel/errors.ts'
 import { defineProgram } from '../kernel/program.ts'
 import type { Sys } from '../kernel/types.ts'
 import { askJson } from './json-answer.ts'
+import { nearestFirst } from './nearest.ts'
 import { recruited, recruitingWeights, withoutRare, type SkillProfile } from './skill-recruiting.ts'
 import { askMember, listed, membersOf, type Member } from './team.ts'
 
@@ -101,16 +102,7 @@ async function nearestKnown(
 ): Promise<string[][]> {
   const unknown = [...new Set(tags.flat().filter((skill) => !known.includes(skill)))]
   if (unknown.length === 0 || known.length === 0) return tags.map((own) => [...own])
-  const vectors = await sys.embed([...unknown, ...known])
-  const cosine = (a: readonly number[], b: readonly number[]): number =>
-    a.reduce((sum, one, i) => sum + one * (b[i] as number), 0) / (Math.hypot(...a) * Math.hypot(...b) || 1)
-  const nearest = new Map(
-    unknown.map((skill, i) => {
-      const near = known.map((_, j) =>
-        cosine(vectors[i] as readonly number[], vectors[unknown.length + j] as readonly number[]),
-      )
-      return [skill, known[near.indexOf(Math.max(...near))] as string]
-    }),
-  )
+  const orders = await nearestFirst(sys, unknown, known)
+  const nearest = new Map(unknown.map((skill, i) => [skill, known[orders[i]?.[0] as number] as string]))
   return tags.map((own) => [...new Set(own.map((skill) => nearest.get(skill) ?? skill))])
 }

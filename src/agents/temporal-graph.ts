@@ -20,52 +20,33 @@
  *        revoking one of them takes nothing that others said. A fact whose end another one set has that one as a parent too:
  *        no end stays whose source was revoked.
  */
-import { PolityError } from '../kernel/errors.ts'
 import { fuseRanks } from '../kernel/rank-fusion.ts'
-import type { Json, RecalledNote, Sys } from '../kernel/types.ts'
-import { changedNote } from './changed-note.ts'
+import type { RecalledNote, Sys } from '../kernel/types.ts'
 import { plainName } from './entity-names.ts'
 import { entityIn, entityNotes } from './entity-notes.ts'
+import {
+  factIn,
+  factNotes,
+  holdsNow,
+  markOfFacts,
+  timesOf,
+  type FactInput,
+  type FactNotesOptions,
+} from './fact-notes.ts'
 import type { Meeting, ReadFact } from './graph-reading.ts'
 import { factsIn, meetings, sameNames } from './graph-reading.ts'
 import type { LongTermMemory, MemoryItem, MemoryOptions } from './long-term-memory.ts'
-import { checkedMemory } from './memory-arguments.ts'
-import { allNotes, noteInput, readNote, readNotes } from './notes.ts'
 import { rankByMargin } from './marginal-relevance.ts'
-import type { Interval, TemporalFact } from './temporal-facts.ts'
-import { admit, holds, overlap } from './temporal-facts.ts'
-import { markOf } from './text-hash.ts'
+import { checkedMemory } from './memory-arguments.ts'
+import { unit } from './nearest.ts'
+import { readNote } from './notes.ts'
+import { holds, overlap } from './temporal-facts.ts'
 
-export interface TemporalGraphOptions extends MemoryOptions {
-  /** What is said again while it holds is no new fact. @default true, as in Graphiti */
-  readonly mergeRestated?: boolean
+export interface TemporalGraphOptions extends MemoryOptions, FactNotesOptions {
   /** The order of a recall after fusion: as fused; with novelty (needs an embedder); by how often episodes said it. @default 'rrf' */
   readonly order?: 'rrf' | 'mmr' | 'mentions'
   /** Facts this many steps from those found come back too. 0: none. @default 1 */
   readonly hops?: number
-  /** Known defects of the release, see temporal-facts.ts. @default false */
-  readonly asPublished?: boolean
-}
-
-/** A fact as it is given. */
-export interface FactInput {
-  readonly subject: string
-  readonly relation: string
-  readonly object: string
-  /** @default subject, relation and object */
-  readonly text?: string
-  /** ms since 1970. @default now */
-  readonly validFrom?: number
-  /** ms since 1970, itself not included. @default it still holds */
-  readonly validTo?: number
-  /** Of this subject and relation, one object at a time: it contradicts the others. @default false */
-  readonly exclusive?: boolean
-  /** Ids of further facts that it contradicts. @default none */
-  readonly contradicts?: readonly string[]
-  /** Id of the note that says so. */
-  readonly episode?: string
-  readonly source?: string
-  readonly session?: string
 }
 
 export interface FactQuery {
@@ -83,30 +64,19 @@ export interface TemporalGraph extends LongTermMemory {
   factsAt(sys: Sys, query: FactQuery): Promise<readonly RecalledNote[]>
 }
 
-interface Fact extends Omit<TemporalFact, keyof Interval> {
-  readonly subject: string
-  readonly relation: string
-  readonly object: string
-  readonly episodes: readonly string[]
-}
-
 /** Known facts that a new one is held against by a model. */
 const MEETING_MAX = 20
-/** Episodes that a fact remembers to have been said in, the last ones. */
-const EPISODES_MAX = 50
 /** Facts and episodes that a search for a recall brings. */
 const FOUND_MAX = 100
 /** Facts that one hop brings, the newest of each entity. */
 const HOP_MAX = 200
 /** Of these, of one entity: no more than limits.recallNotesMax. */
 const PAGE_MAX = 100
-/** Notes that a fact is drawn from at most when it comes. */
-const PARENTS_MAX = 50
 
 export function temporalGraph({
   space = 'temporal-graph',
   model,
-  mergeRestated = true,
+  mergeRestated,
   order = 'rrf',
   hops = 1,
   asPublished = false,
@@ -115,74 +85,10 @@ export function temporalGraph({
   const tags = { episode: `${space}:episode`, entity: `${space}:entity`, fact: `${space}:fact` }
   const asked = model === undefined ? {} : { model }
   const { lookUp, keepEntity, entityOf } = entityNotes(tags.entity)
-
-  /** Facts of a subject, or those by relation, or by relation and object; the oldest first. Since when they hold is the note's own. */
-  async function factsOf(sys: Sys, subject: string, ...more: readonly string[]): Promise<readonly RecalledNote[]> {
-    const facts: RecalledNote[] = []
-    for await (const note of allNotes(sys, { tag: markOfFacts(subject, ...more) }))
-      if (factIn(note).subject === subject) facts.push(note)
-    return facts.toReversed()
-  }
-
-  /** The same was said in another episode. */
-  async function sayAgain(sys: Sys, note: RecalledNote, episode: string): Promise<void> {
-    const fact = factIn(note)
-    const episodes = [...new Set([...fact.episodes, episode])].slice(-EPISODES_MAX)
-    await sys.remember({ ...noteInput(note), data: { ...fact, episodes } as unknown as Json })
-  }
-
-  async function addFact(sys: Sys, given: FactInput): Promise<string> {
-    const { subject, relation, object, validFrom = sys.now(), validTo = null } = given
-    if (validTo !== null && validTo <= validFrom)
-      throw new PolityError(
-        'INVALID_ARGUMENT',
-        `a fact ends after it begins: validTo ${validTo}, validFrom ${validFrom}`,
-      )
-    const from = await entityOf(sys, subject)
-    const to = await entityOf(sys, object)
-    const key = plainName(relation)
-    const said = mergeRestated && validTo === null ? await factsOf(sys, from.id, key, to.id) : []
-    const again = said.find((one) => holdsNow(one, validFrom))
-    if (again !== undefined) {
-      if (given.episode !== undefined) await sayAgain(sys, again, given.episode)
-      return again.id
-    }
-    const rivals =
-      given.exclusive === true ? (await factsOf(sys, from.id, key)).filter((one) => factIn(one).object !== to.id) : []
-    const named = (given.contradicts ?? []).filter((id) => rivals.every((one) => one.id !== id))
-    const contradicted = [...rivals, ...(await readNotes(sys, named))]
-    const { fact, ended } = admit({ validFrom, validTo }, contradicted.map(timesOf), sys.now(), { asPublished })
-    const { learnedAt, earlierEnds } = fact
-    const cutBy = contradicted.filter((one) => fact.validTo !== validTo && one.validFrom === fact.validTo)
-    const data: Fact = {
-      subject: from.id,
-      relation: key,
-      object: to.id,
-      learnedAt,
-      earlierEnds,
-      episodes: given.episode === undefined ? [] : [given.episode],
-    }
-    const id = await sys.remember({
-      text: given.text ?? `${subject} ${relation} ${object}`,
-      kind: 'fact',
-      tags: [
-        tags.fact,
-        ...new Set([[from.id], [to.id], [from.id, key], [from.id, key, to.id]].map((parts) => markOfFacts(...parts))),
-      ],
-      validFrom,
-      ...(fact.validTo === null ? {} : { validTo: fact.validTo }),
-      links: [from.id, to.id],
-      parents: [
-        ...new Set([...(given.episode === undefined ? [] : [given.episode]), ...cutBy.map((one) => one.id)]),
-      ].slice(0, PARENTS_MAX),
-      data: data as unknown as Json,
-      ...(given.source === undefined ? {} : { source: given.source }),
-      ...(given.session === undefined ? {} : { session: given.session }),
-    })
-    for (const [i, one] of contradicted.entries())
-      if (ended[i] !== undefined) await sys.remember(retimed(one, ended[i], id))
-    return id
-  }
+  const { addFact, sayAgain, factsOf } = factNotes(tags.fact, entityOf, {
+    asPublished,
+    ...(mergeRestated === undefined ? {} : { mergeRestated }),
+  })
 
   /** Names that no rule tells apart from known ones: a model does, once for all of them. Others become entities. */
   async function resolve(sys: Sys, names: readonly string[]): Promise<void> {
@@ -278,7 +184,7 @@ export function temporalGraph({
       } else if (order === 'mmr') {
         const ids = ranked.map(([id]) => id)
         const [asked = [], ...vectors] = (await sys.embed([query, ...ids.map((id) => notes.get(id)?.text ?? '')])).map(
-          toUnit,
+          unit,
         )
         const against = asPublished ? ('all' as const) : ('chosen' as const)
         ranked = rankByMargin(
@@ -290,40 +196,4 @@ export function temporalGraph({
       return ranked.slice(0, limit).map(([id, score]) => ({ ...(notes.get(id) as RecalledNote), score }))
     },
   })
-}
-
-/**
- * What stands among the tags of the facts about an entity; with a relation, of those of which it is the subject; with an
- * object too, of those that say the same.
- */
-function markOfFacts(...parts: readonly string[]): string {
-  return markOf(JSON.stringify(['facts of', ...parts]))
-}
-
-function factIn(note: RecalledNote): Fact {
-  return note.data as unknown as Fact
-}
-
-function timesOf(note: RecalledNote): TemporalFact {
-  const { learnedAt, earlierEnds } = factIn(note)
-  return { validFrom: note.validFrom, validTo: note.validTo, learnedAt, earlierEnds }
-}
-
-/** A fact that ends because of another one is drawn from that one too. */
-function retimed(
-  note: RecalledNote,
-  { validTo, earlierEnds }: TemporalFact,
-  by: string,
-): ReturnType<typeof changedNote> {
-  const data = { ...factIn(note), earlierEnds } as unknown as Json
-  return { ...changedNote(note, by), data, ...(validTo === null ? {} : { validTo }) }
-}
-
-function holdsNow({ validFrom, validTo }: Interval, at: number): boolean {
-  return validFrom <= at && at < (validTo ?? Infinity)
-}
-
-function toUnit(vector: readonly number[]): readonly number[] {
-  const length = Math.hypot(...vector)
-  return length === 0 ? vector : vector.map((one) => one / length)
 }

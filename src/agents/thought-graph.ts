@@ -11,6 +11,7 @@
  *   TG2. What is joined is solved, and no thought of it descends from another.
  *   TG3. A thought covers a part of the root; a solution of the root covers all of it. Shares of a split sum to its parent's.
  */
+import { largest } from './largest.ts'
 
 export interface Thought {
   readonly id: number
@@ -101,12 +102,10 @@ export function applyMove(graph: Thought[], { do: what, nodes }: Move, made: rea
 /** A solved thought that stands for the whole problem; the best one, of equal ones the first. */
 export function solutionOf(graph: readonly Thought[]): Thought | undefined {
   const whole = graph[0]?.covers ?? []
-  let best: Thought | undefined
-  for (const thought of graph) {
-    const isWhole = thought.solved && !thought.dropped && whole.every((part) => thought.covers.includes(part))
-    if (isWhole && (best === undefined || (thought.score ?? 0) > (best.score ?? 0))) best = thought
-  }
-  return best
+  const solutions = graph.filter(
+    ({ solved, dropped, covers }) => solved && !dropped && whole.every((part) => covers.includes(part)),
+  )
+  return largest(solutions, ({ score }) => score ?? 0)
 }
 
 /** The graph as a policy reads it. */

@@ -13,7 +13,7 @@
 import { z } from 'zod'
 import { defineProgram } from '../kernel/program.ts'
 import type { Sys } from '../kernel/types.ts'
-import { actionTools, holds, historyText, type Step } from './acting.ts'
+import { actionTools, historyText, type Step } from './acting.ts'
 import { bestPath, type Way } from './best-path.ts'
 import { askJson } from './json-answer.ts'
 import { earnedAt, goFrom, placeHere, stay, type Place, type Survey } from './places.ts'
@@ -62,8 +62,7 @@ export const toolChainStar = defineProgram(
   'tool-chain-star',
   async (sys, input: ToolChainInput): Promise<ToolChained> => {
     const { question, expansionsMax = 20, alpha, beta, plansMax = 5, imagine = true, lengthGuess = 10 } = input
-    const by = holds(sys, 'episode_propose') ? 'tool' : 'model'
-    const survey: Survey = { question, propose: { by, ...input.propose } }
+    const survey: Survey = { question, propose: { ...input.propose } }
     const memory = await plansLike(sys, question, plansMax)
 
     const first = await placeHere(sys, survey)

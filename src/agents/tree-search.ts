@@ -16,7 +16,7 @@
  *   TS2. A state replaces the best one only if its value is strictly higher.
  */
 import { defineProgram } from '../kernel/program.ts'
-import { holds, type Step } from './acting.ts'
+import type { Step } from './acting.ts'
 import { createFrontier, type Order } from './frontier.ts'
 import { isKnown } from './known-places.ts'
 import { goFrom, placeHere, stay, surveyFrom, type Place, type Survey } from './places.ts'
@@ -61,14 +61,8 @@ const ROOT_VALUE = 0.5
 
 export const treeSearch = defineProgram('tree-search', async (sys, input: TreeSearchInput): Promise<Searched> => {
   const { question, depth = 5, budget = 20, threshold = 1, commitsMax = 5, order = 'highest' } = input
-  const propose = {
-    by: holds(sys, 'episode_propose') ? 'tool' : 'model',
-    branching: 5,
-    samples: 20,
-    ...input.propose,
-  } as const
-  const value = { by: holds(sys, 'episode_value') ? 'tool' : 'model', ...input.value } as const
-  const survey: Survey = { question, value, propose, enough: threshold }
+  const propose = { branching: 5, samples: 20, ...input.propose }
+  const survey: Survey = { question, value: { ...input.value }, propose, enough: threshold }
   let at = await placeHere(sys, { question, propose })
   let [valued, replayed, commits, worth] = [0, 0, 0, 0]
 

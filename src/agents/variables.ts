@@ -9,7 +9,7 @@
  *
  * Invariants
  *   VA1. What is kept is given back to the last character.
- *   VA2. `fill` leaves no name of a kept variable in what it returns; a name that nobody kept is an error.
+ *   VA2. `fill` replaces every name that it is given, once: what a variable holds is not looked through for names. A name that nobody kept is an error.
  */
 import { PolityError } from '../kernel/errors.ts'
 import type { Json } from '../kernel/types.ts'

@@ -1,5 +1,5 @@
 /**
- * A search tree as plain data: nodes by number, each with its parent, its children, and what was learned below it.
+ * The tree of a search as plain data: nodes by number, each with its parent, its children, and the rewards that came back through it.
  *
  *     const tree = plantTree(root)
  *     const node = growTree(tree, tree.root, content)
@@ -75,17 +75,6 @@ export function backUp<Content>(
     at.best = Math.max(at.best, back)
     at = at.parent === null ? undefined : tree.nodes[at.parent]
   }
-}
-
-/** The one with the largest key; of equal ones the first. Undefined where there is none. */
-export function largest<Item>(items: Iterable<Item>, keyOf: (item: Item) => number): Item | undefined {
-  let best: Item | undefined
-  let bestKey = -Infinity
-  for (const item of items) {
-    const key = keyOf(item)
-    if (best === undefined || key > bestKey) [best, bestKey] = [item, key]
-  }
-  return best
 }
 
 function nodeOf<Content>(id: number, parent: number | null, depth: number, content: Content): TreeNode<Content> {

@@ -1,8 +1,8 @@
 /**
- * A sub-goal tree: a thing to have, the things that it is made of, and so on down to what can be gathered (Zhu et al. 2023,
+ * A recipe tree, and-or: a thing to have, the things that it is made of, and so on down to what can be gathered (Zhu et al. 2023,
  * "Ghost in the Minecraft", section 3.1).
  *
- *     const tree = subGoals({ item: 'lamp', count: 2 }, waysOf)      // AND: all that a way needs; OR: one way of several
+ *     const tree = recipeTree({ item: 'lamp', count: 2 }, waysOf)      // AND: all that a way needs; OR: one way of several
  *     actionsOf(tree)                                                 // gather first, what needs it after
  *
  * Of several ways the one that gathers fewest pieces is taken. What a way makes beyond what was asked for is left over, and is used
@@ -41,7 +41,7 @@ export type SubGoalAction =
 export type WaysOf = (item: string) => readonly MakingWay[]
 
 /** The tree below a goal, with what is left over taken into account in the order of its actions. Undefined where none of its ways comes to an end. */
-export function subGoals(
+export function recipeTree(
   goal: Need,
   waysOf: WaysOf,
   have: ReadonlyMap<string, number> = new Map(),
