@@ -16,3 +16,7 @@ export function percentile(sorted: ArrayLike<number>, share: number): number {
 function rounded(value: number): number {
   return value >= 100 ? Math.round(value) : Math.round(value * 100) / 100
 }
+
+export function mean(values: readonly number[]): number {
+  return values.reduce((sum, value) => sum + value, 0) / values.length
+}

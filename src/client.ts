@@ -57,6 +57,11 @@ import type {
 import { WAIT_S_MAX } from './server/api/wait.ts'
 
 export type * from './server/api/schemas.ts'
+// What the events of a run say of its team: the same as `polity top --team`.
+export { openTeam, teamOf } from './evaluation/team.ts'
+export type { LedgerEntry, Line, Seat, Spoken, Team as TeamView, TeamReader } from './evaluation/team.ts'
+export { drift, driftOf, monopoly, stalling } from './evaluation/team-measures.ts'
+export type { Drift, Monopoly, Stalling } from './evaluation/team-measures.ts'
 
 export interface ClientOptions {
   /** Where the server is, such as `http://127.0.0.1:7070`. */

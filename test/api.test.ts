@@ -909,7 +909,7 @@ describe('lists', () => {
       fc.asyncProperty(
         fc.integer({ min: 1, max: 7 }),
         fc.constantFrom('pid', '-pid', 'program', '-program', 'priority', '-priority' as const),
-        fc.array(fc.integer({ min: -2, max: 2 }), { minLength: 1, maxLength: 20 }),
+        fc.array(fc.integer({ min: -2, max: 2 }), { minLength: 1, maxLength: 20, size: 'max' }),
         (limit, sort, priorities) =>
           within('memory', async ({ as, kernel }) => {
             const ann = as('ann')

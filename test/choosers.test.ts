@@ -7,7 +7,7 @@ import { after, before, describe, test } from 'node:test'
 import fc from 'fast-check'
 import { agentCoder } from '../src/agents/agent-coder.ts'
 import { agentCourt } from '../src/agents/agent-court.ts'
-import { agentToken } from '../src/agents/agent-token.ts'
+import { agentStore } from '../src/agents/agent-store.ts'
 import { enroll, tokensFor, tokensOf } from '../src/agents/agent-tokens.ts'
 import { agentless, selectPatch } from '../src/agents/agentless.ts'
 import { bandit, type BanditStep } from '../src/agents/bandit.ts'
@@ -80,7 +80,7 @@ describe('the online knapsack', () => {
   test('never spends above the budget, and keeps the share of the best that theory promises for small things', () => {
     fc.assert(
       fc.property(
-        fc.array(fc.double({ min: 1, max: 20, noNaN: true }), { minLength: 1, maxLength: 300 }),
+        fc.array(fc.double({ min: 1, max: 20, noNaN: true }), { minLength: 1, maxLength: 300, size: 'max' }),
         (densities) => {
           const bounds = { lower: 1, upper: 20 }
           const sack = openKnapsack({ budget: 1_000, ...bounds })
@@ -155,6 +155,25 @@ describe('the bandit of R&D-Agent(Q)', () => {
     assert.match(given[2]?.feedback.join() ?? '', /failed: .*does not compile/)
     assert.match(given[3]?.feedback.join() ?? '', /no better, dropped/)
   })
+
+  test('a step whose arguments are refused is a failed step; a judge that is not there, or measures wrongly, is an error', async () => {
+    const strange = defineProgram<BanditStep, Json>('strange', async (_, { feedback }) =>
+      feedback.length === 0 ? 'no number' : 7,
+    )
+    const arms = [{ name: 'factor', program: strange }]
+    const lab = bandit({ arms, judge: 'backtest', weights: [1] })
+    const found = await holding<object, { best: number; pulls: string[] }>(lab, [judge])({ task: 't', steps: 2 })
+    assert.deepEqual([found.best, found.pulls.length], [7, 2])
+    await assert.rejects(holding(lab, [])({ task: 't', steps: 2 }), {
+      code: 'INVALID_ARGUMENT',
+      message: /no tool "backtest"/,
+    })
+    const two = bandit({ arms, judge: 'backtest', weights: [1, 1] })
+    await assert.rejects(holding(two, [judge])({ task: 't', steps: 2 }), {
+      code: 'TOOL_INVALID',
+      message: /with 2 numbers/,
+    })
+  })
 })
 
 describe('agent tokens', () => {
@@ -175,7 +194,7 @@ describe('agent tokens', () => {
         heard.push(task)
         return `${name} done`
       })
-    const store = agentToken({
+    const store = agentStore({
       agents: [
         {
           name: 'mail',

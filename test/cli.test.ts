@@ -100,6 +100,10 @@ before(() => {
     "export default async function asker(sys) { return sys.ask('Which colour?', { choices: ['red', 'blue'] }) }\n",
   )
   file(
+    'seats.ts',
+    `export { debate as default } from ${JSON.stringify(resolve(import.meta.dirname, '../src/agents/debate.ts'))}\n`,
+  )
+  file(
     'team.ts',
     `import { defineProgram } from ${JSON.stringify(front)}
 const member = defineProgram('member', async (sys, n) => { if (n > 1) await sys.sleep(n); return n })
@@ -699,6 +703,47 @@ test(
   },
 )
 
+test('people sit in a team: asked through the inbox, silent ones by their default; top --team shows who spoke to whom', async () => {
+  const store = ['--store', 'seats.db']
+  const members = [
+    { name: 'Ann', instructions: 'You know the harbour.', person: {} },
+    { name: 'Bob', person: { timeoutMs: 1, default: 'Pier 4' } },
+  ]
+  const run = start(['run', 'seats.ts', JSON.stringify({ question: 'Which pier?', members, rounds: 1 }), ...store])
+  const question = await until(async () => {
+    // Before there is a store it is an error.
+    const { questions = [] } = JSON.parse((await polity('inbox', '--json', ...store)).out || '{}') as {
+      questions?: { id: number; text: string; detail: unknown }[]
+    }
+    return questions.length === 1 ? questions[0] : undefined
+  })
+  assert.match(question.text, /^You know the harbour\.[^]*Which pier\?$/)
+  assert.deepEqual(question.detail, { speaker: { name: 'Ann', to: ['Bob'], turn: 1 } })
+  const during = await polity('top', '--team', '--once', ...store)
+  assert.match(during.out, /^team \d+ debate: 3 seats, 1 message heard$/m)
+  assert.match(during.out, /^ +\d+ Bob +person +- +1 +2 /m)
+  assert.equal((await polity('answer', String(question.id), 'Pier 5', ...store)).code, 0)
+  const { out, code } = await run.done
+  assert.equal(code, 0)
+  assert.deepEqual(
+    (JSON.parse(out) as { said: { reply: { answer: string } }[][] }).said[0]?.map(({ reply }) => reply.answer),
+    ['Pier 5', 'Pier 4'],
+  )
+  const [none, all, json] = await Promise.all([
+    polity('top', '--team', '--once', ...store),
+    polity('top', '--team', '--once', '--all', ...store),
+    polity('top', '--team', '--once', '--all', '--json', ...store),
+  ])
+  assert.match(none.out, /no team runs or is stopped/)
+  assert.match(all.out, /^\d+ Ann +\d+ Bob +said +1 +2$/m)
+  assert.match(all.out, /^says most: \d+ (Ann|Bob), 50 % of the tokens of 2 \(even: 50 %\)$/m)
+  const { teams } = JSON.parse(json.out) as { teams: { program: string; lines: unknown[]; ledgers: unknown[] }[] }
+  assert.deepEqual(
+    teams.map(({ program, lines, ledgers }) => [program, lines.length, ledgers.length]),
+    [['debate', 2, 0]],
+  )
+})
+
 test('questions wait in the inbox, take what they may, and are asked again after an interruption', async () => {
   const store = ['--store', 'o.db']
   const run = start(['run', 'asker.ts', ...store])
@@ -912,3 +957,71 @@ function piped(line: string): Promise<Outcome> {
   child.stderr.setEncoding('utf8').on('data', (text: string) => (err += text))
   return new Promise((resolve, reject) => child.on('error', reject).on('close', (code) => resolve({ code, out, err })))
 }
+
+test('evaluate prints the same columns always, what went wrong beside them, and a log that others read', async () => {
+  const from = (path: string): string => JSON.stringify(resolve(import.meta.dirname, '../src', path))
+  writeFileSync(
+    join(folder, 'suite.ts'),
+    `import { defineProgram } from ${from('index.ts')}
+import { exact } from ${from('evaluation/scorers.ts')}
+import { worldTask } from ${from('evaluation/task.ts')}
+
+const say = (name, run) => ({ name, program: defineProgram(name, run) })
+const turn = (steps) => ({ toAct: ['one'], views: { one: { text: 'a room', data: null, actions } }, reward: {}, done: false, errors: [], steps })
+const actions = [{ name: 'fill', description: 'Fills the room.', input: { type: 'object' }, effect: 'write' }]
+const world = {
+  id: 'room', version: '1', description: 'Fill the room.',
+  actions: () => actions,
+  open() {
+    let state = { text: '' }
+    return { reset: () => turn(0), step: () => ((state = { text: 'x'.repeat(2 ** 20) }), turn(1)), state: () => state, restore: (to) => ((state = to), turn(0)), score: () => 0, metrics: () => ({}) }
+  },
+}
+export default {
+  tasks: [
+    { name: 'towns', samples: [{ id: '1', input: 'Which town?', target: 'Rome' }], scorers: [exact()] },
+    worldTask(world, { seeds: 1, params: () => ({}) }),
+  ],
+  solvers: [
+    say('roman', async (sys) => (sys.tools.length === 0 ? 'Rome' : sys.call('fill', {}).catch(() => 'it is full'))),
+    say('broken', async () => { throw new Error('no idea') }),
+  ],
+}
+`,
+  )
+  const [once, twice] = await Promise.all([
+    polity('evaluate', 'suite.ts', '--store', 'once.db', '--out', 'log.json'),
+    polity('evaluate', 'suite.ts', '--store', 'twice.db', '--epochs', '2'),
+  ])
+  assert.deepEqual([once.code, twice.code], [0, 0], once.err + twice.err)
+  const columns = ({ out }: Outcome): string[] =>
+    (out.split('\n')[0] as string).split(/ {2,}/).map((title) => title.replace(/\d$/, 'k'))
+  assert.deepEqual(
+    columns(once),
+    'TASK|SOLVER|SCORER|MEAN|95 % INTERVAL|PASS@k|PASS^k|SCORED|TOKENS|USD|CALLS|PARETO'.split('|'),
+  )
+  assert.deepEqual(columns(twice), columns(once))
+  assert.match(once.out, /^towns +roman +exact +1\.000 /m)
+  assert.match(twice.out, /^towns +broken +exact +0\.000 .* 2\/2 /m)
+  assert.match(once.err, /^1 of 1 tries of broken at towns ended with PROGRAM_FAILED: no idea$/m)
+  assert.match(twice.err, /^2 calls of tools by roman at room failed with TOO_LARGE: state episode is larger/m)
+
+  const [paired, ignored, none, viewed] = await Promise.all([
+    polity('evaluate', 'compare', 'log.json', '--json'),
+    polity('evaluate', 'compare', 'log.json', '--seeds', '3'),
+    polity('evaluate', '--environment', 'craft.dag', '--agent', 'raect', '--out', 'none.json'),
+    polity('evaluate', 'view', 'log.json'),
+  ])
+  assert.deepEqual(
+    (JSON.parse(paired.out) as { task: string; mean: number }[]).map(({ task, mean }) => [task, mean]),
+    [
+      ['towns', -1],
+      ['room', 0],
+    ],
+  )
+  assert.equal(ignored.code, 2)
+  assert.match(ignored.err, /evaluate compare takes no --seeds; --seeds belongs to --agent, verify/)
+  assert.match(none.err, /the standard library has no program "raect"/)
+  assert.equal(existsSync(join(folder, 'none.json')), false, 'what cannot begin leaves no log')
+  assert.equal(viewed.out, once.out)
+})

@@ -163,7 +163,7 @@ describe('every compaction', () => {
       let compacted = 0
       await fc.assert(
         fc.asyncProperty(
-          fc.array(happening, { minLength: 10, maxLength: 40 }),
+          fc.array(happening, { minLength: 10, maxLength: 40, size: 'max' }),
           fc.integer({ min: 400, max: 1_200 }),
           async (history, tokensMax) => {
             const kernel = kernelOf(() => 'It was told in short.')
@@ -283,7 +283,9 @@ const units: { readonly [kind: string]: fc.Arbitrary<string> } = {
   prose: fc.constantFrom('the ', 'and then ', 'Call me Ishmael. ', 'internationalization ', 'function ', '\n\n'),
   letters: fc.stringMatching(/^[a-z]{1,30}$/),
   capitals: fc.stringMatching(/^[A-Za-z]{1,30}$/),
-  base64: fc.uint8Array({ minLength: 1, maxLength: 60 }).map((bytes) => Buffer.from(bytes).toString('base64')),
+  base64: fc
+    .uint8Array({ minLength: 1, maxLength: 60, size: 'max' })
+    .map((bytes) => Buffer.from(bytes).toString('base64')),
   digits: fc.stringMatching(/^[0-9]{1,30}$/),
   symbols: fc.stringMatching(/^[!-/:-@[-`{-~]{1,20}$/),
   space: fc.stringMatching(/^[ \t\n\r]{1,20}$/),
@@ -324,8 +326,12 @@ const madeUp = fc
   )
 
 const adversarial = fc.oneof(
-  ...Object.values(units).map((unit) => fc.array(unit, { minLength: 1, maxLength: 60 }).map((list) => list.join(''))),
-  fc.array(fc.oneof(...Object.values(units)), { minLength: 1, maxLength: 60 }).map((list) => list.join('')),
+  ...Object.values(units).map((unit) =>
+    fc.array(unit, { minLength: 1, maxLength: 60, size: 'max' }).map((list) => list.join('')),
+  ),
+  fc
+    .array(fc.oneof(...Object.values(units)), { minLength: 1, maxLength: 60, size: 'max' })
+    .map((list) => list.join('')),
 )
 
 function tokensOf(text: string): number {
@@ -346,12 +352,16 @@ function promptTokens(prompt: readonly Message[]): number {
 describe('tokens', () => {
   test('made-up words of common pairs of letters exceed the bound, by half at most; nothing exceeds its bytes', () => {
     fc.assert(
-      fc.property(fc.array(madeUp, { minLength: 50, maxLength: 200 }), fc.constantFrom(' ', ''), (words, between) => {
-        const text = words.join(between)
-        const [bound, counted] = [boundTokens(text), tokensOf(text)]
-        assert.ok(1.5 * bound >= counted, `${bound} and ${counted}`)
-        assert.ok(Buffer.byteLength(text) >= counted)
-      }),
+      fc.property(
+        fc.array(madeUp, { minLength: 50, maxLength: 200, size: 'max' }),
+        fc.constantFrom(' ', ''),
+        (words, between) => {
+          const text = words.join(between)
+          const [bound, counted] = [boundTokens(text), tokensOf(text)]
+          assert.ok(1.5 * bound >= counted, `${bound} and ${counted}`)
+          assert.ok(Buffer.byteLength(text) >= counted)
+        },
+      ),
       { numRuns: isLong ? 500 : 40 },
     )
   })
@@ -360,7 +370,7 @@ describe('tokens', () => {
     test(`the bound holds for ${kind}`, () => {
       fc.assert(
         fc.property(
-          fc.array(unit, { minLength: 1, maxLength: 80 }).map((list) => list.join('')),
+          fc.array(unit, { minLength: 1, maxLength: 80, size: 'max' }).map((list) => list.join('')),
           (text) => {
             const [bound, counted] = [boundTokens(text), tokensOf(text)]
             assert.ok(bound >= counted, `${bound} < ${counted}`)
@@ -838,7 +848,7 @@ describe('differences', () => {
     })
     let shortened = 0
     await fc.assert(
-      fc.asyncProperty(fc.array(look, { minLength: 5, maxLength: 15 }), async (history) => {
+      fc.asyncProperty(fc.array(look, { minLength: 5, maxLength: 15, size: 'max' }), async (history) => {
         const context = openContext({ tokensMax: 2_500, compaction: deltas() })
         await context.append({ role: 'user', content: 'q' })
         for (const [at, one] of history.entries()) {

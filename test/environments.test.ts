@@ -2,15 +2,17 @@
 import assert from 'node:assert/strict'
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { describe, test } from 'node:test'
-import { persuasion } from '../src/environments/advice.ts'
+import { after, before, describe, test } from 'node:test'
+import { boot } from '../src/boot.ts'
+import { scripted } from '../src/drivers/llm/scripted.ts'
+import { advice, persuasion } from '../src/environments/advice.ts'
+import { auction } from '../src/environments/auction.ts'
 import { division, equilibrium } from '../src/environments/division.ts'
 import { commons } from '../src/environments/commons.ts'
 import { craft, depthsOf, materialsOf, recipesOf, taskOf } from '../src/environments/craft.ts'
 import {
   drawAt,
   environmentOf,
-  idle,
   oracleOf,
   pick,
   play,
@@ -19,7 +21,12 @@ import {
   type Policy,
   type Turn,
 } from '../src/environments/environment.ts'
+import { answering } from '../src/environments/wire.ts'
 import { worlds } from '../src/environments/worlds.ts'
+import { worldTask } from '../src/evaluation/task.ts'
+import { verify } from '../src/evaluation/verify.ts'
+import { worldOf } from '../src/evaluation/world.ts'
+import type { Kernel } from '../src/kernel/kernel.ts'
 import type { Json } from '../src/kernel/types.ts'
 
 const LONG = process.env['POLITY_LONG'] === '1'
@@ -48,15 +55,95 @@ function clumsy(seed: number): Policy<Json> {
   }
 }
 
+/** Every object of a task, each in a copy of the whole, with where it stands. */
+function objectsIn(
+  task: Json,
+): { readonly path: string; readonly whole: Json; readonly object: { [key: string]: Json } }[] {
+  const paths: (readonly (string | number)[])[] = []
+  const walk = (at: Json, path: readonly (string | number)[]): void => {
+    if (typeof at !== 'object' || at === null) return
+    if (!Array.isArray(at)) paths.push(path)
+    for (const [key, value] of Object.entries(at)) walk(value as Json, [...path, key])
+  }
+  walk(task, [])
+  return paths.map((path) => {
+    const whole = structuredClone(task)
+    let object = whole as { [key: string]: Json }
+    for (const key of path) object = object[key] as { [key: string]: Json }
+    return { path: path.join('.'), whole, object }
+  })
+}
+
+let kernel: Kernel
+before(async () => void (kernel = await boot({ model: scripted([]) })))
+after(() => kernel.close())
+
 for (const [id, rules] of worlds) {
   describe(id, () => {
-    const taskOfSeed = (seed: number) => ({ params: rules.task(seed, 1 + (seed % LEVELS)), seed })
+    const hardest = rules.levelMax as number
+    const levelOf = (seed: number): number => 1 + (seed % Math.min(LEVELS, hardest))
+    const taskOfSeed = (seed: number) => ({ params: rules.task(seed, levelOf(seed)), seed })
 
-    test(`its oracle scores 1, and doing nothing its floor, on ${SEEDS} tasks`, () => {
-      for (let seed = 0; seed < SEEDS; seed++) {
-        const task = taskOfSeed(seed)
-        assert.equal(play(rules, task, oracleOf(rules)).score, 1, `the oracle of seed ${seed}`)
-        assert.equal(play(rules, task, idle).score, rules.floor?.(task.params) ?? 0, `doing nothing, seed ${seed}`)
+    test(`measures what it says: the oracle scores 1, doing nothing its floor, all but the last write less than 1, on ${SEEDS} tasks`, async () => {
+      const task = worldTask(worldOf(rules), { seeds: SEEDS, params: (seed) => taskOfSeed(seed).params })
+      const { samples } = await verify(kernel, task)
+      assert.deepEqual(
+        samples.flatMap(({ sample, faults }) => faults.map((fault) => `${sample}: ${fault}`)),
+        [],
+      )
+      assert.equal(samples.length, SEEDS)
+      samples.forEach(({ sample, scores }, i) => {
+        assert.equal(scores.oracle, 1, sample)
+        assert.equal(scores['no-op'], rules.floor?.(task.samples[i]?.episode?.params as Json) ?? 0, sample)
+        assert.ok((scores['oracle minus last write'] ?? 1) < 1, sample)
+      })
+    })
+
+    test(`has levels 1 to ${hardest}: its oracle scores 1 at every one, and another is refused by name`, () => {
+      for (let level = 1; level <= hardest; level++)
+        for (let seed = level; seed < level + (LONG ? 20 : 1); seed++)
+          assert.equal(
+            play(rules, { params: rules.task(seed, level), seed }, oracleOf(rules)).score,
+            1,
+            `level ${level}, seed ${seed}`,
+          )
+      const known = hardest === 1 ? 'is level 1 only' : `are levels 1 to ${hardest}`
+      for (const level of [0, -1, 1.5, NaN, hardest + 1])
+        assert.throws(() => rules.task(1, level), {
+          code: 'INVALID_ARGUMENT',
+          message: `there is no level ${level} of ${id}; there ${known}`,
+        })
+      const said = answering(rules)({ op: 'reset', task: { seed: 1, level: hardest + 1 } })
+      assert.ok('error' in said && said.error.message.includes(known), JSON.stringify(said))
+      const misspelt = answering(rules)({ op: 'reset', task: { seed: 1, levle: 1 } })
+      assert.ok(
+        'error' in misspelt && misspelt.error.message === 'task: there is no "levle"; there are params, seed, level',
+      )
+    })
+
+    test('a task is of its form at every level, as it comes over a wire; what is not is refused by name, at any depth', () => {
+      const reset = (params: Json) => environmentOf(rules).reset({ params, seed: 3 })
+      const fields = Object.keys(rules.params?.shape ?? {})
+      for (let level = 1; level <= hardest; level++) {
+        const task = JSON.parse(JSON.stringify(rules.task(3, level))) as { [field: string]: Json }
+        assert.ok(reset(task).toAct.length > 0)
+        for (const { path, whole, object } of objectsIn(task)) {
+          // What a tool takes is open: the shop says what it cannot use.
+          if (path.endsWith('deed.args')) continue
+          object['gaol'] = null
+          assert.throws(
+            () => reset(whole),
+            new RegExp(`^PolityError: a task of ${id} is \\{ ${fields.join(', ')} \\}: .*(gaol|expected \\{ amount)`),
+            path,
+          )
+        }
+        const { [fields[0] as string]: _, ...rest } = task
+        for (const wrong of [rest, null, 7, [task], { ...task, [fields[0] as string]: undefined as never }])
+          assert.throws(() => reset(wrong), { code: 'INVALID_ARGUMENT' })
+        assert.throws(
+          () => reset({ ...task, gaol: 1 }),
+          new RegExp(`there is no "gaol"; there are ${fields.join(', ')}$`),
+        )
       }
     })
 
@@ -124,8 +211,9 @@ for (const [id, rules] of worlds) {
     })
 
     test('the same seed is the same task', () => {
-      assert.deepEqual(rules.task(5, 2), rules.task(5, 2))
-      assert.notDeepEqual(rules.task(5, 2), rules.task(6, 2))
+      const level = Math.min(2, hardest)
+      assert.deepEqual(rules.task(5, level), rules.task(5, level))
+      assert.notDeepEqual(rules.task(5, level), rules.task(6, level))
     })
   })
 }
@@ -196,6 +284,16 @@ describe('commons, by GovSim’s numbers', () => {
   })
 })
 
+test('a day of your own on which nothing can be won is 1 for whoever loses nothing, and its floor says so', () => {
+  const lots = [{ name: 'opal', start: 100, worth: 50 }]
+  const params = { lots, rivals: [], budget: 1_000, optimism: 1.1, discountsMax: 0 }
+  assert.equal(auction.floor?.(params), 1)
+  assert.equal(play(auction, { params, seed: 1 }, () => []).score, 1)
+  assert.equal(play(auction, { params, seed: 1 }, oracleOf(auction)).score, 1)
+  const buyer: Policy<unknown> = ({ toAct: [agent] }) => [{ agent: agent as string, name: 'bid' }]
+  assert.equal(play(auction, { params, seed: 1 }, buyer).score, 0)
+})
+
 describe('bargain, by what theory says', () => {
   const sum = 10 ** 12 // so that whole units do not show in four places
   for (const [patience, long, short] of [
@@ -221,6 +319,26 @@ describe('bargain, by what theory says', () => {
     turn = environment.step([{ agent: 'Alice', name: 'accept' }])
     assert.deepEqual(turn.reward, { Alice: 45, Bob: 40 })
     assert.equal(environment.score(), 0.85)
+  })
+
+  test('of what is advised some is good and some is not, so who always does the same scores 0', () => {
+    for (const good of [0, 0.5, 1])
+      for (const buy of ['buy', 'leave']) {
+        const params = { rounds: 2, price: 100, good, value: 2 }
+        const always: Policy<Json> = ({ toAct: [agent] }) => (agent === 'Bob' ? [{ agent, name: buy }] : [])
+        assert.equal(play(advice, { params, seed: 1 }, always as never).score, 0, `${buy}, ${good} good`)
+        assert.equal(play(advice, { params, seed: 1 }, oracleOf(advice)).score, 1)
+      }
+  })
+
+  test('an advice that is left has the share of its rounds, and none before its first', () => {
+    const environment = environmentOf(advice)
+    environment.reset({ params: advice.task(1), seed: 1 })
+    assert.equal(environment.score(), 0)
+    for (let rounds = 1; rounds <= 25; rounds++) {
+      for (let both = 0; both < 2; both++) environment.step(advice.oracle(environment.state().state))
+      assert.equal(environment.score(), rounds / 25)
+    }
   })
 
   test('a seller who can commit lies as often as the buyer will bear', () => {

@@ -4,7 +4,7 @@
  */
 // oxlint-disable unicorn/consistent-function-scoping -- a test reads best with its parts beside it
 import assert from 'node:assert/strict'
-import { existsSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, test } from 'node:test'
@@ -20,6 +20,7 @@ import { taskFrom } from '../src/evaluation/dataset.ts'
 import { evaluate, type EvaluateOptions } from '../src/evaluation/evaluate.ts'
 import { VIEW, type Seen } from '../src/evaluation/episode.ts'
 import { chosen, type Candidate } from '../src/evaluation/hybrid.ts'
+import { findChromium } from '../src/evaluation/kiosk.ts'
 import { parseLog, type Log } from '../src/evaluation/log.ts'
 import { reduce } from '../src/evaluation/metrics.ts'
 import {
@@ -655,13 +656,7 @@ test('a world’s end state is told apart by its hash', async () => {
 
 // ----------------------------------------------------------------------------------------------------------------- viewer
 
-const chromium = [
-  process.env['POLITY_CHROMIUM'],
-  process.env['CHROME_PATH'],
-  '/usr/bin/chromium',
-  '/usr/bin/chromium-browser',
-  '/usr/bin/google-chrome',
-].find((path) => path !== undefined && existsSync(path))
+const chromium = findChromium()
 
 test('the viewer is one page that loads nothing, shows every try, and runs nothing that a model wrote', async (t) => {
   const evil = '<img src=x onerror="document.title=1"></script><script>document.title=2</script>'

@@ -44,11 +44,15 @@ test('LRU-K evicts by the k-th last use; AIOS’s lists, by the last one', () =>
 
 test('with k = 1 LRU-K is LRU', () => {
   fc.assert(
-    fc.property(fc.array(fc.nat(12), { maxLength: 200 }), fc.integer({ min: 1, max: 8 }), (uses, capacity) => {
-      const expected = run(lru(), capacity, uses)
-      assert.deepEqual(run(lruK({ capacity, k: 1 }), capacity, uses), expected)
-      assert.deepEqual(run(lruKLists({ capacity, k: 1 }), capacity, uses), expected)
-    }),
+    fc.property(
+      fc.array(fc.nat(12), { maxLength: 200, size: 'max' }),
+      fc.integer({ min: 1, max: 8 }),
+      (uses, capacity) => {
+        const expected = run(lru(), capacity, uses)
+        assert.deepEqual(run(lruK({ capacity, k: 1 }), capacity, uses), expected)
+        assert.deepEqual(run(lruKLists({ capacity, k: 1 }), capacity, uses), expected)
+      },
+    ),
     { seed },
   )
 })
@@ -56,7 +60,7 @@ test('with k = 1 LRU-K is LRU', () => {
 test('LRU-K is what its definition says, on any uses', () => {
   fc.assert(
     fc.property(
-      fc.array(fc.nat(12), { maxLength: 300 }),
+      fc.array(fc.nat(12), { maxLength: 300, size: 'max' }),
       fc.integer({ min: 1, max: 8 }),
       fc.integer({ min: 1, max: 4 }),
       (uses, capacity, k) => {
@@ -84,7 +88,7 @@ test('every policy names keys that are in, holds as many as fit, and decides the
   fc.assert(
     fc.property(
       fc.constantFrom(...names),
-      fc.array(fc.nat(20), { minLength: 1, maxLength: 300 }),
+      fc.array(fc.nat(20), { minLength: 1, maxLength: 300, size: 'max' }),
       fc.integer({ min: 1, max: 10 }),
       (name, uses, capacity) => {
         const once = run(evictionOf(name)<number>({ capacity }), capacity, uses)
@@ -104,6 +108,7 @@ test('keys that their owner removes are gone, and come in again as others do', (
       fc.constantFrom(...names),
       fc.array(fc.record({ key: fc.nat(9), what: fc.constantFrom('use', 'use', 'remove', 'evict') }), {
         maxLength: 200,
+        size: 'max',
       }),
       (name, steps) => {
         const policy = evictionOf(name)<number>({ capacity: 5 })

@@ -84,26 +84,31 @@ describe('versions', () => {
 
   test('of bytes come back as bytes, whole and in parts; of text, parts are whole characters', async () => {
     await fc.assert(
-      fc.asyncProperty(fc.uint8Array({ maxLength: 5_000 }), fc.nat(5_000), fc.nat(5_000), async (bytes, a, b) => {
-        const [from, to] = [Math.min(a, b), Math.max(a, b)]
-        const given = bytes.slice()
-        const world = createWorld()
-        const got = (await lived(world, async (sys) => {
-          const writing = sys.write('f', given)
-          given.fill(0)
-          await writing
-          const read = (range?: [number, number]) =>
-            sys.read('f', { encoding: 'base64', ...(range === undefined ? {} : { range }) })
-          return [await read(), await read([from, to])]
-        })) as [string, string]
-        assert.deepEqual(Buffer.from(got[0], 'base64'), Buffer.from(bytes))
-        assert.deepEqual(Buffer.from(got[1], 'base64'), Buffer.from(bytes.subarray(from, to)))
-      }),
+      fc.asyncProperty(
+        fc.uint8Array({ maxLength: 5_000, size: 'max' }),
+        fc.nat(5_000),
+        fc.nat(5_000),
+        async (bytes, a, b) => {
+          const [from, to] = [Math.min(a, b), Math.max(a, b)]
+          const given = bytes.slice()
+          const world = createWorld()
+          const got = (await lived(world, async (sys) => {
+            const writing = sys.write('f', given)
+            given.fill(0)
+            await writing
+            const read = (range?: [number, number]) =>
+              sys.read('f', { encoding: 'base64', ...(range === undefined ? {} : { range }) })
+            return [await read(), await read([from, to])]
+          })) as [string, string]
+          assert.deepEqual(Buffer.from(got[0], 'base64'), Buffer.from(bytes))
+          assert.deepEqual(Buffer.from(got[1], 'base64'), Buffer.from(bytes.subarray(from, to)))
+        },
+      ),
       { numRuns: 40 },
     )
     await fc.assert(
       fc.asyncProperty(
-        fc.string({ unit: 'grapheme', maxLength: 60 }),
+        fc.string({ unit: 'grapheme', maxLength: 60, size: 'max' }),
         fc.integer({ min: 4, max: 9 }),
         async (text, size) => {
           const parts = (await lived(createWorld(), async (sys) => {
@@ -169,7 +174,9 @@ describe('versions', () => {
   })
 
   test('property: a diff, applied, gives the other text', () => {
-    const text = fc.array(fc.constantFrom('a', 'b', 'c', ''), { maxLength: 40 }).map((lines) => lines.join('\n'))
+    const text = fc
+      .array(fc.constantFrom('a', 'b', 'c', ''), { maxLength: 40, size: 'max' })
+      .map((lines) => lines.join('\n'))
     fc.assert(
       fc.property(text, text, fc.nat(4), (a, b, context) => {
         const diff = unifiedDiff(a, b, context)
@@ -492,9 +499,9 @@ describe('search', () => {
   })
 
   test('property: passages hold every word of a text, in order, with the lines they stand in', () => {
-    const line = fc.string({ unit: fc.constantFrom('a', 'b', ' ', 'ü', '😀'), maxLength: 400 })
+    const line = fc.string({ unit: fc.constantFrom('a', 'b', ' ', 'ü', '😀'), maxLength: 400, size: 'max' })
     fc.assert(
-      fc.property(fc.array(line, { maxLength: 60 }), (lines) => {
+      fc.property(fc.array(line, { maxLength: 60, size: 'max' }), (lines) => {
         const text = lines.join('\n')
         const passages = [...cutPassages(text)]
         assert.equal(
@@ -713,7 +720,7 @@ describe('a step back', () => {
     )
     type Action = { do: string; path: string; text: string; from: string; move: boolean; back: number }
     await fc.assert(
-      fc.asyncProperty(fc.array(action, { maxLength: 25 }), async (given) => {
+      fc.asyncProperty(fc.array(action, { maxLength: 25, size: 'max' }), async (given) => {
         const actions = given as Action[]
         const found = (await lived(createWorld(), async (sys) => {
           let files = new Map<string, string>()
@@ -1156,7 +1163,7 @@ describe('a collection', () => {
         sys.write(path, text) as Promise<unknown> as Promise<Json>,
     )
     await fc.assert(
-      fc.asyncProperty(fc.array(step, { maxLength: 14 }), fc.nat(3), async (steps, keep) => {
+      fc.asyncProperty(fc.array(step, { maxLength: 14, size: 'max' }), fc.nat(3), async (steps, keep) => {
         const world = createWorld()
         const run = spawned(world, async (sys) => {
           for (const { by, path, text } of steps)

@@ -283,7 +283,7 @@ test('a query is free text: no FTS syntax gets through', async () => {
     await index.search(query)
   assert.equal((await index.search('zzz OR fox'))[0]?.path, 'a.txt')
   await fc.assert(
-    fc.asyncProperty(fc.string({ unit: 'grapheme', maxLength: 60 }), async (query) =>
+    fc.asyncProperty(fc.string({ unit: 'grapheme', maxLength: 60, size: 'max' }), async (query) =>
       assert.ok(Array.isArray(await index.search(query))),
     ),
     { numRuns: 200 },
@@ -324,10 +324,10 @@ const plain = (text: string): string => text.replaceAll(/[ \t\r\n]/g, '')
 test('passages cover every byte that is not blank, in order, within their limit', () => {
   const line = fc.oneof(
     fc.constantFrom('', '  ', '# Title', '```', 'word '.repeat(400).trim(), 'ünïcödé '.repeat(300), 'Short line.'),
-    fc.string({ unit: 'grapheme', maxLength: 80 }),
+    fc.string({ unit: 'grapheme', maxLength: 80, size: 'max' }),
   )
   fc.assert(
-    fc.property(fc.array(line, { maxLength: 30 }), fc.boolean(), (lines, markdown) => {
+    fc.property(fc.array(line, { maxLength: 30, size: 'max' }), fc.boolean(), (lines, markdown) => {
       const bytes = Buffer.from(lines.join('\n'))
       let end = 0
       let held = ''

@@ -115,6 +115,20 @@ describe('forage, by the rules of LBF', () => {
     )
   })
 
+  test('two may change places', () => {
+    const { state } = after(
+      field(
+        [
+          [0, 1],
+          [1, 1],
+        ],
+        1,
+      ),
+      ['east', 'west'],
+    )
+    assert.deepEqual(state.at, [1, 0])
+  })
+
   test('a player sees as far as their sight', () => {
     const { turn } = after(
       field(

@@ -6,18 +6,29 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import fc from 'fast-check'
+import { boot } from '../src/boot.ts'
+import { comparisonText, resultsText, troubleOf } from '../src/cli/evaluation-text.ts'
+import { scripted } from '../src/drivers/llm/scripted.ts'
 import type { Turn } from '../src/environments/environment.ts'
 import { environmentOf, oracleOf } from '../src/environments/environment.ts'
 import { answering } from '../src/environments/wire.ts'
 import { worlds } from '../src/environments/worlds.ts'
+import type { Comparison } from '../src/evaluation/compare.ts'
+import { compare } from '../src/evaluation/compare.ts'
+import type { Told } from '../src/evaluation/episode.ts'
+import { spawnEpisode } from '../src/evaluation/episode.ts'
+import { evaluate } from '../src/evaluation/evaluate.ts'
 import { foreignWorld } from '../src/evaluation/foreign.ts'
-import type { World } from '../src/evaluation/world.ts'
-import { openStage } from '../src/evaluation/world.ts'
+import { parseLog } from '../src/evaluation/log.ts'
+import { defineScorer, episodeScore, worldTask } from '../src/evaluation/task.ts'
+import type { Standing, World } from '../src/evaluation/world.ts'
+import { openStage, worldOf } from '../src/evaluation/world.ts'
+import { defineProgram } from '../src/kernel/program.ts'
 import { environmentDoor, EPISODES_MAX } from '../src/server/environments.ts'
 import type { Server } from '../src/server/http.ts'
 import { startServer } from '../src/server/http.ts'
-import type { Json } from '../src/kernel/types.ts'
-import { within } from './world.ts'
+import type { Json, Program, Sys } from '../src/kernel/types.ts'
+import { tool, within } from './world.ts'
 
 const node = JSON.stringify(process.execPath)
 const polity = `${node} ${JSON.stringify(join(import.meta.dirname, '../bin/polity.js'))}`
@@ -27,7 +38,7 @@ after(() => rmSync(folder, { recursive: true, force: true }))
 
 /** A counter that is to reach a number: an environment in twenty lines, which cannot save its state. */
 const counter = `
-  let at = 0, goal = 0, steps = 0, drift = Number(process.argv[2] ?? 0)
+  let at = 0, goal = 0, steps = 0, fragile = false, drift = Number(process.argv[2] ?? 0)
   const turn = (reward = 0, errors = []) => ({ toAct: at === goal ? [] : ['counter'], views: at === goal ? {} : { counter: {
     text: at + ' of ' + goal, actions: [{ name: 'add', description: 'adds', input: { type: 'object', properties: { by: { type: 'integer' } } } }] } },
     reward: { counter: reward }, done: at === goal, errors, steps })
@@ -41,6 +52,10 @@ const counter = `
   console.log('a line for people')
   require('node:readline').createInterface({ input: process.stdin }).on('line', (line) => {
     const message = JSON.parse(line)
+    if (message.op === 'reset') fragile = message.task.params?.fragile
+    if (message.op === 'step' && fragile && at === 2) { console.error('the maze fell in'); process.kill(process.pid, 'SIGKILL') }
+    if (message.op === 'step' && message.actions.some(({ args }) => args.by > 90))
+      return console.log(JSON.stringify({ id: message.id, error: { code: 'INVALID_ARGUMENT', message: 'that is too much' } }))
     if (message.op === 'reset' && message.task.params?.die) { console.error('no such maze'); process.exit(3) }
     if (message.op === 'reset' && message.task.params?.hang) return
     if (message.op === 'reset' && message.task.params?.ghost) return console.log(JSON.stringify({ id: message.id, ok: { ...turn(), toAct: ['ghost'] } }))
@@ -105,6 +120,12 @@ describe('ours over lines', () => {
               task: fc.jsonValue(),
             }),
             fc.record({ op: fc.constant('restore'), state: fc.jsonValue() }),
+            // Of the form of a message, and of no state or task of this world.
+            fc.record({
+              op: fc.constant('restore'),
+              state: fc.record({ seed: fc.nat(9), steps: fc.nat(9), state: fc.jsonValue() }),
+            }),
+            fc.record({ op: fc.constant('reset'), task: fc.record({ seed: fc.nat(9), params: fc.jsonValue() }) }),
           ),
           (message) => {
             const said = answer(message)
@@ -181,6 +202,8 @@ describe('a foreign one over lines', () => {
     await assert.rejects(async () => drifting.restore(await drifting.state()), /led elsewhere/)
     await drifting.close?.()
     const world = await foreignWorld({ command }, { timeoutMs: 1_000 })
+    // Only who is silent is waited for: on a busy machine the others may take longer than a second.
+    const patient = await foreignWorld({ command })
     for (const [params, code, text] of [
       [{ die: true }, 'DRIVER_FAILED', /ended; it said: no such maze/],
       [{ hang: true }, 'DRIVER_TIMEOUT', /no answer to "reset" within 1000 ms/],
@@ -189,7 +212,7 @@ describe('a foreign one over lines', () => {
       [{ nan: true }, 'DRIVER_TIMEOUT', /no JSON \(NaN and Infinity are none\): \{"id":/],
       [{ flood: true }, 'DRIVER_INVALID', /longer than 16777216 characters/],
     ] as const) {
-      const environment = await world.open()
+      const environment = await (code === 'DRIVER_TIMEOUT' ? world : patient).open()
       await assert.rejects(async () => environment.reset({ params, seed: 0 }), { code, message: text })
       await environment.close?.()
     }
@@ -201,13 +224,13 @@ describe('a foreign one over lines', () => {
         const say = (ok) => console.log(JSON.stringify({ id, ok }))
         if (op === 'describe') say({ id: 'drip' })
         else if (op === 'metrics') say({ here: 1 })
-        else if (op === 'score') setTimeout(say, 700, 1)
+        else if (op === 'score') setTimeout(say, 1600, 1)
         else if (op === 'close') process.exit(0)
       })`,
     )
     const dripping = await foreignWorld(
       { command: `${node} ${JSON.stringify(join(folder, 'drip.cjs'))}` },
-      { timeoutMs: 400 },
+      { timeoutMs: 1_000 },
     )
     const drip = await dripping.open()
     await assert.rejects(
@@ -226,7 +249,155 @@ describe('a foreign one over lines', () => {
   })
 })
 
+describe('an environment that dies in an episode', () => {
+  /** Adds ones until it is over; says what it was told then. */
+  const adder = defineProgram('adder', async (sys: Sys, { before = 0 }: { readonly before?: number }) => {
+    for (let steps = 0; ; steps++) {
+      if (steps === before && sys.tools.some(({ name }) => name === 'unplug')) await sys.call('unplug', null)
+      const { done, error } = await sys.call<Told>('add', { by: 1 })
+      if (done) return error?.message ?? 'reached'
+      if (steps > 20) return 'never'
+    }
+  })
+  const add = { name: 'add', description: 'adds', input: { type: 'object' } }
+  /** It gives up before it acts: nothing can be wrong. */
+  const lazy = defineProgram('lazy', async () => 'no')
+  const solvers = [adder, lazy].map((program) => ({ name: program.name, program: program as Program<never, unknown> }))
+
+  test('its process is killed: null in the episode, the log, the table and the comparison, with what it said last', async () => {
+    writeFileSync(join(folder, 'counter.cjs'), counter)
+    // It says of itself who acts and how: no process is started to find that out.
+    const foreign = await foreignWorld({ command: `${node} ${JSON.stringify(join(folder, 'counter.cjs'))}` })
+    const world: World = { ...foreign, agents: () => ['counter'], actions: () => [{ ...add, effect: 'write' }] }
+    const task = worldTask(world, {
+      seeds: 3,
+      params: (seed) => (seed === 2 ? { fragile: true } : {}),
+      scorers: [episodeScore(), defineScorer('any', () => ({ value: 1 }))],
+    })
+    const kernel = await boot({ model: scripted([]) })
+    try {
+      const run = await spawnEpisode(kernel, world, { params: { fragile: true }, seed: 2 }, { program: adder })
+      const { score, failure, done, steps, players } = await run.result
+      assert.deepEqual([score, failure?.code, done, steps], [null, 'DRIVER_FAILED', false, 2])
+      assert.match(failure?.message ?? '', /ended; it said: the maze fell in/)
+      assert.deepEqual(players, { counter: { output: failure?.message ?? '' } }, 'the player is told, and stops')
+
+      // One environment is used for all: what dies in one try is not in the next.
+      const log = parseLog(JSON.stringify(await evaluate(kernel, { tasks: [task], solvers, concurrency: 1 })))
+      const tries = log.trials.filter(({ solver }) => solver === 'adder')
+      assert.deepEqual(
+        tries.map(({ scores, error }) => [scores['episode']?.value, scores['any']?.value, error?.code]),
+        [
+          [1, 1, undefined],
+          [null, null, 'DRIVER_FAILED'],
+          [1, 1, undefined],
+        ],
+      )
+      assert.match(tries[1]?.scores['episode']?.explanation ?? '', /^the environment failed: .*the maze fell in/)
+      const result = log.results.find(({ solver, scorer }) => solver === 'adder' && scorer === 'episode')
+      assert.deepEqual([result?.mean, result?.samples, result?.unscored], [1, 3, 1])
+      assert.match(resultsText(log, 200), /adder +episode +1\.000 .* 2\/3 /)
+      assert.match(troubleOf(log).join('\n'), /1 of 3 tries of adder .* ended with DRIVER_FAILED: .*fell in/)
+      const [row] = compare(log, log, { first: 'lazy', second: 'adder' })
+      assert.deepEqual([row?.n, row?.unpaired, row?.mean], [2, 1, 1])
+      assert.match(comparisonText([row as Comparison], 200), /episode: 1 of 3 samples left out, not scored for both/)
+      // What ended is not played again: the same evaluation says the same.
+      assert.deepEqual((await evaluate(kernel, { tasks: [task], solvers, concurrency: 1 })).trials, log.trials)
+    } finally {
+      await kernel.close()
+    }
+  })
+
+  test('its server is gone, before it begins or in the middle', async () => {
+    for (const before of [0, 2]) {
+      const caller = { principal: 'local', scopes: new Set(['runs'] as const), key: null }
+      const server = await startServer({ doors: [environmentDoor(worlds)], authenticate: () => caller, port: 0 })
+      const unplug = tool('unplug', async () => (await server.close(), null))
+      const world = await foreignWorld({ url: `${server.url}/environments/commons` })
+      const fisher = defineProgram('fisher', async (sys: Sys) => {
+        for (let month = 0; ; month++) {
+          if (month === before) await sys.call('unplug', null)
+          const { done, error, text } = await sys.call<Told>('harvest', { amount: 1 })
+          if (done) return error?.code ?? text
+        }
+      })
+      const kernel = await boot({ model: scripted([]) })
+      const task = { params: {}, seed: 1 }
+      const run = await spawnEpisode(kernel, world, task, { program: fisher, tools: [unplug] })
+      const { score, failure, steps, players } = await run.result.finally(() => kernel.close())
+      assert.deepEqual([score, failure?.code, steps > 0], [null, 'DRIVER_UNAVAILABLE', before > 0])
+      assert.ok(Object.keys(players).length > 1)
+      for (const player of Object.values(players)) assert.deepEqual(player, { output: 'DRIVER_UNAVAILABLE' })
+    }
+  })
+
+  test('it never begins: nobody plays, and the score is null', async () => {
+    const world = await foreignWorld({ command: `${node} ${JSON.stringify(join(folder, 'counter.cjs'))}` })
+    const known: World = { ...world, agents: () => ['counter'], actions: () => [{ ...add, effect: 'write' }] }
+    const kernel = await boot({ model: scripted([]) })
+    const run = await spawnEpisode(kernel, known, { params: { die: true }, seed: 2 }, { program: adder })
+    const { score, failure, players } = await run.result.finally(() => kernel.close())
+    assert.deepEqual([score, failure?.code, players], [null, 'DRIVER_FAILED', {}])
+    assert.match(failure?.message ?? '', /no such maze/)
+  })
+  test('what it refuses is an error of the turn, nobody’s death, and costs nothing', async () => {
+    const world = await foreignWorld({ command: `${node} ${JSON.stringify(join(folder, 'counter.cjs'))}` })
+    const greedy = defineProgram('greedy', async (sys: Sys) => {
+      const told = await sys.call<Told>('add', { by: 99 })
+      assert.deepEqual([told.done, told.error], [false, { code: 'NOT_POSSIBLE', message: 'that is too much' }])
+      return (await sys.call<Told>('add', { by: 4 })).done
+    })
+    const kernel = await boot({ model: scripted([]) })
+    const run = await spawnEpisode(kernel, world, { params: {}, seed: 1 }, { program: greedy })
+    const { score, players } = await run.result.finally(() => kernel.close())
+    assert.deepEqual([score, players], [1, { counter: { output: true } }])
+  })
+})
+
 describe('a stage', () => {
+  test('begins and goes on in a new environment where the one at hand died while nobody used it', async () => {
+    const rules = worlds.get('craft.dag')
+    assert(rules)
+    const kills: (() => void)[] = []
+    const world: World = {
+      ...worldOf(rules),
+      async open() {
+        const own = environmentOf(rules)
+        let isDead = false
+        kills.push(() => (isDead = true))
+        const alive = async () => {
+          if (isDead) throw new Error('it is gone')
+        }
+        return {
+          reset: async ({ seed }) => (await alive(), own.reset({ params: rules.task(seed), seed })),
+          step: async (actions) => (await alive(), own.step(actions)),
+          state: async () => (await alive(), own.state() as unknown as Json),
+          restore: async (state) => (await alive(), own.restore(state as never)),
+          score: async () => (await alive(), own.score()),
+          metrics: async () => (await alive(), own.metrics()),
+        }
+      },
+    }
+    const stage = openStage(world, 2)
+    const kill = () => kills.splice(0).forEach((one) => one())
+    const first = await stage.begin({ params: {}, seed: 1 })
+    const second = await stage.begin({ params: {}, seed: 2 })
+    kill()
+    // Both seats are dead; at most two are open at any time, and nobody waits for one of the dead.
+    const [third, fourth] = await within(
+      5_000,
+      Promise.all([3, 4].map((seed) => Promise.resolve(stage.begin({ params: {}, seed })))),
+    )
+    assert.equal((await stage.look(first.state)).steps, 0, 'it stands nowhere any more, and is brought back')
+    kill()
+    assert.equal((await stage.step(second.state, [])).turn.steps, 1)
+    assert.equal((await stage.step((third as Standing).state, [])).turn.steps, 1)
+    const stood = await stage.step((fourth as Standing).state, [])
+    kill()
+    await assert.rejects(async () => stage.step(stood.state, []), /it is gone/, 'it died where the episode stood')
+    await stage.close()
+  })
+
   /** Of which the first environments cannot be opened, and each dies at its second step. */
   function faulty(refusals: number, life: number): World {
     const rules = worlds.get('craft.dag')

@@ -217,6 +217,19 @@ describe('imports', () => {
       'delete the file, or export it from the door that should have it',
     )
   })
+
+  test('no file of a catalogue is dead: another source, a test, a bench or an example has it', () => {
+    const users = ['test', 'bench', 'examples'].flatMap((folder) => filesUnder(folder, '.ts'))
+    const used = new Set(
+      [...imports]
+        .concat(users.map((path) => [path, importsOf(path)]))
+        .flatMap(([, list]) => list.map(({ file }) => file)),
+    )
+    assertNone(
+      sources.filter((path) => /^src\/(agents|environments|evaluation)\/[^/]+\.ts$/.test(path) && !used.has(path)),
+      'delete the file, or test it',
+    )
+  })
 })
 
 // --------------------------------------------------------------------------------------------------------------- words
@@ -239,6 +252,7 @@ describe('sources', () => {
     const own = [
       'src/kernel/clock.ts',
       'src/drivers/store/approval-key.ts',
+      'src/server/environments.ts',
       'src/server/keys.ts',
       'src/server/mcp/request-state.ts',
       'src/server/mcp/sessions.ts',

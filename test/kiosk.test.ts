@@ -1,7 +1,10 @@
 /** The kiosk: pages drawn by seed, solved in a real Chromium by what an agent sees. Without one, what needs it is skipped. */
 import assert from 'node:assert/strict'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import fc from 'fast-check'
 import { isTree, pruneTree } from '../src/agents/web-tree.ts'
@@ -12,14 +15,15 @@ import { KIOSK_AGENT, kiosk, kioskPages, pageOf } from '../src/environments/kios
 import { kioskActions } from '../src/environments/kiosk-actions.ts'
 import { documentOf, isWanted, type KioskPage } from '../src/environments/kiosk-page.ts'
 import { readTree, writeTree } from '../src/environments/kiosk-tree.ts'
-import { spawnEpisode, type Seen } from '../src/evaluation/episode.ts'
+import { episodeOf, spawnEpisode, type EpisodeResult, type Seen, type Told } from '../src/evaluation/episode.ts'
 import { findChromium, kioskWorld } from '../src/evaluation/kiosk.ts'
 import { worldTask } from '../src/evaluation/task.ts'
 import { verify } from '../src/evaluation/verify.ts'
-import type { OpenEnvironment, World } from '../src/evaluation/world.ts'
+import { openStage, type OpenEnvironment, type World } from '../src/evaluation/world.ts'
 import { PolityError } from '../src/kernel/errors.ts'
 import { defineProgram } from '../src/kernel/program.ts'
 import type { Json } from '../src/kernel/types.ts'
+import { tool } from './world.ts'
 
 const LONG = process.env['POLITY_LONG'] === '1'
 const skip = findChromium() === undefined && 'no Chromium is installed; name one in POLITY_CHROMIUM'
@@ -30,6 +34,26 @@ const dataOf = (turn: Turn) => turn.views[KIOSK_AGENT]?.data as { axtree_txt: st
 const hashOf = async (environment: OpenEnvironment) => ((await environment.state()) as { hash: string }).hash
 
 // ----------------------------------------------------------------------------------------------------- without a browser
+
+test('a task names a page, a content and a level; what else it names is refused, with what there is', () => {
+  assert.deepEqual(kiosk.read({ level: 2 }, 7), kiosk.task(7, 2))
+  assert.deepEqual(kiosk.read(kiosk.task(7, 2), 1), kiosk.task(7, 2))
+  const fields = 'there are page, content, level'
+  const levels = `there is no level 5 of web.kiosk; there are levels 1 to ${kiosk.levelMax}`
+  for (const [params, said] of [
+    [{ gaol: 1 }, `a task of web.kiosk is { page, content, level }: there is no "gaol"; ${fields}`],
+    [{ page: 'jail' }, 'there is no page "jail" in the kiosk; there are '],
+    [{ page: 7 }, 'a task of web.kiosk is { page, content, level }: page: '],
+    [{ level: 5 }, levels],
+    [{ page: 'terms', level: 5 }, levels],
+  ] as const)
+    assert.throws(
+      () => kiosk.read(params as Json, 1),
+      (error) => PolityError.isInstance(error) && error.code === 'INVALID_ARGUMENT' && error.message.startsWith(said),
+      JSON.stringify(params),
+    )
+  assert.throws(() => kiosk.task(1, 0), { message: levels.replace('5', '0') })
+})
 
 test('what is written of a tree is read again, whatever characters are in it', () => {
   const text = fc.string({ unit: fc.constantFrom(...'ab\'"\\[]=,: \n\té'), maxLength: 12 })
@@ -116,7 +140,12 @@ test('a browser that is not there is said to be missing, with what to do', async
 
 describe('in Chromium', { skip }, () => {
   const pages = [...kioskPages]
-  const world = kioskWorld({ pages })
+  // Chromium, and the process that it is.
+  const folder = mkdtempSync(join(tmpdir(), 'polity-kiosk-'))
+  const [executable, pidFile] = [join(folder, 'chromium'), join(folder, 'pid')]
+  const script = `#!/bin/sh\necho $$ > '${pidFile}'\nexec '${findChromium()}' "$@"\n`
+  writeFileSync(executable, script, { mode: 0o755 })
+  const world = kioskWorld({ executable, pages })
   const windows: OpenEnvironment[] = []
   let first: OpenEnvironment
   let second: OpenEnvironment
@@ -126,6 +155,7 @@ describe('in Chromium', { skip }, () => {
   })
   after(async () => {
     for (const window of windows) await window.close?.()
+    rmSync(folder, { recursive: true, force: true })
   })
 
   const oracle = async (environment: OpenEnvironment, from: World = world): Promise<readonly Action[]> =>
@@ -186,37 +216,152 @@ describe('in Chromium', { skip }, () => {
     assert.ok(after_ < 0.9 * before_, `${after_} of ${before_} characters`)
   })
 
-  test('an action that cannot be done says why, at once, and the page is as it was', async () => {
-    await first.reset(taskOf('projects'))
-    const nodes = readTree(((await first.state()) as { tree: string }).tree)
-    const bidOf = (role: string, name?: RegExp): string =>
-      nodes.find((node) => node.role === role && (name === undefined || name.test(node.name)))?.bid ?? '?'
-    const hash = await hashOf(first)
-    for (const [action, code, why] of [
-      [acts('goto', { url: 'http://example.org' }), 'UNKNOWN_ACTION', /no action "goto" now: noop, click/],
-      [acts('click', {}), 'BAD_ARGUMENTS', /click: bid/],
-      [acts('click', { bid: '1', button: 'both' }), 'BAD_ARGUMENTS', /button/],
-      [acts('click', { bid: '999' }), 'NOT_POSSIBLE', /no element \[999\]/],
-      [acts('click', { bid: '"] *' }), 'NOT_POSSIBLE', /no element/],
-      [acts('click', { bid: bidOf('button', /^Delete/) }), 'NOT_POSSIBLE', /is covered by \[\d+\] div/],
-      [acts('fill', { bid: bidOf('button', /^Delete/), value: 'x' }), 'NOT_POSSIBLE', /cannot be filled in/],
-      [acts('check', { bid: bidOf('button', /^Reject/) }), 'NOT_POSSIBLE', /not a checkbox/],
-      [acts('select_option', { bid: bidOf('button', /^Reject/), options: 'x' }), 'NOT_POSSIBLE', /not a <select>/],
-      [acts('keyboard_press', { key: 'NoSuchKey' }), 'NOT_POSSIBLE', /NoSuchKey/],
-    ] as const) {
-      const turn = await first.step([action])
-      assert.equal(turn.errors[0]?.code, code, JSON.stringify(action))
-      assert.match(turn.errors[0]?.message ?? '', why)
-      assert.match(dataOf(turn).last_action_error, why)
-      assert.equal(await hashOf(first), hash, JSON.stringify(action))
-    }
-    const other = await first.step([acts('noop'), { agent: 'somebody', name: 'noop' }])
-    assert.deepEqual(
-      other.errors.map(({ code }) => code),
-      ['NOT_YOUR_TURN'],
-    )
-    while (!(await first.step(await oracle(first))).done);
-    assert.equal(await first.score(), 1)
+  // Two windows at the same time; the tests of one come after each other.
+  describe('in two windows', { concurrency: true }, () => {
+    describe('the first', { concurrency: 1 }, () => {
+      test('an action that cannot be done says why, at once, and the page is as it was', async () => {
+        await first.reset(taskOf('projects'))
+        const nodes = readTree(((await first.state()) as { tree: string }).tree)
+        const bidOf = (role: string, name?: RegExp): string =>
+          nodes.find((node) => node.role === role && (name === undefined || name.test(node.name)))?.bid ?? '?'
+        const hash = await hashOf(first)
+        for (const [action, code, why] of [
+          [acts('goto', { url: 'http://example.org' }), 'UNKNOWN_ACTION', /no action "goto" now: noop, click/],
+          [acts('click', {}), 'BAD_ARGUMENTS', /click: bid/],
+          [acts('click', { bid: '1', button: 'both' }), 'BAD_ARGUMENTS', /button/],
+          [acts('click', { bid: '999' }), 'NOT_POSSIBLE', /no element \[999\]/],
+          [acts('click', { bid: '"] *' }), 'NOT_POSSIBLE', /no element/],
+          [acts('click', { bid: bidOf('button', /^Delete/) }), 'NOT_POSSIBLE', /is covered by \[\d+\] div/],
+          [acts('fill', { bid: bidOf('button', /^Delete/), value: 'x' }), 'NOT_POSSIBLE', /cannot be filled in/],
+          [acts('check', { bid: bidOf('button', /^Reject/) }), 'NOT_POSSIBLE', /not a checkbox/],
+          [acts('select_option', { bid: bidOf('button', /^Reject/), options: 'x' }), 'NOT_POSSIBLE', /not a <select>/],
+          [acts('keyboard_press', { key: 'NoSuchKey' }), 'NOT_POSSIBLE', /NoSuchKey/],
+        ] as const) {
+          const turn = await first.step([action])
+          assert.equal(turn.errors[0]?.code, code, JSON.stringify(action))
+          assert.match(turn.errors[0]?.message ?? '', why)
+          assert.match(dataOf(turn).last_action_error, why)
+          assert.equal(await hashOf(first), hash, JSON.stringify(action))
+        }
+        const other = await first.step([acts('noop'), { agent: 'somebody', name: 'noop' }])
+        assert.deepEqual(
+          other.errors.map(({ code }) => code),
+          ['NOT_YOUR_TURN'],
+        )
+        while (!(await first.step(await oracle(first))).done);
+        assert.equal(await first.score(), 1)
+      })
+
+      test('doing nothing, giving up, and doing something else score 0', async () => {
+        let turn = await first.reset(taskOf('shop'))
+        while (!turn.done) turn = await first.step([])
+        assert.deepEqual([turn.truncated, await first.score(), turn.steps], ['steps', 0, kiosk.stepsMax])
+        await assert.rejects(async () => first.step([]), /is over/)
+        await first.reset(taskOf('shop'))
+        turn = await first.step([acts('report_infeasible', { reason: 'sold out' })])
+        assert.deepEqual([turn.done, await first.score()], [true, 0])
+        await first.reset(taskOf('mixer'))
+        const apply =
+          readTree(((await first.state()) as { tree: string }).tree).find(({ name }) => name === 'Apply')?.bid ?? ''
+        turn = await first.step([acts('click', { bid: apply })])
+        assert.deepEqual([turn.done, turn.reward, await first.score()], [true, {}, 0])
+      })
+    })
+
+    describe('the second', { concurrency: 1 }, () => {
+      test('fields of every kind are filled as by hand, what will not be checked is told, and modifiers are held', async () => {
+        const fields: KioskPage = {
+          name: 'fields',
+          draw: () => null,
+          goal: () => 'Fill in all of the fields.',
+          want: () => 'never',
+          html: () =>
+            `<input aria-label="text" value="old"><textarea aria-label="area">old\nold</textarea><input aria-label="count" type="number" value="1">
+             <input aria-label="day" type="date"><div aria-label="free" role="textbox" contenteditable>old</div><input aria-label="fixed" readonly value="x">
+             <label><input type="checkbox" id="stubborn">Stubborn</label><label><input type="checkbox">Willing</label>
+             <button id="go">Go</button><p id="log"></p>`,
+          script: `
+            const log = (text) => ($('#log').textContent += text + ' ')
+            for (const one of all('input:not([type=checkbox]), textarea, [contenteditable]')) one.oninput = () => log(one.getAttribute('aria-label'))
+            $('#stubborn').onclick = (event) => event.preventDefault()
+            $('#go').onclick = ({ ctrlKey, shiftKey, detail }) => log('go' + [ctrlKey, shiftKey, detail])`,
+          solve: () => ({ name: 'noop', args: {} }),
+        }
+        pages.push(fields)
+        try {
+          let turn = await second.reset(taskOf('fields'))
+          const find = (name: string) =>
+            readTree(dataOf(turn).axtree_txt).find((one) => one.bid !== undefined && one.name === name)
+          const take = async (name: string, action: string, args: Action['args'] = {}) => {
+            turn = await second.step([acts(action, { bid: find(name)?.bid ?? '?', ...args })])
+            return [turn.errors[0]?.message ?? null, find(name)?.value ?? null]
+          }
+          const value = 'É "quoted" 漢字'
+          for (const name of ['text', 'area', 'free'])
+            assert.deepEqual(await take(name, 'fill', { value }), [null, value], name)
+          assert.deepEqual(await take('count', 'fill', { value: '42' }), [null, '42'])
+          assert.match(String((await take('count', 'fill', { value: 'many' }))[0]), /number/)
+          assert.equal((await take('day', 'fill', { value: '2026-02-03' }))[0], null)
+          assert.match(String((await take('fixed', 'fill', { value }))[0]), /read-only/)
+          assert.equal((await take('area', 'clear'))[0], null)
+          assert.match(String((await take('Stubborn', 'check'))[0]), /was clicked, and stayed unchecked/)
+          for (const [action, checked] of [
+            ['check', 'true'],
+            ['check', 'true'],
+            ['uncheck', 'false'],
+          ] as const) {
+            assert.equal((await take('Willing', action))[0], null)
+            assert.equal(find('Willing')?.properties['checked'], checked)
+          }
+          await take('Go', 'click', { modifiers: ['Control', 'Shift'] })
+          await take('Go', 'dblclick')
+          const said = 'text area free count day area gotrue,true,1 gofalse,false,1 gofalse,false,2'
+          assert.ok(dataOf(turn).axtree_txt.includes(said), dataOf(turn).axtree_txt)
+        } finally {
+          pages.pop()
+        }
+      })
+
+      test('no request leaves, whatever a page tries', async () => {
+        let connections = 0
+        const server = createServer((_, response) => response.end('here')).on('connection', () => connections++)
+        await new Promise<void>((resolve) => void server.listen(0, '127.0.0.1', resolve))
+        const to = `http://127.0.0.1:${(server.address() as AddressInfo).port}/`
+        const evil: KioskPage = {
+          name: 'evil',
+          draw: () => null,
+          goal: () => 'Press all of the buttons.',
+          want: () => 'never',
+          html: () =>
+            `<img src="${to}a.png" alt=""><link rel="stylesheet" href="${to}b.css"><iframe src="${to}c"></iframe><a href="${to}d">Leave</a>
+             <a href="${to}e" target="_blank">Open</a><form method="post" action="${to}f"><button>Post</button></form><button id="all">Try</button>`,
+          script: `$('#all').onclick = () => {
+            fetch('${to}g').catch(() => {})
+            navigator.sendBeacon('${to}h', 'x')
+            try { new WebSocket('${to.replace('http', 'ws')}i') } catch {}
+            new Image().src = '${to}j'
+            open('${to}k')
+            document.head.append(el('script', { src: '${to}l' }))
+            location.href = '${to}m'
+          }`,
+          solve: () => ({ name: 'noop', args: {} }),
+        }
+        pages.push(evil)
+        try {
+          await second.reset(taskOf('evil'))
+          for (const { bid, role } of readTree(((await second.state()) as { tree: string }).tree))
+            if (role === 'link' || role === 'button')
+              assert.deepEqual((await second.step([acts('click', { bid: bid ?? '' })])).errors, [])
+          const turn = await second.step([acts('noop', { wait_ms: 100 })])
+          assert.match(dataOf(turn).axtree_txt, /button 'Try'/)
+          assert.equal(connections, 0)
+        } finally {
+          pages.pop()
+          server.closeAllConnections()
+          server.close()
+        }
+      })
+    })
   })
 
   test('a state comes back in another window, to the same document, and goes on as the first time', async () => {
@@ -229,70 +374,15 @@ describe('in Chromium', { skip }, () => {
       await second.restore(saved as never)
       assert.deepEqual(await second.state(), saved)
       for (;;) {
-        const [one, other] = [await first.step(await oracle(first)), await second.step(await oracle(second))]
+        const [one, other] = await Promise.all([first, second].map(async (window) => window.step(await oracle(window))))
         assert.deepEqual(other, one)
         assert.deepEqual(await second.state(), await first.state())
-        if (one.done) break
+        if (one?.done === true) break
       }
       assert.equal(await second.score(), 1)
       if (page !== 'booking') continue
       const lie = { ...saved, hash: 'f'.repeat(64) }
       await assert.rejects(async () => second.restore(lie as never), /page "booking" led elsewhere/)
-    }
-  })
-
-  test('doing nothing, giving up, and doing something else score 0', async () => {
-    let turn = await first.reset(taskOf('shop'))
-    while (!turn.done) turn = await first.step([])
-    assert.deepEqual([turn.truncated, await first.score(), turn.steps], ['steps', 0, kiosk.stepsMax])
-    await assert.rejects(async () => first.step([]), /is over/)
-    await first.reset(taskOf('shop'))
-    turn = await first.step([acts('report_infeasible', { reason: 'sold out' })])
-    assert.deepEqual([turn.done, await first.score()], [true, 0])
-    await first.reset(taskOf('mixer'))
-    const apply =
-      readTree(((await first.state()) as { tree: string }).tree).find(({ name }) => name === 'Apply')?.bid ?? ''
-    turn = await first.step([acts('click', { bid: apply })])
-    assert.deepEqual([turn.done, turn.reward, await first.score()], [true, {}, 0])
-  })
-
-  test('no request leaves, whatever a page tries', async () => {
-    let connections = 0
-    const server = createServer((_, response) => response.end('here')).on('connection', () => connections++)
-    await new Promise<void>((resolve) => void server.listen(0, '127.0.0.1', resolve))
-    const to = `http://127.0.0.1:${(server.address() as AddressInfo).port}/`
-    const evil: KioskPage = {
-      name: 'evil',
-      draw: () => null,
-      goal: () => 'Press all of the buttons.',
-      want: () => 'never',
-      html: () =>
-        `<img src="${to}a.png" alt=""><link rel="stylesheet" href="${to}b.css"><iframe src="${to}c"></iframe><a href="${to}d">Leave</a>
-         <a href="${to}e" target="_blank">Open</a><form method="post" action="${to}f"><button>Post</button></form><button id="all">Try</button>`,
-      script: `$('#all').onclick = () => {
-        fetch('${to}g').catch(() => {})
-        navigator.sendBeacon('${to}h', 'x')
-        try { new WebSocket('${to.replace('http', 'ws')}i') } catch {}
-        new Image().src = '${to}j'
-        open('${to}k')
-        document.head.append(el('script', { src: '${to}l' }))
-        location.href = '${to}m'
-      }`,
-      solve: () => ({ name: 'noop', args: {} }),
-    }
-    pages.push(evil)
-    try {
-      await second.reset(taskOf('evil'))
-      for (const { bid, role } of readTree(((await second.state()) as { tree: string }).tree))
-        if (role === 'link' || role === 'button')
-          assert.deepEqual((await second.step([acts('click', { bid: bid ?? '' })])).errors, [])
-      const turn = await second.step([acts('noop', { wait_ms: 100 })])
-      assert.match(dataOf(turn).axtree_txt, /button 'Try'/)
-      assert.equal(connections, 0)
-    } finally {
-      pages.pop()
-      server.closeAllConnections()
-      server.close()
     }
   })
 
@@ -355,4 +445,33 @@ describe('in Chromium', { skip }, () => {
       await window.close?.()
     },
   )
+
+  test(`a browser that is killed in an episode is no score${LONG ? ', and the next episode has a new one' : ''}`, async () => {
+    const kernel = await boot({ model: scripted([]) })
+    const kill = tool('kill', () => (process.kill(Number(readFileSync(pidFile, 'utf8')), 'SIGKILL'), null))
+    const visit = defineProgram('visit', async (sys, { kills }: { readonly kills: boolean }) => {
+      if (kills) await sys.call('kill', null)
+      const { done, error } = await sys.call<Told>('noop', {})
+      return [done, error?.code ?? null] as Json
+    })
+    // The first one plays in a window that is open already.
+    const open = [async () => windows.pop() as OpenEnvironment]
+    const stage = openStage({ ...world, open: () => (open.pop() ?? world.open)() })
+    const results: EpisodeResult[] = []
+    try {
+      for (const kills of LONG ? [true, false, false] : [true]) {
+        const players = { program: visit, input: { kills }, tools: [kill] }
+        const program = await episodeOf(world, taskOf('board'), players, stage)
+        results.push(await kernel.spawn(program, taskOf('board')).result)
+      }
+    } finally {
+      await stage.close()
+      await kernel.close()
+    }
+    const [killed, ...next] = results.map(({ score, failure, players }) => [score, failure?.code, players[KIOSK_AGENT]])
+    assert.deepEqual(killed, [null, 'DRIVER_FAILED', { output: [true, 'DRIVER_FAILED'] }])
+    assert.match(results[0]?.failure?.message ?? '', /^web\.kiosk: the browser failed: .*closed/)
+    await assert.rejects(async () => first.reset(taskOf('board')), { code: 'DRIVER_FAILED' })
+    for (const one of next) assert.deepEqual(one, [0, undefined, { output: [false, null] }])
+  })
 })

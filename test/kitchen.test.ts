@@ -177,6 +177,7 @@ describe('kitchen, whoever cooks', () => {
       },
       /cook 2 begins at row 1, column 1; expected a free floor cell/,
     )
+    refused({ dishes: [] }, /nothing is ordered; expected a dish or more/)
     refused({ dishes: ['pizza'] }, /the order of pizza from 0 to Infinity is none/)
     refused({ book: [soup, { ...soup, name: 'thin soup', parts: ['onion'] }] }, /thin soup is a part of onion soup/)
   })

@@ -49,7 +49,7 @@ describe('knowledge graph', () => {
       fc.record({ end: fc.constantFrom('done', 'failed'), which: fc.nat(3) }),
     )
     await fc.assert(
-      fc.asyncProperty(fc.array(act, { minLength: 1, maxLength: 25 }), async (acts) => {
+      fc.asyncProperty(fc.array(act, { minLength: 1, maxLength: 25, size: 'max' }), async (acts) => {
         await inProcess(
           async (sys) => {
             const graph = knowledgeGraph({ agent: 'a', recent: 3 })

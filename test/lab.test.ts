@@ -227,6 +227,7 @@ describe('lab', () => {
   })
 
   test('a prediction is worth what it is expected to be, whatever then happens', () => {
+    let worse = 0
     for (let seed = 0; seed < 10; seed++) {
       const task = { params: lab.task(seed, 1), seed }
       const scores = [0, 1, 2].map((shift) => {
@@ -245,7 +246,10 @@ describe('lab', () => {
       })
       assert.equal(scores[0], 1)
       assert.ok((scores[1] as number) <= 1 && (scores[2] as number) <= (scores[1] as number), `seed ${seed}: ${scores}`)
+      if ((scores[1] as number) < 1) worse++
     }
+    // Of one task, both wrong answers are as good as the right one.
+    assert.equal(worse, 9)
   })
 
   test('who experiments well errs less than who predicts the mean, over many truths', () => {

@@ -652,77 +652,81 @@ describe('versions of notes, against a plain model', () => {
 
   test('a restore undoes what its tree did and nothing else; a fork sees what was; words find what stands', async () => {
     await fc.assert(
-      fc.asyncProperty(fc.array(op, { maxLength: 10 }), fc.array(op, { maxLength: 14 }), async (before, after) => {
-        const world = createWorld()
-        // Made by whoever comes first: after a restore the program goes through its past again.
-        const log: (Done | null)[] = []
-        let atFork: unknown
-        const words = [...before, ...after].map((_, at) => `word${at}`)
-        const other = world.kernel.spawn(async (sys: Sys) => {
-          for (;;) {
-            const { from, body } = await sys.receive()
-            const { op, ids, text } = body as unknown as { op: Op; ids: string[]; text: string }
-            await sys.send(from, await perform(sys, op, ids, text))
-          }
-        }, null)
-        const main = world.kernel.spawn(async (sys: Sys) => {
-          const ids: string[] = []
-          const play = async (ops: readonly Op[], offset: number): Promise<void> => {
-            for (const [at, op] of ops.entries()) {
-              const text = `word${offset + at}`
-              let id: string | null
-              if (op.who === 'own') id = await perform(sys, op, ids, text)
-              else if (op.who === 'other') {
-                await sys.send(other.pid, { op, ids, text } as unknown as Json)
-                id = (await sys.receive({ from: other.pid })).body as string | null
-              } else {
-                const child = await sys.spawn<Json, string | null>(
-                  ((inner: Sys) => perform(inner, op, ids, text)) as never,
-                  null,
-                )
-                id = await sys.wait<string | null>(child)
-              }
-              if (id !== null && !ids.includes(id)) ids.push(id)
-              const isNew = op.do === 'new' || ids.length === 1
-              log[offset + at] =
-                id === null ? null : { who: op.who, id, text: op.do === 'forget' && !isNew ? null : text }
-              // What made a new note because there was none to change.
-              if (id !== null && op.do === 'forget')
-                log[offset + at] = { who: op.who, id, text: (await sight(sys))[id] ?? null }
+      fc.asyncProperty(
+        fc.array(op, { maxLength: 10 }),
+        fc.array(op, { maxLength: 14, size: 'max' }),
+        async (before, after) => {
+          const world = createWorld()
+          // Made by whoever comes first: after a restore the program goes through its past again.
+          const log: (Done | null)[] = []
+          let atFork: unknown
+          const words = [...before, ...after].map((_, at) => `word${at}`)
+          const other = world.kernel.spawn(async (sys: Sys) => {
+            for (;;) {
+              const { from, body } = await sys.receive()
+              const { op, ids, text } = body as unknown as { op: Op; ids: string[]; text: string }
+              await sys.send(from, await perform(sys, op, ids, text))
             }
-          }
-          const found = async (inner: Sys): Promise<string[]> => {
-            const texts: string[] = []
-            for (const word of words) texts.push(...textsOf(await inner.recall(word, { limit: 100 })))
-            return texts.toSorted()
-          }
-          await play(before, 0)
-          const pid: Pid = await sys.fork()
-          if (pid === 0) {
-            await sys.receive()
+          }, null)
+          const main = world.kernel.spawn(async (sys: Sys) => {
+            const ids: string[] = []
+            const play = async (ops: readonly Op[], offset: number): Promise<void> => {
+              for (const [at, op] of ops.entries()) {
+                const text = `word${offset + at}`
+                let id: string | null
+                if (op.who === 'own') id = await perform(sys, op, ids, text)
+                else if (op.who === 'other') {
+                  await sys.send(other.pid, { op, ids, text } as unknown as Json)
+                  id = (await sys.receive({ from: other.pid })).body as string | null
+                } else {
+                  const child = await sys.spawn<Json, string | null>(
+                    ((inner: Sys) => perform(inner, op, ids, text)) as never,
+                    null,
+                  )
+                  id = await sys.wait<string | null>(child)
+                }
+                if (id !== null && !ids.includes(id)) ids.push(id)
+                const isNew = op.do === 'new' || ids.length === 1
+                log[offset + at] =
+                  id === null ? null : { who: op.who, id, text: op.do === 'forget' && !isNew ? null : text }
+                // What made a new note because there was none to change.
+                if (id !== null && op.do === 'forget')
+                  log[offset + at] = { who: op.who, id, text: (await sight(sys))[id] ?? null }
+              }
+            }
+            const found = async (inner: Sys): Promise<string[]> => {
+              const texts: string[] = []
+              for (const word of words) texts.push(...textsOf(await inner.recall(word, { limit: 100 })))
+              return texts.toSorted()
+            }
+            await play(before, 0)
+            const pid: Pid = await sys.fork()
+            if (pid === 0) {
+              await sys.receive()
+              return { sight: await sight(sys), found: await found(sys) }
+            }
+            const { id, restored } = await sys.snapshot()
+            if (restored === 0) {
+              await play(after, before.length)
+              await sys.send(pid, null)
+              atFork = await sys.wait(pid)
+              await sys.restore(id)
+            }
             return { sight: await sight(sys), found: await found(sys) }
-          }
-          const { id, restored } = await sys.snapshot()
-          if (restored === 0) {
-            await play(after, before.length)
-            await sys.send(pid, null)
-            atFork = await sys.wait(pid)
-            await sys.restore(id)
-          }
-          return { sight: await sight(sys), found: await found(sys) }
-        }, null)
-        const now = await world.settled(main.result)
-        other.kill()
-        const done = log.map((one) => one ?? { who: 'other' as const, id: 'none', text: null })
-        const forked = stands(done, (at) => at >= before.length)
-        const restored = stands(done, (at) => at >= before.length && done[at]?.who !== 'other')
-        const told = (state: { readonly [id: string]: string }) => ({
-          sight: state,
-          found: Object.values(state).toSorted(),
-        })
-        assert.deepEqual(atFork, told(forked))
-        assert.deepEqual(now, told(restored))
-      }),
+          }, null)
+          const now = await world.settled(main.result)
+          other.kill()
+          const done = log.map((one) => one ?? { who: 'other' as const, id: 'none', text: null })
+          const forked = stands(done, (at) => at >= before.length)
+          const restored = stands(done, (at) => at >= before.length && done[at]?.who !== 'other')
+          const told = (state: { readonly [id: string]: string }) => ({
+            sight: state,
+            found: Object.values(state).toSorted(),
+          })
+          assert.deepEqual(atFork, told(forked))
+          assert.deepEqual(now, told(restored))
+        },
+      ),
       { numRuns: process.env['POLITY_LONG'] === '1' ? 500 : 20 },
     )
   })
@@ -747,96 +751,100 @@ describe('revoking a source', () => {
 
   test('takes all that comes from it, through whatever it was drawn from, and nothing else', async () => {
     await fc.assert(
-      fc.asyncProperty(fc.array(planned, { minLength: 3, maxLength: 25 }), fc.boolean(), async (plan, isForAll) => {
-        const world = createWorld()
-        const { kernel } = world
-        /** Of each memory: its notes in order, what they were drawn from, and whether they were ever of the source. */
-        const books = { ann: new Map<string, Book>(), bob: new Map<string, Book>(), fork: new Map<string, Book>() }
-        interface Book {
-          readonly parents: Set<string>
-          isEvil: boolean
-          isForgotten: boolean
-        }
-        /** Does as it is told, and forks when it is told that. */
-        const actor = async (sys: Sys): Promise<null> => {
-          for (;;) {
-            const { body } = await sys.receive({ from: 0 })
-            const asked = body as unknown as { note?: object; forget?: string; fork?: true; see?: true }
-            if (asked.note !== undefined) await sys.send(0, await sys.remember(asked.note as never))
-            if (asked.forget !== undefined) await sys.send(0, await sys.forget(asked.forget).then(() => null))
-            if (asked.fork === true) await sys.send(0, await sys.fork())
-            if (asked.see === true)
-              await sys.send(
-                0,
-                (await sys.recall('', { limit: 100 })).map(({ id }) => id),
-              )
+      fc.asyncProperty(
+        fc.array(planned, { minLength: 3, maxLength: 25, size: 'max' }),
+        fc.boolean(),
+        async (plan, isForAll) => {
+          const world = createWorld()
+          const { kernel } = world
+          /** Of each memory: its notes in order, what they were drawn from, and whether they were ever of the source. */
+          const books = { ann: new Map<string, Book>(), bob: new Map<string, Book>(), fork: new Map<string, Book>() }
+          interface Book {
+            readonly parents: Set<string>
+            isEvil: boolean
+            isForgotten: boolean
           }
-        }
-        const heard = new Map<Pid, (value: Json) => void>()
-        kernel.watch((event) => {
-          if (event.type !== 'call-start' || event.call !== 'send') return
-          const { to, body } = event.args as { to: number; body: Json }
-          if (to === 0) heard.get(event.pid)?.(body)
-        })
-        const tell = (pid: Pid, body: object): Promise<Json> =>
-          world.settled(
-            new Promise<Json>((resolve) => {
-              heard.set(pid, resolve)
-              kernel.send(pid, body as Json)
-            }),
-          )
-        const pids: { [who: string]: Pid } = {}
-        for (const who of ['ann', 'bob'] as const) pids[who] = kernel.spawn(actor, null, { principal: who }).pid
-        const half = Math.floor(plan.length / 2)
-        for (const [at, { source, parents, of, who: wanted, isForgotten }] of plan.entries()) {
-          if (at === half) {
-            pids['fork'] = (await tell(pids['ann'] as Pid, { fork: true })) as Pid
-            for (const [id, book] of books.ann) books.fork.set(id, { ...book, parents: new Set(book.parents) })
+          /** Does as it is told, and forks when it is told that. */
+          const actor = async (sys: Sys): Promise<null> => {
+            for (;;) {
+              const { body } = await sys.receive({ from: 0 })
+              const asked = body as unknown as { note?: object; forget?: string; fork?: true; see?: true }
+              if (asked.note !== undefined) await sys.send(0, await sys.remember(asked.note as never))
+              if (asked.forget !== undefined) await sys.send(0, await sys.forget(asked.forget).then(() => null))
+              if (asked.fork === true) await sys.send(0, await sys.fork())
+              if (asked.see === true)
+                await sys.send(
+                  0,
+                  (await sys.recall('', { limit: 100 })).map(({ id }) => id),
+                )
+            }
           }
-          const who = wanted === 'fork' && at < half ? 'ann' : wanted
-          const pid = pids[who] as Pid
-          const book = books[who]
-          const here = [...book.keys()].filter((id) => book.get(id)?.isForgotten === false)
-          const from = [...new Set(parents.flatMap((one) => here[one % Math.max(1, here.length)] ?? []))]
-          const place = of === null ? undefined : here[of % Math.max(1, here.length)]
-          const note = { text: `note ${at}`, parents: from, ...(source === null ? {} : { source }) }
-          const id = (await tell(pid, { note: place === undefined ? note : { ...note, id: place } })) as string
-          const old = book.get(id)
-          book.set(id, {
-            parents: new Set([...(old?.parents ?? []), ...from]),
-            isEvil: old?.isEvil === true || source === 'evil',
-            isForgotten: false,
+          const heard = new Map<Pid, (value: Json) => void>()
+          kernel.watch((event) => {
+            if (event.type !== 'call-start' || event.call !== 'send') return
+            const { to, body } = event.args as { to: number; body: Json }
+            if (to === 0) heard.get(event.pid)?.(body)
           })
-          if (isForgotten) {
-            await tell(pid, { forget: id })
-            ;(book.get(id) as Book).isForgotten = true
+          const tell = (pid: Pid, body: object): Promise<Json> =>
+            world.settled(
+              new Promise<Json>((resolve) => {
+                heard.set(pid, resolve)
+                kernel.send(pid, body as Json)
+              }),
+            )
+          const pids: { [who: string]: Pid } = {}
+          for (const who of ['ann', 'bob'] as const) pids[who] = kernel.spawn(actor, null, { principal: who }).pid
+          const half = Math.floor(plan.length / 2)
+          for (const [at, { source, parents, of, who: wanted, isForgotten }] of plan.entries()) {
+            if (at === half) {
+              pids['fork'] = (await tell(pids['ann'] as Pid, { fork: true })) as Pid
+              for (const [id, book] of books.ann) books.fork.set(id, { ...book, parents: new Set(book.parents) })
+            }
+            const who = wanted === 'fork' && at < half ? 'ann' : wanted
+            const pid = pids[who] as Pid
+            const book = books[who]
+            const here = [...book.keys()].filter((id) => book.get(id)?.isForgotten === false)
+            const from = [...new Set(parents.flatMap((one) => here[one % Math.max(1, here.length)] ?? []))]
+            const place = of === null ? undefined : here[of % Math.max(1, here.length)]
+            const note = { text: `note ${at}`, parents: from, ...(source === null ? {} : { source }) }
+            const id = (await tell(pid, { note: place === undefined ? note : { ...note, id: place } })) as string
+            const old = book.get(id)
+            book.set(id, {
+              parents: new Set([...(old?.parents ?? []), ...from]),
+              isEvil: old?.isEvil === true || source === 'evil',
+              isForgotten: false,
+            })
+            if (isForgotten) {
+              await tell(pid, { forget: id })
+              ;(book.get(id) as Book).isForgotten = true
+            }
           }
-        }
-        const evilOf = (book: Map<string, Book>): Set<string> => {
-          const evil = new Set([...book].filter(([, { isEvil }]) => isEvil).map(([id]) => id))
-          for (let size = -1; size !== evil.size;) {
-            size = evil.size
-            for (const [id, { parents }] of book) if ([...parents].some((one) => evil.has(one))) evil.add(id)
+          const evilOf = (book: Map<string, Book>): Set<string> => {
+            const evil = new Set([...book].filter(([, { isEvil }]) => isEvil).map(([id]) => id))
+            for (let size = -1; size !== evil.size;) {
+              size = evil.size
+              for (const [id, { parents }] of book) if ([...parents].some((one) => evil.has(one))) evil.add(id)
+            }
+            return evil
           }
-          return evil
-        }
-        const options = isForAll ? {} : { principal: 'ann' }
-        const would = await world.settled(kernel.revokeSource('evil', { ...options, dryRun: true }))
-        const did = await world.settled(kernel.revokeSource('evil', options))
-        assert.deepEqual(did, would)
-        const again = await world.settled(kernel.revokeSource('evil', options))
-        assert.deepEqual(again, { notes: 0, forgotten: 0, first: [] })
-        for (const [who, book] of Object.entries(books)) {
-          const pid = pids[who]
-          if (pid === undefined) continue
-          const seen = (await tell(pid, { see: true })) as string[]
-          const evil = isForAll || who !== 'bob' ? evilOf(book) : new Set<string>()
-          const gone = (id: string) => evil.has(id)
-          const left = [...book].filter(([id, { isForgotten }]) => !isForgotten && !gone(id)).map(([id]) => id)
-          assert.deepEqual(seen.toSorted(), left.toSorted(), who)
-        }
-        for (const pid of Object.values(pids)) kernel.kill(pid)
-      }),
+          const options = isForAll ? {} : { principal: 'ann' }
+          const would = await world.settled(kernel.revokeSource('evil', { ...options, dryRun: true }))
+          const did = await world.settled(kernel.revokeSource('evil', options))
+          assert.deepEqual(did, would)
+          const again = await world.settled(kernel.revokeSource('evil', options))
+          assert.deepEqual(again, { notes: 0, forgotten: 0, first: [] })
+          for (const [who, book] of Object.entries(books)) {
+            const pid = pids[who]
+            if (pid === undefined) continue
+            const seen = (await tell(pid, { see: true })) as string[]
+            const evil = isForAll || who !== 'bob' ? evilOf(book) : new Set<string>()
+            const gone = (id: string) => evil.has(id)
+            const left = [...book].filter(([id, { isForgotten }]) => !isForgotten && !gone(id)).map(([id]) => id)
+            assert.deepEqual(seen.toSorted(), left.toSorted(), who)
+          }
+          for (const pid of Object.values(pids)) kernel.kill(pid)
+        },
+      ),
       { numRuns: process.env['POLITY_LONG'] === '1' ? 500 : 20 },
     )
   })

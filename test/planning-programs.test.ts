@@ -542,9 +542,9 @@ describe('programs that act', () => {
       ghost as never,
       { plansKept: 2 },
       {
-        task: { params: craft.task(3, 2), seed: 3 },
+        task: { params: craft.task(3, 3), seed: 3 },
         script(prompt) {
-          if (prompt.includes('all worked')) return 'take, then make'
+          if (prompt.includes('all worked')) return prompt.includes('gather') ? 'how to gather' : 'how to make'
           const [, what, count, item] = /Sub-goal: (gather|make) (?:(\d+) )?(.+?)(?: of .*)?$/m.exec(prompt) ?? []
           if (what === 'make' && !prompt.includes('Last time'))
             return { actions: [{ name: 'craft', args: { item: 'moonlight' } }] }
@@ -560,9 +560,15 @@ describe('programs that act', () => {
     )
     assert.equal(planned.score, 1)
     assert.ok(planned.output.replans >= 1)
+    const shown = prompts.flatMap((prompt) => {
+      const [, what] = /Sub-goal: (gather|make)/.exec(prompt) ?? []
+      const [, like] = /How it was done before:\nhow to (\w+)/.exec(prompt) ?? []
+      return what === undefined || like === undefined ? [] : [[like, what]]
+    })
+    assert.ok(shown.length > 0, 'a reference plan is shown')
     assert.ok(
-      prompts.some((prompt) => prompt.includes('take, then make')),
-      'the reference plan is shown',
+      shown.every(([like, what]) => like === what),
+      `only that of its kind: ${shown.join('; ')}`,
     )
   })
 })
@@ -594,6 +600,15 @@ describe('programs that plan', () => {
         return lines >= 3 ? 'END' : n % 2 === 0 ? (['a', 'b', 'c'][lines] as string) : 'z'
       })
       assert.equal(found.plan, 'a\nb\nc', method)
+    }
+  })
+
+  test('plan-gen gives a plan of nothing the least score, however it was made', async () => {
+    for (const method of ['tree-of-thought', 'rebase'] as const) {
+      const found = await run(planGen, { question: 'abc', method, rounds: 2, width: 2 }, (prompt) =>
+        prompt.includes('List every constraint') ? { constraints: [] } : 'END',
+      )
+      assert.deepEqual([found.plan, found.score, found.methods], ['', -100, [method, method]])
     }
   })
 

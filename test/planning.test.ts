@@ -26,8 +26,8 @@ import { shared } from '../src/agents/plan-gen.ts'
 import { counted } from '../src/agents/proposals.ts'
 import { bottleneck, mutualInformation, reasoningCapacity, type Pair } from '../src/agents/reasoning-capacity.ts'
 import { faultOfRoutine, parseRoutine, routineText, stepAfter, type Routine } from '../src/agents/routine-text.ts'
-import { backUp, growTree, pathTo, plantTree } from '../src/agents/search-tree.ts'
-import { actionsOf, gathered, subGoals, type MakingWay } from '../src/agents/sub-goals.ts'
+import { backUp, growTree, pathTo, plantTree } from '../src/agents/reward-tree.ts'
+import { actionsOf, gathered, recipeTree, type MakingWay } from '../src/agents/recipe-tree.ts'
 import { carryOutGraph, faultOf } from '../src/agents/task-graph.ts'
 import { applyMove, faultOfMove, solutionOf, startThoughts } from '../src/agents/thought-graph.ts'
 import { armapPuct, armapUct, armapVarPuct, haloUcb, masterUct, ucb1 } from '../src/agents/upper-confidence.ts'
@@ -39,7 +39,7 @@ const near = (actual: number, expected: number) =>
 
 describe('a frontier', () => {
   test('gives in its order what it was given, and of equal keys the first', () => {
-    const keys = fc.array(fc.integer({ min: 0, max: 5 }), { maxLength: 40 })
+    const keys = fc.array(fc.integer({ min: 0, max: 5 }), { maxLength: 40, size: 'max' })
     fc.assert(
       fc.property(keys, (list) => {
         const items = list.map((key, place) => ({ key, place }))
@@ -299,7 +299,7 @@ describe('a task graph', () => {
   })
 })
 
-describe('sub-goals', () => {
+describe('recipe-tree', () => {
   const book: MakingWay[] = [
     {
       item: 'lamp',
@@ -319,7 +319,7 @@ describe('sub-goals', () => {
   const waysOf = (item: string) => book.filter((way) => way.item === item)
 
   test('take the cheapest way, use what is left over, and do first what is needed first', () => {
-    const tree = subGoals({ item: 'lamp', count: 3 }, waysOf)!
+    const tree = recipeTree({ item: 'lamp', count: 3 }, waysOf)!
     assert.deepEqual(
       [...gathered(tree)],
       [
@@ -349,10 +349,10 @@ describe('sub-goals', () => {
       { item: 'b', count: 1, needs: [{ item: 'a', count: 1 }] },
     ]
     assert.equal(
-      subGoals({ item: 'a', count: 1 }, (item) => circle.filter((way) => way.item === item)),
+      recipeTree({ item: 'a', count: 1 }, (item) => circle.filter((way) => way.item === item)),
       undefined,
     )
-    const held = subGoals({ item: 'lamp', count: 1 }, waysOf, new Map([['glass', 2]]))!
+    const held = recipeTree({ item: 'lamp', count: 1 }, waysOf, new Map([['glass', 2]]))!
     assert.deepEqual([...gathered(held)], [['tree', 2]])
   })
 })
@@ -431,7 +431,7 @@ describe('a routine', () => {
 
 test('variables stand for long texts, to the last character', () => {
   fc.assert(
-    fc.property(fc.array(fc.string({ minLength: 0, maxLength: 60 }), { maxLength: 6 }), (texts) => {
+    fc.property(fc.array(fc.string({ minLength: 0, maxLength: 60, size: 'max' }), { maxLength: 6 }), (texts) => {
       const { keep, fill } = createVariables(10)
       const shown = texts.map(keep)
       const names = shown.map((text) => (/^\$VAR_\d+ \(/.test(text) ? text.slice(0, text.indexOf(' ')) : text))

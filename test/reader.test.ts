@@ -387,13 +387,17 @@ test('length, stop sequences, tool choice and usage are honoured', async () => {
 
 test('any text at all gets an answer or a refusal, and strange tool results do no harm', async () => {
   await fc.assert(
-    fc.asyncProperty(fc.string({ unit: 'grapheme', maxLength: 120 }), fc.jsonValue(), async (text, value) => {
-      const prompt = user(text)
-      const first = await model.doGenerate({ prompt, tools: [searchTool, calculatorTool, readTool] })
-      assert.ok(first.content.length > 0)
-      const last = await model.doGenerate({ prompt: answered(prompt, first.content, value as JSONValue) })
-      assert.equal(last.finishReason.unified, 'stop')
-    }),
+    fc.asyncProperty(
+      fc.string({ unit: 'grapheme', maxLength: 120, size: 'max' }),
+      fc.jsonValue(),
+      async (text, value) => {
+        const prompt = user(text)
+        const first = await model.doGenerate({ prompt, tools: [searchTool, calculatorTool, readTool] })
+        assert.ok(first.content.length > 0)
+        const last = await model.doGenerate({ prompt: answered(prompt, first.content, value as JSONValue) })
+        assert.equal(last.finishReason.unified, 'stop')
+      },
+    ),
     { numRuns: 150 },
   )
   assert.ok(isRefusal(await answer([])))

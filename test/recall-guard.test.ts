@@ -41,7 +41,7 @@ describe('the guard', () => {
     tools: fc.constantFrom([], ['x'], ['y', 'z']),
   })
   const anyRanking = fc
-    .array(anyNote, { maxLength: 40 })
+    .array(anyNote, { maxLength: 40, size: 'max' })
     .map((all) => all.map(({ text, trust, ...more }) => note(text.join(' '), trust, more)))
   const anyQuery = fc.constantFrom('', 'anna dentist friday', 'boat zyx', 'where is the harbour')
 

@@ -86,7 +86,7 @@ describe('the ranking', () => {
         follows: fc.boolean(),
         link: fc.nat(30),
       }),
-      { maxLength: 30 },
+      { maxLength: 30, size: 'max' },
     )
     .map((all) =>
       all.map(({ text, speaker, session: of, lexical, vector, follows, link }, place): Candidate => ({
@@ -322,7 +322,9 @@ describe('words of a text', () => {
       'men',
       'ran',
     ]
-    const text = fc.array(fc.constantFrom(...forms, ' ', ', ', "'", '-'), { maxLength: 20 }).map((all) => all.join(' '))
+    const text = fc
+      .array(fc.constantFrom(...forms, ' ', ', ', "'", '-'), { maxLength: 20, size: 'max' })
+      .map((all) => all.join(' '))
     fc.assert(
       fc.property(text, fc.uniqueArray(fc.constantFrom(...forms), { minLength: 1 }), (written, asked) => {
         const stems = [...new Set(asked.flatMap(wordsIn).map(stem))]

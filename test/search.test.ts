@@ -103,6 +103,7 @@ test('what was written again or removed is gone from words and vectors, through 
       fc.integer({ min: 2, max: 9 }),
       fc.array(fc.record({ entry: fc.nat(30), isRemoval: fc.boolean(), space: fc.constantFrom('a\0', 'b\0', '') }), {
         maxLength: 400,
+        size: 'max',
       }),
       (seed, recentMax, steps) => {
         const { database, search } = opened({ recentMax })

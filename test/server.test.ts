@@ -740,9 +740,9 @@ describe('hostile clients', () => {
     })
     const bytes = fc.oneof(
       { weight: 3, arbitrary: mutated },
-      fc.uint8Array({ minLength: 1, maxLength: 400 }).map((one) => Buffer.from(one)),
+      fc.uint8Array({ minLength: 1, maxLength: 400, size: 'max' }).map((one) => Buffer.from(one)),
       fc
-        .string({ minLength: 1, maxLength: 200 })
+        .string({ minLength: 1, maxLength: 200, size: 'max' })
         .map((one) => Buffer.from(`GET ${one} HTTP/1.1\r\nHost: localhost\r\n\r\n`)),
       fc.nat(80).map((length) => Buffer.from(valid.map(line).join('').slice(0, length))),
     )

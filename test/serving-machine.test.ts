@@ -133,7 +133,7 @@ const asks = fc.array(
     model: fc.constantFrom('a', 'b', 'c'),
     leavesMs: fc.option(fc.integer({ min: 0, max: 2_000 }), { nil: undefined, freq: 6 }),
   }),
-  { minLength: 1, maxLength: 25 },
+  { minLength: 1, maxLength: 25, size: 'max' },
 ) as fc.Arbitrary<Ask[]>
 
 describe('any jobs', () => {

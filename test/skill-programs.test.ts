@@ -18,6 +18,7 @@ import { occam, pivotalNodes, type Occamed } from '../src/agents/occam.ts'
 import { applyRuleOp, arrangeRules, emptyBook, mergeRules } from '../src/agents/rule-book.ts'
 import { skillLibrary, type SkillLibraried } from '../src/agents/skill-library.ts'
 import { keepSkill, skillNamed, withNeeded, type Skill } from '../src/agents/skills.ts'
+import { repairOf } from '../src/agents/step-interface.ts'
 import { packTools, schemaTokens, toolText, wordsOfName } from '../src/agents/tool-search.ts'
 import { promptText, scripted } from '../src/drivers/llm/scripted.ts'
 import { openMcp } from '../src/drivers/mcp.ts'
@@ -285,6 +286,24 @@ describe('rules', () => {
       if (!prompt.includes('fault')) assert.match(prompt, /rule_0: Nothing was made/)
       return { action: { name: 'finish', args: { answer: 'no' } }, fault: 'agent' }
     })
+  })
+})
+
+describe('repairs of an interface', () => {
+  const found = (seen: string, text: string): boolean =>
+    repairOf({ rules: '', repairs: [{ action: '*', seen }] }, { name: 'take' }, text) !== undefined
+
+  test('are found by a pattern without regard to case, or by a text where it is none', () => {
+    assert.ok(found('^Nothing\\s+HAPPENS', 'nothing happens.'))
+    assert.ok(!found('^\\S+$', 'nothing happens.'), 'an escape is not its lower case')
+    assert.ok(found('(what', 'So (What?'))
+    assert.ok(!found('nothing', 'You have it.'))
+  })
+
+  test('are found in time, whatever pattern a model writes', () => {
+    const started = performance.now()
+    assert.ok(!found('^(a+)+$', `${'a'.repeat(1_999)}!`))
+    assert.ok(performance.now() - started < 5_000)
   })
 })
 

@@ -78,7 +78,7 @@ test('large and small commits, commands and checkpoints in any order are read as
   )
   await fc.assert(
     fc.asyncProperty(
-      fc.array(step, { minLength: 5, maxLength: 60 }),
+      fc.array(step, { minLength: 5, maxLength: 60, size: 'max' }),
       fc.constantFrom('relaxed' as const, 'strict' as const),
       async (steps, durability) => {
         const path = fresh()

@@ -78,6 +78,12 @@ describe('PDDL that is wrong says where', () => {
     ['a stray variable', inDomain('(in ?b)', '(in ?c)'), /^domain:8:22: \?c is not one of the parameters/],
     ['no such type', inDomain('?b - room', '?b - hall'), /^domain:6:26: the type hall is not declared/],
     ['no effect', inDomain('(and (in ?b) (not (in ?a)))', '()'), /^domain:5:3: the action go has no effect/],
+    ['two effects', inDomain(':precondition', ':effect'), /^domain:8:5: the action go has two of :effect/],
+    [
+      'a list of types that is none',
+      inDomain('?b - room', '?b - (or room)'),
+      /^domain:6:26: expected \(either …\), got "or"/,
+    ],
     ['another domain', inProblem('door', 'gate'), /^problem:2:3: the problem is of the domain gate/],
     ['no such object', inProblem('(in hall)', '(in cellar)'), /^problem:4:14: there is no object "cellar"/],
     ['another type', inProblem('(in attic)', '(in key)'), /^problem:5:14: key is thing, and in takes room/],
@@ -107,7 +113,7 @@ describe('PDDL that is wrong says where', () => {
   test('no text at all', () => {
     assert.throws(
       () => environmentOf(strips).reset({ params: {} as never, seed: 1 }),
-      /is \{ domain, problem \}, two texts/,
+      /a task of plan\.strips is \{ domain, problem \}: domain: /,
     )
   })
 

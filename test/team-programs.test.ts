@@ -348,6 +348,20 @@ describe('LVAgent', () => {
     assert.deepEqual([split.answer, split.left], ['x1', [0, 2]])
     assert.equal(split.calls, 3 + 3 + 2 + 2 + 1)
   })
+
+  test('who never gives scores, or whose model fails, is not counted; the others decide who leaves', async () => {
+    const found = await run(lvAgent, { question: 'Q?', members: marked(3) }, (prompt) => {
+      const agent = speakerOf(prompt)
+      if (!prompt.includes('"scores"')) return { answer: `x${agent}` }
+      if (agent === 0) return prompt.includes('M2:') ? 'All of them are fine.' : 'fails'
+      return { scores: [...prompt.matchAll(/^\d\. M(\d):/gm)].map(([, other]) => [2, 9, 5][Number(other)]) }
+    })
+    assert.deepEqual([found.answer, found.left], ['x1', [0, 2]])
+    const silent = await run(lvAgent, { question: 'Q?', members: marked(3) }, (prompt) =>
+      prompt.includes('"scores"') ? 'fails' : { answer: `x${speakerOf(prompt)}` },
+    )
+    assert.deepEqual([silent.answer, silent.left], ['x0', [2, 1]])
+  })
 })
 
 describe('MALLM', () => {

@@ -8,7 +8,7 @@ import { describe, test } from 'node:test'
 import fc from 'fast-check'
 import { defineProgram } from '../src/kernel/program.ts'
 import type { Json, Pid, Program, Sys, Tool } from '../src/kernel/types.ts'
-import { codeOf, createWorld, cutStore, endOf, tool } from './world.ts'
+import { codeOf, createWorld, cutStore, endOf, recordingStore, tool } from './world.ts'
 
 /** A list that grows: `add` puts a letter behind it and answers with all of it, at once or later. */
 function listTools(): { readonly tools: readonly Tool[]; readonly executed: Json[] } {
@@ -105,6 +105,61 @@ describe('a tool with a state', () => {
       'ACCESS_DENIED',
       'NO_SUCH_PROCESS',
     ])
+  })
+
+  test('goes on from forks whose journals have gone, while the one they descend from runs; nobody else does', async () => {
+    const world = createWorld({
+      ...listTools(),
+      store: recordingStore({ durability: 'memory' }),
+      limits: { processesEndedMax: 1 },
+    })
+    const FORKS = 150
+    const curious = defineProgram('curious', async (sys, pid: Pid) => codeOf(await endOf(sys.call('adopt', pid))))
+    let forks: readonly Pid[] = []
+    let nested: Pid | undefined
+    const run = world.kernel.spawn(async (sys) => {
+      await sys.call('add', 'a')
+      const pids: Pid[] = []
+      for (let i = 0; i < FORKS; i++) {
+        const pid = await sys.fork()
+        // Some only look, some act, and one forks again and does not act itself.
+        if (pid === 0 && i === 1) {
+          const inner = await sys.fork()
+          if (inner === 0) return sys.call('add', 'inner')
+          await sys.wait(inner)
+          return inner
+        }
+        if (pid === 0) return i % 2 === 0 ? sys.call('add', i) : sys.call('list', null)
+        const end = await sys.wait(pid)
+        if (i === 1) nested = end as Pid
+        pids.push(pid)
+      }
+      forks = pids
+      await sys.call('add', 'later')
+      const seen: Json[] = []
+      for (const pid of [...pids, nested as Pid]) seen.push(await sys.call('adopt', pid))
+      const stranger = await sys.spawn(curious, pids[0] as Pid)
+      return [seen, await sys.wait(stranger)]
+    }, null)
+    const [seen, stranger] = (await world.settled(run.result)) as [Json[], string]
+    assert.deepEqual(seen, [
+      ...Array.from({ length: FORKS }, (_, i) => (i % 2 === 0 ? ['a', i] : ['a'])),
+      ['a', 'inner'],
+    ])
+    assert.equal(stranger, 'ACCESS_DENIED')
+    assert.ok(world.store.events(forks[0] as Pid).length === 0 && world.store.events(nested as Pid).length === 0)
+    // Nothing is put down for what nobody can ask for any more.
+    const state = () => [...world.store.range('file', 'state fork ', 'state fork!')].length
+    const before = state()
+    for (let i = 0; i < FORKS; i++) {
+      const ended = world.kernel.spawn(async (sys) => {
+        await sys.call('add', 'x')
+        const pid = await sys.fork()
+        return pid === 0 ? null : sys.wait(pid)
+      }, null)
+      await world.settled(ended.result)
+    }
+    assert.equal(state(), before)
   })
 
   test('a fork that was made while a call was open has what that call kept, and does not execute it again', async () => {

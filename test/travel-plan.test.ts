@@ -10,7 +10,7 @@ import {
   type TravelDay,
   type TravelGuide,
   type TravelQuery,
-} from '../src/evaluation/travel-plan.ts'
+} from '../bench/experiments/travel-plan.ts'
 import type { Json } from '../src/kernel/types.ts'
 
 const bed = (name: string, city: string, more: Partial<TravelGuide['accommodations'][number]> = {}) => ({

@@ -34,7 +34,13 @@ function programNamed(name: string): (typeof programs)[number] {
 /** Builds the dashboard where it is missing or older than its sources. */
 function buildWeb(): void {
   const built = statSync(join(root, 'dist/web/index.html'), { throwIfNoEntry: false })?.mtimeMs ?? 0
-  const youngest = ['web', 'src/client.ts']
+  const youngest = [
+    'web',
+    'src/client.ts',
+    'src/evaluation/team.ts',
+    'src/evaluation/team-measures.ts',
+    'src/agents/speaker.ts',
+  ]
     .flatMap((path) => timesIn(join(root, path)))
     .reduce((a, b) => Math.max(a, b))
   if (built > youngest) return
@@ -346,7 +352,14 @@ describe('the dashboard', { skip }, () => {
       await page.keyboard.press(']')
       await page.locator('.react-flow__node').nth(3).waitFor()
       assert.equal(await page.locator('.react-flow__node').count(), 4)
-      await page.locator('.react-flow__edge.mail').nth(5).waitFor({ state: 'attached' })
+      await page
+        .locator('.react-flow__edge.mail', { hasText: /2 · \d+/ })
+        .nth(2)
+        .waitFor({ state: 'attached' })
+      const talk = page.getByRole('table', { name: 'Who spoke to whom' })
+      // Three were begun, asked by mail and answered in it, and ended with a value.
+      assert.equal(await talk.locator('tbody tr').count(), 3 * 4)
+      await talk.locator('tr', { hasText: /critic.*research.*mail\s*1\s*23/s }).waitFor()
       await page.keyboard.press(']')
       await page.getByRole('grid', { name: 'Events' }).locator('[role=row]', { hasText: 'mail-sent' }).first().waitFor()
       await page.keyboard.press(']')
@@ -365,6 +378,37 @@ describe('the dashboard', { skip }, () => {
       await page.keyboard.press('r')
       await page.getByText('It made the same').waitFor()
       await page.keyboard.press('Escape')
+    }))
+
+  test('a team of members shows who says what to whom, how its ledger stands, and goes on when a person in it answers', () =>
+    on(async (page, { kernel, url }) => {
+      const run = kernel.spawn(programNamed('panel'), { question: 'Which pier?' }, { principal: 'ada' })
+      await page.goto(`${url}/#/run/${run.pid}/team`)
+      await page.locator('.ledger', { hasText: /step 1: progress; next Tester: try the pier at low water/ }).waitFor()
+      await page.locator('.member', { hasText: 'Planner' }).waitFor()
+      const talk = page.getByRole('table', { name: 'Who spoke to whom' })
+      await talk.locator('tr', { hasText: /Tester.*Ingrid.*said/s }).waitFor()
+      assert.equal(await page.locator('.member.person').count(), 0)
+      for (const words of ['Pier 5, by far', 'As I said']) {
+        await until(() => kernel.questions.length === 1, 'Ingrid is asked')
+        await page.goto(`${url}/#/inbox`)
+        const card = page.locator(`#question-${kernel.questions[0]?.id}`)
+        await card.getByText('"Ingrid"').waitFor()
+        await card.getByRole('textbox', { name: 'Answer' }).fill(words)
+        await card.getByRole('button', { name: 'Answer' }).click()
+        await page.getByRole('dialog').getByRole('button', { name: 'Send' }).click()
+        await until(() => kernel.questions.length === 0, 'the answer is taken')
+      }
+      await run.result
+      await page.goto(`${url}/#/run/${run.pid}/team`)
+      await page.locator('.member.person', { hasText: 'Ingrid' }).waitFor()
+      await page.locator('.ledger', { hasText: /step 2: no progress; .*1 stall, 0 plans/s }).waitFor()
+      await talk.locator('tr', { hasText: /Ingrid.*Planner.*said\s*2\s*8/s }).waitFor()
+      await page.getByText(/says most: \d+ % of the tokens of 3/).waitFor()
+      // Alone there is nothing to draw.
+      const alone = kernel.spawn(programNamed('idle'), null, { principal: 'ada' })
+      await page.goto(`${url}/#/run/${alone.pid}/team`)
+      await page.getByRole('heading', { name: 'This run has no team' }).waitFor()
     }))
 
   test('all notes are there without a query, the newest first; a tag and words narrow them; one that is forgotten is gone', () =>

@@ -143,13 +143,13 @@ function batchLoop(clock: Clock, threads: number): Through {
     })
 }
 
-async function runPolity(contest: Contest): Promise<void> {
+async function runPolity(contest: Contest, discipline: 'fair-share' | 'fifo'): Promise<void> {
   const { clock, agents, model } = contest
   const kernel = createKernel({
     store: memoryStore(),
     clock,
     models: { model },
-    discipline: 'fair-share',
+    discipline,
     limits: { coreWaitMs: 1e9 },
   })
   const program = defineProgram('agent', async (sys, i: number) => {
@@ -194,5 +194,12 @@ export const contestants: readonly Contestant[] = [
     refuse: 'queue',
     run: (contest) => runPlain(contest, { call: batchLoop(contest.clock, 32) }),
   },
-  { name: 'Polity', refuse: '429', run: runPolity },
+  { name: 'Polity', refuse: '429', run: (contest) => runPolity(contest, 'fair-share') },
 ]
+
+/** For who wants the last agent to end early rather than the mean one, on a key with rates, where no prefix is to be kept warm. */
+export const polityFifo: Contestant = {
+  name: 'Polity, fifo',
+  refuse: '429',
+  run: (contest) => runPolity(contest, 'fifo'),
+}

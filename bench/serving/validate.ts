@@ -8,7 +8,8 @@
  * Calibration: equal calls, 1 to `sequences` at a time, of several lengths; the four costs of the machine and one for each
  * call are fitted to their makespans by least squares of the relative error, none below 0. Judged: six mixes of other sizes,
  * with calls that come later, calls that follow each other with pauses, and more calls than sequences. Both are run in
- * turns, and the fastest of the rounds counts: what disturbs a run only slows it. Bar: each within 15 %; exits 1 otherwise. Run it where nothing else runs.
+ * turns, and the fastest of the rounds counts: what disturbs a run only slows it. Bar: each within 15 %; exits 1 otherwise.
+ * Run it where nothing else runs.
  */
 import { mkdtempSync, rmSync } from 'node:fs'
 import { cpus, tmpdir } from 'node:os'

@@ -9,6 +9,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { z } from 'zod'
+import { hearMember, type Member } from '../../src/agents/team.ts'
 import { simulated } from '../../src/drivers/llm/simulated.ts'
 import type { SimulatedAnswer, SimulatedQuestion } from '../../src/drivers/llm/simulated.ts'
 import { approvalKeyOf } from '../../src/drivers/store/approval-key.ts'
@@ -194,6 +195,24 @@ const digest = defineProgram('digest', async (sys: Sys, everyMs: number) => {
   }
 })
 
+/** Members that one process speaks for, a person among them, and a leader that writes down how it stands. */
+const panel = defineProgram('panel', async (sys: Sys, { question }: { readonly question: string }) => {
+  const seats: readonly Member[] = [
+    { name: 'Planner', model: 'local/large' },
+    { name: 'Tester', model: 'local/small' },
+    { name: 'Ingrid', person: { timeoutMs: 3_600_000 } },
+  ]
+  const names = seats.map(({ name }) => name)
+  for (let turn = 1; turn <= 2; turn++) {
+    await sys.generate({ prompt: `How does it stand? Turn ${turn}`, model: 'local/large' })
+    for (const seat of seats) {
+      const to = names.filter((name) => name !== seat.name)
+      await hearMember(sys, seat, { prompt: question, turn, to: turn === 1 ? to : to.slice(0, 1) })
+    }
+  }
+  return 'done'
+})
+
 const interview = defineProgram('interview', (sys: Sys, text: string) => sys.ask(text))
 const payOnce = defineProgram('pay-once', (sys: Sys, input: Json) => sys.call('pay', input))
 const idle = defineProgram('idle', async (sys: Sys) => (await sys.receive()).body)
@@ -223,6 +242,7 @@ export const programs: readonly Program[] = [
   newsletter,
   digest,
   interview,
+  panel,
   payOnce,
   idle,
   busy,
@@ -253,6 +273,16 @@ function answer({ call, text, random }: SimulatedQuestion): string | SimulatedAn
   }
   if (text.includes('Sort support tickets'))
     return `${labels[Math.floor(random(0) * labels.length)]} since the customer says so`
+  if (text.includes('How does it stand?')) {
+    const because = (said: unknown): object => ({ reason: 'as was said', answer: said })
+    return JSON.stringify({
+      is_request_satisfied: because(false),
+      is_in_loop: because(false),
+      is_progress_being_made: because(text.includes('Turn 1')),
+      next_speaker: because('Tester'),
+      instruction_or_question: because('try the pier at low water'),
+    })
+  }
   if (text.includes('Plan:')) return 'Split the question, read in parallel, let a critic look, then write.'
   if (text.includes('Criticise:')) return 'The second source measures a single link only; say so in the report.'
   if (text.includes('Report on'))
@@ -364,6 +394,7 @@ export async function seed({ kernel }: World): Promise<{ readonly team: number; 
   kernel.spawn(newsletter, 'stranger@elsewhere.net', { principal: 'grace' }).result.catch(() => {})
   await kernel.spawn(newsletter, 'all@example.org', { principal: 'grace' }).result
   kernel.spawn(payOnce, { to: 'ACME', amount: 120, invoice: 'INV-2039' }, { principal: 'local' })
+  kernel.spawn(panel, { question: 'Which pier is the safest?' }, { principal: 'grace', name: 'harbour' })
   kernel.spawn(interview, 'Which of the two suppliers should be asked first?', { principal: 'grace', name: 'planner' })
   const held = kernel.spawn(
     clerk,

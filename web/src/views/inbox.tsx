@@ -181,6 +181,11 @@ function Card({
           <Exact value={kind === 'ask' ? question.text : question.detail} />
         </Framed>
       )}
+      {kind === 'ask' && question.detail !== null && (
+        <Framed label="Beside it">
+          <Exact value={question.detail} />
+        </Framed>
+      )}
       {kind === 'in-doubt' && (
         <p>A crash left it open whether this call had its effect. Look, then say what you found.</p>
       )}
