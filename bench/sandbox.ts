@@ -33,7 +33,9 @@ const { javaScriptGuests } = (await import(
 const { codeTools, guestLimits } = (await import(
   file('drivers/sandbox/tools')
 )) as typeof import('../src/drivers/sandbox/tools.ts')
-const { codeAction } = (await import(file('agents/code-action'))) as typeof import('../src/agents/code-action.ts')
+const { codeAction } = (await import(
+  file('agents/code-action')
+)) as typeof import('../src/agents/pieces/code-action.ts')
 const { boot, defineProgram, defineTool } = (await import(file('index'))) as typeof import('../src/index.ts')
 const { z } = await import('zod')
 

@@ -8,7 +8,7 @@ import { after, before, describe, test } from 'node:test'
 import fc from 'fast-check'
 import { compass, compassMind } from '../src/agents/compass.ts'
 import { damcs, readiness } from '../src/agents/damcs.ts'
-import { merged, propagated, type Entity, type Known } from '../src/agents/entity-propagation.ts'
+import { merged, propagated, type Entity, type Known } from '../src/agents/pieces/entity-propagation.ts'
 import { central, decentral, hmas1, hmas2 } from '../src/agents/hmas.ts'
 import {
   answered,
@@ -19,7 +19,7 @@ import {
   phaseOf,
   RESULTS_MAX,
   type Talk,
-} from '../src/agents/intention.ts'
+} from '../src/agents/pieces/intention.ts'
 import { jointProgram, type Jointed, type JointInput } from '../src/agents/joint-step.ts'
 import { knowledgeGraph, type Plan } from '../src/agents/knowledge-graph.ts'
 import { mindAgent } from '../src/agents/mind-agent.ts'

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { createRegistry, type RegisteredAgent } from '../src/agents/agent-registry.ts'
+import { createRegistry, type RegisteredAgent } from '../src/agents/pieces/agent-registry.ts'
 import { internetOfAgents, type TeamConclusion } from '../src/agents/internet-of-agents.ts'
 import { promptText, scripted } from '../src/drivers/llm/scripted.ts'
 import { defineProgram } from '../src/kernel/program.ts'

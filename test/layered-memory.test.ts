@@ -2,10 +2,18 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import fc from 'fast-check'
-import type { Layer, Standing } from '../src/agents/layer-decay.ts'
-import { begin, credit, dayPasses, drawImportance, layers, rankFaded, weightOf } from '../src/agents/layer-decay.ts'
+import type { Layer, Standing } from '../src/agents/pieces/layer-decay.ts'
+import {
+  begin,
+  credit,
+  dayPasses,
+  drawImportance,
+  layers,
+  rankFaded,
+  weightOf,
+} from '../src/agents/pieces/layer-decay.ts'
 import { layeredMemory } from '../src/agents/layered-memory.ts'
-import { readNote } from '../src/agents/notes.ts'
+import { readNote } from '../src/agents/pieces/notes.ts'
 import { scripted } from '../src/drivers/llm/scripted.ts'
 import { simulatedClock } from '../src/kernel/clock.ts'
 import { defineProgram } from '../src/kernel/program.ts'

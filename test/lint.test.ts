@@ -77,7 +77,7 @@ describe('our own house', () => {
   })
 
   test('neither do the sources of agents and examples', () => {
-    const paths = globSync(['src/agents/*.ts', 'src/kernel/*.ts', 'examples/*.ts'], { cwd: root })
+    const paths = globSync(['src/agents/**/*.ts', 'src/kernel/*.ts', 'examples/*.ts'], { cwd: root })
     assert.ok(paths.length > 40)
     const packages = packagesAbove(join(root, 'src/index.ts'))
     assert.ok(packages?.lock?.['zod'])

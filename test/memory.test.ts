@@ -6,7 +6,7 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import fc from 'fast-check'
-import { allNotes } from '../src/agents/notes.ts'
+import { allNotes } from '../src/agents/pieces/notes.ts'
 import type { Embedder, Store } from '../src/kernel/drivers.ts'
 import type { Json, Note, Pid, RecallOptions, Sys } from '../src/kernel/types.ts'
 import type { World } from './world.ts'

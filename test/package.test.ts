@@ -99,7 +99,7 @@ describe('the package', { skip: !LONG && 'builds and packs it, ten seconds: POLI
     const seen = await runs(
       'parts.mjs',
       `import { boot, defineProgram } from 'polity'
-      import { codeAction } from 'polity/agents/code-action'
+      import { codeAction } from 'polity/agents/pieces/code-action'
       import { codeTools } from 'polity/drivers/sandbox/tools'
       import { startCommitThread } from 'polity/drivers/store/commit-thread'
       import { scripted } from 'polity/testing'

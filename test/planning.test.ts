@@ -5,9 +5,9 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import fc from 'fast-check'
-import { armsOf, chooseArm, creditArm, worthOfArm } from '../src/agents/algorithm-choice.ts'
-import { bestPath } from '../src/agents/best-path.ts'
-import { createFrontier } from '../src/agents/frontier.ts'
+import { armsOf, chooseArm, creditArm, worthOfArm } from '../src/agents/pieces/algorithm-choice.ts'
+import { bestPath } from '../src/agents/pieces/best-path.ts'
+import { createFrontier } from '../src/agents/pieces/frontier.ts'
 import { haloBackUp, type Spoken } from '../src/agents/halo.ts'
 import {
   bestBlock,
@@ -19,20 +19,26 @@ import {
   mergeLevels,
   tokensOf,
 } from '../src/agents/llm-algorithms.ts'
-import { masterTree } from '../src/agents/master-tree.ts'
-import { branchOf, monteCarlo } from '../src/agents/monte-carlo.ts'
-import { commonLength, costSoFar, costToGo, lateness, likeness, nameLikeness } from '../src/agents/plan-costs.ts'
+import { masterTree } from '../src/agents/pieces/master-tree.ts'
+import { branchOf, monteCarlo } from '../src/agents/pieces/monte-carlo.ts'
+import { commonLength, costSoFar, costToGo, lateness, likeness, nameLikeness } from '../src/agents/pieces/plan-costs.ts'
 import { shared } from '../src/agents/plan-gen.ts'
-import { counted } from '../src/agents/proposals.ts'
+import { counted } from '../src/agents/pieces/proposals.ts'
 import { bottleneck, mutualInformation, reasoningCapacity, type Pair } from '../src/agents/reasoning-capacity.ts'
-import { faultOfRoutine, parseRoutine, routineText, stepAfter, type Routine } from '../src/agents/routine-text.ts'
-import { backUp, growTree, pathTo, plantTree } from '../src/agents/reward-tree.ts'
-import { actionsOf, gathered, recipeTree, type MakingWay } from '../src/agents/recipe-tree.ts'
-import { carryOutGraph, faultOf } from '../src/agents/task-graph.ts'
-import { applyMove, faultOfMove, solutionOf, startThoughts } from '../src/agents/thought-graph.ts'
-import { armapPuct, armapUct, armapVarPuct, haloUcb, masterUct, ucb1 } from '../src/agents/upper-confidence.ts'
+import {
+  faultOfRoutine,
+  parseRoutine,
+  routineText,
+  stepAfter,
+  type Routine,
+} from '../src/agents/pieces/routine-text.ts'
+import { backUp, growTree, pathTo, plantTree } from '../src/agents/pieces/reward-tree.ts'
+import { actionsOf, gathered, recipeTree, type MakingWay } from '../src/agents/pieces/recipe-tree.ts'
+import { carryOutGraph, faultOf } from '../src/agents/pieces/task-graph.ts'
+import { applyMove, faultOfMove, solutionOf, startThoughts } from '../src/agents/pieces/thought-graph.ts'
+import { armapPuct, armapUct, armapVarPuct, haloUcb, masterUct, ucb1 } from '../src/agents/pieces/upper-confidence.ts'
 import { createVariables } from '../src/agents/variables.ts'
-import { plurality, tally } from '../src/agents/vote.ts'
+import { plurality, tally } from '../src/agents/pieces/vote.ts'
 
 const near = (actual: number, expected: number) =>
   assert.ok(Math.abs(actual - expected) < 1e-9, `${actual}, not ${expected}`)

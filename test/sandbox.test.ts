@@ -15,8 +15,8 @@ import { setTimeout as pause } from 'node:timers/promises'
 import { pathToFileURL } from 'node:url'
 import { z } from 'zod'
 import { codeAct, codeOf } from '../src/agents/code-act.ts'
-import { codeAction } from '../src/agents/code-action.ts'
-import type { CodeActionOptions, CodeResult } from '../src/agents/code-action.ts'
+import { codeAction } from '../src/agents/pieces/code-action.ts'
+import type { CodeActionOptions, CodeResult } from '../src/agents/pieces/code-action.ts'
 import { findWalls, programFolders } from '../src/drivers/sandbox/bubblewrap.ts'
 import { nodeArguments } from '../src/drivers/sandbox/javascript.ts'
 import { seccompFilter } from '../src/drivers/sandbox/seccomp.ts'
@@ -283,7 +283,7 @@ describe('a code action', () => {
     const url = (path: string): string => JSON.stringify(pathToFileURL(join(import.meta.dirname, '..', path)).href)
     const source = `
       import { boot, defineProgram } from ${url('src/index.ts')}
-      import { codeAction } from ${url('src/agents/code-action.ts')}
+      import { codeAction } from ${url('src/agents/pieces/code-action.ts')}
       import { codeTools } from ${url('src/drivers/sandbox/tools.ts')}
       import { scripted } from ${url('src/testing.ts')}
       const tools = codeTools({ languages: ['javascript', 'python'], limits: { stepMs: 60_000, cpuMs: 60_000 } })

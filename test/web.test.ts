@@ -39,7 +39,7 @@ function buildWeb(): void {
     'src/client.ts',
     'src/evaluation/team.ts',
     'src/evaluation/team-measures.ts',
-    'src/agents/speaker.ts',
+    'src/agents/pieces/speaker.ts',
   ]
     .flatMap((path) => timesIn(join(root, path)))
     .reduce((a, b) => Math.max(a, b))

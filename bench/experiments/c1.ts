@@ -3,7 +3,7 @@
  * over all divisions of n votes among the options). Beside it the same majority where errors go together (sigma 2), and a tie
  * that the first voter wins where voters stand by skill.
  */
-import { drawnPlurality, plurality } from '../../src/agents/vote.ts'
+import { drawnPlurality, plurality } from '../../src/agents/pieces/vote.ts'
 import { layeredNet } from '../../src/agents/layered-net.ts'
 import type { Experiment } from './experiment.ts'
 import { answered, binomial, chance, difficulty, keyed, range, skillOf } from './population.ts'

@@ -2,7 +2,7 @@
  * C10, agent tokens: 20 agents, each the direction of its tasks in 64 dimensions, and tasks with noise around it. The noise is the one number
  * that the reference does not give: it is set so that a single demonstration tells as much as there (.265); the other rows are measured.
  */
-import { enroll, tokensFor, tokensOf } from '../../src/agents/agent-tokens.ts'
+import { enroll, tokensFor, tokensOf } from '../../src/agents/pieces/agent-tokens.ts'
 import { randomAt } from '../../src/kernel/clock.ts'
 import { mean } from '../figures.ts'
 import { normal, type Experiment } from './experiment.ts'

@@ -6,7 +6,7 @@
  */
 import { boot } from '../../src/boot.ts'
 import { composer, type Component } from '../../src/agents/composer.ts'
-import { askedDensity, competitiveShare, openKnapsack } from '../../src/agents/online-knapsack.ts'
+import { askedDensity, competitiveShare, openKnapsack } from '../../src/agents/pieces/online-knapsack.ts'
 import { promptText, scripted } from '../../src/drivers/llm/scripted.ts'
 import { randomAt } from '../../src/kernel/clock.ts'
 import { defineProgram } from '../../src/kernel/program.ts'

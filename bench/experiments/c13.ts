@@ -5,7 +5,7 @@
  */
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { plurality } from '../../src/agents/vote.ts'
+import { plurality } from '../../src/agents/pieces/vote.ts'
 import { mean } from '../figures.ts'
 import type { Experiment } from './experiment.ts'
 import { range } from './population.ts'

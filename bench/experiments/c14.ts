@@ -9,8 +9,8 @@
  */
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { agentImportance } from '../../src/agents/agent-importance.ts'
-import { plurality } from '../../src/agents/vote.ts'
+import { agentImportance } from '../../src/agents/pieces/agent-importance.ts'
+import { plurality } from '../../src/agents/pieces/vote.ts'
 import { mean } from '../figures.ts'
 import type { Experiment } from './experiment.ts'
 

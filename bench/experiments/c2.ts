@@ -8,7 +8,7 @@
  */
 import { layeredNet, type Layer } from '../../src/agents/layered-net.ts'
 import { ownFirst } from '../../src/agents/debate.ts'
-import { drawnPlurality } from '../../src/agents/vote.ts'
+import { drawnPlurality } from '../../src/agents/pieces/vote.ts'
 import type { Experiment } from './experiment.ts'
 import { binomial, chance, difficulty, keyed, range, skillOf } from './population.ts'
 

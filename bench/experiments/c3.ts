@@ -7,7 +7,7 @@
  * the accuracy and calls of the whole team, of the three most important and of the worst three, of one round of votes, and of the
  * release's choice of whom to keep.
  */
-import { mostImportant } from '../../src/agents/agent-importance.ts'
+import { mostImportant } from '../../src/agents/pieces/agent-importance.ts'
 import { dylanNet, type Dylaned } from '../../src/agents/dylan.ts'
 import { mean } from '../figures.ts'
 import { normal, type Experiment } from './experiment.ts'

@@ -4,7 +4,7 @@
  * The vector of a task is its class through noise of .3 in twelve numbers. The pruner never sees which roles are needed.
  * The levels of the utility are ours; the bars on F1, size and gain are the published check's.
  */
-import { drawnDag, keptBy, trainPruner, worthOf, type PruningExample } from '../../src/agents/graph-pruning.ts'
+import { drawnDag, keptBy, trainPruner, worthOf, type PruningExample } from '../../src/agents/pieces/graph-pruning.ts'
 import { mean } from '../figures.ts'
 import { normal, type Experiment } from './experiment.ts'
 import { keyed, range } from './population.ts'

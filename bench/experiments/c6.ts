@@ -5,7 +5,7 @@
  * a rate of right ones for each issue, a few forms of wrong ones, of which one is liked most; tests tell forms apart, not draws.
  */
 import { selectPatch, type PatchRules, type PatchTrial } from '../../src/agents/agentless.ts'
-import { selectCandidate } from '../../src/agents/code-trials.ts'
+import { selectCandidate } from '../../src/agents/pieces/code-trials.ts'
 import { randomAt } from '../../src/kernel/clock.ts'
 import { mean } from '../figures.ts'
 import type { Experiment } from './experiment.ts'

@@ -2,18 +2,18 @@
  * C8B, the other choosers of C8: the bandit of R&D-Agent(Q) on planted contexts, PlanGEN's selection with noisy priors, and M3's choice of a
  * joint assignment. (Recruiting by skill is C8.)
  */
-import { chooseArm, type Arm, type ArmOptions } from '../../src/agents/algorithm-choice.ts'
+import { chooseArm, type Arm, type ArmOptions } from '../../src/agents/pieces/algorithm-choice.ts'
 import {
   assignmentsOf,
   bestAssignment,
   trainAssignment,
   type AssignmentSample,
-} from '../../src/agents/joint-assignment.ts'
-import { beliefsOf, drawArm, learn, meanOf } from '../../src/agents/linear-thompson.ts'
-import { logistic } from '../../src/agents/logistic.ts'
-import { inner } from '../../src/agents/nearest.ts'
-import { cholesky, diagonal, solve } from '../../src/agents/positive-definite.ts'
-import { largest } from '../../src/agents/largest.ts'
+} from '../../src/agents/pieces/joint-assignment.ts'
+import { beliefsOf, drawArm, learn, meanOf } from '../../src/agents/pieces/linear-thompson.ts'
+import { logistic } from '../../src/agents/pieces/logistic.ts'
+import { inner } from '../../src/agents/pieces/nearest.ts'
+import { cholesky, diagonal, solve } from '../../src/agents/pieces/positive-definite.ts'
+import { largest } from '../../src/agents/pieces/largest.ts'
 import { randomAt } from '../../src/kernel/clock.ts'
 import { mean } from '../figures.ts'
 import { normal, type Experiment } from './experiment.ts'

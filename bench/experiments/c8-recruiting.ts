@@ -10,8 +10,8 @@ import {
   recruitingWeights,
   withoutRare,
   type SkillProfile,
-} from '../../src/agents/skill-recruiting.ts'
-import { drawnPlurality } from '../../src/agents/vote.ts'
+} from '../../src/agents/pieces/skill-recruiting.ts'
+import { drawnPlurality } from '../../src/agents/pieces/vote.ts'
 import { mean } from '../figures.ts'
 import type { Experiment } from './experiment.ts'
 import { answered, chance, difficulty, keyed, range } from './population.ts'

@@ -1,5 +1,5 @@
 /** What an experiment is: a claim with a number, and the run that measures it. `node bench/experiments.ts` prints them all. */
-export { normalOf as normal } from '../../src/agents/linear-thompson.ts'
+export { normalOf as normal } from '../../src/agents/pieces/linear-thompson.ts'
 
 export interface Experiment {
   readonly id: string

@@ -3,7 +3,7 @@
  * search with three guesses of what is left: none (Dijkstra), a tenth for each step to go, and the true rest shrunk by a drawn
  * factor of .9 to 1. The cheapest leaf is computed apart, by walking the whole tree.
  */
-import { bestPath, type Way } from '../../src/agents/best-path.ts'
+import { bestPath, type Way } from '../../src/agents/pieces/best-path.ts'
 import { randomAt } from '../../src/kernel/clock.ts'
 import { median } from '../figures.ts'
 import type { Experiment } from './experiment.ts'

@@ -7,11 +7,11 @@
  * evaluation is a call that reads the steps before it; what they read and write is counted. MASTER has the fewest expansions with
  * which it is right as often. On harder games it saves less; that is printed too.
  */
-import { masterTree } from '../../src/agents/master-tree.ts'
-import { branchOf, monteCarlo } from '../../src/agents/monte-carlo.ts'
-import { largest } from '../../src/agents/largest.ts'
-import { childrenOf, plantTree } from '../../src/agents/reward-tree.ts'
-import { armapUct, ucb1 } from '../../src/agents/upper-confidence.ts'
+import { masterTree } from '../../src/agents/pieces/master-tree.ts'
+import { branchOf, monteCarlo } from '../../src/agents/pieces/monte-carlo.ts'
+import { largest } from '../../src/agents/pieces/largest.ts'
+import { childrenOf, plantTree } from '../../src/agents/pieces/reward-tree.ts'
+import { armapUct, ucb1 } from '../../src/agents/pieces/upper-confidence.ts'
 import { randomAt } from '../../src/kernel/clock.ts'
 import { mean } from '../figures.ts'
 import { normal, type Experiment } from './experiment.ts'

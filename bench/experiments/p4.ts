@@ -2,9 +2,9 @@
  * P4, the choice of an algorithm: three planners that succeed with .45, .6 and .75 (the planted bandit), chosen by PlanGEN's
  * algorithm 1 to the letter, by its mean-normalised form, and by UCB1.
  */
-import { armsOf, chooseArm, creditArm, type Arm, type ArmOptions } from '../../src/agents/algorithm-choice.ts'
-import { largest } from '../../src/agents/largest.ts'
-import { ucb1 } from '../../src/agents/upper-confidence.ts'
+import { armsOf, chooseArm, creditArm, type Arm, type ArmOptions } from '../../src/agents/pieces/algorithm-choice.ts'
+import { largest } from '../../src/agents/pieces/largest.ts'
+import { ucb1 } from '../../src/agents/pieces/upper-confidence.ts'
 import { randomAt } from '../../src/kernel/clock.ts'
 import { mean } from '../figures.ts'
 import type { Experiment } from './experiment.ts'

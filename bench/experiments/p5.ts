@@ -3,7 +3,7 @@
  * anew. A task's number is computed from its own and from those it waits for; the oracle computes the same one after another,
  * without failures. Order, scope of a new plan and the final number are held against it.
  */
-import { carryOutGraph, type PlannedTask, type TaskNode } from '../../src/agents/task-graph.ts'
+import { carryOutGraph, type PlannedTask, type TaskNode } from '../../src/agents/pieces/task-graph.ts'
 import { randomAt } from '../../src/kernel/clock.ts'
 import type { Experiment } from './experiment.ts'
 

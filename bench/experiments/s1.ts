@@ -7,7 +7,7 @@
  */
 import { armap } from '../../src/agents/armap.ts'
 import { goFrom, placeHere, stay } from '../../src/agents/places.ts'
-import { largest } from '../../src/agents/largest.ts'
+import { largest } from '../../src/agents/pieces/largest.ts'
 import { treeSearch } from '../../src/agents/tree-search.ts'
 import { boot } from '../../src/boot.ts'
 import { scripted } from '../../src/drivers/llm/scripted.ts'

@@ -7,7 +7,7 @@
  */
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { findTools, indexTools, packTools, schemaTokens } from '../../src/agents/tool-search.ts'
+import { findTools, indexTools, packTools, schemaTokens } from '../../src/agents/pieces/tool-search.ts'
 import { boot } from '../../src/boot.ts'
 import { scripted } from '../../src/drivers/llm/scripted.ts'
 import { randomAt } from '../../src/kernel/clock.ts'

@@ -14,7 +14,7 @@ import {
   type Outcome,
   type RuleBook,
   type RuleOp,
-} from '../../src/agents/rule-book.ts'
+} from '../../src/agents/pieces/rule-book.ts'
 import { randomAt } from '../../src/kernel/clock.ts'
 import type { Experiment } from './experiment.ts'
 

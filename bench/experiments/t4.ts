@@ -5,8 +5,8 @@
  * also says three repairs that are wrong. Neither the agent nor the world is changed.
  */
 import { align, type Aligned } from '../../src/agents/align.ts'
-import { look, act, type Action } from '../../src/agents/acting.ts'
-import { interfaceShape } from '../../src/agents/step-interface.ts'
+import { look, act, type Action } from '../../src/agents/pieces/acting.ts'
+import { interfaceShape } from '../../src/agents/pieces/step-interface.ts'
 import { boot } from '../../src/boot.ts'
 import { promptText, scripted } from '../../src/drivers/llm/scripted.ts'
 import type { Rules } from '../../src/environments/environment.ts'

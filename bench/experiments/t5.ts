@@ -5,7 +5,7 @@
  */
 import { existsSync } from 'node:fs'
 import { countTokens } from 'gpt-tokenizer/encoding/o200k_base'
-import { pruneTree } from '../../src/agents/web-tree.ts'
+import { pruneTree } from '../../src/agents/pieces/web-tree.ts'
 import { visits } from '../context/pages.ts'
 import type { Experiment } from './experiment.ts'
 

@@ -118,7 +118,9 @@ export interface Acting {
 export async function programs(): Promise<ReadonlyMap<string, Program<never, unknown>>> {
   const folder = join(import.meta.dirname, '../../src/agents')
   const found = new Map<string, Program<never, unknown>>()
-  for (const file of readdirSync(folder).toSorted()) {
+  for (const file of readdirSync(folder)
+    .filter((name) => name.endsWith('.ts'))
+    .toSorted()) {
     const exported = (await import(join(folder, file))) as { readonly [name: string]: unknown }
     for (const one of Object.values(exported)) {
       const { name, run, tools } = (one ?? {}) as Partial<Program<never, unknown>>

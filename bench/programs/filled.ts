@@ -37,7 +37,7 @@ interface Schema {
   readonly maximum?: number
 }
 
-/** What ends a loop of actions (src/agents/acting.ts). */
+/** What ends a loop of actions (src/agents/pieces/acting.ts). */
 const FINISH: Move = { name: 'finish', args: { answer: 'Done.' } }
 /** Fields that are said though they need not be. */
 const SAID = ['thought', 'args', 'command']

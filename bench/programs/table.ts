@@ -35,7 +35,7 @@ export function tableOf(runs: readonly Ran[], acting: readonly Row[], facts: Tab
   )
   const reasons = Map.groupBy(left, ({ why }) => why)
   const parts = [
-    `Scores are means of ${seeds} seeds with their standard errors. Tokens, model calls and turns are means of a try over all worlds; then in how many tries the ${tokens.toLocaleString('en')} tokens were used up, and in how many something else failed.`,
+    `Scores are means of ${seeds} seeds with their standard errors. Tokens, model calls and turns are means of a try over all worlds; then in how many tries the ${tokens.toLocaleString('en')} tokens were used up, and in how many something else failed. Every program is told its score in the end (\`tellScore\`). The tokens and the number of seeds were chosen after shorter runs, in which some programs ran out.`,
     scripted.length === 0
       ? ''
       : `**A scripted policy that errs in ${Math.round(errs * 100)} % of its actions**\n\n${byWorld(scripted, acting)}`,

@@ -19,14 +19,14 @@
  *        then among their parents, so revoking its source takes them too.
  */
 import type { Json, NoteInput, RecalledNote, Sys } from '../kernel/types.ts'
-import { changedNote } from './changed-note.ts'
-import { expand } from './link-expansion.ts'
+import { changedNote } from './pieces/changed-note.ts'
+import { expand } from './pieces/link-expansion.ts'
 import type { LongTermMemory, MemoryOptions } from './long-term-memory.ts'
-import { checkedMemory } from './memory-arguments.ts'
-import type { Evolution } from './note-reading.ts'
-import { clip, described, evolved, few, keywordsOf } from './note-reading.ts'
-import { allNotes, markedNote, noteInput, readNotes } from './notes.ts'
-import { markOf } from './text-hash.ts'
+import { checkedMemory } from './pieces/memory-arguments.ts'
+import type { Evolution } from './pieces/note-reading.ts'
+import { clip, described, evolved, few, keywordsOf } from './pieces/note-reading.ts'
+import { allNotes, markedNote, noteInput, readNotes } from './pieces/notes.ts'
+import { markOf } from './pieces/text-hash.ts'
 
 export interface AMemOptions extends MemoryOptions {
   /** Neighbours that the model is shown when a note is added. Minimum 1. @default 5, as in the paper */

@@ -14,8 +14,8 @@
 import { z } from 'zod'
 import { defineProgram } from '../kernel/program.ts'
 import { codeOf } from './code-act.ts'
-import { selectCandidate, tryCode, type CodeTrial, type Tried } from './code-trials.ts'
-import { askJson } from './json-answer.ts'
+import { selectCandidate, tryCode, type CodeTrial, type Tried } from './pieces/code-trials.ts'
+import { askJson } from './pieces/json-answer.ts'
 
 export interface AgentCoderInput extends Pick<CodeTrial, 'language'> {
   readonly task: string

@@ -19,8 +19,8 @@
 import { z } from 'zod'
 import { defineProgram } from '../kernel/program.ts'
 import type { Json, Sys } from '../kernel/types.ts'
-import { askJson } from './json-answer.ts'
-import { nearestFirst } from './nearest.ts'
+import { askJson } from './pieces/json-answer.ts'
+import { nearestFirst } from './pieces/nearest.ts'
 
 export interface LawyerStores {
   readonly experience: readonly string[]

@@ -18,9 +18,9 @@
 import { defineProgram } from '../kernel/program.ts'
 import type { Json, Sys } from '../kernel/types.ts'
 import { codeOf } from './code-act.ts'
-import { codeAction } from './code-action.ts'
-import { allNotes } from './notes.ts'
-import { likeness } from './topics.ts'
+import { codeAction } from './pieces/code-action.ts'
+import { allNotes } from './pieces/notes.ts'
+import { likeness } from './pieces/topics.ts'
 
 export interface AgentKStage {
   readonly name: string

@@ -17,11 +17,11 @@ import { z } from 'zod'
 import { PolityError } from '../kernel/errors.ts'
 import { defineProgram } from '../kernel/program.ts'
 import type { Json, ModelChoice, Program } from '../kernel/types.ts'
-import { actionShape, shortened } from './acting.ts'
-import { crewOf, crewText, reportOf, toolsOf, type Worker } from './workers.ts'
-import { askJson } from './json-answer.ts'
+import { actionShape, shortened } from './pieces/acting.ts'
+import { crewOf, crewText, reportOf, toolsOf, type Worker } from './pieces/workers.ts'
+import { askJson } from './pieces/json-answer.ts'
 import { orchestrate, type OrchestrationEnd } from './orchestrate.ts'
-import { applyToDo, noLists, toDoOp, toDoText, type ToDoLists } from './to-do.ts'
+import { applyToDo, noLists, toDoOp, toDoText, type ToDoLists } from './pieces/to-do.ts'
 
 export interface AgentOrchestraOptions {
   /** Names are unique, and so are the names of the tools that they bring; none is called `plan` or `final_answer`. */

@@ -28,10 +28,10 @@ import {
   type Acted,
   type Step,
   type TaskInput,
-} from './acting.ts'
-import { askJson } from './json-answer.ts'
+} from './pieces/acting.ts'
+import { askJson } from './pieces/json-answer.ts'
 import { orchestrate, type Now, type OrchestrationEnd } from './orchestrate.ts'
-import { faultOf, type PlannedTask } from './task-graph.ts'
+import { faultOf, type PlannedTask } from './pieces/task-graph.ts'
 
 export interface AgentS2Input extends TaskInput {
   /** Actions of one subtask. @default 10 */

@@ -19,9 +19,9 @@ import { z } from 'zod'
 import { PolityError } from '../kernel/errors.ts'
 import { defineProgram } from '../kernel/program.ts'
 import type { Json, Program, Sys } from '../kernel/types.ts'
-import { askWorker, crewOf, toolsOf, type Worker } from './workers.ts'
-import { tokensFor, tokensOf, type AgentTokens } from './agent-tokens.ts'
-import { askJson } from './json-answer.ts'
+import { askWorker, crewOf, toolsOf, type Worker } from './pieces/workers.ts'
+import { tokensFor, tokensOf, type AgentTokens } from './pieces/agent-tokens.ts'
+import { askJson } from './pieces/json-answer.ts'
 import { orchestrate } from './orchestrate.ts'
 
 export interface StoredAgent extends Worker {

@@ -18,7 +18,7 @@ import { PolityError } from '../kernel/errors.ts'
 import { defineProgram } from '../kernel/program.ts'
 import { boundTokens } from '../kernel/token-bound.ts'
 import type { Sys } from '../kernel/types.ts'
-import { tailOf } from './text-chunks.ts'
+import { tailOf } from './pieces/text-chunks.ts'
 
 export interface AgentWriteInput {
   readonly instruction: string

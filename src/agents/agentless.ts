@@ -19,11 +19,11 @@ import { PolityError, messageOf } from '../kernel/errors.ts'
 import { defineProgram } from '../kernel/program.ts'
 import type { Sys } from '../kernel/types.ts'
 import { codeOf } from './code-act.ts'
-import { askJson } from './json-answer.ts'
-import { nearestFirst } from './nearest.ts'
-import { applied, blocksIn, normalised, type Repository } from './patch-text.ts'
-import { runTests } from './repository-run.ts'
-import { plurality } from './vote.ts'
+import { askJson } from './pieces/json-answer.ts'
+import { nearestFirst } from './pieces/nearest.ts'
+import { applied, blocksIn, normalised, type Repository } from './pieces/patch-text.ts'
+import { runTests } from './pieces/repository-run.ts'
+import { plurality } from './pieces/vote.ts'
 
 export interface AgentlessInput {
   readonly issue: string

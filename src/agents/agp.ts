@@ -9,8 +9,8 @@
  */
 import { PolityError } from '../kernel/errors.ts'
 import { defineProgram } from '../kernel/program.ts'
-import { drawnDag, keptBy, type Pruner } from './graph-pruning.ts'
-import { askMember, listed, membersOf, type Member, type Reasoned } from './team.ts'
+import { drawnDag, keptBy, type Pruner } from './pieces/graph-pruning.ts'
+import { askMember, listed, membersOf, type Member, type Reasoned } from './pieces/team.ts'
 
 export interface AgpInput {
   readonly question: string

@@ -30,8 +30,8 @@ import {
   type Step,
   type TaskInput,
   type Told,
-} from './acting.ts'
-import { askJson } from './json-answer.ts'
+} from './pieces/acting.ts'
+import { askJson } from './pieces/json-answer.ts'
 import {
   bareInterface,
   firstOf,
@@ -40,7 +40,7 @@ import {
   repairShape,
   type Repair,
   type StepInterface,
-} from './step-interface.ts'
+} from './pieces/step-interface.ts'
 
 export interface AlignInput extends TaskInput {
   /** @default 8, as in the paper */

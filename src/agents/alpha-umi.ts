@@ -21,7 +21,7 @@ import {
   type Action,
   type Step,
   type TaskInput,
-} from './acting.ts'
+} from './pieces/acting.ts'
 
 export type Role = 'planner' | 'caller' | 'summarizer'
 

@@ -15,9 +15,9 @@
 import { z } from 'zod'
 import { defineProgram } from '../kernel/program.ts'
 import type { Json, ModelChoice, Sys, ToolDescription } from '../kernel/types.ts'
-import { act, actionTools } from './acting.ts'
-import { askJson } from './json-answer.ts'
-import { findTools, indexTools, packTools } from './tool-search.ts'
+import { act, actionTools } from './pieces/acting.ts'
+import { askJson } from './pieces/json-answer.ts'
+import { findTools, indexTools, packTools } from './pieces/tool-search.ts'
 
 export interface ApiMethodInput {
   readonly question: string

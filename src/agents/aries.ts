@@ -14,7 +14,7 @@ import { z } from 'zod'
 import { PolityError } from '../kernel/errors.ts'
 import { defineProgram } from '../kernel/program.ts'
 import type { ModelChoice, Sys } from '../kernel/types.ts'
-import { askJson } from './json-answer.ts'
+import { askJson } from './pieces/json-answer.ts'
 import {
   applyMove,
   faultOfMove,
@@ -24,8 +24,8 @@ import {
   type Made,
   type Move,
   type Thought,
-} from './thought-graph.ts'
-import { plurality } from './vote.ts'
+} from './pieces/thought-graph.ts'
+import { plurality } from './pieces/vote.ts'
 
 export interface AriesInput {
   readonly question: string

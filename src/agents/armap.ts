@@ -12,16 +12,16 @@
  * Going back is a fork, where the release resets and takes all actions again. Rollouts end where four observations are equal.
  */
 import { defineProgram } from '../kernel/program.ts'
-import type { Step } from './acting.ts'
-import { branchOf, monteCarlo, type BranchNode } from './monte-carlo.ts'
+import type { Step } from './pieces/acting.ts'
+import { branchOf, monteCarlo, type BranchNode } from './pieces/monte-carlo.ts'
 import { goFrom, placeHere, stay, surveyFrom, type Place, type Survey } from './places.ts'
-import type { Candidate, ProposeOptions } from './proposals.ts'
-import { isKnown } from './known-places.ts'
-import { largest } from './largest.ts'
-import { childrenOf, plantTree } from './reward-tree.ts'
-import type { ValueOptions } from './state-value.ts'
-import { whileItLasts } from './while-it-lasts.ts'
-import { armapPuct, armapUct, armapVarPuct } from './upper-confidence.ts'
+import type { Candidate, ProposeOptions } from './pieces/proposals.ts'
+import { isKnown } from './pieces/known-places.ts'
+import { largest } from './pieces/largest.ts'
+import { childrenOf, plantTree } from './pieces/reward-tree.ts'
+import type { ValueOptions } from './pieces/state-value.ts'
+import { whileItLasts } from './pieces/while-it-lasts.ts'
+import { armapPuct, armapUct, armapVarPuct } from './pieces/upper-confidence.ts'
 
 export interface ArmapInput {
   readonly question: string

@@ -15,9 +15,17 @@
 import { z } from 'zod'
 import { defineProgram } from '../kernel/program.ts'
 import type { Json, Sys } from '../kernel/types.ts'
-import { actLoop, decideByModel, earnedBy, historyText, type Acted, type Step, type TaskInput } from './acting.ts'
-import { askJson } from './json-answer.ts'
-import { markedNote, noteInput } from './notes.ts'
+import {
+  actLoop,
+  decideByModel,
+  earnedBy,
+  historyText,
+  type Acted,
+  type Step,
+  type TaskInput,
+} from './pieces/acting.ts'
+import { askJson } from './pieces/json-answer.ts'
+import { markedNote, noteInput } from './pieces/notes.ts'
 import {
   applyRuleOp,
   arrangeRules,
@@ -28,8 +36,8 @@ import {
   RULES_MAX,
   type Outcome,
   type RuleBook,
-} from './rule-book.ts'
-import { markOf } from './text-hash.ts'
+} from './pieces/rule-book.ts'
+import { markOf } from './pieces/text-hash.ts'
 
 export interface AutoManualInput extends TaskInput {
   /** Type of the task: ways are kept by it. @default 'task' */

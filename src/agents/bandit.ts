@@ -16,9 +16,9 @@
 import { PolityError, messageOf } from '../kernel/errors.ts'
 import { defineProgram } from '../kernel/program.ts'
 import type { Json, Program } from '../kernel/types.ts'
-import { holds } from './acting.ts'
-import { beliefsOf, drawArm, learn, type Belief } from './linear-thompson.ts'
-import { inner } from './nearest.ts'
+import { holds } from './pieces/acting.ts'
+import { beliefsOf, drawArm, learn, type Belief } from './pieces/linear-thompson.ts'
+import { inner } from './pieces/nearest.ts'
 
 /** IC, ICIR, rank IC, rank ICIR, annual return, information ratio, maximum drawdown with its sign turned, Sharpe ratio. */
 export const QUANT_WEIGHTS: readonly number[] = [0.1, 0.1, 0.05, 0.05, 0.25, 0.15, 0.1, 0.2]

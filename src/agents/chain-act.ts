@@ -31,9 +31,9 @@ import {
   type Action,
   type Step,
   type TaskInput,
-} from './acting.ts'
-import { askJson } from './json-answer.ts'
-import { nameLikeness } from './plan-costs.ts'
+} from './pieces/acting.ts'
+import { askJson } from './pieces/json-answer.ts'
+import { nameLikeness } from './pieces/plan-costs.ts'
 
 export interface ChainActInput extends TaskInput {
   /** Steps between two calls. @default 5 */

@@ -15,7 +15,7 @@
 import type { Compaction, Turn } from '../kernel/context.ts'
 import { recent, turnOf } from '../kernel/context.ts'
 import type { Message, Sys } from '../kernel/types.ts'
-import { turnText } from './turn-text.ts'
+import { turnText } from './pieces/turn-text.ts'
 
 export interface ChainOptions {
   /** Steps that one summary is made of; 1 for single frames only. @default 5 */

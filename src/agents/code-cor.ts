@@ -16,9 +16,9 @@ import { z } from 'zod'
 import { defineProgram } from '../kernel/program.ts'
 import type { Sys } from '../kernel/types.ts'
 import { codeOf } from './code-act.ts'
-import { tryCode, type CodeTrial, type Tried } from './code-trials.ts'
-import { askJson } from './json-answer.ts'
-import { largest } from './largest.ts'
+import { tryCode, type CodeTrial, type Tried } from './pieces/code-trials.ts'
+import { askJson } from './pieces/json-answer.ts'
+import { largest } from './pieces/largest.ts'
 
 export interface CodeCorInput extends Pick<CodeTrial, 'language'> {
   readonly task: string

@@ -14,7 +14,7 @@ import { chainOfSummarization } from './chain-of-summarization.ts'
 import { deltas } from './deltas.ts'
 import { pinnedFacts } from './pinned-facts.ts'
 import { summary } from './summary.ts'
-import { webTree } from './web-tree.ts'
+import { webTree } from './pieces/web-tree.ts'
 
 const byName = {
   /** The last turns that fit. */

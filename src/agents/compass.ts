@@ -16,14 +16,14 @@
 import { z } from 'zod'
 import { defineProgram } from '../kernel/program.ts'
 import type { Json, Program, Sys } from '../kernel/types.ts'
-import { actionShape } from './acting.ts'
-import { codeAction } from './code-action.ts'
-import { functionsIn, type CodeFunction } from './code-functions.ts'
-import { entitiesText, MATE, merged, propagated, type Entity, type Known } from './entity-propagation.ts'
-import type { Mind } from './joint-draft.ts'
-import type { Move, Player } from './joint-plan.ts'
+import { actionShape } from './pieces/acting.ts'
+import { codeAction } from './pieces/code-action.ts'
+import { functionsIn, type CodeFunction } from './pieces/code-functions.ts'
+import { entitiesText, MATE, merged, propagated, type Entity, type Known } from './pieces/entity-propagation.ts'
+import type { Mind } from './pieces/joint-draft.ts'
+import type { Move, Player } from './pieces/joint-plan.ts'
 import { jointSteps, type JointInput, type Jointed } from './joint-step.ts'
-import { findSkills, keepSkill, skillsCode, skillsText, withNeeded } from './skills.ts'
+import { findSkills, keepSkill, skillsCode, skillsText, withNeeded } from './pieces/skills.ts'
 
 export interface CompassOptions {
   /** What a player sees, by its view; players of the team have the type `mate` and their names as ids. */

@@ -18,11 +18,11 @@ import { z } from 'zod'
 import { PolityError } from '../kernel/errors.ts'
 import { defineProgram } from '../kernel/program.ts'
 import type { Program, Sys } from '../kernel/types.ts'
-import { isOurEnd } from './acting.ts'
-import { askWorker, toolsOf, type Worker } from './workers.ts'
-import { askJson } from './json-answer.ts'
-import { openKnapsack, type KnapsackOptions } from './online-knapsack.ts'
-import { nearestFirst } from './nearest.ts'
+import { isOurEnd } from './pieces/acting.ts'
+import { askWorker, toolsOf, type Worker } from './pieces/workers.ts'
+import { askJson } from './pieces/json-answer.ts'
+import { openKnapsack, type KnapsackOptions } from './pieces/online-knapsack.ts'
+import { nearestFirst } from './pieces/nearest.ts'
 
 export interface Component extends Worker {
   /** What it costs to have it, in the units of the budget. Above 0. */

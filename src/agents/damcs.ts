@@ -16,12 +16,12 @@
  */
 import { z } from 'zod'
 import { defineProgram } from '../kernel/program.ts'
-import { actionShape } from './acting.ts'
-import type { Mind } from './joint-draft.ts'
-import { planText, type Move, type Player } from './joint-plan.ts'
+import { actionShape } from './pieces/acting.ts'
+import type { Mind } from './pieces/joint-draft.ts'
+import { planText, type Move, type Player } from './pieces/joint-plan.ts'
 import { jointSteps, type JointInput, type Jointed } from './joint-step.ts'
 import { knowledgeGraph } from './knowledge-graph.ts'
-import { inWords, messageFor, type PeerMessage } from './peer-messages.ts'
+import { inWords, messageFor, type PeerMessage } from './pieces/peer-messages.ts'
 
 export interface DamcsInput extends JointInput {
   /** What a thing is made of, and how many of each. A player's `inventory` is read from the data of its view. @default nothing is known */

@@ -10,8 +10,8 @@
  */
 import { defineProgram } from '../kernel/program.ts'
 import { layeredNet, type Layer } from './layered-net.ts'
-import { ANSWER_FORM, answerKey, askMember, listed, membersOf, type Member, type Reasoned } from './team.ts'
-import { drawnPlurality } from './vote.ts'
+import { ANSWER_FORM, answerKey, askMember, listed, membersOf, type Member, type Reasoned } from './pieces/team.ts'
+import { drawnPlurality } from './pieces/vote.ts'
 
 export interface DebateInput {
   readonly question: string

@@ -19,9 +19,9 @@ import { z } from 'zod'
 import { PolityError } from '../kernel/errors.ts'
 import { defineProgram } from '../kernel/program.ts'
 import type { Json, Sys } from '../kernel/types.ts'
-import { citation, claimsOf, isSupported, type Claim } from './citations.ts'
-import { askJson } from './json-answer.ts'
-import { whileItLasts } from './while-it-lasts.ts'
+import { citation, claimsOf, isSupported, type Claim } from './pieces/citations.ts'
+import { askJson } from './pieces/json-answer.ts'
+import { whileItLasts } from './pieces/while-it-lasts.ts'
 
 export interface DeepResearchInput {
   readonly question: string

@@ -15,11 +15,11 @@
 import { z } from 'zod'
 import { PolityError } from '../kernel/errors.ts'
 import { defineProgram } from '../kernel/program.ts'
-import { isOurEnd } from './acting.ts'
-import { agentImportance, byAgent, edgeWeights } from './agent-importance.ts'
+import { isOurEnd } from './pieces/acting.ts'
+import { agentImportance, byAgent, edgeWeights } from './pieces/agent-importance.ts'
 import { layeredNet, shuffled, type Layer, type Said } from './layered-net.ts'
-import { answerKey, askMember, listed, membersOf, reasonedShape, type Member } from './team.ts'
-import { plurality, tally } from './vote.ts'
+import { answerKey, askMember, listed, membersOf, reasonedShape, type Member } from './pieces/team.ts'
+import { plurality, tally } from './pieces/vote.ts'
 
 export interface DylanInput {
   readonly question: string

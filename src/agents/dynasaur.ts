@@ -18,11 +18,11 @@
 import { openContext } from '../kernel/context.ts'
 import { defineProgram } from '../kernel/program.ts'
 import type { Sys } from '../kernel/types.ts'
-import { actionTools } from './acting.ts'
+import { actionTools } from './pieces/acting.ts'
 import { codeInstructions, codeOf } from './code-act.ts'
-import { codeAction, isCodeTool } from './code-action.ts'
-import { functionsIn, type CodeFunction } from './code-functions.ts'
-import { countUse, findSkills, keepSkill, neededBy, skillsCode, skillsText } from './skills.ts'
+import { codeAction, isCodeTool } from './pieces/code-action.ts'
+import { functionsIn, type CodeFunction } from './pieces/code-functions.ts'
+import { countUse, findSkills, keepSkill, neededBy, skillsCode, skillsText } from './pieces/skills.ts'
 
 export interface DynasaurInput {
   readonly question: string

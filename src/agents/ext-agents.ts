@@ -18,8 +18,8 @@ import { PolityError } from '../kernel/errors.ts'
 import { defineProgram } from '../kernel/program.ts'
 import { boundTokens } from '../kernel/token-bound.ts'
 import type { Sys } from '../kernel/types.ts'
-import { askJson } from './json-answer.ts'
-import { chunksOf, cutTo } from './text-chunks.ts'
+import { askJson } from './pieces/json-answer.ts'
+import { chunksOf, cutTo } from './pieces/text-chunks.ts'
 
 export interface ExtAgentsInput {
   readonly question: string

@@ -27,9 +27,9 @@ import {
   type Action,
   type Step,
   type TaskInput,
-} from './acting.ts'
-import { askJson } from './json-answer.ts'
-import { actionsOf, recipeTree, type MakingWay, type Need, type SubGoalAction } from './recipe-tree.ts'
+} from './pieces/acting.ts'
+import { askJson } from './pieces/json-answer.ts'
+import { actionsOf, recipeTree, type MakingWay, type Need, type SubGoalAction } from './pieces/recipe-tree.ts'
 
 export interface GhostInput extends TaskInput {
   /** What is to be had. @default what the episode says */

@@ -27,10 +27,10 @@ import {
   type Action,
   type Step,
   type TaskInput,
-} from './acting.ts'
-import { codeAction, codeToolNames } from './code-action.ts'
+} from './pieces/acting.ts'
+import { codeAction, codeToolNames } from './pieces/code-action.ts'
 import { codeOf } from './code-act.ts'
-import { askJson } from './json-answer.ts'
+import { askJson } from './pieces/json-answer.ts'
 
 export type GoalActInput = TaskInput
 

@@ -16,11 +16,11 @@
 import { z } from 'zod'
 import { defineProgram } from '../kernel/program.ts'
 import type { Sys } from '../kernel/types.ts'
-import { askJson } from './json-answer.ts'
-import { largest } from './largest.ts'
-import { childrenOf, growTree, pathTo, plantTree, type SearchTree, type TreeNode } from './reward-tree.ts'
-import { haloUcb } from './upper-confidence.ts'
-import { tally } from './vote.ts'
+import { askJson } from './pieces/json-answer.ts'
+import { largest } from './pieces/largest.ts'
+import { childrenOf, growTree, pathTo, plantTree, type SearchTree, type TreeNode } from './pieces/reward-tree.ts'
+import { haloUcb } from './pieces/upper-confidence.ts'
+import { tally } from './pieces/vote.ts'
 
 export interface HaloInput {
   readonly question: string

@@ -19,12 +19,12 @@ import { z } from 'zod'
 import { PolityError } from '../kernel/errors.ts'
 import { defineProgram } from '../kernel/program.ts'
 import type { Mail, ModelChoice, Pid, Sys } from '../kernel/types.ts'
-import { actionShape } from './acting.ts'
-import { answered, demandOf, heard, inferred, noTalk, phaseOf, type Talk } from './intention.ts'
-import { planText, type Scene } from './joint-plan.ts'
-import type { Asked, Mind } from './joint-draft.ts'
+import { actionShape } from './pieces/acting.ts'
+import { answered, demandOf, heard, inferred, noTalk, phaseOf, type Talk } from './pieces/intention.ts'
+import { planText, type Scene } from './pieces/joint-plan.ts'
+import type { Asked, Mind } from './pieces/joint-draft.ts'
 import { jointSteps, type JointInput, type Jointed } from './joint-step.ts'
-import { askJson } from './json-answer.ts'
+import { askJson } from './pieces/json-answer.ts'
 
 /** Moves that are shown while an intention is open, and otherwise to each mind (the release). */
 const MOVES = { open: 15, slow: 6, fast: 3 }

@@ -13,10 +13,10 @@
 import { z } from 'zod'
 import { messageOf } from '../kernel/errors.ts'
 import { defineProgram } from '../kernel/program.ts'
-import { actionTools, type TaskInput } from './acting.ts'
-import { askJson } from './json-answer.ts'
+import { actionTools, type TaskInput } from './pieces/acting.ts'
+import { askJson } from './pieces/json-answer.ts'
 import { react } from './react.ts'
-import { carryOutGraph, type GraphLimits, type Inputs, type PlannedTask, type TaskNode } from './task-graph.ts'
+import { carryOutGraph, type GraphLimits, type Inputs, type PlannedTask, type TaskNode } from './pieces/task-graph.ts'
 
 export interface TaskDagInput extends TaskInput, GraphLimits {
   /** Check each result before it is used. @default true */

@@ -19,7 +19,7 @@ import { z } from 'zod'
 import { PolityError } from '../kernel/errors.ts'
 import { defineProgram } from '../kernel/program.ts'
 import type { Program, Sys } from '../kernel/types.ts'
-import { askJson } from './json-answer.ts'
+import { askJson } from './pieces/json-answer.ts'
 
 /** Answers facts from one person's own information; a fact that is not there is left out. */
 export type PersonProgram = Program<

@@ -19,8 +19,8 @@
 import { PolityError, messageOf } from '../kernel/errors.ts'
 import { defineProgram } from '../kernel/program.ts'
 import type { Json, ModelChoice, Program, Sys } from '../kernel/types.ts'
-import { createRegistry, type RegisteredAgent, type Registry } from './agent-registry.ts'
-import { jsonIn } from './json-answer.ts'
+import { createRegistry, type RegisteredAgent, type Registry } from './pieces/agent-registry.ts'
+import { jsonIn } from './pieces/json-answer.ts'
 
 export interface InternetOfAgentsOptions {
   /** The registry. Names are unique. */

@@ -18,10 +18,10 @@
 import { PolityError } from '../kernel/errors.ts'
 import { defineProgram } from '../kernel/program.ts'
 import type { ModelChoice, Program, Sys } from '../kernel/types.ts'
-import { act, look, type TaskInput } from './acting.ts'
-import { byEach, drafted, plainMind, type Agreed, type Mind, type Run } from './joint-draft.ts'
-import { sceneOf, type JointStep, type Scene } from './joint-plan.ts'
-import { inTurns, withFeedback } from './joint-talk.ts'
+import { act, look, type TaskInput } from './pieces/acting.ts'
+import { byEach, drafted, plainMind, type Agreed, type Mind, type Run } from './pieces/joint-draft.ts'
+import { sceneOf, type JointStep, type Scene } from './pieces/joint-plan.ts'
+import { inTurns, withFeedback } from './pieces/joint-talk.ts'
 
 export interface JointSettings {
   /** Who writes a plan before anybody talks: one mind for all, every player its own action, or nobody. */

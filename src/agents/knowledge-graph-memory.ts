@@ -7,7 +7,7 @@
  */
 import { knowledgeGraph, type KnowledgeGraphOptions } from './knowledge-graph.ts'
 import type { LongTermMemory } from './long-term-memory.ts'
-import { checkedMemory } from './memory-arguments.ts'
+import { checkedMemory } from './pieces/memory-arguments.ts'
 
 export interface KnowledgeGraphMemoryOptions extends KnowledgeGraphOptions {
   /** What all of it is for. @default 'remember what happened' */

@@ -22,13 +22,13 @@
  */
 import { PolityError } from '../kernel/errors.ts'
 import type { Json, NoteInput, RecalledNote, Sys } from '../kernel/types.ts'
-import { changedNote } from './changed-note.ts'
+import { changedNote } from './pieces/changed-note.ts'
 import type { MemoryOptions } from './long-term-memory.ts'
-import { markedNote, noteInput, readNote, readNotes } from './notes.ts'
-import type { PeerMessage } from './peer-messages.ts'
-import { inWords, messageFor, nextMessage } from './peer-messages.ts'
-import { markOf } from './text-hash.ts'
-import { likeness } from './topics.ts'
+import { markedNote, noteInput, readNote, readNotes } from './pieces/notes.ts'
+import type { PeerMessage } from './pieces/peer-messages.ts'
+import { inWords, messageFor, nextMessage } from './pieces/peer-messages.ts'
+import { markOf } from './pieces/text-hash.ts'
+import { likeness } from './pieces/topics.ts'
 
 export interface KnowledgeGraphOptions extends MemoryOptions {
   /** Whose graph. @default 'self' */

@@ -15,10 +15,10 @@
  */
 import { z } from 'zod'
 import { defineProgram } from '../kernel/program.ts'
-import { act, actionTools, keyOf, type Action } from './acting.ts'
-import { askJson } from './json-answer.ts'
+import { act, actionTools, keyOf, type Action } from './pieces/acting.ts'
+import { askJson } from './pieces/json-answer.ts'
 import { orchestrate } from './orchestrate.ts'
-import { tailOf, cutTo } from './text-chunks.ts'
+import { tailOf, cutTo } from './pieces/text-chunks.ts'
 
 export interface KwaiInput {
   readonly question: string

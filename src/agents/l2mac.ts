@@ -19,10 +19,10 @@ import { z } from 'zod'
 import { PolityError } from '../kernel/errors.ts'
 import { defineProgram } from '../kernel/program.ts'
 import type { Message, Sys } from '../kernel/types.ts'
-import { FILE_ACTIONS, FILE_ACTION_SCHEMA, carryOut, fileAction, pathsIn } from './file-actions.ts'
-import { askJson, jsonIn } from './json-answer.ts'
-import { tokensOf } from './paging-queue.ts'
-import { cutTo } from './text-chunks.ts'
+import { FILE_ACTIONS, FILE_ACTION_SCHEMA, carryOut, fileAction, pathsIn } from './pieces/file-actions.ts'
+import { askJson, jsonIn } from './pieces/json-answer.ts'
+import { tokensOf } from './pieces/paging-queue.ts'
+import { cutTo } from './pieces/text-chunks.ts'
 
 export interface L2macInput {
   readonly task: string

@@ -15,11 +15,11 @@
  * The weightiest notes are looked for among the newest `scanMax`: a list that is complete would cost a read of everything.
  */
 import type { Json, NoteInput, RecalledNote, Sys } from '../kernel/types.ts'
-import type { Layer, Standing } from './layer-decay.ts'
-import { begin, credit, daysPass, drawImportance, rankFaded, weightOf } from './layer-decay.ts'
+import type { Layer, Standing } from './pieces/layer-decay.ts'
+import { begin, credit, daysPass, drawImportance, rankFaded, weightOf } from './pieces/layer-decay.ts'
 import type { LongTermMemory, MemoryItem, MemoryOptions } from './long-term-memory.ts'
-import { checkedMemory } from './memory-arguments.ts'
-import { allNotes, noteInput, readNotes } from './notes.ts'
+import { checkedMemory } from './pieces/memory-arguments.ts'
+import { allNotes, noteInput, readNotes } from './pieces/notes.ts'
 
 export interface LayeredOptions extends MemoryOptions {
   /** @default 'recall' */

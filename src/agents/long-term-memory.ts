@@ -23,8 +23,8 @@ import { aMem } from './a-mem.ts'
 import { knowledgeGraphMemory } from './knowledge-graph-memory.ts'
 import { layeredMemory } from './layered-memory.ts'
 import { mem0 } from './mem0.ts'
-import { checkedMemory } from './memory-arguments.ts'
-import { pagingMemory } from './paging-storage.ts'
+import { checkedMemory } from './pieces/memory-arguments.ts'
+import { pagingMemory } from './pieces/paging-storage.ts'
 import { temporalGraph } from './temporal-graph.ts'
 
 /** Something to remember. */

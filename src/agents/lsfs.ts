@@ -10,8 +10,8 @@
 import { PolityError, toErrorData } from '../kernel/errors.ts'
 import { defineProgram } from '../kernel/program.ts'
 import type { FileEntry, Json, Sys } from '../kernel/types.ts'
-import type { Operation, verbNames } from './file-commands.ts'
-import { askModel, readCommand, splitCommands } from './file-commands.ts'
+import type { Operation, verbNames } from './pieces/file-commands.ts'
+import { askModel, readCommand, splitCommands } from './pieces/file-commands.ts'
 
 export interface LsfsInput {
   /** One a line, or with `;` between them. */

@@ -14,10 +14,10 @@
 import { z } from 'zod'
 import { PolityError } from '../kernel/errors.ts'
 import { defineProgram } from '../kernel/program.ts'
-import { isOurEnd } from './acting.ts'
+import { isOurEnd } from './pieces/acting.ts'
 import { layeredNet, type Layer, type Said } from './layered-net.ts'
-import { ANSWER_FORM, answerKey, askMember, listed, membersOf, type Member, type Reasoned } from './team.ts'
-import { plurality, tally } from './vote.ts'
+import { ANSWER_FORM, answerKey, askMember, listed, membersOf, type Member, type Reasoned } from './pieces/team.ts'
+import { plurality, tally } from './pieces/vote.ts'
 
 export interface LvInput {
   readonly question: string

@@ -15,8 +15,8 @@
 import { PolityError } from '../kernel/errors.ts'
 import { defineProgram } from '../kernel/program.ts'
 import type { Json, Program } from '../kernel/types.ts'
-import type { RegisteredAgent } from './agent-registry.ts'
-import { bestAssignment, type AssignmentGraph, type AssignmentScorer } from './joint-assignment.ts'
+import type { RegisteredAgent } from './pieces/agent-registry.ts'
+import { bestAssignment, type AssignmentGraph, type AssignmentScorer } from './pieces/joint-assignment.ts'
 
 export interface AssignedTask {
   readonly goal: string

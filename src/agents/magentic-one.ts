@@ -16,11 +16,11 @@
  */
 import { defineProgram } from '../kernel/program.ts'
 import type { ModelChoice, Program } from '../kernel/types.ts'
-import { shortened } from './acting.ts'
-import { crewOf, crewText, reportOf, toolsOf, type Worker } from './workers.ts'
-import { ledgerText, progressLedger, taskLedger, type ProgressLedger, type TaskLedger } from './ledger.ts'
+import { shortened } from './pieces/acting.ts'
+import { crewOf, crewText, reportOf, toolsOf, type Worker } from './pieces/workers.ts'
+import { ledgerText, progressLedger, taskLedger, type ProgressLedger, type TaskLedger } from './pieces/ledger.ts'
 import { orchestrate, type OrchestrationEnd } from './orchestrate.ts'
-import type { StallOptions } from './stall-counter.ts'
+import type { StallOptions } from './pieces/stall-counter.ts'
 
 export interface MagenticOneOptions {
   /** Names are unique, and so are the names of the tools that they bring. */

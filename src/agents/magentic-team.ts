@@ -10,11 +10,11 @@
  */
 import { defineProgram } from '../kernel/program.ts'
 import type { Program, Sys } from '../kernel/types.ts'
-import type { Worker } from './workers.ts'
+import type { Worker } from './pieces/workers.ts'
 import { observationOf } from './code-act.ts'
-import { codeAction, codeToolNames, type CodeLanguage } from './code-action.ts'
-import { carryOut, FILE_ACTIONS, fileAction, pathsIn } from './file-actions.ts'
-import { askJson } from './json-answer.ts'
+import { codeAction, codeToolNames, type CodeLanguage } from './pieces/code-action.ts'
+import { carryOut, FILE_ACTIONS, fileAction, pathsIn } from './pieces/file-actions.ts'
+import { askJson } from './pieces/json-answer.ts'
 
 export interface MagenticTeamOptions {
   /** Of the code. @default 'javascript' */

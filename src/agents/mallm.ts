@@ -16,10 +16,10 @@
 import { z } from 'zod'
 import { defineProgram } from '../kernel/program.ts'
 import type { Sys } from '../kernel/types.ts'
-import { heardBy, turnOf, type Paradigm, type Slot } from './channel-visibility.ts'
-import { consensus, votedFor, type ConsensusRule, type Stance, type VotingRule } from './decisions.ts'
-import { askJson } from './json-answer.ts'
-import { askMember, listed, membersOf, type Member } from './team.ts'
+import { heardBy, turnOf, type Paradigm, type Slot } from './pieces/channel-visibility.ts'
+import { consensus, votedFor, type ConsensusRule, type Stance, type VotingRule } from './pieces/decisions.ts'
+import { askJson } from './pieces/json-answer.ts'
+import { askMember, listed, membersOf, type Member } from './pieces/team.ts'
 
 export interface MallmInput {
   readonly question: string

@@ -15,11 +15,11 @@
 import { z } from 'zod'
 import { defineProgram } from '../kernel/program.ts'
 import type { Sys } from '../kernel/types.ts'
-import { decideByModel, historyText, holds, type Step, type TaskInput } from './acting.ts'
-import { askJson } from './json-answer.ts'
-import { masterTree, type MasterFound } from './master-tree.ts'
+import { decideByModel, historyText, holds, type Step, type TaskInput } from './pieces/acting.ts'
+import { askJson } from './pieces/json-answer.ts'
+import { masterTree, type MasterFound } from './pieces/master-tree.ts'
 import { earnedAt, goFrom, placeHere, stay, type Place } from './places.ts'
-import { plurality } from './vote.ts'
+import { plurality } from './pieces/vote.ts'
 
 export interface MasterInput extends TaskInput {
   /** Children of an agent. @default 2 */

@@ -20,12 +20,12 @@
  */
 import { z } from 'zod'
 import type { Json, RecalledNote, Sys } from '../kernel/types.ts'
-import { changedNote } from './changed-note.ts'
-import { askJson } from './json-answer.ts'
+import { changedNote } from './pieces/changed-note.ts'
+import { askJson } from './pieces/json-answer.ts'
 import type { LongTermMemory, MemoryOptions } from './long-term-memory.ts'
-import { checkedMemory } from './memory-arguments.ts'
-import { markedNote } from './notes.ts'
-import { markOf } from './text-hash.ts'
+import { checkedMemory } from './pieces/memory-arguments.ts'
+import { markedNote } from './pieces/notes.ts'
+import { markOf } from './pieces/text-hash.ts'
 
 export interface Mem0Options extends MemoryOptions {
   /** Messages of the session that are shown with a new one. @default 10, as in the paper */

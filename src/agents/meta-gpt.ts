@@ -17,7 +17,7 @@ import { z } from 'zod'
 import { defineProgram } from '../kernel/program.ts'
 import type { Json, Sys } from '../kernel/types.ts'
 import { codeOf } from './code-act.ts'
-import { askJson } from './json-answer.ts'
+import { askJson } from './pieces/json-answer.ts'
 import {
   builtRepository,
   codeName,
@@ -30,7 +30,7 @@ import {
   testPath,
   type BuiltRepository,
   type FileTask,
-} from './repository-stages.ts'
+} from './pieces/repository-stages.ts'
 import { carryOutStages, says, saysJson, textOf, type Stage } from './staged.ts'
 
 export interface MetaGptInput {

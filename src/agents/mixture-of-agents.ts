@@ -15,8 +15,8 @@
  */
 import { defineProgram } from '../kernel/program.ts'
 import { layeredNet, type Layer } from './layered-net.ts'
-import { answerKey, hearMember, listed, membersOf, type Member } from './team.ts'
-import { drawnPlurality } from './vote.ts'
+import { answerKey, hearMember, listed, membersOf, type Member } from './pieces/team.ts'
+import { drawnPlurality } from './pieces/vote.ts'
 
 export interface MixtureInput {
   readonly question: string

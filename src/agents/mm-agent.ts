@@ -13,10 +13,10 @@ import { z } from 'zod'
 import { defineProgram } from '../kernel/program.ts'
 import type { Sys } from '../kernel/types.ts'
 import { codeOf } from './code-act.ts'
-import { codeAction } from './code-action.ts'
-import { askJson } from './json-answer.ts'
-import { carryOutGraph, type Inputs, type PlannedTask, type TaskNode } from './task-graph.ts'
-import { likeness } from './topics.ts'
+import { codeAction } from './pieces/code-action.ts'
+import { askJson } from './pieces/json-answer.ts'
+import { carryOutGraph, type Inputs, type PlannedTask, type TaskNode } from './pieces/task-graph.ts'
+import { likeness } from './pieces/topics.ts'
 
 /** A tree of methods: classes above, methods at the leaves. */
 export interface MethodNode {

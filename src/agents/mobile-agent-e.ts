@@ -11,12 +11,18 @@
  */
 import { z } from 'zod'
 import { defineProgram } from '../kernel/program.ts'
-import { FINISH, keyOf } from './acting.ts'
-import { askJson } from './json-answer.ts'
+import { FINISH, keyOf } from './pieces/acting.ts'
+import { askJson } from './pieces/json-answer.ts'
 import { orchestrate, type OrchestrationEnd } from './orchestrate.ts'
-import { historyOf, screenOperator, type ScreenMove, type ScreenOptions, type ScreenStep } from './screen-operator.ts'
-import { learnShortcuts, type Shortcut } from './shortcuts.ts'
-import { inARow } from './stall-counter.ts'
+import {
+  historyOf,
+  screenOperator,
+  type ScreenMove,
+  type ScreenOptions,
+  type ScreenStep,
+} from './pieces/screen-operator.ts'
+import { learnShortcuts, type Shortcut } from './pieces/shortcuts.ts'
+import { inARow } from './pieces/stall-counter.ts'
 
 export interface MobileAgentEInput extends ScreenOptions {
   /** Actions that may be taken again and again, such as a swipe. @default `back` */

@@ -10,9 +10,15 @@
  * the screen, orchestrate.ts the loop; mobile-agent-e.ts is its successor.
  */
 import { defineProgram } from '../kernel/program.ts'
-import { FINISH } from './acting.ts'
+import { FINISH } from './pieces/acting.ts'
 import { orchestrate, type OrchestrationEnd } from './orchestrate.ts'
-import { historyOf, screenOperator, type ScreenMove, type ScreenOptions, type ScreenStep } from './screen-operator.ts'
+import {
+  historyOf,
+  screenOperator,
+  type ScreenMove,
+  type ScreenOptions,
+  type ScreenStep,
+} from './pieces/screen-operator.ts'
 
 export interface MobileAgentInput extends ScreenOptions {
   /** Whether what is needed later is written down. @default true */

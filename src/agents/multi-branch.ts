@@ -17,11 +17,11 @@
 import { z } from 'zod'
 import { defineProgram } from '../kernel/program.ts'
 import type { Sys } from '../kernel/types.ts'
-import { historyText, type Step, type TaskInput } from './acting.ts'
-import { askJson } from './json-answer.ts'
+import { historyText, type Step, type TaskInput } from './pieces/acting.ts'
+import { askJson } from './pieces/json-answer.ts'
 import { goFrom, placeHere, stay, surveyFrom, type Place, type Survey } from './places.ts'
-import type { Candidate, ProposeOptions } from './proposals.ts'
-import { whileItLasts } from './while-it-lasts.ts'
+import type { Candidate, ProposeOptions } from './pieces/proposals.ts'
+import { whileItLasts } from './pieces/while-it-lasts.ts'
 
 export interface MultiBranchInput extends TaskInput {
   /** @default 3, as in the paper */

@@ -29,9 +29,9 @@ import {
   type Acted,
   type Step,
   type TaskInput,
-} from './acting.ts'
-import { askJson } from './json-answer.ts'
-import { pruneTree } from './web-tree.ts'
+} from './pieces/acting.ts'
+import { askJson } from './pieces/json-answer.ts'
+import { pruneTree } from './pieces/web-tree.ts'
 
 export interface OccamInput extends TaskInput {
   /** Steps of the present plan that are shown. @default 3, as in the paper */

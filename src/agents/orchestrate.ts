@@ -15,7 +15,7 @@
  */
 import { PolityError } from '../kernel/errors.ts'
 import type { Json } from '../kernel/types.ts'
-import { stallCounter, type StallOptions } from './stall-counter.ts'
+import { stallCounter, type StallOptions } from './pieces/stall-counter.ts'
 
 /** What was done, and what came of it. */
 export interface Dispatched<Move, Outcome> {

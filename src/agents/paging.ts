@@ -21,12 +21,12 @@ import { FRAME_TOKENS } from '../kernel/messages.ts'
 import { defineProgram } from '../kernel/program.ts'
 import type { Message, ModelChoice, Program, Sys } from '../kernel/types.ts'
 import type { MemoryOptions } from './long-term-memory.ts'
-import type { Performed } from './paging-functions.ts'
-import { memoryFunctions, performer, resultMessage } from './paging-functions.ts'
-import type { Eviction } from './paging-queue.ts'
-import { clipTokens, createQueue, textTokens, tokensOf } from './paging-queue.ts'
-import { pagingStorage } from './paging-storage.ts'
-import { turnText } from './turn-text.ts'
+import type { Performed } from './pieces/paging-functions.ts'
+import { memoryFunctions, performer, resultMessage } from './pieces/paging-functions.ts'
+import type { Eviction } from './pieces/paging-queue.ts'
+import { clipTokens, createQueue, textTokens, tokensOf } from './pieces/paging-queue.ts'
+import { pagingStorage } from './pieces/paging-storage.ts'
+import { turnText } from './pieces/turn-text.ts'
 
 export interface PagingOptions extends MemoryOptions {
   /** @default 'paging' */

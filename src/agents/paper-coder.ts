@@ -27,7 +27,7 @@ import {
   runStage,
   type BuiltRepository,
   type FileTask,
-} from './repository-stages.ts'
+} from './pieces/repository-stages.ts'
 import { carryOutStages, says, saysJson, type Stage } from './staged.ts'
 
 export interface PaperCoderInput {

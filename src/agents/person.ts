@@ -8,7 +8,7 @@
  */
 import { defineProgram } from '../kernel/program.ts'
 import type { Program } from '../kernel/types.ts'
-import { hearMember, type PersonSeat } from './team.ts'
+import { hearMember, type PersonSeat } from './pieces/team.ts'
 
 /** Asks its input and returns what the person wrote. It fails with `NO_ANSWER` where nobody answers in time and there is no default. */
 export function person(name: string, seat: PersonSeat = {}): Program<string, string> {

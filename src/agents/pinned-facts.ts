@@ -13,7 +13,7 @@ import type { Compaction, Turn } from '../kernel/context.ts'
 import { recent, turnOf } from '../kernel/context.ts'
 import { PolityError } from '../kernel/errors.ts'
 import type { Message } from '../kernel/types.ts'
-import { saidIn } from './turn-text.ts'
+import { saidIn } from './pieces/turn-text.ts'
 
 export interface PinnedFactsOptions {
   /** How a line with a fact begins. @default 'Remember:' */

@@ -18,9 +18,9 @@
 import { PolityError } from '../kernel/errors.ts'
 import { defineProgram } from '../kernel/program.ts'
 import type { Json, Pid, Sys } from '../kernel/types.ts'
-import { act, actionTools, earnedBy, holds, look, type Action, type Seen, type Step } from './acting.ts'
-import { proposeActions, type Candidate, type ProposeOptions } from './proposals.ts'
-import { valueOf, type ValueOptions } from './state-value.ts'
+import { act, actionTools, earnedBy, holds, look, type Action, type Seen, type Step } from './pieces/acting.ts'
+import { proposeActions, type Candidate, type ProposeOptions } from './pieces/proposals.ts'
+import { valueOf, type ValueOptions } from './pieces/state-value.ts'
 
 /** Where a search stands, or stood. */
 export interface Place {

@@ -14,9 +14,9 @@
 import { z } from 'zod'
 import { defineProgram } from '../kernel/program.ts'
 import type { Json, Sys } from '../kernel/types.ts'
-import { armsOf, chooseArm, creditArm, type ArmOptions } from './algorithm-choice.ts'
-import { askJson } from './json-answer.ts'
-import { largest } from './largest.ts'
+import { armsOf, chooseArm, creditArm, type ArmOptions } from './pieces/algorithm-choice.ts'
+import { askJson } from './pieces/json-answer.ts'
+import { largest } from './pieces/largest.ts'
 
 export type PlanMethod = 'best-of-n' | 'tree-of-thought' | 'rebase'
 

@@ -28,8 +28,8 @@ import {
   type Acted,
   type Step,
   type TaskInput,
-} from './acting.ts'
-import { askJson } from './json-answer.ts'
+} from './pieces/acting.ts'
+import { askJson } from './pieces/json-answer.ts'
 
 export interface PoActInput extends TaskInput {
   /** Tools that the action policy is shown. @default 5 */

@@ -14,9 +14,9 @@
  */
 import { z } from 'zod'
 import { defineProgram } from '../kernel/program.ts'
-import { actionShape } from './acting.ts'
-import type { Move, Plan } from './joint-plan.ts'
-import type { Mind } from './joint-draft.ts'
+import { actionShape } from './pieces/acting.ts'
+import type { Move, Plan } from './pieces/joint-plan.ts'
+import type { Mind } from './pieces/joint-draft.ts'
 import { jointSteps, type JointInput, type Jointed } from './joint-step.ts'
 
 export interface ProAgentInput extends JointInput {

@@ -20,7 +20,7 @@ import { z } from 'zod'
 import { PolityError, toErrorData } from '../kernel/errors.ts'
 import { defineProgram } from '../kernel/program.ts'
 import type { Json, Sys } from '../kernel/types.ts'
-import { askJson } from './json-answer.ts'
+import { askJson } from './pieces/json-answer.ts'
 import { carryOutStages, promptOf, saysJson, textOf, type Back, type Fault, type Stage, type Staged } from './staged.ts'
 
 export const publicStages = ['intent', 'discovery', 'analysis', 'report'] as const

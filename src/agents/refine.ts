@@ -13,7 +13,7 @@
 import { z } from 'zod'
 import { defineProgram } from '../kernel/program.ts'
 import type { Json, Sys } from '../kernel/types.ts'
-import { askJson } from './json-answer.ts'
+import { askJson } from './pieces/json-answer.ts'
 
 export interface RefineInput {
   readonly question: string

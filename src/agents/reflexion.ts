@@ -17,9 +17,9 @@
 import { z } from 'zod'
 import { defineProgram } from '../kernel/program.ts'
 import type { Json, Pid, Sys } from '../kernel/types.ts'
-import { actLoop, decideByModel, earnedBy, historyText, holds, type Acted, type TaskInput } from './acting.ts'
-import { askJson } from './json-answer.ts'
-import { whileItLasts } from './while-it-lasts.ts'
+import { actLoop, decideByModel, earnedBy, historyText, holds, type Acted, type TaskInput } from './pieces/acting.ts'
+import { askJson } from './pieces/json-answer.ts'
+import { whileItLasts } from './pieces/while-it-lasts.ts'
 
 export interface ReflexionInput extends TaskInput {
   /** Between 5 and 15 in the paper, by task. @default 5 */

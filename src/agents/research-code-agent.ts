@@ -17,9 +17,9 @@ import { z } from 'zod'
 import { PolityError, toErrorData } from '../kernel/errors.ts'
 import { defineProgram } from '../kernel/program.ts'
 import type { ModelChoice } from '../kernel/types.ts'
-import { actionShape, isOurEnd, keyOf, shortened, type Action } from './acting.ts'
-import { FOLDER_ACTIONS, openCodeFolder } from './code-folder.ts'
-import { askJson } from './json-answer.ts'
+import { actionShape, isOurEnd, keyOf, shortened, type Action } from './pieces/acting.ts'
+import { FOLDER_ACTIONS, openCodeFolder } from './pieces/code-folder.ts'
+import { askJson } from './pieces/json-answer.ts'
 import { orchestrate, type OrchestrationEnd } from './orchestrate.ts'
 
 export interface ResearchCodeInput {

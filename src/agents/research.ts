@@ -19,8 +19,8 @@ import { openContext } from '../kernel/context.ts'
 import { PolityError, messageOf } from '../kernel/errors.ts'
 import { defineProgram } from '../kernel/program.ts'
 import type { Json, Message, Sys } from '../kernel/types.ts'
-import type { Claim } from './citations.ts'
-import { citation, claimsOf, contentWords } from './citations.ts'
+import type { Claim } from './pieces/citations.ts'
+import { citation, claimsOf, contentWords } from './pieces/citations.ts'
 import { toolLoop } from './react.ts'
 
 export interface ResearchInput {

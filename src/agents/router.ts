@@ -17,7 +17,7 @@
 import { PolityError } from '../kernel/errors.ts'
 import { defineProgram } from '../kernel/program.ts'
 import type { Json, ModelChoice, Program, Sys } from '../kernel/types.ts'
-import { createRegistry, type RegisteredAgent } from './agent-registry.ts'
+import { createRegistry, type RegisteredAgent } from './pieces/agent-registry.ts'
 
 export interface RoutedAgent extends RegisteredAgent {
   /** Tools of the router that it is given, beside those it brings. @default none */

@@ -13,9 +13,9 @@ import { z } from 'zod'
 import { PolityError } from '../kernel/errors.ts'
 import { defineProgram } from '../kernel/program.ts'
 import type { Json, Sys } from '../kernel/types.ts'
-import { act, actionTools, actionsText, type Acted, type Step, type TaskInput } from './acting.ts'
-import { askJson } from './json-answer.ts'
-import { parseRoutine, routineText, stepAfter, type Routine, type RoutineStep } from './routine-text.ts'
+import { act, actionTools, actionsText, type Acted, type Step, type TaskInput } from './pieces/acting.ts'
+import { askJson } from './pieces/json-answer.ts'
+import { parseRoutine, routineText, stepAfter, type Routine, type RoutineStep } from './pieces/routine-text.ts'
 import { createVariables } from './variables.ts'
 
 export interface RoutineInput extends TaskInput {

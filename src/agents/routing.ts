@@ -18,9 +18,9 @@ import { z } from 'zod'
 import { PolityError } from '../kernel/errors.ts'
 import { defineProgram } from '../kernel/program.ts'
 import type { Sys } from '../kernel/types.ts'
-import { askJson } from './json-answer.ts'
-import { beliefsOf, drawArm, learn } from './linear-thompson.ts'
-import { unit } from './nearest.ts'
+import { askJson } from './pieces/json-answer.ts'
+import { beliefsOf, drawArm, learn } from './pieces/linear-thompson.ts'
+import { unit } from './pieces/nearest.ts'
 import {
   byNeighbours,
   byRegression,
@@ -28,8 +28,8 @@ import {
   type RouteCandidate,
   type RouteEstimate,
   type RouteRules,
-} from './route-estimates.ts'
-import { tally } from './vote.ts'
+} from './pieces/route-estimates.ts'
+import { tally } from './pieces/vote.ts'
 
 export interface ModelRoute extends RouteCandidate {
   /** @default the model of the process */

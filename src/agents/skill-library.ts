@@ -16,13 +16,13 @@
 import { z } from 'zod'
 import { defineProgram } from '../kernel/program.ts'
 import type { Sys } from '../kernel/types.ts'
-import { actionTools, actionsText, holds, look } from './acting.ts'
+import { actionTools, actionsText, holds, look } from './pieces/acting.ts'
 import { codeOf } from './code-act.ts'
-import { codeAction, codeToolNames } from './code-action.ts'
-import { functionsIn } from './code-functions.ts'
-import { askJson } from './json-answer.ts'
-import { findSkills, keepSkill, neededBy, skillsCode, skillsText, type Skill } from './skills.ts'
-import { whileItLasts } from './while-it-lasts.ts'
+import { codeAction, codeToolNames } from './pieces/code-action.ts'
+import { functionsIn } from './pieces/code-functions.ts'
+import { askJson } from './pieces/json-answer.ts'
+import { findSkills, keepSkill, neededBy, skillsCode, skillsText, type Skill } from './pieces/skills.ts'
+import { whileItLasts } from './pieces/while-it-lasts.ts'
 
 export interface SkillLibraryInput {
   /** What the whole is for. */

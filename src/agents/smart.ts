@@ -15,8 +15,17 @@ import { z } from 'zod'
 import { PolityError } from '../kernel/errors.ts'
 import { defineProgram } from '../kernel/program.ts'
 import type { Json } from '../kernel/types.ts'
-import { act, actionShape, actionTools, actionsText, FINISH, type Acted, type Step, type TaskInput } from './acting.ts'
-import { askJson, jsonIn } from './json-answer.ts'
+import {
+  act,
+  actionShape,
+  actionTools,
+  actionsText,
+  FINISH,
+  type Acted,
+  type Step,
+  type TaskInput,
+} from './pieces/acting.ts'
+import { askJson, jsonIn } from './pieces/json-answer.ts'
 
 export interface SmartInput extends TaskInput {
   /** Asks before each call whether it is worth it. @default no gate: the marks of the model decide alone */

@@ -21,11 +21,11 @@ import { z } from 'zod'
 import { PolityError } from '../kernel/errors.ts'
 import { defineProgram } from '../kernel/program.ts'
 import type { Json, Sys } from '../kernel/types.ts'
-import { benchOf, NAME, runBench, toolsLack } from './function-levels.ts'
-import { benched, functionStages, of, reaching } from './function-stages.ts'
+import { benchOf, NAME, runBench, toolsLack } from './pieces/function-levels.ts'
+import { benched, functionStages, of, reaching } from './pieces/function-stages.ts'
 import { carryOutStages, saysJson, type Back, type Stage, type Staged } from './staged.ts'
-import { faultOf, type PlannedTask } from './task-graph.ts'
-import { chunksOf } from './text-chunks.ts'
+import { faultOf, type PlannedTask } from './pieces/task-graph.ts'
+import { chunksOf } from './pieces/text-chunks.ts'
 
 export interface Spec2RtlInput {
   readonly specification: string

@@ -21,7 +21,7 @@
 import type { z } from 'zod'
 import { PolityError } from '../kernel/errors.ts'
 import type { Json, Sys } from '../kernel/types.ts'
-import { askJson } from './json-answer.ts'
+import { askJson } from './pieces/json-answer.ts'
 
 export interface Documents {
   readonly [name: string]: Json

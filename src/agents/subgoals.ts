@@ -22,7 +22,7 @@ import { defineProgram } from '../kernel/program.ts'
 import type { Message, Sys } from '../kernel/types.ts'
 import type { LoopOptions } from './react.ts'
 import { observe } from './react.ts'
-import { saidIn, turnText } from './turn-text.ts'
+import { saidIn, turnText } from './pieces/turn-text.ts'
 
 export interface SubgoalsOptions {
   /** Longest summary of a subgoal. @default 40 */

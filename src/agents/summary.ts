@@ -9,7 +9,7 @@
 import type { Compaction } from '../kernel/context.ts'
 import { recent, standing, turnOf } from '../kernel/context.ts'
 import type { ModelChoice, Sys } from '../kernel/types.ts'
-import { turnText } from './turn-text.ts'
+import { turnText } from './pieces/turn-text.ts'
 
 export interface SummaryOptions {
   /** What the model is told. @default to keep what is needed to go on */

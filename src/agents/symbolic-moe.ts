@@ -12,10 +12,10 @@ import { z } from 'zod'
 import { PolityError } from '../kernel/errors.ts'
 import { defineProgram } from '../kernel/program.ts'
 import type { Sys } from '../kernel/types.ts'
-import { askJson } from './json-answer.ts'
-import { nearestFirst } from './nearest.ts'
-import { recruited, recruitingWeights, withoutRare, type SkillProfile } from './skill-recruiting.ts'
-import { askMember, listed, membersOf, type Member } from './team.ts'
+import { askJson } from './pieces/json-answer.ts'
+import { nearestFirst } from './pieces/nearest.ts'
+import { recruited, recruitingWeights, withoutRare, type SkillProfile } from './pieces/skill-recruiting.ts'
+import { askMember, listed, membersOf, type Member } from './pieces/team.ts'
 
 export interface SymbolicInput {
   readonly questions: readonly string[]

@@ -22,8 +22,8 @@
  */
 import { fuseRanks } from '../kernel/rank-fusion.ts'
 import type { RecalledNote, Sys } from '../kernel/types.ts'
-import { plainName } from './entity-names.ts'
-import { entityIn, entityNotes } from './entity-notes.ts'
+import { plainName } from './pieces/entity-names.ts'
+import { entityIn, entityNotes } from './pieces/entity-notes.ts'
 import {
   factIn,
   factNotes,
@@ -32,15 +32,15 @@ import {
   timesOf,
   type FactInput,
   type FactNotesOptions,
-} from './fact-notes.ts'
-import type { Meeting, ReadFact } from './graph-reading.ts'
-import { factsIn, meetings, sameNames } from './graph-reading.ts'
+} from './pieces/fact-notes.ts'
+import type { Meeting, ReadFact } from './pieces/graph-reading.ts'
+import { factsIn, meetings, sameNames } from './pieces/graph-reading.ts'
 import type { LongTermMemory, MemoryItem, MemoryOptions } from './long-term-memory.ts'
-import { rankByMargin } from './marginal-relevance.ts'
-import { checkedMemory } from './memory-arguments.ts'
-import { unit } from './nearest.ts'
-import { readNote } from './notes.ts'
-import { holds, overlap } from './temporal-facts.ts'
+import { rankByMargin } from './pieces/marginal-relevance.ts'
+import { checkedMemory } from './pieces/memory-arguments.ts'
+import { unit } from './pieces/nearest.ts'
+import { readNote } from './pieces/notes.ts'
+import { holds, overlap } from './pieces/temporal-facts.ts'
 
 export interface TemporalGraphOptions extends MemoryOptions, FactNotesOptions {
   /** The order of a recall after fusion: as fused; with novelty (needs an embedder); by how often episodes said it. @default 'rrf' */

@@ -13,12 +13,12 @@
 import { z } from 'zod'
 import { defineProgram } from '../kernel/program.ts'
 import type { Sys } from '../kernel/types.ts'
-import { actionTools, historyText, type Step } from './acting.ts'
-import { bestPath, type Way } from './best-path.ts'
-import { askJson } from './json-answer.ts'
+import { actionTools, historyText, type Step } from './pieces/acting.ts'
+import { bestPath, type Way } from './pieces/best-path.ts'
+import { askJson } from './pieces/json-answer.ts'
 import { earnedAt, goFrom, placeHere, stay, type Place, type Survey } from './places.ts'
-import { costToGo, stepCost, type Plan } from './plan-costs.ts'
-import type { Candidate, ProposeOptions } from './proposals.ts'
+import { costToGo, stepCost, type Plan } from './pieces/plan-costs.ts'
+import type { Candidate, ProposeOptions } from './pieces/proposals.ts'
 
 export interface ToolChainInput {
   readonly question: string

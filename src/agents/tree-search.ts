@@ -16,13 +16,13 @@
  *   TS2. A state replaces the best one only if its value is strictly higher.
  */
 import { defineProgram } from '../kernel/program.ts'
-import type { Step } from './acting.ts'
-import { createFrontier, type Order } from './frontier.ts'
-import { isKnown } from './known-places.ts'
+import type { Step } from './pieces/acting.ts'
+import { createFrontier, type Order } from './pieces/frontier.ts'
+import { isKnown } from './pieces/known-places.ts'
 import { goFrom, placeHere, stay, surveyFrom, type Place, type Survey } from './places.ts'
-import type { Candidate, ProposeOptions } from './proposals.ts'
-import type { ValueOptions } from './state-value.ts'
-import { whileItLasts } from './while-it-lasts.ts'
+import type { Candidate, ProposeOptions } from './pieces/proposals.ts'
+import type { ValueOptions } from './pieces/state-value.ts'
+import { whileItLasts } from './pieces/while-it-lasts.ts'
 
 export interface TreeSearchInput {
   readonly question: string

@@ -15,13 +15,13 @@
 import { z } from 'zod'
 import { PolityError } from '../kernel/errors.ts'
 import { defineProgram } from '../kernel/program.ts'
-import { actionShape, FINISH, keyOf, shortened, type Action } from './acting.ts'
+import { actionShape, FINISH, keyOf, shortened, type Action } from './pieces/acting.ts'
 import { filesIn } from './agentless.ts'
-import { askJson } from './json-answer.ts'
+import { askJson } from './pieces/json-answer.ts'
 import { orchestrate, type OrchestrationEnd } from './orchestrate.ts'
-import type { Repository } from './patch-text.ts'
-import { inARow } from './stall-counter.ts'
-import { carryOut, emptyState, REPOSITORY_ACTIONS, summaryOf, type TaskState } from './task-state.ts'
+import type { Repository } from './pieces/patch-text.ts'
+import { inARow } from './pieces/stall-counter.ts'
+import { carryOut, emptyState, REPOSITORY_ACTIONS, summaryOf, type TaskState } from './pieces/task-state.ts'
 
 export interface UseAgentInput {
   readonly task: string

@@ -17,7 +17,7 @@
  *   EP4. A world that fails (its process, its server, its browser is gone) has ended, for everybody and for good: who acts is
  *        told why, and the episode is not scored. What a fork met that nobody went on from is not of the episode.
  */
-import type { Seen as SeenByPrograms, Told } from '../agents/acting.ts'
+import type { Seen as SeenByPrograms, Told } from '../agents/pieces/acting.ts'
 import { canonical } from '../policy/canonical.ts'
 import type { Action, ActionDescription, Turn } from '../environments/environment.ts'
 import { sha256 } from '../kernel/digest.ts'

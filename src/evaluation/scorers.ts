@@ -7,8 +7,8 @@
  *     { …, scorers: [judge({ model, rubric: 'Is the answer polite?' })] }
  */
 import { z } from 'zod'
-import { codeAction } from '../agents/code-action.ts'
-import { askJson } from '../agents/json-answer.ts'
+import { codeAction } from '../agents/pieces/code-action.ts'
+import { askJson } from '../agents/pieces/json-answer.ts'
 import { sha256 } from '../kernel/digest.ts'
 import { PolityError } from '../kernel/errors.ts'
 import type { Budget, Json, ModelChoice, Tool } from '../kernel/types.ts'

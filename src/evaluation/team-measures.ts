@@ -12,8 +12,8 @@
  * "Multi-agent large language models for conversational task-solving"): one speaks much longer than the others. It gives no
  * formula; ours is the share of who says most, and how far it is from an even one.
  */
-import { jsonIn } from '../agents/json-text.ts'
-import { stallCounter, type StallOptions } from '../agents/stall-counter.ts'
+import { jsonIn } from '../agents/pieces/json-text.ts'
+import { stallCounter, type StallOptions } from '../agents/pieces/stall-counter.ts'
 import type { Pid } from '../kernel/types.ts'
 import type { LedgerEntry, Team } from './team.ts'
 

@@ -6,7 +6,7 @@
  *     const reader = openTeam()                     // event by event, for whoever follows a run
  *     reader.hear(event), reader.team()
  *
- * A team is a process tree. Its seats are the processes, and the members that one process speaks for (src/agents/speaker.ts).
+ * A team is a process tree. Its seats are the processes, and the members that one process speaks for (src/agents/pieces/speaker.ts).
  * They speak in four ways: `task`, a process is begun with an input; `answer`, it ends with a value for who began it; `mail`; and
  * `said`, a member's words, for those that they are meant for. The two ledgers of Magentic-One are known by the form of their
  * answers. What is measured of a team stands in team-measures.ts.
@@ -16,8 +16,8 @@
  *   TE2. What was said is counted once for who said it, and once for each who heard it on the line between them.
  *   TE3. What a restore undid was said all the same, and counts.
  */
-import { jsonIn } from '../agents/json-text.ts'
-import { speakerIn, type Speaker } from '../agents/speaker.ts'
+import { jsonIn } from '../agents/pieces/json-text.ts'
+import { speakerIn, type Speaker } from '../agents/pieces/speaker.ts'
 import type { CallEnd, CallStart, JournalEvent, Json, Pid, ProcessState } from '../kernel/types.ts'
 
 /** Who speaks and is spoken to. */

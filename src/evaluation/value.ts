@@ -8,7 +8,7 @@
  * it is not and the oracle knows no way on (a dead end). Noise is drawn from the seed and the state, so the same state has the
  * same value whoever asks and however often: a search that asks again learns nothing.
  */
-import { normalOf } from '../agents/linear-thompson.ts'
+import { normalOf } from '../agents/pieces/linear-thompson.ts'
 import { canonical } from '../policy/canonical.ts'
 import type { Action } from '../environments/environment.ts'
 import { randomAt } from '../kernel/clock.ts'

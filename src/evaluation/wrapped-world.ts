@@ -10,7 +10,7 @@
  * Invariant
  *   WW1. Where nothing matches, turns, rewards, states and scores are those of the world itself.
  */
-import { firstOf, repairOf, type StepInterface } from '../agents/step-interface.ts'
+import { firstOf, repairOf, type StepInterface } from '../agents/pieces/step-interface.ts'
 import type { Action, Turn } from '../environments/environment.ts'
 import type { OpenEnvironment, World } from './world.ts'
 

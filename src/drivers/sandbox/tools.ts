@@ -5,7 +5,7 @@
  *
  * Code that calls a tool stops there. Its call comes back as the value of `code.start`; the program makes the call itself
  * (`sys.call`, so that law, budgets and journal see it) and hands the answer to `code.resume`. `codeAction` of
- * src/agents/code-action.ts is that loop.
+ * src/agents/pieces/code-action.ts is that loop.
  *
  * Invariants
  *   K1. Code has no effect but by the calls that it asks for, so both tools only read: repeating them repeats nothing.
