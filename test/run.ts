@@ -24,7 +24,9 @@ const apart = [
   'test/agent-store.test.ts',
   'test/package.test.ts',
 ]
-const large = ['determinism', 'faults', 'policy-diff', 'soak'].map((name) => `test/${name}.test.ts`)
+const large = ['determinism', 'embodied-teams', 'experiments', 'faults', 'policy-diff', 'soak', 'staged'].map(
+  (name) => `test/${name}.test.ts`,
+)
 const together = globSync('test/*.test.ts')
   .filter((file) => !apart.includes(file) && !large.includes(file))
   .toSorted()

@@ -515,14 +515,12 @@ describe('a person in a seat', () => {
     assert.equal(output.answer.toLowerCase(), 'pier 5')
     assert.match(asked[0] ?? '', /^You know the harbour\.\n\nAnswer with JSON.*\n\nWhich pier\?$/s)
     assert.match(asked[1] ?? '', /I saw it Answer: Pier 5/)
-    assert.deepEqual(
-      team.seats.map(({ id, kind }) => [id, kind]),
-      [
-        ['1', 'process'],
-        ['1 Ann', 'person'],
-        ['1 Bob', 'model'],
-      ],
-    )
+    // Who of the two spoke first, both asked at once, is open.
+    assert.deepEqual(team.seats.map(({ id, kind }) => [id, kind]).toSorted(), [
+      ['1 Ann', 'person'],
+      ['1 Bob', 'model'],
+      ['1', 'process'],
+    ])
     const said = team.said.filter(({ seat }) => seat === '1 Ann')
     assert.deepEqual(
       said.map(({ turn, to, by, text, tokens }) => [turn, to, by, text, tokens]),
