@@ -1003,13 +1003,17 @@ export default {
   assert.deepEqual(columns(twice), columns(once))
   assert.match(once.out, /^towns +roman +exact +1\.000 /m)
   assert.match(twice.out, /^towns +broken +exact +0\.000 .* 2\/2 /m)
+  assert.match(once.out, /^towns +roman .* hull$/m)
+  assert.match(once.out, /^towns +broken .* –$/m, 'what failed each time is on no front')
   assert.match(once.err, /^1 of 1 tries of broken at towns ended with PROGRAM_FAILED: no idea$/m)
   assert.match(twice.err, /^2 calls of tools by roman at room failed with TOO_LARGE: state episode is larger/m)
 
-  const [paired, ignored, none, viewed] = await Promise.all([
+  const [paired, ignored, none, nobody, idle, viewed] = await Promise.all([
     polity('evaluate', 'compare', 'log.json', '--json'),
     polity('evaluate', 'compare', 'log.json', '--seeds', '3'),
     polity('evaluate', '--environment', 'craft.dag', '--agent', 'raect', '--out', 'none.json'),
+    polity('evaluate', '--environment', 'craft.dag', '--agent', 'react', '--seeds', '0'),
+    polity('evaluate', '--environment', 'craft.dag', '--agent', 'react', '--scorer', 'exact'),
     polity('evaluate', 'view', 'log.json'),
   ])
   assert.deepEqual(
@@ -1021,6 +1025,9 @@ export default {
   )
   assert.equal(ignored.code, 2)
   assert.match(ignored.err, /evaluate compare takes no --seeds; --seeds belongs to --agent, verify/)
+  assert.deepEqual([nobody.code, idle.code], [2, 2])
+  assert.match(nobody.err, /--seeds takes a whole number from 1 to 10000, not 0/)
+  assert.match(idle.err, /--scorer is of --data/)
   assert.match(none.err, /the standard library has no program "raect"/)
   assert.equal(existsSync(join(folder, 'none.json')), false, 'what cannot begin leaves no log')
   assert.equal(viewed.out, once.out)

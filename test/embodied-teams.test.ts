@@ -7,6 +7,7 @@ import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 import fc from 'fast-check'
 import { compass, compassMind } from '../src/agents/compass.ts'
+import { hierarchicalLanguageAgent } from '../src/agents/hierarchical-language-agent.ts'
 import { damcs, readiness } from '../src/agents/damcs.ts'
 import { merged, propagated, type Entity, type Known } from '../src/agents/pieces/entity-propagation.ts'
 import { central, decentral, hmas1, hmas2 } from '../src/agents/hmas.ts'
@@ -21,16 +22,19 @@ import {
   type Talk,
 } from '../src/agents/pieces/intention.ts'
 import { jointProgram, type Jointed, type JointInput } from '../src/agents/joint-step.ts'
+import { faultsText, withoutFaulty } from '../src/agents/pieces/joint-plan.ts'
 import { knowledgeGraph, type Plan } from '../src/agents/knowledge-graph.ts'
 import { mindAgent } from '../src/agents/mind-agent.ts'
 import { beliefText, corrected, proAgent } from '../src/agents/pro-agent.ts'
 import { boot, defineProgram, type Kernel, type Program } from '../src/index.ts'
 import { promptText, scripted } from '../src/drivers/llm/scripted.ts'
-import type { Action } from '../src/environments/environment.ts'
+import type { Action, Turn } from '../src/environments/environment.ts'
 import { codeTools } from '../src/drivers/sandbox/tools.ts'
 import { forage } from '../src/environments/forage.ts'
 import { kitchen } from '../src/environments/kitchen.ts'
 import { spawnEpisode, type Players } from '../src/evaluation/episode.ts'
+import { evaluate } from '../src/evaluation/evaluate.ts'
+import { worldTask } from '../src/evaluation/task.ts'
 import { TEAM, teamCheck, teamWorld, type TeamView } from '../src/evaluation/team-world.ts'
 import { worldOf, type World } from '../src/evaluation/world.ts'
 import type { Json } from '../src/kernel/types.ts'
@@ -110,7 +114,7 @@ describe('a team’s world', () => {
   })
 
   test('shows each player’s view; who is not of it is played for, seen and never ordered', async () => {
-    const stranger = { 'cell 2': () => ({ name: 'push', args: { box: 1, way: 'left' } }) }
+    const stranger = { name: 'left', play: { 'cell 2': () => ({ name: 'push', args: { box: 1, way: 'left' } }) } }
     const world = teamWorld(worldOf(lineWorld), { others: stranger })
     const open = await world.open()
     const first = await open.reset({ params: SHORT, seed: 1 })
@@ -134,6 +138,53 @@ describe('a team’s world', () => {
     assert.deepEqual(again.views, first.views)
     const other = await open.step([{ agent: TEAM, name: 'act', args: { actions: [push('cell 2', 1, 'right')] } }])
     assert.deepEqual(other, turn)
+  })
+
+  const lastOf = ({ views }: Turn) =>
+    (views[TEAM] as { readonly data: unknown } as { readonly data: TeamView }).data.last
+
+  test('what the world refused is told as wrong and not as done, also of others and of a second action', async () => {
+    const stranger = { name: 'wrong', play: { 'cell 2': () => ({ name: 'push', args: { box: 1, way: 'right' } }) } }
+    for (const world of [line, teamWorld(worldOf(lineWorld), { others: stranger })]) {
+      const isAlone = world === line
+      const open = await world.open()
+      await open.reset({ params: SHORT, seed: 1 })
+      const refused = [push('cell 0', 0, 'left'), ...(isAlone ? [push('cell 2', 1, 'left')] : [])]
+      const turn = await open.step([{ agent: TEAM, name: 'act', args: { actions: refused } }])
+      assert.match(turn.errors[0]?.message ?? '', /^cell 0: box 0 cannot be pushed there/)
+      assert.deepEqual(lastOf(turn), refused.slice(1))
+      // Also where it is looked at again.
+      assert.deepEqual((await open.restore(await open.state())).views, turn.views)
+      const twice = [push('cell 0', 0, 'right'), push('cell 0', 0, 'left')]
+      await open.reset({ params: { cells: 3, boxes: [0, 0, 2].map((from) => ({ from, to: 1 })) }, seed: 1 })
+      const second = await open.step([{ agent: TEAM, name: 'act', args: { actions: twice } }])
+      assert.deepEqual(lastOf(second), twice.slice(0, 1))
+    }
+  })
+
+  test('beside other partners it is another world: no evaluation goes on with the trials of another', async () => {
+    const beside = (name: string, box: number) => {
+      const play = { 'cell 2': () => ({ name: 'push', args: { box, way: 'left' } }) }
+      return teamWorld(worldOf(lineWorld), { others: { name, play } })
+    }
+    const program = jointProgram('half', { draft: 'central' })
+    says = (prompt) => ({ plan: prompt.includes('box 0') ? BOTH.slice(0, 1) : [] })
+    const run = async (world: World) => {
+      const task = { ...worldTask(world, { params: () => SHORT, seeds: 1 }), version: '1' }
+      const solver = { name: 'half', program, input: { stepsMax: 3 } }
+      const log = await evaluate(kernel, { tasks: [task], solvers: [solver] })
+      return [log.id, log.trials[0]?.episode?.steps] as const
+    }
+    const [able, unable, again] = [
+      await run(beside('able', 1)),
+      await run(beside('unable', 0)),
+      await run(beside('able', 1)),
+    ]
+    assert.deepEqual([able[1], unable[1]], [1, 3])
+    assert.notEqual(able[0], unable[0])
+    assert.deepEqual(again, able)
+    assert.equal(line.version, worldOf(lineWorld).version)
+    assert.throws(() => beside('', 1), { code: 'INVALID_ARGUMENT', message: /have a name/ })
   })
 
   test('an action that is none is told, and takes the turn', async () => {
@@ -186,8 +237,24 @@ describe('the joint step', () => {
     const plan = [...BOTH, push('cell 0', 0, 'left'), push('cell 9', 0, 'left')]
     const { output, score } = await played(central, () => ({ plan }), { input: { retriesMax: 0, stepsMax: 1 } })
     assert.deepEqual(output.steps[0]?.plan, BOTH.slice(1))
-    assert.match(output.steps[0]?.failed ?? '', /cell 0: has two actions.*\ncell 9: is not to act/)
+    assert.match(faultsText(output.steps[0]?.failed ?? []), /cell 0: has two actions.*\ncell 9: is not to act/)
     assert.notEqual(score, 1)
+  })
+
+  test('the check closes what it opens', async () => {
+    let [opened, closed] = [0, 0]
+    const counted: World = {
+      ...line,
+      open: async () => {
+        opened++
+        const one = await line.open()
+        return { ...one, close: () => void closed++ }
+      },
+    }
+    const { output } = await played(central, () => ({ plan: BOTH }), { tools: [teamCheck(counted)] })
+    assert.equal(output.done, true)
+    assert.ok(opened > 0)
+    assert.equal(closed, opened)
   })
 
   test('with the check of its world nothing is carried out that the world refuses, and no turn is lost', async () => {
@@ -195,7 +262,7 @@ describe('the joint step', () => {
       plan: prompt.includes('cannot be carried out') ? BOTH : [push('cell 0', 0, 'left'), push('cell 2', 1, 'left')],
     })
     const blind = await played(central, script, { input: { stepsMax: 2 } })
-    assert.match(blind.output.steps[0]?.failed ?? '', /box 0 cannot be pushed there from cell 0/)
+    assert.match(faultsText(blind.output.steps[0]?.failed ?? []), /box 0 cannot be pushed there from cell 0/)
     const { score, steps, output } = await played(central, script, { tools: [teamCheck(line)] })
     assert.deepEqual([score, steps, output.calls.retried], [1, 1, 1])
     assert.match(prompts[1] ?? '', /cell 0: box 0 cannot be pushed there from cell 0/)
@@ -248,6 +315,65 @@ describe('the joint step', () => {
     assert.equal(withDraft.score, 1)
     assert.match(prompts[1] ?? '', /planner: cell 0: push \{"box":0,"way":"right"\}/)
     assert.deepEqual(withDraft.output.calls, { central: 1, local: 2, retried: 0 })
+  })
+
+  test('what each drafted for itself, it has said itself when they speak in turn', async () => {
+    const both = jointProgram('both', { draft: 'each', talk: 'turns', roundsMax: 1 })
+    const { score, output } = await played(both, (prompt) => {
+      const mine = BOTH.find(({ agent }) => agent === speaker(prompt)) as Action
+      return prompt.includes('Said in this turn') ? { say: 'go', execute: BOTH } : { action: mine }
+    })
+    assert.equal(score, 1)
+    assert.match(
+      prompts.at(-1) ?? '',
+      /Said in this turn:\ncell 0: push \{"box":0,"way":"right"\}\ncell 2: push \{"box":1,"way":"left"\}\s*$/,
+    )
+    assert.deepEqual(
+      output.steps[0]?.dialogue?.map(({ by }) => by),
+      ['cell 0', 'cell 2', 'cell 0'],
+    )
+  })
+
+  test('with sees: own everybody is told what of theirs could not be done, to its last line, and what is wrong with the whole plan', async () => {
+    const wordy = teamWorld(
+      worldOf({
+        ...lineWorld,
+        step(...given: Parameters<typeof lineWorld.step>) {
+          const done = lineWorld.step(...given)
+          const errors = (done.errors ?? []).map((one) => ({
+            ...one,
+            message: `${one.message}\nfor ${one.agent} is there`,
+          }))
+          return { ...done, errors }
+        },
+      }),
+    )
+    const wrong = [push('cell 0', 0, 'left'), push('cell 2', 1, 'right')]
+    const own = jointProgram('own', { draft: 'each', sees: 'own' })
+    const script = (prompt: string) => ({
+      action: (prompt.includes('Turns before') ? BOTH : wrong).find(({ agent }) => agent === speaker(prompt)) as Action,
+    })
+    await played(own, script, { world: wordy })
+    assert.equal(prompts.length, 4)
+    for (const prompt of prompts.slice(2)) {
+      const [me, other] = speaker(prompt) === 'cell 0' ? ['cell 0', 'cell 2'] : ['cell 2', 'cell 0']
+      assert.match(prompt, new RegExp(`Could not be done: ${me}: .* for ${me} is there`))
+      assert.doesNotMatch(prompt, new RegExp(other))
+    }
+    const heard = jointProgram('heard', { draft: 'central', talk: 'feedback', sees: 'own', retriesMax: 0 })
+    const silent = (prompt: string) => {
+      if (speaker(prompt) !== 'planner') return { agree: true }
+      return prompt.includes('Turns before') ? { plan: BOTH } : { none: 1 }
+    }
+    await played(heard, silent, {})
+    const replies = prompts.filter((prompt) => speaker(prompt) !== 'planner')
+    assert.equal(replies.length, 2)
+    for (const prompt of replies) assert.match(prompt, /Could not be done: no plan was said/)
+  })
+
+  test('of a plan that is wrong as a whole nothing is left', () => {
+    assert.deepEqual(withoutFaulty(BOTH, [{ message: 'no' }]), [])
+    assert.deepEqual(withoutFaulty(BOTH, [{ agent: 'cell 0', message: 'no' }]), BOTH.slice(1))
   })
 
   test('a faulty plan that a speaker says is said again by the same speaker', async () => {
@@ -345,7 +471,7 @@ describe('mind-agent', () => {
 
 describe('pro-agent', () => {
   const left = () => ({ name: 'push', args: { box: 2, way: 'left' } })
-  const world = teamWorld(worldOf(lineWorld), { others: { 'cell 3': left, 'cell 2': left } })
+  const world = teamWorld(worldOf(lineWorld), { others: { name: 'left', play: { 'cell 3': left, 'cell 2': left } } })
   const far = {
     cells: 4,
     boxes: [
@@ -428,6 +554,42 @@ describe('hierarchical-language-agent', () => {
     assert.deepEqual(wanted.slice(0, 6), ['', 'Two onions please', 'two onions', 'one onion', '', 'Two onions please'])
     assert.ok(replies > 0 && slow > 3)
   })
+})
+
+test('hierarchical-language-agent: after a slow thought that was killed, which is told, another comes', async () => {
+  const stands = { cells: 3, boxes: [{ from: 0, to: 1 }] }
+  let [killed, asked] = [0, 0]
+  let team = 0
+  const script = (prompt: string) => {
+    const slow = kernel.ps().filter(({ program, state }) => program === 'hla/slow-mind' && state === 'running')
+    if (prompt.includes('what they want you to do')) {
+      if (asked++ > 0) return { intention: 'two onions' }
+      for (const { pid } of slow) {
+        killed++
+        kernel.kill(pid, 'no more of it')
+      }
+    }
+    if (prompt.includes('what of it is still to be done')) return { demand: 'one onion', finished: false }
+    if (team === 0) {
+      team = kernel.ps().findLast(({ name }) => name === TEAM)?.pid as number
+      kernel.send(team, { chat: 'Two onions please' })
+    }
+    // Refused by the world: it stands where it is.
+    return { action: { name: 'push', args: { box: 0, way: 'left' } } }
+  }
+  await played(hierarchicalLanguageAgent, script, { params: stands, input: { stepsMax: 25 } })
+  assert.equal(killed, 1)
+  const wanted = prompts.flatMap(
+    (prompt) => /Your partner wants: (.*)/.exec(prompt.split('{"action"').at(-1) ?? '')?.[1] ?? [],
+  )
+  assert.ok(wanted.includes('Two onions please') && wanted.includes('one onion'), wanted.join(', '))
+  const told = (await kernel.events(team)).filter((one) => one.type === 'call-start' && one.call === 'send')
+  assert.deepEqual(
+    told.map((one) => one.type === 'call-start' && one.args).find((args) => JSON.stringify(args).includes('slow')),
+    { to: 0, body: { slow: 'killed from outside: no more of it' } },
+  )
+  // What the world refused was not done.
+  assert.ok(prompts.every((prompt) => !/What was done last:\ncell/.test(prompt)))
 })
 
 describe('compass', () => {
@@ -560,13 +722,17 @@ describe('compass', () => {
       prompts.some((prompt) => acts(prompt) && /- (?:first|second|third)\(state\)/.test(prompt))
     assert.equal(kept(), false)
     // Nothing but what cannot be done: nothing was carried out, so there is nothing to look back on and nothing to keep.
-    const never = (prompt: string) => {
-      if (prompt.includes('Look back on your last skill')) return { useful: true }
-      return acts(prompt) ? { code: code('third', 'return { name: "fly" }') } : { task: 'push the box right' }
+    // The one is left out of the plan, the other the world refuses.
+    for (const action of ['{ name: "fly" }', '{ name: "push", args: { box: 0, way: "left" } }']) {
+      const never = (prompt: string) => {
+        if (prompt.includes('Look back on your last skill')) return { useful: true }
+        return acts(prompt) ? { code: code('third', `return ${action}`) } : { task: 'push the box right' }
+      }
+      await played(program, never, { params: stays, tools: codeTools(), input: { stepsMax: 3, retriesMax: 0 } })
+      assert.equal(prompts.filter(acts).length, 3)
+      assert.equal(kept(), false)
+      assert.ok(prompts.every((prompt) => !prompt.includes('Look back on')))
     }
-    await played(program, never, { params: stays, tools: codeTools(), input: { stepsMax: 3, retriesMax: 0 } })
-    assert.equal(kept(), false)
-    assert.ok(prompts.every((prompt) => !prompt.includes('Look back on')))
   })
 })
 

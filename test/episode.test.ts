@@ -161,6 +161,38 @@ describe('an episode', () => {
   })
 })
 
+test('what an episode and its tools open is closed, also where it cannot begin', async () => {
+  let [opened, closed] = [0, 0]
+  const inner = worldOf(craft)
+  const counted: World = {
+    ...inner,
+    open: async () => {
+      opened++
+      return { ...(await inner.open()), close: () => void closed++ }
+    },
+  }
+  const begun = ({ program, of = counted }: { program: object; of?: World }) =>
+    spawnEpisode(createWorld().kernel, of, taskOf(3), { program: program as Program<never, unknown> })
+  await assert.rejects(
+    begun({ program: { nobody: obedient } }),
+    /has a player "crafter", and there is no program for it/,
+  )
+  assert.deepEqual([opened, closed], [1, 1])
+  const actions = () => [{ name: 'not a name', description: '', input: {}, effect: 'write' as const }]
+  await assert.rejects(begun({ program: obedient, of: { ...counted, actions } }), { code: 'CONFIG_INVALID' })
+  assert.equal(opened, closed)
+  // The world of the tool alone is counted.
+  ;[opened, closed] = [0, 0]
+  const asked = defineProgram(
+    'asked',
+    async (sys: Sys, _: Json) => (await sys.call<{ value: number }>(VALUE, {})).value,
+  )
+  const { players } = await played(craft as never, taskOf(3), asked, { tools: [valueTool(counted)] })
+  assert.ok('output' in (players['crafter'] as object))
+  assert.ok(opened > 0)
+  assert.equal(closed, opened)
+})
+
 test('a state is worth nothing where the oracle knows no way on, and all where it is over', async () => {
   const world = worldOf(craft)
   const lost: World = { ...world, oracle: () => [] }

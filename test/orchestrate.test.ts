@@ -164,6 +164,24 @@ describe('the loop', () => {
     await assert.rejects(orchestrate(rules('T'), { stepsMax: 0 }), { code: 'INVALID_ARGUMENT' })
   })
 
+  test('behind the last decision nothing is planned: what was done is what it concludes from', async () => {
+    const stalled = rules('F'.repeat(50))
+    const found = await orchestrate(stalled, { stepsMax: 3 })
+    assert.deepEqual([found.why, found.plan, found.replans, found.stalledAt], ['steps', 'plan 1', 0, []])
+    assert.deepEqual([found.steps.length, found.answer], [2, 'sum'])
+    assert.equal(stalled.counts().plans, 1)
+    // One decision more, and the plan is made for it.
+    const more = rules('F'.repeat(50))
+    const again = await orchestrate(more, { stepsMax: 4 })
+    assert.deepEqual([again.plan, again.stalledAt, again.steps.length], ['plan 2', [3], 1])
+    const each = rules('T'.repeat(50))
+    const renewed = await orchestrate(each, { stepsMax: 2, renew: 'step' })
+    assert.deepEqual([renewed.plan, renewed.why, renewed.steps.length], ['plan 2', 'steps', 1])
+    assert.equal(each.counts().plans, 2)
+    const last = await orchestrate(rules('F'.repeat(50)), { stepsMax: 3, replansMax: 0 })
+    assert.equal(last.why, 'stalled')
+  })
+
   test('with a new plan after every step it is planned once more than there were steps, and a stall ends it', async () => {
     const each = rules('', 0)
     const found = await orchestrate(
@@ -274,6 +292,19 @@ describe('magentic-one', () => {
     assert.deepEqual([without.answer, without.why, without.replans], ['final: unknown', 'stalled', 0])
   })
 
+  test('a stall at its last step takes nothing from the final answer, and no ledger is written that nobody uses', async () => {
+    const base = leading(
+      () => next('FileSurfer', 'look', { progress: false }),
+      () => ({ action: 'done', text: 'the sum is 61' }),
+    )
+    const script: Says = (prompt, n) =>
+      isFinal(prompt) ? `final: ${/the sum is (\d+)/.exec(prompt)?.[1] ?? 'unknown'}` : base(prompt, n)
+    const found = await ask({ task: 't', stepsMax: 3 }, script)
+    assert.deepEqual([found.answer, found.why, found.replans], ['final: 61', 'steps', 0])
+    assert.deepEqual([prompts.filter(isFacts).length, prompts.filter(isPlan).length], [1, 1])
+    assert.deepEqual(found.ledger.plan, ['read, then sum'])
+  })
+
   test('a loop counts as no progress', async () => {
     const found = await ask(
       { task: 't', stepsMax: 4 },
@@ -321,7 +352,7 @@ describe('magentic-one', () => {
       () => next('FileSurfer', 'look', { progress: false }),
       () => ({ action: 'done', text: 'nothing' }),
     )
-    const found = await ask({ task: 't', stepsMax: 3, triesMax: 2 }, (prompt, n) => {
+    const found = await ask({ task: 't', stepsMax: 4, triesMax: 2 }, (prompt, n) => {
       if (!isFacts(prompt)) return script(prompt, n)
       asked++
       return facts('the same')

@@ -17,7 +17,15 @@ import type { Clock } from '../src/kernel/clock.ts'
 import type { LanguageModel, ModelCapabilities, Turn } from '../src/kernel/drivers.ts'
 import { PolityError } from '../src/kernel/errors.ts'
 import { ownUsage } from '../src/kernel/past.ts'
-import type { CallStart, CallUsage, Generation, JournalEvent, KeptTurn, Program } from '../src/kernel/types.ts'
+import type {
+  CallStart,
+  CallUsage,
+  Generation,
+  JournalEvent,
+  KeptTurn,
+  Preempted,
+  Program,
+} from '../src/kernel/types.ts'
 import type { LanguageModelV4CallOptions, LanguageModelV4GenerateResult } from '@ai-sdk/provider'
 import { createWorld, cutStore, recordingStore } from './world.ts'
 
@@ -609,6 +617,151 @@ void test('a crash between two turns of a text that is gone on with loses nothin
     await world.kernel.close()
   }
   assert.ok(waited > 0)
+})
+
+/** Asks, goes back to before it asked, and asks something else in its place. */
+const goesBack = defineProgram(
+  'goes-back',
+  async (sys, { tokens, backMs, ahead }: { tokens: number; backMs: number; ahead: boolean }) => {
+    // One that is asked before the snapshot is not undone, and goes on.
+    const first = ahead ? sys.generate({ prompt: 'kept', maxOutputTokens: tokens }) : undefined
+    const { id, restored } = await sys.snapshot()
+    if (restored === 0) {
+      void sys.generate({ prompt: 'undone', maxOutputTokens: tokens })
+      await sys.sleep(backMs)
+      await sys.restore(id)
+    }
+    const after = await sys.generate({ prompt: 'after', maxOutputTokens: tokens })
+    return { kept: (await first)?.text ?? null, after: after.text, preempted: after.usage.preempted ?? null }
+  },
+)
+
+void test('an answer in turns that a restore undid is no part of the next one with its number, also after a crash', async () => {
+  const drivers = {
+    exact: (of: Clock, states: States) => exactDriver(of, 10, { states }),
+    prefix: (of: Clock) =>
+      simulated({ clock: of, seed: 3, slots: 1, latencyMs: 0, preempt: 'prefix', outputTokens: 60, deltaTokens: 4 }),
+  }
+  let [undone, goneOn] = [0, 0]
+  for (const [kind, quantumTokens, tokens, backsMs] of [
+    ['exact', 4, 20, [90, 150, 230]],
+    ['prefix', 10, 200, [300, 700]],
+  ] as const)
+    for (const ahead of [false, true]) {
+      const options = (of: Clock, states: States = new Map()) => ({
+        models: { m: { model: drivers[kind](of, states), preempt: true, quantumTokens } },
+        discipline: 'round-robin' as const,
+        programs: [asks as Program, goesBack as Program],
+      })
+      /** What each prompt is answered with where nobody makes room and nothing is undone. */
+      const alone = async (prompt: string): Promise<string> => {
+        const clock = simulatedClock()
+        const kernel = await kernelOf({ clock, ...options(clock) })
+        const { text } = (await kernel.spawn(asks, { prompt, tokens }).result) as Ended
+        await kernel.close()
+        return text
+      }
+      const expected = { kept: ahead ? await alone('kept') : null, after: await alone('after') }
+      for (const backMs of backsMs) {
+        const what = `${kind}, back after ${backMs} ms${ahead ? ', one ahead' : ''}`
+        const store = recordingStore()
+        const clock = simulatedClock()
+        const states: States = new Map()
+        const { kernel, settled } = createWorld({ clock, store, ...options(clock, states) })
+        const run = kernel.spawn(goesBack, { tokens, backMs, ahead })
+        const other = kernel.spawn(asks, { prompt: 'other', tokens: 2 * tokens })
+        const { preempted, ...said } = (await settled(run.result)) as { preempted: Preempted | null }
+        await settled(other.result)
+        assert.deepEqual(said, expected, what)
+        const n = Number(ahead) + 1
+        const turnsOf = (from: readonly JournalEvent[]): number =>
+          from.filter((event) => event.type === 'call-wait' && event.n === n && event.turn !== undefined).length
+        const all = store.batches.flatMap((one) => one.events).filter(({ pid }) => pid === run.pid)
+        const backAt = all.findIndex(({ type }) => type === 'process-rewind')
+        assert.equal(preempted?.times ?? 0, turnsOf(all.slice(backAt)), `${what}: turns of its own`)
+        assert.equal(states.size, 0, `${what}: no state is left`)
+        await kernel.close()
+        const { batches } = store
+        for (let count = 1; count < batches.length; count++) {
+          const events = batches.slice(0, count).flatMap((one) => one.events)
+          const mine = events.filter(({ pid }) => pid === run.pid)
+          const back = mine.findIndex(({ type }) => type === 'process-rewind')
+          // Where the old answer has turns, and the new one has not begun or has not ended.
+          if (back < 0 || turnsOf(mine.slice(0, back)) === 0 || mine.at(-1)?.type === 'process-end') continue
+          const later = simulatedClock({ startMs: clock.now() })
+          const world = createWorld({ clock: later, store: cutStore(batches, count), ...options(later) })
+          world.kernel.resume()
+          const again = (await world.settled(world.kernel.run(run.pid).result)) as { preempted: unknown }
+          assert.deepEqual({ ...again, preempted: 0 }, { ...expected, preempted: 0 }, `${what}, cut at ${count}`)
+          const isBegun = mine.slice(back).some((event) => event.type === 'call-start' && event.n === n)
+          if (isBegun) goneOn++
+          else undone++
+          const books = ownUsage(world.store.events(run.pid))
+          const { usage } = world.kernel.info(run.pid)
+          assert.deepEqual([books.inputTokens, books.outputTokens], [usage.inputTokens, usage.outputTokens], what)
+          await world.kernel.close()
+        }
+      }
+    }
+  assert.ok(undone > 2 && goneOn > 10, `${undone} cut before the new answer, ${goneOn} within it`)
+})
+
+/** Forks beside an answer; both ask for all of it. */
+const forks = defineProgram('forks', async (sys, { tokens, forkMs }: { tokens: number; forkMs: number }) => {
+  const asked = sys.generate({ prompt: 'shared', maxOutputTokens: tokens })
+  await sys.sleep(forkMs)
+  const child = await sys.fork()
+  const { text } = await asked
+  return child === 0 ? { texts: [text] } : { texts: [text, ...(await sys.wait<{ texts: string[] }>(child)).texts] }
+})
+
+void test('an answer in turns that was open at a fork is whole in both, also after a crash', async () => {
+  const tokens = 200
+  const options = (of: Clock) => {
+    const model = simulated({
+      clock: of,
+      seed: 3,
+      slots: 1,
+      latencyMs: 0,
+      preempt: 'prefix',
+      outputTokens: 60,
+      deltaTokens: 4,
+    })
+    return {
+      models: { m: { model, preempt: true, quantumTokens: 10 } },
+      discipline: 'round-robin' as const,
+      programs: [asks as Program, forks as Program],
+    }
+  }
+  const alone = simulatedClock()
+  const quiet = await kernelOf({ clock: alone, ...options(alone) })
+  const { text } = (await quiet.spawn(asks, { prompt: 'shared', tokens }).result) as Ended
+  await quiet.close()
+  const expected = { texts: [text, text] }
+  const clock = simulatedClock()
+  const store = recordingStore()
+  const { kernel, settled } = createWorld({ clock, store, ...options(clock) })
+  const run = kernel.spawn(forks, { tokens, forkMs: 600 })
+  const other = kernel.spawn(asks, { prompt: 'other', tokens })
+  assert.deepEqual(await settled(run.result), expected)
+  await settled(other.result)
+  await kernel.close()
+  const { batches } = store
+  let goneOn = 0
+  for (let count = 1; count < batches.length; count++) {
+    const events = batches.slice(0, count).flatMap((one) => one.events)
+    const fork = events.find((event) => event.type === 'process-start' && event.forkOf !== null)
+    const hasTurn = ({ pid, type, ...event }: JournalEvent): boolean =>
+      pid === fork?.pid && type === 'call-wait' && 'turn' in event
+    if (fork === undefined || !events.some(hasTurn)) continue
+    const later = simulatedClock({ startMs: clock.now() })
+    const world = createWorld({ clock: later, store: cutStore(batches, count), ...options(later) })
+    world.kernel.resume()
+    assert.deepEqual(await world.settled(world.kernel.run(run.pid).result), expected, `cut at ${count}`)
+    goneOn++
+    await world.kernel.close()
+  }
+  assert.ok(goneOn > 3, `${goneOn} forks went on`)
 })
 
 void test('what a call took in turns is charged when it is killed while it waits, and its state is forgotten; a kernel that closes keeps it', async () => {

@@ -4,7 +4,7 @@
  */
 import assert from 'node:assert/strict'
 import { execFileSync, spawnSync } from 'node:child_process'
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
@@ -14,7 +14,8 @@ import { inventedIn, paperCoder, type PaperCoded } from '../src/agents/paper-cod
 import { faultOfFiles, inOrder, type BuiltRepository } from '../src/agents/pieces/repository-stages.ts'
 import { benchOf, lackOf, runBench, unsynthesisable } from '../src/agents/pieces/function-levels.ts'
 import { spec2rtl, type Spec2Rtl } from '../src/agents/spec2rtl.ts'
-import { inventedNumbers, publicAgent, type PublicAnswer } from '../src/agents/public-agent.ts'
+import { inventedNumbers, knownNumbers } from '../src/agents/pieces/stated-numbers.ts'
+import { publicAgent, type PublicAnswer } from '../src/agents/public-agent.ts'
 import { analysts, plantTables, publicSources } from '../bench/experiments/planted-tables.ts'
 import { tableTools } from '../src/drivers/tables.ts'
 import type { ToolContext } from '../src/kernel/types.ts'
@@ -213,6 +214,16 @@ describe('a staged pipeline', () => {
     assert.deepEqual([failed, made.length], [{ stage: 'draft', why: 'no', document: 'x' }, 3])
     const formless: Stage = { name: 'draft', sees: [], make: async () => undefined }
     assert.equal((await carryOutStages({}, [formless], { backsMax: 1 })).failed?.stage, 'draft')
+    // A gate's own bound goes before the pipeline's, which holds for the others.
+    let drafts = 0
+    const mended: Stage = {
+      name: 'first',
+      sees: [],
+      make: async () => ++drafts,
+      check: () => (drafts < 4 ? never.check?.('', {}) : undefined),
+    }
+    const own = await carryOutStages({}, [mended, { ...never, backsMax: 0 }], { backsMax: 3 })
+    assert.deepEqual(own.made, ['first', 'first', 'first', 'first', 'draft'])
     const of = (sees: string[], check?: Stage['check']): Stage => ({
       name: 'a',
       sees,
@@ -226,6 +237,12 @@ describe('a staged pipeline', () => {
     })
     await assert.rejects(carryOutStages({}, [of(['a'])]), refused)
     await assert.rejects(carryOutStages({}, [of([]), of([])]), { ...refused, message: /two stages are called "a"/ })
+    const opening: Stage = { name: 'b', sees: [], make: async () => 1, opens: () => [of([])] }
+    for (const stages of [[of([])], [opening]])
+      await assert.rejects(carryOutStages({ a: 'given' }, stages), {
+        ...refused,
+        message: /"a" is called as a document that is given/,
+      })
     await assert.rejects(carryOutStages({}, [of([], () => ({ to: 'b', why: '' }))]), { ...refused, message: /"b"/ })
   })
 })
@@ -237,6 +254,11 @@ describe('a list of files', () => {
     assert.match(faultOfFiles([task('test/x.js')]) ?? '', /no path/)
     assert.match(faultOfFiles([task('a.js', 'b.js'), task('b.js', 'a.js')]) ?? '', /wait for each other/)
     assert.match(faultOfFiles([task('a.js', 'c.js')]) ?? '', /"c.js", which there is not/)
+    assert.match(
+      faultOfFiles([task('src/a-b.js'), task('src/a/b.js')]) ?? '',
+      /"src\/a-b.js" and "src\/a\/b.js" would both be test\/src-a-b.js/,
+    )
+    assert.match(faultOfFiles([task('a.js'), task('a.js')]) ?? '', /a\.js/)
     const tasks = [task('c.js', 'b.js'), task('a.js'), task('b.js', 'a.js')]
     assert.equal(faultOfFiles(tasks), undefined)
     assert.deepEqual(
@@ -354,6 +376,43 @@ describe('MetaGPT', () => {
     ])
   })
 
+  test('the rounds of its tests bound its tests alone: a review is heard as often as it may, and a form asked for again', async () => {
+    const reviewed = await run<BuiltRepository>(metaGpt, { requirement, reviews: 2, testRounds: 1 }, company())
+    const tries = (name: string) => reviewed.output.made.filter((one) => one === name).length
+    assert.deepEqual(
+      [reviewed.output.failed, tries('code src/sum.js'), tries('code src/mean.js')],
+      [undefined, 3, 3],
+      'the first draft of the mean goes back in review',
+    )
+    let asked = 0
+    const said = company({ wrongTest: true })
+    const formless: Says = (prompt) => (prompt.includes('an architect') && asked++ < 2 ? 'a design' : said(prompt))
+    const { output } = await run<BuiltRepository>(metaGpt, { requirement, testRounds: 0 }, formless)
+    assert.deepEqual(
+      [output.backs.map(({ from }) => from), output.failed?.stage, output.made.includes('run')],
+      [['design'], 'run', true],
+    )
+  })
+
+  test('says what it wrote, not what lay there, and how it last ran where it ends elsewhere', async () => {
+    const [said, shown]: [Says, string[]] = [company(), []]
+    const stubborn: Says = (prompt) =>
+      prompt.includes('Write the file src/mean.js') && prompt.includes('# Why it was sent back') ? 'no' : said(prompt)
+    const owner = defineProgram<Json, Json>('owner', async (sys, input) => {
+      for (const path of ['old.js', 'src/sum.js']) await sys.write(`repository/${path}`, 'old')
+      const output = (await metaGpt.run(sys as never, input as never)) as unknown as Json
+      shown.push(...(await sys.list('repository/')).map(({ path }) => path))
+      return output
+    })
+    const { output } = await run<BuiltRepository>(owner, { requirement }, stubborn)
+    assert.ok(shown.includes('repository/old.js'))
+    assert.deepEqual(output.files, ['package.json', 'src/mean.js', 'src/sum.js', 'test/src-mean.js', 'test/src-sum.js'])
+    assert.equal(output.failed?.stage, 'code src/mean.js')
+    assert.match(output.results['test/src-mean.js']?.output ?? '', /mean is 4/)
+    const none = await run<BuiltRepository>(owner, { requirement }, () => 'no')
+    assert.deepEqual([none.output.failed?.stage, none.output.files, none.output.results], ['requirements', [], {}])
+  })
+
   test('ends where the money does', async () => {
     await assert.rejects(run(metaGpt, { requirement }, company(), { budget: { budget: { steps: 4 } } }), {
       code: 'BUDGET_EXCEEDED',
@@ -431,6 +490,20 @@ if (!(Math.abs(w - 3) < 0.01)) throw new Error('w is ' + w)`)
     )
     assert.equal(output.passed, true)
     assert.deepEqual(inventedIn({ a: 0.1, b: 1_000, c: -3, d: 4, e: 'text', f: 1e-3 }, `${paper} 1e-3`), ['d = 4'])
+    const layers = 'Layers of 32,64,128 and (256,512) units on 1,234 images, 0.1,0.2 dropped, .5 kept.'
+    const given = { a: 32, b: 64, c: 128, d: 256, e: 512, f: 1_234, g: 0.1, h: 0.2, i: 0.5 }
+    assert.deepEqual(inventedIn(given, layers), [])
+    assert.deepEqual(inventedIn({ a: 3_264_128, b: 64_128, c: 234, d: 1 }, layers).length, 4)
+  })
+
+  test('the rounds of its debugging bound the run alone', async () => {
+    const { output } = await run<PaperCoded>(paperCoder, { paper, debugRounds: 0 }, author({ rate: 0.2, bug: true }))
+    assert.deepEqual(
+      [output.backs.map(({ to }) => to), output.failed?.stage],
+      [['logic', 'logic', 'logic', 'config.json'], 'run'],
+    )
+    assert.match(output.results['src/main.js']?.output ?? '', /w is/)
+    assert.deepEqual(output.files, ['config.json', 'package.json', 'src/fit.js', 'src/main.js'])
   })
 })
 
@@ -625,12 +698,86 @@ describe('PublicAgent', () => {
     assert.deepEqual([output.failed, output.datasets], [undefined, ['rainfall']])
   })
 
+  /** A model that always writes this statement and, where it is computed, this report. */
+  const writes =
+    (statement: string, report = 'none'): Says =>
+    (prompt) => {
+      const said = analysts('none')(prompt) as { [key: string]: Json }
+      if (prompt.includes('Write the plan and one SELECT')) return { plan: '', sql: statement }
+      return prompt.includes('Write the findings') ? { ...said, text: report } : said
+    }
+  const question = { question: data.question, backsMax: 1 } as Json
+
+  test('numbers of a row stand for themselves: two never make a third', async () => {
+    const rows = 'select 2021 as year, 820 as mm union all select 2004, 2005 union all select 100, 200'
+    const reported = async (text: string) =>
+      (await run<PublicAnswer>(publicAgent, question, writes(rows, text), { tools })).output
+    const honest = await reported('In 2021 it was 820 mm, in 2004 it was 2,005 mm, or 100 to 200.')
+    assert.deepEqual([honest.failed, honest.backs], [undefined, []])
+    const false_ = await reported('It was 2,021,820 mm, or 2021820, or 2004200, or 100,200.')
+    assert.equal(false_.failed?.why, 'Not in the result: 2,021,820, 2021820, 2004200, 100,200.')
+    assert.equal(false_.report, null)
+  })
+
+  test('a statement that asks for too much is sent back; a tool that fails ends the run at its stage, without a round more', async () => {
+    const endless = 'with recursive c(x) as (select 1 union all select x + 1 from c) select count(*) from c'
+    const path = join(folder, 'open.db')
+    const ends = async (statement: string, more: readonly Tool[]) => {
+      const { output } = await run<PublicAnswer>(publicAgent, question, writes(statement), { tools: more })
+      return [output.failed?.stage, output.backs.map(({ to }) => to), output.failed?.why ?? ''] as const
+    }
+    const hasty = [
+      ...tools.filter(({ name }) => name !== 'tables.query'),
+      ...tableTools({ path, datasets: [], queryMs: 300 }).filter(({ name }) => name === 'tables.query'),
+    ]
+    const late = await ends(endless, hasty)
+    assert.deepEqual(late.slice(0, 2), ['result', ['analysis']])
+    assert.match(late[2], /longer than 300 ms; ask for less/)
+    const wrong = await ends('select nope', tools)
+    assert.deepEqual(wrong.slice(0, 2), ['result', ['analysis']])
+    assert.match(wrong[2], /no such column: nope/)
+
+    const instead = (name: string, execute: () => unknown) =>
+      tools.map((tool) => (tool.name === name ? { ...tool, execute } : tool)) as readonly Tool[]
+    const dies = (): never => {
+      throw new Error('out of order')
+    }
+    for (const [name, stage] of [
+      ['tables.search', 'discovery'],
+      ['tables.describe', 'discovery'],
+      ['tables.query', 'result'],
+    ] as const) {
+      const broken = await ends('select 1', instead(name, dies))
+      assert.deepEqual([...broken.slice(0, 2), /out of order/.test(broken[2])], [stage, [], true], name)
+      const odd = await ends(
+        'select 1',
+        instead(name, () => ({ rows: 'none' })),
+      )
+      assert.deepEqual(odd.slice(0, 2), [stage, []], name)
+      assert.match(odd[2], new RegExp(`${name} gave something of another form`))
+    }
+    // What is no tool's error is nobody's stage.
+    const lacking = run(publicAgent, question, writes('select 1'), { tools: tools.slice(1) })
+    await assert.rejects(lacking, { code: 'NO_SUCH_TOOL' })
+  })
+
   test('a report may round, and may not invent', () => {
     assert.deepEqual(
       inventedNumbers('In 2005 it was 81.7 mm, about 82, of 1,000.', 'rain in 2005? [[81.6833], [1000]]'),
       [],
     )
     assert.deepEqual(inventedNumbers('81.6 mm or 1e3', '81.6833'), ['81.6', '1e3'])
+    assert.deepEqual(inventedNumbers('12,34 and 1,234 and 0,500', [12, 34, 0]), ['1,234', '500'])
+    assert.deepEqual(
+      knownNumbers({ 'pm2.5': [[2021, -820, '1,000', null, true], 'sec.3 (64,128)'] }),
+      [2.5, 2021, 820, 1000, 3, 64_128, 64, 128],
+    )
+    fc.assert(
+      fc.property(fc.array(fc.array(fc.nat(9_999), { minLength: 1 }), { minLength: 1 }), (rows) => {
+        assert.deepEqual(knownNumbers(rows), rows.flat())
+        assert.deepEqual(inventedNumbers(rows.flat().join(' and '), rows), [])
+      }),
+    )
   })
 })
 
@@ -697,7 +844,7 @@ describe('tables as tools', () => {
       `vacuum into '${folder}/y.db'`,
       "select load_extension('z')",
     ])
-      await assert.rejects(sql(text), { code: 'TOOL_FAILED' }, text)
+      await assert.rejects(sql(text), { code: 'INVALID_ARGUMENT' }, text)
     const missing = { path: join(folder, 'none.db') }
     await assert.rejects(sql('select 1', missing), { code: 'TOOL_FAILED', message: /unable to open/ })
     assert.deepEqual(readFileSync(path), before)
@@ -707,18 +854,89 @@ describe('tables as tools', () => {
   test('a query ends by its time, with its call, and by its size; what SQLite says is told', async () => {
     const endless = 'with recursive c(x) as (select 1 union all select x + 1 from c) select count(*) from c'
     const started = performance.now()
-    await assert.rejects(sql(endless, { queryMs: 300 }), { code: 'TOOL_FAILED', message: /longer than 300 ms/ })
+    await assert.rejects(sql(endless, { queryMs: 300 }), { code: 'TOOL_TIMEOUT', message: /longer than 300 ms/ })
     const stopped = AbortSignal.timeout(100)
-    await assert.rejects(call('tables.query', { sql: endless }, {}, stopped), { code: 'TOOL_FAILED' })
+    await assert.rejects(call('tables.query', { sql: endless }, {}, stopped), {
+      code: 'TOOL_FAILED',
+      message: 'tables.query: its call ended',
+    })
     assert.ok(performance.now() - started < 10_000)
-    await assert.rejects(sql("select printf('%.*c', 2000000, 'x')"), { message: /larger than 1000000 characters/ })
-    await assert.rejects(sql('select nope from rain'), { message: /no such column: nope/ })
+    const long = { code: 'TOO_LARGE', message: /larger than 1000000 characters; ask for less/ }
+    await assert.rejects(sql("select printf('%.*c', 2000000, 'x')"), long)
+    await assert.rejects(sql("select replace(printf('%.*c', 900000, 'x'), 'x', char(1))"), long, 'by its JSON')
+    assert.equal(
+      ((await sql("select printf('%.*c', 300000, 'x') from museums", { rowsMax: 3 })) as { rows: Json[] }).rows.length,
+      3,
+    )
+    const refused = 'INVALID_ARGUMENT'
+    await assert.rejects(sql('select nope from rain'), { code: refused, message: /no such column: nope/ })
+    await assert.rejects(sql(''), { code: refused })
+    const other = join(folder, 'other.db')
+    writeFileSync(other, 'no tables here, and none to be read as some. '.repeat(50))
+    await assert.rejects(sql('select * from a', { path: other }), { code: 'TOOL_FAILED', message: /not a database/ })
+    rmSync(other)
     assert.throws(() => tableTools({ ...options, rowsMax: 0 }), { code: 'CONFIG_INVALID' })
+    assert.throws(() => tableTools({ ...options, memoryBytes: 1 }), { message: /memoryBytes .* from 67108864, not 1/ })
     const twice = [...data.datasets, ...data.datasets]
     assert.throws(() => tableTools({ path, datasets: twice }), {
       code: 'CONFIG_INVALID',
       message: /two data sets are called "rainfall"/,
     })
+  })
+})
+
+describe('the memory of a query', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'polity-tables-'))
+  after(() => rmSync(folder, { recursive: true }))
+  const path = join(folder, 'open.db')
+  const { datasets } = plantTables(path, 1)
+  /** What the process of a query held at most while it ran, MiB, and how it ended. */
+  const held = async (statement: string, memoryBytes?: number) => {
+    const tool = tableTools({
+      path,
+      datasets,
+      queryMs: 60_000,
+      ...(memoryBytes === undefined ? {} : { memoryBytes }),
+    })[2]
+    let most = 0
+    const timer = setInterval(() => {
+      for (const pid of readFileSync('/proc/thread-self/children', 'utf8').trim().split(' '))
+        try {
+          const [, kib = 0] = /VmHWM:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8')) ?? []
+          most = Math.max(most, Number(kib) / 1_024)
+        } catch {
+          // It has gone.
+        }
+    }, 5)
+    try {
+      const ended = tool?.execute({ sql: statement } as never, { signal: new AbortController().signal } as ToolContext)
+      const error = await Promise.resolve(ended).then(
+        () => undefined,
+        (one: Error & { code: string }) => one,
+      )
+      return { most, code: error?.code, message: error?.message ?? '' }
+    } finally {
+      clearInterval(timer)
+    }
+  }
+  const skip = existsSync('/proc/thread-self/children') ? false : 'no /proc lists processes here'
+
+  test('is not filled by rows that may not be answered', { skip }, async () => {
+    const rows = await held('select hex(zeroblob(4000000)) from rain')
+    assert.deepEqual([rows.code, /larger than 1000000 characters/.test(rows.message)], ['TOO_LARGE', true])
+    assert.ok(rows.most > 10 && rows.most < 250, `${rows.most} MiB`)
+    // Blobs are not answered, and not kept.
+    assert.equal((await held('select zeroblob(4000000) from rain')).code, undefined)
+  })
+
+  test('is bounded while SQLite computes, by value and in all', { skip }, async () => {
+    const value = await held('select hex(zeroblob(100000000)) from rain')
+    assert.deepEqual([value.code, /too big/.test(value.message)], ['TOO_LARGE', true])
+    assert.ok(value.most < 250, `${value.most} MiB`)
+    const columns = Array.from({ length: 400 }, () => 'zeroblob(30000000)').join(', ')
+    const all = await held(`select ${columns}`)
+    assert.deepEqual([all.code, /more than 268435456 bytes of memory/.test(all.message)], ['TOO_LARGE', true])
+    assert.ok(all.most < 1_500, `${all.most} MiB`)
   })
 })
 

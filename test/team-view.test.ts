@@ -18,7 +18,7 @@ import { drift, driftOf, monopoly, stalling } from '../src/evaluation/team-measu
 import { boot, defineProgram, PolityError, simulatedClock, type Kernel } from '../src/index.ts'
 import { fieldOf } from '../src/kernel/errors.ts'
 import type { Sys } from '../src/kernel/types.ts'
-import { settled } from './world.ts'
+import { settled, tool } from './world.ts'
 
 type Says = (prompt: string, n: number) => string | object
 
@@ -214,6 +214,56 @@ describe('who speaks to whom', () => {
     await kernel.close()
     assert.deepEqual(reader.team(), teamOf(events))
   })
+
+  test('what a restore undid while it was open is waited for no more, and says nothing; what it kept goes on', async () => {
+    const speaker = (name: string): object => ({ providerOptions: { polity: { speaker: { name, to: ['Bob'] } } } })
+    const clock = simulatedClock({ seed: 1 })
+    const echo = tool('echo', () => ({ text: 'of a tool' }))
+    const child = defineProgram('child', async (sys: Sys) => (await sys.sleep(500), 'late'))
+    const lead = defineProgram(
+      'lead',
+      async (sys: Sys): Promise<unknown> => {
+        const pid = await sys.spawn(child, null, { name: 'kept' })
+        const kept = [sys.wait(pid), sys.generate({ prompt: 'kept', ...speaker('Ann') })]
+        const { id, restored } = await sys.snapshot()
+        if (restored < 2) {
+          // Number 4 is a model call and then the tool's; number 6 a wait and then the way back.
+          if (restored === 0) void sys.generate({ prompt: 'undone', ...speaker('Eve') })
+          else await sys.call('echo', null)
+          const other = restored === 0 ? await sys.spawn(child, null, { name: 'undone' }) : undefined
+          if (other !== undefined) void sys.wait(other)
+          await sys.sleep(100)
+          await sys.restore(id)
+        }
+        await sys.sleep(50)
+        return Promise.all(kept)
+      },
+      { tools: [echo] },
+    )
+    const model = scripted(() => ({ text: 'words', delayMs: 200 }), { clock })
+    const kernel = await boot({ clock, model })
+    const run = kernel.spawn(lead, null)
+    const [waited] = (await settled(clock, run.result)) as unknown[]
+    assert.equal(waited, 'late')
+    const events = (await Promise.all(kernel.ps().map(({ pid }) => kernel.events(pid)))).flat()
+    await kernel.close()
+    const reader = openTeam()
+    /** Who is waited for, whenever that changes. */
+    const waits: string[] = []
+    for (const event of events.toSorted((a, b) => a.seq - b.seq)) {
+      reader.hear(event)
+      const { waits: present, seats } = reader.team()
+      const now = present.map(({ to }) => seats.find(({ id }) => id === to)?.name).join(', ')
+      if (now !== (waits.at(-1) ?? '')) waits.push(now)
+      if (event.type === 'process-rewind') assert.equal(now, 'kept')
+    }
+    assert.equal(events.filter(({ type }) => type === 'process-rewind').length, 2)
+    assert.deepEqual(waits, ['kept', 'kept, undone', 'kept', ''])
+    assert.deepEqual(
+      reader.team().said.map(({ seat, text }) => [seat, text]),
+      [['1 Ann', 'words']],
+    )
+  })
 })
 
 // ------------------------------------------------------------------------------------------------------------- ledger
@@ -308,6 +358,25 @@ describe('the ledger of a leader', () => {
       [found?.plans, found?.counts, found?.last.isSatisfied],
       [2, [1, 1], true],
       'what is satisfied is no step',
+    )
+  })
+
+  test('an answer that a restore undid was written all the same, and is none that was asked for again', async () => {
+    const facts = { given: ['a'], look_up: [], derive: [], guesses: [] }
+    const { team } = await lived(
+      async (sys: Sys) => {
+        const { id, restored } = await sys.snapshot()
+        if (restored === 1) await sys.sleep(1)
+        await sys.generate('what is known?')
+        if (restored === 0) await sys.restore(id)
+        return null
+      },
+      null,
+      () => facts,
+    )
+    assert.deepEqual(
+      team.ledger.map(({ kind }) => kind),
+      ['facts', 'facts'],
     )
   })
 

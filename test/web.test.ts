@@ -713,6 +713,8 @@ async function longestTask(page: Page, act: () => Promise<unknown>): Promise<num
     traceConfig: { includedCategories: ['toplevel', '__metadata'], excludedCategories: ['*'] },
   })
   await act()
+  // The task in which `act` was told of its end has ended when another one runs.
+  await page.evaluate('0')
   const complete = new Promise((resolve) => session.once('Tracing.tracingComplete', resolve))
   await session.send('Tracing.end')
   await complete

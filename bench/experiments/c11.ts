@@ -4,7 +4,7 @@
  * says that it has one of six skills (true of three in four, by which reading alone is about as good as in the reference), and has
  * an unsaid one in one case of five. The best choice in hindsight is computed exactly.
  */
-import { boot } from '../../src/boot.ts'
+import { boot } from './experiment.ts'
 import { composer, type Component } from '../../src/agents/composer.ts'
 import { askedDensity, competitiveShare, openKnapsack } from '../../src/agents/pieces/online-knapsack.ts'
 import { promptText, scripted } from '../../src/drivers/llm/scripted.ts'

@@ -4,7 +4,7 @@
  * and two cooks are worth no less than one in the same kitchen with the same orders; a turn takes one call.
  */
 import { mindAgent } from '../../src/agents/mind-agent.ts'
-import { boot } from '../../src/boot.ts'
+import { boot } from './experiment.ts'
 import { scripted } from '../../src/drivers/llm/scripted.ts'
 import { atInterval, collaborationScore, INTERVALS, kitchen } from '../../src/environments/kitchen.ts'
 import type { KitchenState, KitchenTask } from '../../src/environments/kitchen-world.ts'

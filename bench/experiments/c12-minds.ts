@@ -4,7 +4,7 @@
  * everything. Counted are actions a second, and the longest time between two actions that is not the fast model's or the world's.
  */
 import { hierarchicalLanguageAgent } from '../../src/agents/hierarchical-language-agent.ts'
-import { boot } from '../../src/boot.ts'
+import { boot } from './experiment.ts'
 import { promptText, scripted } from '../../src/drivers/llm/scripted.ts'
 import { spawnEpisode } from '../../src/evaluation/episode.ts'
 import { teamWorld } from '../../src/evaluation/team-world.ts'

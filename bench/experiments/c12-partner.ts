@@ -6,7 +6,7 @@
  * did, and with a memory of what was expected.
  */
 import { proAgent } from '../../src/agents/pro-agent.ts'
-import { boot } from '../../src/boot.ts'
+import { boot } from './experiment.ts'
 import { promptText, scripted } from '../../src/drivers/llm/scripted.ts'
 import type { Rules } from '../../src/environments/environment.ts'
 import { spawnEpisode } from '../../src/evaluation/episode.ts'
@@ -95,7 +95,7 @@ export async function rightByTurn(seeds: number, turns: number, correct: boolean
     return JSON.stringify({ expected: { mate: expects }, action: { name: expects } })
   })
   const kernel = await boot({ model, limits: { processesEndedMax: 1_000 } })
-  const world = teamWorld(worldOf(rules), { others: { mate: partner } })
+  const world = teamWorld(worldOf(rules), { others: { name: 'planted', play: { mate: partner } } })
   const right = Array.from({ length: turns }, () => 0)
   for (seed = 0; seed < seeds; seed++) {
     calls = 0

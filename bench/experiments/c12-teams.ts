@@ -10,7 +10,7 @@
  */
 import { central, decentral, hmas1, hmas2 } from '../../src/agents/hmas.ts'
 import type { Jointed } from '../../src/agents/joint-step.ts'
-import { boot } from '../../src/boot.ts'
+import { boot } from './experiment.ts'
 import { promptText, scripted } from '../../src/drivers/llm/scripted.ts'
 import { spawnEpisode } from '../../src/evaluation/episode.ts'
 import { teamWorld } from '../../src/evaluation/team-world.ts'

@@ -3,7 +3,7 @@
  * plan, and at random. Everything that crosses is looked at for rows that belong to the person and were not asked for. (Embodied teams and
  * the schedules of the Internet of Agents are elsewhere.)
  */
-import { boot } from '../../src/boot.ts'
+import { boot } from './experiment.ts'
 import { iAgents, type PersonProgram } from '../../src/agents/i-agents.ts'
 import { promptText, scripted } from '../../src/drivers/llm/scripted.ts'
 import { randomAt } from '../../src/kernel/clock.ts'

@@ -10,7 +10,7 @@
 import { z } from 'zod'
 import { magenticOne } from '../../src/agents/magentic-one.ts'
 import { mobileAgentE } from '../../src/agents/mobile-agent-e.ts'
-import { boot } from '../../src/boot.ts'
+import { boot } from './experiment.ts'
 import { promptText, scripted } from '../../src/drivers/llm/scripted.ts'
 import { defineProgram, defineTool, type Json, type Tool } from '../../src/index.ts'
 import type { Experiment } from './experiment.ts'

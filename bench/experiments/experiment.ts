@@ -1,5 +1,13 @@
 /** What an experiment is: a claim with a number, and the run that measures it. `node bench/experiments.ts` prints them all. */
+import { boot as bootKernel } from '../../src/boot.ts'
+import { realClock } from '../../src/kernel/clock.ts'
+
 export { normalOf as normal } from '../../src/agents/pieces/linear-thompson.ts'
+
+/** A kernel whose programs draw the same numbers each time. */
+export function boot(options: Parameters<typeof bootKernel>[0]): ReturnType<typeof bootKernel> {
+  return bootKernel({ clock: realClock({ seed: 1 }), ...options })
+}
 
 export interface Experiment {
   readonly id: string

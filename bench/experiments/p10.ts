@@ -4,7 +4,7 @@
  * most are known without the tool; with its gate and without, by a model that is as sure as it is right.
  */
 import { z } from 'zod'
-import { boot } from '../../src/boot.ts'
+import { boot } from './experiment.ts'
 import { codeAct } from '../../src/agents/code-act.ts'
 import { react } from '../../src/agents/react.ts'
 import { smart, type Smart } from '../../src/agents/smart.ts'

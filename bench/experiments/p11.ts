@@ -5,7 +5,7 @@
  * part of this repository: their replay is not measured.
  */
 import { reflexion, type Reflected } from '../../src/agents/reflexion.ts'
-import { boot } from '../../src/boot.ts'
+import { boot } from './experiment.ts'
 import { promptText, scripted } from '../../src/drivers/llm/scripted.ts'
 import { craft } from '../../src/environments/craft.ts'
 import { spawnEpisode } from '../../src/evaluation/episode.ts'

@@ -2,7 +2,7 @@
  * P2, tree search in a real environment by fork: the program `tree-search` on the real kernel, on trees of three ways and depth five,
  * with a value of noise .2, for budgets of 0, 5, 10 and 20 values a search. The world itself counts the steps that were taken.
  */
-import { boot } from '../../src/boot.ts'
+import { boot } from './experiment.ts'
 import { scripted } from '../../src/drivers/llm/scripted.ts'
 import { treeSearch, type Searched } from '../../src/agents/tree-search.ts'
 import { spawnEpisode } from '../../src/evaluation/episode.ts'

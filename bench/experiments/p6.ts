@@ -6,7 +6,7 @@
  */
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { boot } from '../../src/boot.ts'
+import { boot } from './experiment.ts'
 import { ghost, type Ghosted } from '../../src/agents/ghost.ts'
 import { actionsOf, gathered, recipeTree, type MakingWay } from '../../src/agents/pieces/recipe-tree.ts'
 import { scripted } from '../../src/drivers/llm/scripted.ts'

@@ -6,7 +6,7 @@
  */
 import { z } from 'zod'
 import { refine, type Refined } from '../../src/agents/refine.ts'
-import { boot } from '../../src/boot.ts'
+import { boot } from './experiment.ts'
 import { promptText, scripted } from '../../src/drivers/llm/scripted.ts'
 import { randomAt } from '../../src/kernel/clock.ts'
 import { defineTool } from '../../src/kernel/tools.ts'

@@ -8,7 +8,7 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { findTools, indexTools, packTools, schemaTokens } from '../../src/agents/pieces/tool-search.ts'
-import { boot } from '../../src/boot.ts'
+import { boot } from './experiment.ts'
 import { scripted } from '../../src/drivers/llm/scripted.ts'
 import { randomAt } from '../../src/kernel/clock.ts'
 import { defineProgram } from '../../src/kernel/program.ts'

@@ -4,7 +4,7 @@
  * of three of these steps throws. Code runs in the real sandbox. The same tasks, by the same model, without what was kept are the measure.
  */
 import { dynasaur, type Dynasaured } from '../../src/agents/dynasaur.ts'
-import { boot } from '../../src/boot.ts'
+import { boot } from './experiment.ts'
 import { promptText, scripted } from '../../src/drivers/llm/scripted.ts'
 import { codeTools } from '../../src/drivers/sandbox/tools.ts'
 import { randomAt } from '../../src/kernel/clock.ts'

@@ -7,7 +7,7 @@
 import { align, type Aligned } from '../../src/agents/align.ts'
 import { look, act, type Action } from '../../src/agents/pieces/acting.ts'
 import { interfaceShape } from '../../src/agents/pieces/step-interface.ts'
-import { boot } from '../../src/boot.ts'
+import { boot } from './experiment.ts'
 import { promptText, scripted } from '../../src/drivers/llm/scripted.ts'
 import type { Rules } from '../../src/environments/environment.ts'
 import { spawnEpisode } from '../../src/evaluation/episode.ts'

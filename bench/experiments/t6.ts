@@ -6,12 +6,7 @@
  */
 import { readFileSync } from 'node:fs'
 import { isDeepStrictEqual } from 'node:util'
-import {
-  callFaults,
-  parseSignature,
-  type ApiParameter,
-  type ApiSignature,
-} from '../../src/agents/api-signature.ts'
+import { callFaults, parseSignature, type ApiParameter, type ApiSignature } from '../../src/agents/api-signature.ts'
 import { randomAt } from '../../src/kernel/clock.ts'
 import type { Json } from '../../src/kernel/types.ts'
 import type { Experiment } from './experiment.ts'

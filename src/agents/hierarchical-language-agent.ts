@@ -3,7 +3,7 @@
  * player beside a person who talks with it, in real time, a setting of the joint step.
  *
  *     const program = hierarchicalLanguageAgent       // input: { models: { fast: 'small', slow: 'large' } }
- *     spawnEpisode(kernel, teamWorld(worldOf(kitchen), { others: { 'cook 2': person } }), task, { program })
+ *     spawnEpisode(kernel, teamWorld(worldOf(kitchen), { others: { name: 'person', play: { 'cook 2': person } } }), task, { program })
  *     // whoever may send it mail talks with it: sys.send('team', { chat: 'Two onions please' })
  *
  * The fast mind says the next action whenever one is needed, with what is to be done for the person. The slow mind is a child process:
@@ -12,13 +12,14 @@
  * the person has what they wanted it has none. The world's actions are the executor's.
  *
  * Invariants
- *   HL1. Nothing but mail that is there already is read before an action: no wait on the slow mind.
- *   HL2. One slow thought at a time; what it found is judged by intention.ts when it comes.
+ *   HL1. Nothing but what is there already is read before an action: no wait on the slow mind.
+ *   HL2. One slow thought at a time; what it found is judged by intention.ts when it has ended. One that failed or was killed is told
+ *        to whoever watches (`{ slow: 'why' }`), and another may begin.
  */
 import { z } from 'zod'
-import { PolityError } from '../kernel/errors.ts'
+import { messageOf, PolityError } from '../kernel/errors.ts'
 import { defineProgram } from '../kernel/program.ts'
-import type { Mail, ModelChoice, Pid, Sys } from '../kernel/types.ts'
+import type { Json, Mail, ModelChoice, Pid, Sys } from '../kernel/types.ts'
 import { actionShape } from './pieces/acting.ts'
 import { answered, demandOf, heard, inferred, noTalk, phaseOf, type Talk } from './pieces/intention.ts'
 import { planText, type Scene } from './pieces/joint-plan.ts'
@@ -44,7 +45,6 @@ const fastShape = z.object({ action: actionShape })
 
 /** What the slow mind is asked. */
 interface Thought {
-  readonly to: Pid
   readonly stage: 'infer' | 'look'
   /** Number of the newest chat, and of the look. */
   readonly of: number
@@ -58,30 +58,27 @@ const LOOK = `Your partner wants something of you. Say what of it is still to be
 Answer with JSON: {"demand": "…", "finished": true or false, "reply": "…" or null}.`
 const inferShape = z.object({ intention: z.string() })
 const lookShape = z.object({ demand: z.string().default(''), finished: z.boolean(), reply: z.string().nullish() })
-const foundShape = z.object({
-  of: z.number(),
-  number: z.number(),
-  intention: z.string().optional(),
-  look: lookShape.optional(),
-})
-type Found = z.infer<typeof foundShape>
+/** What it found; neither: nothing. */
+interface Found {
+  readonly of: number
+  readonly number: number
+  readonly intention?: string
+  readonly look?: z.infer<typeof lookShape>
+}
 
-const slowMind = defineProgram('hla/slow-mind', async (sys, { to, stage, of, number, prompt, model }: Thought) => {
+const slowMind = defineProgram('hla/slow-mind', async (sys, { stage, of, number, prompt, model }: Thought) => {
   const question = { prompt, ...(model === null ? {} : { model }) }
-  let found: Found = { of, number }
   try {
     if (stage === 'infer') {
       const said = await askJson(sys, { ...question, instructions: INFER }, inferShape)
-      if (said !== undefined) found = { ...found, intention: said.intention }
-    } else {
-      const look = await askJson(sys, { ...question, instructions: LOOK }, lookShape)
-      if (look !== undefined) found = { ...found, look }
+      return { of, number, ...(said === undefined ? {} : { intention: said.intention }) } as Found
     }
-  } finally {
-    // Also of a thought that failed: another may be begun.
-    await sys.send(to, { found })
+    const look = await askJson(sys, { ...question, instructions: LOOK }, lookShape)
+    return { of, number, ...(look === undefined ? {} : { look }) } as Found
+  } catch (error) {
+    // Never as it was thrown: to whoever looks, TIMEOUT is a thought that has not ended.
+    throw new PolityError('PROGRAM_FAILED', `the slow mind failed: ${messageOf(error)}`)
   }
-  return null
 })
 
 /** The two minds of one player. */
@@ -96,19 +93,28 @@ function twoMinds(models: JointInput['models']): Mind {
     return `What was done last:\n${shown.join('\n') || 'nothing yet'}`
   }
 
-  async function read(sys: Sys, { from, body }: Mail): Promise<void> {
-    if (from === slow) {
+  /** What the slow mind has found, where its thought has ended. */
+  async function look(sys: Sys): Promise<void> {
+    if (slow === undefined) return
+    let found: Found
+    try {
+      found = await sys.wait<Found & Json>(slow, { timeoutMs: 0 })
+    } catch (error) {
+      if (!PolityError.isInstance(error)) throw error
+      if (error.code === 'TIMEOUT') return
       slow = undefined
-      const said = z.object({ found: foundShape }).safeParse(body)
-      if (!said.success) return
-      const { of, number, intention, look } = said.data.found
-      if (intention !== undefined) talk = inferred(talk, of, intention)
-      if (look === undefined) return
-      const before = talk
-      talk = answered(talk, of, number, look)
-      if (talk !== before && look.reply != null && person !== undefined) await sys.send(person, { reply: look.reply })
-      return
+      return tell(sys, 0, { slow: error.message })
     }
+    slow = undefined
+    const { of, number, intention, look } = found
+    if (intention !== undefined) talk = inferred(talk, of, intention)
+    if (look === undefined) return
+    const before = talk
+    talk = answered(talk, of, number, look)
+    if (talk !== before && look.reply != null && person !== undefined) await tell(sys, person, { reply: look.reply })
+  }
+
+  function read({ from, body }: Mail): void {
     const chat = z.object({ chat: z.string() }).safeParse(body)
     if (!chat.success) return
     talk = heard(talk, chat.data.chat)
@@ -125,7 +131,6 @@ function twoMinds(models: JointInput['models']): Mind {
         ? `Your partner said:\n${chats.slice(-CHATS).join('\n')}`
         : `Your partner wants: ${intention?.text}\n${movesShown('slow')}`
     const thought: Thought = {
-      to: sys.pid,
       stage,
       of: chats.length,
       number: stage === 'look' ? ++looks : 0,
@@ -141,13 +146,24 @@ function twoMinds(models: JointInput['models']): Mind {
       if (last.length > 0) moves.push(planText(last))
     },
     async decide(sys, asked) {
-      for (let mail = await waiting(sys); mail !== undefined; mail = await waiting(sys)) await read(sys, mail)
+      await look(sys)
+      for (let mail = await waiting(sys); mail !== undefined; mail = await waiting(sys)) read(mail)
       await think(sys, asked)
       const demand = demandOf(talk)
       const wanted = demand === '' ? '' : `\nYour partner wants: ${demand}`
       const said = await asked.ask(FAST, `\n\n${movesShown('fast')}${wanted}`, fastShape, models?.['fast'])
       return said === undefined ? undefined : { ...said.action, agent: asked.player.name }
     },
+  }
+}
+
+/** Says something to somebody who may be gone, or who may not be told it. */
+async function tell(sys: Sys, to: Pid, body: Json): Promise<void> {
+  try {
+    await sys.send(to, body)
+  } catch (error) {
+    if (!PolityError.isInstance(error) || !['NO_SUCH_PROCESS', 'ACCESS_DENIED', 'MAILBOX_FULL'].includes(error.code))
+      throw error
   }
 }
 

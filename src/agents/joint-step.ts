@@ -13,20 +13,21 @@
  * Invariants
  *   JS1. A plan that is carried out names players who are to act, each once, with actions that they have.
  *   JS2. With `sees: 'own'` a player is shown what it sees, did and is told itself, what was said to all, and what strangers did.
- *   JS3. What could not be done, and what of a plan was left out, is told in the next turn's prompts, where there is a history.
+ *   JS3. What could not be done, and what of a plan was left out, is told in the next turn's prompts, where there is a history: to the
+ *        player whose it was, with `sees: 'own'` to nobody else, and what is of the whole plan to all.
  */
 import { PolityError } from '../kernel/errors.ts'
 import { defineProgram } from '../kernel/program.ts'
 import type { ModelChoice, Program, Sys } from '../kernel/types.ts'
 import { act, look, type TaskInput } from './pieces/acting.ts'
 import { byEach, drafted, plainMind, type Agreed, type Mind, type Run } from './pieces/joint-draft.ts'
-import { sceneOf, type JointStep, type Scene } from './pieces/joint-plan.ts'
+import { faultsSaid, sceneOf, type JointStep, type Scene } from './pieces/joint-plan.ts'
 import { inTurns, withFeedback } from './pieces/joint-talk.ts'
 
 export interface JointSettings {
   /** Who writes a plan before anybody talks: one mind for all, every player its own action, or nobody. */
   readonly draft: 'central' | 'each' | 'none'
-  /** `turns`: players speak one after another until one says the plan to carry out. `feedback`: who has an action agrees or objects, and the planner revises. @default 'none' */
+  /** `turns`: players speak one after another, what each drafted first, until one says the plan to carry out. `feedback`: who has an action agrees or objects, and the planner revises. @default 'none' */
   readonly talk?: 'none' | 'turns' | 'feedback'
   /** Rounds of talk. Minimum 1. @default 3 */
   readonly roundsMax?: number
@@ -97,10 +98,10 @@ export async function jointSteps(sys: Sys, options: JointOptions): Promise<Joint
     const { plan, faults = [], dialogue } = scene.players.length === 0 ? { plan: [] } : await agreed(run, scene)
     const told = await act(sys, { name: 'act', args: { actions: plan.map((move) => ({ ...move })) } })
     earned = told.reward
-    const failed = [...faults, ...(told.error === undefined ? [] : [told.error.message])]
+    const failed = [...faults, ...faultsSaid(told.error?.message ?? '', plan)]
     steps.push({
       plan,
-      ...(failed.length === 0 ? {} : { failed: failed.join('\n') }),
+      ...(failed.length === 0 ? {} : { failed }),
       ...(dialogue === undefined ? {} : { dialogue }),
     })
     seen = await look(sys)

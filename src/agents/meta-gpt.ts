@@ -11,7 +11,7 @@
  *
  * Invariants
  *   MG1. No role sees a document that it does not watch (`sees` of its stage).
- *   MG2. The files under `folder` are those that were run last.
+ *   MG2. The `files` that it returns are under `folder` as they were run last.
  */
 import { z } from 'zod'
 import { defineProgram } from '../kernel/program.ts'
@@ -25,13 +25,15 @@ import {
   fileStage,
   fileTask,
   inOrder,
+  notRun,
   runStage,
   testName,
   testPath,
   type BuiltRepository,
   type FileTask,
+  type Ran,
 } from './pieces/repository-stages.ts'
-import { carryOutStages, says, saysJson, textOf, type Stage } from './staged.ts'
+import { BACKS_MAX, carryOutStages, says, saysJson, textOf, type Stage } from './staged.ts'
 
 export interface MetaGptInput {
   readonly requirement: string
@@ -39,7 +41,7 @@ export interface MetaGptInput {
   readonly folder?: string
   /** Times that a review may send a file back before it is taken as it is. @default 0; 2 in the release, where it is on */
   readonly reviews?: number
-  /** Times that a failing run goes back. @default 5, as in the release */
+  /** Times that a failing run goes back; how often other gates send back does not depend on it. @default 5, as in the release */
   readonly testRounds?: number
 }
 
@@ -60,6 +62,7 @@ const reviewed = z.object({ pass: z.boolean(), why: z.string() })
 
 export const metaGpt = defineProgram('meta-gpt', async (sys, input: MetaGptInput): Promise<BuiltRepository> => {
   const { requirement, folder = 'repository/', reviews = 0, testRounds = 5 } = input
+  const ran = notRun()
   const filesOf = (tasks: Json): readonly FileTask[] => (tasks as z.infer<typeof fileList>).files
   const stages: readonly Stage[] = [
     { name: 'requirements', sees: ['requirement'], make: saysJson(sys, REQUIREMENTS, requirements) },
@@ -72,15 +75,20 @@ export const metaGpt = defineProgram('meta-gpt', async (sys, input: MetaGptInput
         const why = faultOfFiles(filesOf(tasks))
         return why === undefined ? undefined : { why }
       },
-      opens: (tasks) => openedBy(sys, inOrder(filesOf(tasks)), folder, reviews),
+      opens: (tasks) => openedBy(sys, inOrder(filesOf(tasks)), { folder, reviews, testRounds }, ran),
     },
   ]
-  const staged = await carryOutStages({ requirement }, stages, { backsMax: testRounds, remake: 'gate' })
-  return builtRepository(sys, folder, staged)
+  const staged = await carryOutStages({ requirement }, stages, { remake: 'gate' })
+  return builtRepository(folder, staged, ran)
 })
 
 /** A stage for each file and each test, and the run. */
-function openedBy(sys: Sys, tasks: readonly FileTask[], folder: string, reviews: number): readonly Stage[] {
+function openedBy(
+  sys: Sys,
+  tasks: readonly FileTask[],
+  { folder, reviews, testRounds }: Required<Omit<MetaGptInput, 'requirement'>>,
+  ran: Ran,
+): readonly Stage[] {
   const paths = tasks.map(({ path }) => path)
   const code = tasks.map((task, i): Stage => {
     const before = paths.slice(0, i).map(codeName)
@@ -97,7 +105,8 @@ function openedBy(sys: Sys, tasks: readonly FileTask[], folder: string, reviews:
     ]),
   )
   const blames = (test: string): string => paths.find((path) => testPath(path) === test) as string
-  return [...code, ...tests, runStage(sys, { folder, files, run: paths.map(testPath), blames })]
+  const options = { folder, files, run: paths.map(testPath), blames, backsMax: testRounds }
+  return [...code, ...tests, runStage(sys, options, ran)]
 }
 
 /** The stage with a reviewer as its gate, who is heard so many times. */
@@ -105,6 +114,8 @@ function reviewedStage(sys: Sys, stage: Stage, reviews: number): Stage {
   let left = reviews
   return {
     ...stage,
+    // Its reviewer has rounds of its own beside those of a file that is of no form.
+    backsMax: BACKS_MAX + reviews,
     async check(file, documents) {
       if (left-- <= 0) return undefined
       const prompt = `# design\n${textOf(documents['design'] as Json)}\n\n# ${stage.name}\n${textOf(file)}`

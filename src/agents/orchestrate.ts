@@ -9,7 +9,8 @@
  * when there is a new plan: where it stalls (stall-counter.ts), after each step, or never.
  *
  * Invariants
- *   OR1. There are at most `stepsMax` decisions; a new plan takes the place of a dispatch.
+ *   OR1. There are at most `stepsMax` decisions. Where the decision judges progress, a new plan takes the place of its dispatch; behind the
+ *        last decision there is none, for nobody would carry it out: what was done stands as it is.
  *   OR2. `steps` of what is told are those since the last plan: behind a new plan nothing of the old one's steps is there.
  *   OR3. `conclude` is called once, and only where the end brings no answer.
  */
@@ -103,9 +104,9 @@ export async function orchestrate<Plan, Move, Outcome>(
     }
     if (isStalled) {
       if (renew === 'step' || stalledAt.length >= replansMax) return ended('stalled')
-      stalledAt.push(round)
+      if (round < stepsMax) stalledAt.push(round)
     }
-    if (isStalled || renew === 'step') await planAnew()
+    if (round < stepsMax && (isStalled || renew === 'step')) await planAnew()
   }
   return ended('steps')
 }

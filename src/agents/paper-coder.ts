@@ -24,10 +24,13 @@ import {
   fileStage,
   fileTask,
   inOrder,
+  notRun,
   runStage,
   type BuiltRepository,
   type FileTask,
+  type Ran,
 } from './pieces/repository-stages.ts'
+import { knownNumbers } from './pieces/stated-numbers.ts'
 import { carryOutStages, says, saysJson, type Stage } from './staged.ts'
 
 export interface PaperCoderInput {
@@ -35,7 +38,7 @@ export interface PaperCoderInput {
   readonly paper: string
   /** Folder of the process for the repository, with `/` at its end. @default 'repository/' */
   readonly folder?: string
-  /** Times that a failing run goes back. @default 5 */
+  /** Times that a failing run goes back; how often other gates send back does not depend on it. @default 5 */
   readonly debugRounds?: number
 }
 
@@ -65,6 +68,7 @@ const PLANNED = ['paper', 'plan', 'architecture', 'logic', 'config.json']
 
 export const paperCoder = defineProgram('paper-coder', async (sys, input: PaperCoderInput): Promise<PaperCoded> => {
   const { paper, folder = 'repository/', debugRounds = 5 } = input
+  const ran = notRun()
   const stages: readonly Stage[] = [
     { name: 'plan', sees: ['paper'], make: says(sys, PLAN) },
     { name: 'architecture', sees: PLANNED.slice(0, 2), make: saysJson(sys, ARCHITECTURE, architecture) },
@@ -77,7 +81,8 @@ export const paperCoder = defineProgram('paper-coder', async (sys, input: PaperC
         const why = faultOfFiles(files) ?? strangers(files, documents['architecture'] as z.infer<typeof architecture>)
         return why === undefined ? undefined : { why }
       },
-      opens: (document) => fileStages(sys, inOrder((document as z.infer<typeof logic>).files), folder),
+      opens: (document) =>
+        fileStages(sys, inOrder((document as z.infer<typeof logic>).files), { folder, debugRounds }, ran),
     },
     {
       name: 'config.json',
@@ -89,13 +94,18 @@ export const paperCoder = defineProgram('paper-coder', async (sys, input: PaperC
       },
     },
   ]
-  const staged = await carryOutStages({ paper }, stages, { backsMax: debugRounds, remake: 'gate' })
+  const staged = await carryOutStages({ paper }, stages, { remake: 'gate' })
   const values = (staged.documents['config.json'] ?? {}) as Config['values']
-  return { ...(await builtRepository(sys, folder, staged)), config: values }
+  return { ...builtRepository(folder, staged, ran), config: values }
 })
 
 /** An analysis and a file for each, all analyses first, and the run of the last. */
-function fileStages(sys: Sys, tasks: readonly FileTask[], folder: string): readonly Stage[] {
+function fileStages(
+  sys: Sys,
+  tasks: readonly FileTask[],
+  { folder, debugRounds }: Required<Omit<PaperCoderInput, 'paper'>>,
+  ran: Ran,
+): readonly Stage[] {
   const paths = tasks.map(({ path }) => path)
   const analyses = paths.map((path): Stage => ({
     name: `analysis ${path}`,
@@ -110,7 +120,8 @@ function fileStages(sys: Sys, tasks: readonly FileTask[], folder: string): reado
   )
   const last = paths.at(-1) as string
   const files = { ...Object.fromEntries(paths.map((path) => [path, codeName(path)])), 'config.json': 'config.json' }
-  return [...analyses, ...code, runStage(sys, { folder, files, run: [last], blames: () => last })]
+  const options = { folder, files, run: [last], blames: () => last, backsMax: debugRounds }
+  return [...analyses, ...code, runStage(sys, options, ran)]
 }
 
 function strangers(files: readonly FileTask[], planned: z.infer<typeof architecture>): string | undefined {
@@ -123,9 +134,7 @@ function strangers(files: readonly FileTask[], planned: z.infer<typeof architect
 
 /** Numbers of a configuration that its paper does not name, in whatever form it writes them. */
 export function inventedIn(values: Config['values'], paper: string): string[] {
-  const said = new Set(
-    (paper.match(/\d[\d,]*(?:\.\d+)?(?:e[-+]?\d+)?|\.\d+/gi) ?? []).map((one) => Number(one.replaceAll(',', ''))),
-  )
+  const said = new Set(knownNumbers(paper))
   return Object.entries(values).flatMap(([name, value]) =>
     typeof value === 'number' && !said.has(Math.abs(value)) ? [`${name} = ${value}`] : [],
   )

@@ -125,7 +125,7 @@ function demand(sys: Sys): void {
   if (holds(sys, 'episode_adopt') && holds(sys, 'episode_view') && actionTools(sys).length > 0) return
   throw new PolityError(
     'INVALID_ARGUMENT',
-    'a search goes through an environment and needs the tools episode_view and episode_adopt; run it as an episode with search: true',
+    'a search goes through an environment and needs the tools episode_view and episode_adopt; run it as an episode with search: true (polity evaluate: --search)',
   )
 }
 

@@ -2,7 +2,7 @@
  * ProAgent (Zhang et al. 2024, "ProAgent: building proactive cooperative agents with large language models"): a player beside
  * partners that it does not know, a setting of the joint step.
  *
- *     const world = teamWorld(worldOf(kitchen), { others: { 'cook 2': partner } })
+ *     const world = teamWorld(worldOf(kitchen), { others: { name: 'greedy', play: { 'cook 2': partner } } })
  *     spawnEpisode(kernel, world, task, { program: proAgent, tools: [teamCheck(world)] })
  *
  * In each turn it says what every partner will do, and what it does itself. Its action is tried first (`episode_check`) and chosen anew

@@ -6,8 +6,9 @@
  *
  * The process holds tools that find, describe and query tables (src/drivers/tables.ts, or others that speak the same way). Intent makes the question
  * precise; discovery picks data sets among those that a search finds, with the columns that matter; analysis writes SQL, which is computed on the real
- * tables; report says what came out, with the data sets it is drawn from. Each stage has a gate: what SQLite refuses goes back to the analysis, a
- * result of nothing to whom a model blames, a number that is not in the result to the report.
+ * tables; report says what came out, with the data sets it is drawn from. Each stage has a gate: a statement that is refused, takes too long or gives
+ * too much goes back to the analysis, a result of nothing to whom a model blames, a number that is not in the result to the report. A tool that
+ * fails otherwise (no file, no answer, one of another form) ends the run at once: no model could mend that.
  *
  * The paper finds discovery and analysis indispensable and the two others worth their calls with some models: `without` leaves stages out. From its
  * abstract and notes; its catalogues and figures are not here.
@@ -17,10 +18,11 @@
  *   PU2. A run that ends without a result says which stage failed, and why; it reports nothing.
  */
 import { z } from 'zod'
-import { PolityError, toErrorData } from '../kernel/errors.ts'
+import { PolityError, type ErrorCode } from '../kernel/errors.ts'
 import { defineProgram } from '../kernel/program.ts'
 import type { Json, Sys } from '../kernel/types.ts'
 import { askJson } from './pieces/json-answer.ts'
+import { inventedNumbers } from './pieces/stated-numbers.ts'
 import { carryOutStages, promptOf, saysJson, textOf, type Back, type Fault, type Stage, type Staged } from './staged.ts'
 
 export const publicStages = ['intent', 'discovery', 'analysis', 'report'] as const
@@ -49,12 +51,6 @@ export interface PublicAnswer {
   readonly failed?: Staged['failed']
 }
 
-interface Described {
-  readonly id: string
-  readonly table: string
-  readonly columns: readonly { readonly name: string }[]
-}
-
 const INTENT =
   'Make the question precise. Answer with JSON: {"measure": "what is asked for, with how it is combined", "place": "…", "time": "…", "grain": "for each what", "filters": ["…"]}.'
 const DISCOVER =
@@ -80,7 +76,11 @@ const discovery = z.object({
 const analysis = z.object({ plan: z.string(), sql: z.string() })
 const reported = z.object({ text: z.string().min(1), datasets: z.array(z.string()) })
 const blamed = z.object({ stage: z.enum(['intent', 'discovery', 'analysis']), why: z.string() })
-const result = z.object({
+/** What the tools say: all of it is shown, and this is relied on. */
+const foundSets = z.array(z.looseObject({ id: z.string() }))
+const description = z.looseObject({ table: z.string(), columns: z.array(z.looseObject({ name: z.string() })) })
+type Described = z.infer<typeof foundSets>[number] & z.infer<typeof description>
+const result = z.looseObject({
   columns: z.array(z.string()),
   rows: z.array(z.array(z.union([z.string(), z.number(), z.null()]))),
 })
@@ -124,19 +124,22 @@ function discoveryStage(sys: Sys, asked: string, limit: number): Stage {
     sees: [asked],
     async make(given) {
       const query = textOf(given.documents[asked] as Json)
-      const found = await sys.call<{ readonly id: string }[]>('tables.search', { query, limit })
+      const sets = await told(sys, 'tables.search', { query, limit }, foundSets)
+      if (isUnable(sets)) return sets
       const described: Described[] = []
-      for (const one of found)
-        described.push({
-          ...one,
-          ...((await sys.call<Json>('tables.describe', { id: one.id })) as unknown as Described),
-        })
+      for (const one of sets) {
+        const more = await told(sys, 'tables.describe', { id: one.id }, description)
+        if (isUnable(more)) return more
+        described.push({ ...more, ...one })
+      }
       const shown = { ...given, documents: { ...given.documents, 'data sets': described as unknown as Json } }
       const said = (await saysJson(sys, DISCOVER, discovery)(shown)) as z.infer<typeof discovery> | undefined
       if (said === undefined) return undefined
       return { ...said, tables: described.filter(({ id }) => said.datasets.includes(id)) as unknown as Json }
     },
     check(document) {
+      const { unable } = document as Partial<Unable>
+      if (unable !== undefined) return { why: unable, ends: true }
       const { datasets, columns, tables } = document as unknown as z.infer<typeof discovery> & {
         readonly tables: readonly Described[]
       }
@@ -158,17 +161,12 @@ function resultStage(sys: Sys, sees: readonly string[], has: (stage: PublicStage
     sees,
     async make({ documents }) {
       const { sql } = documents['analysis'] as z.infer<typeof analysis>
-      try {
-        return await sys.call<Json>('tables.query', { sql })
-      } catch (error) {
-        if (!PolityError.isInstance(error) || error.code !== 'TOOL_FAILED') throw error
-        return { refused: toErrorData(error).message }
-      }
+      return (await told(sys, 'tables.query', { sql }, result)) as Json
     },
     async check(document, documents): Promise<Fault | undefined> {
-      const { refused } = document as { readonly refused?: string }
-      if (refused !== undefined) return { to: 'analysis', why: refused }
-      const { rows } = result.parse(document)
+      const { unable, mends } = document as Partial<Unable>
+      if (unable !== undefined) return mends === true ? { to: 'analysis', why: unable } : { why: unable, ends: true }
+      const { rows } = document as z.infer<typeof result>
       if (rows.some((row) => row.some((value) => value !== null && value !== ''))) return undefined
       const why = 'The result holds no value.'
       const shown = Object.fromEntries(['question', ...sees].map((name) => [name, documents[name] as Json]))
@@ -177,6 +175,38 @@ function resultStage(sys: Sys, sees: readonly string[], has: (stage: PublicStage
       const to = said !== undefined && has(said.stage) ? said.stage : 'analysis'
       return { to, why: `${why} ${said?.why ?? ''}`.trim() }
     },
+  }
+}
+
+/** In place of a document of which a tool gave nothing: why, and whether another input might do. */
+type Unable = { readonly unable: string; readonly mends: boolean }
+
+/** Codes of a tool's error, and whether it lies with what the tool was given. All others are no tool's. */
+const TOOL_ERRORS: { readonly [Code in ErrorCode]?: boolean } = {
+  INVALID_ARGUMENT: true,
+  TOO_LARGE: true,
+  TOOL_TIMEOUT: true,
+  TOOL_FAILED: false,
+  TOOL_INVALID: false,
+}
+
+const isUnable = (said: object): said is Unable => 'unable' in said
+
+/** What a tool says, of a shape, or why it says nothing. */
+async function told<Shape extends z.ZodType>(
+  sys: Sys,
+  tool: string,
+  input: Json,
+  shape: Shape,
+): Promise<z.infer<Shape> | Unable> {
+  try {
+    const said = shape.safeParse(await sys.call<Json>(tool, input))
+    if (said.success) return said.data
+    return { unable: `${tool} gave something of another form: ${z.prettifyError(said.error)}`, mends: false }
+  } catch (error) {
+    const mends = PolityError.isInstance(error) ? TOOL_ERRORS[error.code] : undefined
+    if (mends === undefined) throw error
+    return { unable: (error as PolityError).message, mends }
   }
 }
 
@@ -194,25 +224,9 @@ function reportStage(sys: Sys, sees: readonly string[]): Stage {
       if (stranger !== undefined) return { why: `The result is not drawn from "${stranger}".` }
       if (chosen !== undefined && datasets.length === 0)
         return { why: 'The report names no data set that it is drawn from.' }
-      const invented = inventedNumbers(text, `${textOf(documents['question'] as Json)} ${JSON.stringify(table.data)}`)
+      const { columns, rows } = table.data
+      const invented = inventedNumbers(text, [documents['question'] as Json, columns, rows])
       return invented.length === 0 ? undefined : { why: `Not in the result: ${invented.join(', ')}.` }
     },
   }
-}
-
-/** Numbers of a text that no number of its sources is, rounded to as many digits. */
-export function inventedNumbers(text: string, sources: string): string[] {
-  const known = numbersIn(sources).map(({ value }) => value)
-  return numbersIn(text).flatMap(({ written, value, digits }) =>
-    known.some((one) => Math.abs(Math.abs(one) - value) <= 0.5 * 10 ** -digits + 1e-9 * value) ? [] : [written],
-  )
-}
-
-/** Numbers as they are written, without their signs. */
-function numbersIn(text: string): { readonly written: string; readonly value: number; readonly digits: number }[] {
-  return (text.match(/\d+(?:,\d{3})*(?:\.\d+)?(?:e[-+]?\d+)?/gi) ?? []).map((written) => ({
-    written,
-    value: Number(written.replaceAll(',', '')),
-    digits: /\.(\d+)/.exec(written)?.[1]?.length ?? 0,
-  }))
 }

@@ -2,7 +2,7 @@
  * Spec2RTL-Agent (Yu et al. 2025, "Spec2RTL-Agent: automated hardware code generation from complex specifications using LLM agent systems"): from a long
  * specification to C++ for high-level synthesis, function by function, over pseudocode and Python, with faults sent back to where they come from.
  *
- *     spawn(spec2rtl, { specification: text, folder: 'hls/' })   →   { functions, passed, bench, files, made, backs }
+ *     spawn(spec2rtl, { specification: text, folder: 'hls/' })   →   { functions, passed, bench, made, backs }
  *
  * The process holds `code.start` and `code.resume` with Python and the shell (docs/sandbox.md); the sandbox has to have `g++` and `python3`, else the
  * run is refused. Understanding: sections are summarised, the whole is split into functions, each gets a dictionary of information, which is checked for

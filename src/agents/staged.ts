@@ -16,7 +16,7 @@
  *   ST1. A stage is given the documents that it sees, why it was sent back and what it had made before, and nothing else.
  *   ST2. A document that is sent back is made anew, and so is, however far, every document that was made from it, and none beside.
  *        With `remake: 'gate'` only itself, and the gate that sent it back looks again.
- *   ST3. A gate sends back at most `backsMax` times; then the pipeline ends and says which gate, and why.
+ *   ST3. A gate sends back at most `backsMax` times, its own or the pipeline's; then the pipeline ends and says which gate, and why.
  */
 import type { z } from 'zod'
 import { PolityError } from '../kernel/errors.ts'
@@ -53,12 +53,14 @@ export interface Stage {
   make(given: Given): Promise<Json | undefined>
   /** What is wrong with it; undefined where nothing is. A gate is no model that could see too much: it has all documents. */
   check?(document: Json, documents: Documents): Promise<Fault | undefined> | Fault | undefined
+  /** Times that its gate sends back; a document that is not of the form that was asked for counts too. @default that of the pipeline */
+  readonly backsMax?: number
   /** Stages that are known by its document alone. They go when it is made anew. */
   opens?(document: Json): readonly Stage[]
 }
 
 export interface StagedOptions {
-  /** Times that one gate sends back. @default 5, as MetaGPT's rounds of tests */
+  /** Times that one gate sends back, where its stage does not say. @default 5, as MetaGPT's rounds of tests */
   readonly backsMax?: number
   /** What is made anew with a document. @default 'dependants' */
   readonly remake?: 'dependants' | 'gate'
@@ -85,11 +87,14 @@ interface Standing {
   readonly openedBy?: string
 }
 
-/** @throws `CONFIG_INVALID` where two stages have one name, or one sees what nobody makes or sends back to nobody. */
+/** Times that a gate sends back by default. */
+export const BACKS_MAX = 5
+
+/** @throws `CONFIG_INVALID` where two stages have one name, or one has that of a given document, sees what nobody makes or sends back to nobody. */
 export async function carryOutStages(
   given: Documents,
   stages: readonly Stage[],
-  { backsMax = 5, remake = 'dependants' }: StagedOptions = {},
+  { backsMax = BACKS_MAX, remake = 'dependants' }: StagedOptions = {},
 ): Promise<Staged> {
   let standing: readonly Standing[] = stages.map((stage) => ({ stage }))
   const documents = new Map(Object.entries(given))
@@ -118,7 +123,7 @@ export async function carryOutStages(
   }
 
   for (;;) {
-    faultless(standing)
+    faultless(standing, given)
     const next = standing.find(
       ({ stage }) => !documents.has(stage.name) && awaited(stage).every((one) => documents.has(one)),
     )
@@ -156,7 +161,7 @@ export async function carryOutStages(
     }
     const { to = name, why } = fault
     const times = (sentBack.get(name) ?? 0) + 1
-    if (fault.ends === true || times > backsMax)
+    if (fault.ends === true || times > (next.stage.backsMax ?? backsMax))
       return ended({ stage: name, why, ...(document === undefined ? {} : { document }) })
     if (!standing.some(({ stage }) => stage.name === to))
       throw new PolityError('CONFIG_INVALID', `the stage "${name}" sends back to "${to}", which is none`)
@@ -170,8 +175,11 @@ export async function carryOutStages(
 
 const awaited = ({ sees, needs = [] }: Stage): readonly string[] => [...sees, ...needs]
 
-function faultless(standing: readonly Standing[]): void {
+function faultless(standing: readonly Standing[], given: Documents): void {
   const names = standing.map(({ stage }) => stage.name)
+  const taken = names.find((name) => Object.hasOwn(given, name))
+  if (taken !== undefined)
+    throw new PolityError('CONFIG_INVALID', `the stage "${taken}" is called as a document that is given`)
   const twice = names.find((name, i) => names.indexOf(name) !== i)
   if (twice !== undefined) throw new PolityError('CONFIG_INVALID', `two stages are called "${twice}"`)
 }

@@ -33,12 +33,10 @@ export async function loadProgramFile(path: string): Promise<ProgramFile> {
 export async function loadPlainFile(path: string): Promise<ProgramFile> {
   const file = resolve(path)
   const stat = statSync(file, { throwIfNoEntry: false })
-  if (stat === undefined)
-    throw wrong(`there is no file ${path}; polity run takes a .ts or .js file whose default export is a program`)
-  if (!stat.isFile())
-    throw wrong(`${path} is a folder; polity run takes a .ts or .js file whose default export is a program`)
+  if (stat === undefined) throw wrong(`there is no file ${path}; a program is the default export of a .ts or .js file`)
+  if (!stat.isFile()) throw wrong(`${path} is a folder; a program is the default export of a .ts or .js file`)
   if (!/^\.[cm]?[jt]s$/.test(extname(file)))
-    throw wrong(`${path} is not a .ts or .js file; polity run takes one whose default export is a program`)
+    throw wrong(`${path} is not a .ts or .js file; a program is the default export of one`)
   let exports: Readonly<Record<string, unknown>>
   try {
     exports = (await import(pathToFileURL(file).href)) as Readonly<Record<string, unknown>>

@@ -138,10 +138,15 @@ export async function spawnEpisode(
   options: RunOptions = {},
 ): Promise<Run<EpisodeResult>> {
   const stage = openStage(world)
-  const run = kernel.spawn(await episodeOf(world, task, players, stage), task, options)
-  const close = (): void => void stage.close()
-  run.result.then(close, close)
-  return run
+  try {
+    const run = kernel.spawn(await episodeOf(world, task, players, stage), task, options)
+    const close = (): void => void stage.close()
+    run.result.then(close, close)
+    return run
+  } catch (error) {
+    await stage.close()
+    throw error
+  }
 }
 
 /** The program of an episode, on a stage that whoever asks closes. Those that have the same players and actions are one by name. */

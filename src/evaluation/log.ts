@@ -10,6 +10,7 @@
  *   EL2. `results` follow from `trials` (metrics.ts): who changes a score makes them anew.
  */
 import { z } from 'zod'
+import { firstIssue } from '../environments/define.ts'
 import { PolityError, messageOf } from '../kernel/errors.ts'
 
 const json: z.ZodType<z.core.util.JSONType> = z.json()
@@ -157,6 +158,6 @@ export function parseLog(text: string, name = 'the log'): Log {
   if (parsed.success) return parsed.data
   throw new PolityError(
     'INVALID_ARGUMENT',
-    `${name} is no log of an evaluation, as \`polity evaluate\` writes: ${z.prettifyError(parsed.error).slice(0, 500)}`,
+    `${name} is no log of an evaluation, as \`polity evaluate\` writes: ${firstIssue(parsed.error)}`,
   )
 }

@@ -82,7 +82,8 @@ export function resultsOf({
       )
       const front = paretoFront(
         results
-          .filter((result) => result.mean !== null)
+          // What failed each time has no cost that could be compared.
+          .filter((result) => result.mean !== null && !hasFailed(trials, result))
           .map((result) => ({ solver: result.solver, cost: result.cost.tokens, score: result.mean as number })),
       )
       return results.map((result) => {
@@ -90,6 +91,14 @@ export function resultsOf({
         return { ...result, isOnFront: point !== undefined, isOnHull: point?.isOnHull === true }
       })
     }),
+  )
+}
+
+/** Whether every try of a solver at a task ended with an error; to use up the budget is an end. */
+function hasFailed(trials: readonly Trial[], of: Pick<Result, 'task' | 'solver'>): boolean {
+  return trials.every(
+    ({ task, solver, error }) =>
+      task !== of.task || solver !== of.solver || (error !== undefined && error.code !== 'BUDGET_EXCEEDED'),
   )
 }
 

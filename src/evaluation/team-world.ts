@@ -4,12 +4,14 @@
  *
  *     spawnEpisode(kernel, teamWorld(worldOf(kitchen)), task, { program: hmas2, tools: [teamCheck(teamWorld(worldOf(kitchen)))] })
  *
- * The team's one action is `act` with a list of its players' actions; who is not in it does nothing. Players in `others` are not
+ * The team's one action is `act` with a list of its players' actions; who is not in it does nothing. Players of `others` are not
  * of the team: a function of the state plays them, and the team sees what they did.
  *
  * Invariants
  *   TW1. A turn of the team is a turn of the world; states, scores and metrics are the world's.
  *   TW2. Nobody acts for a player who is not of the team.
+ *   TW3. What the team is told as done was done: nothing that the world refused.
+ *   TW4. A team beside others is another world than one beside nobody, or beside others of another name: it has a version of its own.
  */
 import { z } from 'zod'
 import {
@@ -19,6 +21,7 @@ import {
   type ActionError,
   type Turn,
 } from '../environments/environment.ts'
+import { PolityError } from '../kernel/errors.ts'
 import { defineTool } from '../kernel/tools.ts'
 import type { Json, Tool } from '../kernel/types.ts'
 import { EPISODE, worldState } from './episode.ts'
@@ -30,8 +33,16 @@ export const TEAM = 'team'
 export const CHECK = 'episode_check'
 
 export interface TeamOptions {
-  /** Players who are not of the team, and what each does in a state of the world, as its environment gives it. @default nobody */
-  readonly others?: { readonly [agent: string]: (state: Json) => Soon<Omit<Action, 'agent'>> }
+  /** Who else plays. @default nobody */
+  readonly others?: Others
+}
+
+/** Players who are not of the team. */
+export interface Others {
+  /** What they are as partners; a new name wherever they play otherwise, for results are kept by it. Not empty. */
+  readonly name: string
+  /** By player: what it does in a state of the world, as its environment gives it. */
+  readonly play: { readonly [agent: string]: (state: Json) => Soon<Omit<Action, 'agent'>> }
 }
 
 /** What `data` of the team's view has. */
@@ -43,7 +54,7 @@ export interface TeamView {
     readonly data: Json
     readonly actions: readonly ActionDescription[]
   }[]
-  /** What everybody did last, also who is not of the team. */
+  /** What everybody did last, also who is not of the team; without what could not be done. */
   readonly last: readonly Action[]
 }
 
@@ -62,16 +73,21 @@ interface Kept {
   readonly last: readonly Action[]
 }
 
-export function teamWorld(world: World, { others = {} }: TeamOptions = {}): World {
+/** The world as a team sees it. Throws `INVALID_ARGUMENT` for others without a name. */
+export function teamWorld(world: World, { others }: TeamOptions = {}): World {
   const { oracle, floor } = world
-  const isOther = (agent: string): boolean => others[agent] !== undefined
+  if (others?.name === '')
+    throw new PolityError('INVALID_ARGUMENT', `${world.id}: others in a team’s world have a name`)
+  const play = others?.play ?? {}
+  const isOther = (agent: string): boolean => play[agent] !== undefined
+  const beside = others === undefined ? '' : `+${JSON.stringify([others.name, ...Object.keys(play).toSorted()])}`
   return {
     id: `${world.id}/team`,
-    version: world.version,
+    version: `${world.version}${beside}`,
     description: world.description,
     actions: () => [ACT],
     agents: () => [TEAM],
-    open: async () => opened(await world.open(), others, isOther),
+    open: async () => opened(await world.open(), play, isOther),
     ...(floor === undefined ? {} : { floor }),
     ...(oracle === undefined
       ? {}
@@ -88,11 +104,7 @@ function joint(actions: readonly Action[]): Action {
   return { agent: TEAM, name: ACT.name, args: { actions: actions as unknown as Json } }
 }
 
-function opened(
-  inner: OpenEnvironment,
-  others: NonNullable<TeamOptions['others']>,
-  isOther: (agent: string) => boolean,
-): OpenEnvironment {
+function opened(inner: OpenEnvironment, play: Others['play'], isOther: (agent: string) => boolean): OpenEnvironment {
   let last: readonly Action[] = []
   let turn: Turn | undefined
   const told = (now: Turn, errors: readonly ActionError[] = []): Turn => {
@@ -104,8 +116,8 @@ function opened(
       last = []
       return told(await inner.reset(task))
     },
-    async step([given]) {
-      const said = jointShape.safeParse(given?.args ?? { actions: [] })
+    async step([action]) {
+      const said = jointShape.safeParse(action?.args ?? { actions: [] })
       const own = said.success ? said.data.actions.filter(({ agent }) => !isOther(agent)) : []
       const errors = said.success
         ? said.data.actions
@@ -116,10 +128,12 @@ function opened(
       const theirs = await Promise.all(
         (turn?.toAct ?? [])
           .filter(isOther)
-          .map(async (agent) => ({ ...(await others[agent]?.(state)), agent }) as Action),
+          .map(async (agent) => ({ ...(await play[agent]?.(state)), agent }) as Action),
       )
-      last = [...(own as readonly Action[]), ...theirs]
-      return told(await inner.step(last), errors)
+      const given = [...(own as readonly Action[]), ...theirs]
+      const now = await inner.step(given)
+      last = carriedOut(given, now.errors)
+      return told(now, errors)
     },
     async state() {
       return { world: await inner.state(), last } as unknown as Json
@@ -133,6 +147,13 @@ function opened(
     metrics: () => inner.metrics(),
     ...(inner.close === undefined ? {} : { close: () => inner.close?.() }),
   }
+}
+
+/** The actions without those that were refused: of several by one player the later ones, which had no turn. */
+function carriedOut(actions: readonly Action[], errors: readonly ActionError[]): Action[] {
+  return [...Map.groupBy(actions, ({ agent }) => agent)].flatMap(([agent, own]) =>
+    own.slice(0, Math.max(0, own.length - errors.filter((one) => one.agent === agent).length)),
+  )
 }
 
 /** A turn as the team is told it. What could not be done comes as one error, a line for each. */
@@ -163,15 +184,17 @@ function asTeam(
             {
               agent: TEAM,
               code: (failed[0] as ActionError).code,
-              message: failed.map(({ agent, message }) => `${agent}: ${message}`).join('\n'),
+              message: failed.map(({ agent, message }) => `${agent}: ${message.replaceAll('\n', ' ')}`).join('\n'),
             },
           ],
   }
 }
 
-/** `episode_check`: input as `act` takes it, output `{ faults }`, a line for each action that could not be done here. Takes no turn. */
+/**
+ * `episode_check`: input as `act` takes it, output `{ faults }`, a line for each action that could not be done here. Takes no turn.
+ * It opens the world for each call, and closes it: a tool has no end at which it could.
+ */
 export function teamCheck(world: World): Tool {
-  const stage = openStage(world)
   return defineTool({
     name: CHECK,
     description: 'Tries what the players would do, without doing it, and says what could not be done.',
@@ -179,8 +202,13 @@ export function teamCheck(world: World): Tool {
     inputSchema: jointShape,
     state: EPISODE,
     async execute({ actions }, context) {
-      const { turn } = await stage.step(worldState(context), [joint(actions as readonly Action[])])
-      return { faults: turn.errors.flatMap(({ message }) => message.split('\n')) }
+      const stage = openStage(world)
+      try {
+        const { turn } = await stage.step(worldState(context), [joint(actions as readonly Action[])])
+        return { faults: turn.errors.flatMap(({ message }) => message.split('\n')) }
+      } finally {
+        await stage.close()
+      }
     },
   }) as Tool
 }

@@ -117,8 +117,10 @@ export function openTeam(): TeamReader {
   const waits = new Map<string, { readonly from: string; readonly to: string }>()
   const said: Spoken[] = []
   const ledger: LedgerEntry[] = []
-  /** Calls that may say something at their end, by process and number. */
+  /** Calls whose end matters, by process and number. */
   const open = new Map<string, CallStart>()
+  /** Where snapshots were taken, by process and number of the call. */
+  const snapshots = new Map<string, number>()
   /** Of each leader, the number of the call by which it wrote its last entry. */
   const written = new Map<Pid, number>()
 
@@ -200,6 +202,11 @@ export function openTeam(): TeamReader {
     ledger.push({ seq, at, pid, ...entry })
   }
 
+  function forget(key: string): void {
+    open.delete(key)
+    waits.delete(key)
+  }
+
   function hear(event: JournalEvent): void {
     const { pid } = event
     switch (event.type) {
@@ -217,8 +224,10 @@ export function openTeam(): TeamReader {
         return speak(seatOf(event.mail.from), [seatOf(pid).id], 'mail', estimate(event.mail.body))
       case 'call-start': {
         const key = `${pid} ${event.n}`
-        if (event.call === 'generate' || event.call === 'ask') open.set(key, event)
-        else if (event.call === 'wait') {
+        forget(key)
+        if (!HEARD.has(event.call)) return
+        open.set(key, event)
+        if (event.call === 'wait') {
           const awaited = (event.args as { readonly pid?: unknown } | null)?.pid
           if (typeof awaited === 'number') waits.set(key, { from: String(pid), to: seatOf(awaited).id })
         }
@@ -227,9 +236,17 @@ export function openTeam(): TeamReader {
       case 'call-end': {
         const key = `${pid} ${event.n}`
         const start = open.get(key)
-        waits.delete(key)
-        open.delete(key)
-        return start === undefined ? undefined : ended(start, event)
+        forget(key)
+        if (start?.call === 'snapshot') snapshots.set(key, event.seq)
+        if (start?.call === 'generate' || start?.call === 'ask') ended(start, event)
+        return
+      }
+      case 'process-rewind': {
+        // A call that was open when the snapshot was taken goes on, and ends under its number. A fork's own come after its origin's.
+        const cut = snapshots.get(`${pid} ${event.n}`) ?? 0
+        for (const [key, start] of open) if (start.pid === pid && start.seq > cut) forget(key)
+        written.delete(pid)
+        return
       }
       case 'process-end': {
         const seat = seatOf(pid)
@@ -253,6 +270,8 @@ export function openTeam(): TeamReader {
     }),
   }
 }
+
+const HEARD: ReadonlySet<CallStart['call']> = new Set(['generate', 'ask', 'wait', 'snapshot'])
 
 /** What was said by a call that may be a member's. */
 function textOf({ call }: CallStart, value: Json | undefined): string | undefined {

@@ -99,7 +99,7 @@ export function proposeTool(world: World, { others, blind = 0, seed = 0 }: Propo
   }) as Tool
 }
 
-/** Steps that the oracle needs from a state to the end, Infinity where it comes to none; remembered by state. */
+/** Steps that the oracle needs from a state to the end, Infinity where it comes to none; remembered by state. The world is open while it is asked. */
 function countedSteps(world: World): (state: Json) => Promise<number> {
   const { oracle } = world
   if (oracle === undefined)
@@ -108,21 +108,25 @@ function countedSteps(world: World): (state: Json) => Promise<number> {
       `${world.id} has no oracle, and a scripted value needs one; ask a model for values`,
     )
   const known = new WeakMap<object, number>()
-  const stage = openStage(world)
   return async (from) => {
     const remembered = known.get(from as object)
     if (remembered !== undefined) return remembered
-    let state = from
-    let turn = await stage.look(from)
-    let steps = 0
-    for (; !turn.done && steps < ORACLE_STEPS_MAX; steps++) {
-      const actions = await oracle(state)
-      if (actions.length === 0) break
-      ;({ state, turn } = await stage.step(state, actions))
+    const stage = openStage(world)
+    try {
+      let state = from
+      let turn = await stage.look(from)
+      let steps = 0
+      for (; !turn.done && steps < ORACLE_STEPS_MAX; steps++) {
+        const actions = await oracle(state)
+        if (actions.length === 0) break
+        ;({ state, turn } = await stage.step(state, actions))
+      }
+      const left = turn.done ? steps : Infinity
+      known.set(from as object, left)
+      return left
+    } finally {
+      await stage.close()
     }
-    const left = turn.done ? steps : Infinity
-    known.set(from as object, left)
-    return left
   }
 }
 

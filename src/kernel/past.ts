@@ -140,6 +140,9 @@ export function pastOf(
         ends = ends.slice(0, cut)
         ends.push({ type: 'call-end', seq: event.seq, at: event.at, pid: event.pid, n: event.n, value: event.value })
         for (const one of undone) if (starts[one.n] !== undefined) ends.push(one)
+        // The next call with the number of one that was undone is another call.
+        for (const known of [counted, asked, turns])
+          for (const n of known.keys()) if (starts[n] === undefined) known.delete(n)
         // What the process did after it went back is its own, also where an origin had made a call of that number.
         const { length } = starts
         origins = origins.map((one) => ({
@@ -173,7 +176,8 @@ export function pastOf(
     refused,
     counted,
     asked,
-    turns,
+    // A fork goes on from none of its origin's: the state is not its own, and its journal would have only the rest.
+    turns: forking === undefined ? turns : new Map(),
     learned: 0,
     made: new Map(),
   }

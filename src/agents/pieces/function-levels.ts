@@ -2,9 +2,10 @@
  * One function at the levels of Spec2RTL: its dictionary of information, its interface in Python and in C++ for high-level synthesis, and how it is
  * run on vectors at both: in the sandbox, with the Python and the compiler that are there.
  *
- *     const got = await runPython(sys, [helper, code], 'mix', [[1, 2]])               // [[5]]; or an Error that says what went wrong
- *     const files = benchOf([{ name: 'mix', information, code, vectors }])              // { 'design.cpp': …, 'bench.cpp': … }
- *     const { passed, output } = await runBench(sys, files)
+ *     const got = await runPython(sys, [helper, code], 'mix', [[1, 2]])               // [[5]]; or a text that says what went wrong
+ *     const functions = [{ name: 'mix', information, code, vectors }]
+ *     const files = benchOf(functions)                                                  // { 'design.cpp': …, 'bench.cpp': … }
+ *     const { passed, output } = await runBench(sys, files, functions)
  *
  * Numbers are whole, without a sign, of 1 to 32 bits. A function of Python returns a tuple of its outputs; one of C++ gives them back by reference.
  *

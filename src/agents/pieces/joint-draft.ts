@@ -8,6 +8,7 @@ import { z } from 'zod'
 import type { ModelChoice, Sys } from '../../kernel/types.ts'
 import {
   faultsIn,
+  faultsText,
   moveShape,
   PLAN_FORM,
   planShape,
@@ -15,6 +16,7 @@ import {
   sceneText,
   stepsText,
   withoutFaulty,
+  type Fault,
   type JointStep,
   type Move,
   type Plan,
@@ -59,7 +61,7 @@ export interface Run {
 /** What was agreed on, and what of it was left out. */
 export interface Agreed {
   readonly plan: Plan
-  readonly faults?: readonly string[]
+  readonly faults?: readonly Fault[]
   readonly dialogue?: readonly Said[]
 }
 
@@ -101,10 +103,14 @@ export async function byEach(run: Run, scene: Scene): Promise<Agreed> {
             ),
         })
         return move === undefined ? [] : [move]
-      }),
+      }).then(({ plan, faults = [] }) => ({
+        plan,
+        // Of its own plan, all is its own.
+        faults: faults.map(({ agent = player.name, message }) => ({ agent, message })),
+      })),
     ),
   )
-  return { plan: all.flatMap(({ plan }) => plan), faults: all.flatMap(({ faults = [] }) => faults) }
+  return { plan: all.flatMap(({ plan }) => plan), faults: all.flatMap(({ faults }) => faults) }
 }
 
 /** A plan that can be carried out: written again with what is wrong, in the end without its faulty moves. */
@@ -116,7 +122,7 @@ async function mended(
   let wrong = ''
   for (let tries = 0; ; tries++) {
     const plan = await write(wrong)
-    const faults = plan === undefined ? ['no plan was said'] : await faultsIn(sys, scene, plan)
+    const faults = plan === undefined ? [{ message: 'no plan was said' }] : await faultsIn(sys, scene, plan)
     if (plan !== undefined && faults.length === 0) return { plan }
     if (tries >= retriesMax) return { plan: withoutFaulty(plan ?? [], faults), faults }
     calls.retried++
@@ -125,8 +131,8 @@ async function mended(
 }
 
 /** What is said to who has said something that cannot be carried out. */
-export const wrongText = (faults: readonly string[]): string =>
-  `\n\nWhat you said last cannot be carried out:\n${faults.join('\n')}`
+export const wrongText = (faults: readonly Fault[]): string =>
+  `\n\nWhat you said last cannot be carried out:\n${faultsText(faults)}`
 
 const OWN = `You are one of a team and say what you do now.
 Answer with JSON: {"thought": "why", "action": {"name": "…", "args": {…}}}.`
@@ -154,10 +160,10 @@ export function promptFor(
   const isShown = (agent: string): boolean => !isAlone || agent === player.name
   const before = history === 'none' ? [] : steps.slice(-historySteps)
   const turns = before.map(({ plan, failed, dialogue }): JointStep => {
-    const faults = failed?.split('\n').filter((line) => !isAlone || line.startsWith(`${player.name}: `)) ?? []
+    const faults = failed?.filter(({ agent }) => agent === undefined || isShown(agent)) ?? []
     return {
       plan: plan.filter(({ agent }) => isShown(agent)),
-      ...(faults.length === 0 ? {} : { failed: faults.join('\n') }),
+      ...(faults.length === 0 ? {} : { failed: faults }),
       ...(history === 'dialogue' && dialogue !== undefined ? { dialogue } : {}),
     }
   })

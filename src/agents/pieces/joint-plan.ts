@@ -3,7 +3,7 @@
  * whether a plan can be carried out.
  *
  *     const scene = sceneOf(await look(sys))
- *     const faults = await faultsIn(sys, scene, plan)      // [] or a line for each action that cannot be done
+ *     const faults = await faultsIn(sys, scene, plan)      // [] or one for each action that cannot be done
  *
  * A team's world (evaluation/team-world.ts) shows what each player sees and takes the actions of all at once.
  */
@@ -40,11 +40,18 @@ export interface Scene {
   readonly last: Plan
 }
 
+/** What of a plan cannot be done. */
+export interface Fault {
+  /** Whose action it is; absent: it is the whole plan. */
+  readonly agent?: string
+  readonly message: string
+}
+
 /** A step that was taken. */
 export interface JointStep {
   readonly plan: Plan
-  /** What could not be done, as the world said it. @default nothing */
-  readonly failed?: string
+  /** What could not be done, and what of a plan was left out. @default nothing */
+  readonly failed?: readonly Fault[]
   /** What was said before it. @default nothing */
   readonly dialogue?: readonly Said[]
 }
@@ -75,26 +82,48 @@ const sceneShape = z.object({
 const CHECK = 'episode_check'
 
 /** What of a plan cannot be done: agents, actions and arguments that there are not, and what the world itself refuses, where the program holds its check. */
-export async function faultsIn(sys: Sys, { players }: Scene, plan: Plan): Promise<string[]> {
-  const faults = plan.flatMap(({ agent, name, args = {} }, i) => {
+export async function faultsIn(sys: Sys, { players }: Scene, plan: Plan): Promise<readonly Fault[]> {
+  const faults = plan.flatMap(({ agent, name, args = {} }, i): Fault[] => {
     const player = players.find((one) => one.name === agent)
     if (player === undefined)
-      return [`${agent}: is not to act; to act are ${players.map((one) => one.name).join(', ')}`]
+      return [{ agent, message: `is not to act; to act are ${players.map((one) => one.name).join(', ')}` }]
     if (plan.findIndex((one) => one.agent === agent) < i)
-      return [`${agent}: has two actions; one is all there is time for`]
+      return [{ agent, message: 'has two actions; one is all there is time for' }]
     const action = player.actions.find((one) => one.name === name)
     if (action === undefined)
-      return [`${agent}: there is no action "${name}"; there are ${player.actions.map((one) => one.name).join(', ')}`]
+      return [
+        {
+          agent,
+          message: `there is no action "${name}"; there are ${player.actions.map((one) => one.name).join(', ')}`,
+        },
+      ]
     const read = z.fromJSONSchema(action.input as Parameters<typeof z.fromJSONSchema>[0]).safeParse(args)
-    return read.success ? [] : [`${agent}: ${name}: ${z.prettifyError(read.error).replaceAll('\n', ' ')}`]
+    return read.success ? [] : [{ agent, message: `${name}: ${z.prettifyError(read.error).replaceAll('\n', ' ')}` }]
   })
   if (faults.length > 0 || plan.length === 0 || !holds(sys, CHECK)) return faults
-  return (await sys.call<{ readonly faults: string[] }>(CHECK, { actions: plan as unknown as Json })).faults
+  const tried = await sys.call<{ readonly faults: string[] }>(CHECK, { actions: plan as unknown as Json })
+  return faultsSaid(tried.faults.join('\n'), plan)
 }
 
-/** The plan without the moves that these faults name. */
-export function withoutFaulty(plan: Plan, faults: readonly string[]): Plan {
-  return plan.filter(({ agent }) => !faults.some((fault) => fault.startsWith(`${agent}: `)))
+/** What a team's world said of this plan: a line for each fault, `name: why` where it is a player's. */
+export function faultsSaid(text: string, plan: Plan): Fault[] {
+  return text
+    .split('\n')
+    .filter((line) => line !== '')
+    .map((line) => {
+      const agent = plan.find((move) => line.startsWith(`${move.agent}: `))?.agent
+      return agent === undefined ? { message: line } : { agent, message: line.slice(agent.length + 2) }
+    })
+}
+
+/** The plan without the moves that these faults name; nothing of it where one is of the whole plan. */
+export function withoutFaulty(plan: Plan, faults: readonly Fault[]): Plan {
+  return plan.filter((move) => !faults.some(({ agent = move.agent }) => agent === move.agent))
+}
+
+/** A line for each. */
+export function faultsText(faults: readonly Fault[]): string {
+  return faults.map(({ agent, message }) => (agent === undefined ? message : `${agent}: ${message}`)).join('\n')
 }
 
 /** What players see and can do, as a model reads it. */
@@ -108,9 +137,12 @@ export function sceneText(players: readonly Player[]): string {
 }
 
 export function planText(plan: Plan): string {
-  return (
-    plan.map(({ agent, name, args = {} }) => `${agent}: ${name} ${JSON.stringify(args)}`).join('\n') || 'nobody acts'
-  )
+  return plan.map((move) => `${move.agent}: ${moveText(move)}`).join('\n') || 'nobody acts'
+}
+
+/** A move without whose it is. */
+export function moveText({ name, args = {} }: Move): string {
+  return `${name} ${JSON.stringify(args)}`
 }
 
 export function dialogueText(dialogue: readonly Said[]): string {
@@ -124,7 +156,7 @@ export function stepsText(steps: readonly JointStep[]): string {
       [
         ...(dialogue.length === 0 ? [] : [dialogueText(dialogue)]),
         planText(plan),
-        ...(failed === undefined ? [] : [`Could not be done: ${failed}`]),
+        ...(failed === undefined ? [] : [`Could not be done: ${faultsText(failed)}`]),
       ].join('\n'),
     )
     .join('\n---\n')

@@ -3,7 +3,16 @@
  */
 import { z } from 'zod'
 import { drafted, modelOf, promptFor, toldBy, wrongText, type Agreed, type Run } from './joint-draft.ts'
-import { dialogueText, faultsIn, moveShape, planText, withoutFaulty, type Said, type Scene } from './joint-plan.ts'
+import {
+  dialogueText,
+  faultsIn,
+  moveShape,
+  moveText,
+  planText,
+  withoutFaulty,
+  type Said,
+  type Scene,
+} from './joint-plan.ts'
 import { askJson } from './json-answer.ts'
 
 const TURN = `You are one of a team who speak in turn about what each does now. Say what you would do and what is wrong with what others said.
@@ -12,10 +21,14 @@ Where all have said what they do and nothing is wrong with it, also say the plan
 const LAST = '\nYours is the last word: say the plan to carry out.'
 const turnShape = z.object({ say: z.string().default(''), execute: z.array(moveShape).nullish() })
 
-/** Players speak one after another, each hearing all before, until one says the plan. */
+/** Players speak one after another, each hearing the draft and all before, until one says the plan. What each drafted for itself, it has said. */
 export async function inTurns(run: Run, scene: Scene, first: Agreed | undefined): Promise<Agreed> {
-  const { roundsMax = 3, retriesMax = 2 } = run.options
-  const dialogue: Said[] = first === undefined ? [] : [{ by: 'planner', text: planText(first.plan) }]
+  const { roundsMax = 3, retriesMax = 2, draft } = run.options
+  const drafts = first?.plan ?? []
+  const dialogue: Said[] =
+    draft === 'central'
+      ? [{ by: 'planner', text: planText(drafts) }]
+      : drafts.map((move) => ({ by: move.agent, text: moveText(move) }))
   const speeches = Array.from({ length: roundsMax }, () => scene.players).flat()
   for (const [i, player] of speeches.entries()) {
     const instructions = toldBy(run, `You are ${player.name}. ${TURN}${i === speeches.length - 1 ? LAST : ''}`)

@@ -2,11 +2,12 @@
  * The stages in which a repository is written, run and mended: a list of files in the order of their dependencies, a stage for each file, and a
  * gate that runs it in the sandbox. meta-gpt.ts and paper-coder.ts share them.
  *
- *     const stages = [...inOrder(tasks).map((task) => fileStage(…)), runStage(sys, { folder, files, tests, sees })]
+ *     const ran = notRun()
+ *     const stages = [...inOrder(tasks).map((task) => fileStage(…)), runStage(sys, { folder, files, run, blames }, ran)]
+ *     return builtRepository(folder, await carryOutStages({ requirement }, stages), ran)
  *
  * The repository is JavaScript in CommonJS modules (repository-run.ts): with the package.json that is written beside them, `npm test` runs it
- * wherever there is Node. The gate writes it to the files of
- * the process, runs the tests, and asks the model which file is at fault: a file, or a test.
+ * wherever there is Node. The gate writes it to the files of the process, runs the tests, and asks the model which file is at fault: a file, or a test.
  */
 import { z } from 'zod'
 import type { Json, Sys } from '../../kernel/types.ts'
@@ -23,7 +24,7 @@ export type FileTask = z.infer<typeof fileTask>
 
 export interface BuiltRepository {
   readonly folder: string
-  /** Paths below the folder that were written. */
+  /** Paths below the folder that were written, sorted; what lay there before is not among them. */
   readonly files: readonly string[]
   /** Whether all that was run passed. */
   readonly passed: boolean
@@ -44,11 +45,16 @@ export const testName = (path: string): string => `test ${path}`
 /** Where the test of a file stands. */
 export const testPath = (path: string): string => `test/${path.replaceAll('/', '-')}`
 
-/** What is wrong with a list of files; undefined where nothing is. */
+/** What is wrong with a list of files; undefined where nothing is. Each has a test of its own, so no two may share its path. */
 export function faultOfFiles(tasks: readonly FileTask[]): string | undefined {
   const odd = tasks.find(({ path }) => !PATH.test(path) || path.startsWith('test/'))
   if (odd !== undefined)
     return `"${odd.path}" is no path of a file: letters, digits, "." "_" "-" and "/", ".js" at its end, not under test/`
+  for (const [i, { path }] of tasks.entries()) {
+    const other = tasks.slice(0, i).find((one) => one.path !== path && testPath(one.path) === testPath(path))
+    if (other !== undefined)
+      return `The tests of "${other.path}" and "${path}" would both be ${testPath(path)}: give one another path.`
+  }
   return faultOf(
     tasks.map(({ path, does, after }) => ({ id: path, goal: does, after })),
     [],
@@ -84,20 +90,34 @@ export interface RunOptions {
   readonly run: readonly string[]
   /** Of a path that is run, the file that is blamed where the model names none. */
   readonly blames: (path: string) => string
+  /** Times that a failing run goes back. @default that of the pipeline */
+  readonly backsMax?: number
 }
 
-/** The gate: writes the repository, runs it, and sends what failed back to the file that the model blames. */
-export function runStage(sys: Sys, { folder, files, run, blames }: RunOptions): Stage {
+/** What a gate wrote, and how it ran last. */
+export interface Ran {
+  files: readonly string[]
+  results: BuiltRepository['results']
+}
+
+/** For a gate to fill. */
+export const notRun = (): Ran => ({ files: [], results: {} })
+
+/** The gate: writes the repository, runs it, and sends what failed back to the file that the model blames. @param ran is kept up to date */
+export function runStage(sys: Sys, { folder, files, run, blames, ...options }: RunOptions, ran: Ran): Stage {
   const repositoryOf = (documents: Documents): Repository =>
     Object.fromEntries(Object.entries(files).map(([path, name]) => [path, textOf(documents[name] as Json)]))
   return {
     name: 'run',
     sees: Object.values(files),
+    ...options,
     async make({ documents }) {
       const repository = repositoryOf(documents)
-      for (const [path, text] of Object.entries({ ...repository, 'package.json': packageOf(run) }))
-        await sys.write(folder + path, text)
-      return (await runTests(sys, repository, run)) as unknown as Json
+      const written = { ...repository, 'package.json': packageOf(run) }
+      for (const [path, text] of Object.entries(written)) await sys.write(folder + path, text)
+      ran.files = Object.keys(written).toSorted()
+      ran.results = await runTests(sys, repository, run)
+      return ran.results as unknown as Json
     },
     async check(results, documents): Promise<Fault | undefined> {
       const outcome = results as unknown as BuiltRepository['results']
@@ -120,14 +140,11 @@ function packageOf(run: readonly string[]): string {
 }
 
 /** What came of a pipeline whose last stage is the run. */
-export async function builtRepository(sys: Sys, folder: string, staged: Staged): Promise<BuiltRepository> {
-  const { documents, made, backs, failed } = staged
-  const last = documents['run'] ?? (failed?.stage === 'run' ? failed.document : undefined) ?? {}
+export function builtRepository(folder: string, { made, backs, failed }: Staged, ran: Ran): BuiltRepository {
   return {
     folder,
-    files: (await sys.list(folder)).map(({ path }) => path.slice(folder.length)),
+    ...ran,
     passed: failed === undefined,
-    results: last as unknown as BuiltRepository['results'],
     made,
     backs,
     ...(failed === undefined ? {} : { failed }),

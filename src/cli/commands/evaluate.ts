@@ -38,7 +38,8 @@ interface Given {
   readonly environments: readonly string[]
   readonly data: readonly string[]
   readonly scorer: string | undefined
-  readonly seeds: number
+  /** Episodes or questions of each task; absent: ten episodes, all questions. */
+  readonly seeds: number | undefined
   readonly from: number
   readonly level: number | undefined
   readonly input: string | undefined
@@ -112,13 +113,14 @@ export const evaluateCommand = defineCommand({
       environments: values.environment,
       data: values.data,
       scorer: values.scorer,
-      seeds: values.seeds ?? 0,
+      seeds: values.seeds,
       from: values.from ?? 1,
       level: values.level,
       input: values.input,
       params: values.params,
       search: values.search,
     }
+    checkGiven(given)
     if (values.actions !== undefined) return replayed(context, given, values.actions)
     const budget = budgetOf(values)
     const plan = suite === undefined ? await planOf(given, isVerify) : await suiteOf(suite)
@@ -180,6 +182,20 @@ function wayOf(verb: string, actions: string | undefined): keyof typeof ways {
 /** Ended processes that stay at hand: those a search may go back to. */
 const ENDED_MAX = 10_000
 const SEEDS_DEFAULT = 10
+/** Of one command: all its tries are kept in one log. More come by `--from` in another. */
+const SEEDS_MAX = 10_000
+
+/** Numbers that no evaluation can have, and options that what is evaluated has no use for. */
+function checkGiven({ seeds, from, level, scorer, environments, data, agents }: Given): void {
+  if (seeds !== undefined && (seeds < 1 || seeds > SEEDS_MAX))
+    throw usageError(`--seeds takes a whole number from 1 to ${SEEDS_MAX}, not ${seeds}`)
+  if (from > Number.MAX_SAFE_INTEGER - SEEDS_MAX)
+    throw usageError(`--from takes a whole number up to ${Number.MAX_SAFE_INTEGER - SEEDS_MAX}, not ${from}`)
+  if (environments.length + data.length === 0 && agents.length === 0) return
+  if (scorer !== undefined && data.length === 0)
+    throw usageError('--scorer is of --data; an environment scores its episodes itself')
+  if (level !== undefined && environments.length === 0) throw usageError('--level is of --environment')
+}
 
 type Plan = Pick<EvaluateOptions, 'tasks' | 'solvers' | 'epochs' | 'budget'>
 
@@ -239,7 +255,7 @@ async function placeOf(name: string, given: string | undefined): Promise<Place> 
 async function episodesOf(name: string, { seeds, from, level, params }: Given): Promise<Task> {
   const place = await placeOf(name, params)
   return worldTask(place.world, {
-    seeds: seeds === 0 ? SEEDS_DEFAULT : seeds,
+    seeds: seeds ?? SEEDS_DEFAULT,
     from,
     params: place.params,
     ...(level === undefined ? {} : { level }),
@@ -252,7 +268,7 @@ function questionsOf(path: string, { seeds, scorer = 'exact' }: Given): Task {
   return taskFrom(textIn(path), basename(path), {
     scorer: name,
     python: codeTools({ languages: ['python'] }),
-    ...(seeds === 0 ? {} : { limit: seeds }),
+    ...(seeds === undefined ? {} : { limit: seeds }),
   })
 }
 
@@ -340,6 +356,7 @@ function compared(
 function viewed(context: Context, [path = '']: readonly string[], html: string | undefined): number {
   if (path === '') throw usageError('view takes a log')
   const log = parseLog(textIn(path), path)
+  checkWritable(html)
   write(context, log, undefined, html)
   show(context, log)
   return exitCodes.done

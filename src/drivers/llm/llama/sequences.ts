@@ -25,7 +25,7 @@
  *        computed, since the first token of the answer comes from it.
  *   SQ3. Who waits for a sequence gets one in the order of arrival, or leaves when its signal aborts.
  *   SQ4. A sequence that holds a state is given to others last: while there is another, the answer goes on where it is.
- *   SQ5. No state is read into a sequence while a copy waits for its memory.
+ *   SQ5. No state is read into either end of a copy that waits for its memory.
  */
 import type { LlamaContextSequence } from 'node-llama-cpp'
 import type { Machine } from './library.ts'
