@@ -30,7 +30,7 @@ import type { Kernel } from '../src/kernel/kernel.ts'
 import type { Json } from '../src/kernel/types.ts'
 
 const LONG = process.env['POLITY_LONG'] === '1'
-const SEEDS = LONG ? 1_000 : 60
+const SEEDS = LONG ? 1_000 : 24
 const LEVELS = 3
 
 /** Draws any action there is, with arguments that may be none. */

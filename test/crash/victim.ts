@@ -32,7 +32,8 @@ export type Line =
   | { readonly type: 'event'; readonly event: unknown }
   | { readonly type: 'question'; readonly key: string; readonly answer: string }
   | { readonly type: 'result'; readonly pid: number; readonly value: unknown }
-  | { readonly type: 'error'; readonly error: unknown }
+  /** `ms` since it began to open the store. */
+  | { readonly type: 'error'; readonly error: unknown; readonly ms: number }
 
 const options = JSON.parse(process.argv[2] ?? '{}') as VictimOptions
 
@@ -95,11 +96,13 @@ async function main(): Promise<void> {
   await kernel.close()
 }
 
+const began = performance.now()
 try {
   await main()
 } catch (error) {
   say({
     type: 'error',
+    ms: performance.now() - began,
     error: { ...toErrorData(error), at: PolityError.isInstance(error) ? undefined : (error as Error).stack },
   })
   process.exitCode = 1
