@@ -136,6 +136,14 @@ const asks = fc.array(
   { minLength: 1, maxLength: 25, size: 'max' },
 ) as fc.Arbitrary<Ask[]>
 
+/** The first writer's next block puts the last one back, for which there is room again one iteration later. */
+const comesBackAtOnce: Ask[] = [
+  { at: 0, prompt: 1, output: 39, model: 'a' },
+  { at: 0, prompt: 93, output: 38, family: 1, model: 'a' },
+  { at: 0, prompt: 241, output: 34, model: 'a' },
+  { at: 0, prompt: 1, output: 33, family: 1, model: 'a' },
+]
+
 describe('any jobs', () => {
   test('property: iterations taken together end when iterations taken one by one do', () =>
     fc.assert(
@@ -154,7 +162,7 @@ describe('any jobs', () => {
         const { busyMs: __, ...others } = apart.machine.stats()
         assert.deepEqual(counts, others)
       }),
-      { numRuns: process.env['POLITY_LONG'] ? 2_000 : 60 },
+      { numRuns: process.env['POLITY_LONG'] ? 2_000 : 60, examples: [[comesBackAtOnce, 512]] },
     ))
 
   test('property: all end, nothing stays, nothing is beyond its bound, and no token is lost', () =>

@@ -306,8 +306,9 @@ export function servingMachine(options: MachineOptions): ServingMachine {
       if (!isReading) steps = Math.min(steps, one.job.outputTokens - one.written, one.tellAt - one.written)
     }
     reads = prompt > 0
-    // Who waits for a load or for memory is looked at when somebody ends; who finds a free place comes in after this iteration.
-    count = Math.max(1, reads ? 1 : roomFor(steps))
+    // Who waits for a load or for memory is looked at when somebody ends, and after the iteration for which somebody was put
+    // back; who finds a free place comes in after this iteration.
+    count = reads || stats.putBack !== putBackBefore ? 1 : Math.max(1, roomFor(steps))
     firstMs =
       models.size * config.iterationMs +
       prompt * config.prefillTokenMs +
