@@ -1,7 +1,7 @@
 /**
  * Serving many agents: Polity beside what one would write without it, on a simulated server, in simulated time.
  *
- *     npm run bench:serving                       # all of it; writes into bench/README.md, exits 1 if a bar is missed
+ *     npm run bench:serving                       # all of it; writes bench/README.md and plots/, exits 1 if a bar is missed
  *     npm run bench:serving -- --agents 250       # one size, a minute; writes nothing
  *     npm run bench:serving -- --agents 250,1000,10000 --all --write
  *
@@ -30,6 +30,8 @@ import type { Key, Outcome } from './serving/contest.ts'
 import { contend } from './serving/contest.ts'
 import { contestants, polityFifo } from './serving/contestants.ts'
 import { expertTrace, serveExperts } from './serving/experts.ts'
+import type { Alone, Summary } from './serving/plots.ts'
+import { drawPlots } from './serving/plots.ts'
 import type { Workload } from './serving/workloads.ts'
 import { workloads } from './serving/workloads.ts'
 import { mean, percentile } from './figures.ts'
@@ -70,14 +72,6 @@ const spreadOf = (sorted: readonly number[]): string =>
 function runsAt(contestant: string, workload: Workload, count: number): boolean {
   if (count < LARGE || values.all === true || contestant === 'Polity') return true
   return contestant !== 'unlimited' && workload.name === 'ReAct'
-}
-
-interface Summary {
-  readonly workload: string
-  readonly agents: number
-  readonly polityMs: number
-  readonly boundMs: number
-  readonly by: ReadonlyMap<string, Outcome>
 }
 
 async function contest(workload: Workload, count: number): Promise<Summary> {
@@ -177,6 +171,7 @@ for (const { name } of chosen) {
 
 // ------------------------------------------------------------------------------------------------------------- people
 
+const aloneOf: Alone[] = []
 const mixed = summaries.filter(({ workload }) => workload === 'mixed')
 if (mixed.length > 0) {
   say()
@@ -191,6 +186,7 @@ if (mixed.length > 0) {
       workload.agents(agents).filter(({ kind }) => kind === 'interactive'),
       polity,
     )
+    aloneOf.push({ agents, people: alone.people })
     const beside = by.get('Polity') as Outcome
     const ratio = percentile(beside.people, 0.95) / percentile(alone.people, 0.95)
     const [best] = [...by.values()]
@@ -283,7 +279,12 @@ if (isWriting) {
   const text = readFileSync(path, 'utf8')
   const [from, to] = [text.indexOf(begin), text.indexOf(end)]
   if (from < 0 || to < from) throw new Error(`${path} has no place for the tables: ${begin} … ${end}`)
-  writeFileSync(path, `${text.slice(0, from + begin.length)}\n\n${lines.join('\n')}\n\n${text.slice(to)}`)
+  const drawn = await drawPlots(summaries, aloneOf, join(import.meta.dirname, 'plots'))
+  const images = drawn.map(({ file, title }) => `![${title}](plots/${file})`)
+  writeFileSync(
+    path,
+    `${text.slice(0, from + begin.length)}\n\n${lines.join('\n')}\n\n${images.join('\n\n')}\n\n${text.slice(to)}`,
+  )
 }
 console.log(missed.length === 0 ? '\nAll bars are met.' : `\nMissed:\n  ${missed.join('\n  ')}`)
 if (missed.length > 0) process.exitCode = 1

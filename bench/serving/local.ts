@@ -1,7 +1,7 @@
 /**
  * The serving bench, smaller, on a local model in real time: the same agents and contestants, on llama.cpp.
  *
- *     node bench/serving/local.ts [--agents 24] [--workload ReAct] [--rounds 2]
+ *     node bench/serving/local.ts [--agents 24] [--workload ReAct] [--rounds 2] [--sequences 8] [--contestants 'agents;Polity']
  *
  * The model is a GGUF file with random weights, generated here (test/tiny-gguf.ts); a token of it is a character, so texts
  * and answers are cut to an eighth, and pauses to a tenth. The driver queues what it has no room for, so there is nothing to
@@ -26,13 +26,15 @@ const { values } = parseArgs({
     agents: { type: 'string', default: '24' },
     workload: { type: 'string', default: 'ReAct' },
     rounds: { type: 'string', default: '2' },
+    sequences: { type: 'string', default: '8' },
+    contestants: { type: 'string', default: 'serial;queue;agents;AIOS-like, 6;Polity' },
   },
 })
 const SHORTER = 8
 const FASTER = 10
-/** Calls at once, and places for prefixes: twice as many, so that an agent finds its own again after a pause. */
+/** Calls at once. There are twice as many places for prefixes, so that an agent finds its own again after a pause. */
 const SLOTS = 4
-const SEQUENCES = 8
+const sequences = Number(values.sequences)
 const workload = workloads.find(({ name }) => name === values.workload)
 if (workload === undefined) throw new Error(`--workload takes ${workloads.map(({ name }) => name).join(', ')}`)
 
@@ -66,7 +68,7 @@ interface Ran {
 
 async function run(contestant: (typeof contestants)[0], path: string): Promise<Ran> {
   const clock = realClock({ seed: 1 })
-  const local = await llama(path, { sequences: SEQUENCES, contextTokens: 2_048, gpu: false })
+  const local = await llama(path, { sequences, contextTokens: 2_048, gpu: false })
   // An answer counts as what its workload says, so that all write the same: whatever the model wrote is cut off there.
   const model: LanguageModel = {
     specificationVersion: 'v4',
@@ -115,15 +117,14 @@ async function run(contestant: (typeof contestants)[0], path: string): Promise<R
 const folder = mkdtempSync(join(tmpdir(), 'polity-local-'))
 try {
   const path = tinyGguf(folder, { width: 128, layers: 4, contextTokens: 2_048 })
-  const chosen = contestants.filter(({ name }) =>
-    ['serial', 'queue', 'agents', 'AIOS-like, 6', 'Polity'].includes(name),
-  )
+  const names = values.contestants.split(';')
+  const chosen = contestants.filter(({ name }) => names.includes(name))
   const ran = new Map(chosen.map((one) => [one.name, [] as Ran[]]))
   for (let round = 0; round < Number(values.rounds); round++)
     for (const one of chosen) ran.get(one.name)?.push(await run(one, path))
   const polity = median((ran.get('Polity') as Ran[]).map(({ makespanMs }) => makespanMs))
   console.log(
-    `${cpus().length} cores, ${values.agents} agents, ${workload.name}, ${SLOTS} calls at once, ${SEQUENCES} sequences`,
+    `${cpus().length} cores, ${values.agents} agents, ${workload.name}, ${SLOTS} calls at once, ${sequences} sequences`,
   )
   console.table(
     [...ran].map(([name, of]) => ({
