@@ -96,6 +96,61 @@ test('scores are those of plain BM25 over the searched entries, however they lie
   )
 })
 
+test('of thousands of entries rare and common words find the same best as a reading of all of them', () => {
+  const count = isLong ? 20_000 : 9_000
+  const vocabulary = 500
+  const { database, search } = opened({ listBytesMax: 40_000 })
+  const roomy = createSearch(database)
+  // Zipf's frequencies: some words stand in half of the entries, others in one. Now and then one is repeated beyond 8 bits.
+  const tokens = Array.from({ length: count }, (_, i) => {
+    const words = Array.from(
+      { length: 3 + Math.floor(randomAt(seed, i, 0) * 24) },
+      (_, w) => `w${Math.floor(vocabulary ** randomAt(seed, i, 1 + w))}`,
+    )
+    return i % 3_001 === 5 ? [...words, ...Array.from({ length: 300 }, () => 'w5')] : words
+  })
+  database.exec('BEGIN')
+  for (const [i, list] of tokens.entries()) search.index('note', `a\0${i}`, { text: list.join(' ') })
+  const isGone = (i: number): boolean => i % 11 === 3 && i < 8_192 // of what segments hold
+  for (let i = 0; i < count; i++) if (isGone(i)) search.remove('note', `a\0${i}`)
+  database.exec('COMMIT')
+  // Rarity counts those that are gone too, as long as segments hold them.
+  const docs = new Map<string, number>()
+  for (const list of tokens) for (const word of new Set(list)) docs.set(word, (docs.get(word) ?? 0) + 1)
+  const live = tokens.map((list, i) => ({ list, key: `a\0${i}` })).filter((_, i) => !isGone(i))
+  const mean = live.reduce((sum, { list }) => sum + list.length, 0) / live.length
+  for (let q = 0; q < (isLong ? 60 : 12); q++) {
+    const drawn = Array.from({ length: q % 7 }, (_, w) => `w${Math.floor(vocabulary ** randomAt(seed, q, 500 + w))}`)
+    const words = q % 3 === 0 ? [...drawn, 'w5'] : [...drawn, 'w40']
+    const terms = [...new Set(words)].filter((word) => docs.has(word))
+    const weights = terms.map((term) => {
+      const holding = docs.get(term) as number
+      return Math.log((count - holding + 0.5) / (holding + 0.5))
+    })
+    if (weights.some((weight) => weight <= 1e-6)) continue // may be left out
+    const scores = new Map<string, number>()
+    for (const { list, key } of live) {
+      let score = 0
+      for (const [t, term] of terms.entries()) {
+        const times = list.filter((word) => word === term).length
+        const norm = 1.2 * (0.25 + (0.75 * list.length) / mean)
+        score += ((weights[t] as number) * 2.2 * times) / (times + norm)
+      }
+      if (score > 0) scores.set(key, score)
+    }
+    const limit = [1, 10, 100, 400][q % 4] as number
+    const best = [...scores.values()].toSorted((a, b) => b - a).slice(0, limit)
+    const hits = search.find('note', ['a\0'], words, limit)
+    assert.equal(hits.length, best.length, words.join(' '))
+    for (const [i, { key, score }] of hits.entries()) {
+      assert(Math.abs(score - (best[i] as number)) < 1e-9, `${words.join(' ')}, ${i}: ${score}, not ${best[i]}`)
+      assert(Math.abs(score - (scores.get(key) as number)) < 1e-9)
+    }
+    // What is in memory, and how much of it, changes nothing.
+    for (let again = 0; again < 2; again++) assert.deepEqual(roomy.find('note', ['a\0'], words, limit), hits)
+  }
+})
+
 test('what was written again or removed is gone from words and vectors, through merges, for every reader', () => {
   fc.assert(
     fc.property(
@@ -242,7 +297,12 @@ test('codes are compared alike in WebAssembly and in JavaScript', () => {
         const slots = [codes.take(), codes.take(), codes.take()]
         codes.give(slots.splice(1, 1)[0] as number)
         for (const [s, slot] of slots.entries())
-          for (let place = 0; place < SLOT_CODES; place += 7) codes.write(slot, place, bytes(s * 100 + (place % 50)))
+          for (let place = 0; place < SLOT_CODES; place += 7) {
+            // One by one, or some together.
+            const few = [0, 1, 2].map((more) => bytes(s * 100 + (place % 50) + more))
+            if (place % 2 === 0 || place + few.length > SLOT_CODES) codes.write(slot, place, few[0] as Uint8Array)
+            else codes.write(slot, place, Buffer.concat(few))
+          }
         const found: unknown[] = []
         for (const number of [0, 1, 77]) {
           codes.ask(
@@ -251,7 +311,12 @@ test('codes are compared alike in WebAssembly and in JavaScript', () => {
           )
           for (const slot of slots) {
             const places = Int32Array.from({ length: 50 }, (_, i) => codes.placeOf(slot, i * 7))
-            found.push([...codes.distances(slot, SLOT_CODES - 3)], [...codes.products(places, 50)])
+            const near = [Infinity, size, 0].map((limit) => {
+              const count = codes.near(slot, SLOT_CODES - 3, limit)
+              return [codes.found.places.slice(0, count), codes.found.distances.slice(0, count)]
+            })
+            assert.equal(near[0]?.[0]?.length, SLOT_CODES - 3)
+            found.push(near, [...codes.products(places, 50)])
           }
         }
         return found

@@ -2,7 +2,7 @@
  * BM25 over parts of spaces: the best entries for some words, without looking at more postings than can matter.
  *
  *     const best = createRanking()
- *     best({ parts, terms: [['whale'], ['covid', '19']], docs: 1_000, tokens: 40_000, limit: 10, admits })
+ *     best({ parts, terms: [['whale'], ['covid', '19']], docs: 1_000, lengthMean: 40, limit: 10, admitsIn })
  *
  * The score is Robertson's and Zaragoza's (The Probabilistic Relevance Framework: BM25 and Beyond, 2009) in the form of
  * SQLite's FTS5: k1 = 1.2, b = 0.75, and a word in more than half of all entries counts almost nothing. A word is rare or
@@ -10,7 +10,9 @@
  *
  * Words are taken from the rarest to the commonest, part by part, into accumulators. When even all words that are left could
  * not bring a new entry among the best, they only add to entries that are there (MaxScore: Turtle and Flood, Query
- * Evaluation: Strategies and Optimizations, 1995). Words that count almost nothing are looked at only where there are not
+ * Evaluation: Strategies and Optimizations, 1995), and those go that cannot reach the best any more. Where there are many
+ * entries, the rarest words alone are looked through before, which tells what score the best reach at least, so that the
+ * common words are looked up for few entries from the first part on. Words that count almost nothing are looked at only where there are not
  * enough entries without them.
  *
  * Invariants
@@ -19,15 +21,18 @@
  *   BM2. It does not depend on how entries lie in segments. Of equal scores at the limit, the older entries stay.
  */
 import { bestOf, type Ranked } from './best.ts'
-import { decode, type Places, type Postings } from './postings.ts'
+import { decode, type Dense, type List, type Places, type Postings } from './postings.ts'
 
 /** Saturation of repeated words, and how much long entries pay for their length: the values of FTS5. */
 const K1 = 1.2
 const B = 0.75
 /** Weight of a word in more than half of the entries, as FTS5 has it. */
 const WEIGHT_MIN = 1e-6
-/** Postings that one search reads; some 30 ms. */
-const POSTINGS_MAX = 4_000_000
+/** Postings that one search reads; some 20 ms. */
+const POSTINGS_MAX = 8_000_000
+/** From so many entries on, the rarest words are looked through first: those with this part of all postings together. Round numbers of ours. */
+const FLOOR_DOCS_MIN = 4_096
+const FLOOR_PART = 0.125
 /** Entries up to this length have their norm computed once a search. */
 const LENGTHS_READY = 1_024
 
@@ -38,8 +43,8 @@ export interface Part {
   readonly last: number
   /** Tokens of each entry. */
   readonly lengths: { readonly [index: number]: number }
-  /** Where a token stands: as bytes, or as a list; `undefined` where it does not. */
-  find(token: string): readonly Postings[] | Places | undefined
+  /** Where a token stands; `undefined` where it does not. */
+  find(token: string): List | undefined
 }
 
 /** What is looked for, and where. */
@@ -52,93 +57,109 @@ export interface Question {
   /** Mean length of an entry, in tokens. */
   readonly lengthMean: number
   readonly limit: number
-  /** Whether an entry may be in the result; asked only of those that would be. */
-  admits(space: number, entry: number): boolean
+  /** Which entries of a space may be in the result; undefined where all may. */
+  admitsIn(space: number): ((entry: number) => boolean) | undefined
 }
 
 interface Term {
   readonly weight: number
-  readonly found: readonly (readonly (readonly Postings[] | Places)[] | undefined)[]
+  readonly found: readonly (readonly List[] | undefined)[]
   readonly docs: number
+}
+
+/** What is summed up in a part, by the place of an entry after the first of the part. */
+interface Sums {
+  scores: Float64Array
+  /** Places with a score above 0, in the order in which they got one. */
+  touched: Int32Array
+  count: number
+  /** What a word counts in an entry of a length that it stands in once, of its weight. */
+  readonly ones: Float64Array
+  readonly norms: Float64Array
+  lengthMean: number
 }
 
 /** A ranking that keeps its room from search to search. */
 export function createRanking(): (question: Question) => Ranked[] {
-  let scores = new Float64Array(0)
-  let touched = new Int32Array(0)
-  const norms = new Float64Array(LENGTHS_READY)
+  const sums: Sums = {
+    scores: new Float64Array(0),
+    touched: new Int32Array(0),
+    count: 0,
+    ones: new Float64Array(LENGTHS_READY),
+    norms: new Float64Array(LENGTHS_READY),
+    lengthMean: NaN,
+  }
 
-  function rank(question: Question, terms: readonly Term[]): Ranked[] {
-    const { parts, limit, admits, lengthMean } = question
+  function prepare({ parts, lengthMean }: Question): void {
+    const size = parts.reduce((most, { first, last }) => Math.max(most, last - first), 0)
+    if (sums.scores.length < size) {
+      sums.scores = new Float64Array(size)
+      sums.touched = new Int32Array(size)
+    }
+    if (sums.lengthMean === lengthMean) return
+    sums.lengthMean = lengthMean
+    for (let length = 0; length < LENGTHS_READY; length++) {
+      const norm = normOf(length, lengthMean)
+      sums.norms[length] = norm
+      sums.ones[length] = (K1 + 1) / (1 + norm)
+    }
+  }
+
+  /** The best for the first `count` terms. */
+  function rank(question: Question, terms: readonly Term[], count: number): Ranked[] {
+    const { parts, limit, admitsIn } = question
     const best = bestOf(limit)
-    for (let length = 0; length < LENGTHS_READY; length++) norms[length] = normOf(length, lengthMean)
-    // What the words from the i-th on can add at most.
-    const rest = new Float64Array(terms.length + 1)
-    for (let i = terms.length - 1; i >= 0; i--) rest[i] = (rest[i + 1] as number) + (terms[i] as Term).weight * (K1 + 1)
+    // What the words from the i-th on can add at most; a little more, for what is lost in rounding.
+    const rest = new Float64Array(count + 1)
+    for (let i = count - 1; i >= 0; i--)
+      rest[i] = (rest[i + 1] as number) + (terms[i] as Term).weight * (K1 + 1) * (1 + 1e-9)
+    const floor = floorOf(question, terms, count)
     let left = POSTINGS_MAX
 
-    for (const [p, { space, first, last, lengths }] of parts.entries()) {
-      if (scores.length < last - first) {
-        scores = new Float64Array(last - first)
-        touched = new Int32Array(last - first)
-      }
-      let count = 0
-      const add = (entry: number, times: number, weight: number, isKnownOnly: boolean): void => {
-        const at = entry - first
-        const before = scores[at] as number
-        if (before === 0) {
-          if (isKnownOnly) return
-          touched[count++] = at
+    for (const [p, part] of parts.entries()) {
+      const { space, first } = part
+      const admits = admitsIn(space)
+      const least = Math.max(floor, best.least)
+      sums.count = 0
+      for (let i = 0; i < count; i++) {
+        const { found, weight } = terms[i] as Term
+        const isKnownOnly = (rest[i] as number) < least
+        if (isKnownOnly) {
+          leaveOut(sums, least - (rest[i] as number))
+          if (sums.count === 0) break
         }
-        const length = lengths[at] as number
-        const norm = length < LENGTHS_READY ? (norms[length] as number) : normOf(length, lengthMean)
-        scores[at] = before + (weight * (K1 + 1) * times) / (times + norm)
-      }
-      for (const [i, { found, weight }] of terms.entries()) {
         const lists = found[p]
         if (lists === undefined || (left <= 0 && i > 0)) continue
-        const isKnownOnly = (rest[i] as number) < best.least
-        if (isKnownOnly && count === 0) break
-        const list = lists[0] as readonly Postings[] | Places
-        if (lists.length === 1 && isBytes(list)) {
-          for (const { data, from, to } of list) {
-            left -= to - from
-            // `decode` in place: this loop is where a search spends its time.
-            for (let at = from, entry = first; at < to;) {
-              let byte = data[at++] as number
-              let number = byte & 127
-              for (let shift = 7; byte >= 128; shift += 7) {
-                byte = data[at++] as number
-                number |= (byte & 127) << shift
-              }
-              entry += number >>> 1
-              let times = 1
-              if ((number & 1) === 1) {
-                byte = data[at++] as number
-                times = byte & 127
-                for (let shift = 7; byte >= 128; shift += 7) {
-                  byte = data[at++] as number
-                  times |= (byte & 127) << shift
-                }
-              }
-              add(entry, times, weight, isKnownOnly)
-            }
-          }
-        } else {
-          const places = lists.map((one) => placesOf(one, first)).reduce(common)
-          left -= places.length
-          for (let at = 0; at < places.length; at += 2)
-            add(places[at] as number, places[at + 1] as number, weight, isKnownOnly)
-        }
+        const list = lists.length === 1 ? (lists[0] as List) : lists.map((one) => placesOf(one, first)).reduce(common)
+        if (isDense(list)) {
+          if (isKnownOnly) addToKnown(sums, list, part, weight)
+          else left -= addDense(sums, list, part, weight)
+        } else if (isBytes(list)) left -= addBytes(sums, list, part, weight, isKnownOnly)
+        else left -= addPlaces(sums, list, part, weight, isKnownOnly)
       }
-      for (let i = 0; i < count; i++) {
+      const { scores, touched } = sums
+      for (let i = 0; i < sums.count; i++) {
         const at = touched[i] as number
         const score = scores[at] as number
         scores[at] = 0
-        if (best.wants(score, space, first + at) && admits(space, first + at)) best.add(score, space, first + at)
+        if (score < floor || !best.wants(score, space, first + at)) continue
+        if (admits === undefined || admits(first + at)) best.add(score, space, first + at)
       }
     }
     return best.list()
+  }
+
+  /** A score that as many entries as are wanted reach: with the rarest words alone, which are soon looked through. */
+  function floorOf(question: Question, terms: readonly Term[], count: number): number {
+    if (question.docs < FLOOR_DOCS_MIN) return -Infinity
+    const all = terms.slice(0, count).reduce((sum, { docs }) => sum + docs, 0)
+    let rare = 0
+    for (let docs = 0; rare < count; rare++) {
+      docs += (terms[rare] as Term).docs
+      if (docs > all * FLOOR_PART) break
+    }
+    const ranked = rare === 0 ? [] : rank(question, terms, rare)
+    return ranked.length < question.limit ? -Infinity : (ranked.at(-1) as Ranked).score
   }
 
   return (question) => {
@@ -148,21 +169,138 @@ export function createRanking(): (question: Question) => Ranked[] {
       .filter(({ docs }) => docs > 0)
       .toSorted((a, b) => a.docs - b.docs)
     const telling = terms.filter(({ weight }) => weight > WEIGHT_MIN)
-    const ranked = rank(question, telling)
-    return ranked.length < question.limit && telling.length < terms.length ? rank(question, terms) : ranked
+    prepare(question)
+    const ranked = rank(question, telling, telling.length)
+    return ranked.length < question.limit && telling.length < terms.length
+      ? rank(question, terms, terms.length)
+      : ranked
   }
+}
+
+// Each of the loops below is where a search spends its time: what it needs is at hand, and nothing is called in it.
+
+/** Entries below a score go; they come to nothing. */
+function leaveOut(sums: Sums, least: number): void {
+  const { scores, touched } = sums
+  let left = 0
+  for (let i = 0; i < sums.count; i++) {
+    const at = touched[i] as number
+    if ((scores[at] as number) < least) scores[at] = 0
+    else touched[left++] = at
+  }
+  sums.count = left
+}
+
+/** Adds a word to the entries that are known already. */
+function addToKnown(sums: Sums, { times: all }: Dense, { lengths }: Part, weight: number): void {
+  const { scores, touched, count } = sums
+  for (let i = 0; i < count; i++) {
+    const at = touched[i] as number
+    const times = all[at] as number
+    if (times > 0) (scores[at] as number) += impactOf(sums, times, lengths[at] as number, weight)
+  }
+}
+
+/** Adds a word to all entries that hold it. Returns how much was read. */
+function addDense(sums: Sums, { times: all }: Dense, { lengths }: Part, weight: number): number {
+  const { scores, touched, ones } = sums
+  let { count } = sums
+  for (let at = 0; at < all.length; at++) {
+    const times = all[at] as number
+    if (times === 0) continue
+    const length = lengths[at] as number
+    const before = scores[at] as number
+    if (before === 0) touched[count++] = at
+    scores[at] =
+      before +
+      (times === 1 && length < LENGTHS_READY
+        ? weight * (ones[length] as number)
+        : impactOf(sums, times, length, weight))
+  }
+  sums.count = count
+  return all.length
+}
+
+/** The same of places as bytes: `decode` (postings.ts) in place. With `isKnownOnly` no entry is added. */
+function addBytes(
+  sums: Sums,
+  list: readonly Postings[],
+  { lengths }: Part,
+  weight: number,
+  isKnownOnly: boolean,
+): number {
+  const { scores, touched, ones } = sums
+  let { count } = sums
+  let read = 0
+  for (const { data, from, to } of list) {
+    read += to - from
+    for (let at = from, place = 0; at < to;) {
+      let byte = data[at++] as number
+      let number = byte & 127
+      for (let shift = 7; byte >= 128; shift += 7) {
+        byte = data[at++] as number
+        number |= (byte & 127) << shift
+      }
+      place += number >>> 1
+      let times = 1
+      if ((number & 1) === 1) {
+        byte = data[at++] as number
+        times = byte & 127
+        for (let shift = 7; byte >= 128; shift += 7) {
+          byte = data[at++] as number
+          times |= (byte & 127) << shift
+        }
+      }
+      const before = scores[place] as number
+      if (before === 0) {
+        if (isKnownOnly) continue
+        touched[count++] = place
+      }
+      const length = lengths[place] as number
+      scores[place] =
+        before +
+        (times === 1 && length < LENGTHS_READY
+          ? weight * (ones[length] as number)
+          : impactOf(sums, times, length, weight))
+    }
+  }
+  sums.count = count
+  return read
+}
+
+function addPlaces(sums: Sums, places: Places, { first, lengths }: Part, weight: number, isKnownOnly: boolean): number {
+  const { scores, touched } = sums
+  for (let i = 0; i < places.length; i += 2) {
+    const at = (places[i] as number) - first
+    const before = scores[at] as number
+    if (before === 0) {
+      if (isKnownOnly) continue
+      touched[sums.count++] = at
+    }
+    scores[at] = before + impactOf(sums, places[i + 1] as number, lengths[at] as number, weight)
+  }
+  return places.length
+}
+
+/** What a word adds to the score of an entry. The same, however it came to be known where the word stands (BM2). */
+function impactOf({ ones, norms, lengthMean }: Sums, times: number, length: number, weight: number): number {
+  const isReady = length < LENGTHS_READY
+  const norm = isReady ? (norms[length] as number) : normOf(length, lengthMean)
+  if (times === 1) return weight * (isReady ? (ones[length] as number) : (K1 + 1) / (1 + norm))
+  return (weight * (K1 + 1) * times) / (times + norm)
 }
 
 /** Where a word stands in each part, and how much it tells. */
 function termOf(tokens: readonly string[], { parts, docs: all }: Question): Term {
   let docs = 0
   const found = parts.map((part) => {
-    const lists: (readonly Postings[] | Places)[] = []
+    const lists: List[] = []
     let least = Infinity
     for (const token of tokens) {
       const list = part.find(token)
-      if (list === undefined || list.length === 0) return undefined
-      least = Math.min(least, isBytes(list) ? (list[0] as Postings).total : list.length / 2)
+      const total = list === undefined ? 0 : totalOf(list)
+      if (list === undefined || total === 0) return undefined
+      least = Math.min(least, total)
       lists.push(list)
     }
     docs += least
@@ -175,13 +313,27 @@ function normOf(length: number, mean: number): number {
   return K1 * (1 - B + (B * length) / mean)
 }
 
+function isDense(list: List): list is Dense {
+  return 'times' in list
+}
+
 function isBytes(list: readonly Postings[] | Places): list is readonly Postings[] {
   return typeof list[0] === 'object'
 }
 
-function placesOf(list: readonly Postings[] | Places, first: number): Places {
-  if (!isBytes(list)) return list
+/** Entries that hold the token. */
+function totalOf(list: List): number {
+  if (isDense(list)) return list.total
+  return isBytes(list) ? (list[0] as Postings).total : list.length / 2
+}
+
+function placesOf(list: List, first: number): Places {
   const places: Places = []
+  if (isDense(list)) {
+    for (const [at, times] of list.times.entries()) if (times > 0) places.push(first + at, times)
+    return places
+  }
+  if (!isBytes(list)) return list
   for (const postings of list) decode(postings, first, places)
   return places
 }

@@ -3,14 +3,22 @@
  *
  *     const codes = createCodeMemory(256)                  // codes of 256 numbers
  *     const slot = codes.take()                            // room for SLOT_CODES of them
- *     codes.write(slot, 0, code)
+ *     codes.write(slot, 0, code)                           // or several, one after the other
  *     codes.ask(signs, numbers)                            // the query: its signs, and its numbers of 8 bits
- *     codes.distances(slot, 1)                             // [in how many signs the first one differs]
+ *     codes.near(slot, 1, Infinity)                        // 1: how many are near; which and how near is in `found`
  *     codes.products(Int32Array.of(codes.placeOf(slot, 0)), 1)   // [the product of the query with it]
  *     codes.give(slot)
  *
  * A code has 16 bytes for each 32 numbers: number i in the low half of byte i, number 16 + i in the high half. A half holds
- * 0 to 15 and means -7.5 to 7.5; its sign is that of the number. Both scans are WebAssembly, a few hundred bytes put
+ * 0 to 15 and means -7.5 to 7.5; its sign is that of the number.
+ *
+ * How far a code is from the query: each sign that differs counts 1, and 3 where the query's number is large. These are
+ * nearly the best two sizes for numbers of a normal distribution, 0.45 and 1.51 standard deviations, with 0.98 between them
+ * (Max, Quantizing for Minimum Distortion, 1960). That a query should not be reduced to its signs as what is searched is, is
+ * RaBitQ's idea (Gao and Long, RaBitQ, 2024); with it a fifth of the codes has to be looked at for the same result
+ * (bench/README.md).
+ *
+ * Both scans are WebAssembly, a few hundred bytes put
  * together below, with the instructions on 16 bytes at once that JavaScript does not have: some 6 ns for the signs of 256
  * numbers, where JavaScript takes 50. Where there is no WebAssembly (`node --jitless`) the same is done in JavaScript.
  *
@@ -24,13 +32,20 @@ export const SLOT_CODES = 512
 /** Products that are asked for at once, at most. */
 export const PRODUCTS_MAX = 4_096
 const PAGE_BYTES = 65_536
-/** Where things lie in front of the slots: the query's signs and numbers, distances, places, products. */
+/** Where things lie in front of the slots: the query's signs, which of its numbers are large, and all of them; what is near; places, products. */
 const SIGNS = 0
+const LARGE = 256
 const NUMBERS = 1_024
-const DISTANCES = 4_096
+const NEAR = 4_096
 const PLACES = 8_192
 const PRODUCTS = PLACES + PRODUCTS_MAX * 4
 const FRONT_BYTES = PAGE_BYTES
+/** Bytes of what is said of four codes of which one is near: where they end, and the distance of each. */
+const NEAR_BYTES = 12
+/** A number is large from here on, in standard deviations. */
+const LARGE_MIN = 0.98
+/** What a differing sign of a large number counts. */
+export const DISTANCE_EACH = 3
 
 /** Codes in slots. */
 export interface CodeMemory {
@@ -38,24 +53,28 @@ export interface CodeMemory {
   readonly slotBytes: number
   take(): number
   give(slot: number): void
-  write(slot: number, place: number, code: Uint8Array): void
+  /** Codes from a place on, one after the other. */
+  write(slot: number, place: number, codes: Uint8Array): void
   /** Sets the query: its code, of which the signs count, and its numbers. */
   ask(code: Uint8Array, numbers: Int8Array): void
-  /** In how many signs each of the first `count` codes of a slot differs. Good until the next call. */
-  distances(slot: number, count: number): Uint16Array
+  /** How many of the first `count` codes of a slot are less than `limit` away; `found` has them until the next call. */
+  near(slot: number, count: number, limit: number): number
+  /** Places in the slot, ascending, and distances: at most `DISTANCE_EACH` for each number. */
+  readonly found: { readonly places: Uint16Array; readonly distances: Uint16Array }
   /** What `products` calls a code. */
   placeOf(slot: number, place: number): number
   /** The sums of the query's numbers times 0 to 15. Good until the next call. */
   products(places: Int32Array, count: number): Int32Array
 }
 
-type Scan = (from: number, end: number, query: number, size: number, out: number) => void
 interface Scans {
   readonly memory: { readonly buffer: ArrayBuffer; grow(pages: number): unknown }
-  /** `size` is where the query ends. */
-  readonly distances: Scan
+  /** Returns where what it says ends. */
+  readonly near: (from: number, end: number, query: number, queryEnd: number, out: number, limit: number) => number
   /** `size` is the bytes of a code. */
-  readonly products: Scan
+  readonly products: (from: number, end: number, query: number, size: number, out: number) => void
+  /** The signs of one code, each 32 of them 16 bytes behind those before. */
+  readonly signs: (from: number, end: number, out: number) => void
 }
 
 /** The part of WebAssembly's interface that is used here; the types of Node do not have it. */
@@ -65,7 +84,7 @@ interface WebAssemblyLike {
   readonly Instance: new (
     module: object,
     imports: object,
-  ) => { readonly exports: Pick<Scans, 'distances' | 'products'> }
+  ) => { readonly exports: Pick<Scans, 'near' | 'products' | 'signs'> }
 }
 
 /** An empty memory for codes of so many numbers, 256 to 1,024. `useWebAssembly` is for comparing the two ways. */
@@ -78,14 +97,17 @@ export function createCodeMemory(size: number, useWebAssembly = true): CodeMemor
   const scans = (useWebAssembly ? fastScans() : undefined) ?? plainScans()
   let bytes = new Uint8Array(scans.memory.buffer)
   let words = new Uint32Array(scans.memory.buffer)
+  const front = (): Uint16Array => new Uint16Array(scans.memory.buffer, 0, FRONT_BYTES / 2)
+  let halves = front()
+  const found = { places: new Uint16Array(SLOT_CODES), distances: new Uint16Array(SLOT_CODES) }
   const signs = new Uint8Array(signBytes)
-  const signWords = new Uint32Array(signs.buffer)
   const slotAt = (slot: number): number => FRONT_BYTES + slot * slotBytes
   const placeOf = (slot: number, place: number): number => slotAt(slot) + SLOT_CODES * signBytes + place * codeBytes
 
   return {
     slotBytes,
     placeOf,
+    found,
     take() {
       const known = free.pop()
       if (known !== undefined) return known
@@ -94,27 +116,43 @@ export function createCodeMemory(size: number, useWebAssembly = true): CodeMemor
         scans.memory.grow(Math.ceil(Math.max(missing, slots * slotBytes * 0.03) / PAGE_BYTES))
         bytes = new Uint8Array(scans.memory.buffer)
         words = new Uint32Array(scans.memory.buffer)
+        halves = front()
       }
       return slots++
     },
     give: (slot) => void free.push(slot),
-    write(slot, place, code) {
-      bytes.set(code, placeOf(slot, place))
-      readSigns(code, signs)
+    write(slot, place, codes) {
+      bytes.set(codes, placeOf(slot, place))
       // Four codes lie interleaved, 32 signs of each at a time, so that a scan has four sums beside each other.
-      let at = slotAt(slot) / 4 + (place >> 2) * signWords.length * 4 + (place & 3)
-      for (let i = 0; i < signWords.length; i++, at += 4) words[at] = signWords[i] as number
+      for (let i = 0; i < codes.length / codeBytes; i++) {
+        const at = place + i
+        const from = placeOf(slot, at)
+        scans.signs(from, from + codeBytes, slotAt(slot) + (at >> 2) * signBytes * 4 + (at & 3) * 4)
+      }
     },
     ask(code, numbers) {
       readSigns(code, signs)
       bytes.set(signs, SIGNS)
+      readLarge(numbers.subarray(0, size), signs)
+      bytes.set(signs, LARGE)
       bytes.set(new Uint8Array(numbers.buffer, numbers.byteOffset, size), NUMBERS)
     },
-    distances(slot, count) {
+    near(slot, count, limit) {
+      if (count === 0) return 0
       const from = slotAt(slot)
       const end = from + Math.ceil(count / 4) * 4 * signBytes
-      if (count > 0) scans.distances(from, end, SIGNS, SIGNS + signBytes, DISTANCES)
-      return new Uint16Array(bytes.buffer, DISTANCES, count)
+      const outEnd = scans.near(from, end, SIGNS, SIGNS + signBytes, NEAR, Math.min(limit, size * DISTANCE_EACH + 1))
+      let near = 0
+      for (let at = NEAR; at < outEnd; at += NEAR_BYTES) {
+        const first = (((words[at / 4] as number) - from) / (signBytes * 4) - 1) * 4
+        for (let lane = 0; lane < 4; lane++) {
+          const distance = halves[at / 2 + 2 + lane] as number
+          if (distance >= limit || first + lane >= count) continue
+          found.places[near] = first + lane
+          found.distances[near++] = distance
+        }
+      }
+      return near
     },
     products(places, count) {
       words.set(places.subarray(0, count), PLACES / 4)
@@ -135,6 +173,15 @@ function readSigns(code: Uint8Array, signs: Uint8Array): void {
   }
 }
 
+/** A bit for each number, set where it is large among them. */
+function readLarge(numbers: Int8Array, large: Uint8Array): void {
+  let squares = 0
+  for (const number of numbers) squares += number * number
+  const least = LARGE_MIN * Math.sqrt(squares / numbers.length)
+  large.fill(0)
+  for (const [i, number] of numbers.entries()) if (Math.abs(number) > least) (large[i >> 3] as number) |= 1 << (i & 7)
+}
+
 // -------------------------------------------------------------------------------------------------- in plain JavaScript
 
 function plainScans(): Scans {
@@ -149,15 +196,24 @@ function plainScans(): Scans {
   }
   return {
     memory,
-    distances(from, end, query, queryEnd, out) {
+    near(from, end, query, queryEnd, out, limit) {
       const words = new Uint32Array(buffer)
-      const distances = new Uint16Array(buffer)
-      for (let at = from / 4, to = out / 2; at < end / 4; to += 4) {
-        distances.fill(0, to, to + 4)
-        for (let word = query / 4; word < queryEnd / 4; word++)
-          for (let lane = 0; lane < 4; lane++)
-            (distances[to + lane] as number) += onesIn((words[at++] as number) ^ (words[word] as number))
+      const halves = new Uint16Array(buffer)
+      for (let at = from / 4; at < end / 4;) {
+        const sums = [0, 0, 0, 0]
+        for (let word = query / 4; word < queryEnd / 4; word++) {
+          for (let lane = 0; lane < 4; lane++) {
+            const differing = (words[at++] as number) ^ (words[word] as number)
+            const large = differing & (words[word + LARGE / 4] as number)
+            ;(sums[lane] as number) += onesIn(differing) + (DISTANCE_EACH - 1) * onesIn(large)
+          }
+        }
+        if (!sums.some((sum) => sum < limit)) continue
+        words[out / 4] = at * 4
+        halves.set(sums, out / 2 + 2)
+        out += NEAR_BYTES
       }
+      return out
     },
     products(from, end, query, size, out) {
       const words = new Int32Array(buffer)
@@ -172,6 +228,13 @@ function plainScans(): Scans {
         }
         words[to] = sum
       }
+    },
+    signs(from, end, out) {
+      const codes = new Uint8Array(buffer, from, end - from)
+      const signs = new Uint8Array(codes.length / 4)
+      readSigns(codes, signs)
+      const words = new Uint32Array(buffer)
+      for (const [i, word] of new Uint32Array(signs.buffer).entries()) words[out / 4 + i * 4] = word
     },
   }
 }
@@ -190,8 +253,8 @@ function fastScans(): Scans | undefined {
   if (WebAssembly === undefined) return undefined
   const memory = new WebAssembly.Memory({ initial: 1 })
   const module = new WebAssembly.Module(Uint8Array.from(scanModule()))
-  const { distances, products } = new WebAssembly.Instance(module, { m: { m: memory } }).exports
-  return { memory, distances, products }
+  const { near, products, signs } = new WebAssembly.Instance(module, { m: { m: memory } }).exports
+  return { memory, near, products, signs }
 }
 
 type Code = number[]
@@ -199,6 +262,8 @@ const I32 = 0x7f
 const V128 = 0x7b
 const get = (local: number): Code => [0x20, local]
 const set = (local: number): Code => [0x21, local]
+/** Sets it and goes on with it. */
+const tee = (local: number): Code => [0x22, local]
 const simd = (...code: Code): Code => [0xfd, ...code]
 const zeros = simd(0x0c, ...Array.from({ length: 16 }, () => 0))
 const advance = (local: number, by: number): Code => [...get(local), 0x41, ...sized(by), 0x6a, ...set(local)]
@@ -208,35 +273,46 @@ const loop = (...body: Code[]): Code => [0x03, 0x40, ...body.flat(), 0x0d, 0, 0x
 const load = (local: number, offset: number): Code => [...get(local), ...simd(0x00, 0, offset)]
 const ADD = 0x6a
 
-/** The module in the binary format of WebAssembly 2.0 (with SIMD): two functions of five numbers on one memory. */
+/** The module in the binary format of WebAssembly 2.0 (with SIMD): three functions on one memory. */
 function scanModule(): Code {
-  const [first, second] = [distancesBody(), productsBody()]
-  const bodies = [...sized(first.length), ...first, ...sized(second.length), ...second]
+  const bodies = [nearBody(), productsBody(), signsBody()].flatMap((body) => sized(body.length).concat(body))
+  const numbers = (count: number): Code => [count, ...Array.from({ length: count }, () => I32)]
   return [
     [0x00, 0x61, 0x73, 0x6d, 1, 0, 0, 0],
-    [1, 9, 1, 0x60, 5, I32, I32, I32, I32, I32, 0], // types: a function of five numbers, without a result
+    [1, 25, 3, 0x60, ...numbers(6), ...numbers(1), 0x60, ...numbers(5), 0, 0x60, ...numbers(3), 0], // types: numbers to one, or to nothing
     [2, 8, 1, 1, 0x6d, 1, 0x6d, 2, 0, 1], // imports: a memory "m" of "m", of at least a page
-    [3, 3, 2, 0, 0], // functions: two of that type
-    [7, 24, 2, ...named('distances'), 0, 0, ...named('products'), 0, 1],
-    [10, ...sized(bodies.length + 1), 2, ...bodies],
+    [3, 4, 3, 0, 1, 2], // functions: one of each type
+    [7, 27, 3, ...named('near'), 0, 0, ...named('products'), 0, 1, ...named('signs'), 0, 2],
+    [10, ...sized(bodies.length + 1), 3, ...bodies],
   ].flat()
 }
 
 /**
- *     distances(codes, end, query, queryEnd, out):
+ *     near(codes, end, query, queryEnd, out, limit):
  *       do { sums = 0; at = query
  *            do { bytes = 0
- *                 8 times: bytes += the ones in each byte of (16 bytes of codes xor 4 times 4 bytes of the query)
+ *                 8 times: differing = 16 bytes of codes xor 4 times 4 bytes of the query
+ *                          large = the ones in each byte of (differing and 4 times 4 bytes of what is large)
+ *                          bytes += the ones in each byte of differing + large + large
  *                 sums += bytes, two by two } while (at < queryEnd)
- *            out = sums, two by two: four numbers of 16 bits } while (codes < end)
+ *            if any of the sums, two by two, is below the limit:
+ *              out[0] = codes; out[1 and 2] = four sums of 16 bits; out += 3 } while (codes < end)
+ *       out
  */
-function distancesBody(): Code {
-  const [codes, end, query, queryEnd, out, at, bytes, sums] = [0, 1, 2, 3, 4, 5, 6, 7] as const
-  const loadFourTimes = (offset: number): Code => [...get(at), ...simd(0x09, 0, offset)]
-  const [xor, ones, addBytes, add16s] = [simd(0x51), simd(0x62), simd(0x6e), simd(0x8e, 1)]
-  const [pairsOfBytes, pairsOf16s, narrow, storeHalf] = [simd(0x7d), simd(0x7f), simd(0x86, 1), simd(0x5b, 0, 0, 0)]
+function nearBody(): Code {
+  const [codes, end, query, queryEnd, out, limit, at, bytes, sums, differing, large] = [
+    0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10,
+  ] as const
+  const loadFourTimes = (offset: number): Code => [...get(at), ...simd(0x09, 0, ...sized(offset))]
+  const [and, xor, ones, addBytes, add16s] = [simd(0x4e), simd(0x51), simd(0x62), simd(0x6e), simd(0x8e, 1)]
+  const [pairsOfBytes, pairsOf16s, narrow, storeHalf] = [simd(0x7d), simd(0x7f), simd(0x86, 1), simd(0x5b, 0, 4, 0)]
+  const [fourTimes, areBelow, isAny] = [simd(0x11), simd(0x3a), simd(0x53)]
   const eightWords = [0, 1, 2, 3, 4, 5, 6, 7].flatMap((word) =>
-    [get(bytes), load(codes, word * 16), loadFourTimes(word * 4), xor, ones, addBytes, set(bytes)].flat(),
+    [
+      [...load(codes, word * 16), ...loadFourTimes(word * 4), ...xor, ...tee(differing)],
+      [...loadFourTimes(LARGE + word * 4), ...and, ...ones, ...tee(large), ...get(large), ...addBytes],
+      [...get(differing), ...ones, ...addBytes, ...get(bytes), ...addBytes, ...set(bytes)],
+    ].flat(),
   )
   const body = loop(
     [...zeros, ...set(sums), ...get(query), ...set(at)],
@@ -245,10 +321,12 @@ function distancesBody(): Code {
       [...get(sums), ...get(bytes), ...pairsOfBytes, ...add16s, ...set(sums)],
       [...advance(codes, 128), ...advance(at, 32), ...isBelow(at, queryEnd)],
     ),
-    [...get(out), ...get(sums), ...pairsOf16s, ...get(sums), ...narrow, ...storeHalf],
-    [...advance(out, 8), ...isBelow(codes, end)],
+    [...get(sums), ...pairsOf16s, ...tee(sums), ...get(limit), ...fourTimes, ...areBelow, ...isAny],
+    [0x04, 0x40, ...get(out), ...get(codes), 0x36, 2, 0],
+    [...get(out), ...get(sums), ...get(sums), ...narrow, ...storeHalf, ...advance(out, NEAR_BYTES), 0x0b],
+    isBelow(codes, end),
   )
-  return [2, 1, I32, 2, V128, ...body, 0x0b] // locals: one number, two vectors
+  return [2, 1, I32, 4, V128, ...body, ...get(out), 0x0b] // locals: one number, four vectors
 }
 
 /**
@@ -284,6 +362,24 @@ function productsBody(): Code {
     [...advance(places, 4), ...advance(out, 4), ...isBelow(places, end)],
   )
   return [2, 3, I32, 4, V128, ...body, 0x0b]
+}
+
+/**
+ *     signs(code, end, out):
+ *       do { halves = 16 bytes of code
+ *            out[0] = the highest bits of the low halves, then those of the high ones; code++; out++, four words } while (code < end)
+ */
+function signsBody(): Code {
+  const [code, end, out, halves] = [0, 1, 2, 3] as const
+  const highestBits = simd(0x64)
+  const low = [...get(halves), 0x41, 4, ...simd(0x6b), ...highestBits] // shifted left by 4
+  const high = [...get(halves), ...highestBits, 0x41, 16, 0x74]
+  const body = loop(
+    [...load(code, 0), ...set(halves)],
+    [...get(out), ...low, ...high, 0x72, 0x36, 2, 0],
+    [...advance(code, 16), ...advance(out, 16), ...isBelow(code, end)],
+  )
+  return [1, 1, V128, ...body, 0x0b] // locals: one vector
 }
 
 /** A number of up to 13 bits, always in two bytes. */

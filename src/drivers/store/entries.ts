@@ -92,10 +92,14 @@ export function createEntries(
     },
     put({ table, key, value, text, vector }) {
       if (table === 'note') hot.delete(key)
-      if (value === null) prepare(`DELETE FROM ${table} WHERE key = ?`).run(key)
-      else prepare(`INSERT INTO ${table} VALUES(?1, ?2) ON CONFLICT(key) DO UPDATE SET value = ?2`).run(key, value)
-      if (value === null) search.remove(table, key)
-      else search.index(table, key, { text, vector })
+      if (value === null) {
+        prepare(`DELETE FROM ${table} WHERE key = ?`).run(key)
+        return search.remove(table, key)
+      }
+      const insert = prepare(`INSERT INTO ${table} VALUES(?, ?) ON CONFLICT(key) DO NOTHING`)
+      const isNew = insert.run(key, value).changes !== 0
+      if (!isNew) prepare(`UPDATE ${table} SET value = ?2 WHERE key = ?1`).run(key, value)
+      search.index(table, key, { text, vector, isNew })
     },
     get(table, key) {
       if (table !== 'note') return read(table, key)

@@ -34,6 +34,16 @@ export interface Postings {
   readonly to: number
 }
 
+/** How often each entry of a segment holds a token, from its first entry on: for a frequent token, in which entries are looked up. */
+export interface Dense {
+  /** Entries that hold the token. */
+  readonly total: number
+  readonly times: Uint8Array
+}
+
+/** Where a token stands in a range of entries. */
+export type List = readonly Postings[] | Places | Dense
+
 /** Takes tokens in order, gives blocks. */
 export interface BlockWriter {
   add(word: string, places: Places): void
@@ -152,6 +162,24 @@ export function decode({ data, from, to }: Postings, first: number, places: Plac
     places.push(entry, (number & 1) === 1 ? readNumber(data, place) : 1)
   }
 }
+
+/** The places of a token in a segment of so many entries; undefined where it stands somewhere too often for 8 bits. */
+export function denseOf(parts: readonly Postings[], size: number): Dense | undefined {
+  const all = new Uint8Array(size)
+  for (const { data, from, to } of parts) {
+    const place = { at: from }
+    for (let entry = 0; place.at < to;) {
+      const number = readNumber(data, place)
+      entry += number >>> 1
+      const times = (number & 1) === 1 ? readNumber(data, place) : 1
+      if (times > TIMES_MAX) return undefined
+      all[entry] = times
+    }
+  }
+  return { total: parts[0]?.total ?? 0, times: all }
+}
+
+const TIMES_MAX = 255
 
 /** The next number; `place` goes behind it. */
 export function readNumber(data: Uint8Array, place: { at: number }): number {

@@ -12,7 +12,7 @@
  * How it lies in the file. Entries belong to spaces (spaces.ts). What is indexed is first kept as it came (`recent`,
  * `vector`); every 512 entries of a space become a segment with their words (segments.ts) and a row of codes
  * (vectors.ts). Reading keeps of each space what it needs again and again in memory: the words of the recent entries, lengths,
- * codes (`tier`, with a byte limit). All that is kept in memory comes out of the file and is known by the version of the
+ * where words stand that were looked for, codes (tiers, each with a byte limit). All that is kept in memory comes out of the file and is known by the version of the
  * space, so that it does not matter which thread or process wrote, nor whether it was rolled back.
  *
  * Invariants
@@ -54,6 +54,8 @@ const LENGTH_MAX = 65_535
 export interface SearchOptions {
   /** Bytes for what is known of spaces' words: tokens of recent entries, lengths. @default 64 MiB */
   readonly wordBytesMax?: number
+  /** Bytes for where words stand that were looked for. @default 48 MiB */
+  readonly listBytesMax?: number
   /** Bytes for codes of vectors: 160 for a vector of up to 256 numbers, 640 for one of 1,024. @default 256 MiB */
   readonly vectorBytesMax?: number
   /** Which space goes from memory when another needs the room. @default 'lru-2' */
@@ -69,10 +71,16 @@ export interface SearchHit {
   readonly score: number
 }
 
+/** What an entry is found by. */
+export interface Indexed extends Pick<Put, 'text' | 'vector'> {
+  /** There is nothing older: nobody looks for it. @default false */
+  readonly isNew?: boolean
+}
+
 /** Search over the entries of a store. */
 export interface Search {
   /** Takes the text and the vector of an entry, in place of older ones; neither takes it out. */
-  index(table: Table, key: string, by: Pick<Put, 'text' | 'vector'>): void
+  index(table: Table, key: string, by: Indexed): void
   remove(table: Table, key: string): void
   find(table: Table, prefixes: readonly string[], words: readonly string[], limit: number): SearchHit[]
   nearest(table: Table, prefixes: readonly string[], vector: Float32Array, limit: number): SearchHit[]
@@ -90,10 +98,11 @@ interface Known {
 
 /** The index of a database. */
 export function createSearch(database: DatabaseSync, options: SearchOptions = {}): Search {
-  const { wordBytesMax = 64 * MIB, vectorBytesMax = 256 * MIB, eviction = 'lru-2', recentMax = 512 } = options
+  const { wordBytesMax = 64 * MIB, listBytesMax = 48 * MIB, vectorBytesMax = 256 * MIB } = options
+  const { eviction = 'lru-2', recentMax = 512 } = options
   const prepare = preparer(database)
   const spaces = createSpaces(database)
-  const segments = createSegments(database)
+  const segments = createSegments(database, { bytesMax: listBytesMax, eviction })
   const vectors = createVectors(database, { bytesMax: vectorBytesMax, eviction })
   const rank = createRanking()
   const tier = createTier<number, Known>({ bytesMax: wordBytesMax, eviction })
@@ -106,8 +115,8 @@ export function createSearch(database: DatabaseSync, options: SearchOptions = {}
     vectors.remove(id)
   }
 
-  function index(table: Table, key: string, { text = '', vector }: Pick<Put, 'text' | 'vector'>): void {
-    remove(table, key)
+  function index(table: Table, key: string, { text = '', vector, isNew = false }: Indexed): void {
+    if (!isNew) remove(table, key)
     const tokens = tokensOf(text)
     const hasVector = vector !== undefined && vector.length > 0
     if (tokens.length === 0 && !hasVector) return
@@ -178,12 +187,12 @@ export function createSearch(database: DatabaseSync, options: SearchOptions = {}
   }
 
   function partsOf({ space, segments: all, recent }: Known, found: Found): Part[] {
-    const parts: Part[] = all.map((segment) => ({
+    const parts: Part[] = all.map((segment, i) => ({
       space: space.id,
       first: segment.first,
       last: segment.last,
       lengths: segment.lengths,
-      find: (token) => found(segment, token),
+      find: (token) => found(space.id, token)[i],
     }))
     if (recent.lengths.length > 0) {
       const { settled: first, next: last } = space
@@ -218,10 +227,11 @@ export function createSearch(database: DatabaseSync, options: SearchOptions = {}
       scopes.flatMap(({ space, keys }) => (keys ? [[space.id, spaces.entriesUnder(space.id, keys)] as const] : [])),
     )
 
-    function admits(space: number, entry: number): boolean {
-      const own = known.get(space) as Known
-      if (own.dead.has(entry)) return false
-      return only.get(space)?.has(entry) ?? true
+    function admitsIn(space: number): ((entry: number) => boolean) | undefined {
+      const { dead } = known.get(space) as Known
+      const some = only.get(space)
+      if (some !== undefined) return (entry) => some.has(entry) && !dead.has(entry)
+      return dead.size > 0 ? (entry) => !dead.has(entry) : undefined
     }
 
     /** With keys, ordered by score and key. */
@@ -240,14 +250,14 @@ export function createSearch(database: DatabaseSync, options: SearchOptions = {}
       return hits.sort((a, b) => b.score - a.score || (a.key < b.key ? -1 : 1))
     }
 
-    return { known: [...known.values()], admits, hitsOf }
+    return { known: [...known.values()], admitsIn, hitsOf }
   }
 
   function find(table: Table, prefixes: readonly string[], words: readonly string[], limit: number): SearchHit[] {
     const terms = termsOf(words)
     if (terms.length === 0 || !(limit > 0)) return []
     return atOnce(() => {
-      const { known, admits, hitsOf } = reached(table, prefixes)
+      const { known, admitsIn, hitsOf } = reached(table, prefixes)
       let [docs, live, tokens] = [0, 0, 0]
       for (const { space } of known) {
         docs += space.docs + space.dead
@@ -256,20 +266,20 @@ export function createSearch(database: DatabaseSync, options: SearchOptions = {}
       }
       const lengthMean = tokens / Math.max(1, live)
       const found = segments.fetch(
-        known.flatMap((one) => one.segments),
-        terms.flat(),
+        known.map((one) => ({ space: one.space.id, segments: one.segments })),
+        [...new Set(terms.flat())],
       )
       const parts = known.flatMap((one) => partsOf(one, found))
-      return hitsOf(rank({ parts, terms, docs, lengthMean, limit: Math.floor(limit), admits }))
+      return hitsOf(rank({ parts, terms, docs, lengthMean, limit: Math.floor(limit), admitsIn }))
     })
   }
 
   function nearest(table: Table, prefixes: readonly string[], vector: Float32Array, limit: number): SearchHit[] {
     if (!(limit > 0) || vector.length === 0) return []
     return atOnce(() => {
-      const { known, admits, hitsOf } = reached(table, prefixes)
+      const { known, admitsIn, hitsOf } = reached(table, prefixes)
       const spaces = known.map(({ space }) => space)
-      return hitsOf(vectors.nearest(spaces, vector, { limit: Math.floor(limit), admits }))
+      return hitsOf(vectors.nearest(spaces, vector, { limit: Math.floor(limit), admitsIn }))
     })
   }
 

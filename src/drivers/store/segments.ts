@@ -4,7 +4,7 @@
  *     const segments = createSegments(database)
  *     segments.write(space, first, last, words)          // of entries that no segment has yet: a segment of level 0
  *     segments.settle(space, dead)                       // merges where there are many of a level
- *     segments.fetch([segment], ['whale'])(segment, 'whale')    // where it stands, still as bytes
+ *     segments.fetch([{ space, segments: [segment] }], ['whale'])(space, 'whale')    // where it stands, segment by segment
  *
  * New entries become a small segment, `MERGED_AT_ONCE` segments of a level become one of the next: a log-structured merge
  * (O'Neil, Cheng, Gawlick, O'Neil, The Log-Structured Merge-Tree, 1996), as in most search engines. So each posting is
@@ -13,10 +13,24 @@
  * Invariants
  *   SG1. Segments of a space cover ranges of entry numbers that do not overlap; older ranges have higher levels.
  *   SG2. An id of a segment is never used again (AUTOINCREMENT), so that what was read of one may be kept in memory.
+ *        So where a word stands in it is kept in memory once it was looked for: as bytes, or entry by entry for a word that
+ *        stands in much of a large segment.
  *   SG3. A merge leaves out dead entries; nothing else is lost.
  */
 import type { DatabaseSync } from 'node:sqlite'
-import { type BlockWriter, blockWriter, decode, entriesIn, findIn, type Places, type Postings } from './postings.ts'
+import type { EvictionName } from '../../kernel/eviction.ts'
+import { createTier } from '../../kernel/tier.ts'
+import {
+  type BlockWriter,
+  blockWriter,
+  decode,
+  denseOf,
+  entriesIn,
+  findIn,
+  type List,
+  type Places,
+  type Postings,
+} from './postings.ts'
 import { preparer, rowReader } from './statements.ts'
 import { compareKeys } from './sorted-map.ts'
 
@@ -34,6 +48,11 @@ export const segmentTables = `
 const MERGED_AT_ONCE = 8
 /** Level whose segments stay as they are, of some 33,000 entries: a larger merge would hold a commit up for longer. */
 const LEVEL_MAX = 2
+/** Part of a segment of at least so many entries in which a token stands that is kept in memory entry by entry: eight times as large as its bytes at most. */
+const DENSE_PART = 0.125
+const DENSE_ENTRIES_MIN = 4_096
+/** About what a list in memory takes beside its bytes. */
+const LIST_BYTES = 160
 
 /** A range of entries of a space, `first <= entry < last`. */
 export interface Segment {
@@ -60,16 +79,35 @@ export interface Segments {
   write(space: number, first: number, last: number, words: ReadonlyMap<string, Places>, lengths: Uint16Array): void
   /** Merges where it is due; `dead` are entries to leave out. Returns the ranges that have none of them any more. */
   settle(space: number, dead: ReadonlySet<number>): (readonly [first: number, last: number])[]
-  /** Reads where words stand, of several segments at once. */
-  fetch(segments: readonly (Segment & SegmentHead)[], words: readonly string[]): Found
+  /** Reads where words stand in the segments of several spaces, as far as that is not in memory. */
+  fetch(groups: readonly SpaceSegments[], words: readonly string[]): Found
 }
 
-/** The parts of a token in a segment, in order; none where it does not stand. Of what was fetched. */
-export type Found = (segment: Segment & SegmentHead, word: string) => readonly Postings[]
+/** All segments of a space. The same array as long as they are the same. */
+export interface SpaceSegments {
+  readonly space: number
+  readonly segments: readonly (Segment & SegmentHead)[]
+}
 
-export function createSegments(database: DatabaseSync): Segments {
+/** Where a word stands in each segment of a space. Of what was fetched. */
+export type Found = (space: number, word: string) => readonly List[]
+
+/** Memory for where words stand. */
+export interface ListMemoryOptions {
+  readonly bytesMax: number
+  readonly eviction: EvictionName
+}
+
+/** A word in the segments of a space. */
+interface Known {
+  readonly segments: readonly Segment[]
+  readonly lists: readonly List[]
+}
+
+export function createSegments(database: DatabaseSync, { bytesMax, eviction }: ListMemoryOptions): Segments {
   const prepare = preparer(database)
   const rowsOfIds = rowReader<Uint8Array>(database, 'block', 'data')
+  const tier = createTier<string, Known>({ bytesMax, eviction })
 
   function of(space: number): Segment[] {
     const sql = 'SELECT id, level, first, last, base FROM segment WHERE space = ? ORDER BY first'
@@ -184,26 +222,45 @@ export function createSegments(database: DatabaseSync): Segments {
     return clean
   }
 
-  function fetch(all: readonly (Segment & SegmentHead)[], words: readonly string[]): Found {
+  /** Reads a word in segments, and keeps it, from blocks that were read. */
+  function learn({ space, segments }: SpaceSegments, word: string, blocks: ReadonlyMap<number, Uint8Array>): Known {
+    const key = `${space} ${word}`
+    const before = tier.get(key)
+    const utf8 = Buffer.from(word)
+    let bytes = 0
+    const lists = segments.map((segment): List => {
+      const list = listIn(before, segment) ?? readList(segment, word, utf8, blocks)
+      bytes += LIST_BYTES + bytesOf(list)
+      return list
+    })
+    return tier.set(key, { segments, lists }, bytes)
+  }
+
+  function fetch(groups: readonly SpaceSegments[], words: readonly string[]): Found {
+    const found = new Map<string, readonly List[]>()
+    const missing: (readonly [SpaceSegments, string])[] = []
     const ids = new Set<number>()
-    for (const { base, leaders } of all) {
+    for (const group of groups) {
       for (const word of words) {
-        const [first, last] = blocksOf(leaders, word)
-        for (let i = first; i < last; i++) ids.add(base + i)
+        const key = `${group.space} ${word}`
+        const known = tier.get(key)
+        if (known?.segments === group.segments) {
+          found.set(key, known.lists)
+          continue
+        }
+        missing.push([group, word])
+        for (const segment of group.segments) {
+          if (listIn(known, segment) !== undefined) continue
+          const [first, last] = blocksOf(segment.leaders, word)
+          for (let i = first; i < last; i++) ids.add(segment.base + i)
+        }
       }
     }
-    const blocks = new Map(rowsOfIds([...ids].sort((a, b) => a - b)))
-    return ({ base, leaders }, word) => {
-      const utf8 = Buffer.from(word)
-      const [first, last] = blocksOf(leaders, word)
-      const parts: Postings[] = []
-      for (let i = first; i < last; i++) {
-        const data = blocks.get(base + i)
-        const part = data === undefined ? undefined : findIn(data, utf8)
-        if (part !== undefined) parts.push(part)
-      }
-      return parts
+    if (missing.length > 0) {
+      const blocks = new Map(rowsOfIds([...ids].sort((a, b) => a - b)))
+      for (const [group, word] of missing) found.set(`${group.space} ${word}`, learn(group, word, blocks).lists)
     }
+    return (space, word) => found.get(`${space} ${word}`) ?? []
   }
 
   return { of, head, write, settle, fetch }
@@ -220,6 +277,37 @@ function blocksOf(leaders: readonly string[], word: string): readonly [first: nu
   let first = low - 1
   while (first > 0 && leaders[first] === word && leaders[first - 1] === word) first--
   return [Math.max(0, first), low]
+}
+
+/** What is known of a segment that was there before too. */
+function listIn(known: Known | undefined, { id }: Segment): List | undefined {
+  return known?.lists[known.segments.findIndex((segment) => segment.id === id)]
+}
+
+/** The list of a word, of blocks that were read, in room of its own. */
+function readList(
+  { base, leaders, first: start, last: end }: Segment & SegmentHead,
+  word: string,
+  utf8: Uint8Array,
+  blocks: ReadonlyMap<number, Uint8Array>,
+): List {
+  const [first, last] = blocksOf(leaders, word)
+  const parts: Postings[] = []
+  for (let i = first; i < last; i++) {
+    const data = blocks.get(base + i)
+    const part = data === undefined ? undefined : findIn(data, utf8)
+    if (part !== undefined) parts.push(part)
+  }
+  const total = parts[0]?.total ?? 0
+  const size = end - start
+  const dense = size >= DENSE_ENTRIES_MIN && total >= size * DENSE_PART ? denseOf(parts, size) : undefined
+  if (dense !== undefined) return dense
+  return parts.map(({ data, from, to, total }) => ({ total, data: data.slice(from, to), from: 0, to: to - from }))
+}
+
+function bytesOf(list: List): number {
+  if ('times' in list) return list.times.length
+  return (list as readonly Postings[]).reduce((sum, { data }) => sum + data.length + LIST_BYTES, 0)
 }
 
 const surrogate = /[\ud800-\udfff]/

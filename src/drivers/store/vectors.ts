@@ -3,10 +3,10 @@
  *
  *     const vectors = createVectors(database)
  *     vectors.put(id, vector)
- *     vectors.nearest([space], vector, { limit: 10, admits })
+ *     vectors.nearest([space], vector, { limit: 10, admitsIn })
  *
  * A vector is kept in the file with 8 bits a number. Codes of the settled ones are kept there too, and in memory (codes.ts):
- * 4 bits a number, of the vector after a fixed random rotation. A search narrows down three times: by the signs alone it goes
+ * 4 bits a number, of the vector after a fixed random rotation. A search narrows down three times: by their signs it goes
  * through all codes of the space, by the codes it orders those that are left, and what is best then is read from the file
  * and ordered by its cosine. Recent entries, and all of a small space, are in memory in full. How many of the true nearest
  * are found so stands in bench/README.md.
@@ -26,7 +26,7 @@ import type { DatabaseSync } from 'node:sqlite'
 import type { EvictionName } from '../../kernel/eviction.ts'
 import { createTier } from '../../kernel/tier.ts'
 import { bestOf, type Best, type Ranked } from './best.ts'
-import { createCodeMemory, PRODUCTS_MAX, SLOT_CODES, type CodeMemory } from './codes.ts'
+import { createCodeMemory, DISTANCE_EACH, PRODUCTS_MAX, SLOT_CODES, type CodeMemory } from './codes.ts'
 import { SPACE_ENTRIES, type Space } from './spaces.ts'
 import { preparer, rowReader } from './statements.ts'
 
@@ -43,8 +43,8 @@ const CODE_SIZE_MAX = 1_024
 const SMALL_MAX = 2_048
 /** Part of the memory for codes that one space may take: at the default, 1.2 million vectors of up to 256 numbers. */
 const SPACE_SHARE = 0.75
-/** Part of a space that its signs let through, and how many at least. */
-const SIGNS_PART = 0.04
+/** Part of a space that its signs let through, and how many at least: of a million, what holds .998 of the ten nearest (bench/README.md). */
+const SIGNS_PART = 0.008
 const SIGNS_MIN = 4_096
 /** Entries that are read from the file, at least, and beyond those that are wanted. */
 const READ_MIN = 200
@@ -60,11 +60,14 @@ export interface Vectors {
   settle(space: number, first: number, last: number): void
   /** Codes of dead entries go. */
   thin(space: number, first: number, last: number, dead: ReadonlySet<number>): void
-  nearest(
-    spaces: readonly Space[],
-    vector: Float32Array,
-    options: { readonly limit: number; admits(space: number, entry: number): boolean },
-  ): Ranked[]
+  nearest(spaces: readonly Space[], vector: Float32Array, options: NearestOptions): Ranked[]
+}
+
+/** How many are wanted, and of which. */
+export interface NearestOptions {
+  readonly limit: number
+  /** Which entries of a space may come; undefined where all may. */
+  admitsIn(space: number): ((entry: number) => boolean) | undefined
 }
 
 /** Memory for what is known of vectors. */
@@ -155,20 +158,25 @@ export function createVectors(database: DatabaseSync, { bytesMax, eviction }: Ve
     }
   }
 
-  function* settledCodes(space: Space, dimensions: number, from: number): Generator<Entry, void> {
+  function* settledCodes(space: Space, dimensions: number, from: number): Generator<Codes, void> {
     const rows = prepare('SELECT data FROM code WHERE space = ? AND dimensions = ? AND first >= ? ORDER BY first')
-    for (const row of rows.iterate(space.id, dimensions, from)) yield* unpacked(row['data'] as Uint8Array, dimensions)
+    for (const row of rows.iterate(space.id, dimensions, from)) yield codesIn(row['data'] as Uint8Array, dimensions)
   }
 
   /** Puts codes into slots, the first into `last` as far as there is room. */
-  function* filled(entries: Iterable<Entry>, memory: CodeMemory, last?: Slot): Generator<Slot, void> {
-    for (const { entry, code } of entries) {
-      if (last === undefined || last.count === SLOT_CODES) {
-        last = { slot: memory.take(), count: 0, entries: new Uint32Array(SLOT_CODES) }
-        yield last
+  function* filled(all: Iterable<Codes>, memory: CodeMemory, last?: Slot): Generator<Slot, void> {
+    for (const { entries, codes, stride } of all) {
+      for (let from = 0; from < entries.length;) {
+        if (last === undefined || last.count === SLOT_CODES) {
+          last = { slot: memory.take(), count: 0, entries: new Uint32Array(SLOT_CODES) }
+          yield last
+        }
+        const to = Math.min(entries.length, from + SLOT_CODES - last.count)
+        memory.write(last.slot, last.count, codes.subarray(from * stride, to * stride))
+        last.entries.set(entries.subarray(from, to), last.count)
+        last.count += to - from
+        from = to
       }
-      memory.write(last.slot, last.count, code)
-      last.entries[last.count++] = entry
     }
   }
 
@@ -220,7 +228,7 @@ export function createVectors(database: DatabaseSync, { bytesMax, eviction }: Ve
   }
 
   /** Offers the entries of a space to the best, by what their codes say. */
-  function offer(known: Known, query: Query, best: Best, admits: (entry: number) => boolean): void {
+  function offer(known: Known, query: Query, best: Best, admits?: (entry: number) => boolean): void {
     const memory = memoryFor(query.vector.length)
     memory.ask(query.code, query.numbers)
     const { id, settled } = known.space
@@ -246,31 +254,40 @@ export function createVectors(database: DatabaseSync, { bytesMax, eviction }: Ve
     }
 
     const isInMemory = fits(known.space, memory)
-    const passed = closest(Math.max(SIGNS_MIN, Math.floor(settled * SIGNS_PART)), query.numbers.length)
-    let limit = passed.limit
-    let base = 0
-    for (const slot of slotsOf(known, query.vector.length, memory)) {
-      const distances = memory.distances(slot.slot, slot.count)
-      const here: number[] = []
-      for (let i = 0; i < slot.count; i++) {
-        const distance = distances[i] as number
-        if (distance >= limit || !admits(slot.entries[i] as number)) continue
-        limit = passed.add(distance, base + i)
-        if (!isInMemory) here.push(i)
+    const wanted = Math.max(SIGNS_MIN, Math.floor(settled * SIGNS_PART))
+    const all = query.numbers.length * DISTANCE_EACH + 1
+
+    /** Those that are less than `start` away by their signs, the closest of them. */
+    function closestBelow(start: number) {
+      const passed = closest(wanted, all, start)
+      let limit = start
+      let base = 0
+      for (const slot of slotsOf(known, query.vector.length, memory)) {
+        const count = memory.near(slot.slot, slot.count, limit)
+        const { places, distances } = memory.found
+        const here: number[] = []
+        for (let i = 0; i < count; i++) {
+          const place = places[i] as number
+          const distance = distances[i] as number
+          if (distance >= limit || admits?.(slot.entries[place] as number) === false) continue
+          limit = passed.add(distance, base + place)
+          if (!isInMemory) here.push(place)
+        }
+        base += SLOT_CODES
+        if (!isInMemory) offerAll(here, here.length, () => slot) // the next one takes its place
       }
-      base += SLOT_CODES
-      if (!isInMemory) offerAll(here, here.length, () => slot) // the next one takes its place
+      return passed
     }
-    if (!isInMemory) return
+
+    if (!isInMemory) return void closestBelow(all)
+    const start = likelyLimit(known.slots, wanted, all, memory)
+    let passed = closestBelow(start)
+    if (passed.count() < wanted && start < all) passed = closestBelow(all)
     const places = passed.list()
     offerAll(places, places.length, (place) => known.slots[Math.floor(place / SLOT_CODES)] as Slot)
   }
 
-  function nearest(
-    spaces: readonly Space[],
-    given: Float32Array,
-    { limit, admits }: { limit: number; admits(space: number, entry: number): boolean },
-  ): Ranked[] {
+  function nearest(spaces: readonly Space[], given: Float32Array, { limit, admitsIn }: NearestOptions): Ranked[] {
     const vector = given.map((number) => (Number.isFinite(number) ? number : 0))
     const length = Math.sqrt(vector.reduce((sum, number) => sum + number * number, 0))
     const memory = memoryFor(vector.length)
@@ -280,15 +297,16 @@ export function createVectors(database: DatabaseSync, { bytesMax, eviction }: Ve
     const ranked = bestOf(limit)
     for (const space of spaces) {
       const known = knownOf(space, vector.length, memory)
+      const admits = admitsIn(space.id)
       const { entries, lengths, data } = known.full
       for (let i = 0; i < entries.length; i++) {
         const entry = entries[i] as number
-        if (!admits(space.id, entry)) continue
+        if (admits?.(entry) === false) continue
         const lengthsProduct = length * (lengths[i] as number)
         const score = lengthsProduct > 0 ? product(vector, data, i * vector.length) / lengthsProduct : 0
         if (ranked.wants(score, space.id, entry)) ranked.add(score, space.id, entry)
       }
-      if (known.from > 0) offer(known, query, best, (entry) => admits(space.id, entry))
+      if (known.from > 0) offer(known, query, best, admits)
     }
     read(best.list(), vector, length, ranked)
     return ranked.list()
@@ -326,6 +344,13 @@ interface Entry {
   readonly code: Uint8Array
 }
 
+/** Codes side by side, `stride` bytes each, with the numbers of their entries. */
+interface Codes {
+  readonly entries: Uint32Array
+  readonly codes: Uint8Array
+  readonly stride: number
+}
+
 interface CodeRow {
   readonly id: number
   readonly dimensions: number
@@ -353,24 +378,51 @@ function packed(entries: readonly Entry[]): Uint8Array {
   return data
 }
 
-function unpacked(data: Uint8Array, dimensions: number): Entry[] {
+function codesIn(data: Uint8Array, dimensions: number): Codes {
   const stride = codeSizeOf(dimensions) / 2
   const count = data.length / (4 + stride)
   const view = new DataView(data.buffer, data.byteOffset)
-  return Array.from({ length: count }, (_, i) => ({
-    entry: view.getUint32(i * 4, true),
-    code: data.subarray(count * 4 + i * stride, count * 4 + (i + 1) * stride),
-  }))
+  const entries = new Uint32Array(count)
+  for (let i = 0; i < count; i++) entries[i] = view.getUint32(i * 4, true)
+  return { entries, codes: data.subarray(count * 4), stride }
 }
 
-/** Keeps the places with the fewest differing signs: as many as wanted, and those as far as the last of them. */
-function closest(wanted: number, distanceMax: number) {
-  const counts = new Uint32Array(distanceMax + 1)
+function unpacked(data: Uint8Array, dimensions: number): Entry[] {
+  const { entries, codes, stride } = codesIn(data, dimensions)
+  return Array.from(entries, (entry, i) => ({ entry, code: codes.subarray(i * stride, (i + 1) * stride) }))
+}
+
+/** The distance below which about as many as wanted lie, and some more, by every sixteenth slot; `all` where they are few. */
+function likelyLimit(slots: readonly Slot[], wanted: number, all: number, memory: CodeMemory): number {
+  if (slots.length < SAMPLED_SLOTS * 2) return all
+  const counts = new Uint32Array(all)
+  let seen = 0
+  for (let i = 0; i < slots.length; i += SAMPLED_SLOTS) {
+    const { slot, count } = slots[i] as Slot
+    const { distances } = memory.found
+    const all = memory.near(slot, count, Infinity)
+    for (let j = 0; j < all; j++) (counts[distances[j] as number] as number)++
+    seen += count
+  }
+  const enough = (wanted * 1.25 * seen) / (slots.length * SLOT_CODES) + SAMPLED_MORE
+  let limit = 0
+  for (let sum = 0; limit < all && sum < enough; limit++) sum += counts[limit] as number
+  return limit
+}
+
+/** Of so many slots one is looked at first. */
+const SAMPLED_SLOTS = 16
+/** How many more are taken than a sample says: that it says too little by chance shall be rare. */
+const SAMPLED_MORE = 64
+
+/** Keeps the closest places of those below `start`: as many as wanted, and those as far as the last of them. */
+function closest(wanted: number, all: number, start: number) {
+  const counts = new Uint32Array(all)
   let places = new Int32Array(wanted * 2 + 1_024)
   let distances = new Uint16Array(places.length)
   let count = 0
   let kept = 0
-  let limit = distanceMax + 1
+  let limit = start
 
   function clear(): void {
     let left = 0
@@ -389,7 +441,7 @@ function closest(wanted: number, distanceMax: number) {
   }
 
   return {
-    limit,
+    count: () => kept,
     /** Returns the distance from which on none comes in any more. */
     add(distance: number, place: number): number {
       if (count === places.length) clear()
@@ -437,8 +489,8 @@ function product(a: Float32Array, data: Int8Array, at: number): number {
 
 function lengthOf(data: Int8Array): number {
   let squares = 0
-  // By its place: stepping through with `of` takes five times as long.
-  for (let i = 0; i < data.length; i++) squares += (data[i] as number) ** 2
+  // By its place: stepping through with `of` takes five times as long. Whole numbers: adding others takes twice as long.
+  for (let i = 0; i < data.length; i++) squares = (squares + (data[i] as number) * (data[i] as number)) | 0
   return Math.sqrt(squares)
 }
 
