@@ -15,48 +15,44 @@
  *   CL2. What the server refuses is an `ApiError` with a code of the table of errors.
  */
 import type { Json } from './kernel/types.ts'
+import type { RunEvent } from './server/api/event-schemas.ts'
+import type { FileContent, FilePage, FileVersion } from './server/api/file-schemas.ts'
+import type { Budgets, Cores, Limits, Programs, Questions, Tools } from './server/api/machine-schemas.ts'
+import type { Note, NoteKept, NoteRequest, Notes, Revocation, RevokeRequest } from './server/api/note-schemas.ts'
 import type {
   AuditPage,
-  Budgets,
-  Cores,
-  Done,
   Explanation,
-  Failure,
-  FileContent,
-  FilePage,
-  FileVersion,
-  ForkRequest,
-  Limits,
-  ModelCallPage,
-  Note,
-  NoteKept,
-  NoteRequest,
-  Notes,
   Policy,
+  TestReport,
+  TestRequest,
+  WrittenCall,
+} from './server/api/policy-schemas.ts'
+import type {
+  Done,
+  ForkRequest,
   Process,
   ProcessPage,
   ProcessSort,
   ProcessState,
   ProcessTree,
-  Programs,
-  Questions,
   ReplayReport,
   Result,
   Resumed,
-  Revocation,
-  RevokeRequest,
-  RunEvent,
-  Span,
-  SpanPage,
   StartRequest,
-  TestReport,
-  TestRequest,
-  Tools,
-  WrittenCall,
-} from './server/api/schemas.ts'
+} from './server/api/process-schemas.ts'
+import type { Failure } from './server/api/schema.ts'
+import type { ModelCallPage, Span, SpanPage } from './server/api/trace-schemas.ts'
 import { WAIT_S_MAX } from './server/api/wait.ts'
 
-export type * from './server/api/schemas.ts'
+export type { Document } from './server/api/openapi.ts'
+export type * from './server/api/process-schemas.ts'
+export type * from './server/api/trace-schemas.ts'
+export type * from './server/api/event-schemas.ts'
+export type * from './server/api/file-schemas.ts'
+export type * from './server/api/note-schemas.ts'
+export type * from './server/api/machine-schemas.ts'
+export type * from './server/api/policy-schemas.ts'
+export type { Failure } from './server/api/schema.ts'
 // What the events of a run say of its team: the same as `polity top --team`.
 export { openTeam, teamOf } from './evaluation/team.ts'
 export type { LedgerEntry, Line, Seat, Spoken, Team as TeamView, TeamReader } from './evaluation/team.ts'

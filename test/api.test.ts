@@ -40,7 +40,7 @@ import type { JournalEvent, Json, Message, Program, Sys, Tool } from '../src/ker
 import type { Law } from '../src/policy/law.ts'
 import { apiDoor, apiOperations } from '../src/server/api/door.ts'
 import type { ApiOptions } from '../src/server/api/door.ts'
-import { RunEvent } from '../src/server/api/schemas.ts'
+import { RunEvent } from '../src/server/api/event-schemas.ts'
 import { startServer } from '../src/server/http.ts'
 import type { Server } from '../src/server/http.ts'
 import { metricsDoor } from '../src/server/metrics.ts'

@@ -55,6 +55,8 @@ export interface Wanted {
   readonly in: readonly string[]
   /** Whether traces and metrics are sent to a collector. */
   readonly otlp: boolean
+  /** Hosts of this machine or a private network that A2A webhooks may reach. @default no webhooks are told */
+  readonly pushHosts?: readonly string[] | undefined
 }
 
 export interface Serving {
@@ -145,6 +147,14 @@ export async function bootServing(context: Context, wanted: Wanted): Promise<Ser
       clientTools,
       ...(law === undefined ? {} : { law }),
       audit: (range) => readAudit(store, range),
+      ...(wanted.pushHosts === undefined
+        ? {}
+        : {
+            push: {
+              privateHosts: wanted.pushHosts,
+              kept: (prefix: string) => store.range('meta', prefix, `${prefix}\u{10ffff}`),
+            },
+          }),
     })
     return {
       kernel,

@@ -17,6 +17,7 @@ import type { Kernel } from '../kernel/kernel.ts'
 import type { Program, Tool } from '../kernel/types.ts'
 import type { Law } from '../policy/law.ts'
 import { a2aDoor } from './a2a/door.ts'
+import type { PushOptions } from './a2a/push.ts'
 import { aguiDoor } from './agui.ts'
 import { aiosDoor, aiosPrograms } from './aios/door.ts'
 import { apiDoor } from './api/door.ts'
@@ -67,13 +68,23 @@ export interface DoorsOptions {
   readonly law?: Law
   /** Reads the audit of its store (`readAudit`). @default there is none to be shown */
   readonly audit?: (range: AuditRange) => Iterable<AuditEntry | undefined>
+  /** Webhooks that A2A clients name are told. @default they are not */
+  readonly push?: PushOptions
 }
 
 /** Programs that doors run by themselves: a kernel that is to be served is booted with them, and clients cannot name them. */
 export const doorPrograms: readonly Program[] = [...aiosPrograms, ...memoryPrograms]
 
 /** All doors there are. */
-export function doorsOf({ kernel, programs, tools = [], clientTools = {}, law, audit }: DoorsOptions): readonly Door[] {
+export function doorsOf({
+  kernel,
+  programs,
+  tools = [],
+  clientTools = {},
+  law,
+  audit,
+  push,
+}: DoorsOptions): readonly Door[] {
   const models = createModelDoor(kernel, { tools: clientTools })
   return [
     openaiDoor({ models }),
@@ -85,7 +96,7 @@ export function doorsOf({ kernel, programs, tools = [], clientTools = {}, law, a
       ...(audit === undefined ? {} : { audit }),
     }),
     mcpDoor({ kernel, tools, programs }),
-    a2aDoor({ kernel, programs }),
+    a2aDoor({ kernel, programs, ...(push === undefined ? {} : { push }) }),
     aguiDoor({ kernel, programs }),
     aiosDoor({ kernel, models, programs, prefix: '/aios' }),
     metricsDoor({ kernel }),

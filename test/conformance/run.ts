@@ -11,7 +11,9 @@ const root = join(import.meta.dirname, '../..')
 /** By protocol, the tests in which a foreign client (or, for AIOS, the payloads of its SDK as they were recorded) drives us. */
 const clients = [
   ['OpenAI client', 'test/openai.test.ts'],
+  ['MCP tasks', 'test/mcp-tasks.test.ts'],
   ['A2A client and server', 'test/a2a.test.ts'],
+  ['A2A webhooks', 'test/a2a-push.test.ts'],
   ['ACP client', 'test/acp.test.ts'],
   ['AG-UI events', 'test/agui.test.ts'],
   ['AIOS SDK contract', 'test/aios.test.ts'],

@@ -60,6 +60,15 @@ export const serve = defineCommand({
       value: 'name',
       help: 'a name under which others reach the server, such as that of a proxy',
     },
+    push: {
+      kind: 'flag',
+      help: 'tell webhooks that A2A clients name what becomes of their tasks',
+    },
+    'push-host': {
+      kind: 'texts',
+      value: 'host',
+      help: 'a host of this machine or a private network that webhooks may be on; implies --push',
+    },
     otlp: {
       kind: 'flag',
       help: 'send traces and metrics to the OpenTelemetry collector that OTEL_EXPORTER_OTLP_ENDPOINT names (default http://localhost:4318)',
@@ -90,6 +99,7 @@ export const serve = defineCommand({
       clientTools: values['client-tools'],
       in: values.in,
       otlp: values.otlp,
+      pushHosts: values.push || values['push-host'].length > 0 ? values['push-host'] : undefined,
     })
     const { kernel, doors, sources } = serving
     try {

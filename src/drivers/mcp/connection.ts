@@ -13,17 +13,20 @@
  *   CO2. A lost connection is opened again by the next call; after a failure not before REST_MS.
  *   CO3. What was on its way when the connection was lost is sent again only where the call may be repeated, and once.
  *   CO4. A server that floods is cut off.
+ *   CO5. A call that its server answers with a task is waited for until the task has ended (tasks.ts).
  */
 import type { CallToolResult, Client, Tool as ListedTool, Transport } from '@modelcontextprotocol/client'
 import { createHash } from 'node:crypto'
 import { PolityError, fieldOf, messageOf } from '../../kernel/errors.ts'
-import type { Json } from '../../kernel/types.ts'
+import type { Json, ToolSchema } from '../../kernel/types.ts'
 import { canonical } from '../../policy/canonical.ts'
 import type { ChildTransport } from './child.ts'
 import { childTransport } from './child.ts'
 import { boundedFetch, countMessages } from './floods.ts'
 import type { ChildOptions, Elicit, HttpOptions, Progress } from './options.ts'
 import type { Sdk } from './sdk.ts'
+import type { Task } from './tasks.ts'
+import { TASKS, awaitTask, liftTask, taskIn } from './tasks.ts'
 
 export interface CallOptions {
   readonly signal: AbortSignal
@@ -111,7 +114,10 @@ export async function connect(
     const client = new sdk.client.Client(
       { name: 'polity', version: '1' },
       {
-        capabilities: elicit === undefined ? {} : { elicitation: { form: { applyDefaults: true } } },
+        capabilities: {
+          extensions: { [TASKS]: {} },
+          ...(elicit === undefined ? {} : { elicitation: { form: { applyDefaults: true } } }),
+        },
         versionNegotiation: { mode: 'auto', probe: { timeoutMs: 'command' in server ? PROBE_MS : connectMs } },
         listMaxPages: PAGES_MAX,
         listChanged: {
@@ -132,13 +138,17 @@ export async function connect(
       listing: undefined,
       fault: undefined,
     }
-    // oxlint-disable-next-line unicorn/prefer-add-event-listener -- the SDK has fields where others have events
-    transport.onmessage = countMessages(() => {
+    const count = countMessages(() => {
       opened.fault = 'it sent too many messages'
       opened.isOpen = false
       void client.close().catch(() => {})
       void transport.close().catch(() => {})
     })
+    // oxlint-disable-next-line unicorn/prefer-add-event-listener -- the SDK has fields where others have events
+    transport.onmessage = (message) => {
+      count()
+      liftTask(message)
+    }
     // oxlint-disable-next-line unicorn/prefer-add-event-listener -- as above
     client.onclose = () => void (opened.isOpen = false)
     child?.hold(true)
@@ -215,11 +225,13 @@ export async function connect(
             `server ${name} shows tool ${tool} otherwise than when it was accepted; look at it, then open the server again`,
           )
         own.child?.hold(true)
+        let result: CallToolResult
         try {
-          return await own.client.callTool(
+          result = await own.client.callTool(
             {
               name: tool,
               arguments: input as { [key: string]: unknown },
+              ...(isTaskOf(own, definition) ? { task: {} } : {}),
               _meta: { 'polity/idempotencyKey': idempotencyKey },
             },
             {
@@ -246,11 +258,58 @@ export async function connect(
             { cause: error },
           )
         }
+        const task = taskIn(result)
+        return task === undefined ? result : await resultOf(task)
       }
     } finally {
       held--
       if (held === 0) session?.child?.hold(false)
     }
+
+    async function resultOf(task: Task): Promise<CallToolResult> {
+      try {
+        return await awaitTask(task, {
+          ask,
+          signal,
+          elicit,
+          failed: (message) => new PolityError('TOOL_FAILED', `tool ${tool} of server ${name}: its task ${message}`),
+        })
+      } catch (error) {
+        if (signal.aborted) throw signal.reason
+        throw errorOf(name, tool, error)
+      }
+    }
+  }
+
+  /** Asks about a task, on the connection as it is then. null: there is none now. */
+  async function ask(
+    method: string,
+    params: { readonly [key: string]: unknown },
+    signal: AbortSignal,
+  ): Promise<object | null> {
+    let own: Session
+    try {
+      own = await unlessAborted(ready(), signal)
+    } catch (error) {
+      if (signal.aborted || closed) throw error
+      return null
+    }
+    try {
+      return await own.client.request({ method, params }, anything, { signal, timeout: CALL_MS_MAX })
+    } catch (error) {
+      if (signal.aborted) throw signal.reason
+      if (own.isOpen && !isLost(error)) throw error
+      own.isOpen = false
+      await end(own)
+      return null
+    }
+  }
+
+  /** A server of the earlier era says of a tool whether its calls may be tasks; one of the later decides by itself. */
+  function isTaskOf({ client }: Session, { execution }: ListedTool): boolean {
+    const { tasks } = (client.getServerCapabilities() ?? {}) as { readonly tasks?: unknown }
+    const taken = fieldOf(fieldOf(fieldOf(tasks, 'requests'), 'tools'), 'call')
+    return taken !== undefined && (execution?.taskSupport === 'required' || execution?.taskSupport === 'optional')
   }
 
   /** Whether the request may have reached the server and its answer did not reach us. */
@@ -319,6 +378,18 @@ export async function connect(
       await end(own)
     },
   }
+}
+
+/** A request that nobody else ends, ms. */
+const CALL_MS_MAX = 2_147_483_647
+/** What a server says of a task is looked at where it is used. */
+const anything: ToolSchema<object> = {
+  '~standard': {
+    version: 1,
+    vendor: 'polity',
+    validate: (value) =>
+      typeof value === 'object' && value !== null ? { value } : { issues: [{ message: 'it is no object' }] },
+  },
 }
 
 /** How long the end of a session is told to its server, ms. */

@@ -9,9 +9,11 @@
  *   AG3. A message answers a question of the program, from who has the scope `approvals`; no approval is given by one.
  */
 import type {
-  Artifact,
   CancelTaskRequest,
+  DeleteTaskPushNotificationConfigRequest,
+  GetTaskPushNotificationConfigRequest,
   GetTaskRequest,
+  ListTaskPushNotificationConfigsRequest,
   ListTasksRequest,
   ListTasksResponse,
   Message,
@@ -19,47 +21,23 @@ import type {
   StreamResponse,
   SubscribeToTaskRequest,
   Task,
-  TaskStatus,
+  TaskPushNotificationConfig,
 } from '@a2a-js/sdk'
-import type { A2ARequestHandler } from '@a2a-js/sdk/server'
+import type { A2ARequestHandler, ServerCallContext } from '@a2a-js/sdk/server'
 import { sha256 } from '../../kernel/digest.ts'
-import { PolityError } from '../../kernel/errors.ts'
 import type { Kernel } from '../../kernel/kernel.ts'
-import type { JournalEvent, Pid, ProcessEnd, ProcessInfo } from '../../kernel/types.ts'
+import type { Pid } from '../../kernel/types.ts'
 import { canonical } from '../../policy/canonical.ts'
-import { fieldOf } from '../fields.ts'
-import type { Following } from '../follow.ts'
 import { questionsOf } from '../follow.ts'
 import type { View } from '../view.ts'
+import type { AgentTasks, Told } from './agent-tasks.ts'
+import type { Push, PushOwner } from './push.ts'
 import type { A2aSdk } from './sdk.ts'
-import type { Known, Telling } from './tasks.ts'
+import type { Telling } from './tasks.ts'
 import { ANSWERS, contextOf, nameOf, parseName, valueOf } from './tasks.ts'
 
 const PAGE_SIZE = 50
 const PAGE_SIZE_MAX = 100
-
-/** A task that is told from here on. */
-interface Told {
-  readonly pid: Pid
-  /** No call of it has begun before. */
-  readonly isNew: boolean
-}
-
-type Change = Standing | Draft
-
-interface Standing {
-  readonly type: 'standing'
-  readonly status: TaskStatus
-  /** Of a task that has ended. */
-  readonly end: ProcessEnd | undefined
-}
-
-/** A piece of what the model of the program is saying, in its call `n`. */
-interface Draft {
-  readonly type: 'draft'
-  readonly n: number
-  readonly delta: string
-}
 
 export interface AgentOptions {
   readonly sdk: A2aSdk
@@ -69,8 +47,11 @@ export interface AgentOptions {
   /** Its name. */
   readonly program: string
   readonly card: () => ReturnType<A2ARequestHandler['getAgentCard']>
-  readonly following: Following
-  readonly signal: AbortSignal
+  readonly tasks: AgentTasks
+  /** undefined where no webhooks are told. */
+  readonly push: Push | undefined
+  /** What its configurations are kept for. */
+  readonly owner: Omit<PushOwner, 'pid' | 'version'>
 }
 
 export function createAgent({
@@ -80,13 +61,14 @@ export function createAgent({
   view,
   program,
   card,
-  following,
-  signal,
+  tasks: { found, isTask, known, changes, stream },
+  push,
+  owner,
 }: AgentOptions): A2ARequestHandler {
   // ------------------------------------------------------------------------------------------------------- messages
 
-  async function sendMessage(request: SendMessageRequest): Promise<Task> {
-    const task = await take(request)
+  async function sendMessage(request: SendMessageRequest, context: ServerCallContext): Promise<Task> {
+    const task = await take(request, context)
     const { historyLength, returnImmediately = false } = request.configuration ?? {}
     if (!returnImmediately)
       for await (const change of changes(task))
@@ -94,20 +76,29 @@ export function createAgent({
     return telling.task(await known(task.pid), historyLength)
   }
 
-  async function* sendMessageStream(request: SendMessageRequest): AsyncGenerator<StreamResponse, void, undefined> {
-    yield* stream(await take(request), request.configuration?.historyLength)
+  async function* sendMessageStream(
+    request: SendMessageRequest,
+    context: ServerCallContext,
+  ): AsyncGenerator<StreamResponse, void, undefined> {
+    yield* stream(await take(request, context), { historyLength: request.configuration?.historyLength })
   }
 
   /** Begins a task, or goes on with one. */
-  async function take({ message, configuration }: SendMessageRequest): Promise<Told> {
-    if (configuration?.taskPushNotificationConfig !== undefined) throw noPush()
+  async function take({ message, configuration }: SendMessageRequest, context: ServerCallContext): Promise<Told> {
+    const config = configuration?.taskPushNotificationConfig
+    // What is wrong with it is said before anything begins.
+    if (config !== undefined) pushes().check(config)
     if (message === undefined) throw new errors.RequestMalformedError('message is missing')
     if (message.role !== types.Role.ROLE_USER)
       throw new errors.RequestMalformedError('message.role takes ROLE_USER: the agent is the one who answers')
-    if (message.taskId !== '') return { pid: await goOn(message), isNew: false }
-    const { contextId, messageId } = message
+    const told = message.taskId === '' ? begin(message) : { pid: await goOn(message), isNew: false }
+    if (config !== undefined) pushes().set(ownerOf(told.pid, context), config)
+    return told
+  }
+
+  function begin({ contextId, messageId, parts }: Message): Told {
     const name = nameOf({ contextId, messageId })
-    const value = valueOf(message.parts)
+    const value = valueOf(parts)
     const key = `a2a ${sha256(canonical([program, messageId]))}`
     const once = { key, digest: sha256(canonical([contextId, value])) }
     const { pid } = view.spawn(program, value, { name }, once)
@@ -142,101 +133,6 @@ export function createAgent({
 
   function pidOf(id: string): Pid {
     return /^[1-9]\d{0,15}$/.test(id) ? Number(id) : 0
-  }
-
-  /** Throws `NO_SUCH_PROCESS` for whatever is no task of this agent. */
-  function found(pid: Pid): Pick<Known, 'info' | 'name'> {
-    const info = view.info(pid)
-    const name = isTask(info) ? parseName(info.name) : undefined
-    if (name === undefined) throw new PolityError('NO_SUCH_PROCESS', `there is no process ${pid}`)
-    return { info, name }
-  }
-
-  function isTask(info: ProcessInfo): boolean {
-    return (
-      info.program === program && info.parent === null && info.forkOf === null && parseName(info.name) !== undefined
-    )
-  }
-
-  async function known(pid: Pid): Promise<Known> {
-    const { info, name } = found(pid)
-    const events = await view.events(pid)
-    return { info, name, events, questions: questionsOf(kernel, info.pid) }
-  }
-
-  /** How a task changes, beginning with how it stands now, until it has ended or was stopped. */
-  async function* changes({ pid, isNew }: Told): AsyncGenerator<Change, void, undefined> {
-    const contextId = contextOf(pid, found(pid).name)
-    let isFirst = true
-    /** Calls that were under way when this began: what their model said before was not heard. */
-    let missed: ReadonlySet<number> = new Set()
-    for await (const step of following.follow(pid, signal)) {
-      if (step.type === 'questions') {
-        const { info, events } = await known(pid)
-        if (isFirst && !isNew) missed = openCallsOf(events)
-        const last = events.at(-1)
-        const end = last?.type === 'process-end' ? last : undefined
-        // Told by its own step.
-        if (end !== undefined && !isFirst) continue
-        isFirst = false
-        const at = end?.at ?? step.questions[0]?.askedAt ?? info.startedAt
-        yield { type: 'standing', status: telling.status(pid, contextId, step.questions, end, at), end }
-        if (end !== undefined) return
-      } else if (step.type === 'process-end' && step.pid === pid) {
-        yield { type: 'standing', status: telling.status(pid, contextId, [], step, step.at), end: step }
-        return
-      } else if (step.type === 'text-delta') {
-        if (step.pid === pid && !missed.has(step.n)) yield { type: 'draft', n: step.n, delta: step.delta }
-      } else if (step.type === 'call-start' && step.call === 'send' && fieldOf(step.args, 'to') === 0) {
-        // What a program says to whoever watches.
-        const body = fieldOf(step.args, 'body') ?? null
-        const status = telling.progress(pid, contextId, `said-${step.seq}`, body, step.at)
-        yield { type: 'standing', status, end: undefined }
-      }
-    }
-  }
-
-  /**
-   * The task, and then its changes. What a model says is told as it comes, as a draft of the output: the first piece of a
-   * call begins the artifact anew, the others go on with it, and the output is its end.
-   */
-  async function* stream(task: Told, historyLength?: number, joins = false): AsyncGenerator<StreamResponse, void> {
-    const { pid } = task
-    const ids = { taskId: String(pid), contextId: contextOf(pid, found(pid).name) }
-    const output = (artifact: Artifact, append: boolean, lastChunk: boolean): StreamResponse => ({
-      payload: { $case: 'artifactUpdate', value: { ...ids, artifact, append, lastChunk, metadata: undefined } },
-    })
-    let told: string | undefined
-    let draft: { readonly n: number; text: string } | undefined
-    for await (const change of changes(task)) {
-      if (change.type === 'draft') {
-        const { n, delta } = change
-        const goesOn = draft?.n === n
-        draft = { n, text: goesOn ? `${draft?.text}${delta}` : delta }
-        yield output(telling.output(delta), goesOn, false)
-        continue
-      }
-      const { status, end } = change
-      const isFirst = told === undefined
-      const before = told
-      told = `${status.state} ${status.message?.messageId}`
-      if (isFirst) {
-        const value = telling.task(await known(pid), historyLength)
-        yield { payload: { $case: 'task', value } }
-        if (telling.isOver(value.status?.state)) return
-      } else if (told !== before) {
-        const artifact = end === undefined ? undefined : telling.artifact(end)
-        if (artifact !== undefined) {
-          const isTold = draft !== undefined && draft.text === end?.value
-          yield isTold
-            ? output({ ...artifact, parts: telling.output('').parts }, true, true)
-            : output(artifact, false, true)
-        }
-        yield { payload: { $case: 'statusUpdate', value: { ...ids, status, metadata: undefined } } }
-      }
-      // Who joins a task that asks wants to hear what comes after the answer.
-      if (status.state === types.TaskState.TASK_STATE_INPUT_REQUIRED && !(joins && isFirst)) return
-    }
   }
 
   async function listTasks(request: ListTasksRequest): Promise<ListTasksResponse> {
@@ -277,10 +173,22 @@ export function createAgent({
 
   // ---------------------------------------------------------------------------------------------------------- protocol
 
-  function noPush(): Error {
-    return new errors.PushNotificationNotSupportedError(
+  function pushes(): Push {
+    if (push !== undefined) return push
+    throw new errors.PushNotificationNotSupportedError(
       'this server sends no push notifications; follow the task with SubscribeToTask',
     )
+  }
+
+  function ownerOf(pid: Pid, { requestedVersion: version }: ServerCallContext): PushOwner {
+    return { ...owner, pid, version }
+  }
+
+  /** The configurations of a task that this caller reaches. */
+  function configsOf(taskId: string): { readonly all: readonly TaskPushNotificationConfig[]; readonly pid: Pid } {
+    const own = pushes()
+    const { pid } = found(pidOf(taskId)).info
+    return { all: own.list({ ...owner, pid }), pid }
   }
 
   return {
@@ -302,21 +210,27 @@ export function createAgent({
       const { info, events } = await known(pidOf(id))
       if (events.at(-1)?.type === 'process-end')
         throw new errors.UnsupportedOperationError(`task ${info.pid} has ended; get it instead`)
-      yield* stream({ pid: info.pid, isNew: false }, undefined, true)
+      yield* stream({ pid: info.pid, isNew: false }, { joins: true })
     },
-    createTaskPushNotificationConfig: () => Promise.reject(noPush()),
-    getTaskPushNotificationConfig: () => Promise.reject(noPush()),
-    listTaskPushNotificationConfigs: () => Promise.reject(noPush()),
-    deleteTaskPushNotificationConfig: () => Promise.reject(noPush()),
+    async createTaskPushNotificationConfig(config: TaskPushNotificationConfig, context: ServerCallContext) {
+      const { pid } = configsOf(config.taskId)
+      if ((await known(pid)).events.at(-1)?.type === 'process-end')
+        throw new errors.UnsupportedOperationError(`task ${pid} has ended; get it instead`)
+      return pushes().set(ownerOf(pid, context), config)
+    },
+    async getTaskPushNotificationConfig({ taskId, id }: GetTaskPushNotificationConfigRequest) {
+      const { all } = configsOf(taskId)
+      // Version 0.3 may name none.
+      const config = id === '' ? all[0] : all.find((one) => one.id === id)
+      if (config === undefined) throw new errors.TaskNotFoundError(`task ${taskId} has no such push configuration`)
+      return config
+    },
+    async listTaskPushNotificationConfigs({ taskId }: ListTaskPushNotificationConfigsRequest) {
+      return { configs: [...configsOf(taskId).all], nextPageToken: '' }
+    },
+    async deleteTaskPushNotificationConfig({ taskId, id }: DeleteTaskPushNotificationConfigRequest) {
+      const { pid } = configsOf(taskId)
+      pushes().remove({ ...owner, pid }, id)
+    },
   }
-}
-
-/** Calls that have not ended. */
-function openCallsOf(events: readonly JournalEvent[]): ReadonlySet<number> {
-  const open = new Set<number>()
-  for (const event of events) {
-    if (event.type === 'call-start') open.add(event.n)
-    else if (event.type === 'call-end') open.delete(event.n)
-  }
-  return open
 }

@@ -1,7 +1,7 @@
 /**
  * The card of a program: what it can do, and over which bindings and versions of the protocol it is reached.
  *
- *     const card = cardOf(program, { description: 'Pays what is due.' }, 'https://agents.example', true)
+ *     const card = cardOf(program, { description: 'Pays what is due.' }, { base: 'https://agents.example', … })
  *     exchange.reply(200, await cardJson(sdk, card))
  *
  * Invariant
@@ -24,12 +24,20 @@ export interface Described {
   }[]
 }
 
-/** `base`: the URL of the server. `needsKey`: its callers send one. */
+/** What a card says of the server. */
+export interface Serving {
+  /** Its URL. */
+  readonly base: string
+  /** Its callers send a key. */
+  readonly needsKey: boolean
+  /** Webhooks are told (push.ts). */
+  readonly isPushing: boolean
+}
+
 export function cardOf(
   { name, version, tools }: Program,
   { description = `The program ${name} of a Polity server.`, skills }: Described = {},
-  base: string,
-  needsKey: boolean,
+  { base, needsKey, isPushing }: Serving,
 ): AgentCard {
   const described = skills ?? [{ name, description, tags: tools.map((tool) => tool.name) }]
   const url = `${base}/a2a/${encodeURIComponent(name)}`
@@ -44,7 +52,7 @@ export function cardOf(
       tenant: '',
     })),
     provider: undefined,
-    capabilities: { streaming: true, pushNotifications: false, extendedAgentCard: false, extensions: [] },
+    capabilities: { streaming: true, pushNotifications: isPushing, extendedAgentCard: false, extensions: [] },
     securitySchemes: needsKey ? bearer : {},
     securityRequirements: needsKey ? [{ schemes: { key: { list: [] } } }] : [],
     defaultInputModes: MODES,

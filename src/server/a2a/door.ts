@@ -8,28 +8,33 @@
  *     POST /a2a/:program                                 JSON-RPC, of version 0.3 too (json-rpc.ts)
  *     *    /a2a/:program/…                               HTTP+JSON, which is REST (rest.ts)
  *
- * SendMessage, SendStreamingMessage, GetTask, ListTasks, CancelTask and SubscribeToTask; push notifications are refused.
+ * SendMessage, SendStreamingMessage, GetTask, ListTasks, CancelTask and SubscribeToTask; with `push`, webhooks are told too.
  * tasks.ts says how a process is told as a task, agent.ts what a caller may reach: the same for every binding.
  *
  * Invariants
- *   AD1. Nothing is kept here: tasks, and which message began which, are read from the kernel, so a restart loses none.
+ *   AD1. Nothing is kept here: tasks, and which message began which, are read from the kernel, so a restart loses none. What
+ *        webhooks are to be told is in its store (push.ts).
  *   AD2. What is no fault of the client is an error of HTTP, and its cause is told to the owner of the server only.
  */
-import type { AgentCard } from '@a2a-js/sdk'
+import type { AgentCard, StreamResponse } from '@a2a-js/sdk'
 import type { Clock } from '../../kernel/clock.ts'
 import { PolityError } from '../../kernel/errors.ts'
 import type { Kernel } from '../../kernel/kernel.ts'
 import type { Program } from '../../kernel/types.ts'
 import { createFollowing } from '../follow.ts'
+import type { Caller, Scope } from '../caller.ts'
 import { holds } from '../caller.ts'
 import type { Door, Exchange } from '../route.ts'
 import { viewOf } from '../view.ts'
 import { createAgent } from './agent.ts'
+import { createAgentTasks } from './agent-tasks.ts'
 import type { Answering, Fault } from './binding.ts'
 import { worded } from './binding.ts'
 import type { Described } from './card.ts'
 import { cardJson, cardOf } from './card.ts'
 import { answerJsonRpc, jsonRpcRefusal } from './json-rpc.ts'
+import type { PushOptions, PushOwner } from './push.ts'
+import { createPush } from './push.ts'
 import { answerRest, restRefusal } from './rest.ts'
 import type { A2aSdk } from './sdk.ts'
 import { loadA2a } from './sdk.ts'
@@ -45,16 +50,19 @@ export interface A2aDoorOptions {
   readonly cards?: { readonly [program: string]: Described }
   /** Name of the program whose card is the server's. @default the first */
   readonly agent?: string
+  /** Webhooks that clients name are told what becomes of their tasks. @default they are not, and the card says so */
+  readonly push?: PushOptions
   /** Under which clients reach the server, where it is not what they send as `Host`. @default `http://` and that */
   readonly url?: string
   /** @default the machine's */
   readonly clock?: Clock
 }
 
-export function a2aDoor({ kernel, programs, cards = {}, agent, url, clock }: A2aDoorOptions): Door {
+export function a2aDoor({ kernel, programs, cards = {}, agent, push: pushing, url, clock }: A2aDoorOptions): Door {
   const byName = new Map(programs.map((program) => [program.name, program]))
   for (const name of [...Object.keys(cards), ...(agent === undefined ? [] : [agent])]) served(name)
   const following = createFollowing(kernel, clock)
+  const push = pushing === undefined ? undefined : createPush({ kernel, options: pushing, streamOf })
 
   function served(name: string | undefined): Program {
     const found = name === undefined ? undefined : byName.get(name)
@@ -66,7 +74,11 @@ export function a2aDoor({ kernel, programs, cards = {}, agent, url, clock }: A2a
   }
 
   const card = (program: Program, { headers, caller }: Exchange): AgentCard =>
-    cardOf(program, cards[program.name], url ?? `http://${headers.host}`, caller.key !== null)
+    cardOf(program, cards[program.name], {
+      base: url ?? `http://${headers.host}`,
+      needsKey: caller.key !== null,
+      isPushing: push !== undefined,
+    })
 
   async function showCard(exchange: Exchange, program: Program): Promise<void> {
     exchange.reply(200, await cardJson(await loadA2a(), card(program, exchange)))
@@ -76,17 +88,36 @@ export function a2aDoor({ kernel, programs, cards = {}, agent, url, clock }: A2a
     const { caller, signal, params } = exchange
     const program = served(params['program'])
     const fault: Fault = { thrown: undefined }
+    const mayAnswer = holds(caller, 'approvals')
+    const view = viewOf(kernel, caller, programs)
+    const telling = createTelling(sdk, mayAnswer)
     const agent = createAgent({
       sdk,
-      telling: createTelling(sdk, holds(caller, 'approvals')),
+      telling,
       kernel,
-      view: viewOf(kernel, caller, programs),
+      view,
       program: program.name,
       card: () => Promise.resolve(card(program, exchange)),
-      following,
-      signal,
+      tasks: createAgentTasks({ telling, kernel, view, program: program.name, following, signal }),
+      push,
+      owner: { principal: caller.principal, program: program.name, mayAnswer },
     })
     return { agent: worded(sdk, fault, agent), fault }
+  }
+
+  /** What a webhook is told: what the caller who named it would be. */
+  async function* streamOf(sdk: A2aSdk, owner: PushOwner, signal: AbortSignal): AsyncGenerator<StreamResponse> {
+    const { principal, program, pid, mayAnswer } = owner
+    const caller: Caller = {
+      principal,
+      scopes: new Set<Scope>(mayAnswer ? ['runs', 'approvals'] : ['runs']),
+      key: null,
+    }
+    const telling = createTelling(sdk, mayAnswer)
+    const view = viewOf(kernel, caller)
+    const tasks = createAgentTasks({ telling, kernel, view, program, following, signal })
+    if (tasks.found(pid).info.endedAt === null) yield* tasks.stream({ pid, isNew: false }, { toEnd: true })
+    else yield { payload: { $case: 'task', value: telling.task(await tasks.known(pid)) } }
   }
 
   async function jsonRpc(exchange: Exchange): Promise<void> {

@@ -4,10 +4,11 @@
  *     POST message:send            POST message:stream
  *     GET  tasks                   GET  tasks/:id
  *     POST tasks/:id:cancel        GET or POST tasks/:id:subscribe
+ *     GET or POST tasks/:id/pushNotificationConfigs          GET or DELETE tasks/:id/pushNotificationConfigs/:config
  *
  * Streams are server-sent events. Errors are those of the protocol, with their HTTP status.
  */
-import type { SendMessageRequest, SendMessageResponse, StreamResponse } from '@a2a-js/sdk'
+import type { SendMessageRequest, SendMessageResponse, StreamResponse, TaskPushNotificationConfig } from '@a2a-js/sdk'
 import type { ServerCallContext } from '@a2a-js/sdk/server'
 import type { PolityError } from '../../kernel/errors.ts'
 import type { Json } from '../../kernel/types.ts'
@@ -111,9 +112,26 @@ async function perform(
     case 'GET extendedAgentCard':
       return agent.getAuthenticatedExtendedAgentCard({ tenant }, context)
     default:
-      if (/^tasks\/[^/]+\/pushNotificationConfigs(\/|$)/.test(path))
-        await agent.getTaskPushNotificationConfig({ tenant, taskId: '', id: '' }, context)
-      throw none()
+      return pushConfigs()
+  }
+
+  async function pushConfigs(): Promise<object> {
+    const [, taskId = '', rest] = /^tasks\/([^/]+)\/pushNotificationConfigs(?:\/([^/]+))?$/.exec(path) ?? []
+    const { TaskPushNotificationConfig: form, ListTaskPushNotificationConfigsResponse: list } = types
+    if (taskId === '') throw none()
+    if (rest === undefined && method === 'POST') {
+      const config = { ...(await pushConfigOf(exchange, sdk)), taskId }
+      return form.toJSON(await agent.createTaskPushNotificationConfig(config, context)) as object
+    }
+    if (rest === undefined && method === 'GET') {
+      const asked = { tenant, taskId, pageSize: 0, pageToken: '' }
+      return list.toJSON(await agent.listTaskPushNotificationConfigs(asked, context)) as object
+    }
+    if (rest !== undefined && method === 'GET')
+      return form.toJSON(await agent.getTaskPushNotificationConfig({ tenant, taskId, id: rest }, context)) as object
+    if (rest === undefined || method !== 'DELETE') throw none()
+    await agent.deleteTaskPushNotificationConfig({ tenant, taskId, id: rest }, context)
+    return {}
   }
 
   function wholeOf(from: URLSearchParams, name: string): number | undefined {
@@ -134,6 +152,15 @@ async function requestOf(exchange: Exchange, { types, errors }: A2aSdk): Promise
     throw new errors.RequestMalformedError(
       'the body takes an object such as {"message":{"messageId":"1","role":"ROLE_USER","parts":[{"text":"Hi."}]}}',
     )
+  }
+}
+
+async function pushConfigOf(exchange: Exchange, { types, errors }: A2aSdk): Promise<TaskPushNotificationConfig> {
+  const body: unknown = await exchange.json()
+  try {
+    return types.TaskPushNotificationConfig.fromJSON(body)
+  } catch {
+    throw new errors.RequestMalformedError('the body takes an object such as {"url":"https://example.com/hook"}')
   }
 }
 

@@ -74,6 +74,8 @@ export interface Telling {
   progress(pid: Pid, contextId: string, id: string, body: Json, at: number): TaskStatus
   isAnswerable(question: Question): boolean
   isOver(state: TaskState | undefined): boolean
+  /** It waits for the next message of its client. */
+  isAsking(state: TaskState | undefined): boolean
   /** The client has to do something before it goes on. */
   isInterrupted(state: TaskState | undefined): boolean
 }
@@ -216,6 +218,7 @@ export function createTelling({ types: { TaskState, Role } }: A2aSdk, mayAnswer:
       state === TaskState.TASK_STATE_FAILED ||
       state === TaskState.TASK_STATE_CANCELED ||
       state === TaskState.TASK_STATE_REJECTED,
+    isAsking: (state) => state === TaskState.TASK_STATE_INPUT_REQUIRED,
     isInterrupted: (state) =>
       state === TaskState.TASK_STATE_INPUT_REQUIRED || state === TaskState.TASK_STATE_AUTH_REQUIRED,
   }

@@ -22,20 +22,20 @@ import type { Door } from '../route.ts'
 import { adviceOf, statusTable } from '../status.ts'
 import type { View } from '../view.ts'
 import { viewOf } from '../view.ts'
+// The document names schemas in the order in which these files are loaded.
 import { eventOperations } from './events.ts'
 import { fileOperations } from './files.ts'
 import type { Feeds } from './feed.ts'
 import { createFeeds } from './feed.ts'
-import { machineOperations } from './machine.ts'
 import { endLeftOvers } from '../request-run.ts'
 import { memoryOperations, memoryPrograms } from './memory.ts'
-import { openapiOf } from './openapi.ts'
+import { machineOperations } from './machine.ts'
 import type { Operation } from './operation.ts'
 import { operation } from './operation.ts'
 import { policyOperations } from './policy.ts'
 import { processOperations } from './processes.ts'
-import * as schemas from './schemas.ts'
 import { traceOperations } from './traces.ts'
+import { Document, openapiOf } from './openapi.ts'
 
 export interface ApiOptions {
   readonly kernel: Kernel
@@ -93,7 +93,7 @@ export function apiOperations(options: ApiOptions): readonly Operation[] {
       path: '/openapi.json',
       scope: null,
       summary: 'This document',
-      reply: schemas.Document,
+      reply: Document,
       run: () => (document ??= openapiOf(operations)),
     }),
   ]

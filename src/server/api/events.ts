@@ -26,7 +26,7 @@ import type { Entry, Feeds, Reader } from './feed.ts'
 import { entryOf } from './feed.ts'
 import type { Operation } from './operation.ts'
 import { flag, operation, severalOf } from './operation.ts'
-import * as schemas from './schemas.ts'
+import * as schemas from './event-schemas.ts'
 
 /** Events that are looked at before others have a turn. */
 const BATCH = 256

@@ -10,8 +10,8 @@ import type { Api } from './door.ts'
 import type { Operation } from './operation.ts'
 import { flag, operation } from './operation.ts'
 import { cursorOf, PAGE_DEFAULT, pageQuery, readCursor, readPlace } from './paging.ts'
-import type { FileVersion } from './schemas.ts'
-import * as schemas from './schemas.ts'
+import type { FileVersion } from './file-schemas.ts'
+import * as schemas from './file-schemas.ts'
 
 const path = z.string().describe('As the process wrote it, such as notes/today.md')
 

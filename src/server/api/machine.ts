@@ -7,8 +7,9 @@ import type { AccountInfo, Program, Question as KernelQuestion, Tool } from '../
 import type { Api } from './door.ts'
 import type { Operation } from './operation.ts'
 import { operation } from './operation.ts'
-import type { Account, ProgramInfo, Question, ToolInfo } from './schemas.ts'
-import * as schemas from './schemas.ts'
+import type { Account, ProgramInfo, Question, ToolInfo } from './machine-schemas.ts'
+import * as schemas from './machine-schemas.ts'
+import { Done } from './process-schemas.ts'
 
 export function machineOperations({ kernel, view, programs, tools }: Api): readonly Operation[] {
   return [
@@ -97,7 +98,7 @@ export function machineOperations({ kernel, view, programs, tools }: Api): reado
       summary: 'Answer a question',
       description: 'allow of an approval is for the one call with the arguments in its detail.',
       body: schemas.AnswerRequest,
-      reply: schemas.Done,
+      reply: Done,
       run({ caller, params, body }) {
         view(caller).answer(params.question, body.text, body.value)
         return {}

@@ -17,8 +17,9 @@ import type { Api } from './door.ts'
 import type { Operation } from './operation.ts'
 import { operation } from './operation.ts'
 import { cursorOf, pageQuery, readCursor } from './paging.ts'
-import type { Note } from './schemas.ts'
-import * as schemas from './schemas.ts'
+import type { Note } from './note-schemas.ts'
+import * as schemas from './note-schemas.ts'
+import { Done } from './process-schemas.ts'
 
 /** Notes of a page that names no limit. */
 const LIMIT_DEFAULT = 10
@@ -134,7 +135,7 @@ export function memoryOperations({ kernel }: Api): readonly Operation[] {
       path: '/notes/:note',
       scope: 'memory',
       summary: 'Forget a note',
-      reply: schemas.Done,
+      reply: Done,
       errors: ['ACCESS_DENIED', 'NO_SUCH_NOTE'],
       async run({ caller, params, signal }) {
         await runAs(caller, forget, { id: params.note }, signal)

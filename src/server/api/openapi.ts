@@ -10,7 +10,10 @@ import type { Json } from '../../kernel/types.ts'
 import { statusTable } from '../status.ts'
 import type { Described } from './operation.ts'
 import { API_PATH } from './operation.ts'
-import { components } from './schemas.ts'
+import { components, json as anything, named } from './schema.ts'
+
+export const Document = named('Document', 'An OpenAPI 3.1 document', z.record(z.string(), anything))
+export type Document = z.infer<typeof Document>
 
 type Schema = { [key: string]: Json }
 

@@ -14,8 +14,8 @@ import type { Api } from './door.ts'
 import type { Operation } from './operation.ts'
 import { operation } from './operation.ts'
 import { cursorOf, pageQuery, PAGE_DEFAULT, readPlace } from './paging.ts'
-import type { Decision, WrittenCall } from './schemas.ts'
-import * as schemas from './schemas.ts'
+import type { Decision, WrittenCall } from './policy-schemas.ts'
+import * as schemas from './policy-schemas.ts'
 
 export function policyOperations({ law, audit }: Api): readonly Operation[] {
   const operations = [

@@ -14,8 +14,8 @@ import type { Pid, ProcessInfo } from '../../kernel/types.ts'
 import type { View } from '../view.ts'
 import { flag, severalOf } from './operation.ts'
 import { cursorOf, PAGE_DEFAULT, pageOf, pageQuery, readPlace } from './paging.ts'
-import type { Process, ProcessPage, ProcessTree } from './schemas.ts'
-import * as schemas from './schemas.ts'
+import type { Process, ProcessPage, ProcessTree } from './process-schemas.ts'
+import * as schemas from './process-schemas.ts'
 
 /** What the list takes. */
 export const listQuery = z.strictObject({

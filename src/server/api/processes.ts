@@ -9,8 +9,8 @@ import type { Api } from './door.ts'
 import type { Operation } from './operation.ts'
 import { operation } from './operation.ts'
 import { listOf, listQuery, processAt, treeOf } from './process-list.ts'
-import type { Result } from './schemas.ts'
-import * as schemas from './schemas.ts'
+import type { Result } from './process-schemas.ts'
+import * as schemas from './process-schemas.ts'
 import { WAIT_S_MAX } from './wait.ts'
 
 export function processOperations({ view }: Api): readonly Operation[] {

@@ -13,7 +13,7 @@
  */
 import type { JournalEvent, CallEnd, CallStart, Generation, Json, Pid } from '../../kernel/types.ts'
 import { expandMessages } from '../../kernel/request.ts'
-import type { Message, ModelCall, Span } from './schemas.ts'
+import type { Message, ModelCall, Span } from './trace-schemas.ts'
 
 /** A part of the past of a process: the events of one journal, and where a fork of it left. The oldest first. */
 export interface Life {

@@ -7,8 +7,8 @@ import type { Api } from './door.ts'
 import type { Operation } from './operation.ts'
 import { flag, operation } from './operation.ts'
 import { cursorOf, pageOf, pageQuery, readCursor } from './paging.ts'
-import type { ModelCall, Span } from './schemas.ts'
-import * as schemas from './schemas.ts'
+import type { ModelCall, Span } from './trace-schemas.ts'
+import * as schemas from './trace-schemas.ts'
 import { livesOf, modelCallsOf, spansOf, wholeSpan } from './trace.ts'
 
 /** A page of conversations ends early at so many characters: each of its items repeats what was said before. */

@@ -12,25 +12,30 @@
  *   CA1. Only the user of a caller with the scope `approvals` is asked, and only about processes of that very call.
  *   CA2. Who comes back with an answer comes to the same process, with the arguments that it began with, and only as the
  *        same caller and in the same run.
- *   CA3. A client that cancels, or goes away, ends its process. One that does not come back with an answer does so after
- *        STATE_MS.
+ *   CA3. A client that cancels, or goes away, ends its process, unless it was told that the call has become a task. One that
+ *        does not come back with an answer does so after STATE_MS.
  *   CA4. What a process learned and did counts for the next calls of its client, however it ends and whoever waits for it;
  *        what a client is shown of a process counts before it is shown.
+ *   CA5. A call becomes a task only for a client that can take one, and only once its process is in the journal.
  */
 import type { CallToolResult, InputRequiredResult, ServerContext } from '@modelcontextprotocol/server'
-import { PolityError, toErrorData } from '../../kernel/errors.ts'
+import { PolityError } from '../../kernel/errors.ts'
 import type { Kernel, Run } from '../../kernel/kernel.ts'
 import type { Json, Pid, Question, RunEvent, RunOptions } from '../../kernel/types.ts'
 import type { Caller } from '../caller.ts'
 import { holds, runOptionsOf } from '../caller.ts'
 import { textOf } from '../fields.ts'
 import { viewOf } from '../view.ts'
+import { answerIn, formOf, keyOf } from './forms.ts'
 import type { Offer } from './offers.ts'
 import type { MintState } from './request-state.ts'
 import { STATE_MS } from './request-state.ts'
+import { failure, toResult } from './results.ts'
 import type { ServerSdk } from './sdk.ts'
 import type { ClientStanding } from './standing.ts'
 import { labelsIn } from './standing.ts'
+import { isTaskAsked, knowsTasks } from './task-wire.ts'
+import type { Tasks } from './tasks.ts'
 
 export interface Client {
   readonly caller: Caller
@@ -41,6 +46,13 @@ export interface Client {
   readonly mintState: MintState
 }
 
+export interface CallsOptions {
+  readonly kernel: Kernel
+  readonly tasks: Tasks
+  /** How long a call may take before it becomes a task, of a client that leaves that to the server, ms. */
+  readonly taskAfterMs: number
+}
+
 export interface Calls {
   serve(
     offer: Offer,
@@ -48,6 +60,16 @@ export interface Calls {
     input: Json,
     context: ServerContext,
   ): Promise<CallToolResult | InputRequiredResult>
+  /** Waits for the next question that the user of a client may answer; undefined once the process has ended. */
+  questionOf(
+    run: Run,
+    client: Pick<Client, 'caller' | 'canAsk'>,
+    passed: ReadonlySet<number>,
+    context: ServerContext,
+    isOver?: () => boolean,
+  ): Promise<Question | undefined>
+  /** Those that wait now. */
+  questionsOf(pid: Pid, client: Pick<Client, 'caller' | 'canAsk'>): readonly Question[]
 }
 
 /** A call whose client was asked. */
@@ -66,10 +88,8 @@ interface Waiting {
 
 /** Calls that wait for their clients to come back. Beyond, the question stands in the inbox alone. */
 const WAITING_MAX = 10_000
-/** What a person is shown of the arguments, characters. */
-const DETAIL_CHARS_MAX = 4_000
 
-export function createCalls({ server: sdk }: ServerSdk, kernel: Kernel): Calls {
+export function createCalls({ server: sdk }: ServerSdk, { kernel, tasks, taskAfterMs }: CallsOptions): Calls {
   const waiting = new Map<Pid, Waiting>()
 
   async function serve(
@@ -80,12 +100,16 @@ export function createCalls({ server: sdk }: ServerSdk, kernel: Kernel): Calls {
   ): Promise<CallToolResult | InputRequiredResult> {
     const { mcpReq } = context
     const state = mcpReq.requestState()
+    const mayBeTask = offer.taskSupport !== 'forbidden'
+    const isAsked = mayBeTask && isTaskAsked(context)
+    const isLeftToUs = mayBeTask && knowsTasks(context)
     let run: Run
     let followed: Promise<void>
     let passed: ReadonlySet<number> = new Set()
     try {
       if (state === undefined) {
-        run = offer.start(kernel, input, optionsOf(client))
+        const name = isAsked || isLeftToUs ? { name: tasks.nameFor(offer) } : {}
+        run = offer.start(kernel, input, { ...optionsOf(client), ...name })
         followed = follow(run, client.standing)
       } else ({ run, followed, passed } = goOn(state, offer, client, mcpReq.inputResponses))
     } catch (error) {
@@ -95,7 +119,14 @@ export function createCalls({ server: sdk }: ServerSdk, kernel: Kernel): Calls {
     if (mcpReq.signal.aborted) stop()
     mcpReq.signal.addEventListener('abort', stop, { once: true })
     try {
-      const question = await questionOf(run, client, passed, context)
+      if (isAsked) return await toTask(run, offer, true)
+      const late = isLeftToUs ? AbortSignal.timeout(taskAfterMs) : undefined
+      const question = await first(
+        questionOf(run, client, passed, context, () => late?.aborted === true),
+        late,
+      )
+      if (question === LATE || (question === undefined && isLeftToUs && offer.taskSupport === 'required'))
+        return await toTask(run, offer, false)
       if (question !== undefined) {
         const { caller, standing, mintState } = client
         standing.learned(labelsIn(await kernel.events(question.pid)))
@@ -108,6 +139,18 @@ export function createCalls({ server: sdk }: ServerSdk, kernel: Kernel): Calls {
       return failure(error)
     } finally {
       mcpReq.signal.removeEventListener('abort', stop)
+    }
+  }
+
+  /** The answer that a call goes on as a task. The SDK sends a result of a tool with content, and with an output schema with a value. */
+  async function toTask({ pid }: Run, { outputSchema }: Offer, isEarlier: boolean): Promise<CallToolResult> {
+    // Waits until the start is kept.
+    await kernel.events(pid)
+    const task = await tasks.of(kernel.info(pid))
+    return {
+      ...(isEarlier ? { task: tasks.toEarlier(task, []) } : { ...tasks.toCurrent(task, []), resultType: 'task' }),
+      content: [],
+      ...(outputSchema === undefined ? {} : { structuredContent: {} }),
     }
   }
 
@@ -132,27 +175,35 @@ export function createCalls({ server: sdk }: ServerSdk, kernel: Kernel): Calls {
     return followed
   }
 
-  /** The first question that the client's user may answer; undefined once the process has ended. */
-  async function questionOf(
-    run: Run,
-    { caller, canAsk }: Client,
-    passed: ReadonlySet<number>,
-    { mcpReq }: ServerContext,
-  ): Promise<Question | undefined> {
+  function questionsOf(
+    pid: Pid,
+    { caller, canAsk }: Pick<Client, 'caller' | 'canAsk'>,
+    passed: ReadonlySet<number> = new Set(),
+  ): readonly Question[] {
+    if (!canAsk || !holds(caller, 'approvals')) return []
     const view = viewOf(kernel, caller)
-    const mayAnswer = canAsk && holds(caller, 'approvals')
-    const isOwn = (pid: Pid): boolean => {
-      for (let at: Pid | null = pid; at !== null; at = view.info(at).parent) if (at === run.pid) return true
+    const isOwn = (of: Pid): boolean => {
+      for (let at: Pid | null = of; at !== null; at = view.info(at).parent) if (at === pid) return true
       return false
     }
+    return view.questions.filter((one) => one.kind !== 'in-doubt' && !passed.has(one.id) && isOwn(one.pid))
+  }
+
+  /** `isOver`: nobody waits for it any more. */
+  async function questionOf(
+    run: Run,
+    client: Pick<Client, 'caller' | 'canAsk'>,
+    passed: ReadonlySet<number>,
+    { mcpReq }: ServerContext,
+    isOver = () => false,
+  ): Promise<Question | undefined> {
     const find = (): Question | undefined =>
-      mayAnswer && waiting.size < WAITING_MAX
-        ? view.questions.find(({ id, pid, kind }) => kind !== 'in-doubt' && !passed.has(id) && isOwn(pid))
-        : undefined
+      waiting.size < WAITING_MAX ? questionsOf(run.pid, client, passed)[0] : undefined
     const open = find()
     if (open !== undefined) return open
     let count = 0
     for await (const event of run.events) {
+      if (isOver()) return undefined
       const token = mcpReq._meta?.progressToken
       const message = token === undefined ? undefined : stepOf(event)
       // One that is not taken by the client is lost to it alone.
@@ -173,29 +224,13 @@ export function createCalls({ server: sdk }: ServerSdk, kernel: Kernel): Calls {
     question: Question,
     call: Omit<Waiting, 'asked' | 'late'>,
   ): Required<Pick<InputRequiredResult, 'inputRequests'>> {
-    const { id, kind, text, choices, detail } = question
     const { run } = call
     const late = setTimeout(() => {
       waiting.delete(run.pid)
       run.kill('its client did not come back')
     }, STATE_MS).unref()
     waiting.set(run.pid, { ...call, asked: question, late })
-    const shown = kind === 'approval' ? `${text}\n${cut(JSON.stringify(detail, null, 1))}` : text
-    return {
-      inputRequests: {
-        [keyOf(id)]: sdk.inputRequired.elicit({
-          mode: 'form',
-          message: shown,
-          requestedSchema: {
-            type: 'object',
-            properties: {
-              answer: { type: 'string', title: 'Answer', ...(choices === null ? {} : { enum: [...choices] }) },
-            },
-            required: ['answer'],
-          },
-        }),
-      },
-    }
+    return { inputRequests: { [keyOf(question)]: sdk.inputRequired.elicit(formOf(question)) } }
   }
 
   /** The call that a client comes back to. What it brings beside the answer is not looked at. */
@@ -217,10 +252,8 @@ export function createCalls({ server: sdk }: ServerSdk, kernel: Kernel): Calls {
     const { run, followed, asked, late } = found
     waiting.delete(run.pid)
     clearTimeout(late)
-    const said = sdk.inputResponse(responses, keyOf(asked.id))
-    const given = said.kind === 'elicit' && said.action === 'accept' ? said.content?.['answer'] : undefined
-    const isRefused = said.kind === 'elicit' && said.action === 'decline' && asked.kind === 'approval'
-    const answer = isRefused ? 'deny' : typeof given === 'string' ? given : undefined
+    const said = sdk.inputResponse(responses, keyOf(asked))
+    const answer = said.kind === 'elicit' ? answerIn(said, asked) : undefined
     const passed = new Set([...found.passed, asked.id])
     if (answer !== undefined) {
       try {
@@ -232,15 +265,11 @@ export function createCalls({ server: sdk }: ServerSdk, kernel: Kernel): Calls {
     return { run, followed, passed }
   }
 
-  return { serve }
+  return { serve, questionOf, questionsOf: (pid, client) => questionsOf(pid, client) }
 }
 
 function optionsOf({ caller, standing }: Client): RunOptions {
   return { ...runOptionsOf(caller), ...standing.options() }
-}
-
-function keyOf(id: number): string {
-  return `question-${id}`
 }
 
 /** What is told of an event as progress. */
@@ -257,37 +286,14 @@ function stepOf(event: RunEvent): string | undefined {
   }
 }
 
-/** The value of a process as the result of a tool. Content as MCP has it, such as that of an outside server, is passed on. */
-export function toResult(value: Json, { outputSchema }: Pick<Offer, 'outputSchema'>): CallToolResult {
-  if (isContent(value)) return { content: value.content } as unknown as CallToolResult
-  const text = typeof value === 'string' ? value : JSON.stringify(value)
-  const isObject = typeof value === 'object' && value !== null && !Array.isArray(value)
-  return {
-    content: [{ type: 'text', text }],
-    ...(outputSchema !== undefined || isObject ? { structuredContent: value as { [key: string]: unknown } } : {}),
-  }
-}
+const LATE = Symbol('late')
 
-const contentTypes = new Set(['text', 'image', 'audio', 'resource', 'resource_link'])
-
-function isContent(value: Json): value is { readonly content: readonly Json[] } {
-  if (typeof value !== 'object' || value === null || Object.keys(value).join() !== 'content') return false
-  const { content } = value as { readonly content?: Json }
-  return (
-    Array.isArray(content) &&
-    content.every((one: Json) => contentTypes.has(String((one as { readonly type?: Json } | null)?.type)))
-  )
-}
-
-function failure(error: unknown): CallToolResult {
-  const { code, message } = toErrorData(error)
-  return {
-    isError: true,
-    content: [{ type: 'text', text: `${code}: ${message}` }],
-    _meta: { 'polity/error': { code, message } },
-  }
-}
-
-function cut(text: string): string {
-  return text.length <= DETAIL_CHARS_MAX ? text : `${text.slice(0, DETAIL_CHARS_MAX)} … (${text.length} characters)`
+/** What comes first: the promise, or the signal. */
+function first<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T | typeof LATE> {
+  if (signal === undefined) return promise
+  return new Promise((resolve, reject) => {
+    const tell = (): void => resolve(LATE)
+    signal.addEventListener('abort', tell, { once: true })
+    promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', tell))
+  })
 }

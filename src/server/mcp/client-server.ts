@@ -11,6 +11,7 @@
  *        list of processes tells nothing that a process has said.
  */
 import type { ClientCapabilities, McpServer, ServerContext } from '@modelcontextprotocol/server'
+import { PolityError } from '../../kernel/errors.ts'
 import type { Kernel } from '../../kernel/kernel.ts'
 import type { JournalEvent, Json, ProcessInfo, RunEvent, ToolSchema } from '../../kernel/types.ts'
 import type { Caller } from '../caller.ts'
@@ -23,6 +24,8 @@ import { createRequestStates } from './request-state.ts'
 import type { ServerSdk } from './sdk.ts'
 import type { ClientStanding } from './standing.ts'
 import { labelsIn } from './standing.ts'
+import { addTaskMethods } from './task-methods.ts'
+import { createTasks } from './tasks.ts'
 
 /** Which client a server is made for. */
 export interface Connected {
@@ -41,8 +44,13 @@ export interface ClientServersOptions {
   readonly kernel: Kernel
   readonly offers: readonly Offer[]
   readonly extend?: Extend | undefined
+  /** How long a call may take before it becomes a task, of a client that leaves that to the server, ms. @default 1_000 */
+  readonly taskAfterMs?: number | undefined
 }
 
+/** As long as a wait does not break a person's flow of thought (Nielsen, Usability Engineering, 1993, section 5.5), ms. */
+const TASK_AFTER_MS = 1_000
+const TASK_AFTER_MS_MAX = 86_400_000
 /** Events of a trace that a resource shows, the youngest. */
 const TRACE_EVENTS_MAX = 1_000
 /** Pause between two notices of one change, ms. */
@@ -55,9 +63,12 @@ const instructions =
 
 export function createClientServers(
   sdk: ServerSdk,
-  { kernel, offers, extend }: ClientServersOptions,
+  { kernel, offers, extend, taskAfterMs = TASK_AFTER_MS }: ClientServersOptions,
 ): (connected: Connected) => McpServer {
-  const calls = createCalls(sdk, kernel)
+  if (!(taskAfterMs >= 0 && taskAfterMs <= TASK_AFTER_MS_MAX))
+    throw new PolityError('CONFIG_INVALID', `taskAfterMs takes 0 to ${TASK_AFTER_MS_MAX} ms, not ${taskAfterMs}`)
+  const tasks = createTasks(kernel, offers)
+  const calls = createCalls(sdk, { kernel, tasks, taskAfterMs })
   const states = createRequestStates(sdk)
   const schemas = new Map(
     offers.map((offer) => [
@@ -78,14 +89,17 @@ export function createClientServers(
     )
     for (const offer of offers) {
       if (!holds(caller, offer.scope)) continue
-      const { name, description, annotations } = offer
-      server.registerTool(
+      const { name, description, annotations, taskSupport } = offer
+      const tool = server.registerTool(
         name,
         { description, annotations, ...(schemas.get(offer) as { inputSchema: ReturnType<typeof passThrough> }) },
         (input: unknown, context: ServerContext) =>
           calls.serve(offer, { caller, standing, canAsk: canAsk(server, context), mintState }, input as Json, context),
       )
+      if (era === 'legacy' && taskSupport !== 'forbidden') tool.execution = { taskSupport }
     }
+    const who = { caller, standing, era, canAsk: (context: ServerContext) => canAsk(server, context) }
+    addTaskMethods(sdk, server, { kernel, tasks, calls }, who)
     addProcesses(sdk, server, kernel, connected)
     if (era === 'legacy') addSubscriptions(sdk, server, kernel, caller)
     extend?.(server, { ...connected, mintState })

@@ -5,8 +5,9 @@
  *     const doors = [mcpDoor({ kernel, tools, programs: [clerk] })]
  *
  * What is offered: the given tools, `remember`, `recall` and `forget`, each program as `run_<name>` with its progress, and
- * the caller's processes and traces as resources. Each call is a process of the caller. A call that the law asks about is
- * shown to the client's user where the caller holds the scope `approvals`; else the question waits in the inbox alone.
+ * the caller's processes and traces as resources. Each call is a process of the caller; one that takes long goes on as a
+ * task where the client knows tasks (tasks.ts). A call that the law asks about is shown to the client's user where the
+ * caller holds the scope `approvals`; else the question waits in the inbox alone.
  *
  * Invariants
  *   MD1. No tool is reached but through the gate, as the caller.
@@ -22,6 +23,7 @@ import type { Kernel } from '../../kernel/kernel.ts'
 import type { Json } from '../../kernel/types.ts'
 import type { Caller } from '../caller.ts'
 import { endLeftOvers } from '../request-run.ts'
+import { fieldOf } from '../fields.ts'
 import type { Door, Exchange } from '../route.ts'
 import { securityHeaders } from '../answers.ts'
 import { statusTable } from '../status.ts'
@@ -35,11 +37,18 @@ import type { Sessions } from './sessions.ts'
 import { createSessions } from './sessions.ts'
 import type { ClientStanding } from './standing.ts'
 import { createStanding } from './standing.ts'
+import { taskRefusal, withTaskMark } from './task-wire.ts'
+import { resumeTasks } from './tasks.ts'
 
 export interface McpDoorOptions extends OffersOptions {
   readonly kernel: Kernel
   /** Adds prompts, resources or tools of its own to the server of each client; they do not go through the kernel. */
   readonly extend?: Extend
+  /**
+   * How long a call may take before it goes on as a task, for clients of the later era that know tasks and leave it to the
+   * server, ms. @default 1_000
+   */
+  readonly taskAfterMs?: number
 }
 
 /** What a principal's clients have done and learned. Labels stay; a name that is new begins a new order of calls anyway. */
@@ -62,15 +71,17 @@ interface Parts {
 const RUNS_PER_PRINCIPAL_MAX = 1_000
 const RUN_CHARS_MAX = 200
 
-export function mcpDoor({ kernel, extend, ...given }: McpDoorOptions): Door {
+export function mcpDoor({ kernel, extend, taskAfterMs, ...given }: McpDoorOptions): Door {
   const offers = offersOf(given)
+  const support = new Map(offers.map((offer) => [offer.name, offer.taskSupport]))
   endLeftOvers(kernel, [CLIENT])
+  resumeTasks(kernel)
   const pasts = new Map<string, Past>()
   let parts: Promise<Parts> | undefined
 
   async function load(): Promise<Parts> {
     const sdk = await loadServerSdk()
-    const serverOf = createClientServers(sdk, { kernel, offers, extend })
+    const serverOf = createClientServers(sdk, { kernel, offers, extend, taskAfterMs })
     return {
       sdk,
       sessions: createSessions(sdk, (caller) => {
@@ -86,14 +97,20 @@ export function mcpDoor({ kernel, extend, ...given }: McpDoorOptions): Door {
   async function handle(exchange: Exchange): Promise<void> {
     const { request, response, caller, method } = exchange
     if (method !== 'POST' && hasBody(request)) throw new PolityError('INVALID_ARGUMENT', `${method} takes no body`)
-    const body = method === 'POST' ? await exchange.json() : undefined
+    const body = method === 'POST' ? withTaskMark(await exchange.json()) : undefined
     const { sdk, sessions, modern } = await (parts ??= load())
     let thrown: unknown
     const answer = sdk.node.toNodeHandler({
       async fetch(asked) {
         try {
-          if (await sdk.server.isLegacyRequest(asked, body))
-            return await sessions.answer(asked, body, caller, (done) => response.once('close', done))
+          const isLegacy = await sdk.server.isLegacyRequest(asked, body)
+          const refusal = taskRefusal(body, !isLegacy, (name) => support.get(name))
+          if (refusal !== undefined)
+            return Response.json(
+              { jsonrpc: '2.0', id: fieldOf(body, 'id') ?? null, error: refusal },
+              { status: isLegacy ? 200 : 400 },
+            )
+          if (isLegacy) return await sessions.answer(asked, body, caller, (done) => response.once('close', done))
           const connected: Connected = { caller, standing: standingOf(exchange), era: 'modern' }
           const extra = connected as unknown as Record<string, unknown>
           return await modern.fetch(asked, {

@@ -18,6 +18,7 @@ import { defineProgram } from '../../kernel/program.ts'
 import { describeTool } from '../../kernel/tools.ts'
 import type { Json, NoteInput, Program, RecallOptions, RunOptions, Sys, Tool, ToolSchema } from '../../kernel/types.ts'
 import type { Scope } from '../caller.ts'
+import type { TaskSupport } from './task-wire.ts'
 
 type Schema = { readonly [key: string]: Json | undefined }
 
@@ -31,12 +32,16 @@ export interface Offer {
   readonly annotations: { readonly [hint: string]: boolean }
   /** What the caller has to hold. */
   readonly scope: Scope
+  /** Whether a call of it may go on as a task. */
+  readonly taskSupport: TaskSupport
   start(kernel: Kernel, input: Json, options: RunOptions): Run
 }
 
 /** A program that clients may run, as the tool `run_<name>`. */
 export interface OfferedProgram {
   readonly program: Program
+  /** Its name as a tool. @default `run_<name>` */
+  readonly as?: string
   readonly description?: string
   /** Of its input: an object. @default `{ input }`, and the program is given what stands there */
   readonly inputSchema?: ToolSchema<unknown>
@@ -47,14 +52,22 @@ export interface OffersOptions {
   readonly tools?: readonly Tool[]
   /** @default none */
   readonly programs?: readonly (Program | OfferedProgram)[]
+  /**
+   * Which calls may go on as tasks, by the name that is offered: of one that is `required`, only as a task, and clients that
+   * know none are refused; of one that is `forbidden`, never. @default 'optional', and 'forbidden' for notes
+   */
+  readonly taskSupport?: { readonly [offer: string]: TaskSupport }
 }
 
 /** The program of calls that clients make. */
 export const CLIENT = 'mcp-client'
 
 /** Throws `CONFIG_INVALID`. */
-export function offersOf({ tools = [], programs = [] }: OffersOptions): readonly Offer[] {
-  const offers = [...tools.map(toolOffer), ...noteOffers, ...programs.map(programOffer)]
+export function offersOf({ tools = [], programs = [], taskSupport = {} }: OffersOptions): readonly Offer[] {
+  const offers = [...tools.map(toolOffer), ...noteOffers, ...programs.map(programOffer)].map((offer) => ({
+    ...offer,
+    taskSupport: supportIn(taskSupport, offer.name) ?? offer.taskSupport,
+  }))
   const names = new Set<string>()
   for (const { name } of offers) {
     if (!NAME.test(name))
@@ -62,7 +75,19 @@ export function offersOf({ tools = [], programs = [] }: OffersOptions): readonly
     if (names.has(name)) throw wrong(`two tools would be offered over MCP as ${name}; give one of them another name`)
     names.add(name)
   }
+  const unknown = Object.keys(taskSupport).find((name) => !names.has(name))
+  if (unknown !== undefined)
+    throw wrong(
+      `taskSupport names ${JSON.stringify(unknown)}, which is not offered; there are ${[...names].join(', ')}`,
+    )
   return offers
+}
+
+function supportIn(given: NonNullable<OffersOptions['taskSupport']>, name: string): TaskSupport | undefined {
+  const support = Object.hasOwn(given, name) ? given[name] : undefined
+  if (support !== undefined && !['required', 'optional', 'forbidden'].includes(support))
+    throw wrong(`taskSupport of ${name} takes required, optional or forbidden, not ${JSON.stringify(support)}`)
+  return support
 }
 
 const NAME = /^[A-Za-z0-9_.\-/]{1,128}$/
@@ -85,29 +110,32 @@ function toolOffer(tool: Tool): Offer {
       ...(outbound === undefined ? {} : { openWorldHint: outbound }),
     },
     scope: 'runs',
+    taskSupport: 'optional',
     start: (kernel, input, options) =>
       byClient(kernel, (sys) => sys.call(name, input), { ...options, tools: [name] }, [tool]),
   }
 }
 
 function programOffer(given: Program | OfferedProgram): Offer {
-  const { program, description, inputSchema } = ('program' in given ? given : { program: given }) as OfferedProgram
+  const offered = ('program' in given ? given : { program: given }) as OfferedProgram
+  const { program, description, inputSchema, as = `run_${program.name}` } = offered
   const shape = inputSchema?.['~standard']
   if (shape !== undefined && shape.jsonSchema === undefined)
     throw wrong(`the input schema of program ${program.name} cannot describe itself as JSON Schema`)
   return {
-    name: `run_${program.name}`,
+    name: as,
     description: description ?? `Runs the program ${program.name} to its end and returns its output.`,
     inputSchema: (shape?.jsonSchema?.input({ target: 'draft-2020-12' }) as Schema | undefined) ?? inputDefault,
     annotations: { readOnlyHint: false },
     scope: 'runs',
+    taskSupport: 'optional',
     start(kernel, input, options) {
       if (shape === undefined) return kernel.spawn(program, (input as { readonly input?: Json }).input, options) as Run
       const checked = shape.validate(input)
       if (checked instanceof Promise || checked.issues !== undefined)
         throw new PolityError(
           'INVALID_ARGUMENT',
-          `run_${program.name}: ${checked instanceof Promise ? 'its schema checks asynchronously' : checked.issues.map(({ message }) => message).join('; ')}`,
+          `${as}: ${checked instanceof Promise ? 'its schema checks asynchronously' : checked.issues.map(({ message }) => message).join('; ')}`,
         )
       return kernel.spawn(program, checked.value as Json, options) as Run
     },
@@ -182,6 +210,7 @@ function noteOffer<Input>(
     inputSchema: z.toJSONSchema(schema, { io: 'input' }) as Schema,
     annotations,
     scope: 'memory',
+    taskSupport: 'forbidden',
     start(kernel, given, options) {
       const { data, error } = schema.safeParse(given)
       if (error !== undefined)

@@ -12,12 +12,13 @@ import { ResourceTemplate, completable } from '@modelcontextprotocol/server'
 import { setTimeout as pause } from 'node:timers/promises'
 import { z } from 'zod'
 import { boot, defineTool } from '../../../src/index.ts'
-import type { Json, Tool } from '../../../src/index.ts'
+import type { Json, Kernel, Tool } from '../../../src/index.ts'
 import { mcpDoor } from '../../../src/server/mcp/door.ts'
 import type { Server } from '../../../src/server/http.ts'
 import { startServer } from '../../../src/server/http.ts'
 import type { Caller } from '../../../src/server/caller.ts'
 import { addInputTools } from './input-tools.ts'
+import { TASK_AFTER_MS, taskFixtures } from './task-tools.ts'
 
 /** A red pixel, and a sound of no length. */
 const png = 'iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mP8z8DwHwAFBQIAX8jx0gAAAABJRU5ErkJggg=='
@@ -258,10 +259,14 @@ function addPrompts(server: McpServer): void {
 const caller: Caller = { principal: 'suite', scopes: new Set(['runs', 'memory', 'approvals']), key: null }
 
 export async function startFixture(): Promise<Server> {
-  const kernel = await boot({ tools })
+  const tasks = taskFixtures(() => kernel)
+  const all = [...tools, ...tasks.tools]
+  const kernel: Kernel = await boot({ tools: all })
   const door = mcpDoor({
     kernel,
-    tools,
+    ...tasks,
+    tools: all,
+    taskAfterMs: TASK_AFTER_MS,
     extend(server, { mintState }) {
       server.server.registerCapabilities({ logging: {} })
       addTalkingTools(server)

@@ -1,0 +1,162 @@
+/**
+ * Tasks of MCP: a call that goes on without its client, who comes back for what became of it. A task is the process of that
+ * call: how it stands is read from the process table, the inbox and the journal, and nothing is kept beside them.
+ *
+ *     const tasks = createTasks(kernel, offers)
+ *     offer.start(kernel, input, { name: tasks.nameFor(offer) })
+ *     const task = await tasks.find(view, '17')            // undefined for what is no task of that view
+ *     tasks.toCurrent(task, questions)                     // as 2026-07-28 tells it (SEP-2663)
+ *     tasks.toEarlier(task, questions)                     // as 2025-11-25 does
+ *
+ *     process                       2026-07-28          2025-11-25
+ *     running, stopped              working             working
+ *     asks this client's user       input_required      input_required
+ *     done                          completed           completed
+ *     failed                        completed, with a result that is an error     failed
+ *     canceled by its client        cancelled           cancelled
+ *     ended by anything else        failed              failed
+ *
+ * Invariants
+ *   TK1. A caller reaches the tasks that its view shows. Every other id is as if it had never been one.
+ *   TK2. What is told of an end is in the journal: a task that was told as ended is ended after any crash.
+ *   TK3. A run of a program that was a task goes on after a restart; a call of a tool cannot, and has failed then.
+ */
+import type { CallToolResult } from '@modelcontextprotocol/server'
+import { PolityError, fromErrorData, warn } from '../../kernel/errors.ts'
+import type { Kernel } from '../../kernel/kernel.ts'
+import type { JournalEvent, Json, Pid, ProcessEnd, ProcessInfo, Question } from '../../kernel/types.ts'
+import type { View } from '../view.ts'
+import type { Offer } from './offers.ts'
+import { CLIENT } from './offers.ts'
+import { failure, toResult } from './results.ts'
+
+export interface Task {
+  readonly info: ProcessInfo
+  /** Of a task that has ended; else they are not read. */
+  readonly events: readonly JournalEvent[]
+  readonly end: ProcessEnd | undefined
+  readonly offer: Pick<Offer, 'outputSchema'>
+}
+
+export type TaskStatus = 'working' | 'input_required' | 'completed' | 'failed' | 'cancelled'
+
+/** What both forms tell of a task. */
+type Told = {
+  readonly taskId: string
+  readonly status: TaskStatus
+  readonly statusMessage?: string
+  readonly createdAt: string
+  readonly lastUpdatedAt: string
+}
+
+export interface Tasks {
+  /** What a process is named that may be a task. */
+  nameFor(offer: Offer): string
+  find(view: View, taskId: string): Promise<Task | undefined>
+  /** Those in the table, the youngest first. */
+  list(view: View): readonly ProcessInfo[]
+  of(info: ProcessInfo): Promise<Task>
+  toCurrent(
+    task: Task,
+    questions: readonly Question[],
+  ): Told & { readonly ttlMs: null; readonly pollIntervalMs: number }
+  toEarlier(task: Task, questions: readonly Question[]): Told & { readonly ttl: null; readonly pollInterval: number }
+  /** What became of a task that ended with a value or with an error of the tool; else undefined. */
+  result(task: Task): CallToolResult | undefined
+}
+
+const PREFIX = 'mcp-task:'
+/** Why a client's cancel ends a process: of everything that is killed, only this is told as cancelled. */
+export const CANCELED = 'canceled by its MCP client'
+/** How often a client should ask, ms. */
+const POLL_MS = 500
+
+export function createTasks(kernel: Kernel, offers: readonly Offer[]): Tasks {
+  const byName = new Map(offers.map((offer) => [offer.name, offer]))
+
+  function offerOf({ name }: ProcessInfo): string | undefined {
+    return name?.startsWith(PREFIX) === true ? name.slice(PREFIX.length) : undefined
+  }
+
+  function isTask(info: ProcessInfo): boolean {
+    return info.parent === null && info.forkOf === null && offerOf(info) !== undefined
+  }
+
+  async function of(info: ProcessInfo): Promise<Task> {
+    const offer = byName.get(offerOf(info) ?? '') ?? {}
+    if (info.endedAt === null) return { info, events: [], end: undefined, offer }
+    const events = await kernel.events(info.pid)
+    const last = events.at(-1)
+    return { info, events, end: last?.type === 'process-end' ? last : undefined, offer }
+  }
+
+  function told({ info, end }: Task, questions: readonly Question[], status: TaskStatus): Told {
+    const { pid, startedAt, state, waiting } = info
+    const said =
+      end?.error !== undefined
+        ? `${end.error.code}: ${end.error.message}`
+        : state === 'stopped'
+          ? 'stopped; its owner can resume it'
+          : status === 'working' && waiting?.startsWith('ask') === true
+            ? 'waits for a person'
+            : undefined
+    return {
+      taskId: String(pid),
+      status,
+      ...(said === undefined ? {} : { statusMessage: said }),
+      createdAt: new Date(startedAt).toISOString(),
+      lastUpdatedAt: new Date(end?.at ?? questions[0]?.askedAt ?? startedAt).toISOString(),
+    }
+  }
+
+  function statusOf({ end }: Task, questions: readonly Question[]): TaskStatus {
+    if (end === undefined) return questions.length > 0 ? 'input_required' : 'working'
+    if (end.state === 'done') return 'completed'
+    return isCanceled(end) ? 'cancelled' : 'failed'
+  }
+
+  return {
+    nameFor: ({ name }) => `${PREFIX}${name}`,
+    async find(view, taskId) {
+      const pid: Pid = /^[1-9]\d{0,15}$/.test(taskId) ? Number(taskId) : 0
+      try {
+        const info = view.info(pid)
+        return isTask(info) ? await of(info) : undefined
+      } catch (error) {
+        if (PolityError.isInstance(error) && error.code === 'NO_SUCH_PROCESS') return undefined
+        throw error
+      }
+    },
+    list: (view) => view.ps().filter(isTask).toReversed(),
+    of,
+    toCurrent(task, questions) {
+      const status = task.end?.state === 'failed' ? 'completed' : statusOf(task, questions)
+      return { ...told(task, questions, status), ttlMs: null, pollIntervalMs: POLL_MS }
+    },
+    toEarlier: (task, questions) => ({
+      ...told(task, questions, statusOf(task, questions)),
+      ttl: null,
+      pollInterval: POLL_MS,
+    }),
+    result({ end, offer }) {
+      if (end?.state === 'done') return toResult((end.value ?? null) as Json, offer)
+      return end?.error !== undefined && end.state === 'failed' ? failure(fromErrorData(end.error)) : undefined
+    },
+  }
+}
+
+function isCanceled({ state, error }: ProcessEnd): boolean {
+  return state === 'killed' && error?.code === 'KILLED' && error.message.endsWith(CANCELED)
+}
+
+/** Goes on with the runs of programs that were tasks when an earlier server ended (TK3). Without its program one stays stopped. */
+export function resumeTasks(kernel: Kernel): void {
+  for (const { pid, name, parent, program, state } of kernel.ps()) {
+    if (state !== 'stopped' || parent !== null || program === CLIENT || name?.startsWith(PREFIX) !== true) continue
+    try {
+      for (const { result } of kernel.resume(pid)) result.catch(() => {})
+    } catch (error) {
+      warn(`MCP task ${pid} (${program}) stays stopped`, error)
+    }
+  }
+}

@@ -1,0 +1,450 @@
+/**
+ * Push notifications of A2A: the official client names webhooks, and real servers on loopback are told, or hang, fail and
+ * lead elsewhere.
+ */
+import assert from 'node:assert/strict'
+import type { lookup } from 'node:dns'
+import { mkdtempSync, rmSync } from 'node:fs'
+import type { IncomingHttpHeaders, ServerResponse } from 'node:http'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, describe, test } from 'node:test'
+import { setTimeout as pause } from 'node:timers/promises'
+import type { SendMessageRequest, Task, TaskPushNotificationConfig } from '@a2a-js/sdk'
+import { Role } from '@a2a-js/sdk'
+import type { Client } from '@a2a-js/sdk/client'
+import {
+  ClientFactory,
+  DefaultAgentCardResolver,
+  JsonRpcTransportFactory,
+  RestTransportFactory,
+} from '@a2a-js/sdk/client'
+import { memoryStore } from '../src/drivers/store/memory.ts'
+import { openSqliteStore } from '../src/drivers/store/sqlite.ts'
+import type { Store } from '../src/kernel/drivers.ts'
+import type { Kernel } from '../src/kernel/kernel.ts'
+import { createKernel } from '../src/kernel/kernel.ts'
+import { defineProgram } from '../src/kernel/program.ts'
+import type { Json, Program } from '../src/kernel/types.ts'
+import { a2aDoor } from '../src/server/a2a/door.ts'
+import type { PushOptions } from '../src/server/a2a/push.ts'
+import { createWebhook } from '../src/server/a2a/webhook.ts'
+import type { Caller, Scope } from '../src/server/caller.ts'
+import type { Server } from '../src/server/http.ts'
+import { startServer } from '../src/server/http.ts'
+
+const echo = defineProgram('echo', async (_sys, input: Json) => ({ echo: input }))
+const waiter = defineProgram('waiter', async (sys) => {
+  await sys.send(0, 'waiting')
+  return (await sys.receive()).body
+})
+const greeter = defineProgram('greeter', async (sys) => `Hello, ${await sys.ask('Who is there?')}`)
+const programs = [echo, waiter, greeter] as readonly Program[]
+
+const closing: (() => unknown)[] = []
+afterEach(async () => {
+  for (const close of closing.splice(0).toReversed()) await close()
+})
+
+const callers: { readonly [key: string]: Caller } = {
+  ada: { principal: 'ada', scopes: new Set<Scope>(['runs', 'approvals']), key: 'k1' },
+  bob: { principal: 'bob', scopes: new Set<Scope>(['runs', 'approvals']), key: 'k2' },
+  root: { principal: 'root', scopes: new Set<Scope>(['admin']), key: 'k3' },
+}
+
+interface Opened {
+  readonly kernel: Kernel
+  readonly server: Server
+  stop(): Promise<void>
+}
+
+async function opened(push: PushOptions | undefined, store: Store = memoryStore()): Promise<Opened> {
+  const kernel = createKernel({ store, programs })
+  const server = await startServer({
+    doors: [
+      a2aDoor({
+        kernel,
+        programs,
+        ...(push === undefined
+          ? {}
+          : { push: { kept: (prefix) => store.range('meta', prefix, `${prefix}\u{10ffff}`), retryMs: 10, ...push } }),
+      }),
+    ],
+    authenticate: ({ headers }) =>
+      callers[headers.authorization?.slice('Bearer '.length) ?? ''] ?? { refused: 'no key' },
+    port: 0,
+    limits: { drainMs: 50 },
+  })
+  let stopped: Promise<void> | undefined
+  const stop = (): Promise<void> => (stopped ??= kernel.close().then(() => server.close()))
+  closing.push(stop)
+  return { kernel, server, stop }
+}
+
+/** What loopback is allowed to hear. */
+const here: PushOptions = { privateHosts: ['127.0.0.1'], timeoutMs: 300 }
+
+interface Heard {
+  readonly headers: IncomingHttpHeaders
+  readonly body: { readonly [key: string]: Json }
+}
+
+interface Receiver {
+  readonly url: string
+  readonly heard: Heard[]
+}
+
+/** A real server that hears what it is told, and answers as `answer` has it. */
+async function receiver(answer: (response: ServerResponse, nth: number) => void = ok): Promise<Receiver> {
+  const heard: Heard[] = []
+  const server = createServer((request, response) => {
+    let text = ''
+    request.on('data', (chunk: Buffer) => void (text += chunk.toString()))
+    request.on('end', () => {
+      heard.push({ headers: request.headers, body: JSON.parse(text) as Heard['body'] })
+      answer(response, heard.length)
+    })
+  })
+  await new Promise<void>((resolve) => void server.listen(0, '127.0.0.1', resolve))
+  closing.push(() => {
+    server.closeAllConnections()
+    server.close()
+  })
+  return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/hook`, heard }
+}
+
+const ok = (response: ServerResponse): void => void response.writeHead(204).end()
+
+const bindings = ['JSON-RPC', 'HTTP+JSON', 'JSON-RPC 0.3'] as const
+
+async function clientOf(
+  { url }: Server,
+  program: string,
+  key = 'ada',
+  binding: (typeof bindings)[number] = 'JSON-RPC',
+): Promise<Client> {
+  const headers = { authorization: `Bearer ${key}` }
+  const fetchImpl: typeof fetch = (input, init) =>
+    fetch(input, { ...init, headers: { ...(init?.headers as Record<string, string>), ...headers } })
+  const options = { fetchImpl, legacyCompat: { enabled: true } }
+  const factory = new ClientFactory({
+    transports: [
+      binding === 'HTTP+JSON' ? new RestTransportFactory({ fetchImpl }) : new JsonRpcTransportFactory(options),
+    ],
+    cardResolver: new DefaultAgentCardResolver(options),
+  })
+  const at = `${url}/a2a/${program}/.well-known/agent-card.json`
+  if (binding !== 'JSON-RPC 0.3') return factory.createFromUrl(at, '')
+  const { supportedInterfaces: _, ...card } = (await (await fetch(at, { headers })).json()) as {
+    readonly supportedInterfaces: unknown
+  }
+  return factory.createFromAgentCard(card as never)
+}
+
+let messages = 0
+function say(value: string, url?: string, to: { readonly taskId?: string } = {}): SendMessageRequest {
+  return {
+    tenant: '',
+    message: {
+      messageId: `m${++messages}`,
+      contextId: '',
+      taskId: '',
+      role: Role.ROLE_USER,
+      parts: [{ content: { $case: 'text', value }, metadata: undefined, filename: '', mediaType: 'text/plain' }],
+      metadata: undefined,
+      extensions: [],
+      referenceTaskIds: [],
+      ...to,
+    },
+    configuration: {
+      acceptedOutputModes: [],
+      taskPushNotificationConfig: url === undefined ? undefined : config(url),
+      returnImmediately: true,
+    },
+    metadata: undefined,
+  }
+}
+
+const config = (url: string, more: Partial<TaskPushNotificationConfig> = {}): TaskPushNotificationConfig => ({
+  tenant: '',
+  id: '',
+  taskId: '',
+  url,
+  token: '',
+  authentication: undefined,
+  ...more,
+})
+
+const begun = async (client: Client, url?: string): Promise<string> =>
+  ((await client.sendMessage(say('go', url))) as Task).id
+
+async function until(look: () => boolean): Promise<void> {
+  for (let turn = 0; turn < 500; turn++) {
+    if (look()) return
+    await pause(10)
+  }
+  throw new assert.AssertionError({ message: `never came: ${look.toString()}` })
+}
+
+/** What was told, in a word each. */
+function told({ heard }: Receiver): string[] {
+  return heard.map(({ body }) => {
+    const [kind = '', value] = Object.entries(body)[0] ?? []
+    const { status } = value as { readonly status?: { readonly state: string } }
+    return status === undefined ? kind : `${kind} ${status.state.replace('TASK_STATE_', '')}`
+  })
+}
+const isDone = (one: Receiver): boolean => told(one).some((word) => word.endsWith('COMPLETED'))
+
+describe('push notifications', () => {
+  test('tell a webhook what becomes of a task, with the token and the credentials that its client gave', async () => {
+    const { server } = await opened(here)
+    const hook = await receiver()
+    const client = await clientOf(server, 'waiter')
+    assert.equal((await client.getAgentCard()).capabilities?.pushNotifications, true)
+    const request = say('go')
+    const authentication = { scheme: 'Bearer', credentials: 's3cret' }
+    const given = config(hook.url, { token: 'a token', authentication })
+    Object.assign(request.configuration as object, { taskPushNotificationConfig: given })
+    const { id } = (await client.sendMessage(request)) as Task
+    await until(() => hook.heard.length >= 1)
+    await client.sendMessage(say('news', undefined, { taskId: id }))
+    await until(() => isDone(hook))
+    assert.equal(told(hook)[0], 'task WORKING')
+    assert.deepEqual(told(hook).slice(-2), ['artifactUpdate', 'statusUpdate COMPLETED'])
+    assert.match(JSON.stringify(hook.heard), /"taskId":"\d+".*news/)
+    for (const { headers } of hook.heard) {
+      assert.equal(headers['x-a2a-notification-token'], 'a token')
+      assert.equal(headers.authorization, 'Bearer s3cret')
+      assert.equal(headers['content-type'], 'application/a2a+json')
+    }
+  })
+
+  test('are off where nobody turned them on, and the card says so', async () => {
+    const { server } = await opened(undefined)
+    const client = await clientOf(server, 'waiter')
+    assert.equal((await client.getAgentCard()).capabilities?.pushNotifications, false)
+    await assert.rejects(begun(client, 'https://example.com/hook'), /sends no push notifications/)
+  })
+
+  for (const binding of bindings)
+    test(`${binding}: a configuration is set, read, listed, replaced and deleted, by its principal alone`, async () => {
+      const { server } = await opened(here)
+      const hook = await receiver()
+      const client = await clientOf(server, 'waiter', 'ada', binding)
+      const taskId = await begun(client)
+      const made = await client.createTaskPushNotificationConfig(config(hook.url, { taskId, id: 'one', token: 't' }))
+      assert.deepEqual([made.id, made.taskId, made.url, made.token], ['one', taskId, hook.url, 't'])
+      const at = { tenant: '', taskId, id: 'one' }
+      assert.equal((await client.getTaskPushNotificationConfig(at)).url, hook.url)
+      await client.createTaskPushNotificationConfig(config(`${hook.url}?again`, { taskId, id: 'one' }))
+      const { configs } = await client.listTaskPushNotificationConfig({
+        tenant: '',
+        taskId,
+        pageSize: 0,
+        pageToken: '',
+      })
+      assert.deepEqual(
+        configs.map(({ url }) => url),
+        [`${hook.url}?again`],
+      )
+      for (const [key, id] of [
+        ['bob', taskId],
+        ['ada', '999999'],
+      ] as const) {
+        const other = await clientOf(server, 'waiter', key, binding)
+        const errors = await Promise.all(
+          [
+            other.createTaskPushNotificationConfig(config(hook.url, { taskId: id })),
+            other.getTaskPushNotificationConfig({ ...at, taskId: id }),
+            other.listTaskPushNotificationConfig({ tenant: '', taskId: id, pageSize: 0, pageToken: '' }),
+            other.deleteTaskPushNotificationConfig({ ...at, taskId: id }),
+          ].map((one) => (one as Promise<unknown>).then(() => 'reached').catch((error: Error) => error.message)),
+        )
+        assert.deepEqual(new Set(errors), new Set(['there is no such task']), key)
+      }
+      const admin = await clientOf(server, 'waiter', 'root', binding)
+      const seen = await admin.listTaskPushNotificationConfig({ tenant: '', taskId, pageSize: 0, pageToken: '' })
+      assert.deepEqual(seen.configs, [], 'who sees every task sees no token')
+      await client.deleteTaskPushNotificationConfig(at)
+      await assert.rejects(client.getTaskPushNotificationConfig(at), /no such push configuration/)
+      await until(() => hook.heard.length >= 1)
+      const before = hook.heard.length
+      await client.sendMessage(say('news', undefined, { taskId }))
+      await pause(50)
+      assert.equal(hook.heard.length, before, 'who was deleted is told no more')
+    })
+
+  test('a client of version 0.3 is told in its form', async () => {
+    const { server } = await opened(here)
+    const hook = await receiver()
+    await begun(await clientOf(server, 'echo', 'ada', 'JSON-RPC 0.3'), hook.url)
+    await until(() => hook.heard.some(({ body }) => JSON.stringify(body).includes('"completed"')))
+    assert.equal(hook.heard[0]?.body['kind'], 'task')
+  })
+
+  test('a question is told, and what comes after its answer', async () => {
+    const { server } = await opened(here)
+    const hook = await receiver()
+    const client = await clientOf(server, 'greeter')
+    const taskId = await begun(client, hook.url)
+    await until(() => told(hook).some((word) => word.endsWith('INPUT_REQUIRED')))
+    await client.sendMessage(say('Eve', undefined, { taskId }))
+    await until(() => isDone(hook))
+    assert.match(JSON.stringify(hook.heard), /Who is there\?.*Hello, Eve/)
+  })
+})
+
+describe('a receiver', () => {
+  test('that fails for a while is tried again, and one that says no is not', async () => {
+    const { server } = await opened(here)
+    const ill = await receiver((response, nth) => void response.writeHead(nth <= 2 ? 500 : 204).end())
+    const closed = await receiver((response) => void response.writeHead(410).end())
+    const client = await clientOf(server, 'echo')
+    await begun(client, ill.url)
+    await until(() => isDone(ill))
+    assert.equal(ill.heard.length - new Set(ill.heard.map(({ body }) => JSON.stringify(body))).size, 2)
+    await begun(client, closed.url)
+    await until(() => isDone(closed))
+    const all = closed.heard.map(({ body }) => JSON.stringify(body))
+    assert.equal(new Set(all).size, all.length)
+  })
+
+  test('that always fails is told each thing five times and no more, and the server goes on', async () => {
+    const { server } = await opened(here)
+    const ill = await receiver((response) => void response.writeHead(503).end())
+    const client = await clientOf(server, 'echo')
+    await begun(client, ill.url)
+    await until(() => told(ill).filter((word) => word.endsWith('COMPLETED')).length === 5)
+    await pause(100)
+    const counts = Map.groupBy(ill.heard, ({ body }) => JSON.stringify(body))
+    assert.deepEqual(new Set([...counts.values()].map(({ length }) => length)), new Set([5]))
+  })
+
+  test('that hangs holds up nobody but itself', async () => {
+    const { server } = await opened({ ...here, timeoutMs: 60 })
+    const hanging = await receiver(() => {})
+    const hook = await receiver()
+    const client = await clientOf(server, 'waiter')
+    const taskId = await begun(client, hanging.url)
+    await client.createTaskPushNotificationConfig(config(hook.url, { taskId }))
+    await client.sendMessage(say('news', undefined, { taskId }))
+    await until(() => isDone(hook))
+    assert.ok(!isDone(hanging), 'it still has its tries of the first')
+  })
+
+  test('that leads elsewhere is not followed', async () => {
+    const { server } = await opened(here)
+    const inside = await receiver()
+    const leading = await receiver((response) => void response.writeHead(307, { location: inside.url }).end())
+    await begun(await clientOf(server, 'echo'), leading.url)
+    await until(() => isDone(leading))
+    await pause(30)
+    assert.deepEqual(inside.heard, [])
+  })
+
+  test('on this machine or a private network is refused, however it is written', async () => {
+    const { server, kernel } = await opened({ privateHosts: ['hooks.internal'] })
+    const client = await clientOf(server, 'echo')
+    for (const host of [
+      '127.0.0.1',
+      '127.1',
+      '0x7f.1',
+      '2130706433',
+      'localhost',
+      'a.localhost',
+      'localhost.',
+      '0.0.0.0',
+      '10.0.0.7',
+      '100.64.0.1',
+      '169.254.169.254',
+      '172.16.0.1',
+      '192.168.1.1',
+      '198.18.0.1',
+      '224.0.0.1',
+      '255.255.255.255',
+      '[::1]',
+      '[::]',
+      '[::ffff:127.0.0.1]',
+      '[::ffff:10.0.0.1]',
+      '[64:ff9b::7f00:1]',
+      '[2002:7f00:1::]',
+      '[fc00::1]',
+      '[fe80::1]',
+      '[ff02::1]',
+    ])
+      await assert.rejects(begun(client, `https://${host}/hook`), /private network/, host)
+    for (const url of [
+      'http://example.com/hook',
+      'ftp://example.com',
+      'file:///etc/passwd',
+      'https://a:b@example.com',
+      '',
+      'x',
+    ])
+      await assert.rejects(begun(client, url), /url takes an https URL/, url)
+    assert.deepEqual(kernel.ps(), [], 'nothing began')
+    await assert.rejects(opened({ privateHosts: ['http://x'] }), /is no host that could be told/)
+  })
+
+  test('whose name leads inside is not reached, whatever it was when it was looked at first', async () => {
+    const inside = await receiver()
+    const { port } = new URL(inside.url)
+    const posted = { headers: {}, body: '{}', signal: new AbortController().signal }
+    for (const answers of [
+      [{ address: '127.0.0.1', family: 4 }],
+      [
+        { address: '93.184.216.34', family: 4 },
+        { address: '::1', family: 6 },
+      ],
+    ]) {
+      const resolve = ((_name: string, _options: object, callback: (error: null, found: unknown) => void) =>
+        callback(null, answers)) as unknown as typeof lookup
+      const webhook = createWebhook({ lookup: resolve })
+      webhook.check(`https://rebound.example:${port}/hook`)
+      await assert.rejects(webhook.post(`https://rebound.example:${port}/hook`, posted), /private network/)
+    }
+    const resolve = ((_name: string, _options: object, callback: (error: null, found: unknown) => void) =>
+      callback(null, [{ address: '127.0.0.1', family: 4 }])) as unknown as typeof lookup
+    const allowed = createWebhook({ lookup: resolve, privateHosts: ['hooks.internal'] })
+    assert.equal(await allowed.post(`http://hooks.internal:${port}/hook`, posted), 204)
+    assert.equal(inside.heard.length, 1)
+  })
+})
+
+test('a configuration outlives its server: after a restart the webhook is told how the task ended', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'polity-a2a-push-'))
+  closing.push(() => rmSync(folder, { recursive: true }))
+  const path = join(folder, 'a.db')
+  let isDeaf = false
+  const hook = await receiver((response) => (isDeaf ? void response.destroy() : ok(response)))
+  const first = await opened({ ...here, retryMs: 60_000 }, openSqliteStore(path))
+  const client = await clientOf(first.server, 'waiter')
+  const [going, ended] = [await begun(client, hook.url), await begun(client, hook.url)]
+  await until(() => hook.heard.length >= 2)
+  // One ends, and nobody hears it before the server does too.
+  isDeaf = true
+  await client.sendMessage(say('over', undefined, { taskId: ended }))
+  await until(() => first.kernel.info(Number(ended)).state === 'done')
+  await first.stop()
+  isDeaf = false
+  hook.heard.length = 0
+  const store = openSqliteStore(path)
+  const left = (): number => [...store.range('meta', 'a2a-push', 'a2a-pusi')].length
+  const second = await opened(here, store)
+  await until(() => left() === 1)
+  assert.match(JSON.stringify(hook.heard), /"over"/)
+  const again = await clientOf(second.server, 'waiter')
+  second.kernel.resume(Number(going))
+  hook.heard.length = 0
+  await again.sendMessage(say('at last', undefined, { taskId: going }))
+  await until(() => left() === 0)
+  assert.match(JSON.stringify(hook.heard), /"at last"/)
+  await second.stop()
+  hook.heard.length = 0
+  await opened(here, openSqliteStore(path))
+  await pause(50)
+  assert.deepEqual(hook.heard, [], 'what was told as ended is not told again')
+})

@@ -1,0 +1,533 @@
+/**
+ * Tasks of MCP both ways: calls that go on without their client, with the official clients against our server in both eras,
+ * and our client against an official server; over a restart, too.
+ */
+import { Client as LaterClient, StreamableHTTPClientTransport as LaterTransport } from '@modelcontextprotocol/client'
+import { Client } from '@modelcontextprotocol/sdk/client/index.js'
+import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js'
+import { CallToolResultSchema, ElicitRequestSchema } from '@modelcontextprotocol/sdk/types.js'
+import assert from 'node:assert/strict'
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, describe, test } from 'node:test'
+import { setTimeout as pause } from 'node:timers/promises'
+import { z } from 'zod'
+import { openMcp } from '../src/drivers/mcp.ts'
+import { boot, defineProgram, defineTool } from '../src/index.ts'
+import type { Json, Kernel, KernelOptions, Program, Tool } from '../src/index.ts'
+import type { Caller, Scope } from '../src/server/caller.ts'
+import type { Server } from '../src/server/http.ts'
+import { startServer } from '../src/server/http.ts'
+import type { McpDoorOptions } from '../src/server/mcp/door.ts'
+import { mcpDoor } from '../src/server/mcp/door.ts'
+import { serveTasks } from './mcp/task-killed.ts'
+import { codeOf, endOf, within } from './world.ts'
+
+const folder = mkdtempSync(join(tmpdir(), 'polity-mcp-tasks-'))
+const opened: { close(): Promise<void> }[] = []
+after(async () => {
+  for (const one of opened.toReversed()) await one.close()
+  rmSync(folder, { recursive: true, force: true })
+})
+
+const TASKS = 'io.modelcontextprotocol/tasks'
+
+// ------------------------------------------------------------------------------------------------------------ as a server
+
+/** Opened by a test that lets `gated` end. */
+const gates = new Map<string, () => void>()
+const gated = defineTool({
+  name: 'gated',
+  description: 'Ends when it is let.',
+  effect: 'read',
+  inputSchema: z.object({ gate: z.string() }),
+  outputSchema: z.object({ through: z.string() }),
+  execute: ({ gate }, { signal }) =>
+    new Promise<{ through: string }>((resolve, reject) => {
+      gates.set(gate, () => resolve({ through: gate }))
+      signal.addEventListener('abort', () => reject(signal.reason as Error))
+    }),
+}) as Tool
+const failing = defineTool({
+  name: 'failing',
+  description: 'Fails.',
+  effect: 'read',
+  inputSchema: z.object({}),
+  async execute() {
+    await pause(60)
+    throw new Error('out of order')
+  },
+}) as Tool
+const secret = defineTool({
+  name: 'secret',
+  description: 'Tells what taints.',
+  effect: 'read',
+  labels: ['untrusted'],
+  inputSchema: z.object({}),
+  execute: () => 'hearsay',
+}) as Tool
+const act = defineTool({ name: 'act', description: 'Acts.', inputSchema: z.object({}), execute: () => 'acted' }) as Tool
+const asker = defineProgram('asker', async (sys) => {
+  await sys.sleep(60)
+  return `Hello, ${await sys.ask('Who is there?')}`
+}) as Program
+const tools = [gated, failing, secret, act]
+
+async function serve(
+  options: Partial<KernelOptions> = {},
+  door: Partial<McpDoorOptions> = {},
+): Promise<{ kernel: Kernel; server: Server }> {
+  const kernel = await boot({ tools, programs: [asker], ...options })
+  const server = await startServer({
+    doors: [mcpDoor({ kernel, tools, programs: [asker], taskAfterMs: 30, ...door })],
+    port: 0,
+    limits: { drainMs: 50 },
+    authenticate({ headers }) {
+      const [principal = '', ...scopes] = String(headers['x-caller']).split(' ')
+      return { principal, scopes: new Set(scopes as Scope[]), key: null } satisfies Caller
+    },
+  })
+  opened.push(kernel, server)
+  return { kernel, server }
+}
+
+/** The official client of the earlier era, which has tasks of its own. */
+async function earlier({ url }: Pick<Server, 'url'>, who = 'ada runs approvals', answer?: string): Promise<Client> {
+  const client = new Client(
+    { name: 'test', version: '1' },
+    { capabilities: answer === undefined ? {} : { elicitation: { form: {} } } },
+  )
+  if (answer !== undefined)
+    client.setRequestHandler(ElicitRequestSchema, async () => ({ action: 'accept', content: { answer } }))
+  const requestInit = { headers: { 'x-caller': who } }
+  await client.connect(new StreamableHTTPClientTransport(new URL(`${url}/mcp`), { requestInit }) as never)
+  opened.push(client)
+  return client
+}
+
+type Told = { readonly [key: string]: Json }
+
+/** A client of the later era that says what it likes: the SDK has no tasks of its own there. */
+async function later(
+  { url }: Pick<Server, 'url'>,
+  who = 'ada runs approvals',
+  knowsTasks = true,
+): Promise<(method: string, params: object) => Promise<Told>> {
+  const capabilities = { elicitation: { form: {} }, ...(knowsTasks ? { extensions: { [TASKS]: {} } } : {}) }
+  let id = 0
+  return async (method, params) => {
+    const { taskId, name } = params as { readonly taskId?: string; readonly name?: string }
+    const response = await fetch(`${url}/mcp`, {
+      method: 'POST',
+      headers: {
+        'x-caller': who,
+        'content-type': 'application/json',
+        accept: 'application/json, text/event-stream',
+        'mcp-protocol-version': '2026-07-28',
+        'mcp-method': method,
+        ...((taskId ?? name) === undefined ? {} : { 'mcp-name': String(taskId ?? name) }),
+      },
+      body: JSON.stringify({
+        jsonrpc: '2.0',
+        id: ++id,
+        method,
+        params: {
+          ...params,
+          _meta: {
+            'io.modelcontextprotocol/protocolVersion': '2026-07-28',
+            'io.modelcontextprotocol/clientInfo': { name: 'test', version: '1' },
+            'io.modelcontextprotocol/clientCapabilities': capabilities,
+          },
+        },
+      }),
+    })
+    const text = await response.text()
+    const line = text.split('\n').findLast((one) => one.startsWith('data: {'))
+    const { result, error } = JSON.parse(line?.slice('data: '.length) ?? text) as { result: Told; error?: Told }
+    if (error !== undefined) throw Object.assign(new Error(String(error['message'])), { code: error['code'] })
+    return result
+  }
+}
+
+const call = (name: string, args: object = {}) => ['tools/call', { name, arguments: args }] as const
+
+async function until<T>(look: () => Promise<T> | T, isRight: (found: T) => boolean): Promise<T> {
+  for (let turn = 0; turn < 400; turn++) {
+    const found = await look()
+    if (isRight(found)) return found
+    await pause(10)
+  }
+  throw new assert.AssertionError({ message: `never came: ${isRight.toString()}` })
+}
+
+describe('a call as a task, 2026-07-28', () => {
+  test('one that takes long goes on as a process without its client, and its result is there for who comes again', async () => {
+    const { server, kernel } = await serve()
+    const ask = await later(server)
+    const made = await ask(...call('gated', { gate: 'one' }))
+    assert.equal(made['resultType'], 'task')
+    assert.equal(made['status'], 'working')
+    assert.equal(made['ttlMs'], null)
+    const taskId = String(made['taskId'])
+    assert.equal(kernel.info(Number(taskId)).state, 'running')
+    const working = await ask('tasks/get', { taskId })
+    assert.deepEqual([working['status'], working['result']], ['working', undefined])
+    gates.get('one')?.()
+    const again = await later(server)
+    const end = await until(
+      () => again('tasks/get', { taskId }),
+      ({ status }) => status !== 'working',
+    )
+    assert.equal(end['status'], 'completed')
+    assert.deepEqual((end['result'] as Told)['structuredContent'], { through: 'one' })
+    assert.ok(Date.parse(String(end['lastUpdatedAt'])) >= Date.parse(String(end['createdAt'])))
+  })
+
+  test('one that is done soon is a result, and who knows no tasks waits', async () => {
+    const { server } = await serve()
+    const soon = await (await later(server))(...call('secret'))
+    assert.deepEqual([soon['resultType'], soon['taskId']], ['complete', undefined])
+    const stranger = await later(server, 'ada runs', false)
+    const waited = stranger(...call('gated', { gate: 'two' }))
+    await until(
+      () => gates.get('two'),
+      (gate) => gate !== undefined,
+    )
+    await pause(60)
+    gates.get('two')?.()
+    assert.deepEqual((await waited)['structuredContent'], { through: 'two' })
+    for (const method of ['tasks/get', 'tasks/update', 'tasks/cancel'])
+      await assert.rejects(stranger(method, { taskId: '1' }), { code: -32_021 })
+  })
+
+  test('one that must be a task refuses who knows none, and is one however soon it is done', async () => {
+    const { server } = await serve({}, { taskSupport: { secret: 'required', act: 'forbidden' } })
+    await assert.rejects((await later(server, 'ada runs', false))(...call('secret')), { code: -32_021 })
+    const ask = await later(server)
+    const { taskId } = await ask(...call('secret'))
+    const end = await ask('tasks/get', { taskId: String(taskId) })
+    assert.deepEqual((end['result'] as Told)['content'], [{ type: 'text', text: 'hearsay' }])
+    const old = await earlier(server)
+    await assert.rejects(old.callTool({ name: 'secret', arguments: {} }), { code: -32_601 })
+    const { tools: listed } = await old.listTools()
+    const support = Object.fromEntries(listed.map(({ name, execution }) => [name, execution?.taskSupport]))
+    assert.deepEqual([support['secret'], support['gated'], support['act']], ['required', 'optional', undefined])
+    assert.throws(
+      () => mcpDoor({ kernel: {} as never, taskSupport: { nothing: 'required' } }),
+      /"nothing", which is not/,
+    )
+  })
+
+  test('canceled, its process is killed; told again that is no error; an error of the tool is a result', async () => {
+    const { server, kernel } = await serve()
+    const ask = await later(server)
+    const taskId = String((await ask(...call('gated', { gate: 'three' })))['taskId'])
+    for (let twice = 0; twice < 2; twice++) {
+      const { resultType, taskId: none } = await ask('tasks/cancel', { taskId })
+      assert.deepEqual([resultType, none], ['complete', undefined])
+    }
+    assert.equal(kernel.info(Number(taskId)).state, 'killed')
+    assert.equal((await ask('tasks/get', { taskId }))['status'], 'cancelled')
+    const other = String((await ask(...call('gated', { gate: 'four' })))['taskId'])
+    kernel.kill(Number(other), 'somebody else did')
+    const failed = await ask('tasks/get', { taskId: other })
+    assert.equal(failed['status'], 'failed')
+    assert.match(String((failed['error'] as Told)['message']), /somebody else did/)
+    const broken = String((await ask(...call('failing')))['taskId'])
+    const end = await until(
+      () => ask('tasks/get', { taskId: broken }),
+      ({ status }) => status !== 'working',
+    )
+    assert.equal(end['status'], 'completed')
+    assert.equal((end['result'] as Told)['isError'], true)
+  })
+
+  test('to anybody else a task is not there, whatever it does, and neither is a process that is none', async () => {
+    const { server, kernel } = await serve()
+    const ada = await later(server)
+    const begin = async (...what: Parameters<typeof call>): Promise<string> =>
+      String((await ada(...call(...what)))['taskId'])
+    const running = await begin('gated', { gate: 'five' })
+    const canceled = await begin('gated', { gate: 'none' })
+    await ada('tasks/cancel', { taskId: canceled })
+    const all = [running, canceled, await begin('failing'), await begin('run_asker')]
+    await until(
+      () => kernel.questions.length,
+      (count) => count === 1,
+    )
+    const [later_, earlier_] = [await later(server, 'bob runs approvals'), await earlier(server, 'bob runs approvals')]
+    const anything = z.looseObject({})
+    const ways: { [way: string]: (taskId: string) => Promise<unknown> } = {}
+    for (const method of ['tasks/get', 'tasks/update', 'tasks/cancel'])
+      ways[method] = (taskId) => later_(method, { taskId, inputResponses: { 'question-1': { action: 'accept' } } })
+    for (const method of ['tasks/get', 'tasks/result', 'tasks/cancel'])
+      ways[`${method} of the earlier era`] = (taskId) => earlier_.request({ method, params: { taskId } }, anything)
+    const before = JSON.stringify(kernel.ps())
+    for (const [way, ask] of Object.entries(ways)) {
+      const said = (taskId: string): Promise<string> => ask(taskId).then((found) => JSON.stringify(found), String)
+      const absent = await said('999999')
+      assert.match(absent, /there is no such task/, way)
+      for (const taskId of all) assert.equal(await said(taskId), absent, `${way} ${taskId}`)
+    }
+    assert.deepEqual(await earlier_.experimental.tasks.listTasks(), { tasks: [] })
+    assert.equal(JSON.stringify(kernel.ps()), before)
+    const { tasks: own } = await (await earlier(server)).experimental.tasks.listTasks()
+    assert.deepEqual(
+      own.map(({ taskId }) => taskId),
+      all.toReversed(),
+    )
+    const plain = kernel.spawn(async () => 'not yours', null, { principal: 'ada' })
+    await plain.result
+    for (const none of [String(plain.pid), '0', '-1', '1e3', `0${running}`, 'x'])
+      await assert.rejects(ada('tasks/get', { taskId: none }), { code: -32_602 })
+  })
+
+  test('what a task asks is shown to who may answer, and to nobody else', async () => {
+    const { server, kernel } = await serve()
+    const ask = await later(server)
+    const taskId = String((await ask(...call('run_asker')))['taskId'])
+    const asking = await until(
+      () => ask('tasks/get', { taskId }),
+      ({ status }) => status === 'input_required',
+    )
+    const [[key, form] = []] = Object.entries(asking['inputRequests'] as Told)
+    assert.match(JSON.stringify(form), /Who is there\?/)
+    const mute = await later(server, 'ada runs')
+    const hidden = await mute('tasks/get', { taskId })
+    assert.deepEqual([hidden['status'], hidden['inputRequests']], ['working', undefined])
+    const inputResponses = { [String(key)]: { action: 'accept', content: { answer: 'Eve' } } }
+    await mute('tasks/update', { taskId, inputResponses })
+    assert.equal(kernel.questions.length, 1)
+    await ask('tasks/update', { taskId, inputResponses: { ...inputResponses, unknown: { action: 'accept' } } })
+    const end = await until(
+      () => ask('tasks/get', { taskId }),
+      ({ status }) => status === 'completed',
+    )
+    assert.match(JSON.stringify(end['result']), /Hello, Eve/)
+  })
+
+  test('what a client is shown of a task counts for what it does next', async () => {
+    const rules = [
+      { id: 'no-hearsay', effect: 'deny', tool: 'act', seen: ['untrusted'] },
+      { id: 'rest', effect: 'allow', tool: '*' },
+    ]
+    const { server } = await serve({ law: { rules } as never }, { taskSupport: { secret: 'required' } })
+    const ask = await later(server)
+    assert.equal((await ask(...call('act')))['isError'], undefined)
+    const taskId = String((await ask(...call('secret')))['taskId'])
+    await until(
+      () => ask('tasks/get', { taskId }),
+      ({ status }) => status === 'completed',
+    )
+    assert.match(JSON.stringify(await ask(...call('act'))), /ACCESS_DENIED/)
+  })
+})
+
+describe('a call as a task, 2025-11-25, with the official client', () => {
+  test('is created, looked at, listed, waited for and canceled', async () => {
+    const { server } = await serve()
+    const client = await earlier(server)
+    await client.listTools()
+    const told: string[] = []
+    const stream = client.experimental.tasks.callToolStream(
+      { name: 'gated', arguments: { gate: 'six' } },
+      CallToolResultSchema,
+      { task: { ttl: 60_000 } },
+    )
+    for await (const message of stream) {
+      if (message.type === 'taskCreated') assert.equal(message.task.ttl, null)
+      if (message.type === 'taskStatus') setImmediate(() => gates.get('six')?.())
+      told.push(message.type === 'taskStatus' ? message.task.status : message.type)
+      if (message.type === 'result') assert.deepEqual(message.result.structuredContent, { through: 'six' })
+    }
+    assert.deepEqual([told[0], told.at(-1)], ['taskCreated', 'result'], told.join())
+    const { tasks } = await client.experimental.tasks.listTasks()
+    assert.deepEqual(
+      tasks.map(({ status }) => status),
+      ['completed'],
+    )
+    const created = await taskOf(client, 'gated', { gate: 'seven' })
+    const canceled = await client.experimental.tasks.cancelTask(created)
+    assert.equal(canceled.status, 'cancelled')
+    await assert.rejects(client.experimental.tasks.cancelTask(created), { code: -32_602 })
+    await assert.rejects(client.experimental.tasks.getTaskResult(created, CallToolResultSchema), /KILLED/)
+    const broken = await taskOf(client, 'failing')
+    const result = (await client.experimental.tasks.getTaskResult(broken, CallToolResultSchema)) as Told
+    assert.equal(result['isError'], true)
+    assert.equal((await client.experimental.tasks.getTask(broken)).status, 'failed')
+  })
+
+  test('survives its session, and asks the user of who waits for its result', async () => {
+    const { server } = await serve()
+    const first = await earlier(server)
+    const taskId = await taskOf(first, 'run_asker')
+    await (first.transport as StreamableHTTPClientTransport).terminateSession()
+    await first.close()
+    const second = await earlier(server, 'ada runs approvals', 'Bob')
+    const { content } = await within(
+      5_000,
+      second.experimental.tasks.getTaskResult(taskId, CallToolResultSchema),
+      'the result',
+    )
+    assert.deepEqual(content, [{ type: 'text', text: 'Hello, Bob' }])
+  })
+})
+
+async function taskOf(client: Client, name: string, args: { [key: string]: unknown } = {}): Promise<string> {
+  const stream = client.experimental.tasks.callToolStream({ name, arguments: args }, CallToolResultSchema, { task: {} })
+  for await (const message of stream) {
+    if (message.type === 'taskCreated') return message.task.taskId
+    assert.fail(JSON.stringify(message))
+  }
+  return assert.fail('no task')
+}
+
+/** Starts a server on a store, and says how to end it. */
+type Start = (store: string, file: string) => Promise<{ readonly url: string; end(): Promise<void> }>
+
+const inProcess: Start = async (store, file) => {
+  const { url, close } = await serveTasks(store, file)
+  opened.push({ close })
+  return { url, end: close }
+}
+const asChild: Start = async (store, file) => {
+  const script = join(import.meta.dirname, 'mcp', 'task-killed.ts')
+  const child = spawn(process.execPath, [script, store, file], { stdio: ['ignore', 'pipe', 'inherit'] })
+  opened.push({ close: async () => void child.kill('SIGKILL') })
+  const [line] = (await once(child.stdout, 'data')) as [Buffer]
+  const end = async (): Promise<void> => {
+    child.kill('SIGKILL')
+    await once(child, 'exit')
+  }
+  return { url: line.toString().trim(), end }
+}
+
+describe('a server that ends in the middle of tasks', () => {
+  for (const [how, start, skip] of [
+    ['closed', inProcess, false],
+    ['killed by signal 9', asChild, process.env['POLITY_LONG'] !== '1' && 'real processes, seconds: POLITY_LONG=1'],
+  ] as const)
+    test(
+      `${how}, loses none: what was done is still there, a program goes on, a call of a tool has failed`,
+      { skip },
+      async () => {
+        const [store, file] = [join(folder, `${how}.db`), join(folder, `go-${how}`)]
+        const { url, end } = await start(store, file)
+        const client = await earlier({ url })
+        const [quick, stuck, slow] = [
+          await taskOf(client, 'quick'),
+          await taskOf(client, 'stuck'),
+          await taskOf(client, 'run_slow'),
+        ]
+        await client.experimental.tasks.getTaskResult(quick, CallToolResultSchema)
+        await end()
+        writeFileSync(file, '')
+        const again = await earlier(await start(store, file))
+        const { tasks } = again.experimental
+        assert.equal((await tasks.getTask(quick)).status, 'completed')
+        const done = await tasks.getTaskResult(quick, CallToolResultSchema)
+        assert.deepEqual(done.content, [{ type: 'text', text: 'soon done' }])
+        const gone = await within(10_000, tasks.getTaskResult(slow, CallToolResultSchema), 'the program')
+        assert.deepEqual(gone.content, [{ type: 'text', text: 'begun: yes' }])
+        assert.equal((await tasks.getTask(stuck)).status, 'failed')
+      },
+    )
+})
+
+// ------------------------------------------------------------------------------------------------------------- as a client
+
+describe('tasks of outside servers', { concurrency: 2 }, () => {
+  let files = 0
+  async function open(): Promise<{ call: (tool: string) => ReturnType<Kernel['spawn']>; file: string }> {
+    const file = join(folder, `task-server-${files++}.jsonl`)
+    const script = join(import.meta.dirname, 'mcp', 'task-server.ts')
+    const mcp = await openMcp({ servers: { far: { command: process.execPath, args: [script, file] } } })
+    const kernel = await boot({ tools: mcp.tools })
+    opened.push(mcp, kernel)
+    return { call: (tool) => kernel.spawn((sys) => sys.call(`far/${tool}`, {}), null), file }
+  }
+  const notes = (file: string): { readonly [key: string]: unknown }[] =>
+    existsSync(file)
+      ? readFileSync(file, 'utf8')
+          .split('\n')
+          .filter((line) => line !== '')
+          .map((line) => JSON.parse(line) as { readonly [key: string]: unknown })
+      : []
+
+  test('are waited for, looked at no more often than the server says, canceled with their process, and not begun anew', async () => {
+    const { call, file } = await open()
+    const begun = (tool: string): number => notes(file).filter((note) => note['begun'] === tool).length
+    const stuck = call('stuck')
+    stuck.result.catch(() => {})
+    const before = performance.now()
+    assert.equal(await call('slow').result, 'at last')
+    const took = performance.now() - before
+    assert.ok(took >= 300, `it is done after 20 ms, and may be looked at after 300; it was known after ${took}`)
+    assert.match(JSON.stringify(await endOf(call('broken').result)), /TOOL_FAILED.*out of order/)
+    stuck.kill()
+    await until(
+      () => notes(file),
+      (all) => all.some(({ status }) => status === 'cancelled'),
+    )
+    // The server is started again to be asked, and knows of nothing.
+    const end = await within(8_000, endOf(call('dies').result), 'the call')
+    assert.equal(codeOf(end), 'TOOL_FAILED', JSON.stringify(end))
+    assert.deepEqual(['slow', 'broken', 'stuck', 'dies'].map(begun), [1, 1, 1, 1])
+  })
+
+  test('of 2026-07-28 are followed over a connection that was lost, and asked about', async () => {
+    const { server: far, kernel: there } = await serve()
+    let isDown = false
+    const mcp = await openMcp({
+      servers: {
+        far: {
+          url: `${far.url}/mcp`,
+          headers: { 'x-caller': 'ada runs approvals' },
+          fetch: (url, init) => (isDown ? Promise.reject(new TypeError('fetch failed')) : fetch(url, init)),
+        },
+      },
+      elicit: async () => ({ action: 'accept', content: { answer: 'Carol' } }),
+    })
+    const kernel = await boot({ tools: mcp.tools })
+    opened.push(mcp, kernel)
+    assert.equal(await kernel.spawn((sys) => sys.call('far/run_asker', {}), null).result, 'Hello, Carol')
+    const run = kernel.spawn((sys) => sys.call('far/gated', { gate: 'far' }), null)
+    const { pid } = await until(
+      () => there.ps().find(({ name, state }) => name === 'mcp-task:gated' && state === 'running'),
+      (found) => found !== undefined,
+    ).then((found) => found as { pid: number })
+    await pause(100)
+    isDown = true
+    await pause(600)
+    gates.get('far')?.()
+    isDown = false
+    assert.deepEqual(await within(8_000, run.result, 'the call'), { through: 'far' })
+    assert.equal(there.ps().filter(({ name }) => name === 'mcp-task:gated').length, 1)
+    assert.equal(there.info(pid).state, 'done')
+    const killed = kernel.spawn((sys) => sys.call('far/gated', { gate: 'never' }), null)
+    killed.result.catch(() => {})
+    await until(
+      () => gates.has('never'),
+      (is) => is,
+    )
+    await pause(100)
+    killed.kill()
+    await until(
+      () => there.ps(),
+      (all) => all.some(({ name, state }) => name === 'mcp-task:gated' && state === 'killed'),
+    )
+  })
+})
+
+test('the later client of the official SDK is told of the extension', async () => {
+  const { server } = await serve()
+  const client = new LaterClient({ name: 'test', version: '1' }, { versionNegotiation: { mode: 'auto' } })
+  const requestInit = { headers: { 'x-caller': 'ada runs' } }
+  await client.connect(new LaterTransport(new URL(`${server.url}/mcp`), { requestInit }))
+  opened.push(client)
+  const capabilities = client.getServerCapabilities()
+  assert.deepEqual([capabilities?.extensions?.[TASKS], capabilities?.tasks], [{}, undefined])
+})
