@@ -28,7 +28,7 @@ export type Walls =
   | { readonly isAvailable: true; readonly reason: string; readonly plan: Plan }
   | { readonly isAvailable: false; readonly reason: string }
 
-interface Plan {
+export interface Plan {
   /** Program and arguments before bubblewrap's own: `setpriv` where this process is root. */
   readonly head: readonly string[]
   readonly interpreter: string
@@ -165,7 +165,7 @@ function give(child: ChildProcess): void {
   pipe.unref?.()
 }
 
-function commandOf(plan: Plan, limits: GuestLimits, args: readonly string[]): [program: string, args: string[]] {
+function commandOf(plan: Plan, limits: WallLimits, args: readonly string[]): [program: string, args: string[]] {
   const [program = 'bwrap', ...head] = plan.head
   const walls = [
     ['--unshare-all', '--unshare-user', ...(plan.hasUserNamespaceSwitch ? ['--disable-userns'] : [])],
@@ -206,6 +206,20 @@ function systemFolder(path: string): string[] {
   const stat = lstatSync(path, { throwIfNoEntry: false })
   if (stat === undefined) return []
   return stat.isSymbolicLink() ? ['--symlink', readlinkSync(path), path] : ['--ro-bind', path, path]
+}
+
+/** What the walls themselves hold to. */
+export type WallLimits = Pick<GuestLimits, 'cpuMs' | 'memoryBytes' | 'processes' | 'diskBytes'>
+
+/**
+ * The interpreter behind the walls with these arguments, and its standard streams in the hands of the caller, who watches
+ * its memory and kills it. `openWalled` is for code that calls tools.
+ */
+export function spawnWalled(plan: Plan, limits: WallLimits, args: readonly string[]): ChildProcess {
+  const streams = ['pipe', 'pipe', 'pipe', 'ignore', 'pipe'] as const
+  const child = spawn(...commandOf(plan, limits, args), { env: {}, cwd: '/', stdio: [...streams] })
+  give(child)
+  return child
 }
 
 // ---------------------------------------------------------------------------------------------------------------- guest
