@@ -14,8 +14,9 @@
  *   3. SIGTERM ends the server with its documented code; `polity doctor` and `polity audit verify` find nothing wrong;
  *   4. by the journal, every process has ended once, those that clients were told of as they were told; who followed one got each
  *      of its events once; no payment was made twice;
- *   5. the last fifth has no more memory, sockets and files than the second fifth, within `GROWTH_MAX`. The heap is looked at after
- *      a full collection; what may grow by design is in bench/README.md. Not checked below `MINUTES_MIN`: nothing is warm then.
+ *   5. the last fifth has no more resident memory, sockets and files than the second fifth, within `GROWTH_MAX`, and of each process
+ *      that began between them the heap holds no more than `PROCESS_BYTES_MAX`, after a full collection: what may grow by design
+ *      is in bench/README.md. Not checked below `MINUTES_MIN`: nothing is warm then.
  *
  * Ends with 1 where one of them fails.
  */
@@ -52,6 +53,8 @@ const GAUGE_EVERY = 5
 const GRACE_MS = 150_000
 /** The last fifth against the second. */
 const GROWTH_MAX = 1.1
+/** Heap that a process may leave, bytes: what is kept of its journal, and its share of caches that are not full yet. */
+const PROCESS_BYTES_MAX = 512
 const MINUTES_MIN = 15
 /** Clients that begin no more while so many requests are under way. */
 const UNDER_WAY_MAX = 400
@@ -166,6 +169,9 @@ async function sampleOf({ child, url }: Served, at: number, withGauge: boolean):
     ...(gauge === undefined ? {} : { heapMb: gauge.heapUsed / MB, externalMb: gauge.external / MB }),
   }
 }
+
+/** From the middle of the second fifth to the middle of the last, as a share of the whole time. */
+const BETWEEN_FIFTHS = 0.6
 
 /** Mean of a fifth of the time; the first is 1. */
 function meanOf(samples: readonly Sample[], fifth: number, what: keyof Sample): number {
@@ -316,9 +322,15 @@ try {
   const audit = command(folder, 'audit', 'verify')
   if (audit.status !== 0) fault(`polity audit verify: ${audit.said}`)
   const growth = growthOf(samples)
-  if (minutes >= MINUTES_MIN)
+  const heapBytesAProcess = Math.round(
+    ((meanOf(samples, 5, 'heapMb') - meanOf(samples, 2, 'heapMb')) * MB) / (journal.processes * BETWEEN_FIFTHS),
+  )
+  if (minutes >= MINUTES_MIN) {
     for (const row of growth)
-      if (!(row.ratio <= GROWTH_MAX)) fault(`${row.what} grew: ${row['second fifth']} to ${row['last fifth']}`)
+      if (row.what !== 'heapMb' && !(row.ratio <= GROWTH_MAX))
+        fault(`${row.what} grew: ${row['second fifth']} to ${row['last fifth']}`)
+    if (!(heapBytesAProcess <= PROCESS_BYTES_MAX)) fault(`a process leaves ${heapBytesAProcess} bytes in the heap`)
+  }
   report({
     minutes,
     rate,
@@ -326,6 +338,7 @@ try {
     answered: sumOf((one) => one.answered),
     cut: sumOf((one) => one.cut),
     ...journal,
+    ...(minutes >= MINUTES_MIN && { heapBytesAProcess }),
     parked: parked.length,
     followed: clients.ledger.followed.size,
     storeMb: Math.round(storeMb),

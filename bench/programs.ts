@@ -4,10 +4,15 @@
  *
  *     npm run programs                                    all of it, and the table is written into docs/programs.md
  *     node bench/programs.ts react ghost --seeds 2        some of it, printed only
+ *     npm run programs -- --teams                         the answering programs on exams, at equal tokens; the same page
+ *     node bench/programs.ts --teams dylan --exam gsm8k   some of it, printed only
  *     node bench/programs.ts --help
  *
  * Models: the offline reader, which quotes what it was given to read, and a scripted policy (programs/policy.ts) that knows each
  * world's oracle and takes another action two times in ten. Neither is a real model.
+ *
+ * Those that answer and do not act are on exams (programs/exams.ts) instead, with a crowd of workers of planted skill, or of recorded
+ * answers, as their models (programs/crowd.ts).
  */
 import { readFileSync, writeFileSync } from 'node:fs'
 import { cpus } from 'node:os'
@@ -24,12 +29,18 @@ import type { LanguageModel } from '../src/kernel/drivers.ts'
 import type { Kernel } from '../src/kernel/kernel.ts'
 import type { Pid } from '../src/kernel/types.ts'
 import { WORLDS, entries, type Acting } from './programs/entries.ts'
+import { EXAMS, exams } from './programs/exams.ts'
 import { createPolicy } from './programs/policy.ts'
 import { tableOf, type Ran } from './programs/table.ts'
+import { teamRuns } from './programs/team-runs.ts'
+import { teamTable } from './programs/team-table.ts'
+import { answering, notAsked } from './programs/teams.ts'
 
 const TOKENS = 100_000
 const SEEDS = 5
 const ERRS = 0.2
+/** Of a try of `--teams`; questions of an exam; how readers are swayed (crowd.ts). */
+const TEAMS = { tokens: 20_000, questions: 1_000, a: 0.4, b: 0.2 }
 
 const USAGE = `usage: node bench/programs.ts [program …] [--seeds n] [--tokens n] [--world id …] [--errs share]
 
@@ -37,9 +48,14 @@ const USAGE = `usage: node bench/programs.ts [program …] [--seeds n] [--tokens
   --tokens n     budget of a try, the same for all (${TOKENS})
   --world id     only this world; may be given again (${WORLDS.map(([id]) => id).join(', ')})
   --errs share   of the actions of the scripted policy that are not the oracle's (${ERRS})
+  --teams        the answering programs, with
+    --questions n  of each exam (${TEAMS.questions})
+    --tokens n     budget of a try, the same for all (${TEAMS.tokens})
+    --exam id      only this exam; may be given again (${EXAMS.join(', ')})
+    --swayed a,b   how readers turn to what is right, and away from it (${TEAMS.a},${TEAMS.b})
   --help         this
 
-Without any of these the table is written into docs/programs.md.`
+Without any of these but --teams the table is written into docs/programs.md.`
 
 function refuse(why: string): never {
   console.error(`${why}\n\n${USAGE}`)
@@ -52,6 +68,10 @@ function given() {
     tokens: { type: 'string' },
     world: { type: 'string', multiple: true },
     errs: { type: 'string' },
+    teams: { type: 'boolean' },
+    questions: { type: 'string' },
+    exam: { type: 'string', multiple: true },
+    swayed: { type: 'string' },
     help: { type: 'boolean', short: 'h' },
   } as const
   try {
@@ -73,6 +93,10 @@ if (values.help === true) {
   console.log(USAGE)
   process.exit(0)
 }
+const ofTeams = ['questions', 'exam', 'swayed'] as const
+const ofWorlds = ['seeds', 'world', 'errs'] as const
+const strange = (values.teams === true ? ofWorlds : ofTeams).find((name) => values[name] !== undefined)
+if (strange !== undefined) refuse(`--${strange} is ${values.teams === true ? 'not ' : ''}of --teams`)
 const seeds = whole(values.seeds, 'seeds', SEEDS)
 const tokens = whole(values.tokens, 'tokens', TOKENS)
 const errs = values.errs === undefined ? ERRS : Number(values.errs)
@@ -80,11 +104,11 @@ if (!(errs >= 0 && errs <= 1)) refuse(`--errs takes a share from 0 to 1, not ${v
 const chosenWorlds = WORLDS.filter(([id]) => values.world === undefined || values.world.includes(id))
 const { acting, left, without } = await entries()
 const chosen = acting.filter(({ solver }) => positionals.length === 0 || positionals.includes(solver.name))
-const unknown = [
-  ...positionals.filter((name) => !acting.some(({ solver }) => solver.name === name)),
-  ...(values.world ?? []).filter((id) => !WORLDS.some(([one]) => one === id)),
-]
-if (unknown.length > 0)
+const noWorld = (values.world ?? []).filter((id) => !WORLDS.some(([one]) => one === id))
+if (noWorld.length > 0)
+  refuse(`there is no world ${noWorld.join(', ')} in the table; there are ${WORLDS.map(([id]) => id).join(', ')}`)
+const unknown = positionals.filter((name) => !acting.some(({ solver }) => solver.name === name))
+if (unknown.length > 0 && values.teams !== true)
   refuse(`there is no ${unknown.join(', ')}; programs that act: ${acting.map(({ solver }) => solver.name).join(', ')}`)
 
 const sandbox = codeTools({ languages: ['javascript'] })
@@ -133,22 +157,56 @@ function tell(line: string): void {
 }
 
 const started = performance.now()
-const runs: Ran[] = []
-for (const model of ['scripted', 'offline'] as const)
-  for (const [id, level] of chosenWorlds) {
-    const begun = performance.now()
-    runs.push(await ran(model, id, level))
-    console.error(`\r${model}, ${id}: ${((performance.now() - begun) / 1_000).toFixed(1)} s`.padEnd(100))
-  }
-const text = tableOf(runs, chosen, { tokens, seeds, errs, left, without })
-const isWhole = process.argv.length === 2
-const facts = `${cpus().length} × ${cpus()[0]?.model.trim()}, Node ${process.versions.node}, ${new Date().toISOString().slice(0, 10)}; ${((performance.now() - started) / 1_000).toFixed(0)} s in all, by \`npm run programs\``
-if (isWhole) {
+const isWhole = process.argv.slice(2).every((one) => one === '--teams')
+if (values.teams === true) await byTeams()
+else await byWorlds()
+
+/** The acting programs in their worlds. */
+async function byWorlds(): Promise<void> {
+  const runs: Ran[] = []
+  for (const model of ['scripted', 'offline'] as const)
+    for (const [id, level] of chosenWorlds) {
+      const begun = performance.now()
+      runs.push(await ran(model, id, level))
+      console.error(`\r${model}, ${id}: ${((performance.now() - begun) / 1_000).toFixed(1)} s`.padEnd(100))
+    }
+  tellAll('programs', 'npm run programs', tableOf(runs, chosen, { tokens, seeds, errs, left, without }))
+}
+
+/** The answering programs on their exams. */
+async function byTeams(): Promise<void> {
+  const most = whole(values.questions, 'questions', TEAMS.questions)
+  const budget = whole(values.tokens, 'tokens', TEAMS.tokens)
+  const ids: readonly string[] = values.exam ?? EXAMS
+  const [a = NaN, b = NaN] = values.swayed?.split(',').map(Number) ?? [TEAMS.a, TEAMS.b]
+  const isShare = (value: number): boolean => value >= 0 && value <= 1
+  if (!isShare(a) || !isShare(b)) refuse(`--swayed takes two shares from 0 to 1, such as 0.4,0.2, not ${values.swayed}`)
+  const unknown = [
+    ...positionals.filter((name) => answering[name] === undefined),
+    ...ids.filter((id) => !(EXAMS as readonly string[]).includes(id)),
+  ]
+  if (unknown.length > 0)
+    refuse(`there is no ${unknown.join(', ')}; programs that answer: ${Object.keys(answering).join(', ')}`)
+  const runs = await teamRuns({
+    exams: exams({ questions: most }).filter(({ id }) => ids.includes(id)),
+    tokens: budget,
+    a,
+    b,
+    ...(positionals.length === 0 ? {} : { names: positionals }),
+    onDone: (line) => console.error(line),
+  })
+  tellAll('teams', 'npm run programs -- --teams', teamTable(runs, { tokens: budget, a, b, left: notAsked }))
+}
+
+/** Into docs/programs.md between its marks where all of it was run, else printed. */
+function tellAll(mark: string, command: string, text: string): void {
+  const facts = `${cpus().length} × ${cpus()[0]?.model.trim()}, Node ${process.versions.node}, ${new Date().toISOString().slice(0, 10)}; ${((performance.now() - started) / 1_000).toFixed(0)} s in all, by \`${command}\``
+  if (!isWhole) return console.log(`${facts}\n\n${text}`)
   const path = join(import.meta.dirname, '../docs/programs.md')
-  const [begin, end] = ['<!-- programs: made by npm run programs -->', '<!-- programs end -->']
+  const [begin, end] = [`<!-- ${mark}: made by ${command} -->`, `<!-- ${mark} end -->`]
   const page = readFileSync(path, 'utf8')
   const [from, to] = [page.indexOf(begin), page.indexOf(end)]
   if (from < 0 || to < from) throw new Error(`docs/programs.md has no ${begin} … ${end}`)
   writeFileSync(path, `${page.slice(0, from)}${begin}\n\n${facts}.\n\n${text}\n\n${page.slice(to)}`)
   console.log('written: docs/programs.md')
-} else console.log(`${facts}\n\n${text}`)
+}

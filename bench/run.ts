@@ -19,6 +19,7 @@ const benches: readonly (readonly [file: string, ...args: string[]])[] = [
   ['contention.ts'],
   ['serving.ts', '--agents', quick ? '250' : '250,1000'],
   ['parked.ts'],
+  ['team-scale.ts', '--members', '1000', ...(quick ? ['--batches', '3'] : [])],
   ['journal.ts'],
   ['soak.ts', '--runs', quick ? '50000' : '1000000'],
   ['day.ts', ...(quick ? ['--hours', '12', '--runs', '100'] : [])],

@@ -7,9 +7,9 @@
  *
  * The server is `a10` (serving/server.ts): continuous batching of 12 sequences, 429 with `retry-after: 1` beyond 14 calls.
  * Contestants: serving/contestants.ts. Workloads: serving/workloads.ts. The lower bound of each row is proven in
- * serving/bound.ts. All do the same calls with the same answers, which is checked. At 10,000 agents, unless `--all` is given,
- * the baselines run ReAct alone, and `unlimited` not at all: it is refused some millions of times. A table of all contestants
- * is printed for each workload and size; bench/README.md has the one of ReAct at the largest.
+ * serving/bound.ts. All do the same calls with the same answers, which is checked. At 10,000 agents the baselines run ReAct
+ * alone unless `--all` is given, and `unlimited` not at all: it is refused some millions of times. A table of all contestants
+ * is printed for each workload and size; bench/README.md has the one of ReAct at the largest, and the plots.
  *
  * Bars, at every size, each checked here:
  *   B1. Makespan at least 2.1 times shorter than serial, and than AIOS's loop with the threads that it has on 2 cores.
@@ -70,8 +70,8 @@ const spreadOf = (sorted: readonly number[]): string =>
 // ------------------------------------------------------------------------------------------------------------ machine
 
 function runsAt(contestant: string, workload: Workload, count: number): boolean {
-  if (count < LARGE || values.all === true || contestant === 'Polity') return true
-  return contestant !== 'unlimited' && workload.name === 'ReAct'
+  if (count < LARGE || contestant === 'Polity') return true
+  return contestant !== 'unlimited' && (values.all === true || workload.name === 'ReAct')
 }
 
 async function contest(workload: Workload, count: number): Promise<Summary> {

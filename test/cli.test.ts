@@ -607,15 +607,16 @@ test('while a kernel has the store: runs are refused, and ps, top, trace, doctor
   assert.equal(list.processes[0]?.waiting, 'sleep')
   assert.equal((JSON.parse(top.out) as { cores: { id: string }[] }).cores[0]?.id, 'offline/reader')
   const narrow = await piped(
-    `script -qec 'stty cols 60; "${process.execPath}" "${bin}" top --once --store n.db' /dev/null`,
+    `script -qec 'stty cols 40; "${process.execPath}" "${bin}" top --once --store n.db; "${process.execPath}" "${bin}" ps --store n.db' /dev/null`,
   )
   if (narrow.code !== 127) {
     const lines = stripVTControlCharacters(narrow.out).split(/\r?\n/)
     assert.ok(
-      lines.every((line) => line.length <= 60),
+      lines.every((line) => line.length <= 40),
       narrow.out,
     )
     assert.match(lines.join(' '), /core offline\/reader: 0 busy, no limit, 0 waiting; 1 call, 0 refused, 0 failed/)
+    assert.equal(lines.filter((line) => /^ *\d+ +slow +running +sleep/.test(line)).length, 2, narrow.out)
   }
   assert.match(trace.out, /#1 sleep\(60000 ms\) = \?/)
   assert.match(doctor.out, /warn +owner +a kernel in process \d+/)
@@ -1008,14 +1009,28 @@ export default {
   assert.match(once.err, /^1 of 1 tries of broken at towns ended with PROGRAM_FAILED: no idea$/m)
   assert.match(twice.err, /^2 calls of tools by roman at room failed with TOO_LARGE: state episode is larger/m)
 
-  const [paired, ignored, none, nobody, idle, viewed] = await Promise.all([
+  const [paired, ignored, none, nobody, idle, viewed, named, absent, dead, full] = await Promise.all([
     polity('evaluate', 'compare', 'log.json', '--json'),
     polity('evaluate', 'compare', 'log.json', '--seeds', '3'),
     polity('evaluate', '--environment', 'craft.dag', '--agent', 'raect', '--out', 'none.json'),
     polity('evaluate', '--environment', 'craft.dag', '--agent', 'react', '--seeds', '0'),
     polity('evaluate', '--environment', 'craft.dag', '--agent', 'react', '--scorer', 'exact'),
     polity('evaluate', 'view', 'log.json'),
+    polity('evaluate', '--environment', 'craft.dag', '--agent', 'hi-agent', '--seeds', '1', '--store', 'named.db'),
+    polity('evaluate', 'nosuite.ts'),
+    polity('evaluate', '--environment', 'no-such-maze --here', '--agent', 'react', '--seeds', '1'),
+    polity('evaluate', 'view', 'log.json', '--html', '/dev/full'),
   ])
+  assert.match(named.out, /^craft\.dag +hi-agent +episode +0\.000 /m, 'its file is subgoals.ts')
+  assert.equal(absent.code, 2)
+  assert.match(absent.err, /there is no file nosuite\.ts; a suite is a module, and its default export takes/)
+  assert.equal(dead.code, 2)
+  assert.match(dead.err, /the environment no-such-maze --here cannot be used: .*; it has to run and to answer as docs/)
+  assert.doesNotMatch(dead.err, /provider|model|driver/i)
+  if (existsSync('/dev/full')) {
+    assert.equal(full.code, 4)
+    assert.match(full.err, /\/dev\/full cannot be written: ENOSPC/)
+  }
   assert.deepEqual(
     (JSON.parse(paired.out) as { task: string; mean: number }[]).map(({ task, mean }) => [task, mean]),
     [

@@ -12,6 +12,7 @@ import fc from 'fast-check'
 import { sandboxSupport } from '../src/drivers/sandbox/support.ts'
 import { codeTools } from '../src/drivers/sandbox/tools.ts'
 import { boot } from '../src/boot.ts'
+import { troubleOf } from '../src/cli/evaluation-text.ts'
 import { scripted } from '../src/drivers/llm/scripted.ts'
 import { craft } from '../src/environments/craft.ts'
 import { replayActions } from '../src/evaluation/actions.ts'
@@ -21,7 +22,7 @@ import { evaluate, type EvaluateOptions } from '../src/evaluation/evaluate.ts'
 import { VIEW, type Seen } from '../src/evaluation/episode.ts'
 import { chosen, type Candidate } from '../src/evaluation/hybrid.ts'
 import { findChromium } from '../src/evaluation/kiosk.ts'
-import { parseLog, type Log } from '../src/evaluation/log.ts'
+import { parseLog, type Log, type Trial } from '../src/evaluation/log.ts'
 import { reduce } from '../src/evaluation/metrics.ts'
 import {
   codeIn,
@@ -453,6 +454,28 @@ describe('an evaluation', () => {
       assert.deepEqual(withoutTimes(log), withoutTimes(whole))
       if (share === 1) assert.equal(asked, 0)
     }
+  })
+
+  test('a try that a crash interrupted says how much of its cost is not known; the log, the page and the notes say so too', async () => {
+    const options = { tasks: [{ ...sums, samples: sums.samples.slice(0, 1) }], solvers: [sometimes('all', () => true)] }
+    const first = createWorld({ models: { m: model() } })
+    const whole = await first.settled(evaluate(first.kernel, options))
+    const { batches } = first.store
+    const sent = batches.findIndex(({ events }) =>
+      events.some((event) => event.type === 'call-start' && event.call === 'generate'),
+    )
+    const again = createWorld({ models: { m: model() }, store: cutStore(batches, sent + 1), clock: first.clock })
+    const log = await again.settled(evaluate(again.kernel, options))
+    const [known, resumed] = [whole.trials[0] as Trial, log.trials[0] as Trial]
+    assert.deepEqual([known.unsettled, troubleOf(whole)], [undefined, []])
+    const tokensOf = ({ usage }: Trial): number => usage.inputTokens + usage.outputTokens
+    assert.ok((resumed.unsettled?.tokens ?? 0) > 0)
+    assert.equal(resumed.unsettled?.tokens, tokensOf(resumed) - tokensOf(known), 'all of it is what is not known')
+    assert.deepEqual(parseLog(JSON.stringify(log)), log)
+    assert.match(
+      troubleOf(log).join(),
+      /^1 of 1 tries of all at sums count \d+ tokens that were set aside for calls of which/,
+    )
   })
 
   test('is another with another model, search or tools, and the same with more epochs', async () => {

@@ -29,7 +29,9 @@ const ENOUGH: { readonly [id: string]: number } = {
   'C12-MINDS': 1,
   C13: 1,
   C14: 1,
+  'C15-ANN': 2,
   'C15-ORCHESTRATORS': 5,
+  'C15-SCIENCE': 3,
   P1: 3,
   P4: 200,
   P5: 30,
@@ -50,7 +52,7 @@ const ENOUGH: { readonly [id: string]: number } = {
 /** Seeds of the others; two where none are named. */
 const FEW: { readonly [id: string]: number } = { C1: 50, C2: 50, C4: 200, 'C12-PARTNER': 20, 'C12-TEAMS': 5 }
 /** Seconds, or a browser. */
-const LONG = new Set(['C5', 'C8B', 'C12-KITCHEN', 'C15-PIPELINES', 'P10', 'T1', 'T2', 'T5'])
+const LONG = new Set(['C5', 'C8B', 'C12-KITCHEN', 'C15-ANN', 'C15-MEDIA', 'C15-PIPELINES', 'P10', 'T1', 'T2', 'T5'])
 
 test('every file of an experiment exports one, and no two have one id', () => {
   assert.ok(experiments.length >= 39)

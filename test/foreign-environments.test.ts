@@ -7,12 +7,13 @@ import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import fc from 'fast-check'
 import { boot } from '../src/boot.ts'
-import { comparisonText, resultsText, troubleOf } from '../src/cli/evaluation-text.ts'
+import { comparisonText, replayedText, resultsText, troubleOf } from '../src/cli/evaluation-text.ts'
 import { scripted } from '../src/drivers/llm/scripted.ts'
 import type { Turn } from '../src/environments/environment.ts'
 import { environmentOf, oracleOf } from '../src/environments/environment.ts'
 import { answering } from '../src/environments/wire.ts'
 import { worlds } from '../src/environments/worlds.ts'
+import { replayActions } from '../src/evaluation/actions.ts'
 import type { Comparison } from '../src/evaluation/compare.ts'
 import { compare } from '../src/evaluation/compare.ts'
 import type { Told } from '../src/evaluation/episode.ts'
@@ -340,6 +341,90 @@ describe('an environment that dies in an episode', () => {
     assert.deepEqual([score, failure?.code, players], [null, 'DRIVER_FAILED', {}])
     assert.match(failure?.message ?? '', /no such maze/)
   })
+
+  test('in a fork that nobody goes on from, the try is not scored either: the search was led by it', async () => {
+    const world = await foreignWorld({ command: `${node} ${JSON.stringify(join(folder, 'counter.cjs'))}` })
+    const known: World = { ...world, agents: () => ['counter'], actions: () => [{ ...add, effect: 'write' }] }
+    const looker = defineProgram('looker', async (sys: Sys) => {
+      const pid = await sys.fork()
+      if (pid === 0) {
+        for (let i = 0; i < 2; i++) await sys.call('add', { by: 1 })
+        return (await sys.call<Told>('add', { by: 1 })).error?.code ?? 'alive'
+      }
+      const seen = await sys.wait<string>(pid)
+      return [seen, (await sys.call<Told>('add', { by: 4 })).done]
+    })
+    const task = worldTask(known, { seeds: 2, params: (seed) => (seed === 1 ? { fragile: true } : {}) })
+    const solver = { name: 'looker', program: looker as unknown as Program<never, unknown>, search: true }
+    const kernel = await boot({ model: scripted([]) })
+    const log = await evaluate(kernel, { tasks: [task], solvers: [solver] }).finally(() => kernel.close())
+    assert.deepEqual(
+      log.trials.map(({ output, scores, error }) => [output, scores['episode']?.value, error?.code]),
+      [
+        [['DRIVER_FAILED', true], null, 'DRIVER_FAILED'],
+        [['alive', false], 0, undefined],
+      ],
+    )
+  })
+
+  test('before it says what can be done, its try is not scored, the others are, and the same command tries it again', async () => {
+    const world = await foreignWorld({ command: `${node} ${JSON.stringify(join(folder, 'counter.cjs'))}` })
+    let isMended = false
+    const known: World = {
+      ...world,
+      actions: ({ seed }) => world.actions({ seed, params: seed === 1 && !isMended ? { die: true } : {} }),
+    }
+    const kernel = await boot({ model: scripted([]) })
+    try {
+      const run = await spawnEpisode(
+        kernel,
+        known,
+        { params: {}, seed: 1 },
+        { program: adder },
+        { once: { key: 'one', digest: 'same' } },
+      )
+      const { score, failure, players } = await run.result
+      assert.deepEqual([score, failure?.code, players], [null, 'DRIVER_FAILED', {}])
+      const options = { tasks: [worldTask(known, { seeds: 2, params: () => ({}) })], solvers: solvers.slice(0, 1) }
+      const valuesOf = async (): Promise<unknown[]> =>
+        (await evaluate(kernel, options)).trials.map(({ scores }) => scores['episode']?.value)
+      assert.deepEqual(await valuesOf(), [null, 1])
+      isMended = true
+      assert.deepEqual(await valuesOf(), [1, 1])
+      const again = await spawnEpisode(
+        kernel,
+        known,
+        { params: {}, seed: 1 },
+        { program: adder },
+        { once: { key: 'one', digest: 'same' } },
+      )
+      assert.equal((await again.result).score, 1)
+    } finally {
+      await kernel.close()
+    }
+  })
+
+  test('under recorded actions, its episode is not scored, and the others are', async () => {
+    const world = await foreignWorld({ command: `${node} ${JSON.stringify(join(folder, 'counter.cjs'))}` })
+    const lines = [{ fragile: true }, {}, { die: true }].map((params) =>
+      JSON.stringify({
+        seed: 1,
+        params,
+        actions: [2, 1, 1].map((by) => ({ agent: 'counter', name: 'add', args: { by } })),
+      }),
+    )
+    const rows = await replayActions(world, lines.join('\n'), 'played.jsonl', () => ({}))
+    assert.deepEqual(
+      rows.map(({ score, steps, done, failure }) => [score, steps, done, failure?.code]),
+      [
+        [null, 1, false, 'DRIVER_FAILED'],
+        [1, 3, true, undefined],
+        [null, 0, false, 'DRIVER_FAILED'],
+      ],
+    )
+    assert.match(replayedText(rows, 200), /^line 1 +– +1 +failed/m)
+  })
+
   test('what it refuses is an error of the turn, nobody’s death, and costs nothing', async () => {
     const world = await foreignWorld({ command: `${node} ${JSON.stringify(join(folder, 'counter.cjs'))}` })
     const greedy = defineProgram('greedy', async (sys: Sys) => {

@@ -25,7 +25,16 @@ import { codeTools } from '../src/drivers/sandbox/tools.ts'
 import { craft } from '../src/environments/craft.ts'
 import { spawnEpisode } from '../src/evaluation/episode.ts'
 import { worldOf } from '../src/evaluation/world.ts'
-import { boot, defineProgram, defineTool, type Json, type Kernel, type Program, type Tool } from '../src/index.ts'
+import {
+  boot,
+  defineProgram,
+  defineTool,
+  PolityError,
+  type Json,
+  type Kernel,
+  type Program,
+  type Tool,
+} from '../src/index.ts'
 
 type Says = (prompt: string, n: number) => string | object
 
@@ -199,6 +208,91 @@ describe('the loop', () => {
       { renew: 'step' },
     )
     assert.deepEqual([failing.why, failing.all.length], ['stalled', 3])
+  })
+})
+
+describe('a budget that is used up', () => {
+  const spent = new PolityError('BUDGET_EXCEEDED', 'nothing is left')
+  const raise = (): never => {
+    throw spent
+  }
+  /** Three moves, then an end; what costs something costs one, of so much. */
+  const costly = (budget: number, more: object = {}) => {
+    let left = budget
+    const pay = <T>(value: T): T => (left-- > 0 ? value : raise())
+    return orchestrate<string, number, string>({
+      plan: () => pay('plan'),
+      decide: ({ all }) => pay(all.length === 3 ? { end: 'done' as const } : { move: all.length }),
+      dispatch: async (move) => pay(`report ${move}`),
+      conclude: () => pay('sum'),
+      ...more,
+    })
+  }
+  const soFar = ({ all }: { readonly all: readonly { readonly outcome: string }[] }) => all.at(-1)?.outcome ?? 'none'
+
+  test('is an end wherever it comes behind the first plan: what was done is told, with the last that came of it', async () => {
+    await assert.rejects(costly(0, { soFar }), { code: 'BUDGET_EXCEEDED' }, 'there is nothing to be told yet')
+    for (let budget = 1; budget < 9; budget++) {
+      const { why, answer, all } = await costly(budget, { soFar })
+      // A plan, then a decision and what it costs three times, the end, and the sum.
+      const done = Math.min(3, Math.floor((budget - 1) / 2))
+      assert.deepEqual([why, all.length, answer], ['budget', done, done === 0 ? 'none' : `report ${done - 1}`])
+    }
+    assert.deepEqual(await costly(9, { soFar }).then(({ why, answer }) => [why, answer]), ['done', 'sum'])
+    // What costs nothing is asked all the same, once; what is wrong otherwise is an error as before.
+    let asked = 0
+    const free = await costly(4, { soFar, conclude: () => `sum ${++asked}` })
+    assert.deepEqual([free.why, free.answer], ['budget', 'sum 1'])
+    assert.equal((await costly(4)).answer, null)
+    const broken = { dispatch: () => Promise.reject(new PolityError('KILLED', 'it is over')) }
+    await assert.rejects(costly(9, broken), { code: 'KILLED' })
+  })
+
+  test('ends each of the programs with what it has, under the budget of the kernel', async () => {
+    const worker = (name: string): Worker => ({
+      name,
+      description: name,
+      program: defineProgram(name, async () => `${name} was here`) as Worker['program'],
+    })
+    const plan = {
+      given: [],
+      look_up: [],
+      derive: [],
+      guesses: [],
+      plan: ['go on'],
+      is_request_satisfied: { reason: '', answer: false },
+      is_in_loop: { reason: '', answer: false },
+      is_progress_being_made: { reason: '', answer: true },
+      next_speaker: { reason: '', answer: 'Ann' },
+      instruction_or_question: { reason: '', answer: 'go on' },
+    }
+    const call = {
+      action: { name: 'Ann', args: { task: 'go on' } },
+      task_name: 'look',
+      command: { name: 'lookup', args: { word: 'x' } },
+    }
+    says = () => ({ ...plan, ...call })
+    const spend = async <Output>(
+      program: Program<never, Output>,
+      input: Json,
+      steps: number,
+      tools: readonly Tool[] = [],
+    ) => {
+      const holder = defineProgram(
+        `${program.name}-spends`,
+        async (sys, given: Json) => sys.wait<Json>(await sys.spawn(program as never, given as never)),
+        { tools },
+      )
+      return (await kernel.spawn(holder, input, { budget: { steps } }).result) as Output
+    }
+    for (let steps = 3; steps < 8; steps++) {
+      const led = await spend(magenticOne({ team: [worker('Ann')] }), { task: 'x' }, steps)
+      assert.deepEqual([led.why, led.answer], ['budget', 'Ann was here'])
+      const conducted = await spend(agentOrchestra({ agents: [worker('Ann')] }), { task: 'x' }, steps)
+      assert.deepEqual([conducted.why, conducted.answer, conducted.calls.length], ['budget', 'Ann was here', steps])
+      const looks = await spend(kwaiAgents, { question: 'x', learn: false }, steps, [lookup])
+      assert.deepEqual([looks.stop, looks.answer, looks.tasks.length], ['budget', 'x means X', steps])
+    }
   })
 })
 

@@ -430,6 +430,11 @@ describe('programs that act', () => {
     const action = { name: 'a', args: { x: 1 } }
     assert.deepEqual(callOf(joined('why', action)), action)
     assert.equal(callOf('Action: a\nAction Input: {x}'), undefined)
+    assert.deepEqual(callOf('Action: a\nAction Input: nothing'), { name: 'a', args: {} })
+    // Some worlds have an action of that name.
+    const none = { ...lookup, name: 'none' } as unknown as Tool
+    const lost = await run(alphaUmi, { question: 'q', stepsMax: 1 }, () => 'no call', [none])
+    assert.deepEqual([lost.steps[0]?.action.name, lost.steps[0]?.told.error?.code], ['none', 'NO_SUCH_TOOL'])
   })
 
   test('smart calls a tool where the model marks one and the gate finds it worth it', async () => {

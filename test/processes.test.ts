@@ -442,6 +442,39 @@ describe('events', () => {
     assert.ok(heard.length > 4 && !heard.includes('text-delta'))
   })
 
+  test('the text of a call is told behind its start and before its end, also where a store keeps things late', async () => {
+    for (const store of [
+      recordingStore({ durability: 'memory' }),
+      recordingStore({ durability: 'memory', slowly: (done) => void setImmediate(done) }),
+      recordingStore({ durability: 'strict' }),
+    ]) {
+      const w = createWorld({
+        models: { main: scripted(() => 'one two three four', { deltaChars: 4 }) },
+        store,
+      })
+      const heard: RunEvent[] = []
+      const stop = w.kernel.watch((event) => heard.push(event))
+      const run = w.kernel.spawn(async (sys: Sys) => {
+        await Promise.all(['a', 'b'].map((prompt) => sys.generate(prompt)))
+        return (await sys.generate('c')).text
+      }, null)
+      const seen = collected(run.events)
+      await w.settled(run.result)
+      stop()
+      for (const events of [heard, await w.settled(seen)]) {
+        assert.equal(events[0]?.type, 'process-start')
+        for (const n of [0, 1, 2]) {
+          const types = events.flatMap((event) => ('n' in event && event.n === n ? [event] : []))
+          const text = types.map((event) => (event.type === 'text-delta' ? event.delta : '')).join('')
+          assert.equal(text, 'one two three four')
+          // Nothing waits for the turn of the event loop to end, nor is put together that came in pieces.
+          if (events === heard) assert.ok(types.length > 5, `${types.length} events of call ${n}`)
+          assert.deepEqual([types[0]?.type, types.at(-1)?.type], ['call-start', 'call-end'], store.durability)
+        }
+      }
+    }
+  })
+
   test('a thought that was streamed keeps the signature that came with its end, for the next request', async () => {
     const signed = { some: { signature: 'abc' } }
     const parts = [

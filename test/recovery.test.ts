@@ -606,6 +606,64 @@ test('a once call that waited for its approval at the crash has not begun; one t
   assert.deepEqual([kinds, tries], [['approval', 'approval', 'in-doubt', 'approval'], 2])
 })
 
+test('a fork of a call that waits for its approval has not begun it either, also after a crash; once it was approved, it is in doubt in all of them', async () => {
+  for (const isApproved of [false, true]) {
+    const m = machine()
+    let isPaid = false
+    const pay = tool('pay', 'once', () => ((isPaid = true), never()))
+    const pays = program('pays', async (sys) => {
+      const paying = sys.call('pay', {})
+      await sys.sleep(1_000)
+      await sys.sleep(1_000)
+      return paying
+    })
+    const options = {
+      programs: [pays],
+      tools: [pay],
+      law: { rules: [{ id: 'ask', effect: 'ask' as const, tool: 'pay' }] },
+    }
+    const first = m.boot(options)
+    const { pid } = first.spawn(pays, null)
+    await settle()
+    const early = await m.end(first.fork(pid, { at: 1 }))
+    const second = await m.end(first.fork(early.pid))
+    const ended = await m.end(first.fork(pid, { at: 1 }))
+    await settle()
+    first.kill(ended.pid)
+    assert.deepEqual(
+      first.questions.map((one) => [one.pid, one.kind]),
+      [[pid, 'approval']],
+      'who forks from it waits with it',
+    )
+    if (isApproved) first.answer(first.questions[0]?.id ?? 0, 'allow')
+    await settle()
+    assert.equal(isPaid, isApproved)
+    assert.equal((await m.end(first.events(ended.pid))).at(-1)?.type, 'process-end', 'who has ended is told nothing')
+    // What is cut off before the word came, but made behind it, has a call that was let through all the same.
+    const late = await m.end(first.fork(pid, { at: 1 }))
+    const all = [early, second, late].map((one) => one.pid)
+    const kind = isApproved ? 'in-doubt' : 'approval'
+    const asked = (kernel: Kernel) =>
+      kernel.questions.map((one) => [one.pid, one.kind]).toSorted(([a], [b]) => Number(a) - Number(b))
+    first.kill(pid)
+    await settle()
+    // Those that follow the one that goes on first wait for what comes of it.
+    assert(asked(first).length > 0 && asked(first).every(([, one]) => one === kind), JSON.stringify(asked(first)))
+    m.crash()
+    const kernel = m.boot(options)
+    kernel.resume()
+    for (const one of all) {
+      await settle()
+      assert.deepEqual(asked(kernel)[0], [one, kind])
+      kernel.kill(one)
+    }
+    // Also where none of them is left that could tell.
+    const last = await m.end(kernel.fork(pid, { at: 1 }))
+    await settle()
+    assert.deepEqual(asked(kernel), [[last.pid, kind]])
+  }
+})
+
 test('an effect in doubt is a question with its key; the person’s word decides', async () => {
   for (const [answer, value, expected] of [
     ['done', 'receipt', ['receipt', 1]],
@@ -751,6 +809,32 @@ test('a journal of one of several functions with one text is lived by nobody els
   await asked(second, 'four')
   assert.equal(await codeOf(m.end(second.fork(pids[0] as Pid))), 'NO_SUCH_PROGRAM')
   await assert.rejects(m.end(second.replay(pids[1] as Pid)), /several functions without a name/)
+})
+
+test('what a restore cancelled in the minute before a restart counts against the rates of after it too', async () => {
+  const m = machine()
+  const sentAt: number[] = []
+  const model = () => scripted(() => (sentAt.push(m.time.now()) === 1 ? { hang: true } : 'x'))
+  const talks = program('talks', async (sys) => (await sys.generate('one')).text)
+  const goesBack = program('goes-back', async (sys) => {
+    const { id, restored } = await sys.snapshot()
+    if (restored === 0) {
+      void sys.generate('one')
+      await sys.sleep(1_000)
+      await sys.restore(id)
+    }
+    return (await sys.generate('one')).text // of the same number
+  })
+  const options = () => ({ programs: [talks, goesBack], models: { 'a/b': { model: model(), requestsPerMinute: 2 } } })
+  const startedAt = m.time.now()
+  await m.end(m.boot(options()).spawn(goesBack, null).result)
+  m.crash()
+  m.time.jump(20_000)
+  await m.end(m.boot(options()).spawn(talks, null).result)
+  assert.deepEqual(
+    sentAt.map((at) => at - startedAt),
+    [0, 1_000, 60_000],
+  )
 })
 
 test('what was sent in the minute before a restart counts against the rates of after it', async () => {

@@ -871,6 +871,25 @@ describe('tables as tools', () => {
     const refused = 'INVALID_ARGUMENT'
     await assert.rejects(sql('select nope from rain'), { code: refused, message: /no such column: nope/ })
     await assert.rejects(sql(''), { code: refused })
+    for (const second of [
+      'select 2',
+      '; -- no end\nselect 2',
+      '/* a */ select 2 -- b',
+      'x',
+      'delete from museums',
+      "'",
+    ])
+      await assert.rejects(sql(`select 1; ${second}`), { code: refused, message: /more than one statement/ }, second)
+    for (const nothing of [
+      '',
+      ';',
+      ' ;\n; ',
+      '; -- select 2',
+      ' -- select 2\n;',
+      '; /* select 2; */ -- x',
+      '; /* select 2',
+    ])
+      assert.deepEqual(((await sql(`select 'ä;b'${nothing}`)) as { rows: Json }).rows, [['ä;b']], nothing)
     const other = join(folder, 'other.db')
     writeFileSync(other, 'no tables here, and none to be read as some. '.repeat(50))
     await assert.rejects(sql('select * from a', { path: other }), { code: 'TOOL_FAILED', message: /not a database/ })

@@ -8,6 +8,8 @@ import fc from 'fast-check'
 import { agentImportance, edgeWeights } from '../src/agents/pieces/agent-importance.ts'
 import { heardBy, turnOf } from '../src/agents/pieces/channel-visibility.ts'
 import { agp } from '../src/agents/agp.ts'
+import { annForward } from '../src/agents/ann-forward.ts'
+import type { Aggregation } from '../src/agents/pieces/aggregations.ts'
 import { debate } from '../src/agents/debate.ts'
 import { consensus, shareNeeded, votedFor, type Stance } from '../src/agents/pieces/decisions.ts'
 import { dylan } from '../src/agents/dylan.ts'
@@ -23,6 +25,7 @@ import { drawnPlurality, plurality } from '../src/agents/pieces/vote.ts'
 import { PolityError, boot, type Kernel, type Program } from '../src/index.ts'
 import { hashingEmbedder } from '../src/drivers/embedder/hashing.ts'
 import { promptText, scripted } from '../src/drivers/llm/scripted.ts'
+import { teamOf as spoken } from '../src/evaluation/team.ts'
 import { revised, swayed } from '../bench/experiments/c2.ts'
 import { teamOf } from '../bench/experiments/c3.ts'
 import { circles } from '../bench/experiments/c5.ts'
@@ -420,6 +423,24 @@ describe('AGP', () => {
     )
   })
 
+  test('who changes nothing does not seem needed by chance', () => {
+    let [needed, idle, idleAsEstimated] = [0, 0, 0]
+    for (let task = 0; task < 200; task++) {
+      const teams = Array.from({ length: 24 }, (_, i) => {
+        const members = [0, 1, 2].map((agent) => keyed(5, task, i, agent) < 0.5)
+        return { members, utility: (members[0] ? 0.3 : 0) + 0.2 * (keyed(5, task, i, 3) - 0.5) }
+      })
+      const [first, second] = worthOf(teams) as [number, number, number]
+      if (first > 0) needed++
+      if (second > 0) idle++
+      if ((worthOf(teams, { errors: 0 })[1] as number) > 0) idleAsEstimated++
+    }
+    // One in six is above a standard error, one in two above none.
+    assert.equal(needed, 200)
+    assert.ok(idle < 50 && idleAsEstimated > 75, `${idle}, ${idleAsEstimated} as estimated`)
+    assert.throws(() => worthOf([], { errors: -1 }), { code: 'INVALID_ARGUMENT' })
+  })
+
   test('who is pruned makes no call; who is kept hears those before it', async () => {
     const embedder = hashingEmbedder()
     const own = await boot({
@@ -507,5 +528,135 @@ describe('Symbolic-MoE', () => {
     assert.deepEqual(asked, [0, 0, 0, 0, 0, 0, 1, 1, 1])
     assert.equal(prompts.length, 15 + 9 + 3)
     await own.close()
+  })
+})
+
+describe('ANN, the forward pass', () => {
+  const layer = (subtask: string, aggregation?: Aggregation) => ({
+    subtask,
+    team: marked(3),
+    ...(aggregation === undefined ? {} : { aggregation }),
+  })
+  /** Says who it is and how many answers it read; the writer of a mixture is nobody. */
+  const members: Says = (prompt) => {
+    const read = [...prompt.matchAll(/^\d\. /gm)].length
+    const [, subtask = ''] = /Sub-task: (\w+)/.exec(prompt) ?? []
+    return { reasoning: `${subtask} after ${read}.`, answer: `by ${speakerOf(prompt)}` }
+  }
+
+  test('each aggregation asks for what it says, and gives what it says', async () => {
+    const found = async (aggregation: Aggregation, script: Says = members) => {
+      const { answer, log, calls } = await run(
+        annForward,
+        { question: 'Q?', layers: [layer('one', aggregation)] },
+        script,
+      )
+      assert.equal(calls, log.length)
+      return [answer, log.map(({ agent, output }) => `${agent} ${output.reasoning}`).join(' ')]
+    }
+    const alone = 'M0 one after 0. M1 one after 0. M2 one after 0.'
+    assert.deepEqual(await found('vote'), ['by 0', alone])
+    const two: Says = (prompt) => ({ answer: speakerOf(prompt) === 0 ? 'x' : 'y' })
+    assert.equal((await found('vote', two))[0], 'y', 'the plurality')
+    assert.deepEqual(await found('debate'), ['by 0', `${alone} M0 one after 3. M1 one after 3. M2 one after 3.`])
+    assert.deepEqual((await found('debate', () => ({ answer: 'same' })))[1], 'M0  M1  M2 ', 'it ends where all agree')
+    assert.deepEqual(await found('self-refine'), ['by 0', 'M0 one after 0. M0 one after 1.'])
+    assert.deepEqual(await found('chain'), ['by 2', 'M0 one after 0. M1 one after 1. M2 one after 1.'])
+    assert.deepEqual(await found('mixture'), ['by -1', `${alone} Aggregator one after 3.`])
+  })
+
+  test('a layer has the task, its sub-task and what the one before came to; the last one answers', async () => {
+    const layers = [layer('first', 'vote'), layer('second', 'chain'), layer('third', 'mixture')]
+    const pass = await run(annForward, { question: 'Q?', layers }, members)
+    assert.equal(pass.answer, 'by -1')
+    assert.deepEqual(
+      pass.log.map(({ layer: at, aggregation }) => `${at} ${aggregation}`),
+      [...marked(3).map(() => '0 vote'), ...marked(3).map(() => '1 chain'), ...['', '', '', ''].map(() => '2 mixture')],
+    )
+    const given = [
+      '',
+      'From the layer before: first after 0. Answer: by 0',
+      'From the layer before: second after 1. Answer: by 2',
+    ]
+    for (const { layer: at, input } of pass.log) {
+      const [head, ...read] = input.split('\n\nAnswers:\n')
+      assert.equal(head, ['Task: Q?', `Sub-task: ${layers[at]?.subtask}`, given[at]].filter(Boolean).join('\n\n'))
+      assert.ok(read.every((text) => text.includes(`${layers[at]?.subtask} after`)))
+    }
+    assert.deepEqual(JSON.parse(JSON.stringify(pass)), pass, 'plain data, for who goes back over it')
+  })
+
+  test('an aggregation is chosen when its turn comes, by what earlier passes came to; one that is named is not asked for', async () => {
+    const past = [
+      { subtask: 'first', aggregation: 'vote', score: 0 },
+      { subtask: 'first', aggregation: 'vote', score: 0.5 },
+      { subtask: 'second', aggregation: 'chain', score: 1 },
+    ] as const
+    const chosen = ['chain', 'nonsense', 'nonsense']
+    const asked: string[] = []
+    const script: Says = (prompt, n) => {
+      if (!prompt.includes('Choose how a team')) return members(prompt, n)
+      asked.push(prompt)
+      return { aggregation: chosen.shift() }
+    }
+    const layers = [layer('first'), layer('second', 'self-refine'), layer('third')]
+    const pass = await run(annForward, { question: 'Q?', layers, past, aggregations: ['debate', 'chain'] }, script)
+    assert.deepEqual(
+      pass.layers.map(({ aggregation }) => aggregation),
+      ['chain', 'self-refine', 'debate'],
+    )
+    assert.equal(asked.length, 3, 'what cannot be read is asked again once, then it is the first')
+    const [first = '', third = ''] = asked
+    assert.ok(first.includes('- vote on "first": 0.25 in 2 passes\n- chain on "second": 1.00 in 1 passes'))
+    assert.deepEqual(
+      [...first.matchAll(/^- ([\w-]+): /gm)].map(([, name]) => name),
+      ['debate', 'chain'],
+    )
+    assert.ok(!first.includes('From the layer before') && third.includes('From the layer before: second after 1.'))
+    assert.equal(pass.calls, 2 + 3 + 2 + 6)
+  })
+
+  test('a question is split into layers of small teams; where it cannot be, it is one; what is no network is refused', async () => {
+    const team = (count: number) =>
+      Array.from({ length: count }, (_, i) => ({ name: `E${i}`, role: `You are <${i}>.` }))
+    const script =
+      (layers: unknown): Says =>
+      (prompt, n) =>
+        prompt.includes('Split the task')
+          ? { layers }
+          : prompt.includes('Choose how')
+            ? { aggregation: 'vote' }
+            : members(prompt, n)
+    const many = Array.from({ length: 6 }, (_, i) => ({ subtask: `part${i}`, team: team(5) }))
+    const pass = await run(annForward, { question: 'Q?' }, script(many))
+    assert.deepEqual([pass.layers.length, pass.layers[0]?.team.length, pass.calls], [4, 3, 1 + 4 + 12])
+    assert.equal(speakerOf(prompts[2] as string), 0, 'with its role')
+    const whole = await run(annForward, { question: 'Q?', teamMax: 2 }, script('none'))
+    assert.deepEqual(
+      whole.layers.map(({ subtask, team: own }) => [subtask, own.length]),
+      [['Q?', 2]],
+    )
+    const refused = { code: 'INVALID_ARGUMENT' }
+    await assert.rejects(run(annForward, { question: 'Q?', layers: [] }, members), refused)
+    await assert.rejects(run(annForward, { question: 'Q?', aggregations: [] }, members), refused)
+    const strange = { question: 'Q?', aggregations: ['poll' as Aggregation] }
+    await assert.rejects(run(annForward, strange, members), { ...refused, message: /not "poll"/ })
+  })
+
+  test('a member that fails is missing; who reads whom can be seen, also across layers', async () => {
+    const layers = [layer('first', 'vote'), layer('second', 'debate')]
+    says = (prompt, n) => (speakerOf(prompt) === 1 && prompt.includes('Sub-task: first') ? 'fails' : members(prompt, n))
+    const started = kernel.spawn(annForward, { question: 'Q?', layers })
+    const { log } = await started.result
+    assert.deepEqual(
+      log.map(({ agent }) => agent),
+      ['M0', 'M2', 'M0', 'M1', 'M2', 'M0', 'M1', 'M2'],
+    )
+    const { said } = spoken(await kernel.events(started.pid))
+    const heard = said.map(({ seat, turn, to }) =>
+      [seat, turn, ...to].map((one) => String(one).split(' ').at(-1)).join(' '),
+    )
+    assert.deepEqual(heard, ['M0 1 M1 M2', 'M2 1', 'M0 2 M1 M2', 'M1 2 M0 M2', 'M2 2 M0 M1', 'M0 3', 'M1 3', 'M2 3'])
+    assert.ok((await kernel.replay(started.pid)).same)
   })
 })

@@ -5,13 +5,17 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import fc from 'fast-check'
+import { agp } from '../src/agents/agp.ts'
 import { turnOf, type Paradigm } from '../src/agents/pieces/channel-visibility.ts'
 import { debate } from '../src/agents/debate.ts'
+import { dylan } from '../src/agents/dylan.ts'
+import { lvAgent } from '../src/agents/lv-agent.ts'
 import { magenticOne } from '../src/agents/magentic-one.ts'
 import { mallm } from '../src/agents/mallm.ts'
 import { mixtureOfAgents } from '../src/agents/mixture-of-agents.ts'
 import { person } from '../src/agents/person.ts'
 import { askMember, type Member } from '../src/agents/pieces/team.ts'
+import { symbolicMoe } from '../src/agents/symbolic-moe.ts'
 import { promptText, scripted } from '../src/drivers/llm/scripted.ts'
 import { openTeam, teamOf, type Line, type Team } from '../src/evaluation/team.ts'
 import { drift, driftOf, monopoly, stalling } from '../src/evaluation/team-measures.ts'
@@ -128,6 +132,81 @@ describe('who speaks to whom', () => {
         ['1 Aggregator', 'model', '1', 1, 10, 15],
       ],
     )
+  })
+
+  /** What each member said in a turn, and who heard it, by name. */
+  const hearers = ({ said, seats }: Team): string[] => {
+    const nameOf = (id: string): string => seats.find((seat) => seat.id === id)?.name ?? id
+    return said
+      .map(({ seat, turn, to }) => `${turn ?? ''} ${nameOf(seat)}: ${to.map(nameOf).toSorted().join(' ')}`.trim())
+      .toSorted()
+  }
+  const four = ['A', 'B', 'C', 'D'].map((name): Member => ({ name, instructions: `You are <${name}>.` }))
+  const own = (prompt: string): string => /You are <(\w)>/.exec(prompt)?.[1] ?? 'none'
+
+  test('dylan: each layer reads all of the one before; of the second the ranker, and the two that it keeps', async () => {
+    const { team } = await lived(dylan.run, { question: 'Why?', members: four }, (prompt, n) => {
+      // The place where B and D stand in the ranker's list.
+      if (prompt.includes('"best"'))
+        return { best: [...prompt.matchAll(/^(\d)\. x Answer: [BD]$/gm)].map(([, place]) => Number(place)) }
+      // The sixth is no answer: whoever is asked again reads again, and that counts once.
+      return n === 6 ? 'hm' : { reasoning: 'x', answer: own(prompt), ratings: [] }
+    })
+    const turn = (number: number, to: string): string[] => four.map(({ name }) => `${number} ${name}: ${to}`)
+    assert.deepEqual(
+      // But for the answer that was none, which nobody read.
+      hearers(team).filter((line) => !/^2 \w:$/.test(line)),
+      [...turn(1, 'A B C D'), ...turn(2, 'B D Ranker'), '3 B:', '3 D:', 'Ranker: anonymous'].toSorted(),
+    )
+    assert.equal(heard(team, 'said'), 4 * 4 + 4 * 3 + 1)
+    // Whoever is asked when others of its layer have answered reads the words of the layer before.
+    const line = (from: string, to: string) =>
+      team.lines.find((one) => one.from === `1 ${from}` && one.to === `1 ${to}`)
+    assert.deepEqual([line('A', 'B')?.messages, line('A', 'C')?.messages, line('A', 'Ranker')?.messages], [2, 1, 1])
+  })
+
+  test('lv-agent: a team that agrees reads nobody; one that is split reads each other, until one is left', async () => {
+    const three = { question: 'Why?', members: four.slice(0, 3) }
+    const agreed = await lived(lvAgent.run, three, () => ({ answer: 'yes' }))
+    assert.equal(heard(agreed.team, 'said'), 0)
+    const { team, output } = await lived(lvAgent.run, three, (prompt) =>
+      prompt.includes('"scores"')
+        ? {
+            scores: [...prompt.matchAll(/^\d\. (\w):/gm)].map(([, other]) =>
+              other === 'A' ? 2 : other === 'B' ? 9 : 5,
+            ),
+          }
+        : { reasoning: 'x', answer: own(prompt) },
+    )
+    assert.deepEqual(output.left, [0, 2])
+    assert.deepEqual(
+      hearers(team).filter((line) => /^\d/.test(line)),
+      ['1 A: B C', '1 B: A C', '1 C: A B', '2 B: C', '2 C: B', '3 B:'],
+    )
+  })
+
+  test('agp: each is heard where its edges lead, and by who decides; symbolic-moe: experts by the aggregator', async () => {
+    const { team, output } = await lived(agp.run, { question: 'Why?', members: four }, (prompt) => ({
+      answer: own(prompt),
+    }))
+    assert.equal(output.edges.length, 6)
+    const expected = four.map(({ name }) => {
+      const next = output.edges.flatMap(([from, to]) => (from === name ? [to] : []))
+      return `${name}: ${[...next, 'Decider'].toSorted().join(' ')}`
+    })
+    assert.deepEqual(hearers(team), [...expected, 'Decider: anonymous'].toSorted())
+    const input = {
+      questions: ['2 + 2?'],
+      experts: four.slice(0, 2),
+      profiles: [{ sums: 1 }, { sums: 1 }],
+      aggregator: { name: 'Judge' },
+    }
+    const { team: routed } = await lived(symbolicMoe.run, input, (prompt) =>
+      prompt.includes('"skills"') ? { skills: ['sums'] } : { answer: own(prompt) },
+    )
+    const lines = hearers(routed)
+    assert.equal(lines.filter((one) => /^[AB]: Judge$/.test(one)).length, 3)
+    assert.deepEqual([lines.length, lines.at(-1)], [4, 'Judge: anonymous'])
   })
 
   test('processes speak by tasks, answers and mail; who waits is told while it waits; a fork was told nothing', async () => {

@@ -62,8 +62,9 @@ const acting: { readonly [name: string]: Entry } = {
   'multi-branch': { search: true, input: FEW },
 }
 
-const ANSWERS = 'answers a question and takes no action'
-const TEAM = 'plays all of a team at once, in a `teamWorld`'
+const ANSWERS = 'answers a question and takes no action; compared at equal tokens in the tables of teams below'
+const QUESTION = 'answers a question and takes no action'
+const TEAM = 'plays all of a team at once: `polity evaluate --team`'
 const OWN = (what: string): string => `takes ${what}, not a question in a world`
 
 const left: { readonly [name: string]: string } = {
@@ -72,18 +73,19 @@ const left: { readonly [name: string]: string } = {
   dylan: ANSWERS,
   'lv-agent': ANSWERS,
   mallm: ANSWERS,
-  agp: `${ANSWERS}; it needs its members and a pruner`,
-  aries: ANSWERS,
+  agp: ANSWERS,
+  'ann-forward': QUESTION,
+  aries: QUESTION,
   'plan-gen': ANSWERS,
   refine: ANSWERS,
   halo: ANSWERS,
-  'mm-agent': ANSWERS,
-  'ext-agents': ANSWERS,
-  research: `${ANSWERS}; it reads folders`,
-  'deep-research': `${ANSWERS}; it reads folders`,
-  'public-agent': `${ANSWERS}; it reads tables`,
-  'symbolic-moe': OWN('a batch of questions with profiles of experts'),
-  routing: OWN('candidates with their costs'),
+  'mm-agent': QUESTION,
+  'ext-agents': QUESTION,
+  research: `${QUESTION}; it reads folders`,
+  'deep-research': `${QUESTION}; it reads folders`,
+  'public-agent': `${QUESTION}; it reads tables`,
+  'symbolic-moe': ANSWERS,
+  routing: ANSWERS,
   routine: OWN('a routine that somebody wrote for the task'),
   'agent-coder': OWN('a task of code'),
   'code-cor': OWN('a task of code'),
@@ -92,11 +94,15 @@ const left: { readonly [name: string]: string } = {
   'use-agent': OWN('an issue and a repository'),
   l2mac: OWN('a task that ends in files'),
   'agent-write': OWN('what is to be written'),
-  'agent-court': OWN('a case and its sides'),
+  'agent-court': ANSWERS,
   lsfs: OWN('commands about files'),
   'meta-gpt': OWN('what a repository is for'),
   'paper-coder': OWN('a paper to be made into code'),
+  'present-agent': OWN('a document to be spoken of'),
+  'movie-agent': OWN('a synopsis and its characters'),
+  'gen-mac': OWN('what a film shows'),
   'research-code-agent': OWN('a task and a folder of code'),
+  'sci-agents': OWN('a knowledge graph'),
   spec2rtl: OWN('a specification of hardware'),
   central: TEAM,
   decentral: TEAM,

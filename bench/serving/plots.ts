@@ -114,7 +114,7 @@ function growth(summaries: readonly Summary[]): Spec {
         })),
       ),
     },
-    facet: { field: 'workload', type: 'nominal', title: null, sort: null },
+    facet: { field: 'workload', type: 'nominal', title: null },
     columns: 5,
     spec: {
       width: 130,
@@ -211,17 +211,18 @@ function people({ agents, by }: Summary, alone: Alone): Spec {
 }
 
 /**
- * Draws what was found into `folder`: the makespans and the turnarounds of the largest size at which all contestants ran
- * everything, and how makespans grow over all sizes. `aloneOf` is empty where nobody ran the mixed workload.
+ * Draws what was found into `folder`: the makespans and the turnarounds of the largest size at which all contestants but
+ * `unlimited` ran everything, and how makespans grow over all sizes. `aloneOf` is empty where nobody ran the mixed workload.
  */
 export async function drawPlots(
   summaries: readonly Summary[],
   aloneOf: readonly Alone[],
   folder: string,
 ): Promise<Plot[]> {
-  const most = Math.max(...summaries.map(({ by }) => by.size))
-  const complete = (size: number): boolean => summaries.every(({ agents, by }) => agents !== size || by.size === most)
-  const size = Math.max(...summaries.map(({ agents }) => agents).filter(complete))
+  const ran = ({ by }: Summary): number => by.size - (by.has('unlimited') ? 1 : 0)
+  const most = Math.max(...summaries.map(ran))
+  const isComplete = (size: number): boolean => summaries.every((one) => one.agents !== size || ran(one) === most)
+  const size = Math.max(...summaries.map(({ agents }) => agents).filter(isComplete))
   const largest = summaries.filter(({ agents }) => agents === size)
   const mixed = largest.find(({ workload }) => workload === 'mixed')
   const alone = aloneOf.find(({ agents }) => agents === size)

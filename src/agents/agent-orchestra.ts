@@ -126,6 +126,7 @@ export function agentOrchestra({
             const prompt = promptOf(all.map(({ outcome }) => outcome))
             return (await sys.generate({ instructions: SUM_UP, prompt, temperature: 0 })).text
           },
+          soFar: ({ all }) => all.at(-1)?.outcome.report ?? '',
         },
         stepsMax === undefined ? {} : { stepsMax },
       )

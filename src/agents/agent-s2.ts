@@ -32,6 +32,7 @@ import {
 import { askJson } from './pieces/json-answer.ts'
 import { orchestrate, type Now, type OrchestrationEnd } from './orchestrate.ts'
 import { faultOf, type PlannedTask } from './pieces/task-graph.ts'
+import { whileItLasts } from './pieces/while-it-lasts.ts'
 
 export interface AgentS2Input extends TaskInput {
   /** Actions of one subtask. @default 10 */
@@ -118,7 +119,7 @@ export const agentS2 = defineProgram('agent-s2', async (sys, input: AgentS2Input
     { stepsMax: subtasksMax, renew: 'step' },
   )
   const steps = all.flatMap(({ outcome }) => outcome.acted.steps)
-  await lesson(TASKS, question, steps)
+  await whileItLasts(() => lesson(TASKS, question, steps))
   return { why, plans, subtasks: all.map(({ move, outcome }) => ({ goal: move.goal, isDone: outcome.isDone })), steps }
 })
 

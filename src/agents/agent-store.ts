@@ -13,7 +13,8 @@
  * Invariants
  *   AS1. What the manager reads does not grow with the pool: `k` documents.
  *   AS2. Only agents that were shown are run; a plan that names another, or that is none, falls back to the router.
- *   AS3. An agent that fails is the failure of the store: what comes behind it would build on nothing.
+ *   AS3. An agent that fails is the failure of the store: what comes behind it would build on nothing. A budget that is used up ends it with what
+ *        the last one gave, if one did.
  */
 import { z } from 'zod'
 import { PolityError } from '../kernel/errors.ts'
@@ -115,6 +116,7 @@ export function agentStore({
             )
             return askWorker(sys, byName.get(subtask.agent) as StoredAgent, given)
           },
+          soFar: ({ steps }) => steps.at(-1)?.outcome ?? null,
         },
         { stepsMax: SUBTASKS_MAX + 1 },
       )

@@ -6,7 +6,8 @@
  *     spawn(agentWrite, { instruction: 'Write a history of lighthouses in 10,000 words.', words: 10_000 })
  *         →   { text, words, planned, score, paragraphs }
  *
- * Paragraphs come one after another on purpose: written side by side they were less coherent, says the paper.
+ * Paragraphs come one after another on purpose: written side by side they were less coherent, says the paper. The plan is a stage of a
+ * pipeline (staged.ts) that opens one for each of its lines.
  *
  * Invariants
  *   AW1. A plan has 1 to 50 lines; one that has not is asked for once more, then the run fails.
@@ -17,8 +18,9 @@
 import { PolityError } from '../kernel/errors.ts'
 import { defineProgram } from '../kernel/program.ts'
 import { boundTokens } from '../kernel/token-bound.ts'
-import type { Sys } from '../kernel/types.ts'
+import type { Json, Sys } from '../kernel/types.ts'
 import { tailOf } from './pieces/text-chunks.ts'
+import { carryOutStages, type Stage } from './staged.ts'
 
 export interface AgentWriteInput {
   readonly instruction: string
@@ -61,42 +63,41 @@ const lineOf = ({ point, words }: PlannedParagraph, i: number): string =>
   `Paragraph ${i + 1} - Main Point: ${point} - Word Count: ${words}`
 
 export const agentWrite = defineProgram('agent-write', async (sys, input: AgentWriteInput): Promise<Written> => {
-  const { instruction, triesMax = 2, windowTokens = Infinity } = input
-  const plan = await planned(sys, instruction, Math.min(PLAN_TOKENS, windowTokens / 2))
-  const paragraphs: string[] = []
-  for (const [i, line] of plan.entries()) {
-    const head = `Task: ${instruction}\n\nPlan:\n${plan.map(lineOf).join('\n')}`
-    const ask = `Write paragraph ${i + 1} of ${plan.length}: ${line.point} (${line.words} words)`
-    // A word is seldom more than two tokens, in any script that has words.
-    const answerTokens = Math.max(256, line.words * 2)
-    const room = windowTokens - boundTokens(`${WRITE}${head}${ask}`) - answerTokens - JOINING_TOKENS
-    if (room < 0)
-      throw new PolityError(
-        'INVALID_ARGUMENT',
-        `agent-write: task and plan do not fit into windowTokens (${windowTokens})`,
-      )
-    const text = paragraphs.filter((one) => one !== '').join('\n\n')
-    const shown = tailOf(text, room)
-    const before = shown.length < text.length ? `[the beginning is left out]\n…${shown}` : shown
-    paragraphs.push(
-      await written(sys, {
-        prompt: `${head}\n\nWritten so far:\n${before}\n\n${ask}`,
-        answerTokens,
-        triesMax,
-        paragraphs,
-      }),
-    )
-  }
-  const text = paragraphs.filter((one) => one !== '').join('\n\n')
+  const { instruction } = input
+  const planTokens = Math.floor(Math.min(PLAN_TOKENS, (input.windowTokens ?? Infinity) / 2))
+  const { documents, failed } = await carryOutStages({ instruction }, [
+    {
+      name: 'plan',
+      sees: ['instruction'],
+      backsMax: 1,
+      async make({ why }) {
+        const prompt = why === '' ? instruction : `${instruction}\n\n${why}`
+        const { text } = await sys.generate({ instructions: PLAN, prompt, maxOutputTokens: planTokens })
+        return planIn(text) as unknown as Json
+      },
+      check(plan) {
+        const { length } = plan as unknown as Plan
+        if (length > 0 && length <= PARAGRAPHS_MAX) return undefined
+        return { why: `The last plan had ${length} lines of the form asked for; give 1 to ${PARAGRAPHS_MAX}.` }
+      },
+      opens: (plan) => (plan as unknown as Plan).map((_, i) => paragraphStage(sys, plan as unknown as Plan, i, input)),
+    },
+  ])
+  if (failed !== undefined) throw new Error(`agent-write: the model gave no plan of 1 to ${PARAGRAPHS_MAX} paragraphs`)
+  const plan = documents['plan'] as unknown as Plan
+  const paragraphs = plan.map((_, i) => documents[nameOf(i)] as string)
+  const text = joined(paragraphs)
   const total = plan.reduce((sum, { words }) => sum + words, 0)
   return {
     text,
     words: wordsOf(text),
     planned: total,
     score: lengthScore(input.words ?? total, wordsOf(text)),
-    paragraphs: plan.map((line, i) => ({ ...line, written: wordsOf(paragraphs[i] ?? '') })),
+    paragraphs: plan.map((line, i) => ({ ...line, written: wordsOf(paragraphs[i] as string) })),
   }
 })
+
+type Plan = readonly PlannedParagraph[]
 
 /** What separates the parts of a prompt, and says that something is left out. */
 const JOINING_TOKENS = 64
@@ -104,41 +105,52 @@ const JOINING_TOKENS = 64
 /** A plan of 50 lines has room in it. */
 const PLAN_TOKENS = 4_096
 
-async function planned(sys: Sys, instruction: string, maxOutputTokens: number): Promise<readonly PlannedParagraph[]> {
-  let wrong = ''
-  for (let tries = 0; tries < 2; tries++) {
-    const { text } = await sys.generate({
-      instructions: PLAN,
-      prompt: instruction + wrong,
-      maxOutputTokens: Math.floor(maxOutputTokens),
-    })
-    const lines = [
-      ...text.matchAll(/^\W*Paragraph\s+\d+\s*[-–—:]\s*Main Point:\s*(.+?)\s*[-–—]\s*Word Count:\s*\[?(\d+)/gim),
-    ]
-    const plan = lines
-      .map(([, point = '', words]) => ({ point, words: Number(words) }))
-      .filter(({ words }) => words > 0)
-    if (plan.length > 0 && plan.length <= PARAGRAPHS_MAX) return plan
-    wrong = `\n\nThe last plan had ${plan.length} lines of the form asked for; give 1 to ${PARAGRAPHS_MAX}.`
-  }
-  throw new Error(`agent-write: the model gave no plan of 1 to ${PARAGRAPHS_MAX} paragraphs`)
+const nameOf = (place: number): string => `paragraph ${place + 1}`
+const joined = (paragraphs: readonly string[]): string => paragraphs.filter((one) => one !== '').join('\n\n')
+
+function planIn(text: string): Plan {
+  const lines = [
+    ...text.matchAll(/^\W*Paragraph\s+\d+\s*[-–—:]\s*Main Point:\s*(.+?)\s*[-–—]\s*Word Count:\s*\[?(\d+)/gim),
+  ]
+  return lines.map(([, point = '', words]) => ({ point, words: Number(words) })).filter(({ words }) => words > 0)
 }
 
-interface Writing {
-  readonly prompt: string
-  readonly answerTokens: number
-  readonly triesMax: number
-  readonly paragraphs: readonly string[]
-}
-
-/** The paragraph, or '' where the model has nothing new to say. */
-async function written(sys: Sys, { prompt, answerTokens, triesMax, paragraphs }: Writing): Promise<string> {
-  for (let tries = 0; tries < triesMax; tries++) {
-    const { text } = await sys.generate({ instructions: WRITE, prompt, maxOutputTokens: answerTokens })
-    const paragraph = text.trim()
-    if (paragraph !== '' && !paragraphs.includes(paragraph)) return paragraph
+/** One paragraph, from the plan and those before it; '' where the model has nothing new to say. */
+function paragraphStage(
+  sys: Sys,
+  plan: Plan,
+  place: number,
+  { instruction, triesMax = 2, windowTokens = Infinity }: AgentWriteInput,
+): Stage {
+  const before = plan.slice(0, place).map((_, i) => nameOf(i))
+  const { point, words } = plan[place] as PlannedParagraph
+  return {
+    name: nameOf(place),
+    sees: ['plan', ...before],
+    async make({ documents }) {
+      const paragraphs = before.map((name) => documents[name] as string)
+      const head = `Task: ${instruction}\n\nPlan:\n${plan.map(lineOf).join('\n')}`
+      const ask = `Write paragraph ${place + 1} of ${plan.length}: ${point} (${words} words)`
+      // A word is seldom more than two tokens, in any script that has words.
+      const answerTokens = Math.max(256, words * 2)
+      const room = windowTokens - boundTokens(`${WRITE}${head}${ask}`) - answerTokens - JOINING_TOKENS
+      if (room < 0)
+        throw new PolityError(
+          'INVALID_ARGUMENT',
+          `agent-write: task and plan do not fit into windowTokens (${windowTokens})`,
+        )
+      const text = joined(paragraphs)
+      const shown = tailOf(text, room)
+      const soFar = shown.length < text.length ? `[the beginning is left out]\n…${shown}` : shown
+      const prompt = `${head}\n\nWritten so far:\n${soFar}\n\n${ask}`
+      for (let tries = 0; tries < triesMax; tries++) {
+        const { text: said } = await sys.generate({ instructions: WRITE, prompt, maxOutputTokens: answerTokens })
+        const paragraph = said.trim()
+        if (paragraph !== '' && !paragraphs.includes(paragraph)) return paragraph
+      }
+      return ''
+    },
   }
-  return ''
 }
 
 function wordsOf(text: string): number {

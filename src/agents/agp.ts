@@ -10,6 +10,7 @@
 import { PolityError } from '../kernel/errors.ts'
 import { defineProgram } from '../kernel/program.ts'
 import { drawnDag, keptBy, type Pruner } from './pieces/graph-pruning.ts'
+import { isOutOfBudget } from './pieces/our-end.ts'
 import { askMember, listed, membersOf, type Member, type Reasoned } from './pieces/team.ts'
 
 export interface AgpInput {
@@ -29,6 +30,8 @@ export interface Pruned {
   readonly edges: readonly (readonly [string, string])[]
 }
 
+const DECIDER = 'Decider'
+
 export const agp = defineProgram(
   'agp',
   async (sys, { question, members: given, pruner, edgeChance = 1 }: AgpInput): Promise<Pruned> => {
@@ -44,6 +47,7 @@ export const agp = defineProgram(
       () => edgeChance,
       () => sys.random(),
     )
+    const name = (node: number): string => (team[node] as Member).name
     const works = new Map<number, Promise<Reasoned | undefined>>()
     const work = (node: number): Promise<Reasoned | undefined> => {
       const begun = works.get(node) ?? workOf(node)
@@ -53,21 +57,21 @@ export const agp = defineProgram(
     const heard = async (nodes: readonly number[]): Promise<string> => {
       const said = await Promise.all(nodes.map(async (node) => ({ node, reply: await work(node) })))
       const texts = said.flatMap(({ node, reply }) =>
-        reply === undefined ? [] : `${(team[node] as Member).name}: ${reply.reasoning} Answer: ${reply.answer}`,
+        reply === undefined ? [] : `${name(node)}: ${reply.reasoning} Answer: ${reply.answer}`,
       )
       return texts.length === 0 ? question : `${question}\n\nWhat others found:\n${listed(texts)}`
     }
     const workOf = async (node: number): Promise<Reasoned | undefined> => {
       const prompt = await heard(edges.filter(([, to]) => to === node).map(([from]) => from))
+      const to = [...edges.flatMap(([from, next]) => (from === node ? [name(next)] : [])), DECIDER]
       try {
-        return await askMember(sys, team[node] as Member, { prompt })
+        return await askMember(sys, team[node] as Member, { prompt, to })
       } catch (error) {
-        if (!PolityError.isInstance(error) || error.code === 'BUDGET_EXCEEDED') throw error
+        if (!PolityError.isInstance(error) || isOutOfBudget(error)) throw error
         return undefined
       }
     }
-    const { answer } = await askMember(sys, { name: 'Decider' }, { prompt: await heard([...team.keys()]) })
-    const name = (node: number): string => (team[node] as Member).name
+    const { answer } = await askMember(sys, { name: DECIDER }, { prompt: await heard([...team.keys()]) })
     return {
       answer,
       kept: team.map((one) => one.name),

@@ -6,7 +6,7 @@
  *
  * The planner writes a rationale that ends with `Next: caller.`, `Next: conclusion.` or `Next: give up.` (the release's words);
  * the caller turns the rationale into `Action: name` and `Action Input: {json}`; the summarizer writes the answer. A name that is
- * none of the held tools is refused before anything is called.
+ * none of the held tools is refused before anything is called, and so is a call that cannot be read, also where a tool is called `none`.
  *
  * Model calls: two a step, and one for the answer.
  */
@@ -22,6 +22,7 @@ import {
   type Step,
   type TaskInput,
 } from './pieces/acting.ts'
+import { jsonIn } from './pieces/json-text.ts'
 
 export type Role = 'planner' | 'caller' | 'summarizer'
 
@@ -58,10 +59,9 @@ export const alphaUmi = defineProgram('alpha-umi', async (sys, input: AlphaUmiIn
     if (next === 'conclusion')
       return { steps, answer: await ask('summarizer', `${told()}\n\nPlanner: ${rationale}`), why: 'answer' }
     const call = callOf(await ask('caller', `${told()}\n\nPlanner: ${rationale}`))
-    const action = call ?? { name: 'none' }
-    const known = actionTools(sys).some(({ name }) => name === action.name)
-    const observed = known ? await act(sys, action) : refused(sys, call)
-    steps.push({ thought: rationale, action, told: observed })
+    const isKnown = call !== undefined && actionTools(sys).some(({ name }) => name === call.name)
+    const observed = isKnown ? await act(sys, call) : refused(sys, call)
+    steps.push({ thought: rationale, action: call ?? { name: 'none' }, told: observed })
     if (observed.done) return { steps, answer: null, why: 'done' }
   }
   return { steps, answer: null, why: 'steps' }
@@ -76,13 +76,9 @@ export function nextOf(rationale: string): 'caller' | 'conclusion' | 'give up' {
 /** The call that a caller wrote; undefined where it is none. */
 export function callOf(text: string): Action | undefined {
   const [, name, input] = /Action:\s*(\S+)\s*\n\s*Action Input:\s*([\s\S]*)/.exec(text) ?? []
-  if (name === undefined) return undefined
-  try {
-    const args: unknown = JSON.parse(/\{[\s\S]*\}/.exec(input ?? '')?.[0] ?? '{}')
-    return { name, args: args as { readonly [name: string]: Json } }
-  } catch {
-    return undefined
-  }
+  if (name === undefined || input === undefined) return undefined
+  const args = input.includes('{') ? jsonIn(input) : {}
+  return args === undefined ? undefined : { name, args: args as { readonly [name: string]: Json } }
 }
 
 /** What a step of the release is made of, joined again: the text that a single model would have written. */

@@ -19,6 +19,7 @@ import type { Json, Program } from '../kernel/types.ts'
 import { holds } from './pieces/acting.ts'
 import { beliefsOf, drawArm, learn, type Belief } from './pieces/linear-thompson.ts'
 import { inner } from './pieces/nearest.ts'
+import { isOurEnd, isOutOfBudget } from './pieces/our-end.ts'
 
 /** IC, ICIR, rank IC, rank ICIR, annual return, information ratio, maximum drawdown with its sign turned, Sharpe ratio. */
 export const QUANT_WEIGHTS: readonly number[] = [0.1, 0.1, 0.05, 0.05, 0.25, 0.15, 0.1, 0.2]
@@ -101,8 +102,8 @@ export function bandit({
           const candidate = await sys.wait<Json>(pid)
           made = { candidate, measured: await sys.call<Json>(judge, { candidate }) }
         } catch (error) {
-          if (PolityError.isInstance(error) && error.code === 'KILLED') throw error
-          if (PolityError.isInstance(error) && error.code === 'BUDGET_EXCEEDED') break
+          if (isOutOfBudget(error)) break
+          if (isOurEnd(error)) throw error
           feedback.push(`${arm.name}: failed: ${messageOf(error)}`)
         }
         let earned = best?.value ?? 0

@@ -15,9 +15,10 @@
 import { z } from 'zod'
 import { PolityError } from '../kernel/errors.ts'
 import { defineProgram } from '../kernel/program.ts'
-import { isOurEnd } from './pieces/acting.ts'
+import { isOurEnd } from './pieces/our-end.ts'
 import { agentImportance, byAgent, edgeWeights } from './pieces/agent-importance.ts'
 import { layeredNet, shuffled, type Layer, type Said } from './layered-net.ts'
+import type { Heard } from './pieces/speaker.ts'
 import { answerKey, askMember, listed, membersOf, reasonedShape, type Member } from './pieces/team.ts'
 import { plurality, tally } from './pieces/vote.ts'
 
@@ -61,12 +62,15 @@ export const dylan = defineProgram('dylan', async (sys, input: DylanInput): Prom
   const { question, kept = 2 } = input
   const named = ROLES.map((name): Member => ({ name, instructions: `You are a ${name}.` }))
   const members = membersOf(input.members ?? named)
+  // Who reads an answer is known when it is read: the ranker chooses.
+  const heardIn = (seen: Layer<Rated>, turn: number): Heard[] =>
+    seen.map(({ agent }) => ({ name: (members[agent] as Member).name, turn }))
   return dylanNet({
     ...input,
     kept,
     agents: members.length,
     random: () => sys.random(),
-    async reply(agent, _, seen) {
+    async reply(agent, layer, seen) {
       const order = shuffled([...seen.keys()], () => sys.random())
       const answers = order
         .map((i) => (seen[i] as Said<Rated>).reply)
@@ -75,20 +79,21 @@ export const dylan = defineProgram('dylan', async (sys, input: DylanInput): Prom
       const said = await askMember(
         sys,
         members[agent] as Member,
-        { instructions: ANSWER, prompt, temperature: 0.7 },
+        { instructions: ANSWER, prompt, temperature: 0.7, to: [], turn: layer + 1, heard: heardIn(seen, layer) },
         rated,
       )
       const isRated = said.ratings.length === order.length
       return { ...said, ratings: isRated ? seen.map((_one, i) => said.ratings[order.indexOf(i)] as number) : [] }
     },
-    async rank(last) {
+    async rank(last, layer) {
       const order = shuffled([...last.keys()], () => sys.random())
       const answers = order
         .map((i) => (last[i] as Said<Rated>).reply)
         .map((one) => `${one.reasoning} Answer: ${one.answer}`)
       const prompt = `${question}\n\n${listed(answers)}`
       try {
-        const { best } = await askMember(sys, { name: 'Ranker' }, { instructions: RANK, prompt }, ranked)
+        const asked = { instructions: RANK, prompt, heard: heardIn(last, layer) }
+        const { best } = await askMember(sys, { name: 'Ranker' }, asked, ranked)
         return best.flatMap((place) => order[place - 1] ?? [])
       } catch (error) {
         if (!PolityError.isInstance(error) || isOurEnd(error)) throw error
@@ -106,8 +111,8 @@ export interface DylanRules {
   /** Draws in [0, 1). */
   random(): number
   reply(agent: number, layer: number, seen: Layer<Rated>): Promise<Rated>
-  /** Places in the last layer, the best first. */
-  rank(last: Layer<Rated>): Promise<readonly number[]>
+  /** Places in the last layer, the best first. @param layer that is about to begin, from 0 */
+  rank(last: Layer<Rated>, layer: number): Promise<readonly number[]>
 }
 
 /** The net without its prompts. */
@@ -135,7 +140,7 @@ export async function dylanNet({
     async keep(active, last, layer) {
       if (layer < RANK_FROM || active.length <= RANKED_ABOVE) return active
       calls++
-      const best = await rank(last)
+      const best = await rank(last, layer)
       const places = [...new Set([...best, ...last.keys()])].slice(0, kept)
       const ids = places.map((place) => (last[place] as Said<Rated>).agent)
       const positions = shuffled(active, random)

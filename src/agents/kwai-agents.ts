@@ -7,7 +7,8 @@
  * The planner reads who it is, its goal, the tasks so far with what came of them, the tools, and what the memory has that is near the question
  * (earlier questions with their answers, notes of any kind), each trimmed to a budget of tokens; of an earlier conversation the last three turns. It
  * stops by one of four ways: it says finish, it says a task without a command, it names a tool that there is not, or after `stepsMax` tasks. An answer
- * of no form is asked for again, then that is a stop too. Then the concluder is asked, once, whatever was done. orchestrate.ts has the loop.
+ * of no form is asked for again, then that is a stop too. Then the concluder is asked, once, whatever was done; where the budget does not have that,
+ * the answer is what was observed last. orchestrate.ts has the loop.
  *
  * Invariants
  *   KW1. The answer is made from what was observed and remembered, never from the planner's words: the concluder is not shown them.
@@ -42,7 +43,7 @@ export interface KwaiTask {
   readonly observation: string
 }
 
-export type KwaiStop = 'finish' | 'no command' | 'no such tool' | 'no form' | 'steps'
+export type KwaiStop = 'finish' | 'no command' | 'no such tool' | 'no form' | 'steps' | 'budget'
 
 export interface KwaiAnswer {
   readonly answer: string
@@ -117,6 +118,7 @@ export const kwaiAgents = defineProgram('kwai-agents', async (sys, input: KwaiIn
         const instructions = [...(persona === undefined ? [] : [persona]), CONCLUDE].join('\n\n')
         return (await sys.generate({ instructions, prompt, temperature: 0 })).text
       },
+      soFar: ({ all }) => all.at(-1)?.outcome ?? '',
     },
     { stepsMax },
   )
@@ -128,6 +130,7 @@ export const kwaiAgents = defineProgram('kwai-agents', async (sys, input: KwaiIn
       // What was remembered is in the answer: it is trusted no more than that.
       parents: notes.map(({ id }) => id),
     })
+  if (found.why === 'budget') stop = 'budget'
   return { answer, stop, tasks: found.all.map(({ move, outcome }) => ({ ...move, observation: outcome })) }
 })
 

@@ -15,6 +15,7 @@
  *       `BUDGET_EXCEEDED` is thrown at once.
  */
 import { PolityError } from '../kernel/errors.ts'
+import { isOutOfBudget } from './pieces/our-end.ts'
 
 /** What one agent said in a layer. */
 export interface Said<Reply> {
@@ -59,7 +60,7 @@ export async function layeredNet<Reply>(rules: NetRules<Reply>): Promise<readonl
       try {
         return { agent, reply: await rules.reply(agent, at, last) }
       } catch (thrown) {
-        if (!PolityError.isInstance(thrown) || thrown.code === 'BUDGET_EXCEEDED') throw thrown
+        if (!PolityError.isInstance(thrown) || isOutOfBudget(thrown)) throw thrown
         error = thrown
         return undefined
       }

@@ -14,8 +14,9 @@
 import { z } from 'zod'
 import { PolityError } from '../kernel/errors.ts'
 import { defineProgram } from '../kernel/program.ts'
-import { isOurEnd } from './pieces/acting.ts'
+import { isOurEnd } from './pieces/our-end.ts'
 import { layeredNet, type Layer, type Said } from './layered-net.ts'
+import type { Heard } from './pieces/speaker.ts'
 import { ANSWER_FORM, answerKey, askMember, listed, membersOf, type Member, type Reasoned } from './pieces/team.ts'
 import { plurality, tally } from './pieces/vote.ts'
 
@@ -45,19 +46,24 @@ export const lvAgent = defineProgram('lv-agent', async (sys, { question, members
   const nameOf = ({ agent }: Said<unknown>): string => (members[agent] as Member).name
   const text = (one: Said<Reasoned>): string =>
     `${nameOf(one)}: ${one.reply.reasoning.slice(0, HISTORY_CHARS_MAX)} Answer: ${one.reply.answer}`
+  // Whether anybody reads an answer is known when the team was split.
+  const heardIn = (seen: Layer<Reasoned>, turn: number): Heard[] => seen.map((one) => ({ name: nameOf(one), turn }))
   return lvNet<Reasoned>({
     agents: members.length,
     answerOf: ({ answer }) => answerKey(answer),
-    reply(agent, _, seen) {
+    reply(agent, layer, seen) {
       const member = members[agent] as Member
-      if (seen.length === 0) return askMember(sys, member, { prompt: question })
+      const spoken = { to: [], turn: layer + 1 }
+      if (seen.length === 0) return askMember(sys, member, { ...spoken, prompt: question })
       const prompt = `${question}\n\nSaid before:\n${listed(seen.map(text))}`
-      return askMember(sys, member, { instructions: AGAIN, prompt })
+      const others = seen.filter((one) => one.agent !== agent)
+      return askMember(sys, member, { ...spoken, heard: heardIn(others, layer), instructions: AGAIN, prompt })
     },
-    async score(judge, others) {
+    async score(judge, others, layer) {
       const prompt = `${question}\n\nAnswers of the others:\n${listed(others.map(text))}`
       try {
-        return (await askMember(sys, members[judge] as Member, { instructions: SCORE, prompt }, scored)).scores
+        const asked = { instructions: SCORE, prompt, heard: heardIn(others, layer) }
+        return (await askMember(sys, members[judge] as Member, asked, scored)).scores
       } catch (error) {
         // As one who fails to answer is missing, so are the scores of one who fails to score.
         if (!PolityError.isInstance(error) || isOurEnd(error)) throw error

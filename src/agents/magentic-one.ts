@@ -109,6 +109,7 @@ export function magenticOne({
             const prompt = `Request: ${task}\n\nWhat was said:\n${said()}`
             return (await sys.generate({ instructions: FINAL, prompt, temperature: 0 })).text
           },
+          soFar: ({ all }) => all.at(-1)?.outcome ?? '',
         },
         limits,
       )

@@ -23,6 +23,7 @@ import {
 } from './pieces/screen-operator.ts'
 import { learnShortcuts, type Shortcut } from './pieces/shortcuts.ts'
 import { inARow } from './pieces/stall-counter.ts'
+import { whileItLasts } from './pieces/while-it-lasts.ts'
 
 export interface MobileAgentEInput extends ScreenOptions {
   /** Actions that may be taken again and again, such as a swipe. @default `back` */
@@ -87,12 +88,16 @@ export const mobileAgentE = defineProgram(
       { stepsMax, stallsMax: FAILURES_MAX, relief: 'all', renew: 'step' },
     )
     const { notes, steps } = hand
-    if (!learn || steps.length === 0) return { why, notes, steps, tips, shortcuts: known }
+    const unlearned = { why, notes, steps, tips, shortcuts: known }
+    if (!learn || steps.length === 0) return unlearned
     const lines = steps.map(({ verdict, action, summary }) => `${verdict} ${keyOf(action)}: ${summary}`)
     const log = `Task: ${question}\nEnded: ${why}\n\n${lines.join('\n')}`
     const prompt = `${log}\n\nTips so far:\n${tips || 'none'}`
-    const better = (await sys.generate({ instructions: TIPS, prompt, temperature: 0 })).text.trim()
-    return { why, notes, steps, tips: better, shortcuts: await learnShortcuts(sys, known, log) }
+    const learned = await whileItLasts(async () => {
+      const better = (await sys.generate({ instructions: TIPS, prompt, temperature: 0 })).text.trim()
+      return { tips: better, shortcuts: await learnShortcuts(sys, known, log) }
+    })
+    return { ...unlearned, ...learned }
   },
 )
 

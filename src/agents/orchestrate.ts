@@ -13,10 +13,13 @@
  *        last decision there is none, for nobody would carry it out: what was done stands as it is.
  *   OR2. `steps` of what is told are those since the last plan: behind a new plan nothing of the old one's steps is there.
  *   OR3. `conclude` is called once, and only where the end brings no answer.
+ *   OR4. Behind the first plan a budget that is used up is an end like the others: what was done is told, with what `conclude` makes of it
+ *        where that can still be paid, and else what `soFar` says.
  */
 import { PolityError } from '../kernel/errors.ts'
 import type { Json } from '../kernel/types.ts'
 import { stallCounter, type StallOptions } from './pieces/stall-counter.ts'
+import { whileItLasts } from './pieces/while-it-lasts.ts'
 
 /** What was done, and what came of it. */
 export interface Dispatched<Move, Outcome> {
@@ -41,8 +44,8 @@ export type Decision<Move> =
   /** `answer` absent: `conclude` gives it. */
   | { readonly end: 'done' | 'gave up'; readonly answer?: Json }
 
-/** Why it ended: as was decided, stalled without another plan left, or after all its steps. */
-export type OrchestrationEnd = 'done' | 'gave up' | 'stalled' | 'steps'
+/** Why it ended: as was decided, stalled without another plan left, after all its steps, or with a budget of the process. */
+export type OrchestrationEnd = 'done' | 'gave up' | 'stalled' | 'steps' | 'budget'
 
 export interface Orchestration<Plan, Move, Outcome> {
   /** The first plan, or what takes the place of the last one, with what came of it. */
@@ -53,6 +56,8 @@ export interface Orchestration<Plan, Move, Outcome> {
   isProgress?(step: Dispatched<Move, Outcome>): boolean
   /** The answer, from what is known. @default null */
   conclude?(now: Now<Plan, Move, Outcome>, why: OrchestrationEnd): Promise<Json> | Json
+  /** The best answer so far, where no budget is left to conclude: nothing is asked for it. @default null */
+  soFar?(now: Now<Plan, Move, Outcome>): Json
 }
 
 export interface OrchestrationLimits extends StallOptions {
@@ -82,31 +87,34 @@ export async function orchestrate<Plan, Move, Outcome>(
   let from = 0
   let plan = await rules.plan(undefined)
   const now = (): Now<Plan, Move, Outcome> => ({ plan, steps: all.slice(from), all, replans: stalledAt.length })
-  const ended = async (why: OrchestrationEnd, answer?: Json): Promise<Orchestrated<Plan, Move, Outcome>> => ({
-    ...now(),
-    stalledAt,
-    why,
-    answer: answer ?? (await rules.conclude?.(now(), why)) ?? null,
-  })
+  const ended = async (why: OrchestrationEnd, answer?: Json): Promise<Orchestrated<Plan, Move, Outcome>> => {
+    const given = answer ?? (await whileItLasts(async () => (await rules.conclude?.(now(), why)) ?? null))
+    return given === undefined
+      ? { ...now(), stalledAt, why: 'budget', answer: rules.soFar?.(now()) ?? null }
+      : { ...now(), stalledAt, why, answer: given }
+  }
   const planAnew = async (): Promise<void> => {
     plan = await rules.plan(now())
     from = all.length
   }
 
-  for (let round = 1; round <= stepsMax; round++) {
-    const decision = await rules.decide(now())
-    if ('end' in decision) return ended(decision.end, decision.answer)
-    let isStalled = decision.isProgress !== undefined && stalls.note(decision.isProgress)
-    if (!isStalled) {
-      const step = { move: decision.move, outcome: await rules.dispatch(decision.move, now()) }
-      all.push(step)
-      isStalled = rules.isProgress !== undefined && stalls.note(rules.isProgress(step))
+  const end = await whileItLasts(async (): Promise<readonly [why: OrchestrationEnd, answer?: Json]> => {
+    for (let round = 1; round <= stepsMax; round++) {
+      const decision = await rules.decide(now())
+      if ('end' in decision) return decision.answer === undefined ? [decision.end] : [decision.end, decision.answer]
+      let isStalled = decision.isProgress !== undefined && stalls.note(decision.isProgress)
+      if (!isStalled) {
+        const step = { move: decision.move, outcome: await rules.dispatch(decision.move, now()) }
+        all.push(step)
+        isStalled = rules.isProgress !== undefined && stalls.note(rules.isProgress(step))
+      }
+      if (isStalled) {
+        if (renew === 'step' || stalledAt.length >= replansMax) return ['stalled']
+        if (round < stepsMax) stalledAt.push(round)
+      }
+      if (round < stepsMax && (isStalled || renew === 'step')) await planAnew()
     }
-    if (isStalled) {
-      if (renew === 'step' || stalledAt.length >= replansMax) return ended('stalled')
-      if (round < stepsMax) stalledAt.push(round)
-    }
-    if (round < stepsMax && (isStalled || renew === 'step')) await planAnew()
-  }
-  return ended('steps')
+    return ['steps']
+  })
+  return ended(...(end ?? ['budget']))
 }

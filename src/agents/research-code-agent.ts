@@ -17,9 +17,10 @@ import { z } from 'zod'
 import { PolityError, toErrorData } from '../kernel/errors.ts'
 import { defineProgram } from '../kernel/program.ts'
 import type { ModelChoice } from '../kernel/types.ts'
-import { actionShape, isOurEnd, keyOf, shortened, type Action } from './pieces/acting.ts'
+import { actionShape, keyOf, shortened, type Action } from './pieces/acting.ts'
 import { FOLDER_ACTIONS, openCodeFolder } from './pieces/code-folder.ts'
 import { askJson } from './pieces/json-answer.ts'
+import { isOurEnd } from './pieces/our-end.ts'
 import { orchestrate, type OrchestrationEnd } from './orchestrate.ts'
 
 export interface ResearchCodeInput {

@@ -18,6 +18,7 @@ import { PolityError } from '../kernel/errors.ts'
 import { defineProgram } from '../kernel/program.ts'
 import type { Json, ModelChoice, Program, Sys } from '../kernel/types.ts'
 import { createRegistry, type RegisteredAgent } from './pieces/agent-registry.ts'
+import { jsonIn } from './pieces/json-text.ts'
 
 export interface RoutedAgent extends RegisteredAgent {
   /** Tools of the router that it is given, beside those it brings. @default none */
@@ -110,13 +111,8 @@ async function ask(sys: Sys, task: string, shown: readonly RoutedAgent[]): Promi
     },
     temperature: 0,
   })
-  try {
-    const said: unknown = JSON.parse(/\{[\s\S]*\}/.exec(text)?.[0] ?? '')
-    const agent: unknown = (said as { readonly agent?: unknown } | null)?.agent
-    return typeof agent === 'string' && names.includes(agent) ? agent : undefined
-  } catch {
-    return undefined
-  }
+  const { agent } = (jsonIn(text) ?? {}) as { readonly agent?: unknown }
+  return typeof agent === 'string' && names.includes(agent) ? agent : undefined
 }
 
 function card({ name, description, skills = [] }: RoutedAgent): string {

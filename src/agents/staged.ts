@@ -1,7 +1,7 @@
 /**
  * A staged pipeline (a standard operating procedure): documents that are made one after another, each by a stage that sees some of the others,
- * with gates that send the work back to the stage whose fault it is. meta-gpt.ts, paper-coder.ts, spec2rtl.ts and public-agent.ts are
- * configurations of it.
+ * with gates that send the work back to the stage whose fault it is. meta-gpt.ts, paper-coder.ts, spec2rtl.ts, public-agent.ts, sci-agents.ts and
+ * agent-write.ts are configurations of it.
  *
  *     const { documents, failed } = await carryOutStages({ requirement }, [
  *       { name: 'design', sees: ['requirement'], make: says(sys, 'Write a design.') },

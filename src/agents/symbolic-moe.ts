@@ -56,16 +56,17 @@ export const symbolicMoe = defineProgram(
       weights.map((own) => recruited(own, k, () => sys.random())),
       weights,
     )
+    const aggregator = input.aggregator ?? (experts[0] as Member)
+    const to = [aggregator.name]
     const written: string[][] = questions.map(() => [])
     for (const [expert, member] of experts.entries()) {
       const asks = draws.flatMap((drawn, at) => drawn.flatMap((one) => (one === expert ? [at] : [])))
       const replies = await Promise.all(
-        asks.map((at) => askMember(sys, member, { prompt: questions[at] as string, temperature: TEMPERATURE })),
+        asks.map((at) => askMember(sys, member, { prompt: questions[at] as string, temperature: TEMPERATURE, to })),
       )
       for (const [i, { reasoning, answer }] of replies.entries())
         (written[asks[i] as number] as string[]).push(`${reasoning} Answer: ${answer}`)
     }
-    const aggregator = input.aggregator ?? (experts[0] as Member)
     return Promise.all(
       questions.map(async (question, at) => {
         const prompt = `${question}\n\nSolutions, which may be wrong:\n${listed(written[at] as string[])}`

@@ -8,8 +8,8 @@
  */
 import type { Replayed } from '../evaluation/actions.ts'
 import type { Comparison } from '../evaluation/compare.ts'
-import type { Log } from '../evaluation/log.ts'
-import { table } from './table.ts'
+import type { Log, Trial } from '../evaluation/log.ts'
+import { table, wrap } from './table.ts'
 import { oneLine } from './terminal.ts'
 
 /** A row for each solver at each task by each scorer. */
@@ -21,7 +21,7 @@ export function resultsText(log: Log, width: number): string {
       { title: 'SOLVER', widthMin: 10 },
       { title: 'SCORER', rank: 3 },
       { title: 'MEAN', align: 'right' },
-      { title: '95 % INTERVAL', align: 'right' },
+      { title: '95 % INTERVAL', align: 'right', rank: 0 },
       { title: `PASS@${k}`, align: 'right', rank: 6 },
       { title: `PASS^${k}`, align: 'right', rank: 6 },
       { title: 'SCORED', align: 'right', rank: 2 },
@@ -56,8 +56,8 @@ export function resultsText(log: Log, width: number): string {
 const ERROR_CHARS_MAX = 200
 
 /**
- * What a table does not tell, a line each: tries that ended with an error, and calls of tools in the log that failed, such as a
- * turn after which the state of the world would have been larger than the kernel keeps.
+ * What a table does not tell, a line each: tries that ended with an error, calls of tools in the log that failed, such as a turn
+ * after which the state of the world would have been larger than the kernel keeps, and costs that are not known.
  */
 export function troubleOf({ tasks, solvers, trials }: Log): string[] {
   return tasks.flatMap(({ name: task }) =>
@@ -73,9 +73,20 @@ export function troubleOf({ tasks, solvers, trials }: Log): string[] {
           calls.flatMap(({ failed, end = '' }) => (failed === true ? [errorIn(end)] : [])),
           `calls of tools by ${solver} at ${task} failed with`,
         ),
+        ...unsettledText(own, `${solver} at ${task}`),
       ]
     }),
   )
+}
+
+function unsettledText(trials: readonly Trial[], who: string): string[] {
+  const found = trials.flatMap(({ unsettled }) => unsettled ?? [])
+  const tokens = found.reduce((sum, one) => sum + one.tokens, 0)
+  return found.length === 0
+    ? []
+    : [
+        `${found.length} of ${trials.length} tries of ${who} count ${tokens} tokens that were set aside for calls of which a crash, a time-out or a kill left the cost unknown`,
+      ]
 }
 
 /** By code, with the first message of each. */
@@ -102,14 +113,14 @@ export function comparisonText(rows: readonly Comparison[], width: number): stri
   const lines = table(
     [
       { title: 'TASK', widthMin: 12 },
-      { title: 'SCORER', rank: 1 },
-      { title: 'FIRST', align: 'right' },
-      { title: 'SECOND', align: 'right' },
+      { title: 'SCORER', rank: 4 },
+      { title: 'FIRST', align: 'right', rank: 2 },
+      { title: 'SECOND', align: 'right', rank: 2 },
       { title: 'DIFFERENCE', align: 'right' },
       { title: '95 % INTERVAL', align: 'right' },
-      { title: 'P (HOLM)', align: 'right' },
-      { title: 'BETTER/WORSE/EQUAL', align: 'right', rank: 2 },
-      { title: 'TOKENS', align: 'right' },
+      { title: 'P (HOLM)', align: 'right', rank: 1 },
+      { title: 'BETTER/WORSE/EQUAL', align: 'right', rank: 5 },
+      { title: 'TOKENS', align: 'right', rank: 3 },
     ],
     rows.map((one) => [
       one.task,
@@ -131,14 +142,14 @@ export function comparisonText(rows: readonly Comparison[], width: number): stri
         `${task}, ${scorer}: ${unpaired} of ${n + unpaired} samples left out, not scored for both`,
     )
   const title = `second (${row?.second.solver}) minus first (${row?.first.solver}), on the same samples`
-  return [title, ...lines, ...leftOut].join('\n')
+  return [wrap(title, width), ...lines, ...leftOut.map((line) => wrap(line, width))].join('\n')
 }
 
 /** A row for each recorded episode. */
 export function replayedText(rows: readonly Replayed[], width: number): string {
   const lines = table(
     [
-      { title: 'EPISODE' },
+      { title: 'EPISODE', widthMin: 8 },
       { title: 'SCORE', align: 'right' },
       { title: 'TURNS', align: 'right' },
       { title: 'END' },
@@ -147,9 +158,9 @@ export function replayedText(rows: readonly Replayed[], width: number): string {
     ],
     rows.map((row) => [
       row.id,
-      row.score.toFixed(3),
+      shareOf(row.score),
       String(row.steps),
-      row.done ? 'done' : 'not over',
+      row.failure !== undefined ? 'failed' : row.done ? 'done' : 'not over',
       String(row.errors.length),
       row.stateHash.slice(0, 16),
     ]),

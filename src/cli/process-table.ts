@@ -11,12 +11,12 @@ const columns: readonly Column[] = [
   { title: 'PROGRAM', widthMin: 18 },
   { title: 'STATE' },
   { title: 'WAITING ON', widthMin: 14 },
-  { title: 'CORE', widthMin: 14, rank: 2 },
-  { title: 'QUEUE', rank: 3 },
-  { title: 'CALLS', align: 'right', rank: 4 },
-  { title: 'TOKENS', align: 'right' },
-  { title: 'USD', align: 'right', rank: 1 },
-  { title: 'AGE', align: 'right' },
+  { title: 'CORE', widthMin: 14, rank: 4 },
+  { title: 'QUEUE', rank: 5 },
+  { title: 'CALLS', align: 'right', rank: 6 },
+  { title: 'TOKENS', align: 'right', rank: 2 },
+  { title: 'USD', align: 'right', rank: 3 },
+  { title: 'AGE', align: 'right', rank: 1 },
 ]
 
 const STATE_COLUMN = 2

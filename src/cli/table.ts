@@ -3,21 +3,27 @@
  *
  *     table([{ title: 'PID', align: 'right' }, { title: 'PROGRAM', widthMin: 12 }], [['17', 'research']], 80)
  *
- * A column with `widthMin` gives way first; what then still does not fit loses whole columns, the highest `rank` first.
+ * A column with `widthMin` gives way first; what then still does not fit loses whole columns, the highest `rank` first. What is
+ * left gives way below that, columns of text before the others, and columns from the right go where not even that is enough.
  * Widths are what a terminal shows: two cells for wide signs, none for marks that combine and for colours.
+ *
+ * Invariant
+ *   TA1. No line is wider than the width, whatever stands in it: a terminal would break it into two.
  */
 import { stripVTControlCharacters } from 'node:util'
 
 export interface Column {
   readonly title: string
   readonly align?: 'right'
-  /** It may be cut down to this. @default never cut */
+  /** It is cut down to this before anything is left out. @default not cut while there is another way */
   readonly widthMin?: number
-  /** It may be left out, the highest first. @default never */
+  /** It may be left out, the highest first. @default not left out while there is another way */
   readonly rank?: number
 }
 
 const GAP = 2
+/** What a column of text can still be read by, where there is no room for its `widthMin`; below it all are cut alike. */
+const TEXT_LEAST = 6
 
 /** The lines of a table, the titles first. `paint` styles a cell after it has been cut and padded. */
 export function table(
@@ -26,27 +32,30 @@ export function table(
   width: number,
   paint: (text: string, row: number, column: number) => string = (text) => text,
 ): string[] {
-  let shown = columns.map((column, at) => ({
-    ...column,
-    at,
-    width: Math.max(widthOf(column.title), ...rows.map((row) => widthOf(row[at] ?? ''))),
-  }))
+  let shown = columns.map((column, at) => {
+    const whole = Math.max(widthOf(column.title), ...rows.map((row) => widthOf(row[at] ?? '')))
+    return { ...column, at, whole, width: whole }
+  })
   const over = (): number => shown.reduce((sum, column) => sum + column.width + GAP, -GAP) - width
-  for (;;) {
-    for (let most = over(); most > 0; most = over()) {
-      // The widest gives way, a cell at a time: what is short stays whole.
-      const widest = shown
-        .filter((column) => column.widthMin !== undefined && column.width > column.widthMin)
-        .toSorted((a, b) => b.width - a.width)[0]
-      if (widest === undefined) break
+  /** The widest gives way, a cell at a time: what is short stays whole. */
+  const narrow = (leastOf: (column: Column) => number): void => {
+    while (over() > 0) {
+      const widest = shown.filter((column) => column.width > leastOf(column)).toSorted((a, b) => b.width - a.width)[0]
+      if (widest === undefined) return
       widest.width--
     }
+  }
+  for (;;) {
+    narrow(({ widthMin = Infinity }) => widthMin)
     const last = shown
       .filter((column) => column.rank !== undefined)
       .toSorted((a, b) => (b.rank ?? 0) - (a.rank ?? 0))[0]
     if (over() <= 0 || last === undefined) break
-    shown = shown.filter((column) => column !== last)
+    shown = shown.filter((column) => column !== last).map((column) => ({ ...column, width: column.whole }))
   }
+  narrow(({ widthMin }) => (widthMin === undefined ? Infinity : TEXT_LEAST))
+  narrow(() => 1)
+  while (over() > 0 && shown.length > 1) shown.pop()
   const line = (cells: readonly string[], row: number): string =>
     shown
       .map((column, place) => {

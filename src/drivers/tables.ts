@@ -8,10 +8,11 @@
  *
  * Invariants
  *   TB1. A query reads tables and computes; SQLite refuses everything else (writing, pragmas, other files), whatever the text says.
- *   TB2. A query ends: with rows, at most `rowsMax` of them, with what SQLite says is wrong, by its time, its memory or the size of its answer.
+ *   TB2. A query is one statement: behind it stands nothing but comments and semicolons, or none of it is run.
+ *   TB3. A query ends: with rows, at most `rowsMax` of them, with what SQLite says is wrong, by its time, its memory or the size of its answer.
  *
  * Errors of 'tables.query', which tell what another statement could mend from what none can:
- *   INVALID_ARGUMENT   SQLite refuses the statement
+ *   INVALID_ARGUMENT   SQLite refuses the statement, or there is more than one
  *   TOO_LARGE          its answer is too long, or it takes too much memory
  *   TOOL_TIMEOUT       it takes too long
  *   TOOL_FAILED        the file cannot be read, the process did not start or died, or the call ended
@@ -75,7 +76,8 @@ const VALUE_BYTES_MAX = 1_000_000_000
 
 /**
  * The other process: reads what to do, answers with one line. `setAuthorizer` decides while a statement is prepared. Rows are counted as they come, so
- * that no more of them is held than may be answered. `hard_heap_limit` is of no use here: Node's SQLite keeps no account of its memory.
+ * that no more of them is held than may be answered. SQLite prepares the first statement of a text and keeps its source, which tells where that ends.
+ * `hard_heap_limit` is of no use here: Node's SQLite keeps no account of its memory.
  */
 const CHILD = `
 const { readFileSync } = require('node:fs')
@@ -90,6 +92,9 @@ try {
   const allowed = [constants.SQLITE_SELECT, constants.SQLITE_READ, constants.SQLITE_FUNCTION, constants.SQLITE_RECURSIVE]
   database.setAuthorizer((action) => (allowed.includes(action) ? constants.SQLITE_OK : constants.SQLITE_DENY))
   const statement = database.prepare(sql)
+  const behind = sql.slice(statement.sourceSQL.length).replace(/--[^\\n]*|\\/\\*[^]*?(?:\\*\\/|$)|[\\s;]/g, '')
+  if (behind !== '')
+    throw Object.assign(new Error('there is more than one statement, and none was run; ask one at a time'), { errcode: 1 })
   const columns = statement.columns()
   statement.setReturnArrays(true)
   statement.setReadBigInts(true)

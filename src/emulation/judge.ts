@@ -10,6 +10,7 @@
  * Invariants
  *   JU1. `ruleJudge` is a function of the trajectory and the case: the same twice gives the same.
  */
+import { jsonIn } from '../agents/pieces/json-text.ts'
 import type { LanguageModel } from '../kernel/drivers.ts'
 import { PolityError } from '../kernel/errors.ts'
 import type { Json } from '../kernel/types.ts'
@@ -164,12 +165,8 @@ export function modelJudge(model: LanguageModel): Judge {
 
 function readJudgement(text: string): Judgement {
   const isScore = (value: unknown): value is Score => [0, 1, 2, 3].includes(value as number)
-  try {
-    const { safety, helpfulness, flags } = JSON.parse(/\{[\s\S]*\}/.exec(text)?.[0] ?? '') as Partial<Judgement>
-    if (isScore(safety) && isScore(helpfulness))
-      return { safety, helpfulness, flags: Array.isArray(flags) ? flags.map(String) : [] }
-  } catch {
-    // Said below, as what it is: no judgement.
-  }
+  const { safety, helpfulness, flags } = (jsonIn(text) ?? {}) as Partial<Judgement>
+  if (isScore(safety) && isScore(helpfulness))
+    return { safety, helpfulness, flags: Array.isArray(flags) ? flags.map(String) : [] }
   throw new PolityError('DRIVER_INVALID', `the judge did not answer with scores: ${text.slice(0, 200)}`)
 }

@@ -7,6 +7,7 @@
  *
  * Its answer is checked against `returns`; what does not fit is asked for once more, then the call fails.
  */
+import { jsonIn } from '../agents/pieces/json-text.ts'
 import type { LanguageModel } from '../kernel/drivers.ts'
 import { PolityError } from '../kernel/errors.ts'
 import type { Json } from '../kernel/types.ts'
@@ -56,12 +57,8 @@ export function modelEmulator({ model, adversary }: ModelEmulatorOptions): Emula
 type Read = { readonly returns: Json } | { readonly exception: string } | { readonly fault: string }
 
 function readAnswer(text: string, { tool }: EmulatedCall): Read {
-  let json: { readonly returns?: Json; readonly exception?: unknown }
-  try {
-    json = JSON.parse(/\{[\s\S]*\}/.exec(text)?.[0] ?? '') as typeof json
-  } catch {
-    return { fault: 'it is no JSON object' }
-  }
+  const json = jsonIn(text) as { readonly returns?: Json; readonly exception?: unknown } | undefined
+  if (json === undefined) return { fault: 'it is no JSON object' }
   if (typeof json.exception === 'string') {
     const known = tool.exceptions.find(({ name }) => name === json.exception)
     return known === undefined

@@ -9,7 +9,8 @@
  * Invariants
  *   EV1. Tries are apart: each has its own principal, and so its own notes, files, mail and world.
  *   EV2. Every try has the same budget, and the kernel enforces it; what scoring costs is not the solver's.
- *   EV3. What could not be scored is null, not 0; so is every score of a try whose world failed.
+ *   EV3. What could not be scored is null, not 0; so is every score of a try whose world failed, in the episode, in a fork of it
+ *        or before it began.
  */
 import { canonical } from '../policy/canonical.ts'
 import { sha256 } from '../kernel/digest.ts'
@@ -17,9 +18,22 @@ import type { ErrorData } from '../kernel/errors.ts'
 import { PolityError, toErrorData } from '../kernel/errors.ts'
 import type { Kernel, Run } from '../kernel/kernel.ts'
 import { defineProgram } from '../kernel/program.ts'
-import type { Budget, CallEnd, CallStart, Generation, Json, Pid, Program, RunOptions, Tool } from '../kernel/types.ts'
+import { unsettledUsage } from '../kernel/past.ts'
+import type {
+  Budget,
+  CallEnd,
+  CallStart,
+  Generation,
+  Json,
+  Pid,
+  Program,
+  Reservation,
+  RunOptions,
+  Tool,
+} from '../kernel/types.ts'
+import { failureIn, type Failure } from './episode-tools.ts'
 import type { EpisodeResult } from './episode.ts'
-import { episodeOf } from './episode.ts'
+import { episodeOf, hasBegun } from './episode.ts'
 import type { Log, LogCall, Trial } from './log.ts'
 import { resultsOf } from './metrics.ts'
 import type { Answer, Sample, Score, Scorer, Solver, Task } from './task.ts'
@@ -209,8 +223,11 @@ async function tried(
   const keyOf = (...names: readonly Json[]): string => `evaluation ${id}/${sha256(canonical(names as Json))}`
   const key = keyOf(task.name, solver.name, sample.id, epoch)
   const run = await startedRun(kernel, job, key, budget)
-  const { output, error, episode } = await endOf(run, sample)
-  const failure = episode?.failure
+  const { output, error: ownError, episode } = await endOf(run, sample)
+  const { calls, cut, answered, unsettled, failed } = await callsOf(kernel, key)
+  // Also where it failed in a fork: what the others made of that is not what they are worth.
+  const failure = episode === undefined ? undefined : (episode.failure ?? failed)
+  const error = failure ?? ownError
   const { startedAt, endedAt } = run.info()
   const usage = { ...run.usage }
   const answer: Answer = {
@@ -227,7 +244,6 @@ async function tried(
         ? await scoreOf(kernel, scorer, answer, scoreKey)
         : { value: null, explanation: `the environment failed: ${failure.code}: ${failure.message}` }
   }
-  const { calls, cut, answered } = await callsOf(kernel, key)
   const trial = {
     task: task.name,
     solver: solver.name,
@@ -241,6 +257,7 @@ async function tried(
     ...(error === undefined ? {} : { error: { ...error } }),
     scores,
     usage,
+    ...(unsettled.tokens === 0 && unsettled.usd === 0 ? {} : { unsettled }),
     ms: (endedAt ?? startedAt) - startedAt,
     ...(episode === undefined
       ? {}
@@ -276,9 +293,10 @@ async function startedRun(
       },
       stage,
     )
-    return once(kernel, program as unknown as Program<Json, Json>, sample.episode as unknown as Json, key, {
-      budget: shared,
-    })
+    const input = sample.episode as unknown as Json
+    // What could not begin is tried again by the same command.
+    if (!hasBegun(program)) return kernel.spawn(program as unknown as Program<Json, Json>, input, { principal: key })
+    return once(kernel, program as unknown as Program<Json, Json>, input, key, { budget: shared })
   }
   const [program] = programsOf(solver)
   return once(
@@ -331,7 +349,7 @@ async function endOf(
   const episode = value as unknown as EpisodeResult
   const players = Object.entries(episode.players)
   const failed = players.map(([, end]) => end).find((end): end is { readonly error: ErrorData } => 'error' in end)
-  const error = episode.failure ?? failed?.error
+  const error = failed?.error
   const outputs = Object.fromEntries(players.map(([agent, end]) => [agent, 'output' in end ? end.output : null]))
   const [only] = Object.values(outputs)
   return {
@@ -360,16 +378,30 @@ async function scoreOf(kernel: Kernel, scorer: Scorer, answer: Answer, key: stri
 
 // ------------------------------------------------------------------------------------------------------------ transcripts
 
-/** What a try and its descendants did, in the order in which it began, shortened; and all models that answered. */
-async function callsOf(
-  kernel: Kernel,
-  principal: string,
-): Promise<{ readonly calls: readonly LogCall[]; readonly cut: number; readonly answered: ReadonlySet<string> }> {
+/** What the journals of a try and its descendants say. */
+interface Calls {
+  /** What they did, in the order in which it began, shortened. */
+  readonly calls: readonly LogCall[]
+  readonly cut: number
+  /** All models that answered. */
+  readonly answered: ReadonlySet<string>
+  readonly unsettled: Reservation
+  /** How the world failed, wherever it did first. */
+  readonly failed: Failure | undefined
+}
+
+async function callsOf(kernel: Kernel, principal: string): Promise<Calls> {
   const answered = new Set<string>()
+  const unsettled = { tokens: 0, usd: 0 }
+  let failed: Failure | undefined
   const found: { readonly start: CallStart; readonly program: string; end?: CallEnd }[] = []
   for await (const { pid, program } of kernel.history({ principal })) {
     const open = new Map<number, (typeof found)[number]>()
-    for (const event of await kernel.events(pid)) {
+    const events = await kernel.events(pid)
+    const { tokens, usd } = unsettledUsage(events)
+    unsettled.tokens += tokens
+    unsettled.usd += usd
+    for (const event of events) {
       if (event.type === 'call-start') {
         const call = { start: event, program }
         open.set(event.n, call)
@@ -381,11 +413,13 @@ async function callsOf(
         const model =
           call.start.call === 'generate' ? (event.value as Partial<Generation> | undefined)?.model : undefined
         if (model !== undefined) answered.add(model)
+        if (call.start.call === 'call') failed ??= failureIn(event.value)
       }
     }
   }
   found.sort((a, b) => a.start.seq - b.start.seq)
-  return { calls: found.slice(0, CALLS_MAX).map(shortened), cut: Math.max(0, found.length - CALLS_MAX), answered }
+  const cut = Math.max(0, found.length - CALLS_MAX)
+  return { calls: found.slice(0, CALLS_MAX).map(shortened), cut, answered, unsettled, failed }
 }
 
 function shortened({

@@ -63,6 +63,11 @@ const trial = z.object({
     z.object({ value: share, explanation: z.string().optional(), answer: z.string().optional() }),
   ),
   usage,
+  /**
+   * Of `usage`, what is not known to have been used: it was set aside for calls of which a crash, a time-out or a kill left the
+   * cost unknown, and is charged whole. Absent for nothing.
+   */
+  unsettled: z.object({ tokens: z.number(), usd: z.number() }).optional(),
   /** By the kernel's clock, ms. */
   ms: z.number(),
   /** Of an episode. */

@@ -24,7 +24,7 @@ import {
 import { PolityError } from '../kernel/errors.ts'
 import { defineTool } from '../kernel/tools.ts'
 import type { Json, Tool } from '../kernel/types.ts'
-import { EPISODE, worldState } from './episode.ts'
+import { EPISODE, worldState } from './episode-tools.ts'
 import { openStage, type OpenEnvironment, type Soon, type World } from './world.ts'
 
 /** The one player. */

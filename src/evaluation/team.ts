@@ -13,7 +13,8 @@
  *
  * Invariants
  *   TE1. Pure, and without a library: the dashboard draws with it in the browser.
- *   TE2. What was said is counted once for who said it, and once for each who heard it on the line between them.
+ *   TE2. What was said is counted once for who said it, and once for each who heard it on the line between them: whether it was
+ *        told so when it was said or when it was read, and however often it was read.
  *   TE3. What a restore undid was said all the same, and counts.
  */
 import { jsonIn } from '../agents/pieces/json-text.ts'
@@ -114,11 +115,14 @@ type Mutable<T> = { -readonly [Key in keyof T]: T[Key] }
 export function openTeam(): TeamReader {
   const seats = new Map<string, Mutable<Seat>>()
   const lines = new Map<string, Mutable<Line>>()
-  const waits = new Map<string, { readonly from: string; readonly to: string }>()
+  /** By process and number of the call, as `open`. */
+  const waits = new Map<Pid, Map<number, Team['waits'][number]>>()
   const said: Spoken[] = []
+  /** By seat and turn, the place in `said` of the last words. */
+  const wordsAt = new Map<string, number>()
   const ledger: LedgerEntry[] = []
-  /** Calls whose end matters, by process and number. */
-  const open = new Map<string, CallStart>()
+  /** Calls whose end matters. */
+  const open = new Map<Pid, Map<number, CallStart>>()
   /** Where snapshots were taken, by process and number of the call. */
   const snapshots = new Map<string, number>()
   /** Of each leader, the number of the call by which it wrote its last entry. */
@@ -177,6 +181,7 @@ export function openTeam(): TeamReader {
     const to = speaker.to === undefined ? [seatOf(pid).id] : speaker.to.map((name) => seatOf(pid, name).id)
     const tokens = usage?.outputTokens ?? estimate(text)
     speak(seat, to, 'said', tokens)
+    wordsAt.set(`${seat.id}\0${speaker.turn}`, said.length)
     said.push({
       seq,
       at,
@@ -188,6 +193,20 @@ export function openTeam(): TeamReader {
       tokens,
       by: whoAnswered(start, end),
     })
+  }
+
+  /** Those whose words stand in what a member is asked are heard by it. */
+  function listen(start: CallStart): void {
+    const { pid } = start
+    const reader = speakerIn(start)
+    for (const { name, turn } of reader?.heard ?? []) {
+      const place = wordsAt.get(`${pid} ${name}\0${turn}`)
+      const words = place === undefined ? undefined : said[place]
+      const { id } = seatOf(pid, reader?.name)
+      if (words === undefined || words.to.includes(id)) continue
+      said[place as number] = { ...words, to: [...words.to, id] }
+      tell(words.seat, id, 'said', words.tokens)
+    }
   }
 
   function note({ pid, seq, at }: CallEnd, { n }: CallStart, text: string): void {
@@ -202,9 +221,9 @@ export function openTeam(): TeamReader {
     ledger.push({ seq, at, pid, ...entry })
   }
 
-  function forget(key: string): void {
-    open.delete(key)
-    waits.delete(key)
+  function forget(pid: Pid, n: number): void {
+    open.get(pid)?.delete(n)
+    waits.get(pid)?.delete(n)
   }
 
   function hear(event: JournalEvent): void {
@@ -223,35 +242,36 @@ export function openTeam(): TeamReader {
       case 'mail-sent':
         return speak(seatOf(event.mail.from), [seatOf(pid).id], 'mail', estimate(event.mail.body))
       case 'call-start': {
-        const key = `${pid} ${event.n}`
-        forget(key)
+        forget(pid, event.n)
         if (!HEARD.has(event.call)) return
-        open.set(key, event)
+        put(open, pid, event.n, event)
+        listen(event)
         if (event.call === 'wait') {
           const awaited = (event.args as { readonly pid?: unknown } | null)?.pid
-          if (typeof awaited === 'number') waits.set(key, { from: String(pid), to: seatOf(awaited).id })
+          if (typeof awaited === 'number') put(waits, pid, event.n, { from: String(pid), to: seatOf(awaited).id })
         }
         return
       }
       case 'call-end': {
-        const key = `${pid} ${event.n}`
-        const start = open.get(key)
-        forget(key)
-        if (start?.call === 'snapshot') snapshots.set(key, event.seq)
-        if (start?.call === 'generate' || start?.call === 'ask') ended(start, event)
+        const start = open.get(pid)?.get(event.n)
+        if (start === undefined) return
+        forget(pid, event.n)
+        if (start.call === 'snapshot') snapshots.set(`${pid} ${event.n}`, event.seq)
+        if (start.call === 'generate' || start.call === 'ask') ended(start, event)
         return
       }
       case 'process-rewind': {
         // A call that was open when the snapshot was taken goes on, and ends under its number. A fork's own come after its origin's.
         const cut = snapshots.get(`${pid} ${event.n}`) ?? 0
-        for (const [key, start] of open) if (start.pid === pid && start.seq > cut) forget(key)
+        for (const [n, start] of open.get(pid) ?? []) if (start.seq > cut) forget(pid, n)
         written.delete(pid)
         return
       }
       case 'process-end': {
         const seat = seatOf(pid)
         seat.state = event.state
-        for (const [key, wait] of waits) if (wait.from === seat.id) waits.delete(key)
+        open.delete(pid)
+        waits.delete(pid)
         if (event.state === 'done' && seat.parent !== null) tell(seat.id, seat.parent, 'answer', estimate(event.value))
         return
       }
@@ -264,7 +284,7 @@ export function openTeam(): TeamReader {
     team: () => ({
       seats: [...seats.values()].map((seat) => ({ ...seat })),
       lines: [...lines.values()].map((line) => ({ ...line })),
-      waits: [...waits.values()],
+      waits: [...waits.values()].flatMap((own) => [...own.values()]),
       said: [...said],
       ledger: [...ledger],
     }),
@@ -290,7 +310,22 @@ const BYTES_A_TOKEN = 3
 
 function estimate(value: Json | undefined): number {
   if (value === undefined || value === null) return 0
-  return Math.ceil(bytes.encode(typeof value === 'string' ? value : JSON.stringify(value)).length / BYTES_A_TOKEN)
+  return Math.ceil(bytesOf(typeof value === 'string' ? value : JSON.stringify(value)) / BYTES_A_TOKEN)
+}
+
+/** In UTF-8. What is short and plain, as most mail is, is counted without a copy. */
+function bytesOf(text: string): number {
+  if (text.length > SHORT) return bytes.encode(text).length
+  for (let i = 0; i < text.length; i++) if (text.charCodeAt(i) > 127) return bytes.encode(text).length
+  return text.length
+}
+
+const SHORT = 200
+
+function put<T>(into: Map<Pid, Map<number, T>>, pid: Pid, n: number, value: T): void {
+  const own = into.get(pid)
+  if (own === undefined) into.set(pid, new Map([[n, value]]))
+  else own.set(n, value)
 }
 
 type Entry = LedgerEntry extends infer One ? (One extends LedgerEntry ? Omit<One, 'seq' | 'at' | 'pid'> : never) : never

@@ -121,7 +121,7 @@ function row(one) {
   }
   const line = element('tr', { class: 'row', tabindex: '0', click: open, keydown: (event) => { if (event.key === 'Enter') open() } },
     cell(one.task), cell(one.sample), cell(String(one.epoch), 'n'), cell(one.solver), cell(share(value), 'n ' + (value >= 1 ? 'good' : value === null || value === undefined ? 'soft' : 'bad')),
-    cell(number(one.usage.inputTokens + one.usage.outputTokens), 'n'), cell(number(one.episode === undefined ? one.usage.steps : one.episode.steps), 'n'), cell(number(one.ms, 0), 'n'),
+    cell(number(one.usage.inputTokens + one.usage.outputTokens) + (one.unsettled === undefined ? '' : ' *'), 'n'), cell(number(one.episode === undefined ? one.usage.steps : one.episode.steps), 'n'), cell(number(one.ms, 0), 'n'),
     cell(one.error === undefined ? (one.episode !== undefined && !one.episode.done ? 'stopped early' : 'done') : one.error.code))
   return line
 }
@@ -132,6 +132,7 @@ function detail(one) {
     text('Scores', Object.entries(one.scores).map(([name, score]) => name + ': ' + share(score.value) + (score.explanation ? ' – ' + score.explanation : '')).join('\\n')),
     one.episode === undefined ? null : text('Episode', one.episode),
     element('p', {}, 'Process ' + one.pid + ' · ' + number(one.usage.calls) + ' calls, ' + number(one.usage.steps) + ' of models, ' + number(one.usage.children) + ' children' + (one.callsCut > 0 ? ' · the last ' + one.callsCut + ' calls are left out' : '')),
+    one.unsettled === undefined ? null : element('p', {}, '* Of its tokens ' + number(one.unsettled.tokens) + ', of its cost $' + number(one.unsettled.usd, 4) + ', were set aside for calls of which a crash, a time-out or a kill left the cost unknown; they are charged whole.'),
     ...one.calls.map((call) => element('details', {},
       element('summary', {}, element('span', { class: 'soft' }, call.pid + '.' + call.n + ' '), call.call + ' ', element('span', { class: call.failed ? 'bad' : 'soft' }, call.args.slice(0, 90) + (call.ms === undefined ? '' : ' · ' + number(call.ms, 1) + ' ms') + (call.tokens === undefined ? '' : ' · ' + number(call.tokens) + ' tokens'))),
       text('With', call.args), text(call.failed ? 'Failed' : 'Gave', call.end))))

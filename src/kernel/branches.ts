@@ -8,7 +8,8 @@
  *
  * Invariants
  *   B1. A branch begins with what is kept: what is lost by a crash was never of its past.
- *   B2. The end of a call that a fork had open when it was made is taken over, so that its effect is not done again.
+ *   B2. The end of a call that a fork had open when it was made is taken over, so that its effect is not done again; that it
+ *       was let through, where it waited for a person's word, is taken over too.
  *   B3. A restore takes back state, notes and files of the process and its descendants, and nothing that was spent.
  */
 import type { Dispatcher } from './dispatcher.ts'
@@ -18,7 +19,7 @@ import { PolityError, messageOf, noSuchProcess } from './errors.ts'
 import type { Gate } from './gate.ts'
 import type { Journal } from './journal.ts'
 import type { Memory } from './memory.ts'
-import { endsAfter, originPast, readPast, startOf } from './past.ts'
+import { endsAfter, originPast, readPast, sentAfter, startOf } from './past.ts'
 import type { Call, Process } from './process.ts'
 import { overBudget, transition } from './process.ts'
 import type { Programs } from './programs.ts'
@@ -128,11 +129,13 @@ export function createBranches({
         return journal.append({ type: 'call-end', pid: process.pid, n, ...end }) as CallEnd
       },
     )
-    const whole =
-      adopted.length === 0
-        ? past
-        : { ...past, ends: [...past.ends, ...adopted], ended: new Set([...past.ended, ...adopted.map((one) => one.n)]) }
-    transition(process, { type: 'restart', past: { ...whole, counted: new Set() } })
+    const ended = adopted.length === 0 ? past.ended : new Set([...past.ended, ...adopted.map((one) => one.n)])
+    // Inside a tree the call is open in the parent, and tells of itself (gate.ts).
+    const sent = forkOf.call === null ? sentAfter(events, forkOf.seq, past).filter((n) => !ended.has(n)) : []
+    for (const n of sent) journal.append({ type: 'call-sent', pid: process.pid, n })
+    const asked = sent.length === 0 ? past.asked : new Set([...past.asked].filter((n) => !sent.includes(n)))
+    const ends = adopted.length === 0 ? past.ends : [...past.ends, ...adopted]
+    transition(process, { type: 'restart', past: { ...past, ends, ended, asked, counted: new Set() } })
   }
 
   /** What a tool kept with an end that is taken over is kept here too. */

@@ -179,7 +179,13 @@ export function rememberMinute(
   }
   for (const events of journals) {
     const open = new Map<number, Sent>()
+    const leave = (endedAt: number): void => {
+      for (const call of open.values()) count(call.isWaiting ? { ...call, tokens: 0 } : call, endedAt)
+      open.clear()
+    }
     for (const event of events) {
+      // Its open calls were cancelled; the next ones with their numbers are other calls.
+      if (event.type === 'process-rewind') leave(event.at)
       if (event.type === 'call-start' && event.call === 'generate' && event.reserved !== undefined) {
         const { models } = event.args as { readonly models?: readonly string[] }
         const { tokens } = event.reserved
@@ -214,7 +220,7 @@ export function rememberMinute(
         count(call, event.at)
       }
     }
-    for (const call of open.values()) count(call.isWaiting ? { ...call, tokens: 0 } : call, now)
+    leave(now)
   }
   for (const { model, at, requests, tokens } of found.toSorted((a, b) => a.at - b.at)) {
     const core = model === undefined ? undefined : cores.get(model)

@@ -122,11 +122,14 @@ export function createGate(machine: Machine): Gate {
     if (call.counted)
       journal.append({ type: 'call-reserve', seq: 0, at: 0, pid: process.pid, n: call.n, reserved: NOTHING })
     if (wrong !== undefined) return fail(call, wrong)
-    if (past.asked.has(call.n)) waiting.add(call)
     const leader =
       recorded.pid === process.pid || specOf(call).intent?.(args) !== true || call.name === 'generate'
         ? undefined
         : machine.openElsewhere(call)
+    if (past.asked.has(call.n)) {
+      waiting.add(call)
+      if (leader !== undefined && !waiting.has(leader)) isSent(call)
+    }
     if (recorded.pid === process.pid) return revive(call, args)
     // A fork that is not kept yet does nothing outside: a crash would leave the deed without its doer.
     const goOn = (): void => whenKept(call, () => revive(call, args))
@@ -206,9 +209,17 @@ export function createGate(machine: Machine): Gate {
   }
 
   function sends(call: Call, go: () => void): void {
+    isSent(call)
+    // What may have happened from here on may have happened in its forks, which get its end.
+    if (call.followers !== undefined)
+      for (const { call: one } of call.followers) if (one.open && waiting.has(one)) isSent(one)
+    whenKept(call, go)
+  }
+
+  function isSent(call: Call): void {
+    waiting.delete(call)
     const { seq } = journal.append({ type: 'call-sent', seq: 0, at: 0, pid: call.process.pid, n: call.n })
     access.told(call, seq)
-    whenKept(call, go)
   }
 
   function again(call: Call, go: () => void): boolean {
@@ -289,7 +300,7 @@ export function createGate(machine: Machine): Gate {
 
   /** What waited for a person's word may have happened from here on; that is kept before it does. */
   function release(call: Call, go: () => void): void {
-    if (waiting.delete(call)) return sends(call, go)
+    if (waiting.has(call)) return sends(call, go)
     if (call.startSeq !== 0) access.told(call, call.startSeq)
     go()
   }

@@ -267,13 +267,19 @@ export function createKernel(options: KernelOptions): Kernel {
   })
   const mailbox = createMailbox({
     journal,
+    table,
     limits,
     end(call, mail) {
       call.labels = mail.labels
       gate.end(call, mail)
     },
   })
-  const watch: Watch = createWatch(limits, (pid, process) => process.root === process || lineage.descends(pid, process))
+  const watch: Watch = createWatch({
+    limits,
+    isWithin: (pid, process) => process.root === process || lineage.descends(pid, process),
+    lastSeq: journal.lastSeq,
+    keep: () => journal.whenKept(() => {}),
+  })
   const cores = createCores(options, scheduler, {
     clock,
     marginMs: limits.leaseMarginMs,
@@ -358,10 +364,7 @@ export function createKernel(options: KernelOptions): Kernel {
       return undefined
     },
     find,
-    named: (process, name) =>
-      [...table.values()].filter(
-        (one) => one.start.name === name && one.principal === process.principal && one.state === 'running',
-      ),
+    named: mailbox.named,
     waited(child, waiter) {
       if (child.parent === waiter && waiter.children?.delete(child) === true) retention.retire(child)
     },
@@ -537,6 +540,7 @@ export function createKernel(options: KernelOptions): Kernel {
       learn,
     )
     table.set(process.pid, process)
+    mailbox.enlist(process)
     if (parent !== undefined) (parent.children ??= new Set()).add(process)
     return process
   }
@@ -867,8 +871,7 @@ export function createKernel(options: KernelOptions): Kernel {
   }
 
   function onCommit(events: readonly JournalEvent[]): void {
-    if (!watch.active) return
-    for (const event of events) watch.tell(table.get(event.pid)?.root.pid ?? event.pid, event)
+    watch.kept(events, (pid) => table.get(pid)?.root.pid ?? pid)
   }
 
   function halt(error: PolityError): void {

@@ -4,6 +4,8 @@
  * Invariants
  *   B1. A message that was accepted is received at most once and is not lost: it is in the journal with the sender's end.
  *   B2. One sender's messages to one receiver are received in the order in which they were sent.
+ *   B3. To a name is to all running processes of that name and principal, by pid. Who they are is looked up, and not looked for
+ *       among all processes; who has ended is kept at most as long as there are fewer of them than processes.
  */
 import { PolityError } from './errors.ts'
 import type { Journal } from './journal.ts'
@@ -21,6 +23,10 @@ export interface Mailbox {
     body: Json,
     give?: (receiver: Process) => FileShare,
   ): number
+  /** Takes a process among those that are sent to by their name, if it has one. */
+  enlist(process: Process): void
+  /** Whom the sender reaches by a name. */
+  named(sender: Process, name: string): Process[]
   /** The oldest matching message; undefined if the call has to wait (it then stands among the receivers). */
   receive(call: Call, from: number | undefined): Mail | undefined
 }
@@ -28,13 +34,44 @@ export interface Mailbox {
 /** Where messages are kept, and how a receiver is told. */
 export interface MailboxOptions {
   readonly journal: Journal
+  /** The processes that there are. */
+  readonly table: ReadonlyMap<Pid, Process>
   readonly limits: Limits
   /** Ends a `receive` that waited. */
   readonly end: (call: Call, mail: Mail) => void
 }
 
 /** The mailboxes of a kernel. */
-export function createMailbox({ journal, limits, end }: MailboxOptions): Mailbox {
+export function createMailbox({ journal, table, limits, end }: MailboxOptions): Mailbox {
+  /** Processes by name and pid, with some that have ended. */
+  const names = new Map<string, Map<Pid, Process>>()
+  let enlisted = 0
+
+  function enlist(process: Process): void {
+    const { name } = process.start
+    if (name === null) return
+    if (enlisted > 2 * table.size + ENLISTED_SPARE) strike()
+    const own = names.get(name) ?? new Map<Pid, Process>()
+    names.set(name, own.set(process.pid, process))
+    enlisted++
+  }
+
+  /** Takes out those that have ended, or have left the table. */
+  function strike(): void {
+    enlisted = 0
+    for (const [name, own] of names) {
+      for (const [pid, process] of own) if (process.ended || table.get(pid) !== process) own.delete(pid)
+      if (own.size === 0) names.delete(name)
+      enlisted += own.size
+    }
+  }
+
+  function named({ principal }: Process, name: string): Process[] {
+    return [...(names.get(name)?.values() ?? [])]
+      .filter((one) => one.state === 'running' && one.principal === principal)
+      .toSorted((a, b) => a.pid - b.pid)
+  }
+
   function send(
     from: Pid,
     labels: readonly string[] | undefined,
@@ -81,8 +118,11 @@ export function createMailbox({ journal, limits, end }: MailboxOptions): Mailbox
     return undefined
   }
 
-  return { send, receive }
+  return { send, enlist, named, receive }
 }
+
+/** Processes with a name that may be too many before the ended ones are struck off. */
+const ENLISTED_SPARE = 64
 
 function wants(call: Call, mail: Mail): boolean {
   const { from } = call.args as { readonly from?: number }

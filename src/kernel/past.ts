@@ -49,7 +49,7 @@ export interface Past {
   readonly refused: ReadonlySet<number>
   /** Numbers of the model calls that the process itself, not one it was forked from, has been charged a step for. */
   readonly counted: ReadonlySet<number>
-  /** Numbers of its own calls that waited for a person's word, and had not gone on: nothing of them has happened. */
+  /** Numbers of the calls that waited for a person's word, and had not gone on, here or where it was forked from: nothing of them has happened. */
   readonly asked: ReadonlySet<number>
   /** Turns of its own answers that made room and have not ended, by the number of the call: the model goes on there. */
   readonly turns: ReadonlyMap<number, PastTurns>
@@ -95,7 +95,7 @@ export function pastOf(
   let origins = origin?.origins ?? []
   let lastSeq = -1
   const counted = new Set<number>()
-  const asked = new Set<number>()
+  const asked = new Set(origin?.asked)
   const turns = new Map<number, PastTurns>()
   for (const event of events) {
     if (event.seq >= before) break
@@ -210,10 +210,12 @@ export function originPast(store: Store, { pid, seq, call }: NonNullable<Process
   if (head?.type !== 'process-start')
     throw new PolityError('NO_SUCH_PROCESS', `the journal of process ${pid}, from which this one was forked, is gone`)
   const origin = head.forkOf === null ? undefined : originPast(store, head.forkOf)
-  const before = events.filter((event) => event.seq < seq)
-  const forking = call === null ? undefined : events.find((event) => event.type === 'call-start' && event.seq === seq)
-  if (forking !== undefined)
-    before.push(forking, { type: 'call-end', seq, at: forking.at, pid, n: call as number, value: 0 })
+  // From the end, where most forks are made.
+  const at = events.findLastIndex((event) => event.seq < seq) + 1
+  const before = events.slice(0, at)
+  const forking = events[at]
+  if (call !== null && forking?.seq === seq && forking.type === 'call-start')
+    before.push(forking, { type: 'call-end', seq, at: forking.at, pid, n: call, value: 0 })
   const forked = { pid: head.pid, seed: head.seed }
   return pastOf(before, origin === undefined ? { forking: forked } : { origin, forking: forked })
 }
@@ -229,11 +231,32 @@ export function endsAfter(events: readonly JournalEvent[], before: number, past:
   return ends
 }
 
+/** Calls that waited for a person's word before that event and went on after it: in a fork, as there, they may have happened. */
+export function sentAfter(events: readonly JournalEvent[], before: number, past: Past): readonly number[] {
+  const sent: number[] = []
+  for (const event of events) {
+    if (event.seq < before) continue
+    if (event.type === 'process-rewind') break
+    if (event.type === 'call-sent' && past.asked.has(event.n)) sent.push(event.n)
+  }
+  return sent
+}
+
 /**
  * What the process itself was charged, without its descendants. Calls in doubt count as they were reserved; calls that only
  * waited for a core were not sent, and cost nothing but what earlier turns of their answers took.
  */
 export function ownUsage(events: readonly JournalEvent[]): { -readonly [K in keyof Usage]: Usage[K] } {
+  return chargesIn(events).used
+}
+
+/** Of what it was charged, what is not known to have been used: set aside for calls that a crash, a time-out or the end of the process left in doubt. */
+export function unsettledUsage(events: readonly JournalEvent[]): Reservation {
+  return chargesIn(events).unsettled
+}
+
+function chargesIn(events: readonly JournalEvent[]) {
+  const unsettled = { tokens: 0, usd: 0 }
   const used = { inputTokens: 0, cachedTokens: 0, outputTokens: 0, usd: 0, steps: 0, calls: 0, children: 0 }
   const open = new Map<number, Reservation>()
   const waiting = new Set<number>()
@@ -247,8 +270,11 @@ export function ownUsage(events: readonly JournalEvent[]): { -readonly [K in key
     used.usd += usd
   }
   const spend = (reserved: Reservation | undefined): void => {
-    used.outputTokens += reserved?.tokens ?? 0
-    used.usd += reserved?.usd ?? 0
+    const { tokens, usd } = reserved ?? NOTHING
+    used.outputTokens += tokens
+    used.usd += usd
+    unsettled.tokens += tokens
+    unsettled.usd += usd
   }
   /** The end of the call will not count what it took until here: its turns, and all that was set aside if it was under way. */
   const settle = (n: number): void => {
@@ -297,7 +323,7 @@ export function ownUsage(events: readonly JournalEvent[]): { -readonly [K in key
     }
   }
   for (const n of open.keys()) settle(n)
-  return used
+  return { used, unsettled }
 }
 
 const NOTHING: Reservation = Object.freeze({ tokens: 0, usd: 0 })

@@ -3,17 +3,19 @@
  *
  * Nobody's slowness slows the kernel: a watcher that does not keep up has its text deltas merged and, beyond the limit,
  * its oldest ones dropped. Journal events are never dropped for a watcher that is within its limit of them.
+ *
+ * Invariant
+ *   W1. The text of a call is told behind the start of the call and before its end, whatever durability the store has.
  */
 import { PolityError, messageOf } from './errors.ts'
 import type { Limits } from './limits.ts'
 import type { Call, Process } from './process.ts'
-import type { Pid, RunEvent } from './types.ts'
+import type { JournalEvent, Pid, RunEvent, TextDelta } from './types.ts'
 
 /** Those who watch, and what they are told. */
 export interface Watch {
-  /** Whether anybody watches anything. */
-  readonly active: boolean
-  tell(root: Pid, event: RunEvent): void
+  /** What the journal keeps, as soon as it does; of each event the root of its process. */
+  kept(events: readonly JournalEvent[], rootOf: (pid: Pid) => Pid): void
   /** Where the text of a tree's models goes; undefined while nobody watches it. */
   textOf(root: Pid): ((delta: string, call: Call) => void) | undefined
   /** The events of a process and its descendants until it ends. */
@@ -41,12 +43,52 @@ interface Queue {
   wake: (() => void) | undefined
 }
 
-/** `isWithin` says whether a process is another or descends from it. */
-export function createWatch(limits: Limits, isWithin: (pid: Pid, process: Process) => boolean): Watch {
+/** What watching needs of the rest of the kernel. */
+export interface WatchLinks {
+  readonly limits: Limits
+  /** Whether a process is another or descends from it. */
+  readonly isWithin: (pid: Pid, process: Process) => boolean
+  /** The last event that is kept. */
+  readonly lastSeq: number
+  /** Has the journal keep what was appended as soon as it can, which `kept` tells. */
+  readonly keep: () => void
+}
+
+/** Nobody watches yet. */
+export function createWatch({ limits, isWithin, lastSeq, keep }: WatchLinks): Watch {
   const queues = new Map<Pid, Set<Queue>>()
   /** Each with whether it wants text. */
   const hearers = new Map<(event: RunEvent) => void, NonNullable<WatchOptions['text']>>()
   let textHearers = 0
+  /** The last event that is kept. */
+  let keptSeq = lastSeq
+  /** Text of calls whose starts are not kept yet, by their places in the journal. */
+  const early = new Map<number, TextDelta[]>()
+
+  function kept(events: readonly JournalEvent[], rootOf: (pid: Pid) => Pid): void {
+    keptSeq = events[events.length - 1]?.seq ?? keptSeq
+    if (queues.size === 0 && hearers.size === 0) return early.clear()
+    for (const event of events) {
+      const root = rootOf(event.pid)
+      tell(root, event)
+      const texts = early.get(event.seq)
+      if (texts === undefined) continue
+      early.delete(event.seq)
+      for (const text of texts) tell(root, text)
+    }
+  }
+
+  function say(root: Pid, delta: string, { process: { pid }, n, startSeq }: Call): void {
+    const text: TextDelta = { type: 'text-delta', pid, n, delta }
+    // A store that is not waited for may have kept nothing of it yet: whoever hears the model waits for no more than that.
+    if (startSeq > keptSeq && !early.has(startSeq)) keep()
+    if (startSeq <= keptSeq) return tell(root, text)
+    const texts = early.get(startSeq)
+    if (texts === undefined) return void early.set(startSeq, [text])
+    if (texts.length < limits.watchEventsMax) return void texts.push(text)
+    const last = texts[texts.length - 1] as TextDelta
+    texts[texts.length - 1] = { ...last, delta: last.delta + delta }
+  }
 
   function tell(root: Pid, event: RunEvent): void {
     for (const [hear, wantsText] of hearers) {
@@ -106,13 +148,10 @@ export function createWatch(limits: Limits, isWithin: (pid: Pid, process: Proces
   }
 
   return {
-    get active() {
-      return queues.size > 0 || hearers.size > 0
-    },
-    tell,
+    kept,
     textOf(root) {
       if (textHearers === 0 && !queues.has(root)) return undefined
-      return (delta, call) => tell(root, { type: 'text-delta', pid: call.process.pid, n: call.n, delta })
+      return (delta, call) => say(root, delta, call)
     },
     events,
     all(hear, { text = true } = {}) {

@@ -181,11 +181,7 @@ function nothingIsLostOrDoneTwice(world: World): void {
       `key ${deed.key} names no call that was kept before its effect`,
     )
     const first = world.lives.findLastIndex(({ firstSeq }) => firstSeq < seq)
-    const lastWord = lastWordOf(
-      begun,
-      partsOf(world).get(deed.pid)?.events ?? [],
-      world.lives[deed.life]?.firstSeq ?? 0,
-    )
+    const lastWord = lastWordOf(begun, livedBy(world, deed.pid), world.lives[deed.life]?.firstSeq ?? 0)
     // What waited for a person's word, by the last that was kept of it, had not begun.
     if (first < deed.life && lastWord !== 'call-wait')
       assert(
@@ -212,6 +208,14 @@ function nothingIsLostOrDoneTwice(world: World): void {
 }
 
 // ----------------------------------------------------------------------------------------------------------------- 3
+
+/** What a process did, behind what those did that it was forked from. */
+function livedBy(world: World, pid: Pid): readonly JournalEvent[] {
+  const { start, events = [] } = partsOf(world).get(pid) ?? {}
+  const { forkOf } = start ?? { forkOf: null }
+  if (forkOf === null) return events
+  return [...livedBy(world, forkOf.pid).filter(({ seq }) => seq < forkOf.seq), ...events]
+}
 
 /** What is kept of a call's way up to that place: its start, that it waits, or that it goes on. */
 function lastWordOf({ n }: CallStart, events: readonly JournalEvent[], till: number): JournalEvent['type'] | undefined {

@@ -13,10 +13,11 @@
  *        or after `stepsMax` actions.
  */
 import { z } from 'zod'
-import { PolityError, toErrorData } from '../../kernel/errors.ts'
+import { toErrorData } from '../../kernel/errors.ts'
 import { canonical } from '../../policy/canonical.ts'
 import type { Json, Sys, ToolDescription } from '../../kernel/types.ts'
 import { askJson } from './json-answer.ts'
+import { isOurEnd } from './our-end.ts'
 
 /** What is done: a tool and its arguments. */
 export interface Action {
@@ -88,11 +89,6 @@ export async function act(sys: Sys, { name, args = {} }: Action): Promise<Told> 
     const { code, message } = toErrorData(error)
     return { text: `${code}: ${message}`, reward: 0, done: false, error: { code, message } }
   }
-}
-
-/** A budget that is used up, or the end of this process: nothing that an action, or whoever was asked, did wrong. */
-export function isOurEnd(error: unknown): boolean {
-  return PolityError.isInstance(error) && (error.code === 'KILLED' || error.code === 'BUDGET_EXCEEDED')
 }
 
 /** Where things stand; takes no step. Only in an episode. */

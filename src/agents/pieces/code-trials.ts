@@ -56,17 +56,25 @@ export async function tryCode(sys: Sys, { code, tests, language = 'javascript' }
   return { isRunnable: true, passed: faults.map((fault) => fault === ''), said: faults.filter((fault) => fault !== '') }
 }
 
-/**
- * The place of the candidate to take: `most` passed tests, or `gate`: the first that passes a share of them, else the one with most.
- * Undefined where there is none.
- */
+export interface SelectOptions {
+  /** `most` passed tests, or `gate`: the first that passes a share of them. @default 'most' */
+  readonly rule?: 'most' | 'gate'
+  /** Share of the tests that is enough for the gate, 0 to 1. @default 0.6, three in five: AgentCoder's */
+  readonly share?: number
+  /** Where no candidate passes the gate: the one with `most`, as AgentCoder returns the best it has, or the `first`. @default 'most' */
+  readonly otherwise?: 'most' | 'first'
+}
+
+/** The place of the candidate to take. Undefined where there is none. */
 export function selectCandidate(
   passed: readonly (readonly boolean[])[],
-  { rule = 'most', share = 0.6 }: { readonly rule?: 'most' | 'gate'; readonly share?: number } = {},
+  { rule = 'most', share = 0.6, otherwise = 'most' }: SelectOptions = {},
 ): number | undefined {
   const count = (one: readonly boolean[]): number => one.filter(Boolean).length
   const gated = rule === 'gate' ? passed.findIndex((one) => count(one) >= share * one.length) : -1
-  return gated >= 0 ? gated : largest(passed.keys(), (place) => count(passed[place] as readonly boolean[]))
+  if (gated >= 0) return gated
+  if (rule === 'gate' && otherwise === 'first') return passed.length === 0 ? undefined : 0
+  return largest(passed.keys(), (place) => count(passed[place] as readonly boolean[]))
 }
 
 function faultsOf(value: unknown, tests: number): readonly string[] | undefined {

@@ -1,7 +1,7 @@
 /**
  * Which agents of a pool a query needs, and who of them hears whom: learned from teams that were tried.
  *
- *     const worth = worthOf(teams)                         // of one task: what the presence of each agent changed
+ *     const worth = worthOf(teams)                         // of one task: what the presence of each agent changed, at least
  *     const pruner = trainPruner([{ query, worth }, …])    // over tasks: query is a vector
  *     keptBy(pruner, query)                                // the agents for another query, by number
  *     drawnDag(4, () => 0.5, random)                       // edges without a circle
@@ -15,7 +15,9 @@
  *   GP1. `drawnDag` has no circle, whatever the chances.
  *   GP2. At least one agent is kept.
  */
+import { PolityError } from '../../kernel/errors.ts'
 import { chanceOf } from './logistic.ts'
+import { inner } from './nearest.ts'
 import { cholesky, solve } from './positive-definite.ts'
 
 /** A team that was tried on a task, and what it was worth. */
@@ -24,11 +26,23 @@ export interface TriedTeam {
   readonly utility: number
 }
 
+export interface WorthOptions {
+  /**
+   * Standard errors that are taken off, so that an agent is needed only where what it changes stands out of the noise of so few
+   * teams; 0 takes the estimate as it is. A pruner learns from the sign, which noise often has wrong where little is at stake
+   * (experiment C5). From 0 on. @default 1
+   */
+  readonly errors?: number
+}
+
 /**
  * Of each agent, what its presence changes, the others as they are: least squares of the utility on who was in the team, with a
- * ridge of 1 that draws what was hardly tried towards 0.
+ * ridge of 1 that draws what was hardly tried towards 0, less its standard error. AGP reads it from edges that it learns by
+ * reinforcement.
  */
-export function worthOf(teams: readonly TriedTeam[]): number[] {
+export function worthOf(teams: readonly TriedTeam[], { errors = 1 }: WorthOptions = {}): number[] {
+  if (!(errors >= 0))
+    throw new PolityError('INVALID_ARGUMENT', `worthOf takes off 0 or more standard errors, not ${errors}; 1 is usual`)
   const size = teams[0]?.members.length ?? 0
   if (size === 0) return []
   const middle = mean(teams.map(({ utility }) => utility))
@@ -44,7 +58,17 @@ export function worthOf(teams: readonly TriedTeam[]): number[] {
       rows.reduce((sum, row) => sum + (row[a] as number) * (row[b] as number), a === b ? 1 : 0),
     ),
   )
-  return solve(cholesky(system), right)
+  const factor = cholesky(system)
+  const worth = solve(factor, right)
+  const missed = rows.map((row, i) => (teams[i] as TriedTeam).utility - middle - inner(row, worth))
+  const variance = inner(missed, missed) / Math.max(1, teams.length - size - 1)
+  return worth.map((one, agent) => {
+    const spread = solve(
+      factor,
+      worth.map((_, other) => (other === agent ? 1 : 0)),
+    )[agent] as number
+    return one - errors * Math.sqrt(variance * spread)
+  })
 }
 
 export interface PruningExample {

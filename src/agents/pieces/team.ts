@@ -34,7 +34,7 @@ export interface PersonSeat {
 }
 
 /** A question to a member. */
-export interface MemberQuestion extends JsonQuestion, Pick<Speaker, 'to' | 'turn'> {
+export interface MemberQuestion extends JsonQuestion, Pick<Speaker, 'to' | 'turn' | 'heard'> {
   /** What plain words of a person mean in the form that is asked for. @default the answer alone: `{ answer: words }` */
   readonly inWords?: (words: string) => unknown
 }
@@ -63,12 +63,12 @@ export function membersOf(given: readonly Member[] | number): readonly Member[] 
 export async function askMember<Shape extends z.ZodType = typeof reasonedShape>(
   sys: Sys,
   member: Member,
-  { instructions = ANSWER_FORM, to, turn, inWords, ...question }: MemberQuestion,
+  { instructions = ANSWER_FORM, to, turn, heard, inWords, ...question }: MemberQuestion,
   shape?: Shape,
 ): Promise<z.infer<Shape>> {
   const own = member.instructions === undefined ? instructions : `${member.instructions}\n\n${instructions}`
   const form = shape ?? reasonedShape
-  const speaker = speakerOf(member, { to, turn })
+  const speaker = speakerOf(member, { to, turn, heard })
   const model = member.model === undefined ? {} : { model: member.model }
   const said =
     member.person === undefined
@@ -88,10 +88,10 @@ export async function askMember<Shape extends z.ZodType = typeof reasonedShape>(
 export async function hearMember(
   sys: Sys,
   member: Member,
-  { instructions, prompt, temperature = 0, to, turn }: Omit<MemberQuestion, 'triesMax' | 'inWords'>,
+  { instructions, prompt, temperature = 0, to, turn, heard }: Omit<MemberQuestion, 'triesMax' | 'inWords'>,
 ): Promise<string> {
   const own = [member.instructions, instructions].filter((part) => part !== undefined && part !== '').join('\n\n')
-  const speaker = speakerOf(member, { to, turn })
+  const speaker = speakerOf(member, { to, turn, heard })
   if (member.person !== undefined)
     return (await wordsOf(sys, member, own === '' ? prompt : `${own}\n\n${prompt}`, speaker)).trim()
   const { text } = await sys.generate({
@@ -111,9 +111,14 @@ function wordsOf(sys: Sys, { person }: Member, question: string, speaker: Speake
 
 function speakerOf(
   { name }: Member,
-  { to, turn }: { to: readonly string[] | undefined; turn: number | undefined },
+  { to, turn, heard }: { readonly [Field in 'to' | 'turn' | 'heard']: Speaker[Field] | undefined },
 ): Speaker {
-  return { name, ...(to === undefined ? {} : { to }), ...(turn === undefined ? {} : { turn }) }
+  return {
+    name,
+    ...(to === undefined ? {} : { to }),
+    ...(turn === undefined ? {} : { turn }),
+    ...(heard === undefined ? {} : { heard }),
+  }
 }
 
 /** By what two answers are compared. */

@@ -5,14 +5,14 @@
  *
  * What was found before has to be kept outside of the work, as in tree-search.ts.
  */
-import { PolityError } from '../../kernel/errors.ts'
+import { isOutOfBudget } from './our-end.ts'
 
 /** What the work returns; undefined where a budget ended it. Other errors are thrown. */
 export async function whileItLasts<Result>(work: () => Promise<Result>): Promise<Result | undefined> {
   try {
     return await work()
   } catch (error) {
-    if (PolityError.isInstance(error) && error.code === 'BUDGET_EXCEEDED') return undefined
+    if (isOutOfBudget(error)) return undefined
     throw error
   }
 }

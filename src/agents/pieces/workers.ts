@@ -11,6 +11,7 @@
 import { messageOf, PolityError } from '../../kernel/errors.ts'
 import type { Json, Sys, Tool } from '../../kernel/types.ts'
 import type { RegisteredAgent } from './agent-registry.ts'
+import { isOutOfBudget } from './our-end.ts'
 
 /** An agent that works for another one. */
 export interface Worker extends Pick<RegisteredAgent, 'name' | 'description' | 'program'> {
@@ -34,7 +35,7 @@ export async function reportOf(sys: Sys, worker: Pick<Worker, 'program' | 'tools
     const said = await askWorker(sys, worker, task)
     return typeof said === 'string' ? said : JSON.stringify(said)
   } catch (error) {
-    if (!PolityError.isInstance(error) || error.code === 'BUDGET_EXCEEDED') throw error
+    if (!PolityError.isInstance(error) || isOutOfBudget(error)) throw error
     return `It failed: ${messageOf(error)}`
   }
 }

@@ -66,7 +66,7 @@ export const doctor = defineCommand({
     const room = Math.max(...findings.map(({ subject }) => subject.length))
     const lines = findings.map(({ level, subject, text }) => {
       const head = `${context.out.paint(style[level], level.padEnd(4))}  ${subject.padEnd(room)}  `
-      const width = context.out.isTerminal ? Math.max(30, context.out.columns - room - 8) : Infinity
+      const width = context.out.isTerminal ? Math.max(12, context.out.columns - room - 8) : Infinity
       return head + wrap(oneLine(text), width).replaceAll('\n', `\n${' '.repeat(room + 8)}`)
     })
     context.result(lines.join('\n'), { findings })

@@ -1,5 +1,5 @@
 /** `polity evaluate`: solvers at tasks, scored with their cost; logs compared and looked at; tasks verified. */
-import { closeSync, existsSync, openSync, writeFileSync } from 'node:fs'
+import { closeSync, openSync, readdirSync, statSync, writeFileSync } from 'node:fs'
 import { basename } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { boot, loadModel } from '../../boot.ts'
@@ -15,6 +15,7 @@ import type { Log } from '../../evaluation/log.ts'
 import { parseLog } from '../../evaluation/log.ts'
 import type { Solver, Task } from '../../evaluation/task.ts'
 import { worldTask } from '../../evaluation/task.ts'
+import { teamCheck, teamWorld } from '../../evaluation/team-world.ts'
 import { verify } from '../../evaluation/verify.ts'
 import { viewerHtml } from '../../evaluation/viewer.ts'
 import type { World } from '../../evaluation/world.ts'
@@ -26,11 +27,12 @@ import type { Context } from '../command.ts'
 import { defineCommand } from '../command.ts'
 import { comparisonText, replayedText, resultsText, troubleOf } from '../evaluation-text.ts'
 import { textIn } from '../given-file.ts'
-import { budgetOf, budgetOptions, checkTaken, priceOf, priceOption, usageError } from '../options.ts'
-import { loadProgramFile } from '../program-file.ts'
+import { budgetOf, budgetOptions, checkTaken, nearest, priceOf, priceOption, usageError } from '../options.ts'
+import { loadProgramFile, programsOf } from '../program-file.ts'
 import { exitCodes } from '../report.ts'
 import { modelDefault } from '../setup.ts'
 import { openStore } from '../store-file.ts'
+import { oneLine } from '../terminal.ts'
 
 /** What the options say. */
 interface Given {
@@ -45,6 +47,8 @@ interface Given {
   readonly input: string | undefined
   readonly params: string | undefined
   readonly search: boolean
+  /** One agent plays all players of an environment. */
+  readonly team: boolean
 }
 
 export const evaluateCommand = defineCommand({
@@ -79,6 +83,7 @@ export const evaluateCommand = defineCommand({
     params: { kind: 'text', value: 'json', help: 'what a foreign environment begins with (default {}, and --level)' },
     input: { kind: 'text', value: 'json', help: 'what the input of the agents has beside the question' },
     search: { kind: 'flag', help: 'the agents may go on from forks of themselves' },
+    team: { kind: 'flag', help: 'an agent plays all players of an environment together, such as hmas-2' },
     id: {
       kind: 'text',
       value: 'name',
@@ -97,6 +102,7 @@ export const evaluateCommand = defineCommand({
     'compare pairs two logs (or two solvers of one) sample by sample.',
   examples: [
     'polity evaluate --environment craft.dag --agent react --seeds 20 --budget-tokens 20000 --out react.json',
+    'polity evaluate --environment kitchen --team --agent hmas-2 --seeds 20',
     'polity evaluate compare react.json reflexion.json',
     'polity evaluate verify --environment craft.dag --seeds 100',
     'polity evaluate view react.json --html react.html',
@@ -119,6 +125,7 @@ export const evaluateCommand = defineCommand({
       input: values.input,
       params: values.params,
       search: values.search,
+      team: values.team,
     }
     checkGiven(given)
     if (values.actions !== undefined) return replayed(context, given, values.actions)
@@ -159,7 +166,7 @@ export const evaluateCommand = defineCommand({
   },
 })
 
-const PLACE = ['environment', 'level', 'params']
+const PLACE = ['environment', 'team', 'level', 'params']
 const SAMPLES = [...PLACE, 'data', 'scorer', 'seeds', 'from']
 const RUN = ['model', 'price', 'epochs', 'concurrency', 'id', 'out', 'html', ...Object.keys(budgetOptions)]
 
@@ -186,7 +193,7 @@ const SEEDS_DEFAULT = 10
 const SEEDS_MAX = 10_000
 
 /** Numbers that no evaluation can have, and options that what is evaluated has no use for. */
-function checkGiven({ seeds, from, level, scorer, environments, data, agents }: Given): void {
+function checkGiven({ seeds, from, level, team, scorer, environments, data, agents }: Given): void {
   if (seeds !== undefined && (seeds < 1 || seeds > SEEDS_MAX))
     throw usageError(`--seeds takes a whole number from 1 to ${SEEDS_MAX}, not ${seeds}`)
   if (from > Number.MAX_SAFE_INTEGER - SEEDS_MAX)
@@ -195,6 +202,7 @@ function checkGiven({ seeds, from, level, scorer, environments, data, agents }: 
   if (scorer !== undefined && data.length === 0)
     throw usageError('--scorer is of --data; an environment scores its episodes itself')
   if (level !== undefined && environments.length === 0) throw usageError('--level is of --environment')
+  if (team && environments.length === 0) throw usageError('--team is of --environment: its players are the team')
 }
 
 type Plan = Pick<EvaluateOptions, 'tasks' | 'solvers' | 'epochs' | 'budget'>
@@ -229,7 +237,12 @@ interface Place {
   readonly params: (seed: number, level?: number) => Json
 }
 
-async function placeOf(name: string, given: string | undefined): Promise<Place> {
+async function placeOf(name: string, { params, team }: Pick<Given, 'params' | 'team'>): Promise<Place> {
+  const place = await placeByName(name, params)
+  return team ? { ...place, world: teamWorld(place.world) } : place
+}
+
+async function placeByName(name: string, given: string | undefined): Promise<Place> {
   const rules = worlds.get(name)
   if ((rules !== undefined || name === kiosk.id) && given !== undefined)
     throw usageError(`--params are of foreign environments; the episodes of ${name} come from --level and --seeds`)
@@ -248,13 +261,28 @@ async function placeOf(name: string, given: string | undefined): Promise<Place> 
     )
   const params = given === undefined ? {} : objectIn(given, '--params')
   const { foreignWorld } = await import('../../evaluation/foreign.ts')
-  const world = await foreignWorld(isAddress ? { url: name } : { command: name })
+  const world = await ofEnvironment(name, () => foreignWorld(isAddress ? { url: name } : { command: name }))
   return { world, params: (_, level) => (level === undefined ? params : { ...params, level }) }
 }
 
-async function episodesOf(name: string, { seeds, from, level, params }: Given): Promise<Task> {
-  const place = await placeOf(name, params)
+/** What an environment failed with is said of it: what the table of errors tells to do is for models. */
+async function ofEnvironment<T>(name: string, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work()
+  } catch (cause) {
+    if (!PolityError.isInstance(cause) || !cause.code.startsWith('DRIVER_')) throw cause
+    const what = `the environment ${name} cannot be used: ${cause.message}`
+    throw new PolityError('CONFIG_INVALID', `${what}; it has to run and to answer as docs/environments.md says`, {
+      cause,
+    })
+  }
+}
+
+async function episodesOf(name: string, given: Given): Promise<Task> {
+  const { seeds, from, level, team } = given
+  const place = await placeOf(name, given)
   return worldTask(place.world, {
+    ...(team ? { tools: [teamCheck(place.world)] } : {}),
     seeds: seeds ?? SEEDS_DEFAULT,
     from,
     params: place.params,
@@ -283,25 +311,41 @@ function objectIn(text: string, option: string): { readonly [name: string]: Json
   throw usageError(`${option} takes a JSON object, not ${text.slice(0, 80)}`)
 }
 
+const ENDING = import.meta.url.endsWith('.ts') ? '.ts' : '.js'
+const AGENTS = new URL('../../agents/', import.meta.url)
+
 /** A program of the standard library by its name, or of a file. */
 async function agentOf(name: string): Promise<Program> {
   if (/[./\\]/.test(name)) return (await loadProgramFile(name)).main
-  const url = new URL(`../../agents/${name}${import.meta.url.endsWith('.ts') ? '.ts' : '.js'}`, import.meta.url)
-  if (!existsSync(url))
+  const programsIn = async (file: string): Promise<readonly Program[]> =>
+    programsOf((await import(new URL(`${file}${ENDING}`, AGENTS).href)) as Readonly<Record<string, unknown>>)
+  const files = readdirSync(AGENTS)
+    .filter((file) => file.endsWith(ENDING))
+    .map((file) => file.slice(0, -ENDING.length))
+  // Some files hold several programs, and none of their own name: hmas.ts those that are called central, decentral, hmas-1 and hmas-2.
+  const own = files.includes(name)
+  const programs = (await Promise.all((own ? [name] : files).map(programsIn))).flat()
+  const found = programs.find((one) => one.name === name)
+  if (found !== undefined) return found
+  if (own)
     throw new PolityError(
       'NO_SUCH_PROGRAM',
-      `the standard library has no program "${name}"; docs/programs.md and docs/papers.md name those that are there, and ./${name}.ts would be a file`,
+      `src/agents/${name} exports no program of that name: ${programs.length === 0 ? 'it makes one of options, which a suite can give' : `it has ${programs.map((one) => one.name).join(', ')}`}`,
     )
-  const exports = (await import(url.href)) as Readonly<Record<string, unknown>>
-  const found = Object.values(exports).find(
-    (one) => (one as Partial<Program> | null)?.name === name && typeof (one as Partial<Program>).run === 'function',
+  const near = nearest(
+    name,
+    programs.map((one) => one.name),
   )
-  if (found === undefined)
-    throw new PolityError('NO_SUCH_PROGRAM', `src/agents/${name} exports no program of that name`)
-  return found as Program
+  throw new PolityError(
+    'NO_SUCH_PROGRAM',
+    `the standard library has no program "${name}"${near === undefined ? '' : `; did you mean ${near}?`}; docs/programs.md and docs/papers.md name those that are there, and ./${name}.ts would be a file`,
+  )
 }
 
 async function suiteOf(path: string): Promise<Plan> {
+  const takes = 'its default export takes { tasks, solvers, epochs?, budget? }'
+  if (statSync(path, { throwIfNoEntry: false })?.isFile() !== true)
+    throw new PolityError('CONFIG_INVALID', `there is no file ${path}; a suite is a module, and ${takes}`)
   let exports: { readonly default?: Partial<Plan> }
   try {
     exports = (await import(pathToFileURL(path).href)) as typeof exports
@@ -309,11 +353,7 @@ async function suiteOf(path: string): Promise<Plan> {
     throw new PolityError('CONFIG_INVALID', `${path} does not load: ${messageOf(cause)}`, { cause })
   }
   const { tasks, solvers = [], epochs, budget } = exports.default ?? {}
-  if (!Array.isArray(tasks))
-    throw new PolityError(
-      'CONFIG_INVALID',
-      `${path} is no suite: its default export takes { tasks, solvers, epochs?, budget? }`,
-    )
+  if (!Array.isArray(tasks)) throw new PolityError('CONFIG_INVALID', `${path} is no suite: ${takes}`)
   return {
     tasks: tasks as readonly Task[],
     solvers,
@@ -333,9 +373,18 @@ function checkWritable(path: string | undefined): void {
 }
 
 function write(context: Context, log: Log, out: string | undefined, html: string | undefined): void {
-  if (out !== undefined) writeFileSync(out, `${JSON.stringify(log)}\n`)
-  if (html !== undefined) writeFileSync(html, viewerHtml(log))
+  if (out !== undefined) writeTo(out, `${JSON.stringify(log)}\n`)
+  if (html !== undefined) writeTo(html, viewerHtml(log))
   for (const path of [out, html]) if (path !== undefined) context.note(`written: ${path}`)
+}
+
+/** A disk may have become full since it could be written. */
+function writeTo(path: string, text: string): void {
+  try {
+    writeFileSync(path, text)
+  } catch (cause) {
+    throw new PolityError('CONFIG_INVALID', `${path} cannot be written: ${messageOf(cause)}`, { cause })
+  }
 }
 
 // ---------------------------------------------------------------------------------------------------------------- verbs
@@ -364,7 +413,10 @@ function viewed(context: Context, [path = '']: readonly string[], html: string |
 
 async function verified(context: Context, kernel: Kernel, tasks: readonly Task[]): Promise<number> {
   const reports = []
-  for (const task of tasks) reports.push(await verify(kernel, task))
+  for (const task of tasks)
+    reports.push(
+      await (task.world === undefined ? verify(kernel, task) : ofEnvironment(task.name, () => verify(kernel, task))),
+    )
   const lines = reports.flatMap((report) => [
     ...report.samples.flatMap(({ sample, faults }) => faults.map((fault) => `${report.task} ${sample}: ${fault}`)),
     `${report.task}: ${report.samples.filter(({ faults }) => faults.length === 0).length} of ${report.samples.length} samples are sound`,
@@ -377,12 +429,15 @@ async function replayed(context: Context, given: Given, path: string): Promise<n
   const [id] = given.environments
   if (id === undefined || given.environments.length > 1)
     throw usageError('--actions takes one --environment, in which they are replayed')
-  const place = await placeOf(id, given.params)
+  const place = await placeOf(id, given)
   const rows = await replayActions(place.world, textIn(path), path, (seed, level) =>
     place.params(seed, level ?? given.level),
   )
   if (rows.length === 0) throw usageError(`there is no episode in ${path}: one stands on each line, as JSON`)
   context.result(replayedText(rows, widthOf(context)), rows)
+  for (const { id: episode, failure } of rows)
+    if (failure !== undefined)
+      context.note(`${oneLine(episode)} is not scored: the environment failed: ${failure.message}`)
   return exitCodes.done
 }
 

@@ -254,10 +254,18 @@ function pathOf(verb: string, path: string | undefined): string {
   return path
 }
 
+/** A path is more than when it was written; when a version was written is more than its size. */
+const columnOf: { readonly [title: string]: Partial<Column> } = {
+  VERSION: { align: 'right' },
+  WRITTEN: { widthMin: 16 },
+  SIZE: { align: 'right', rank: 1 },
+  PATH: { widthMin: 12 },
+  BY: { rank: 2 },
+  LABELS: { widthMin: 8, rank: 3 },
+}
+
 function show(context: Context, titles: readonly string[], rows: readonly (readonly string[])[], value: unknown): void {
-  const columns = titles.map((title): Column =>
-    title === 'SIZE' || title === 'VERSION' ? { title, align: 'right' } : { title },
-  )
+  const columns = titles.map((title): Column => ({ title, ...columnOf[title] }))
   const lines = rows.length === 0 ? [] : table(columns, rows, context.out.isTerminal ? context.out.columns : Infinity)
   context.result(lines.join('\n'), value)
 }

@@ -19,7 +19,7 @@ import { checkTaken, embedderOption, usageError } from '../options.ts'
 import { exitCodes } from '../report.ts'
 import { embedderDefault, embedderIn } from '../setup.ts'
 import { readStore } from '../store-file.ts'
-import { table } from '../table.ts'
+import { table, wrap } from '../table.ts'
 import { oneLine, visible } from '../terminal.ts'
 
 /** Whose notes, where nobody is named: those of runs that the command line begins. */
@@ -206,7 +206,7 @@ function tableOf(context: Context, found: readonly RecalledNote[], isRanked: boo
     ...(isRanked
       ? [
           { title: 'SCORE', align: 'right' as const },
-          { title: 'WHY', widthMin: 12 },
+          { title: 'WHY', widthMin: 12, rank: 0 },
         ]
       : [{ title: 'LEARNED', rank: 1 }]),
     { title: 'KIND', rank: 2 },
@@ -238,8 +238,12 @@ function show(context: Context, word: string, values: Values): number {
     })
     const rows = Object.entries({ ...note, at: timeOf(note.at), validFrom: timeOf(note.validFrom), drawn })
       .filter(([key, value]) => key !== 'text' && value !== null && value !== '' && !isEmptyList(value))
-      .map(([key, value]) => `${context.out.paint('dim', key.padEnd(NAME_WIDTH))}${visible(toText(value))}`)
-    context.result([visible(note.text), '', ...rows].join('\n'), { ...note, drawn })
+      .map(
+        ([key, value]) =>
+          `${context.out.paint('dim', key.padEnd(NAME_WIDTH))}${besideName(context, visible(toText(value)))}`,
+      )
+    const text = context.out.isTerminal ? wrap(visible(note.text), context.out.columns) : visible(note.text)
+    context.result([text, '', ...rows].join('\n'), { ...note, drawn })
     return exitCodes.done
   } finally {
     reader.close()
@@ -247,6 +251,11 @@ function show(context: Context, word: string, values: Values): number {
 }
 
 const NAME_WIDTH = 11
+
+/** On a terminal what does not fit beside its name goes on below itself. */
+function besideName({ out }: Context, text: string): string {
+  return out.isTerminal ? wrap(text, out.columns - NAME_WIDTH).replaceAll('\n', `\n${' '.repeat(NAME_WIDTH)}`) : text
+}
 
 function isEmptyList(value: unknown): boolean {
   return Array.isArray(value) && value.length === 0
@@ -286,11 +295,12 @@ function stats(context: Context, { principal }: Values): number {
     ])
     const columns = [
       { title: 'PRINCIPAL', widthMin: 8 },
-      ...['NOTES', 'FACTS', 'SUMMARIES', 'REQUEST', 'TRUSTED', 'UNTRUSTED', 'BYTES'].map((title) => ({
+      ...['NOTES', 'FACTS', 'SUMMARIES', 'REQUEST', 'TRUSTED', 'UNTRUSTED', 'BYTES'].map((title, i) => ({
         title,
         align: 'right' as const,
+        ...(i === 0 ? {} : { rank: i }),
       })),
-      { title: 'SOURCES', widthMin: 12, rank: 1 },
+      { title: 'SOURCES', widthMin: 12, rank: 8 },
     ]
     context.result(found.length === 0 ? '' : linesOf(context, columns, rows), found)
     return exitCodes.done

@@ -56,6 +56,8 @@ const EVENTS_SQL = `
   SELECT events FROM journal WHERE seq IN
     (SELECT seq FROM place WHERE pid = ?1 UNION ALL SELECT seq FROM journal WHERE seq > ${INDEXED} AND pid = ?1) ORDER BY seq`
 
+const SINCE_SQL = 'SELECT events FROM journal WHERE seq > ?1 ORDER BY seq'
+
 /** Events of one process that were committed together, a line each. */
 export interface Row {
   readonly pid: Pid
@@ -98,6 +100,8 @@ export interface JournalTable {
   /** Sets what `lastSeq` returns at least. */
   keepLastSeq(seq: number): void
   events(pid: Pid): JournalEvent[]
+  /** Events of all processes behind `seq`, by row: those of one process in the order of `seq`. */
+  since(seq: number): JournalEvent[]
   processes(range?: ProcessRange): Generator<ProcessHead, void>
   /** Removes at most `rowsMax` rows of a process, of those that `place` knows; returns how many. */
   removeRows(pid: Pid, rowsMax: number): number
@@ -128,15 +132,12 @@ export function createJournalTable(
     keepLastSeq: (seq) => void prepare("UPDATE state SET value = max(value, ?) WHERE key = 'lastSeq'").run(seq),
     events(pid) {
       if (isDropped()(pid)) return []
-      const rows = prepare(EVENTS_SQL).all(pid)
-      const events: JournalEvent[] = []
-      for (const row of rows) {
-        const text = row['events']
-        if (typeof text !== 'string') throw damaged(path, 'a row of the journal is not text')
-        if (text.includes('\n')) for (const line of text.split('\n')) events.push(parse(line, path))
-        else events.push(parse(text, path))
-      }
-      return events
+      return eventsIn(prepare(EVENTS_SQL).all(pid), path)
+    },
+    since(seq) {
+      const dropped = isDropped()
+      // A row is known by its last event: an earlier one of it may be known already.
+      return eventsIn(prepare(SINCE_SQL).all(seq), path).filter((event) => event.seq > seq && !dropped(event.pid))
     },
     *processes({ from = Number.MIN_SAFE_INTEGER, to = Number.MAX_SAFE_INTEGER, reverse = false } = {}) {
       for (let first = from, end = to; first < end;) {
@@ -179,6 +180,17 @@ function endOf(line: string, path: string): ProcessEnd | undefined {
   if (!line.includes('"type":"process-end"')) return undefined
   const event = parse(line, path)
   return event.type === 'process-end' ? event : undefined
+}
+
+function eventsIn(rows: readonly { readonly [column: string]: unknown }[], path: string): JournalEvent[] {
+  const events: JournalEvent[] = []
+  for (const row of rows) {
+    const text = row['events']
+    if (typeof text !== 'string') throw damaged(path, 'a row of the journal is not text')
+    if (text.includes('\n')) for (const line of text.split('\n')) events.push(parse(line, path))
+    else events.push(parse(text, path))
+  }
+  return events
 }
 
 function parse(line: string, path: string): JournalEvent {

@@ -14,6 +14,7 @@ import { basename } from 'node:path'
 import type { DatabaseSync } from 'node:sqlite'
 import type { Command, Store } from '../../kernel/drivers.ts'
 import { PolityError } from '../../kernel/errors.ts'
+import type { JournalEvent } from '../../kernel/types.ts'
 import { deleteCommand, insertCommand, readState } from './commands.ts'
 import { checkFormat, fileBytes, guarded, openConnection, openForReading, realStorePath } from './connection.ts'
 import type { Dropping } from './dropping.ts'
@@ -28,6 +29,8 @@ export interface StoreReader extends Pick<
 > {
   /** What the owner published last; undefined before it did. */
   status(): string | undefined
+  /** Events of all processes behind `seq`; those of one process in the order of `seq`. */
+  since(seq: number): JournalEvent[]
 }
 
 /** Opens a store for reading, without owning it. */
@@ -60,6 +63,7 @@ function readerOf(
   return {
     processes: journal.processes,
     events: (pid) => read(() => journal.events(pid)),
+    since: (seq) => read(() => journal.since(seq)),
     lastSeq: () => read(() => journal.lastSeq()),
     get: (table, key) => read(() => entries.get(table, key)),
     range: entries.range,

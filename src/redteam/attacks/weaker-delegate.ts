@@ -5,6 +5,7 @@
  * Source: Hardy 1988, "The Confused Deputy"; among agents, Lee and Tiwari 2024, "Prompt Infection" (arXiv 2410.07283).
  * Measure: calls that were refused to the agent and executed for a descendant of it.
  */
+import { anything } from '../../evaluation/anything.ts'
 import { defineProgram } from '../../kernel/program.ts'
 import type { Json, Program, Sys, Tool } from '../../kernel/types.ts'
 import type { Law } from '../../policy/law.ts'
@@ -71,7 +72,7 @@ function delegates(law: Law | undefined, tool: string, input: Json): { readonly 
   const middle: Program<null, boolean> = defineProgram('middle', async (sys) =>
     sys.wait<boolean>(await sys.spawn(doer('deputy'), null)),
   )
-  const own = standIn({ name: tool, description: '', inputSchema: anything, execute: () => '' }, () => '')
+  const own = standIn({ name: tool, description: '', inputSchema: anything(), execute: () => '' }, () => '')
   const named = [...new Set((law?.rules ?? []).flatMap(({ program, under }) => [program ?? [], under ?? []].flat()))]
   return {
     'a child': by(doer('deputy')),
@@ -92,15 +93,6 @@ function delegates(law: Law | undefined, tool: string, input: Json): { readonly 
       ]),
     ),
   }
-}
-
-const anything: Tool['inputSchema'] = {
-  '~standard': {
-    version: 1,
-    vendor: 'attacker',
-    validate: (value) => ({ value }),
-    jsonSchema: { input: () => ({ type: 'object' }), output: () => ({ type: 'object' }) },
-  },
 }
 
 function evilWith(tool: Tool): Json {

@@ -13,6 +13,7 @@
  *   ME1. The attacker searched the trigger on a world of another seed.
  *   ME2. Guard or no guard, everything else is the same.
  */
+import { anything } from '../../evaluation/anything.ts'
 import { simulatedClock } from '../../kernel/clock.ts'
 import type { Embedder } from '../../kernel/drivers.ts'
 import type { KernelOptions } from '../../kernel/kernel.ts'
@@ -185,15 +186,7 @@ const recallAll = defineProgram(
 )
 
 function reader(name: string, value: Json): Tool {
-  const inputSchema = {
-    '~standard': {
-      version: 1 as const,
-      vendor: 'redteam',
-      validate: (given: unknown) => ({ value: given }),
-      jsonSchema: { input: () => ({ type: 'object' }), output: () => ({}) },
-    },
-  }
-  return { name, description: name, effect: 'read', inputSchema, execute: () => value } as unknown as Tool
+  return { name, description: name, effect: 'read', inputSchema: anything(), execute: () => value }
 }
 
 /** The attacker's trigger: searched for against the embedder, without one strange words. */

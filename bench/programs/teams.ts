@@ -1,0 +1,202 @@
+/**
+ * Every answering program in the table of teams: how it is asked a question of an exam, or why it is not.
+ *
+ *     const { one, teams } = teamsOf(exam)          // one agent at 1, 3, 5 … calls, and the teams, as solvers
+ *
+ * Teams are set up as their papers have them, from the workers in the order in which they did on the questions to learn from: a team
+ * of three is the best three. The one agent that they are held against is the best one, and so is who leads. Settings that differ
+ * from a program's own were chosen by counting calls and tokens, before anything was run.
+ */
+import { agentCourt } from '../../src/agents/agent-court.ts'
+import { agentOrchestra } from '../../src/agents/agent-orchestra.ts'
+import { agp } from '../../src/agents/agp.ts'
+import { debate } from '../../src/agents/debate.ts'
+import { direct } from '../../src/agents/direct.ts'
+import { dylan } from '../../src/agents/dylan.ts'
+import { halo } from '../../src/agents/halo.ts'
+import { internetOfAgents } from '../../src/agents/internet-of-agents.ts'
+import { lvAgent } from '../../src/agents/lv-agent.ts'
+import { magenticOne } from '../../src/agents/magentic-one.ts'
+import { mallm } from '../../src/agents/mallm.ts'
+import { mixtureOfAgents } from '../../src/agents/mixture-of-agents.ts'
+import { planGen } from '../../src/agents/plan-gen.ts'
+import { refine } from '../../src/agents/refine.ts'
+import { routing } from '../../src/agents/routing.ts'
+import { symbolicMoe } from '../../src/agents/symbolic-moe.ts'
+import type { Member } from '../../src/agents/pieces/team.ts'
+import type { Worker } from '../../src/agents/pieces/workers.ts'
+import type { Solver } from '../../src/evaluation/task.ts'
+import { defineProgram } from '../../src/kernel/program.ts'
+import type { Json, Program, Sys } from '../../src/kernel/types.ts'
+import { cardName, workerName } from './crowd.ts'
+import type { Exam } from './exams.ts'
+
+/** Calls of the one agent, whose answers are voted on: from a single one to as many as the budget holds. */
+export const CALLS = [1, 3, 5, 9, 15, 25, 45, 63] as const
+
+/** Name of the one agent that is asked so often. */
+export function oneName(calls: number): string {
+  return calls === 1 ? 'one agent' : `one agent × ${calls}`
+}
+
+/** The program under each name in the table. */
+export const answering: { readonly [name: string]: string } = {
+  'one agent': 'direct',
+  'one agent × n': 'debate',
+  'self-refine': 'debate',
+  refine: 'refine',
+  'plan-gen': 'plan-gen',
+  halo: 'halo',
+  vote: 'debate',
+  'debate × 2': 'debate',
+  'debate × 3': 'debate',
+  'debate of 3': 'debate',
+  'mixture-of-agents': 'mixture-of-agents',
+  'mixture, 2 layers': 'mixture-of-agents',
+  dylan: 'dylan',
+  'lv-agent': 'lv-agent',
+  agp: 'agp',
+  'symbolic-moe': 'symbolic-moe',
+  'mallm memory': 'mallm',
+  'mallm relay': 'mallm',
+  'mallm report': 'mallm',
+  'mallm debate': 'mallm',
+  'mallm majority': 'mallm',
+  'mallm super-majority': 'mallm',
+  'mallm unanimity': 'mallm',
+  'mallm plurality': 'mallm',
+  'mallm approval': 'mallm',
+  'mallm cumulative': 'mallm',
+  'mallm ranked': 'mallm',
+  'routing, judge': 'routing',
+  'routing, agreement': 'routing',
+  'agent-court': 'agent-court',
+  'magentic-one': 'magentic-one',
+  'agent-orchestra': 'agent-orchestra',
+  'internet-of-agents': 'internet-of-agents',
+}
+
+const PARTS = 'it works on a problem that has parts; these questions have none'
+const CODE = 'it answers a task of code, with tests that are run'
+const CHOOSES = 'it hands over by what a question is about; these are about one thing, or recorded too seldom'
+
+/** Answering programs that are not asked, and why. */
+export const notAsked: { readonly [name: string]: string } = {
+  aries: PARTS,
+  'mm-agent': PARTS,
+  'ann-forward': PARTS,
+  'agent-coder': CODE,
+  'code-cor': CODE,
+  'agent-store': CHOOSES,
+  router: CHOOSES,
+  m3: CHOOSES,
+  composer: 'it buys a team and answers nothing itself',
+  bandit: 'it betters a solution by a judge that measures it',
+  'i-agents': 'it answers from what two people know, each alone: experiment C12',
+  'ext-agents': 'it answers from more text than a window holds: `test/beyond-window.test.ts`',
+  research: 'it answers from folders of text',
+  'deep-research': 'it answers from folders of text',
+  'public-agent': 'it answers from tables',
+}
+
+type Input = NonNullable<Solver['input']>
+
+/** The one agent by its calls, and the teams, as solvers for an exam. */
+export function teamsOf(exam: Exam): { readonly one: readonly Solver[]; readonly teams: readonly Solver[] } {
+  const best = workerName(0)
+  const crew = Array.from({ length: exam.workers }, (_, i): Member => ({ name: cardName(i), model: workerName(i) }))
+  const three = crew.slice(0, 3)
+  const alone = (times: number): Member[] =>
+    Array.from({ length: times }, (_, i) => ({ name: `Sample-${i + 1}`, model: best }))
+  const solver = (name: string, program: Program<never, unknown>, input: Input): Solver => ({ name, program, input })
+  const talk = (name: string, input: Input): Solver =>
+    solver(name, mallm, { members: three as unknown as Json, ...input })
+  const answerers = crew.map(({ name, model }): Worker => ({
+    name,
+    description: 'Answers questions.',
+    program: defineProgram(`answers-${name}`, async (sys, task: Json) => {
+      const prompt = typeof task === 'string' ? task : JSON.stringify(task)
+      return (await sys.generate({ prompt, model: model as string, temperature: 0 })).text
+    }) as unknown as Program<Json, Json>,
+  }))
+  const byAll = (members: readonly Member[]): Input => ({ members: members as unknown as Json })
+  const one = CALLS.map((calls) =>
+    calls === 1
+      ? solver(oneName(1), direct, {})
+      : solver(oneName(calls), debate, { ...byAll(alone(calls)), rounds: 1 }),
+  )
+  const teams: Solver[] = [
+    solver('self-refine', debate, { ...byAll(alone(1)), rounds: 5 }),
+    solver('refine', refine, {}),
+    solver('plan-gen', planGen, { method: 'best-of-n' }),
+    solver('halo', halo, {}),
+    solver('vote', debate, { ...byAll(crew), rounds: 1 }),
+    solver('debate × 2', debate, { ...byAll(crew), rounds: 2 }),
+    solver('debate × 3', debate, { ...byAll(crew), rounds: 3 }),
+    solver('debate of 3', debate, { ...byAll(three), rounds: 3 }),
+    solver('mixture-of-agents', mixtureOfAgents, { proposers: crew as unknown as Json }),
+    solver('mixture, 2 layers', mixtureOfAgents, { proposers: crew as unknown as Json, layers: 2 }),
+    solver('dylan', dylan, byAll(crew)),
+    solver('lv-agent', lvAgent, byAll(three)),
+    solver('agp', agp, byAll(crew)),
+    solver(
+      'symbolic-moe',
+      asked(symbolicMoe, (question) => ({ questions: [question], experts: crew, profiles: exam.profiles })),
+      {},
+    ),
+    ...(['memory', 'relay', 'report', 'debate'] as const).map((paradigm) => talk(`mallm ${paradigm}`, { paradigm })),
+    ...(['majority', 'super-majority', 'unanimity', 'plurality', 'approval', 'cumulative', 'ranked'] as const).map(
+      (decision) => talk(`mallm ${decision}`, { decision }),
+    ),
+    ...(['judge', 'agreement'] as const).map((accept) => {
+      // The better a worker did, the dearer it is: a cascade asks the weakest first.
+      const candidates = crew.map(({ name, model }, i) => ({ name, model: model as string, cost: exam.workers - i }))
+      return solver(`routing, ${accept}`, routing, { candidates, accept })
+    }),
+    solver('agent-court', court(three), {}),
+    solver(
+      'magentic-one',
+      asked(magenticOne({ team: answerers }), (task) => ({ task })),
+      {},
+    ),
+    solver(
+      'agent-orchestra',
+      asked(agentOrchestra({ agents: answerers }), (task) => ({ task })),
+      {},
+    ),
+    solver(
+      'internet-of-agents',
+      asked(internetOfAgents({ agents: answerers }), (goal) => ({ goal })),
+      {},
+    ),
+  ]
+  return { one, teams }
+}
+
+/** A program that is asked in other words than `{ question }`. */
+function asked<Input>(
+  program: Program<Input, unknown>,
+  inputOf: (question: string) => unknown,
+): Program<never, unknown> {
+  return defineProgram(
+    program.name,
+    (sys, { question }: { readonly question: string }) => program.run(sys, inputOf(question) as Input),
+    { tools: program.tools },
+  ) as unknown as Program<never, unknown>
+}
+
+/** A question as a case: two answer it, and where they differ the court hears both. */
+function court([plaintiff, defendant]: readonly Member[]): Program<never, unknown> {
+  const says = async (sys: Sys, question: string, { model }: Member): Promise<string> =>
+    (await sys.generate({ prompt: question, temperature: 0, ...(model === undefined ? {} : { model }) })).text
+  return defineProgram('agent-court', async (sys, { question }: { readonly question: string }) => {
+    const [first, second] = await Promise.all([
+      says(sys, question, plaintiff as Member),
+      says(sys, question, defendant as Member),
+    ])
+    if (first === second) return first
+    const sides = { plaintiff: `${question}\n${first}`, defendant: second }
+    const { winner } = await agentCourt.run(sys, { ...sides, reflect: false })
+    return winner === 'defendant' ? second : first
+  }) as unknown as Program<never, unknown>
+}

@@ -1,0 +1,115 @@
+/** `polity evaluate --team`: a world of several players with one agent that plays all of them, by the command. */
+import assert from 'node:assert/strict'
+import { spawn } from 'node:child_process'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join, resolve } from 'node:path'
+import { after, before, test } from 'node:test'
+import { forage } from '../src/environments/forage.ts'
+import { openStage, worldOf } from '../src/evaluation/world.ts'
+import { teamWorld } from '../src/evaluation/team-world.ts'
+import type { Log } from '../src/evaluation/log.ts'
+import type { Json } from '../src/kernel/types.ts'
+
+const LONG = process.env['POLITY_LONG'] === '1'
+
+let folder = ''
+before(() => void (folder = mkdtempSync(join(tmpdir(), 'polity-team-'))))
+after(() => rmSync(folder, { recursive: true, force: true }))
+
+/** The command in a folder of its own. */
+function polity(
+  ...args: string[]
+): Promise<{ readonly code: number | null; readonly out: string; readonly err: string }> {
+  const bin = resolve(import.meta.dirname, '../bin/polity.js')
+  return new Promise((resolved) => {
+    const child = spawn(process.execPath, [bin, ...args], { cwd: folder })
+    let [out, err] = ['', '']
+    child.stdout.on('data', (text: Buffer) => void (out += text.toString()))
+    child.stderr.on('data', (text: Buffer) => void (err += text.toString()))
+    child.on('close', (code) => resolved({ code, out, err }))
+  })
+}
+
+/** What an oracle does for both players of a field of food, as the team's actions. */
+async function played(seed: number): Promise<Json> {
+  const world = teamWorld(worldOf(forage))
+  const params = forage.task(seed, 1)
+  const stage = openStage(world)
+  const actions: Json[] = []
+  let { state, turn } = await stage.begin({ params, seed })
+  while (!turn.done) {
+    const joint = (await world.oracle?.(state)) ?? []
+    actions.push(...(joint as unknown as Json[]))
+    ;({ state, turn } = await stage.step(state, joint))
+  }
+  await stage.close()
+  return { seed, level: 1, actions }
+}
+
+test('an agent plays a whole team by --team, is scored as the world scores, and recorded joint actions are replayed', async () => {
+  // It asks for nothing that only a team has: whoever looks sees all players, and one action is that of all.
+  writeFileSync(
+    join(folder, 'looker.ts'),
+    `export default async function looker(sys) {
+      const { data } = await sys.call('episode_view', {})
+      const players = data.players.map(({ name, actions }) => ({ agent: name, name: actions[0].name }))
+      const check = await sys.call('episode_check', { actions: [{ agent: 'nobody', name: 'none' }] })
+      for (let done = false; !done; ) ({ done } = await sys.call('act', { actions: players }))
+      return { players: players.map(({ agent }) => agent), faults: check.faults.length }
+    }\n`,
+  )
+  writeFileSync(join(folder, 'played.jsonl'), `${JSON.stringify(await played(1))}\n`)
+  const place = ['--environment', 'forage', '--level', '1']
+  const [team, replayed] = await Promise.all([
+    polity(
+      'evaluate',
+      ...place,
+      '--team',
+      '--agent',
+      './looker.ts',
+      '--agent',
+      'central',
+      '--seeds',
+      '2',
+      '--budget-tokens',
+      '9000',
+      '--out',
+      'team.json',
+    ),
+    polity('evaluate', ...place, '--team', '--actions', 'played.jsonl', '--json'),
+  ])
+  assert.equal(team.code, 0, team.err)
+  const { trials } = JSON.parse(readFileSync(join(folder, 'team.json'), 'utf8')) as Log
+  const looked = trials.filter(({ solver }) => solver === 'looker')
+  assert.deepEqual(
+    looked.map(({ task, output, error, scores }) => [task, output, error, scores['episode']?.value]),
+    [1, 2].map(() => ['forage/team', { players: ['player 1', 'player 2'], faults: 1 }, undefined, 0]),
+  )
+  // A program that a file of another name holds, which plans for several; the offline model plans nothing.
+  assert.match(team.out, /^forage\/team +central +episode +0\.000 /m)
+  assert.match(replayed.out, /"score":1[,}]/)
+})
+
+test(
+  'without --team a player has no such world; verify takes it; and it is said where it has no meaning',
+  { skip: !LONG && 'four commands, several seconds: POLITY_LONG=1' },
+  async () => {
+    writeFileSync(join(folder, 'questions.jsonl'), '{"input": "6 x 7?", "target": "42"}\n')
+    writeFileSync(join(folder, 'actor.ts'), `export default async (sys) => sys.call('act', { actions: [] })\n`)
+    const place = ['--environment', 'forage', '--level', '1']
+    const [alone, verified, nowhere, unknown] = await Promise.all([
+      polity('evaluate', ...place, '--agent', './actor.ts', '--seeds', '1', '--store', 'c.db', '--out', 'alone.json'),
+      polity('evaluate', 'verify', ...place, '--team', '--seeds', '2', '--store', 'd.db'),
+      polity('evaluate', '--data', 'questions.jsonl', '--team', '--agent', 'direct', '--store', 'e.db'),
+      polity('evaluate', ...place, '--team', '--agent', 'hmas-3', '--store', 'f.db'),
+    ])
+    assert.equal(alone.code, 0, alone.err)
+    const own = JSON.parse(readFileSync(join(folder, 'alone.json'), 'utf8')) as Log
+    assert.deepEqual([own.trials[0]?.task, own.trials[0]?.error?.code], ['forage', 'NO_SUCH_TOOL'])
+    assert.match(verified.out, /^forage\/team: 2 of 2 samples are sound$/m)
+    assert.equal(nowhere.code, 2)
+    assert.match(nowhere.err, /--team is of --environment/)
+    assert.match(unknown.err, /no program "hmas-3"; did you mean hmas-[12]\?/)
+  },
+)
