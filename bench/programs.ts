@@ -29,18 +29,18 @@ import type { LanguageModel } from '../src/kernel/drivers.ts'
 import type { Kernel } from '../src/kernel/kernel.ts'
 import type { Pid } from '../src/kernel/types.ts'
 import { WORLDS, entries, type Acting } from './programs/entries.ts'
-import { EXAMS, exams } from './programs/exams.ts'
+import { EXAMS, PLANTED, exams, type Exam } from './programs/exams.ts'
 import { createPolicy } from './programs/policy.ts'
 import { tableOf, type Ran } from './programs/table.ts'
 import { teamRuns } from './programs/team-runs.ts'
 import { teamTable } from './programs/team-table.ts'
-import { answering, notAsked } from './programs/teams.ts'
+import { notAsked, teamsOf } from './programs/teams.ts'
 
 const TOKENS = 100_000
 const SEEDS = 5
 const ERRS = 0.2
-/** Of a try of `--teams`; questions of an exam; how readers are swayed (crowd.ts). */
-const TEAMS = { tokens: 20_000, questions: 1_000, a: 0.4, b: 0.2 }
+/** Of a try of `--teams`; questions of an exam, and of one where workers repeat themselves; how readers are swayed (crowd.ts). */
+const TEAMS = { tokens: 20_000, questions: 600, questionsAlike: 300, a: 0.4, b: 0.2, ...PLANTED }
 
 const USAGE = `usage: node bench/programs.ts [program …] [--seeds n] [--tokens n] [--world id …] [--errs share]
 
@@ -49,10 +49,12 @@ const USAGE = `usage: node bench/programs.ts [program …] [--seeds n] [--tokens
   --world id     only this world; may be given again (${WORLDS.map(([id]) => id).join(', ')})
   --errs share   of the actions of the scripted policy that are not the oracle's (${ERRS})
   --teams        the answering programs, with
-    --questions n  of each exam (${TEAMS.questions})
+    --questions n  of each exam (${TEAMS.questions}; ${TEAMS.questionsAlike} where workers repeat themselves)
     --tokens n     budget of a try, the same for all (${TEAMS.tokens})
     --exam id      only this exam; may be given again (${EXAMS.join(', ')})
     --swayed a,b   how readers turn to what is right, and away from it (${TEAMS.a},${TEAMS.b})
+    --judged share of judgements that are right (${TEAMS.judged})
+    --alike n      deviation of what is hard for one worker alone, in exams of that name (${TEAMS.alike})
   --help         this
 
 Without any of these but --teams the table is written into docs/programs.md.`
@@ -72,6 +74,8 @@ function given() {
     questions: { type: 'string' },
     exam: { type: 'string', multiple: true },
     swayed: { type: 'string' },
+    judged: { type: 'string' },
+    alike: { type: 'string' },
     help: { type: 'boolean', short: 'h' },
   } as const
   try {
@@ -93,7 +97,7 @@ if (values.help === true) {
   console.log(USAGE)
   process.exit(0)
 }
-const ofTeams = ['questions', 'exam', 'swayed'] as const
+const ofTeams = ['questions', 'exam', 'swayed', 'judged', 'alike'] as const
 const ofWorlds = ['seeds', 'world', 'errs'] as const
 const strange = (values.teams === true ? ofWorlds : ofTeams).find((name) => values[name] !== undefined)
 if (strange !== undefined) refuse(`--${strange} is ${values.teams === true ? 'not ' : ''}of --teams`)
@@ -181,21 +185,35 @@ async function byTeams(): Promise<void> {
   const [a = NaN, b = NaN] = values.swayed?.split(',').map(Number) ?? [TEAMS.a, TEAMS.b]
   const isShare = (value: number): boolean => value >= 0 && value <= 1
   if (!isShare(a) || !isShare(b)) refuse(`--swayed takes two shares from 0 to 1, such as 0.4,0.2, not ${values.swayed}`)
+  const judged = Number(values.judged ?? TEAMS.judged)
+  if (!(judged > 0 && judged < 1)) refuse(`--judged takes a share between 0 and 1, not ${values.judged}`)
+  const alike = Number(values.alike ?? TEAMS.alike)
+  if (!(alike >= 0 && alike <= 10)) refuse(`--alike takes a deviation from 0 to 10, not ${values.alike}`)
+  const all = exams({
+    questions: most,
+    questionsAlike: values.questions === undefined ? TEAMS.questionsAlike : most,
+    judged,
+    alike,
+  })
+  const names = teamsOf(all[0] as Exam).teams.map(({ name }) => name)
   const unknown = [
-    ...positionals.filter((name) => answering[name] === undefined),
+    ...positionals.filter((name) => !names.includes(name)),
     ...ids.filter((id) => !(EXAMS as readonly string[]).includes(id)),
   ]
-  if (unknown.length > 0)
-    refuse(`there is no ${unknown.join(', ')}; programs that answer: ${Object.keys(answering).join(', ')}`)
+  if (unknown.length > 0) refuse(`there is no ${unknown.join(', ')}; programs that answer: ${names.join(', ')}`)
   const runs = await teamRuns({
-    exams: exams({ questions: most }).filter(({ id }) => ids.includes(id)),
+    exams: all.filter(({ id }) => ids.includes(id)),
     tokens: budget,
     a,
     b,
     ...(positionals.length === 0 ? {} : { names: positionals }),
     onDone: (line) => console.error(line),
   })
-  tellAll('teams', 'npm run programs -- --teams', teamTable(runs, { tokens: budget, a, b, left: notAsked }))
+  tellAll(
+    'teams',
+    'npm run programs -- --teams',
+    teamTable(runs, { tokens: budget, a, b, judged, alike, left: notAsked }),
+  )
 }
 
 /** Into docs/programs.md between its marks where all of it was run, else printed. */

@@ -8,6 +8,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import type { IncomingHttpHeaders, ServerResponse } from 'node:http'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { createServer as createRawServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, describe, test } from 'node:test'
@@ -30,10 +31,12 @@ import { defineProgram } from '../src/kernel/program.ts'
 import type { Json, Program } from '../src/kernel/types.ts'
 import { a2aDoor } from '../src/server/a2a/door.ts'
 import type { PushOptions } from '../src/server/a2a/push.ts'
+import { createPush } from '../src/server/a2a/push.ts'
 import { createWebhook } from '../src/server/a2a/webhook.ts'
 import type { Caller, Scope } from '../src/server/caller.ts'
 import type { Server } from '../src/server/http.ts'
 import { startServer } from '../src/server/http.ts'
+import { within } from './world.ts'
 
 const echo = defineProgram('echo', async (_sys, input: Json) => ({ echo: input }))
 const waiter = defineProgram('waiter', async (sys) => {
@@ -51,6 +54,7 @@ afterEach(async () => {
 const callers: { readonly [key: string]: Caller } = {
   ada: { principal: 'ada', scopes: new Set<Scope>(['runs', 'approvals']), key: 'k1' },
   bob: { principal: 'bob', scopes: new Set<Scope>(['runs', 'approvals']), key: 'k2' },
+  eve: { principal: 'eve', scopes: new Set<Scope>(['runs']), key: 'k4' },
   root: { principal: 'root', scopes: new Set<Scope>(['admin']), key: 'k3' },
 }
 
@@ -295,6 +299,44 @@ describe('push notifications', () => {
     await until(() => isDone(hook))
     assert.match(JSON.stringify(hook.heard), /Who is there\?.*Hello, Eve/)
   })
+
+  test('who may not answer is told of a question as of one for somebody else', async () => {
+    const { server } = await opened(here)
+    const hook = await receiver()
+    await begun(await clientOf(server, 'greeter', 'eve'), hook.url)
+    await until(() => told(hook).some((word) => word.endsWith('_REQUIRED')))
+    assert.deepEqual(
+      told(hook).filter((word) => word.endsWith('_REQUIRED')),
+      [told(hook).find((word) => word.endsWith('AUTH_REQUIRED'))],
+    )
+    assert.match(JSON.stringify(hook.heard), /waits for a person: Who is there/)
+  })
+
+  test('are bounded in number: ten of a task, a thousand of a principal, and one that is replaced is not one more', async () => {
+    const kernel = createKernel({ store: memoryStore(), programs })
+    closing.push(() => kernel.close())
+    const push = createPush({ kernel, options: here, async *streamOf() {} })
+    const owner = (pid: number, principal = 'ada') => ({
+      principal,
+      pid,
+      program: 'waiter',
+      mayAnswer: false,
+      version: '1.0',
+    })
+    const set = (pid: number, id: number | string, principal?: string) =>
+      push.set(owner(pid, principal), config('http://127.0.0.1/hook', { id: String(id) }))
+    const pids = Array.from({ length: 101 }, () => kernel.spawn(waiter as Program, null, { principal: 'ada' }).pid)
+    const last = pids.pop() as number
+    for (let id = 1; id <= 10; id++) set(pids[0] as number, id)
+    assert.throws(() => set(pids[0] as number, 11), /at most 10 push configurations/)
+    set(pids[0] as number, 10)
+    for (const pid of pids.slice(1)) for (let id = 1; id <= 10; id++) set(pid, id)
+    assert.throws(() => set(last, 1), /a principal 1000 in all/)
+    set(pids[0] as number, 10)
+    set(last, 1, 'bob')
+    push.remove(owner(pids[0] as number), '10')
+    set(last, 1)
+  })
 })
 
 describe('a receiver', () => {
@@ -333,6 +375,27 @@ describe('a receiver', () => {
     await client.sendMessage(say('news', undefined, { taskId }))
     await until(() => isDone(hook))
     assert.ok(!isDone(hanging), 'it still has its tries of the first')
+    await until(() => hanging.heard.length === 2)
+  })
+
+  test('that answers with another protocol, or goes away without an answer, holds nobody', async () => {
+    for (const [answer, expected] of [
+      ['HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: Upgrade\r\n\r\n', 101],
+      ['HTTP/1.1 100 Continue\r\n\r\n', 'no answer'],
+      ['', 'no answer'],
+    ] as const) {
+      const raw = createRawServer((socket) => {
+        socket.on('error', () => {})
+        socket.once('data', () => (answer === '' ? socket.end() : socket.write(answer)))
+      })
+      await new Promise<void>((resolve) => void raw.listen(0, '127.0.0.1', resolve))
+      closing.push(() => raw.close())
+      const webhook = createWebhook({ ...here, timeoutMs: 60 })
+      const url = `http://127.0.0.1:${(raw.address() as AddressInfo).port}/`
+      const posted = { headers: {}, body: '{}', signal: new AbortController().signal }
+      const said = webhook.post(url, posted).catch(() => 'no answer')
+      assert.equal(await within(2_000, said, JSON.stringify(answer)), expected)
+    }
   })
 
   test('that leads elsewhere is not followed', async () => {
@@ -447,4 +510,32 @@ test('a configuration outlives its server: after a restart the webhook is told h
   await opened(here, openSqliteStore(path))
   await pause(50)
   assert.deepEqual(hook.heard, [], 'what was told as ended is not told again')
+})
+
+test('a server whose kernel has closed tells nothing more: what is left is for the next one', async () => {
+  let answer: (() => void) | undefined
+  const hook = await receiver((response) => (answer = () => ok(response)))
+  const { server, kernel } = await opened(here)
+  const client = await clientOf(server, 'waiter')
+  const taskId = await begun(client, hook.url)
+  await until(() => hook.heard.length === 1)
+  await client.sendMessage(say('over', undefined, { taskId }))
+  await until(() => kernel.info(Number(taskId)).state === 'done')
+  await kernel.close()
+  answer?.()
+  await pause(60)
+  assert.equal(hook.heard.length, 1)
+})
+
+test('a configuration whose task is no longer there goes with the next start', async () => {
+  const store = memoryStore()
+  const owner = { principal: 'ada', pid: 999_999, program: 'waiter', mayAnswer: true, version: '1.0' }
+  const value = JSON.stringify({ owner, config: { id: '1', url: 'http://127.0.0.1/hook', token: '' } })
+  const left = (): number => [...store.range('meta', 'a2a-push', 'a2a-pusi')].length
+  const { kernel } = await opened(undefined, store)
+  kernel.keep('a2a-push\x00999999\0ada\x001', value)
+  await kernel.events(0)
+  assert.equal(left(), 1)
+  await opened(here, { ...store, close() {} })
+  await until(() => left() === 0)
 })

@@ -66,7 +66,8 @@ function contextOf(
     columns: 80,
     rows: 24,
     paint: (_: string, text: string) => text,
-    write: (text: string) => void (said[to] += text),
+    write: (text: string | Uint8Array) =>
+      void (said[to] += typeof text === 'string' ? text : Buffer.from(text).toString('latin1')),
     line: (text: string) => void (said[to] += `${text}\n`),
   })
   const context: Context = {
@@ -178,7 +179,15 @@ test('files are listed, read, held against each other, searched and rolled back,
     )
     assert.match((await files('list', pid)).out, /^VERSION +WRITTEN +SIZE +PATH\n/)
     assert.match((await files('show', pid, 'notes/a.md')).out, /harbour/)
-    assert.equal((await files('show', pid, 'b.bin')).code, 2)
+    // Bytes for a file or a pipe, and a sentence for a terminal.
+    assert.deepEqual(await files('show', pid, 'b.bin'), { out: '\u00ff', err: '', code: 0 })
+    const { context } = contextOf(new AbortController().signal, false)
+    const terminal = { ...context, out: { ...context.out, isTerminal: true } }
+    const command = await loadCommand('files')
+    await assert.rejects(
+      async () => command?.run(terminal, parseCommandLine(command, ['show', pid, 'b.bin'])),
+      /"b\.bin" is not text; send it to a file \(> b\.bin\), or take --json/,
+    )
     assert.match((await files('show', pid, 'b.bin', '--json')).out, /"content":"\/w=="/)
     assert.match((await files('grep', pid, 'harbour', '--glob', '**/*.md')).out, /^notes\/a\.md:1: the harbour/)
     assert.match((await files('search', pid, 'frozen harbours')).out, /^notes\/a\.md:1: /)

@@ -5,11 +5,25 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { after, before, test } from 'node:test'
+import { central, hmas2 } from '../src/agents/hmas.ts'
+import type { Context } from '../src/cli/command.ts'
+import { loadCommand } from '../src/cli/commands.ts'
+import { nearest, parseCommandLine } from '../src/cli/options.ts'
+import { advice } from '../src/environments/advice.ts'
+import { auction } from '../src/environments/auction.ts'
 import { forage } from '../src/environments/forage.ts'
-import { openStage, worldOf } from '../src/evaluation/world.ts'
+import type { AnyRules } from '../src/environments/worlds.ts'
+import { spawnEpisode } from '../src/evaluation/episode.ts'
+import { evaluate } from '../src/evaluation/evaluate.ts'
+import { exact } from '../src/evaluation/scorers.ts'
+import { worldTask } from '../src/evaluation/task.ts'
+import { openStage, worldOf, type World } from '../src/evaluation/world.ts'
 import { teamWorld } from '../src/evaluation/team-world.ts'
+import { verify } from '../src/evaluation/verify.ts'
 import type { Log } from '../src/evaluation/log.ts'
+import { PolityError } from '../src/kernel/errors.ts'
 import type { Json } from '../src/kernel/types.ts'
+import { createWorld } from './world.ts'
 
 const LONG = process.env['POLITY_LONG'] === '1'
 
@@ -89,6 +103,73 @@ test('an agent plays a whole team by --team, is scored as the world scores, and 
   // A program that a file of another name holds, which plans for several; the offline model plans nothing.
   assert.match(team.out, /^forage\/team +central +episode +0\.000 /m)
   assert.match(replayed.out, /"score":1[,}]/)
+})
+
+test('a team’s world is verified as the world itself: what is left out is one player’s write, not a whole turn', async () => {
+  const { kernel } = createWorld()
+  for (const rules of [auction, advice] as unknown as readonly AnyRules[]) {
+    const own = worldOf(rules)
+    const of = async (world: World) =>
+      (await verify(kernel, worldTask(world, { seeds: 20, params: (seed) => rules.task(seed, 1) }))).samples
+    const [alone, team] = [await of(own), await of(teamWorld(own))]
+    assert.deepEqual(team, alone, rules.id)
+    assert.ok(team.every(({ scores }) => (scores['oracle minus last write'] ?? 1) < 1))
+  }
+})
+
+/** What the command throws, in this process. */
+async function refusal(...words: string[]): Promise<string> {
+  const command = await loadCommand('evaluate')
+  assert.ok(command !== undefined)
+  const context = { interrupted: new AbortController().signal, storePath: ':memory:' } as Context
+  const thrown: unknown = await command.run(context, parseCommandLine(command, words)).then(
+    () => undefined,
+    (error: unknown) => error,
+  )
+  assert.ok(PolityError.isInstance(thrown), String(thrown))
+  assert.equal(thrown.code, 'INVALID_ARGUMENT')
+  return thrown.message
+}
+
+test('a team of one, another question than the world’s and a name in capitals are each refused with what to do', async () => {
+  const place = ['--environment', 'craft.dag', '--agent', 'react', '--seeds', '1']
+  for (const one of ['auction', 'desk.retail'])
+    assert.match(
+      await refusal('--environment', one, '--agent', 'react', '--team'),
+      new RegExp(`--team is for several players, and ${one} never has more than one; leave out --team`),
+    )
+  assert.match(await refusal(...place, '--input', '{"question":"x"}'), /beside the question.*leave out "question"/)
+  assert.equal(nearest('HMAS-2', ['hmas-1', 'react', 'hmas-2']), 'hmas-2')
+  const { kernel } = createWorld()
+  const task = { name: 'sums', samples: [{ id: '1', input: '6 x 7?', target: '42' }], scorers: [exact()] }
+  const solver = { name: 'central', program: central, input: { question: 'x' } }
+  await assert.rejects(evaluate(kernel, { tasks: [task], solvers: [solver] }), /leave out "question" of the input/)
+  await assert.rejects(
+    spawnEpisode(kernel, worldOf(forage), { params: forage.task(1, 1), seed: 1 }, solver),
+    /leave out "question" of the input/,
+  )
+})
+
+test('a program for a team says so where it stands in no team’s world, and what of its input is not of its form', async () => {
+  const { kernel } = createWorld()
+  const question = 'Bring all the food.'
+  const played = async (world: World, program: typeof central, input?: { readonly [name: string]: Json }) => {
+    const players = { program, ...(input === undefined ? {} : { input }) }
+    const run = await spawnEpisode(kernel, world, { params: forage.task(1, 1), seed: 1 }, players)
+    const [end] = Object.values((await run.result).players)
+    return end !== undefined && 'error' in end ? `${end.error.code}: ${end.error.message}` : ''
+  }
+  const alone = /^INVALID_ARGUMENT: this program plays a team, .* add --team/
+  assert.match(await played(worldOf(forage), central), alone)
+  await assert.rejects(kernel.spawn(hmas2, { question }).result, (error: Error) =>
+    alone.test(`INVALID_ARGUMENT: ${error.message}`),
+  )
+  for (const [input, fault] of [
+    [{ talk: 'feedbak' }, /^INVALID_ARGUMENT: the input of a team is not of its form: talk: /],
+    [{ retriesMax: 'two', models: 'one/model' }, /retriesMax: .*; models: /],
+  ] as const)
+    assert.match(await played(teamWorld(worldOf(forage)), hmas2, input), fault)
+  await assert.rejects(kernel.spawn(central, {} as never).result, /question: /)
 })
 
 test(

@@ -392,7 +392,8 @@ describe('operating-system processes with one key', () => {
       assert.ok(refused.length <= late, `refused: ${refused.join(', ')}; ${late} were late`)
       assert.ok(mostInFlight <= fleetLimits(1_000).slots)
       assert.ok(utilisation <= 1.02)
-      if (isLong) assert.ok(utilisation >= 0.8, `${(100 * utilisation).toFixed(1)} % of the key was used`)
+      // Where requests come late, processes wait for a processor, and a key that is not used up tells nothing of leases.
+      if (isLong && late === 0) assert.ok(utilisation >= 0.8, `${(100 * utilisation).toFixed(1)} % of the key was used`)
       assert.ok(served.every((calls) => calls > 0))
     })
 

@@ -16,8 +16,10 @@ import { after, describe, test } from 'node:test'
 import { setTimeout as pause } from 'node:timers/promises'
 import { z } from 'zod'
 import { openMcp } from '../src/drivers/mcp.ts'
+import { memoryStore } from '../src/drivers/store/memory.ts'
 import { boot, defineProgram, defineTool } from '../src/index.ts'
 import type { Json, Kernel, KernelOptions, Program, Tool } from '../src/index.ts'
+import type { Store } from '../src/kernel/drivers.ts'
 import type { Caller, Scope } from '../src/server/caller.ts'
 import type { Server } from '../src/server/http.ts'
 import { startServer } from '../src/server/http.ts'
@@ -74,15 +76,28 @@ const asker = defineProgram('asker', async (sys) => {
   await sys.sleep(60)
   return `Hello, ${await sys.ask('Who is there?')}`
 }) as Program
+/** Learns what taints, and then waits: for a person, or for mail. */
+const gossip = defineProgram(
+  'gossip',
+  async (sys, asks: Json) => {
+    await sys.call('secret', {})
+    await sys.sleep(60)
+    return asks === true ? sys.ask('Shall I tell?') : (await sys.receive()).body
+  },
+  { tools: [secret] },
+) as Program
 const tools = [gated, failing, secret, act]
+const programs = [asker, gossip]
 
 async function serve(
   options: Partial<KernelOptions> = {},
   door: Partial<McpDoorOptions> = {},
 ): Promise<{ kernel: Kernel; server: Server }> {
-  const kernel = await boot({ tools, programs: [asker], ...options })
+  const store = (options.store ?? memoryStore()) as Store
+  const kernel = await boot({ tools, programs, ...options, store })
+  const kept: McpDoorOptions['kept'] = (prefix) => store.range('meta', prefix, `${prefix}\u{10ffff}`)
   const server = await startServer({
-    doors: [mcpDoor({ kernel, tools, programs: [asker], taskAfterMs: 30, ...door })],
+    doors: [mcpDoor({ kernel, tools, programs, taskAfterMs: 30, kept, ...door })],
     port: 0,
     limits: { drainMs: 50 },
     authenticate({ headers }) {
@@ -153,6 +168,11 @@ async function later(
 }
 
 const call = (name: string, args: object = {}) => ['tools/call', { name, arguments: args }] as const
+
+/** A store that a second server can have after the first. */
+function lasting(): Store {
+  return { ...memoryStore(), close() {} }
+}
 
 async function until<T>(look: () => Promise<T> | T, isRight: (found: T) => boolean): Promise<T> {
   for (let turn = 0; turn < 400; turn++) {
@@ -324,6 +344,124 @@ describe('a call as a task, 2026-07-28', () => {
     )
     assert.match(JSON.stringify(await ask(...call('act'))), /ACCESS_DENIED/)
   })
+
+  test('who was never told of a task has none: not in the list, not by a name, not after a restart', async () => {
+    const store = lasting()
+    const { server, kernel } = await serve({ store })
+    const [ask, old] = [await later(server), await earlier(server)]
+    const told = String((await ask(...call('run_gossip', { input: false })))['taskId'])
+    await ask(...call('secret'))
+    const named = kernel.spawn(asker, null, { principal: 'ada', name: 'mcp-task:run_asker' })
+    named.result.catch(() => {})
+    const fork = await kernel.fork(Number(told))
+    fork.result.catch(() => {})
+    const other = lasting()
+    const patient = await serve({ store: other }, { taskAfterMs: 60_000 })
+    const asked = await (await later(patient.server))(...call('run_asker'))
+    assert.deepEqual([asked['resultType'], asked['taskId']], ['input_required', undefined])
+    for (const [client, tasks] of [
+      [old, [told]],
+      [await earlier(patient.server), []],
+    ] as const)
+      assert.deepEqual(
+        (await client.experimental.tasks.listTasks()).tasks.map(({ taskId }) => taskId),
+        tasks,
+      )
+    for (const { pid } of [named, fork]) await assert.rejects(ask('tasks/get', { taskId: String(pid) }), /no such task/)
+    await patient.kernel.close()
+    assert.deepEqual(
+      (await serve({ store: other })).kernel.ps().map(({ state }) => state),
+      ['stopped'],
+    )
+    await kernel.close()
+    const second = await serve({ store })
+    await until(
+      () => second.kernel.info(Number(told)).state,
+      (state) => state === 'running',
+    )
+    assert.deepEqual(
+      second.kernel.ps().map(({ pid, state }) => [pid, state]),
+      [
+        [Number(told), 'running'],
+        [named.pid, 'stopped'],
+        [fork.pid, 'stopped'],
+      ],
+    )
+  })
+
+  test('that a call goes on as a task is told once its process and its mark are kept', async () => {
+    const disk = lasting()
+    let held: Promise<void> | undefined
+    const store: Store = { ...disk, commit: async (batch) => (await held, disk.commit(batch)) }
+    const { server } = await serve({ store })
+    const ask = await later(server)
+    await ask('tools/list', {})
+    let release = (): void => {}
+    held = new Promise((resolve) => (release = resolve))
+    let isTold = false
+    const told = ask(...call('run_asker')).finally(() => (isTold = true))
+    await pause(120)
+    assert.equal(isTold, false)
+    release()
+    const taskId = String((await told)['taskId'])
+    const key = `mcp-task\0${taskId}`
+    assert.deepEqual(
+      [...disk.range('meta', 'mcp-task', 'mcp-tasl')].map(([at, value]) => [at, String(value)]),
+      [[key, 'run_asker']],
+    )
+  })
+
+  test('what a client is shown of a task counts after a restart too, whichever way it is shown', async () => {
+    const rules = [
+      { id: 'no-hearsay', effect: 'deny', tool: 'act', seen: ['untrusted'] },
+      { id: 'rest', effect: 'allow', tool: '*' },
+    ]
+    const law = { rules } as never
+    const store = lasting()
+    const first = await serve({ store, law }, { taskSupport: { secret: 'required' }, taskAfterMs: 0 })
+    const who = (name: string): string => `${name} runs approvals`
+    const begun = async (name: string, what: ReturnType<typeof call>): Promise<string> =>
+      String((await (await later(first.server, who(name)))(...what))['taskId'])
+    const mayAct = async ({ server }: { server: Server }, name: string): Promise<boolean> =>
+      (await (await later(server, who(name)))(...call('act')))['isError'] !== true
+    const ended = await begun('ada', call('secret'))
+    const asks = call('run_gossip', { input: true })
+    const [looked, waited] = [await begun('bob', asks), await begun('cy', asks)]
+    const quiet = await begun('dora', call('run_gossip', { input: false }))
+    await until(
+      () => first.kernel.info(Number(ended)).state,
+      (state) => state === 'done',
+    )
+    await first.kernel.close()
+    const second = await serve({ store, law })
+    await until(
+      () => second.kernel.questions.length,
+      (count) => count === 2,
+    )
+    for (const name of ['ada', 'bob', 'cy', 'dora'])
+      assert.ok(await mayAct(second, name), `${name} has seen nothing yet`)
+    await (
+      await later(second.server, who('ada'))
+    )('tasks/get', { taskId: ended })
+    assert.equal(await mayAct(second, 'ada'), false, 'an end')
+    const { status } = await (await later(second.server, who('bob')))('tasks/get', { taskId: looked })
+    assert.equal(status, 'input_required')
+    assert.equal(await mayAct(second, 'bob'), false, 'a question')
+    const cy = await earlier(second.server, who('cy'), 'yes')
+    let mayCy: Promise<boolean> | undefined
+    cy.setRequestHandler(ElicitRequestSchema, async () => {
+      await (mayCy = mayAct(second, 'cy'))
+      return { action: 'accept', content: { answer: 'yes' } }
+    })
+    await within(5_000, cy.experimental.tasks.getTaskResult(waited, CallToolResultSchema), 'the end')
+    assert.equal(await mayCy, false, 'a form')
+    const dora = await earlier(second.server, who('dora'))
+    const result = dora.experimental.tasks.getTaskResult(quiet, CallToolResultSchema)
+    await pause(30)
+    second.kernel.send(Number(quiet), 'go')
+    await within(5_000, result, 'the end')
+    assert.equal(await mayAct(second, 'dora'), false, 'a result that was waited for')
+  })
 })
 
 describe('a call as a task, 2025-11-25, with the official client', () => {
@@ -373,6 +511,84 @@ describe('a call as a task, 2025-11-25, with the official client', () => {
       'the result',
     )
     assert.deepEqual(content, [{ type: 'text', text: 'Hello, Bob' }])
+  })
+
+  test('who waits for its result no longer leaves nobody who reads it', async () => {
+    const { server, kernel } = await serve()
+    let open = 0
+    const { run } = kernel
+    Object.assign(kernel, {
+      run(pid: number) {
+        const found = run(pid)
+        async function* events(): AsyncGenerator<unknown> {
+          open++
+          try {
+            yield* found.events
+          } finally {
+            open--
+          }
+        }
+        return { ...found, events: events() }
+      },
+    })
+    const client = await earlier(server)
+    const taskId = await taskOf(client, 'gated', { gate: 'eight' })
+    // Each reader looks for questions at once, and then now and again.
+    let looks = 0
+    const { questions } = kernel
+    Object.defineProperty(kernel, 'questions', { get: () => (looks++, questions) })
+    for (let i = 0; i < 12; i++) {
+      const controller = new AbortController()
+      const { signal } = controller
+      looks = 0
+      const said = client.request({ method: 'tasks/result', params: { taskId } }, z.looseObject({}), { signal })
+      await until(
+        () => looks,
+        (count) => count > 0,
+      )
+      controller.abort()
+      await assert.rejects(said)
+    }
+    await until(
+      () => open,
+      (count) => count <= 1,
+    )
+    // Whoever reads still, looks again at the end; of the last the server may not have heard that it is gone.
+    await pause(50)
+    looks = 0
+    gates.get('eight')?.()
+    await until(
+      () => open,
+      (count) => count === 0,
+    )
+    await pause(30)
+    assert.ok(looks < 12, `twelve have gone, and there were ${looks} looks`)
+  })
+
+  test('is one in a batch as well, and what must be one is done in no other way', async () => {
+    const { server, kernel } = await serve({}, { taskSupport: { secret: 'required' } })
+    const client = await earlier(server)
+    const { sessionId } = client.transport as StreamableHTTPClientTransport
+    const message = (id: number, params: object) => ({ jsonrpc: '2.0', id, method: 'tools/call', params })
+    const response = await fetch(`${server.url}/mcp`, {
+      method: 'POST',
+      headers: {
+        'x-caller': 'ada runs approvals',
+        'content-type': 'application/json',
+        accept: 'application/json, text/event-stream',
+        'mcp-session-id': String(sessionId),
+      },
+      body: JSON.stringify([
+        message(1, { name: 'secret', arguments: {} }),
+        message(2, { name: 'secret', arguments: {}, task: {} }),
+      ]),
+    })
+    const lines = (await response.text()).split('\n').filter((line) => line.startsWith('data: {'))
+    const answers = lines.map((line) => JSON.parse(line.slice('data: '.length)) as { id: number; result: Told })
+    const byId = new Map(answers.map(({ id, result }) => [id, result]))
+    assert.match(JSON.stringify(byId.get(1)), /runs as a task only.*"isError":true/)
+    assert.equal(typeof (byId.get(2)?.['task'] as Told | undefined)?.['taskId'], 'string', lines.join())
+    assert.equal(kernel.ps().length, 1)
   })
 })
 
@@ -439,7 +655,7 @@ describe('a server that ends in the middle of tasks', () => {
 
 // ------------------------------------------------------------------------------------------------------------- as a client
 
-describe('tasks of outside servers', { concurrency: 2 }, () => {
+describe('tasks of outside servers', { concurrency: 3 }, () => {
   let files = 0
   async function open(): Promise<{ call: (tool: string) => ReturnType<Kernel['spawn']>; file: string }> {
     const file = join(folder, `task-server-${files++}.jsonl`)
@@ -496,7 +712,7 @@ describe('tasks of outside servers', { concurrency: 2 }, () => {
     assert.equal(await kernel.spawn((sys) => sys.call('far/run_asker', {}), null).result, 'Hello, Carol')
     const run = kernel.spawn((sys) => sys.call('far/gated', { gate: 'far' }), null)
     const { pid } = await until(
-      () => there.ps().find(({ name, state }) => name === 'mcp-task:gated' && state === 'running'),
+      () => there.ps().find(({ program, state }) => program === 'mcp-client' && state === 'running'),
       (found) => found !== undefined,
     ).then((found) => found as { pid: number })
     await pause(100)
@@ -505,7 +721,7 @@ describe('tasks of outside servers', { concurrency: 2 }, () => {
     gates.get('far')?.()
     isDown = false
     assert.deepEqual(await within(8_000, run.result, 'the call'), { through: 'far' })
-    assert.equal(there.ps().filter(({ name }) => name === 'mcp-task:gated').length, 1)
+    assert.equal(there.ps().filter(({ program }) => program === 'mcp-client').length, 1)
     assert.equal(there.info(pid).state, 'done')
     const killed = kernel.spawn((sys) => sys.call('far/gated', { gate: 'never' }), null)
     killed.result.catch(() => {})
@@ -517,7 +733,29 @@ describe('tasks of outside servers', { concurrency: 2 }, () => {
     killed.kill()
     await until(
       () => there.ps(),
-      (all) => all.some(({ name, state }) => name === 'mcp-task:gated' && state === 'killed'),
+      (all) => all.some(({ program, state }) => program === 'mcp-client' && state === 'killed'),
+    )
+  })
+
+  test('are canceled with their process also while its user is asked and says nothing', async () => {
+    const { server: far, kernel: there } = await serve()
+    let isAsked = false
+    const mcp = await openMcp({
+      servers: { far: { url: `${far.url}/mcp`, headers: { 'x-caller': 'ada runs approvals' } } },
+      elicit: () => ((isAsked = true), new Promise(() => {})),
+    })
+    const kernel = await boot({ tools: mcp.tools })
+    opened.push(mcp, kernel)
+    const run = kernel.spawn((sys) => sys.call('far/run_asker', {}), null)
+    run.result.catch(() => {})
+    await until(
+      () => isAsked,
+      (is) => is,
+    )
+    run.kill()
+    await until(
+      () => there.ps().map(({ state }) => state),
+      ([state]) => state === 'killed',
     )
   })
 })

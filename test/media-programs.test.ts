@@ -5,6 +5,7 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 import fc from 'fast-check'
+import { z } from 'zod'
 import {
   cast,
   crew,
@@ -27,12 +28,13 @@ import { sectionsOf, textUnder } from '../src/agents/pieces/sections.ts'
 import { outlineStage, slideStages, type PlannedSlide } from '../src/agents/pieces/slide-stages.ts'
 import { contentFault, drawSlide, functionOf, plainLayouts, slidesPage } from '../src/agents/pieces/slides.ts'
 import { textWidth, wrapped } from '../src/agents/pieces/svg-text.ts'
+import { firstWords, wordCount } from '../src/agents/pieces/words.ts'
 import { presentAgent, type Presented } from '../src/agents/present-agent.ts'
 import { carryOutStages } from '../src/agents/staged.ts'
 import { promptText, scripted } from '../src/drivers/llm/scripted.ts'
 import { mediaTools } from '../src/drivers/media.ts'
 import { mediaSupport } from '../src/drivers/media/support.ts'
-import { boot, defineProgram, type Json, type Kernel, type Program } from '../src/index.ts'
+import { boot, defineProgram, defineTool, PolityError, type Json, type Kernel, type Program } from '../src/index.ts'
 
 const missing = (await mediaSupport()).find(({ isAvailable }) => !isAvailable)
 /** Why no film is made here; false where it is. */
@@ -191,6 +193,45 @@ describe('slides', () => {
     )
     assert.equal(editSimilarity('kitten', 'sitting'), 1 - 3 / 7)
   })
+
+  test('a heading is also a line over === or ---, none stands in a fence of the other sign, and those that repeat have numbers', () => {
+    const written =
+      '---|title: not one|---|Lakes|=====||Depth|---|By rope.|~~~|```|# not one|~~~|## Depth|By sound.||- not one|---||A line|of two|---|## Depth (2)|c'.split(
+        '|',
+      )
+    const { title, sections, document } = sectionsOf(written.join('\n'))
+    assert.equal(title, 'Lakes')
+    assert.deepEqual(
+      sections.map(({ name, heading }) => [name, heading]),
+      [
+        ['Depth', 'Depth'],
+        ['Depth (3)', 'Depth'],
+        ['Depth (2)', 'Depth (2)'],
+      ],
+    )
+    assert.deepEqual(document.split('\n'), written.with(13, '## Depth (3)'))
+    assert.equal(
+      textUnder(sections, { 'Depth (3)': [] }),
+      '## Depth\n\nBy sound.\n\n- not one\n---\n\nA line\nof two\n---',
+    )
+  })
+
+  test('words are counted in every script, and so many of them are what begins a text', () => {
+    assert.equal(wordCount('The ice – 3.5 cm – isn’t thick-ish.'), 8)
+    assert.equal(wordCount('氷は厚いです。Yes, 「湖」'), 6)
+    assert.equal(firstWords('氷は「厚い」です。', 3), '氷は「厚い」')
+    fc.assert(
+      fc.property(
+        fc.array(fc.constantFrom('湖', 'の', ' ', '氷', '。', '「', 'ice', 'น้ำ'), { maxLength: 60 }),
+        (all) => {
+          const text = all.join('').trim()
+          const first = firstWords(text, 5)
+          assert.ok(text.startsWith(first))
+          assert.equal(wordCount(first), Math.min(5, wordCount(text)))
+        },
+      ),
+    )
+  })
 })
 
 describe('PresentAgent', { skip: lack }, () => {
@@ -270,6 +311,98 @@ describe('PresentAgent', { skip: lack }, () => {
 })
 
 describe('a talk without a model', () => {
+  /** With a voice that speaks a word in 300 ms and stumbles over one of them, and a camera that only counts. */
+  async function talked(document: string, more: object = {}): Promise<Presented> {
+    const voice = defineTool({
+      name: 'media.speak',
+      description: 'Speaks.',
+      inputSchema: z.object({ text: z.string().max(2_000) }),
+      effect: 'read',
+      async execute({ text }) {
+        if (text.includes('shibboleth')) throw new PolityError('INVALID_ARGUMENT', 'nobody says that')
+        return { sound: 'T2dn', mediaType: 'audio/ogg', ms: 300 * wordCount(text) }
+      },
+    })
+    const camera = defineTool({
+      name: 'media.film',
+      description: 'Films.',
+      inputSchema: z.object({ parts: z.array(z.unknown()) }),
+      effect: 'read',
+      execute: async ({ parts }) => ({
+        film: 'AAAA',
+        ms: 1,
+        frames: 1,
+        parts: parts.map((_, i) => ({ startMs: i, ms: 1, frames: 1 })),
+      }),
+    })
+    const holder = defineProgram(
+      'talked',
+      async (sys) =>
+        sys.wait<Json>(await sys.spawn(presentAgent as never, { document, planner: 'quotes', ...more } as never)),
+      { tools: [voice, camera] },
+    )
+    return (await kernel.spawn(holder, null).result) as unknown as Presented
+  }
+  const section = (name: string, text = `All of ${name}.`): string => `## ${name}\n\n${text}\n`
+
+  test('says no more words than it may in scripts that write none apart, and cuts a word that nobody can say', async () => {
+    for (const text of [
+      '湖水在冬天从上面开始结冰。'.repeat(40),
+      '湖水在冬天从上面开始结冰'.repeat(80),
+      '湖は冬に上から凍ります。'.repeat(40),
+    ]) {
+      const { slides, skipped } = await talked(`# 湖\n\n${section('冰', text)}\n${section('水', text)}`)
+      assert.deepEqual([slides.length, skipped], [5, []])
+      for (const { notes } of slides.slice(2, 4)) {
+        assert.ok(wordCount(notes) >= 20 && wordCount(notes) <= 40, notes)
+        assert.ok(notes.length < 130)
+      }
+    }
+    const { slides } = await talked(section('Long', `Say ${'a'.repeat(40_000)} now.`))
+    assert.equal(slides[2]?.notes, `Long. Say ${'a'.repeat(99)}… now.`)
+  })
+
+  test('leaves out a slide that cannot be spoken and sections without room, tells of them, and nobody is promised them', async () => {
+    const named = ['One', 'Two', 'Three', 'Four', 'Five', 'Six', 'Seven', 'Eight', 'Nine']
+    const document = `# Numbers\n\n${named.map((name) => section(name, name === 'Two' ? 'A shibboleth.' : undefined)).join('\n')}`
+    const { slides, skipped } = await talked(document)
+    const kept = ['One', 'Three', 'Four', 'Five', 'Six', 'Seven']
+    assert.deepEqual(
+      slides.map(({ purpose }) => purpose),
+      ['opening', 'table of contents', ...kept, 'ending'],
+    )
+    assert.deepEqual(slides[0]?.content, { title: ['Numbers'], subtitle: [kept.join(' · ')] })
+    assert.deepEqual(slides[1]?.content, { title: ['Contents'], sections: kept })
+    assert.deepEqual(
+      skipped.map(({ purpose, stage }) => [purpose, stage]),
+      [
+        ['Two', 'speech'],
+        ['Eight', 'outline'],
+        ['Nine', 'outline'],
+      ],
+    )
+    assert.match(skipped[0]?.why ?? '', /nobody says that/)
+    assert.match(skipped[1]?.why ?? '', /at most 7 slides of the document; `slides: \[least, most\]` allows more/)
+    await assert.rejects(talked(document, { failed: 'raise' }), /"Two" failed at speech: nobody says that/)
+    const none = await talked(section('Two', 'A shibboleth.'))
+    assert.deepEqual([none.slides, none.video, none.skipped.length], [[], null, 1])
+  })
+
+  test('says what stands under a heading once, however many have its name', async () => {
+    const { slides, skipped } = await talked(
+      ['# Log', section('Day', 'It froze.'), section('Day', 'It thawed.\n\n### Evening\n\nRain.')].join('\n\n'),
+    )
+    assert.deepEqual(skipped, [])
+    assert.deepEqual(
+      slides.slice(2, 4).map(({ notes, content }) => [notes, content['title']]),
+      [
+        ['Day. It froze.', ['Day']],
+        ['Day. It thawed. Rain.', ['Day']],
+      ],
+    )
+    assert.deepEqual(slides[1]?.content['sections'], ['Day', 'Day'])
+  })
+
   test('holds no word that is not the document’s, on slides that fit, for any document', async () => {
     const word = fc.constantFrom('ice', '**thick**', 'Lakes', 'freeze.', '[deep](x.md)', '3.5', 'Why?', '`code`', 'and')
     const text = fc.array(word, { minLength: 1, maxLength: 90 }).map((words) => words.join(' '))
@@ -328,6 +461,10 @@ describe('a talk without a model', () => {
       [{ document: 'no headings' }, /the document has no headings; give Markdown/],
       [{ document: lake, slides: [5, 3] }, /slides takes \[least, most\] from 1, not \[5, 3\]/],
       [{ document: lake, layouts: [] }, /present-agent: layouts:/],
+      [{ document: lake, planner: 'quote' }, /present-agent: planner: .*expected one of "model"\|"quotes"; it takes/],
+      [{ planner: 'quotes' }, /present-agent: document: .*expected string.*; it takes \{ document: 'Markdown'/],
+      [null, /present-agent: the input: /],
+      [{ document: lake, slide: [1, 2] }, /present-agent: the input: .*"slide"/],
     ] as const) {
       prompts = []
       await assert.rejects(kernel.spawn(presentAgent as never, input as never).result, why)
@@ -390,6 +527,7 @@ describe('MovieAgent', () => {
       ['script', 'script', /"Zoe" of sub-script 1 is not in the bank/],
       ['scenes', 'scenes 1', /"Cy" of scene 1 is not in its sub-script/],
       ['shots', 'shots 1.1', /"Zoe" of shot 1 is not in its scene/],
+      ['voice', 'shots 1.1', /"Zoe" of subtitles of shot 1 is not in its scene/],
       ['box', 'shots 1.1', /box of shot 1 is empty or reaches out/],
     ] as readonly (readonly [CrewFault, string, RegExp])[]) {
       const { staged } = await planned(crew([[1]], fault))
@@ -517,6 +655,54 @@ describe('GenMAC', () => {
       assert.deepEqual([blind.aligned, blind.unresolved], [false, [1]])
     },
   )
+
+  test('the film that is kept is the first of which least was left, and six designs beyond the first are its cap', async () => {
+    const planted = plantedLayout(numbers(7))
+    const never = (left: readonly number[]) => {
+      let [films, looks] = [0, 0]
+      const painted = defineTool({
+        name: 'paint',
+        description: 'A film that says which it is.',
+        effect: 'read',
+        inputSchema: z.looseObject({}),
+        execute: async () => ({ film: Buffer.from(`film ${++films}`).toString('base64') }),
+      })
+      const stills = defineTool({
+        name: 'media.stills',
+        description: 'Nothing to be seen.',
+        effect: 'read',
+        inputSchema: z.looseObject({}),
+        execute: async () => ({ images: [] }),
+      })
+      const team = designers(planted, { first: planted.right })
+      says = (prompt) =>
+        prompt.includes('Compare these frames')
+          ? { mismatches: Array.from({ length: left[looks++ % left.length] as number }, (_, i) => `fault ${i}`) }
+          : team(prompt)
+      return [painted, stills]
+    }
+    const kept = async (left: readonly number[], iterations?: number) => {
+      const holder = defineProgram<Json, Json>(
+        'kept-test',
+        async (sys, given) => {
+          const output = await sys.wait<Json>(await sys.spawn(genMac as never, given as never))
+          return { output, text: await sys.read('gen-mac/video.mp4') }
+        },
+        { tools: never(left) },
+      )
+      const input = { prompt: planted.prompt, sight: 'model', generate: 'paint', ...(iterations && { iterations }) }
+      return (await kernel.spawn(holder, input as Json).result) as unknown as { output: GenMacFilm; text: string }
+    }
+    for (const [left, film] of [
+      [[1, 2], 'film 1'],
+      [[3, 1, 1, 2], 'film 2'],
+      [[2, 1, 0], 'film 3'],
+    ] as const) {
+      const { output, text } = await kept(left, left.length - 1)
+      assert.deepEqual([output.unresolved, text, output.aligned], [left, film, left.at(-1) === 0])
+    }
+    assert.equal((await kept([1])).output.unresolved.length, 7)
+  })
 
   test('what is no JSON of its form is asked for again, and never drawn', { skip: long }, async () => {
     const planted = plantedLayout(numbers(9))

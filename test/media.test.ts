@@ -10,7 +10,7 @@ import { heardIn, say, type Heard } from '../src/agents/speech.ts'
 import { scripted } from '../src/drivers/llm/scripted.ts'
 import { mediaTools } from '../src/drivers/media.ts'
 import { filmPlan, msOf, RATE, subtitlesOf } from '../src/drivers/media/film.ts'
-import { regionsIn } from '../src/drivers/media/regions.ts'
+import { checkPictures, regionsIn } from '../src/drivers/media/regions.ts'
 import { mediaSupport } from '../src/drivers/media/support.ts'
 import { walled } from '../src/drivers/media/walled.ts'
 import { boot, defineProgram, PolityError, type Json } from '../src/index.ts'
@@ -100,10 +100,87 @@ describe('the plan of a film', () => {
   })
 })
 
-test('regions are those that a plain way of joining neighbours finds, on any picture', () => {
+const looking = { tolerance: 60, shareMin: 0 }
+
+/** A picture in which hardly a colour comes twice. */
+function noise(width: number, height: number) {
+  let x = 1
+  const pixels = Uint8Array.from({ length: 3 * width * height }, () => (x = (Math.imul(x, 48_271) + 11) | 0) >>> 16)
+  return { width, height, pixels }
+}
+
+test('a pixel has the nearest of the colours, the later of two, also where all are different', async () => {
+  const colours = ['#404040', '#606060', '#606060', '#c02080']
+  const picture = noise(256, 256)
+  const wanted = colours.map(() => 0)
+  for (let at = 0; at < picture.pixels.length; at += 3) {
+    const near = colours.map((colour) =>
+      [0, 1, 2].reduce(
+        (sum, i) =>
+          sum + ((picture.pixels[at + i] as number) - Number.parseInt(colour.slice(1 + 2 * i, 3 + 2 * i), 16)) ** 2,
+        0,
+      ),
+    )
+    const least = Math.min(...near)
+    if (least <= 60 ** 2) (wanted[near.lastIndexOf(least)] as number)++
+  }
+  const found = await regionsIn(picture, colours, looking, new AbortController().signal)
+  const areas = new Map<string, number>()
+  for (const { colour, box, fill } of found)
+    areas.set(colour, (areas.get(colour) ?? 0) + Math.round(fill * Math.round(box[2] * 256) * Math.round(box[3] * 256)))
+  assert.deepEqual(
+    [areas.get('#404040'), areas.get('#606060'), areas.get('#c02080')],
+    [wanted[0], wanted[2], wanted[3]],
+  )
+  assert.equal(wanted[1], 0)
+})
+
+test('who looks for regions lets others have their turn, is stopped, and is told what is too much', async () => {
+  const picture = noise(640, 400)
+  let isOver = false
+  let turns = 0
+  const turn = (): void => {
+    turns++
+    if (!isOver) setImmediate(turn)
+  }
+  setImmediate(turn)
+  await regionsIn(picture, [red, blue], looking, new AbortController().signal)
+  isOver = true
+  assert.ok(turns >= (2 * 640 * 400) / 65_536, `${turns} turns`)
+
+  // In either half of the work.
+  for (const after of [1, 6]) {
+    const ends = new AbortController()
+    let begun = 0
+    const stopped = regionsIn(picture, [red, blue], looking, ends.signal)
+    isOver = false
+    const end = (): void => {
+      if (++begun === after) ends.abort()
+      if (!isOver) setImmediate(end)
+    }
+    setImmediate(end)
+    await assert.rejects(stopped, { name: 'AbortError' })
+    isOver = true
+    assert.ok(begun <= after + 1, `it went on for ${begun - after} turns`)
+  }
+
+  const chequered = Uint8Array.from({ length: 3 * 400 * 400 }, (_, i) => {
+    const at = Math.floor(i / 3)
+    return (at + Math.floor(at / 400)) % 2 === 0 ? 0 : 255
+  })
+  const signal = new AbortController().signal
+  await assert.rejects(regionsIn({ width: 400, height: 400, pixels: chequered }, ['#000000'], looking, signal), {
+    code: 'LIMIT_EXCEEDED',
+  })
+  const large = { width: 3_840, height: 2_160, pixels: new Uint8Array() }
+  checkPictures(Array.from({ length: 16 }, () => large))
+  assert.throws(() => checkPictures(Array.from({ length: 17 }, () => large)), /ask for fewer times/)
+})
+
+test('regions are those that a plain way of joining neighbours finds, on any picture', async () => {
   const [width, height] = [9, 7]
-  fc.assert(
-    fc.property(fc.array(fc.integer({ min: -1, max: 1 }), { minLength: 63, maxLength: 63 }), (kinds) => {
+  await fc.assert(
+    fc.asyncProperty(fc.array(fc.integer({ min: -1, max: 1 }), { minLength: 63, maxLength: 63 }), async (kinds) => {
       const near = [
         [210, 40, 44],
         [30, 80, 210],
@@ -129,7 +206,7 @@ test('regions are those that a plain way of joining neighbours finds, on any pic
         const size = (all: readonly number[]): number => Math.max(...all) - Math.min(...all) + 1
         return `${colour} ${own.length} at ${Math.min(...xs)},${Math.min(...ys)} of ${size(xs)} by ${size(ys)}`
       })
-      const found = regionsIn({ width, height, pixels }, [red, blue], { tolerance: 60, shareMin: 0 })
+      const found = await regionsIn({ width, height, pixels }, [red, blue], looking, new AbortController().signal)
       const said = found.map(({ colour, box: [x, y, w, h], share }) => {
         const [left, top, wide, high] = [x * width, y * height, w * width, h * height].map(Math.round)
         return `${colour} ${Math.round(share * width * height)} at ${left},${top} of ${wide} by ${high}`
@@ -260,6 +337,8 @@ describe('media tools', { skip: lack }, () => {
       ['media.film', { parts: [{ images: [svg('')], ms: 9 }], fps: 1 }, /would last 9 ms; from a frame/],
       ['media.speak', { text: ' \n ' }, /no letter and no number; give words/],
       ['media.speak', { text: 'a', voice: 'zz' }, /voice does not exist/],
+      ['media.speak', { text: 'a', voice: 'en+nosuch' }, /no variant "nosuch"; there is f1, .*--voices=variant/],
+      ['media.draw', { image: '<svg xmlns="http://www.w3.org/2000/svg"/>' }, /an SVG has no size; give it width and/],
       ['media.speak', { text: 'a', voice: '--path=/etc' }, /a language such as en or de/],
       ['media.draw', { image: '<svg' }, /media: \[librsvg\] Error parsing svg!$/],
       ['media.draw', { image: svg(''), width: 17 }, /multiple/i],

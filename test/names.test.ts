@@ -3,12 +3,18 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import { memoryStore } from '../src/drivers/store/memory.ts'
+import type { Journal } from '../src/kernel/journal.ts'
+import type { Kernel } from '../src/kernel/kernel.ts'
 import { createKernel } from '../src/kernel/kernel.ts'
+import { defaultLimits } from '../src/kernel/limits.ts'
+import { createMailbox } from '../src/kernel/mailbox.ts'
+import type { Process } from '../src/kernel/process.ts'
 import { defineProgram } from '../src/kernel/program.ts'
 import type { Pid } from '../src/kernel/types.ts'
 
 const NAMES = ['ann', 'bob', 'cleo']
 const PRINCIPALS = ['left', 'right']
+const [STAY, ENDED] = [200, 5_000]
 /** More than are kept before those that have ended are struck off. */
 const LEFT = 200
 
@@ -23,27 +29,41 @@ const teller = defineProgram('teller', async (sys, name: string) => {
   }
 })
 
-/** Begin so many, end every so-manieth, tell, or stop all and go on with them. */
+/** Begin so many, end every so-manieth of those that run, tell, stop all with their kernel, or go on with all that are stopped. */
 type Deed =
   | { readonly do: 'begin'; readonly name: number; readonly principal: number; readonly count: number }
   | { readonly do: 'end'; readonly every: number }
   | { readonly do: 'tell'; readonly name: number; readonly principal: number }
+  | { readonly do: 'stop' }
+  | { readonly do: 'go on' }
+
+interface Who {
+  readonly name: string
+  readonly principal: string
+}
 
 const place = { name: fc.nat(NAMES.length - 1), principal: fc.nat(PRINCIPALS.length - 1) }
 const deed: fc.Arbitrary<Deed> = fc.oneof(
   fc.record({ do: fc.constant('begin' as const), ...place, count: fc.integer({ min: 1, max: 10 }) }),
   fc.record({ do: fc.constant('end' as const), every: fc.integer({ min: 1, max: 3 }) }),
   fc.record({ do: fc.constant('tell' as const), ...place }),
+  fc.constantFrom<Deed>({ do: 'stop' }, { do: 'go on' }),
 )
 
 test('a message to a name reaches all of that name and principal that run, by pid, whoever came and went', async () => {
   await fc.assert(
     fc.asyncProperty(fc.array(deed, { maxLength: 30 }), async (deeds) => {
-      const kernel = createKernel({ store: memoryStore(), limits: { processesEndedMax: 5 } })
+      const store = { ...memoryStore(), close() {} }
       const heard: Pid[] = []
-      kernel.watch((event) => void (event.type === 'mail-sent' && heard.push(event.pid)))
-      /** Who runs, as we know it. */
-      const running = new Map<Pid, { readonly name: string; readonly principal: string }>()
+      const boot = (): Kernel => {
+        const booted = createKernel({ store, programs: [waiter, teller], limits: { processesEndedMax: 5 } })
+        booted.watch((event) => void (event.type === 'mail-sent' && heard.push(event.pid)))
+        return booted
+      }
+      let kernel = boot()
+      /** Who runs and who is stopped, as we know it. */
+      const running = new Map<Pid, Who>()
+      const stopped = new Map<Pid, Who>()
       const begin = (name: string, principal: string): Pid => {
         const run = kernel.spawn(waiter, null, { name, principal })
         run.result.catch(() => {})
@@ -67,9 +87,20 @@ test('a message to a name reaches all of that name and principal that run, by pi
         begin('ann', 'right')
         for (const one of deeds) {
           const [name, principal] =
-            one.do === 'end' ? ['', ''] : [NAMES[one.name] as string, PRINCIPALS[one.principal] as string]
+            'name' in one ? [NAMES[one.name] as string, PRINCIPALS[one.principal] as string] : ['', '']
           if (one.do === 'begin') for (let i = 0; i < one.count; i++) begin(name, principal)
-          else if (one.do === 'end')
+          else if (one.do === 'stop') {
+            await kernel.close()
+            kernel = boot()
+            for (const [pid, who] of running) stopped.set(pid, who)
+            running.clear()
+          } else if (one.do === 'go on') {
+            for (const { pid, result } of kernel.resume()) {
+              result.catch(() => {})
+              running.set(pid, stopped.get(pid) as Who)
+            }
+            stopped.clear()
+          } else if (one.do === 'end')
             for (const [i, pid] of [...running.keys()].entries()) {
               if (i % one.every === 0) end(pid)
             }
@@ -79,7 +110,7 @@ test('a message to a name reaches all of that name and principal that run, by pi
             assert.equal(await kernel.spawn(teller, name, { principal }).result, wanted.length)
             assert.deepEqual(
               heard,
-              wanted.map(([pid]) => pid),
+              wanted.map(([pid]) => pid).toSorted((a, b) => a - b),
             )
           }
         }
@@ -89,4 +120,41 @@ test('a message to a name reaches all of that name and principal that run, by pi
     }),
     { numRuns: 30 },
   )
+})
+
+test('whoever has ended is struck off, at a cost that does not grow with how many there were', () => {
+  const table = new Map<Pid, Process>()
+  const { enlist, named } = createMailbox({ journal: {} as Journal, table, limits: defaultLimits, end: () => {} })
+  let looked = 0
+  const begin = (pid: Pid, name: string) => {
+    const process = {
+      pid,
+      principal: 'left',
+      start: { name },
+      isOver: false,
+      get state() {
+        looked++
+        return this.isOver ? 'done' : 'running'
+      },
+      get ended() {
+        looked++
+        return this.isOver
+      },
+    }
+    table.set(pid, process as unknown as Process)
+    enlist(process as unknown as Process)
+    return process
+  }
+  const [first] = Array.from({ length: STAY }, (_, i) => begin(i + 1, 'ann') as unknown as Process) as [Process]
+  for (let pid = STAY + 1; pid < STAY + ENDED; pid++) {
+    const process = begin(pid, 'ann')
+    // Some are remembered for a while, others leave the table at once.
+    if (pid % 2 === 0) process.isOver = true
+    else table.delete(pid)
+    if (pid > STAY + 20) table.delete(pid - 20)
+  }
+  assert.ok(looked < 4 * ENDED, `${looked} looks while ${ENDED} came and went`)
+  looked = 0
+  assert.ok(named(first, 'ann').length >= STAY)
+  assert.ok(looked < 2 * table.size + 100, `${looked} looked at, of ${table.size} that there are`)
 })

@@ -475,6 +475,71 @@ describe('events', () => {
     }
   })
 
+  test('text is heard while the model speaks, before the turn of the event loop ends, where no store is waited for', async () => {
+    const heard: string[] = []
+    let heardAtEnd = 0
+    function* parts() {
+      yield { type: 'text-start', id: '0' }
+      for (let i = 0; i < 20; i++) yield { type: 'text-delta', id: '0', delta: `${i} ` }
+      heardAtEnd = heard.length
+      yield { type: 'text-end', id: '0' }
+      yield { type: 'finish', finishReason: { unified: 'stop', raw: undefined }, usage: noUsage }
+    }
+    const model = rawModel(
+      () => Promise.reject(new Error('it is watched, and so it streams')),
+      () => Promise.resolve(streamOf(parts())),
+    )
+    const w = createWorld({ models: { main: model }, store: recordingStore({ durability: 'memory' }) })
+    w.kernel.watch((event) => event.type === 'text-delta' && heard.push(event.delta))
+    await w.settled(w.kernel.spawn(async (sys: Sys) => (await sys.generate('hi')).text, null).result)
+    assert.equal(heard.length, 20)
+    assert.ok(heardAtEnd >= 10, `${heardAtEnd} of 20 heard when the model had said all`)
+  })
+
+  test('while a disk is stuck no more text waits than a watcher may have, the oldest calls lose theirs, and nobody’s is forgotten', async () => {
+    const stuck: (() => void)[] = []
+    let isStuck = false
+    const store = recordingStore({
+      durability: 'memory',
+      slowly: (done) => (isStuck ? void stuck.push(done) : done()),
+    })
+    const said = 'word '.repeat(40)
+    const w = createWorld({
+      limits: { watchEventsMax: 10 },
+      models: { main: { model: scripted(() => said, { deltaChars: 5 }), slots: 12 } },
+      store,
+    })
+    const speak = async (calls: number, leaves: boolean): Promise<readonly RunEvent[]> => {
+      const heard: RunEvent[] = []
+      const stop = w.kernel.watch((event) => heard.push(event))
+      isStuck = true
+      const { result } = w.kernel.spawn(async (sys: Sys) => {
+        await Promise.all(Array.from({ length: calls }, () => sys.generate('hi')))
+        return null
+      }, null)
+      for (let i = 0; i < 200; i++) await new Promise((resolve) => setImmediate(resolve))
+      assert.ok(stuck.length > 0 && heard.every(({ type }) => type !== 'text-delta'))
+      if (leaves) stop()
+      isStuck = false
+      for (const done of stuck.splice(0)) done()
+      await w.settled(result)
+      stop()
+      return heard
+    }
+    const texts = (heard: readonly RunEvent[], n?: number) =>
+      heard.flatMap((event) => (event.type === 'text-delta' && (n === undefined || event.n === n) ? [event.delta] : []))
+    // What a watcher leaves behind takes no room from the next one, nor does what was told.
+    for (const leaves of [true, false, false]) {
+      const heard = await speak(1, leaves)
+      assert.equal(texts(heard).length, leaves ? 0 : 10)
+      if (!leaves) assert.equal(texts(heard).join(''), said)
+    }
+    const heard = await speak(12, false)
+    assert.equal(texts(heard).length, 10)
+    for (let n = 0; n < 12; n++)
+      assert.ok(said.endsWith(texts(heard, n).join('')), `call ${n}: what is missing is its beginning`)
+  })
+
   test('a thought that was streamed keeps the signature that came with its end, for the next request', async () => {
     const signed = { some: { signature: 'abc' } }
     const parts = [

@@ -11,9 +11,10 @@ import type { LanguageModel, Store } from '../src/kernel/drivers.ts'
 import { PolityError } from '../src/kernel/errors.ts'
 import type { Kernel, KernelOptions } from '../src/kernel/kernel.ts'
 import { createKernel } from '../src/kernel/kernel.ts'
+import { endsAfter, pastOf, sentAfter } from '../src/kernel/past.ts'
 import { defineProgram } from '../src/kernel/program.ts'
 import { defineTool } from '../src/kernel/tools.ts'
-import type { Json, Pid, Program, Sys, Tool, ToolSchema } from '../src/kernel/types.ts'
+import type { JournalEvent, Json, Pid, Program, Sys, Tool, ToolSchema } from '../src/kernel/types.ts'
 import type { Life, Time } from './faults/clock.ts'
 import { createTime } from './faults/clock.ts'
 
@@ -635,13 +636,17 @@ test('a fork of a call that waits for its approval has not begun it either, also
       [[pid, 'approval']],
       'who forks from it waits with it',
     )
+    await settle()
+    // The word comes while this one is made.
+    const forking = first.fork(pid, { at: 1 })
     if (isApproved) first.answer(first.questions[0]?.id ?? 0, 'allow')
+    const during = await m.end(forking)
     await settle()
     assert.equal(isPaid, isApproved)
     assert.equal((await m.end(first.events(ended.pid))).at(-1)?.type, 'process-end', 'who has ended is told nothing')
     // What is cut off before the word came, but made behind it, has a call that was let through all the same.
     const late = await m.end(first.fork(pid, { at: 1 }))
-    const all = [early, second, late].map((one) => one.pid)
+    const all = [early, second, during, late].map((one) => one.pid)
     const kind = isApproved ? 'in-doubt' : 'approval'
     const asked = (kernel: Kernel) =>
       kernel.questions.map((one) => [one.pid, one.kind]).toSorted(([a], [b]) => Number(a) - Number(b))
@@ -662,6 +667,104 @@ test('a fork of a call that waits for its approval has not begun it either, also
     await settle()
     assert.deepEqual(asked(kernel), [[last.pid, kind]])
   }
+})
+
+test('a fork that comes late to a call which its origin was let through since has its end, and does nothing again, also after a crash', async () => {
+  for (const crashes of [false, true]) {
+    const m = machine()
+    let payments = 0
+    const pay = tool('pay', 'once', () => ++payments)
+    // What it did before takes a fork some turns of the event loop to go through.
+    const pays = program('pays', async (sys) => {
+      for (let i = 0; i < 300; i++) await sys.remember(`note ${i}`)
+      return sys.call('pay', {})
+    })
+    const options = {
+      programs: [pays],
+      tools: [pay],
+      law: { rules: [{ id: 'ask', effect: 'ask' as const, tool: 'pay' }] },
+    }
+    const first = m.boot(options)
+    const run = first.spawn(pays, null)
+    await settle()
+    await m.time.drain()
+    const fork = await first.fork(run.pid).then((fork) => {
+      first.answer(first.questions[0]?.id ?? 0, 'allow')
+      if (crashes) void run.result.then(() => m.crash())
+      return fork
+    })
+    assert.equal(await m.end(run.result), 1)
+    const kernel = crashes ? m.boot(options) : first
+    if (crashes) kernel.resume()
+    await settle()
+    assert.deepEqual(kernel.questions, [])
+    assert.equal(await m.end(kernel.run(fork.pid).result), 1)
+    assert.equal(payments, 1)
+  }
+})
+
+test('a fork from before a rewind knows what became of a call that was open over it', async () => {
+  for (const [ends, questions] of [
+    ['never', ['approval', 'approval', 'in-doubt']],
+    ['paid', ['approval', 'approval']],
+  ] as const) {
+    const m = machine()
+    let tries = 0
+    const pay = tool('pay', 'once', () => (tries++, ends === 'paid' ? ends : never()))
+    const pays = program('pays', async (sys) => {
+      const paying = sys.call('pay', {})
+      await sys.sleep(1_000)
+      const { id, restored } = await sys.snapshot()
+      if (restored === 0) await sys.restore(id)
+      return paying
+    })
+    const kernel = m.boot({
+      programs: [pays],
+      tools: [pay],
+      law: { rules: [{ id: 'ask', effect: 'ask' as const, tool: 'pay' }] },
+    })
+    const asked: string[] = []
+    kernel.watch((event) => event.type === 'process-rewind' && asked.push('rewind'))
+    const kinds = (): string[] => kernel.questions.map(({ kind }) => kind)
+    const run = kernel.spawn(pays, null)
+    run.result.catch(() => {})
+    await settle()
+    const seen = kinds()
+    while (asked.length === 0) assert(await m.time.step())
+    await settle()
+    // Its question was withdrawn with its first try.
+    seen.push(...kinds())
+    kernel.answer(kernel.questions[0]?.id ?? 0, 'allow')
+    await settle()
+    assert.equal(tries, 1)
+    if (ends === 'paid') assert.equal(await m.end(run.result), 'paid')
+    else run.kill()
+    const fork = await m.end(kernel.fork(run.pid, { at: 1 }))
+    await settle()
+    seen.push(...kinds())
+    if (ends === 'paid') assert.equal(await m.end(fork.result), 'paid')
+    assert.deepEqual([seen, tries], [questions, 1])
+    fork.kill()
+  }
+})
+
+test('a fork from a future that a rewind undid hears nothing of the calls that have its numbers now', () => {
+  const [pid, taken] = [1, { id: '1.0', restored: 0 }]
+  const journal = [
+    { type: 'process-start' },
+    { type: 'call-start', n: 0, call: 'snapshot', args: {} },
+    { type: 'call-end', n: 0, value: taken },
+    { type: 'call-start', n: 1, call: 'call', args: { tool: 'pay' } },
+    { type: 'call-wait', n: 1, core: null },
+    { type: 'call-start', n: 2, call: 'fork', args: {} },
+    { type: 'process-rewind', n: 0, value: taken },
+    { type: 'call-start', n: 1, call: 'call', args: { tool: 'other' } },
+    { type: 'call-sent', n: 1 },
+    { type: 'call-end', n: 1, value: 'done' },
+  ].map((event, seq) => ({ pid, seq, at: seq, ...event }) as unknown as JournalEvent)
+  const past = pastOf(journal, { before: 5 })
+  assert.deepEqual([...past.asked], [1])
+  assert.deepEqual([sentAfter(journal, 5, past), endsAfter(journal, 5, past)], [[], []])
 })
 
 test('an effect in doubt is a question with its key; the person’s word decides', async () => {
@@ -811,30 +914,35 @@ test('a journal of one of several functions with one text is lived by nobody els
   await assert.rejects(m.end(second.replay(pids[1] as Pid)), /several functions without a name/)
 })
 
-test('what a restore cancelled in the minute before a restart counts against the rates of after it too', async () => {
-  const m = machine()
-  const sentAt: number[] = []
-  const model = () => scripted(() => (sentAt.push(m.time.now()) === 1 ? { hang: true } : 'x'))
-  const talks = program('talks', async (sys) => (await sys.generate('one')).text)
-  const goesBack = program('goes-back', async (sys) => {
-    const { id, restored } = await sys.snapshot()
-    if (restored === 0) {
-      void sys.generate('one')
-      await sys.sleep(1_000)
-      await sys.restore(id)
-    }
-    return (await sys.generate('one')).text // of the same number
-  })
-  const options = () => ({ programs: [talks, goesBack], models: { 'a/b': { model: model(), requestsPerMinute: 2 } } })
-  const startedAt = m.time.now()
-  await m.end(m.boot(options()).spawn(goesBack, null).result)
-  m.crash()
-  m.time.jump(20_000)
-  await m.end(m.boot(options()).spawn(talks, null).result)
-  assert.deepEqual(
-    sentAt.map((at) => at - startedAt),
-    [0, 1_000, 60_000],
-  )
+test('what a restore cancelled in the minute before a restart counts against the rates of after it too, and so does what it tried again', async () => {
+  // The call that is cancelled began behind the snapshot, or was open when it was made.
+  for (const isOlder of [false, true]) {
+    const m = machine()
+    const sentAt: number[] = []
+    const model = () => scripted(() => (sentAt.push(m.time.now()) === 1 ? { hang: true } : 'x'))
+    const talks = program('talks', async (sys) => (await sys.generate('one')).text)
+    const goesBack = program('goes-back', async (sys) => {
+      const older = isOlder ? sys.generate('one') : undefined
+      const { id, restored } = await sys.snapshot()
+      if (restored === 0) {
+        if (!isOlder) void sys.generate('one')
+        await sys.sleep(1_000)
+        await sys.restore(id)
+      }
+      return (await (older ?? sys.generate('one'))).text // of the same number
+    })
+    const options = () => ({ programs: [talks, goesBack], models: { 'a/b': { model: model(), requestsPerMinute: 2 } } })
+    const startedAt = m.time.now()
+    await m.end(m.boot(options()).spawn(goesBack, null).result)
+    m.crash()
+    m.time.jump(20_000)
+    await m.end(m.boot(options()).spawn(talks, null).result)
+    assert.deepEqual(
+      sentAt.map((at) => at - startedAt),
+      [0, 1_000, 60_000],
+      isOlder ? 'open at the snapshot' : 'begun behind it',
+    )
+  }
 })
 
 test('what was sent in the minute before a restart counts against the rates of after it', async () => {

@@ -119,14 +119,15 @@ describe('a path through a graph of concepts', () => {
       relation('3', 'z'),
     ]
     const lengths: number[] = []
-    for (const detour of [1, 2, 3]) {
+    // The default is 2.
+    for (const given of [{ detour: 1 }, {}, { detour: 3 }]) {
       const { concepts } = await knowledgePath(spur, {
         from: 'a',
         to: 'z',
         waypoints: 1,
         noise: 0,
-        detour,
         random: () => 0,
+        ...given,
       })
       lengths.push(concepts.length)
     }

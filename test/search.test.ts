@@ -12,9 +12,15 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
 import { DatabaseSync, type SQLInputValue, type SQLOutputValue } from 'node:sqlite'
+import { setImmediate as nextTurn } from 'node:timers/promises'
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
 import fc from 'fast-check'
+import { createRanking, type Part } from '../src/drivers/store/bm25.ts'
 import { createCodeMemory, SLOT_CODES } from '../src/drivers/store/codes.ts'
 import { createSearch, searchTables, type Search, type SearchOptions } from '../src/drivers/store/search.ts'
+import type { Postings } from '../src/drivers/store/postings.ts'
+import { createSegments, type SpaceSegments } from '../src/drivers/store/segments.ts'
 import { openSqliteStore } from '../src/drivers/store/sqlite.ts'
 import { tokensOf } from '../src/drivers/store/tokens.ts'
 import { randomAt } from '../src/kernel/clock.ts'
@@ -151,6 +157,125 @@ test('of thousands of entries rare and common words find the same best as a read
   }
 })
 
+/** What a ranking finds among notes of two lengths, with words that so many of them hold each, is what a reading of all finds. */
+function checkRanking(
+  seed: number,
+  options: { notes: number; parts: number; holding: readonly number[]; limit: number; postingsMax: number },
+): void {
+  const { notes, parts: count, holding, limit, postingsMax } = options
+  const lengths = Uint16Array.from({ length: notes }, (_, i) => 10 + Math.floor(randomAt(seed, i, 0) * 2))
+  // The words of each, a different number of notes each, spread by chance.
+  const words = new Map<string, ReadonlySet<number>>(
+    holding.map((docs, w) => {
+      const drawn = Float64Array.from({ length: notes }, (_, i) => randomAt(seed, i, 1 + w))
+      const order = [...drawn.keys()].sort((a, b) => (drawn[a] as number) - (drawn[b] as number))
+      return [`w${w}`, new Set(order.slice(0, docs))] as const
+    }),
+  )
+  const parts = Array.from({ length: count }, (_, p): Part => {
+    const [first, last] = [Math.floor((p * notes) / count), Math.floor(((p + 1) * notes) / count)]
+    const own = lengths.subarray(first, last)
+    const lists = new Map(
+      [...words].map(([word, entries], w) => {
+        const inPart = [...entries].filter((entry) => entry >= first && entry < last).toSorted((a, b) => a - b)
+        const times = new Uint8Array(last - first)
+        for (const entry of inPart) times[entry - first] = 1
+        const isDense = (w + p) % 2 === 0 && inPart.length > 0
+        return [word, isDense ? { total: inPart.length, times } : inPart.flatMap((entry) => [entry, 1])] as const
+      }),
+    )
+    return { space: 1, first, last, lengths: own, find: (token) => lists.get(token) }
+  })
+  let read = 0
+  const kept = [...words]
+    .toSorted(([, a], [, b]) => a.size - b.size)
+    .filter(([, { size }], i) => (read += size) <= postingsMax || i === 0)
+  const plain = Array.from({ length: notes }, (_, entry) => {
+    const held = kept.filter(([, entries]) => entries.has(entry))
+    const norm = 1.2 * (0.25 + (0.75 * (lengths[entry] as number)) / 10)
+    const score = held.reduce((sum, [, { size }]) => {
+      return sum + (Math.log((notes - size + 0.5) / (size + 0.5)) * 2.2) / (1 + norm)
+    }, 0)
+    return { entry, score: Math.round(score * 1e9) / 1e9 }
+  })
+  const best = plain.filter(({ score }) => score > 0).toSorted((a, b) => b.score - a.score || a.entry - b.entry)
+  const ranked = createRanking(postingsMax)({
+    parts,
+    terms: [...words.keys()].map((word) => [word]),
+    docs: notes,
+    lengthMean: 10,
+    limit,
+    admitsIn: () => undefined,
+  })
+  assert.deepEqual(
+    ranked.map(({ entry, score }) => ({ entry, score: Math.round(score * 1e9) / 1e9 })),
+    best.slice(0, limit),
+    JSON.stringify({ seed, ...options }),
+  )
+}
+
+test('the best are those of a reading of all, the older of equal ones, in one part or many, whatever words have to be left out', () => {
+  const [notes, roomy] = [9_000, 8_000_000]
+  for (const parts of [1, 7]) {
+    // The rare word alone does not say what score a hundred reach; what it says of 50 they only just reach.
+    checkRanking(seed, { notes, parts, holding: [3, 2_000], limit: 100, postingsMax: roomy })
+    checkRanking(seed, { notes, parts, holding: [200, 2_001], limit: 50, postingsMax: roomy })
+    // Common words go, in the last part as in the first.
+    const holding = [90, 108, 126, 3_300, 3_310, 3_320, 3_330, 3_340]
+    for (const postingsMax of [4_000, 8_000, 50]) checkRanking(seed, { notes, parts, holding, limit: 200, postingsMax })
+  }
+  fc.assert(
+    fc.property(
+      fc.record({
+        notes: fc.integer({ min: 4_096, max: 6_000 }),
+        parts: fc.integer({ min: 1, max: 9 }),
+        holding: fc.uniqueArray(fc.integer({ min: 1, max: 2_000 }), { minLength: 1, maxLength: 6 }),
+        limit: fc.integer({ min: 1, max: 300 }),
+        postingsMax: fc.integer({ min: 1, max: 9_000 }),
+      }),
+      (options) => checkRanking(seed, options),
+    ),
+    { seed, numRuns: isLong ? 200 : 4 },
+  )
+})
+
+test('words that are asked for take no more memory than they may, and hold nothing of a space that has been let go', async () => {
+  const { database, search } = opened({ recentMax: 8 })
+  for (let i = 0; i < 32; i++) search.index('note', `a\0${i}`, { text: `whale ${textOf(1, i)}` })
+  const bytesMax = 40_000
+  const segments = createSegments(database, { bytesMax, eviction: 'lru-2' })
+  const read = (space: number): SpaceSegments => ({
+    space,
+    segments: segments.of(space).map((segment) => Object.assign(segment, segments.head(segment))),
+  })
+  const asked = Array.from({ length: 5_000 }, (_, i) => `unheard${i}`)
+  segments.fetch([{ space: 3, segments: [] }], asked)
+  assert.equal(segments.kept.size, 0)
+  for (let i = 0; i < 8; i++) search.index('note', `b\0${i}`, { text: textOf(2, i) })
+  const alone = read(2)
+  assert.equal(alone.segments.length, 1)
+  for (const word of asked) segments.fetch([alone], [word])
+  assert(segments.kept.bytes <= bytesMax)
+  assert(segments.kept.size > 10 && segments.kept.size < bytesMax / 400, `${segments.kept.size} words`)
+
+  // Where a word stands in segments that are read anew is known without what was read before, and without the file.
+  setFlagsFromString('--expose-gc')
+  const collect = runInNewContext('gc') as () => void
+  const before = (() => {
+    const old = read(1)
+    return { lists: segments.fetch([old], ['whale'])(1, 'whale'), heads: new WeakRef(old.segments) }
+  })()
+  await nextTurn()
+  collect()
+  assert.equal(before.heads.deref(), undefined)
+  database.exec('DELETE FROM block')
+  for (let i = 0; i < 8; i++) search.index('note', `a\0more${i}`, { text: 'whale' })
+  const lists = segments.fetch([read(1)], ['whale'])(1, 'whale')
+  assert.equal(before.lists.length, 4)
+  for (const [i, list] of before.lists.entries()) assert.equal(lists[i], list)
+  assert.equal((lists[4] as readonly Postings[])[0]?.total, 8)
+})
+
 test('what was written again or removed is gone from words and vectors, through merges, for every reader', () => {
   fc.assert(
     fc.property(
@@ -285,6 +410,57 @@ test('what vectors are found through their codes are nearly all of the true near
     assert.deepEqual(small.nearest('note', ['a\0'], query, 10), hits)
   }
   assert(came >= 95, `${came} of 100`)
+})
+
+test('vectors are found whatever was removed beside them, and only where they are asked for, in memory and beside it', () => {
+  const slots = 34
+  const count = slots * SLOT_CODES + 40
+  const { database, search } = opened()
+  const dimensions = 16
+  const query = vectorOf(seed, 1, dimensions)
+  const moved = (i: number, by: number): Float32Array => {
+    const other = vectorOf(seed, i, dimensions)
+    return query.map((number, d) => number + by * (other[d] as number))
+  }
+  // Every sixteenth slot is full of what is near, and will be gone: all that a search would look at first.
+  const isGone = (i: number): boolean => Math.floor(i / SLOT_CODES) % 16 === 0 && i < slots * SLOT_CODES
+  const isWanted = (i: number): boolean => i % 400 === 399 && !isGone(i)
+  const keyOf = (i: number): string => `a\0${isWanted(i) ? 'wanted' : i % 2 === 0 ? 'even' : 'odd'}${i}`
+  const slotBytes = SLOT_CODES * 164
+  const vectorBytesMax = ((slots - 1.5) * slotBytes) / 0.75 // not for all of it; for what will be left
+  const tight = createSearch(database, { vectorBytesMax })
+  const readers = { search, tight }
+  database.exec('BEGIN')
+  for (let i = 0; i < count; i++) {
+    const vector = moved(i, isGone(i) ? 0.05 : isWanted(i) ? 0.2 : 4)
+    search.index('note', keyOf(i), { vector, isNew: true })
+    if (i !== (slots - 2) * SLOT_CODES) continue
+    for (const [name, reader] of Object.entries(readers))
+      // as long as all fits
+      assert.equal(reader.nearest('note', ['a\0'], query, 100).length, 100, name)
+  }
+  // What came since is found as what was there.
+  const late = (slots - 1) * SLOT_CODES + 3
+  for (const [name, reader] of Object.entries(readers))
+    assert.equal(reader.nearest('note', ['a\0'], moved(late, 4), 1)[0]?.key, keyOf(late), name)
+  database.exec('COMMIT')
+  const wanted = Array.from({ length: count }, (_, i) => i)
+    .filter(isWanted)
+    .map(keyOf)
+  database.exec('BEGIN')
+  for (let i = 0; i < count; i++) if (isGone(i)) search.remove('note', keyOf(i))
+  database.exec('COMMIT')
+  const fresh = createSearch(database, { vectorBytesMax })
+  for (const [name, reader] of Object.entries({ ...readers, fresh })) {
+    const keys = reader.nearest('note', ['a\0'], query, wanted.length).map(({ key }) => key)
+    assert.deepEqual(keys.toSorted(), wanted.toSorted(), name)
+    const odd = reader.nearest('note', ['a\0odd'], query, 50)
+    assert.equal(odd.length, 50, name)
+    assert(
+      odd.every(({ key }) => key.startsWith('a\0odd')),
+      name,
+    )
+  }
 })
 
 test('codes are compared alike in WebAssembly and in JavaScript', () => {

@@ -560,7 +560,21 @@ describe('ANN, the forward pass', () => {
     assert.equal((await found('vote', two))[0], 'y', 'the plurality')
     assert.deepEqual(await found('debate'), ['by 0', `${alone} M0 one after 3. M1 one after 3. M2 one after 3.`])
     assert.deepEqual((await found('debate', () => ({ answer: 'same' })))[1], 'M0  M1  M2 ', 'it ends where all agree')
+    const withoutOne: Says = (prompt) => (speakerOf(prompt) === 1 ? 'fails' : { answer: 'same' })
+    for (const [size, script, rounds] of [
+      [3, withoutOne, ['M0', 'M2', 'M0', 'M2']],
+      [1, members, ['M0', 'M0']],
+    ] as const) {
+      const layers = [{ ...layer('one', 'debate'), team: marked(size) }]
+      const { log } = await run(annForward, { question: 'Q?', layers }, script)
+      assert.deepEqual(
+        log.map(({ agent }) => agent),
+        rounds,
+        'who is missing or alone has not agreed',
+      )
+    }
     assert.deepEqual(await found('self-refine'), ['by 0', 'M0 one after 0. M0 one after 1.'])
+    assert.match(prompts.at(-1) as string, /Find what is wrong with it, and better it/)
     assert.deepEqual(await found('chain'), ['by 2', 'M0 one after 0. M1 one after 1. M2 one after 1.'])
     assert.deepEqual(await found('mixture'), ['by -1', `${alone} Aggregator one after 3.`])
   })

@@ -1,15 +1,20 @@
 /** The tables of teams in docs/programs.md: the exams, the crowd that answers them, who is asked, and what is said of it. */
 import assert from 'node:assert/strict'
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { test } from 'node:test'
 import { createCrowd, workerName } from '../bench/programs/crowd.ts'
 import { entries, programs } from '../bench/programs/entries.ts'
 import { EXAMS, exams, simulated, type Exam, type Question } from '../bench/programs/exams.ts'
+import { tableOf } from '../bench/programs/table.ts'
 import { besideOne, sameTokens, teamTable } from '../bench/programs/team-table.ts'
 import { taskOf, teamRuns, type Outcome, type TeamRun } from '../bench/programs/team-runs.ts'
-import { answering, notAsked, teamsOf } from '../bench/programs/teams.ts'
+import { notAsked, teamsOf } from '../bench/programs/teams.ts'
 import { phi, recorded } from '../bench/experiments/c13.ts'
 import { debate } from '../src/agents/debate.ts'
 import { boot } from '../src/boot.ts'
+import type { ScriptedModel } from '../src/drivers/llm/scripted.ts'
+import type { Program } from '../src/kernel/types.ts'
 import { mean } from '../bench/figures.ts'
 
 const LONG = process.env['POLITY_LONG'] === '1'
@@ -36,6 +41,22 @@ test('a worker is right as often as its skill says, alone or together with other
   }
 })
 
+test('answers of one worker go together as far as is planted, those of several no more for it, and no skill changes', () => {
+  for (const [alike, least, most] of [
+    [0, -0.04, 0.04],
+    [1.5, 0.22, 0.36],
+  ] as const) {
+    const many = simulated({ id: 'x', what: '', skills: crew, sigma: 0, alike, questions: 6_000, seed: 3 })
+    const right = (worker: number, sample: number): number[] =>
+      many.questions.map((one) => Number(many.draft(one, worker, sample) === one.labels[0]))
+    assert.ok(Math.abs(mean(right(0, 0)) - 0.6) < 0.025, `alike ${alike}: ${mean(right(0, 0))}`)
+    const again = phi(right(0, 0), right(0, 1))
+    assert.ok(again > least && again < most, `alike ${alike}, one worker twice: ${again}`)
+    const others = phi(right(0, 0), right(1, 0))
+    assert.ok(Math.abs(others) < 0.04, `alike ${alike}, two workers: ${others}`)
+  }
+})
+
 test('recorded workers say what was recorded: shares right, the best first by other questions than those that are asked', () => {
   const all = exams({ questions: 10_000 })
   assert.deepEqual(
@@ -54,6 +75,8 @@ test('recorded workers say what was recorded: shares right, the best first by ot
     )
     for (const question of one.questions)
       assert.equal(one.draft(question, 0, 0), one.draft(question, 0, 1), 'asked again it says the same')
+    const judging = one.questions.map((question) => one.judging(question))
+    assert.ok(Math.abs(mean(judging) - 0.8) < 1e-9 && Math.max(...judging) - Math.min(...judging) > 0.1, id)
   }
   const gsm = all.find(({ id }) => id === 'gsm8k') as Exam
   const shares = [0, 1, 2, 3].map((worker) =>
@@ -106,6 +129,80 @@ test('who reads is swayed by what stands in the prompt, and by nothing else', as
       else assert.ok(first.includes(after), 'who turns wrong takes an answer that it read')
 })
 
+/** What worker 1 says to this, asked in words or in a form. */
+function asker(asked: Exam, options: { readonly a?: number; readonly b?: number }) {
+  const crowd = createCrowd(asked, options)
+  const say = async (text: string, temperature: number, form?: 'answer' | 'right' | 'best'): Promise<string> => {
+    const schema = form === undefined ? undefined : ({ type: 'object', properties: { [form]: {} } } as const)
+    const { content } = await (crowd.models[workerName(0)] as ScriptedModel).doGenerate({
+      prompt: [{ role: 'user', content: [{ type: 'text', text }] }],
+      temperature,
+      ...(schema === undefined ? {} : { responseFormat: { type: 'json', schema } }),
+    })
+    const said = content.flatMap((part) => (part.type === 'text' ? part.text : [])).join('')
+    return form === undefined ? (/q\d+-[a-z]$/.exec(said)?.[0] ?? said) : JSON.stringify(JSON.parse(said)[form])
+  }
+  return { crowd, say }
+}
+
+test('CR1: in the same words at temperature 0 a worker says the same, and else what the exam has for its next sample', async () => {
+  const asked = exam(0, 40)
+  const { crowd, say } = asker(asked, {})
+  for (const one of asked.questions) {
+    crowd.begin()
+    const drafts = [0, 1, 2, 3].map((sample) => asked.draft(one, 0, sample))
+    const said = [await say(one.text, 0), await say(one.text, 0), await say(one.text, 0.7), await say(one.text, 0.7)]
+    said.push(await say(`${one.text} Again.`, 0), await say(one.text, 0))
+    assert.deepEqual(said, [drafts[0], drafts[0], drafts[1], drafts[2], drafts[3], drafts[0]])
+  }
+})
+
+test('CR2: who reads others counts a draft of its own among them, so that one who alone is right can be kept from turning', async () => {
+  const asked = exam(0, 4_000)
+  const { crowd, say } = asker(asked, { a: 1, b: 1 })
+  const count = { right: 0, stayed: 0, wrong: 0, turned: 0 }
+  for (const one of asked.questions) {
+    const [right = '', ...wrong] = one.labels
+    crowd.begin()
+    if (asked.draft(one, 0, 0) === right) {
+      count.right++
+      // One of two is right: it turns with b · (1 - 1/2).
+      if ((await say(`${one.text} ${wrong[0]}`, 0)) === right) count.stayed++
+    } else {
+      count.wrong++
+      // And one of two where it was wrong: it turns with a · 1/2.
+      if ((await say(`${one.text} ${right}`, 0)) === right) count.turned++
+    }
+  }
+  assert.ok(Math.abs(count.stayed / count.right - 0.5) < 0.04, JSON.stringify(count))
+  assert.ok(Math.abs(count.turned / count.wrong - 0.5) < 0.05, JSON.stringify(count))
+})
+
+test('CR3: a judgement is right as often as is planted, of a right answer and of a wrong one, and of several', async () => {
+  const asked = simulated({ id: 'x', what: '', skills: crew, sigma: 0, judged: 0.7, questions: 3_000, seed: 3 })
+  const { crowd, say } = asker(asked, {})
+  let [accepted, refused, found] = [0, 0, 0]
+  for (const one of asked.questions) {
+    const [right, first, second] = one.labels
+    crowd.begin()
+    if ((await say(`${one.text} ${right}`, 0, 'right')) === 'true') accepted++
+    if ((await say(`${one.text} ${first}`, 0, 'right')) === 'false') refused++
+    if ((await say(`${one.text} ${first} ${right} ${second}`, 0, 'best')).startsWith('[2,')) found++
+  }
+  for (const count of [accepted, refused, found])
+    assert.ok(Math.abs(count / 3_000 - 0.7) < 0.03, String([accepted, refused, found]))
+})
+
+test('a try has the budget that is said: what does not fit is refused, and is no right answer', async () => {
+  const [found] = await teamRuns({ exams: [exam(0, 2)], tokens: 200, names: ['debate × 2'] })
+  const [team] = found?.teams ?? []
+  assert.equal(team?.refused, 2)
+  for (const { usage, scores } of team?.trials ?? []) {
+    assert.ok(usage.inputTokens + usage.outputTokens <= 200)
+    assert.notEqual(scores['right']?.value, 1)
+  }
+})
+
 test('every answering program answers on its exams, in its form, within the budget; and none is forgotten', async () => {
   const chosen = exams({ questions: LONG ? 12 : 1 }).filter(
     ({ id }) => LONG || id === 'uneven-together' || id === 'mmlu',
@@ -114,7 +211,7 @@ test('every answering program answers on its exams, in its form, within the budg
   for (const { exam: asked, one, teams } of found) {
     assert.deepEqual(
       teams.map(({ name }) => name),
-      Object.keys(answering).filter((name) => !name.startsWith('one agent')),
+      teamsOf(asked).teams.map(({ name }) => name),
     )
     for (const { name, trials } of [...one, ...teams])
       for (const { error, scores, usage } of trials) {
@@ -127,11 +224,14 @@ test('every answering program answers on its exams, in its form, within the budg
         if (!name.startsWith('mallm')) assert.match(String(scores['right']?.answer), /^q\d+-[a-z]$/, told)
       }
   }
+  const asks = (({ one, teams }) => [...one, ...teams].map(({ program }) => (program as Program).name))(
+    teamsOf(chosen[0] as Exam),
+  )
   const { left } = await entries()
   const answers = left.filter(({ why }) => why.startsWith('answers a question')).map(({ name }) => name)
   for (const name of answers)
     assert.ok(
-      Object.values(answering).includes(name) || notAsked[name] !== undefined,
+      asks.includes(name) || notAsked[name] !== undefined,
       `say in bench/programs/teams.ts how ${name} is asked, or why it is not`,
     )
   const all = await programs()
@@ -146,20 +246,21 @@ test('every answering program answers on its exams, in its form, within the budg
     'agent-orchestra',
     'internet-of-agents',
   ]
-  for (const name of [...Object.values(answering), ...Object.keys(notAsked)])
+  for (const name of [...asks, ...Object.keys(notAsked)])
     assert.ok(all.has(name) || made.includes(name), `there is no program ${name}`)
 })
 
-test('a team is held against the one agent that spends as much, and it is said who loses', async () => {
-  const asked = exam(0, 40)
-  const task = {
-    name: 'crew-apart',
-    version: '1',
-    description: '',
-    samples: 40,
-    scorers: [{ name: 'right', isJudge: false }],
-  }
-  const outcome = (name: string, tokens: number, isRight: (i: number) => boolean): Outcome => ({
+const task = {
+  name: 'crew-apart',
+  version: '1',
+  description: '',
+  samples: 40,
+  scorers: [{ name: 'right', isJudge: false }],
+}
+
+/** A program that spent so many tokens on each question, and was right on these. */
+function outcome(asked: Exam, name: string, tokens: number, isRight: (i: number) => boolean): Outcome {
+  return {
     name,
     task,
     refused: 0,
@@ -178,27 +279,72 @@ test('a team is held against the one agent that spends as much, and it is said w
       scores: { right: { value: Number(isRight(i)) } },
       usage: { inputTokens: tokens, cachedTokens: 0, outputTokens: 0, usd: 0, steps: 1, calls: 1, children: 0 },
     })),
-  })
-  const one = [outcome('one agent', 100, (i) => i < 20), outcome('one agent × 3', 300, (i) => i < 30)]
+  }
+}
+
+test('a team is held against the one agent that spends as much, and it is said who loses', async () => {
+  const asked = exam(0, 40)
+  const one = [outcome(asked, 'one agent', 100, (i) => i < 20), outcome(asked, 'one agent × 3', 300, (i) => i < 30)]
   const run = (teams: readonly Outcome[]): TeamRun => ({ exam: { ...asked, id: 'crew-apart' }, one, teams })
-  const dear = outcome('dear', 5_000, (i) => i < 12)
-  const cheap = outcome('cheap', 200, (i) => i < 20)
-  assert.equal(sameTokens(dear, one).name, 'one agent × 3')
-  assert.equal(sameTokens(cheap, one).name, 'one agent')
-  assert.equal(
-    sameTokens(
-      outcome('cheaper', 50, () => true),
-      one,
-    ).name,
-    'one agent',
+  const dear = outcome(asked, 'dear', 5_000, (i) => i < 12)
+  const cheap = outcome(asked, 'cheap', 200, (i) => i < 20)
+  const cheaper = outcome(asked, 'cheaper', 50, () => true)
+  const mixed = (team: Outcome) => (({ names, share, tokens }) => ({ names, share, tokens }))(sameTokens(team, one))
+  // Half of the tries with one call and half with three cost as much as the cheap team; nothing costs as much as the other two.
+  assert.deepEqual(mixed(cheap), { names: ['one agent', 'one agent × 3'], share: 0.5, tokens: 200 })
+  assert.deepEqual(mixed(dear), { names: ['one agent × 3', 'one agent × 3'], share: 1, tokens: 300 })
+  assert.deepEqual(mixed(cheaper), { names: ['one agent', 'one agent'], share: 1, tokens: 100 })
+  assert.deepEqual(
+    ['q5', 'q25', 'q35'].map((place) => sameTokens(cheap, one).valueOn(place)),
+    [1, 0.5, 0],
   )
   const [loser, level] = besideOne([run([dear, cheap])])
   assert.ok(loser?.mean !== undefined && Math.abs((loser.mean ?? 0) - (12 - 30) / 40) < 1e-9)
-  assert.equal(level?.mean, 0)
-  const text = teamTable([run([dear, cheap])], { tokens: 9_000, a: 0.4, b: 0.2 })
-  assert.match(text, /Lose to one agent at the same tokens: `dear`\. Win: none\. Cannot be told apart: `cheap`\./)
-  assert.match(text, /^\| `dear` \| \*\*−0\.450 ± 0\.\d+\*\* \|$/m)
+  assert.ok(level?.mean !== undefined && Math.abs((level.mean ?? 0) - (20 - 25) / 40) < 1e-9)
+  assert.deepEqual(
+    [loser.tokens, level.tokens],
+    [
+      [5_000, 300],
+      [200, 200],
+    ],
+  )
+  const facts = { tokens: 9_000, a: 0.4, b: 0.2, judged: 0.8, alike: 1.5 }
+  const text = teamTable([run([dear, cheap])], facts)
+  assert.match(text, /^\| `dear` \| 5,000 \| 300 \| \*\*−0\.450 ± 0\.\d+\*\* \|$/m)
   assert.match(text, /^\| `one agent × 3` \| 0\.75 ± 0\.07 \| 300 \| 1\.0 \| 1 of 1 \| 0 of 40 \| 0 \|$/m)
   assert.equal(taskOf(asked).samples.length, 40)
   assert.ok(teamsOf(asked).teams.length > 20)
+})
+
+test('what is said of a team is corrected for how many there are, and told over all columns', () => {
+  const asked = exam(0, 40)
+  const one = [outcome(asked, 'one agent', 100, (i) => i < 20)]
+  // Six questions better and none worse is p = 1/32: below .05 alone, and not beside another.
+  const slight = outcome(asked, 'slight', 100, (i) => i < 26)
+  const run = (id: string, teams: readonly Outcome[]): TeamRun => ({ exam: { ...asked, id }, one, teams })
+  const facts = { tokens: 9_000, a: 0.4, b: 0.2, judged: 0.8, alike: 1.5 }
+  assert.match(
+    teamTable([run('x-apart', [slight])], facts),
+    /^\| `slight` \| 100 \| 100 \| \*\*\+0\.150 ± 0\.\d+\*\* \|$/m,
+  )
+  const others = [1, 2].map((place) => outcome(asked, `other ${place}`, 100, (i) => i < 20 + place))
+  const text = teamTable([run('x-apart', [slight, ...others])], facts)
+  assert.match(text, /^\| `slight` \| 100 \| 100 \| \+0\.150 ± 0\.\d+ \|$/m)
+  assert.match(text, /Win: none\. Cannot be told apart: `slight`, `other 1`, `other 2`\./)
+  const [good, bad] = [outcome(asked, 'turns', 100, () => true), outcome(asked, 'turns', 100, () => false)]
+  const best = outcome(asked, 'best', 100, () => true)
+  const all = teamTable([run('x-apart', [good, best]), run('x-apart-alike', [bad, best])], facts)
+  assert.match(all, /Lose in each: none\. Win in each: `best`\. Lose in one and win in another: `turns`\./)
+})
+
+test('docs/programs.md says of what is left out what the programs say', async () => {
+  const page = await readFile(join(import.meta.dirname, '../docs/programs.md'), 'utf8')
+  const { acting, left, without } = await entries()
+  const world = tableOf([], acting, { tokens: 1, seeds: 1, errs: 0, left, without })
+  const team = teamTable([], { tokens: 1, a: 0, b: 0, judged: 1, alike: 0, left: notAsked })
+  for (const [text, from, mark] of [
+    [world, 'What goes on from forks', '\n\n<!-- programs end -->'],
+    [team, 'Not asked:', '\n\n<!-- teams end -->'],
+  ] as const)
+    assert.ok(page.includes(text.slice(text.indexOf(from)) + mark), `make docs/programs.md anew: ${from} …`)
 })

@@ -6,15 +6,18 @@
  */
 import { boot } from './experiment.ts'
 import { composer, type Component } from '../../src/agents/composer.ts'
-import { askedDensity, competitiveShare, openKnapsack } from '../../src/agents/pieces/online-knapsack.ts'
+import { askedDensity, openKnapsack } from '../../src/agents/pieces/online-knapsack.ts'
 import { promptText, scripted } from '../../src/drivers/llm/scripted.ts'
 import { randomAt } from '../../src/kernel/clock.ts'
 import { defineProgram } from '../../src/kernel/program.ts'
 import type { Json } from '../../src/kernel/types.ts'
 import { mean } from '../figures.ts'
 import type { Experiment } from './experiment.ts'
+import { whereReached } from './population.ts'
 
 const BOUNDS = { lower: 1, upper: 20 }
+/** 1 / (ln 20 + 1), what theory gives whoever has seen nothing of the stream yet; in digits, so that the code that is measured has no say in it. */
+const BOUND = 0.250267
 const LEVELS = 4_000
 const PIECES = 10_000
 
@@ -39,13 +42,7 @@ function rising(rule: 'threshold' | 'first'): { readonly least: number; readonly
  * spread evenly there is no such length below .525: their mean is 10.5, and nothing is worth more than 20.
  */
 export function budgetsFor(share: number): number {
-  let [low, high] = [1e-6, 1]
-  for (let step = 0; step < 60; step++) {
-    const f = (low + high) / 2
-    if ((19 * f) / (20 * (1 - 20 ** -f)) < share) low = f
-    else high = f
-  }
-  return 1 / low
+  return 1 / whereReached((f) => (19 * f) / (20 * (1 - 20 ** -f)), share, [1e-6, 1])
 }
 
 /** What accept-first is worth in the reference's random streams, and the length that follows. */
@@ -178,11 +175,10 @@ export const c11: Experiment = {
       tight.push(await composed(seed, 12))
     }
     const of = (rows: typeof runs, key: keyof (typeof runs)[number]) => mean(rows.map((row) => row[key]))
-    const bound = competitiveShare(BOUNDS)
     return {
-      measured: `rising ${worst.least.toFixed(5)} (bound ${bound.toFixed(5)}), accept-first ${first.end.toFixed(3)}; small ${streams.map((one) => `(${one.spread}, ${one.budgets.toFixed(2)} budgets) ${one.mean.toFixed(3)}, least ${one.least.toFixed(3)}, accept-first ${one.first.toFixed(3)}`).join(', ')}; composer ${of(runs, 'share').toFixed(3)} for ${of(runs, 'spent').toFixed(1)} of 30 in ${of(runs, 'trials').toFixed(0)} trials, reading ${of(runs, 'reading').toFixed(3)} for ${of(runs, 'readingSpent').toFixed(1)}, all of it ${of(runs, 'all').toFixed(0)}; at 12: ${of(tight, 'share').toFixed(3)} for ${of(tight, 'reading').toFixed(3)}`,
+      measured: `rising ${worst.least.toFixed(5)} (bound ${BOUND.toFixed(5)}), accept-first ${first.end.toFixed(3)}; small ${streams.map((one) => `(${one.spread}, ${one.budgets.toFixed(2)} budgets) ${one.mean.toFixed(3)}, least ${one.least.toFixed(3)}, accept-first ${one.first.toFixed(3)}`).join(', ')}; composer ${of(runs, 'share').toFixed(3)} for ${of(runs, 'spent').toFixed(1)} of 30 in ${of(runs, 'trials').toFixed(0)} trials, reading ${of(runs, 'reading').toFixed(3)} for ${of(runs, 'readingSpent').toFixed(1)}, all of it ${of(runs, 'all').toFixed(0)}; at 12: ${of(tight, 'share').toFixed(3)} for ${of(tight, 'reading').toFixed(3)}`,
       ok:
-        worst.least >= bound &&
+        worst.least >= BOUND &&
         first.end <= 0.06 &&
         Math.abs(asReference.first - FIRST) <= 0.01 &&
         asReference.mean >= 0.7 &&

@@ -3,8 +3,9 @@
  * or 1, the ranker sees who is right through noise of deviation .5. Whoever read answers is swayed by the share that is right: who
  * is wrong turns right with a times that share, who is right takes a wrong answer of those read with b times the rest.
  *
- * The reference does not say how far its workers are swayed in this experiment, but four of its accuracies depend on it. Of nine
- * pairs in tenths that are tried, .5 and .2 alone are near all four, so these are inferred; those of C2, .4 and .2, are measured too.
+ * The reference does not say how far its workers are swayed in this experiment, but four of its accuracies depend on it. Of nine pairs in tenths
+ * the nearest to three of them (the three, the worst three, kept as published) is .5 and .2, and the fourth, of the whole team, is not
+ * looked at in this and is the bar. The pair of C2, .4 and .2, is measured too.
  *
  * Measured: how often the three most important over a set of tasks are the planted three, by raters that know more or less; and
  * the accuracy and calls of the whole team, of the three most important and of the worst three, of one round of votes, and of the
@@ -26,8 +27,8 @@ export interface Sway {
   readonly a: number
   readonly b: number
 }
-/** Inferred from `REFERENCE`. */
-const SWAYED: Sway = { a: 0.5, b: 0.2 }
+/** Inferred from `FITTED`; the experiment falls short where another is nearer. */
+export const SWAYED: Sway = { a: 0.5, b: 0.2 }
 const AS_IN_C2: Sway = { a: 0.4, b: 0.2 }
 const TRIED = [0.4, 0.5, 0.6].flatMap((a) => [0.1, 0.2, 0.3].map((b): Sway => ({ a, b })))
 
@@ -132,18 +133,19 @@ async function found(rater: number | 'neutral', seeds: number, counts: readonly 
   return { shares: hits.map((hit) => hit / seeds), off, best: own.best / 3 / runs, rest: own.rest / 4 / runs }
 }
 
-/** Accuracies of the reference: the whole team, the three, the worst three, and the team kept as published. */
-const REFERENCE: readonly (readonly [number, Task])[] = [
-  [0.911, {}],
+/** The accuracy of the reference's whole team: the one that is foretold. */
+const FORETOLD = 0.911
+/** Its accuracies that are fitted: the three, the worst three, and the team kept as published. */
+const FITTED: readonly (readonly [number, Task])[] = [
   [0.894, { skills: [0.8, 0.8, 0.8] }],
   [0.53, { skills: [0.4, 0.4, 0.4] }],
   [0.775, { asPublished: true }],
 ]
 
-/** How far the furthest of these is off where readers are swayed so. */
+/** How far the furthest of those that are fitted is off where readers are swayed so. */
 async function offBy(sway: Sway, questions: number): Promise<number> {
   const off: number[] = []
-  for (const [accuracy, task] of REFERENCE)
+  for (const [accuracy, task] of FITTED)
     off.push(Math.abs((await teamOf({ ...task, sway }, questions)).accuracy - accuracy))
   return Math.max(...off)
 }
@@ -165,26 +167,27 @@ export const c3: Experiment = {
     const published = await teamOf({ asPublished: true }, questions)
     const freshPublished = await teamOf({ asPublished: true, fresh: true }, questions)
     const three = await teamOf({ skills: [0.8, 0.8, 0.8] }, questions)
-    const own = await offBy(SWAYED, questions)
-    let next = Infinity
-    for (const sway of TRIED)
-      if (sway.a !== SWAYED.a || sway.b !== SWAYED.b) next = Math.min(next, await offBy(sway, seeds * 10))
+    const fits: { readonly sway: Sway; readonly off: number }[] = []
+    for (const sway of TRIED) fits.push({ sway, off: await offBy(sway, seeds * 10) })
+    const [nearest, next] = fits.toSorted((a, b) => a.off - b.off) as [(typeof fits)[number], (typeof fits)[number]]
     const worst = await teamOf({ skills: [0.4, 0.4, 0.4] }, questions)
     const vote = await voted(SKILLS, questions, { wrong: WRONG })
     const together = await teamOf({ sigma: 2 }, questions)
     const voteTogether = await voted(SKILLS, questions, { wrong: WRONG, sigma: 2 })
     const shown = (one: typeof informed): string => one.shares.map((share) => share.toFixed(3)).join(' ')
     const told = (one: typeof all): string => `${one.accuracy.toFixed(3)} at ${one.calls.toFixed(1)} calls`
+    const pair = ({ sway: { a, b }, off }: (typeof fits)[number]): string => `${a} and ${b} (${off.toFixed(3)} off)`
     const at = (one: typeof informed, tasks: number): number => one.shares[counts.indexOf(tasks)] as number
     return {
-      measured: `found at ${counts.join(', ')} tasks ${shown(informed)}, raters right .6 ${shown(weak)}, neutral ${shown(neutral)}; importance ${informed.best.toFixed(2)} for ${informed.rest.toFixed(2)}; sums within ${informed.off.toExponential(0)}; team ${told(all)} (${all.least} to ${all.most}), vote ${vote.toFixed(3)}, the three ${told(three)}, the worst ${told(worst)}; kept as published ${told(published)}; furthest off the reference’s four accuracies ${own.toFixed(3)}, swayed otherwise at least ${next.toFixed(3)}, as in C2 ${told(asInC2)}; errors together ${told(together)}, vote ${voteTogether.toFixed(3)}; where readers draw anew ${told(fresh)}, as published ${told(freshPublished)}`,
+      measured: `found at ${counts.join(', ')} tasks ${shown(informed)}, raters right .6 ${shown(weak)}, neutral ${shown(neutral)}; importance ${informed.best.toFixed(2)} for ${informed.rest.toFixed(2)}; sums within ${informed.off.toExponential(0)}; team ${told(all)} (${all.least} to ${all.most}), vote ${vote.toFixed(3)}, the three ${told(three)}, the worst ${told(worst)}; kept as published ${told(published)}; fitted to the last three of these, ${seeds * 10} questions each: nearest ${pair(nearest)}, next ${pair(next)}; as in C2 ${told(asInC2)}; errors together ${told(together)}, vote ${voteTogether.toFixed(3)}; where readers draw anew ${told(fresh)}, as published ${told(freshPublished)}`,
       ok:
         at(informed, 80) >= 0.95 &&
         at(informed, 40) >= 0.72 &&
         at(informed, 40) - at(neutral, 40) >= 0.15 &&
         informed.off <= 1e-9 &&
-        own < next &&
-        Math.abs(all.accuracy - 0.911) <= 0.01 &&
+        nearest.sway.a === SWAYED.a &&
+        nearest.sway.b === SWAYED.b &&
+        Math.abs(all.accuracy - FORETOLD) <= 0.01 &&
         all.accuracy > vote + 0.03 &&
         Math.abs(all.calls - 12.6) <= 0.3 &&
         three.accuracy >= 0.88 &&

@@ -4,8 +4,9 @@
  * In the ablation the tests are made of the first code: where that is wrong, they demand what is wrong. Patches of the second part:
  * a rate of right ones for each issue, a few forms of wrong ones, of which one is liked most; tests tell forms apart, not draws.
  *
- * The reference does not say what is taken where no code passes the gate. `exactGate` computes the gate for each answer to that;
- * only with the first code it is within .012 of the reference in all four cells, so that is what is measured.
+ * The reference does not say what is taken where no code passes the gate. `exactGate` computes the gate for each answer to that: only with the
+ * first code it is within .012 of the reference in all four cells. The bar is on that rule, which is the experiment's; the program takes the
+ * code that passes most there, and what it then has is measured beside it.
  */
 import { selectPatch, type PatchRules, type PatchTrial } from '../../src/agents/agentless.ts'
 import { selectCandidate } from '../../src/agents/pieces/code-trials.ts'
@@ -47,7 +48,19 @@ export function exactGate({ p, codes, tests, valid }: Cell, otherwise: (typeof O
   }, 0)
 }
 
-/** Shares right of: the first code, the gate, the most passed, any; and of the most passed where the first code made the tests. */
+/** The first code that passes the gate, or the first of all. */
+function gatedOrFirst(passed: readonly (readonly boolean[])[]): number {
+  const place = selectCandidate(passed, { rule: 'gate', share: GATE }) ?? 0
+  const own = passed[place] ?? []
+  return own.filter(Boolean).length >= GATE * own.length ? place : 0
+}
+
+const COLUMNS = range(6)
+
+/**
+ * Shares right of: the first code, the gate or the first, the most passed, any; of the most passed where the first code made the tests;
+ * and of the gate as the program has it.
+ */
 function cell({ p, codes, tests, valid }: Cell, seed: number): number[] {
   const rows = Array.from({ length: PROBLEMS }, (_, problem) => {
     let drawn = 0
@@ -61,13 +74,14 @@ function cell({ p, codes, tests, valid }: Cell, seed: number): number[] {
     const takes = (place: number | undefined) => (right[place as number] === true ? 1 : 0)
     return [
       takes(0),
-      takes(selectCandidate(passed, { rule: 'gate', share: GATE, otherwise: 'first' })),
+      takes(gatedOrFirst(passed)),
       takes(selectCandidate(passed)),
       right.includes(true) ? 1 : 0,
       takes(selectCandidate(shared)),
+      takes(selectCandidate(passed, { rule: 'gate', share: GATE })),
     ]
   })
-  return [0, 1, 2, 3, 4].map((i) => mean(rows.map((row) => row[i] as number)))
+  return COLUMNS.map((i) => mean(rows.map((row) => row[i] as number)))
 }
 
 function patches(seed: number, issue: number): (PatchTrial & { readonly isRight: boolean })[] {
@@ -107,13 +121,13 @@ const RULES: readonly (readonly [string, PatchRules])[] = [
 export const c6: Experiment = {
   id: 'C6',
   what: 'selection by tests: four cells of codes and tests, 4,000 problems a seed; 40 patches by Agentless’s rules',
-  bar: 'each within .012 of the reference, most passed - gate ≥ .08; tests of the coder lose the gain; strict order of the rules, all - none ≥ .17',
+  bar: 'each within .012 of the reference (the gate with the first code where none passes it, not by the program’s rule), most passed - gate ≥ .08; tests of the coder lose the gain; strict order of the rules, all - none ≥ .17',
   seeds: 5,
   run(seeds) {
     const all = Array.from({ length: seeds }, (_, seed) => seed)
     const cells = CELLS.map((one) => {
       const runs = all.map((seed) => cell(one, seed))
-      return { exact: one.exact, found: [0, 1, 2, 3, 4].map((i) => mean(runs.map((run) => run[i] as number))) }
+      return { exact: one.exact, found: COLUMNS.map((i) => mean(runs.map((run) => run[i] as number))) }
     })
     const off = Math.max(
       ...cells.flatMap(({ exact, found }) => exact.map((value, i) => Math.abs(value - (found[i] as number)))),
@@ -122,7 +136,14 @@ export const c6: Experiment = {
       Math.max(...CELLS.map((one) => Math.abs(exactGate(one, otherwise) - (one.exact[1] as number)))),
     )
     const offExact = Math.max(
-      ...CELLS.map((one, i) => Math.abs(exactGate(one, 'first') - (cells[i]?.found[1] as number))),
+      ...CELLS.flatMap((one, i) => [
+        Math.abs(exactGate(one, 'first') - (cells[i]?.found[1] as number)),
+        Math.abs(exactGate(one, 'most') - (cells[i]?.found[5] as number)),
+      ]),
+    )
+    const programs = cells.map(({ found }) => found[5] as number)
+    const programOff = Math.max(
+      ...cells.map(({ exact }, i) => Math.abs((exact[1] as number) - (programs[i] as number))),
     )
     const gains = cells.map(({ found }) => (found[2] as number) - (found[1] as number))
     const lost = cells.map(({ found }) => (found[4] as number) - (found[0] as number))
@@ -133,7 +154,7 @@ export const c6: Experiment = {
     const isOrdered = shares.every((share, i) => i === 0 || share > (shares[i - 1] as number))
     const three = (values: readonly number[]) => values.map((value) => value.toFixed(3)).join(' / ')
     return {
-      measured: `${cells.map(({ found }) => three(found.slice(0, 4))).join('; ')}; furthest off ${off.toFixed(3)}; the gate ${offExact.toFixed(4)} off its exact value, which is ${offBy.map((one) => one.toFixed(3)).join(' / ')} off the reference where with no code that passes it takes the first / none / the one with most; gains over the gate ${three(gains)}; with the coder’s tests over the first ${three(lost)}; patches ${RULES.map(([name], i) => `${name} ${(shares[i] as number).toFixed(3)}`).join(', ')}`,
+      measured: `${cells.map(({ found }) => three(found.slice(0, 4))).join('; ')}; furthest off ${off.toFixed(3)}; at the program’s rule the gate has ${three(programs)}, ${programOff.toFixed(3)} off; both ${offExact.toFixed(4)} off their exact values; exactly the gate is ${offBy.map((one) => one.toFixed(3)).join(' / ')} off the reference where with no code that passes it takes the first / none / the one with most; gains over the gate ${three(gains)}; with the coder’s tests over the first ${three(lost)}; patches ${RULES.map(([name], i) => `${name} ${(shares[i] as number).toFixed(3)}`).join(', ')}`,
       ok:
         off <= 0.012 &&
         offExact <= 0.012 &&

@@ -114,7 +114,7 @@ export const cast = [
 /** How many scenes each sub-script has, and how many shots each of its scenes. */
 export type Tree = readonly (readonly number[])[]
 
-export type CrewFault = 'none' | 'script' | 'scenes' | 'shots' | 'box'
+export type CrewFault = 'none' | 'script' | 'scenes' | 'shots' | 'voice' | 'box'
 
 /** Plans a tree of that shape. A stranger is planted at one stage until it is told of. */
 export function crew(tree: Tree, fault: CrewFault = 'none', times = 1): Says {
@@ -152,6 +152,7 @@ export function crew(tree: Tree, fault: CrewFault = 'none', times = 1): Says {
     }
     const [, i = '1', s = '1'] = /plot (\d+)\.(\d+)/.exec(prompt) ?? []
     const stranger = isWrong('shots')
+    const unseen = isWrong('voice')
     const wide = isWrong('box')
     const count = tree[Number(i) - 1]?.[Number(s) - 1] ?? 0
     return {
@@ -169,7 +170,7 @@ export function crew(tree: Tree, fault: CrewFault = 'none', times = 1): Says {
             ? []
             : [
                 { speaker: ada, text: 'Do you see the light?' },
-                { speaker: j === 0 ? bo : null, text: 'Nothing but rain.' },
+                { speaker: unseen ? 'Zoe' : j === 0 ? bo : null, text: 'Nothing but rain.' },
               ],
       })),
     }

@@ -39,10 +39,19 @@ export function skillOf(p: number, sigma: number): number {
     }
     return sum / weight
   }
-  let [low, high] = [-20, 20]
+  return whereReached(over, p, [-20, 20])
+}
+
+/** Where a rising function reaches a value between these ends, by bisection. */
+export function whereReached(
+  rising: (x: number) => number,
+  value: number,
+  [from, to]: readonly [number, number],
+): number {
+  let [low, high] = [from, to]
   for (let step = 0; step < 60; step++) {
     const mid = (low + high) / 2
-    if (over(mid) < p) low = mid
+    if (rising(mid) < value) low = mid
     else high = mid
   }
   return (low + high) / 2

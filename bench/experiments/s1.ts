@@ -152,6 +152,13 @@ function countedTool(tool: Tool): { readonly tool: Tool; readonly count: () => n
   return { tool: { ...tool, execute: (input, context) => (calls++, tool.execute(input, context)) }, count: () => calls }
 }
 
+/** The level, of the rates of each, where greedy is nearest to half; the first of equals. */
+export function levelJudged<Rates extends { readonly [method: string]: number }>(
+  rates: readonly Rates[],
+): Rates | undefined {
+  return largest(rates, (won) => -Math.abs((won['greedy'] ?? 0) - 0.5))
+}
+
 /** ms of a fork, its child and the wait for it, in the middle of many. */
 async function forkTime(): Promise<number> {
   const kernel = await boot({ model: scripted([]) })
@@ -198,7 +205,7 @@ export const s1: Experiment = {
         rates.push(won)
       }
       await kernel.close()
-      const judged = largest(rates, (won) => -Math.abs((won['greedy'] ?? 0) - 0.5))
+      const judged = levelJudged(rates)
       const low = judged?.['greedy'] ?? 1
       ok &&= (judged?.['tree-search'] ?? 0) > low && (judged?.['armap'] ?? 0) > low
       const shown = Object.keys(methods).map(

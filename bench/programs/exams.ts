@@ -1,13 +1,15 @@
 /**
- * The questions that the answering programs are compared on, and what each worker says to them: four simulated crews and two sets of
- * recorded answers.
+ * The questions that the answering programs are compared on, and what each worker says to them: simulated crews and two sets of recorded
+ * answers.
  *
  *     const exam = exams({ questions: 240 })[0]
  *     exam.draft(exam.questions[0], 2, 0)       // what worker 2 says when it is asked for the first time
  *
  * Simulated workers are those of ../experiments/population.ts: a skill, a difficulty of the question, three wrong options of which one
- * is popular. `apart` is sigma 0, errors are independent; `together` is sigma 2, where they correlate as those of recorded models
- * do. Recorded workers say what four models said to GSM8K and what DyLAN's seven roles said to MMLU before they saw each other:
+ * is popular. `apart` is sigma 0, workers err independently; `together` is sigma 2, where they correlate as recorded models do.
+ * How far answers of one worker to one question go together was not recorded, so both ends are there: what a worker says when it is
+ * asked again is drawn afresh, or (`alike`) each question has a difficulty for each worker alone too, so that it tends to repeat itself.
+ * Recorded workers say what four models said to GSM8K and what DyLAN's seven roles said to MMLU before they saw each other:
  * asked again they say the same, as nothing else was recorded.
  *
  * Every exam has questions to learn from that are not asked: by them workers are ranked, the best first, and profiled.
@@ -18,7 +20,8 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { shuffled } from '../../src/agents/layered-net.ts'
 import { profilesOf, type SkillProfile } from '../../src/agents/pieces/skill-recruiting.ts'
-import { answered, chance, difficulty, keyed, range, skillOf } from '../experiments/population.ts'
+import { normal } from '../experiments/experiment.ts'
+import { answered, chance, difficulty, keyed, range, skillOf, whereReached } from '../experiments/population.ts'
 
 export interface Question {
   readonly number: number
@@ -47,8 +50,8 @@ export interface Exam {
 
 /** Wrong options of a simulated question; the chance of the popular one, as measured of recorded models (.08 to .21). */
 const [WRONG, POPULAR] = [3, 0.15]
-/** How often a judgement is right, over all questions. */
-export const JUDGED = 0.8
+/** How often a judgement is right, over all questions, and the deviation of a difficulty that is one worker's own. */
+export const PLANTED = { judged: 0.8, alike: 1.5 } as const
 /** Questions to learn from of a simulated exam. */
 const LEARN = 200
 const LETTERS = 'abcdefgh'
@@ -64,29 +67,60 @@ const REGIMES = {
 } as const
 
 /** The ids of all exams. */
-export const EXAMS = ['even-apart', 'even-together', 'uneven-apart', 'uneven-together', 'gsm8k', 'mmlu'] as const
+export const EXAMS = [
+  'even-apart',
+  'even-together',
+  'uneven-apart',
+  'uneven-together',
+  'even-apart-alike',
+  'even-together-alike',
+  'uneven-apart-alike',
+  'uneven-together-alike',
+  'gsm8k',
+  'mmlu',
+] as const
 
-/** All of them, with at most so many questions each. @param seed of the simulated ones */
+export interface ExamsOptions {
+  /** At most so many of each exam. */
+  readonly questions: number
+  /** Of those where answers of one worker go together. @default `questions` */
+  readonly questionsAlike?: number
+  /** How often a judgement is right, over all questions. @default 0.8 */
+  readonly judged?: number
+  /** Deviation of the difficulty that a question of `…-alike` has for one worker alone. @default 1.5 */
+  readonly alike?: number
+  /** Of the simulated ones. @default 1 */
+  readonly seed?: number
+}
+
+/** All of them, in the order of EXAMS. */
 export function exams({
   questions,
+  questionsAlike = questions,
+  judged = PLANTED.judged,
+  alike = PLANTED.alike,
   seed = 1,
-}: {
-  readonly questions: number
-  readonly seed?: number
-}): readonly Exam[] {
-  const crews = Object.entries(CREWS).flatMap(([crew, { skills, what }], i) =>
-    Object.entries(REGIMES).map(([regime, { sigma, what: how }], j) =>
-      simulated({
-        id: `${crew}-${regime}`,
-        what: `${what} ${how}`,
-        skills,
-        sigma,
-        questions,
-        seed: seed * 100 + 2 * i + j,
-      }),
-    ),
-  )
-  return [...crews, gsm8k(questions), mmlu(questions)]
+}: ExamsOptions): readonly Exam[] {
+  const crews = (end: Pick<Simulated, 'questions' | 'alike'>, suffix: string, also: string): Exam[] =>
+    Object.entries(CREWS).flatMap(([crew, { skills, what }], i) =>
+      Object.entries(REGIMES).map(([regime, { sigma, what: how }], j) =>
+        simulated({
+          id: `${crew}-${regime}${suffix}`,
+          what: `${what} ${how}${also}`,
+          skills,
+          sigma,
+          judged,
+          seed: seed * 100 + 2 * i + j,
+          ...end,
+        }),
+      ),
+    )
+  return [
+    ...crews({ questions }, '', ''),
+    ...crews({ questions: questionsAlike, alike }, '-alike', ' and repeat themselves'),
+    gsm8k(questions, judged),
+    mmlu(questions, judged),
+  ]
 }
 
 export interface Simulated {
@@ -94,18 +128,26 @@ export interface Simulated {
   readonly what: string
   /** Chance of each worker to be right, over all questions. */
   readonly skills: readonly number[]
-  /** Deviation of the difficulty. */
+  /** Deviation of the difficulty that a question has for all. */
   readonly sigma: number
+  /** Deviation of the difficulty that it has for one worker alone, besides. @default 0 */
+  readonly alike?: number
+  /** How often a judgement is right; judges fail where questions are hard for all. @default 0.8 */
+  readonly judged?: number
   readonly questions: number
   readonly seed: number
 }
 
-export function simulated({ id, what, skills, sigma, questions, seed }: Simulated): Exam {
-  const thetas = skills.map((p) => skillOf(p, sigma))
-  const judge = skillOf(JUDGED, sigma)
+export function simulated(options: Simulated): Exam {
+  const { id, what, skills, sigma, alike = 0, judged = PLANTED.judged, questions, seed } = options
+  // Two normal difficulties are one of their common deviation.
+  const thetas = skills.map((p) => skillOf(p, Math.hypot(sigma, alike)))
+  const judge = skillOf(judged, sigma)
+  const own = (number: number, worker: number): number =>
+    alike === 0 ? 0 : alike * normal(keyed(seed, number, worker, 7), keyed(seed, number, worker, 8))
   const says = (number: number, worker: number, sample: number): number =>
     answered(
-      chance(thetas[worker] as number, difficulty(seed, number, sigma)),
+      chance(thetas[worker] as number, difficulty(seed, number, sigma) + own(number, worker)),
       WRONG,
       keyed(seed, number, worker, sample, 3),
       keyed(seed, number, worker, sample, 4),
@@ -140,7 +182,7 @@ interface Recorded {
 }
 
 /** Four models of unequal skill (MIT, OpenAI): the first half to learn from, the second to be asked. */
-function gsm8k(questions: number): Exam {
+function gsm8k(questions: number, judged: number): Exam {
   const { items } = read<{ items: { a: (string | null)[]; ok: number[] }[] }>('gsm8k/recorded-answers.json')
   const all = items.map(({ a, ok }): Recorded => ({
     topic: 'reckoning',
@@ -148,14 +190,15 @@ function gsm8k(questions: number): Exam {
     right: ok.map((one) => one === 1),
   }))
   const half = all.length / 2
-  return recordedExam('gsm8k', 'four recorded models on GSM8K', all.slice(0, half), all.slice(half, half + questions))
+  const asked = all.slice(half, half + questions)
+  return recordedExam('gsm8k', 'four recorded models on GSM8K', judged, all.slice(0, half), asked)
 }
 
 /**
  * Seven roles of one model (MIT, SALT-NLP). Asked are questions whose right answer is known and to which all seven gave a first answer:
  * DyLAN ends early where most agree, so these are the harder ones. The others, where fewer were asked, are learned from.
  */
-function mmlu(questions: number): Exam {
+function mmlu(questions: number, judged: number): Exam {
   const { items } = read<{ items: { s: string; ans: (string | null | 0)[][]; gold: string | null }[] }>(
     'dylan/mmlu.json',
   )
@@ -169,12 +212,19 @@ function mmlu(questions: number): Exam {
   return recordedExam(
     'mmlu',
     'seven recorded roles on MMLU',
+    judged,
     known.filter((one) => !isWhole(one)).map(recorded),
     known.filter(isWhole).map(recorded).slice(0, questions),
   )
 }
 
-function recordedExam(id: string, what: string, learn: readonly Recorded[], asked: readonly Recorded[]): Exam {
+function recordedExam(
+  id: string,
+  what: string,
+  judged: number,
+  learn: readonly Recorded[],
+  asked: readonly Recorded[],
+): Exam {
   const learned = range(learn[0]?.right.length ?? 0).map((worker) => learn.map(({ right }) => right[worker] === true))
   const order = ranked(learned)
   // By question: the wrong answers that were given, each with its label.
@@ -186,7 +236,7 @@ function recordedExam(id: string, what: string, learn: readonly Recorded[], aske
     const share = (right.filter(Boolean).length + 0.5) / (right.length + 1)
     return -Math.log(share / (1 - share))
   })
-  const judge = meeting(JUDGED, hardness)
+  const judge = meeting(judged, hardness)
   return {
     id,
     what,
@@ -210,14 +260,9 @@ function recordedExam(id: string, what: string, learn: readonly Recorded[], aske
 
 /** The skill whose mean chance over these difficulties is p. */
 function meeting(p: number, difficulties: readonly number[]): number {
-  let [low, high] = [-20, 20]
-  for (let step = 0; step < 60; step++) {
-    const mid = (low + high) / 2
-    const mean = difficulties.reduce((sum, d) => sum + chance(mid, d), 0) / difficulties.length
-    if (mean < p) low = mid
-    else high = mid
-  }
-  return (low + high) / 2
+  const mean = (theta: number): number =>
+    difficulties.reduce((sum, d) => sum + chance(theta, d), 0) / difficulties.length
+  return whereReached(mean, p, [-20, 20])
 }
 
 // -------------------------------------------------------------------------------------------------------------- of both

@@ -1,6 +1,9 @@
 /**
- * The tables of teams in docs/programs.md, from what came of their runs: scores with their costs, and each team beside the one agent that
- * spends as many tokens.
+ * The tables of teams in docs/programs.md, from what came of their runs: scores with their costs, and each team beside one agent at
+ * the same tokens.
+ *
+ * The one agent was asked 1, 3, 5 … times. Between two of these it is mixed: of its tries so many are with the more calls that the mean
+ * of its tokens is the team's, and its score on a question is the mean of both in that share.
  *
  * Scores are of questions, each a cluster of its own; differences are paired by question (Miller 2024), with Holm's correction over
  * the teams of a column.
@@ -13,43 +16,59 @@ export interface TeamTableFacts {
   readonly tokens: number
   readonly a: number
   readonly b: number
+  /** How often a judgement is right, and the deviation of what is hard for one worker alone (exams.ts). */
+  readonly judged: number
+  readonly alike: number
   /** Programs that were not asked, with why. @default none */
   readonly left?: { readonly [name: string]: string }
 }
 
 /** Exams that are shown together. */
 const GROUPS = [
-  ['err apart', (id: string) => id.endsWith('-apart')],
-  ['err together', (id: string) => id.endsWith('-together')],
-  ['recorded', (id: string) => !id.includes('-')],
+  ['apart', (id: string) => id.endsWith('-apart')],
+  ['together', (id: string) => id.endsWith('-together')],
+  ['apart, alike', (id: string) => id.endsWith('-apart-alike')],
+  ['together, alike', (id: string) => id.endsWith('-together-alike')],
+  ['recorded', isRecorded],
 ] as const
 const SIGNIFICANT = 0.05
+
+function isRecorded(id: string): boolean {
+  return !id.includes('-')
+}
 
 /** A team beside one agent, over some exams. */
 export interface Beside extends Difference {
   readonly name: string
   /** Corrected for the number of teams. */
   readonly corrected: number | null
+  /** Of a try, over these exams: the team's, and the one agent's. */
+  readonly tokens: readonly [team: number, one: number]
 }
 
-export function teamTable(runs: readonly TeamRun[], { tokens, a, b, left = {} }: TeamTableFacts): string {
+export function teamTable(runs: readonly TeamRun[], facts: TeamTableFacts): string {
+  const { tokens, a, b, judged, alike, left = {} } = facts
   const columns = GROUPS.map(([title, isOf]) => ({ title, of: runs.filter(({ exam }) => isOf(exam.id)) })).filter(
     ({ of }) => of.length > 0,
   )
-  const found = columns.map(({ title, of }) => ({ title, besides: besideOne(of) }))
+  const found = columns.map(({ title, of }) => ({ title, of, besides: besideOne(of) }))
+  const planted = found.filter(({ of }) => of.some(({ exam }) => !isRecorded(exam.id)))
+  const all = besideOne(runs)
   const questions = runs.map(({ exam }) => `${exam.id} ${exam.questions.length} (${exam.what})`)
   return [
-    `Questions: ${questions.join('; ')}. The budget of a try is ${tokens.toLocaleString('en')} tokens; who reads is swayed to the right answer by ${a}·k/n and away from it by ${b}·(1 - k/n). Scores are shares of right answers with their standard errors, a question being a cluster; tokens and model calls are means of a try over all exams. *On the front*: on how many exams nobody else scored as much for as few tokens.`,
+    `Questions: ${questions.join('; ')}. The budget of a try is ${tokens.toLocaleString('en')} tokens; who reads is swayed to the right answer by ${a}·k/n and away from it by ${b}·(1 - k/n); a judgement is right in ${judged} of all cases; where workers repeat themselves, a question is hard for one of them alone by a deviation of ${alike}. Scores are shares of right answers with their standard errors, a question being a cluster; tokens and model calls are means of a try over all exams. *On the front*: on how many exams nobody else scored as much for as few tokens.`,
     scores(runs),
-    'Each team less the one agent that is asked as often as the tokens that the team spent there allow, question by question; in bold where that is no chance (p < .05 by sign flips, after Holm over the teams of the column).',
+    'Each team less one agent at the tokens that the team spent on that exam, question by question; in bold where that is no chance (p < .05 by sign flips, after Holm over the teams of the column). The one agent is a mixture of the two numbers of calls between whose tokens the team’s lie; the tokens of both are means of a try over all exams, and differ where a team spends less than one call or more than the most.',
     markdown(
-      ['team', ...found.map(({ title }) => title)],
-      (found[0]?.besides ?? []).map(({ name }) => [
+      ['team', 'its tokens', 'of one agent', ...found.map(({ title }) => title)],
+      all.map(({ name, tokens: spent }) => [
         `\`${name}\``,
+        ...spent.map(wholeText),
         ...found.map(({ besides }) => differenceText(besides.find((one) => one.name === name))),
       ]),
     ),
     ...found.map(({ title, besides }) => inWords(title, besides)),
+    ...(planted.length < 2 ? [] : [throughout(planted.map(({ besides }) => besides))]),
     ...leftText(left),
   ].join('\n\n')
 }
@@ -66,26 +85,54 @@ export function besideOne(runs: readonly TeamRun[]): readonly Beside[] {
   const rows = names.map((name) => {
     const pairs = runs.flatMap(({ teams, one }) => {
       const team = teams.find((each) => each.name === name) as Outcome
-      const other = new Map(sameTokens(team, one).trials.map((trial) => [trial.sample, valueOf(trial)]))
-      return team.trials.map((trial) => [trial.cluster, valueOf(trial), other.get(trial.sample) ?? 0] as const)
+      const other = sameTokens(team, one)
+      return team.trials.map((trial) => ({
+        cluster: trial.cluster,
+        values: [valueOf(trial), other.valueOn(trial.sample)] as const,
+        tokens: [spentBy(trial), other.tokens] as const,
+      }))
     })
     const difference = pairedDifference(
-      pairs.map(([, first]) => first),
-      pairs.map(([, , second]) => second),
-      { clusters: pairs.map(([cluster]) => cluster) },
+      pairs.map(({ values }) => values[0]),
+      pairs.map(({ values }) => values[1]),
+      { clusters: pairs.map(({ cluster }) => cluster) },
     )
-    return { name, ...difference }
+    const mean = (side: 0 | 1): number =>
+      pairs.reduce((sum, { tokens }) => sum + tokens[side], 0) / Math.max(1, pairs.length)
+    return { name, tokens: [mean(0), mean(1)] as const, ...difference }
   })
   const corrected = holm(rows.map(({ p }) => p ?? 1))
   return rows.map((row, i) => ({ ...row, corrected: row.p === null ? null : (corrected[i] as number) }))
 }
 
-/** The one agent with the most calls that spends no more than the team; a single call where even that is more. */
-export function sameTokens(team: Outcome, one: readonly Outcome[]): Outcome {
+/** The one agent at the tokens of a team. */
+export interface Mixed {
+  /** Its names with the fewer and the more calls; the same where the team spends less than a single call, or more than the most. */
+  readonly names: readonly [few: string, many: string]
+  /** How many of its tries are with the more calls. */
+  readonly share: number
+  /** Of a try, on the mean. */
+  readonly tokens: number
+  /** Its score on a question. */
+  valueOn(sample: string): number
+}
+
+/** The one agent mixed of the two numbers of calls between whose tokens the team's lie, so that it spends as many. @param one by calls */
+export function sameTokens(team: Outcome, one: readonly Outcome[]): Mixed {
   const spent = tokensOf(team)
-  const first = one[0]
-  if (first === undefined) throw new Error('there is no one agent to hold a team against')
-  return one.findLast((each) => tokensOf(each) <= spent) ?? first
+  const place = one.findIndex((each) => tokensOf(each) >= spent)
+  const many = one.at(place)
+  if (many === undefined) throw new Error('there is no one agent to hold a team against')
+  const few = place > 0 ? (one[place - 1] as Outcome) : many
+  const [low, high] = [tokensOf(few), tokensOf(many)]
+  const share = high === low ? 1 : (spent - low) / (high - low)
+  const [less, more] = [few, many].map(({ trials }) => new Map(trials.map((trial) => [trial.sample, valueOf(trial)])))
+  return {
+    names: [few.name, many.name],
+    share,
+    tokens: low + share * (high - low),
+    valueOn: (sample) => (1 - share) * (less?.get(sample) ?? 0) + share * (more?.get(sample) ?? 0),
+  }
 }
 
 function scores(runs: readonly TeamRun[]): string {
@@ -115,7 +162,7 @@ function scores(runs: readonly TeamRun[]): string {
       return [
         `\`${name}\``,
         ...own.map((one) => (one?.mean == null ? '–' : `${one.mean.toFixed(2)} ± ${one.stderr?.toFixed(2) ?? '–'}`)),
-        Math.round(mean(({ usage }) => usage.inputTokens + usage.outputTokens)).toLocaleString('en'),
+        wholeText(mean(spentBy)),
         mean(({ usage }) => usage.steps).toFixed(1),
         `${own.filter((one) => one?.isOnFront === true).length} of ${own.length}`,
         `${ran.reduce((sum, { refused }) => sum + refused, 0)} of ${trials.length}`,
@@ -148,12 +195,35 @@ function inWords(title: string, besides: readonly Beside[]): string {
   return `*${title}*. Lose to one agent at the same tokens: ${loses}. Win: ${wins}. Cannot be told apart: ${level}.`
 }
 
+/** Which teams lose, or win, in all of these columns, and which do both. */
+function throughout(columns: readonly (readonly Beside[])[]): string {
+  const signs = (name: string): readonly number[] =>
+    columns.map((besides) => {
+      const one = besides.find((each) => each.name === name)
+      return one !== undefined && isSure(one) ? Math.sign(one.mean ?? 0) : 0
+    })
+  const named = (is: (signs: readonly number[]) => boolean): string =>
+    (columns[0] ?? []).flatMap(({ name }) => (is(signs(name)) ? [`\`${name}\``] : [])).join(', ') || 'none'
+  const lose = named((of) => of.every((sign) => sign < 0))
+  const win = named((of) => of.every((sign) => sign > 0))
+  const both = named((of) => of.includes(-1) && of.includes(1))
+  return `*All columns of simulated workers*. Lose in each: ${lose}. Win in each: ${win}. Lose in one and win in another: ${both}.`
+}
+
 function valueOf({ scores: { right } }: Outcome['trials'][number]): number {
   return right?.value ?? 0
 }
 
 function tokensOf({ trials }: Outcome): number {
-  return trials.reduce((sum, { usage }) => sum + usage.inputTokens + usage.outputTokens, 0) / Math.max(1, trials.length)
+  return trials.reduce((sum, trial) => sum + spentBy(trial), 0) / Math.max(1, trials.length)
+}
+
+function spentBy({ usage }: Outcome['trials'][number]): number {
+  return usage.inputTokens + usage.outputTokens
+}
+
+function wholeText(value: number): string {
+  return Math.round(value).toLocaleString('en')
 }
 
 function markdown(head: readonly string[], rows: readonly (readonly string[])[]): string {

@@ -39,43 +39,6 @@ export function oneName(calls: number): string {
   return calls === 1 ? 'one agent' : `one agent × ${calls}`
 }
 
-/** The program under each name in the table. */
-export const answering: { readonly [name: string]: string } = {
-  'one agent': 'direct',
-  'one agent × n': 'debate',
-  'self-refine': 'debate',
-  refine: 'refine',
-  'plan-gen': 'plan-gen',
-  halo: 'halo',
-  vote: 'debate',
-  'debate × 2': 'debate',
-  'debate × 3': 'debate',
-  'debate of 3': 'debate',
-  'mixture-of-agents': 'mixture-of-agents',
-  'mixture, 2 layers': 'mixture-of-agents',
-  dylan: 'dylan',
-  'lv-agent': 'lv-agent',
-  agp: 'agp',
-  'symbolic-moe': 'symbolic-moe',
-  'mallm memory': 'mallm',
-  'mallm relay': 'mallm',
-  'mallm report': 'mallm',
-  'mallm debate': 'mallm',
-  'mallm majority': 'mallm',
-  'mallm super-majority': 'mallm',
-  'mallm unanimity': 'mallm',
-  'mallm plurality': 'mallm',
-  'mallm approval': 'mallm',
-  'mallm cumulative': 'mallm',
-  'mallm ranked': 'mallm',
-  'routing, judge': 'routing',
-  'routing, agreement': 'routing',
-  'agent-court': 'agent-court',
-  'magentic-one': 'magentic-one',
-  'agent-orchestra': 'agent-orchestra',
-  'internet-of-agents': 'internet-of-agents',
-}
-
 const PARTS = 'it works on a problem that has parts; these questions have none'
 const CODE = 'it answers a task of code, with tests that are run'
 const CHOOSES = 'it hands over by what a question is about; these are about one thing, or recorded too seldom'
@@ -145,8 +108,9 @@ export function teamsOf(exam: Exam): { readonly one: readonly Solver[]; readonly
       {},
     ),
     ...(['memory', 'relay', 'report', 'debate'] as const).map((paradigm) => talk(`mallm ${paradigm}`, { paradigm })),
-    ...(['majority', 'super-majority', 'unanimity', 'plurality', 'approval', 'cumulative', 'ranked'] as const).map(
-      (decision) => talk(`mallm ${decision}`, { decision }),
+    // Of three, a super-majority is a majority, and unanimity is what `memory` ends by.
+    ...(['majority', 'plurality', 'approval', 'cumulative', 'ranked'] as const).map((decision) =>
+      talk(`mallm ${decision}`, { decision }),
     ),
     ...(['judge', 'agreement'] as const).map((accept) => {
       // The better a worker did, the dearer it is: a cascade asks the weakest first.

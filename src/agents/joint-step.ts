@@ -16,13 +16,17 @@
  *   JS3. What could not be done, and what of a plan was left out, is told in the next turn's prompts, where there is a history: to the
  *        player whose it was, with `sees: 'own'` to nobody else, and what is of the whole plan to all.
  */
+import { z } from 'zod'
 import { PolityError } from '../kernel/errors.ts'
 import { defineProgram } from '../kernel/program.ts'
 import type { ModelChoice, Program, Sys } from '../kernel/types.ts'
-import { act, look, type TaskInput } from './pieces/acting.ts'
+import { act, holds, look, type TaskInput } from './pieces/acting.ts'
 import { byEach, drafted, plainMind, type Agreed, type Mind, type Run } from './pieces/joint-draft.ts'
-import { faultsSaid, sceneOf, type JointStep, type Scene } from './pieces/joint-plan.ts'
+import { faultsSaid, noTeam, sceneOf, type JointStep, type Scene } from './pieces/joint-plan.ts'
 import { inTurns, withFeedback } from './pieces/joint-talk.ts'
+
+/** The tool by which a program in an episode looks. */
+const VIEW = 'episode_view'
 
 export interface JointSettings {
   /** Who writes a plan before anybody talks: one mind for all, every player its own action, or nobody. */
@@ -72,14 +76,35 @@ export function jointProgram(name: string, settings: JointSettings): Program<Joi
 
 export type JointOptions = JointSettings & JointInput
 
-/** A run of a team. Throws `INVALID_ARGUMENT` for settings that have no meaning together. */
+/** Of the options what comes as JSON; what else is in it is another's. */
+const optionsShape = z.object({
+  question: z.string(),
+  instructions: z.string().optional(),
+  stepsMax: z.number().optional(),
+  draft: z.enum(['central', 'each', 'none']),
+  talk: z.enum(['none', 'turns', 'feedback']).optional(),
+  roundsMax: z.number().optional(),
+  retriesMax: z.number().min(0).optional(),
+  history: z.enum(['none', 'actions', 'dialogue']).optional(),
+  historySteps: z.number().min(1).optional(),
+  sees: z.enum(['all', 'own']).optional(),
+  models: z.record(z.string(), z.union([z.string(), z.array(z.string())])).optional(),
+})
+
+/** A run of a team. Throws `INVALID_ARGUMENT` for options of another form, for settings that have no meaning together, and outside a team's world. */
 export async function jointSteps(sys: Sys, options: JointOptions): Promise<Jointed> {
+  const read = optionsShape.safeParse(options)
+  if (!read.success) {
+    const faults = read.error.issues.map(({ path, message }) => `${path.join('.')}: ${message}`)
+    throw new PolityError('INVALID_ARGUMENT', `the input of a team is not of its form: ${faults.join('; ')}`)
+  }
   const { stepsMax = 1_000, talk = 'none', draft, roundsMax = 3 } = options
   if (draft === 'none' && talk !== 'turns')
     throw new PolityError('INVALID_ARGUMENT', `a team without a draft talks in turns, not "${talk}"`)
   if (talk === 'feedback' && draft !== 'central')
     throw new PolityError('INVALID_ARGUMENT', `a planner revises by feedback, and with draft "${draft}" there is none`)
   if (!(roundsMax >= 1)) throw new PolityError('INVALID_ARGUMENT', `roundsMax is 1 or more, not ${roundsMax}`)
+  if (!holds(sys, VIEW)) throw noTeam()
   const steps: JointStep[] = []
   let seen = await look(sys)
   // What the whole team saw at first is no part of the task: whoever is to know it is shown it.

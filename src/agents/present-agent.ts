@@ -10,17 +10,19 @@
  * a paragraph is written and spoken (pieces/slide-stages.ts). The process holds the tools of src/drivers/media.ts.
  *
  * Changed: a layout draws itself from its elements (pieces/slides.ts), where the release has a coder edit a slide of PowerPoint; slides with a function are
- * filled from the outline.
+ * filled from the slides that were made.
  *
  * Invariants
  *   PA1. There are as many slides as scripts and sounds, and the film is as long as the sounds together.
  *   PA2. Every section and every picture of an outline is one of the document's.
- *   PA3. A gate sends back at most `triesMax` times; then the slide is left out and told of, or the run fails.
+ *   PA3. A gate sends back at most `triesMax` times; then the slide is left out and told of, or the run fails. So is a slide that cannot be spoken.
+ *   PA4. Slides with a function name what is there: they are made when the others are, from those that were.
  */
-import { PolityError } from '../kernel/errors.ts'
+import { z } from 'zod'
+import { PolityError, type ErrorCode } from '../kernel/errors.ts'
 import { defineProgram } from '../kernel/program.ts'
 import { filmed, keepBytes, spoken, type FilmForm, type Voice } from './pieces/media.ts'
-import { sectionsOf, textUnder } from './pieces/sections.ts'
+import { sectionsOf, textUnder, type Section } from './pieces/sections.ts'
 import { outlineStage, slideStages, withFunctions, type PlannedSlide, type TalkTerms } from './pieces/slide-stages.ts'
 import {
   drawSlide,
@@ -52,7 +54,7 @@ export interface PresentAgentInput extends Partial<TalkTerms> {
   readonly planner?: 'model' | 'quotes'
   /** Times that one gate sends back. @default 3, as in the paper */
   readonly triesMax?: number
-  /** What becomes of a slide that fails. @default 'skip' */
+  /** What becomes of a slide that fails; sections for which there is no room are always left out. @default 'skip' */
   readonly failed?: 'skip' | 'raise'
   readonly voice?: Voice
   /** @default 1,280 by 720, 15 frames a second: slides stand still */
@@ -87,46 +89,67 @@ export interface Presented {
   readonly failed?: Staged['failed']
 }
 
+/** A text that is none, and a voice that fails at it. What is wrong with every slide, such as a missing program, ends the run. */
+const UNSPOKEN: ReadonlySet<ErrorCode> = new Set([
+  'INVALID_ARGUMENT',
+  'TOO_LARGE',
+  'LIMIT_EXCEEDED',
+  'TOOL_FAILED',
+  'TOOL_INVALID',
+  'TOOL_TIMEOUT',
+] as const)
+
 export const presentAgent = defineProgram(
   'present-agent',
   async (sys, input: PresentAgentInput): Promise<Presented> => {
+    refuseStrange(input)
     const { document, pictures = [], folder = 'presentation/', triesMax = 3, failed = 'skip', voice = {} } = input
     const { slides = [3, 7], words = [30, 40], similarity = 0.5, planner = 'model' } = input
     const terms: TalkTerms = { slides, words, similarity, planner }
     const source = { ...sectionsOf(document), pictures, layouts: layoutsOf(input.layouts) }
     refuseNone(source.sections.length, terms)
     const options = { backsMax: triesMax }
-    const given = { document, pictures: pictures.map(({ caption }) => caption) }
+    const given = { document: source.document, pictures: pictures.map(({ caption }) => caption) }
     const planned = await carryOutStages(given, [outlineStage(sys, source, terms)], options)
     const nothing = { title: source.title, slides: [], video: null, page: null, ms: 0, skipped: [], ...planned }
     const { documents, ...unmade } = nothing
     if (planned.failed !== undefined) return unmade
 
     const outline = documents['outline'] as unknown as { readonly slides: readonly PlannedSlide[] }
-    const all = await Promise.all(
-      withFunctions(outline.slides, source).map(async (one) => {
-        const { purpose, images, indexes } = one
-        const about = { slide: { purpose, images }, text: textUnder(source.sections, indexes) }
-        const staged = await carryOutStages(about, slideStages(sys, one, source, terms), options)
-        if (staged.failed !== undefined) return { purpose, staged, failed: staged.failed }
-        const layout = staged.documents['layout'] as unknown as SlideLayout
-        const content = staged.documents['content'] as unknown as SlideContent
-        const notes = staged.documents['notes'] as string
+    const make = async (one: PlannedSlide) => {
+      const { purpose, images, indexes } = one
+      const about = { slide: { purpose, images }, text: textUnder(source.sections, indexes) }
+      const staged = await carryOutStages(about, slideStages(sys, one, source, terms), options)
+      if (staged.failed !== undefined) return { purpose, staged, failed: staged.failed }
+      const layout = staged.documents['layout'] as unknown as SlideLayout
+      const content = staged.documents['content'] as unknown as SlideContent
+      const notes = staged.documents['notes'] as string
+      try {
         return { purpose, staged, slide: { layout, content, notes, ...(await spoken(sys, { text: notes, ...voice })) } }
-      }),
+      } catch (error) {
+        if (!PolityError.isInstance(error) || !UNSPOKEN.has(error.code)) throw error
+        return { purpose, staged, failed: { stage: 'speech', why: error.message } }
+      }
+    }
+    const told = await Promise.all(outline.slides.map(make))
+    const kept = outline.slides.filter((_, i) => told[i]?.slide !== undefined)
+    const shown = await Promise.all(
+      withFunctions(kept, source).map((one) => told[outline.slides.indexOf(one)] ?? make(one)),
     )
+    const all = [...told, ...shown.filter((one) => !told.includes(one))]
     const made = [...planned.made, ...all.flatMap(({ staged }) => staged.made)]
     const backs = [...planned.backs, ...all.flatMap(({ staged }) => staged.backs)]
-    const skipped = all.flatMap(({ purpose, failed: fault }) =>
+    const faults = all.flatMap(({ purpose, failed: fault }) =>
       fault === undefined ? [] : [{ purpose, stage: fault.stage, why: fault.why }],
     )
-    const [first] = skipped
+    const skipped = [...faults, ...(planner === 'quotes' ? roomless(source.sections, slides[1]) : [])]
+    const [first] = faults
     if (first !== undefined && failed === 'raise')
       throw new PolityError(
         'PROGRAM_FAILED',
         `present-agent: "${first.purpose}" failed at ${first.stage}: ${first.why}`,
       )
-    const ready = all.flatMap(({ purpose, slide }) => (slide === undefined ? [] : [{ purpose, ...slide }]))
+    const ready = shown.flatMap(({ purpose, slide }) => (slide === undefined ? [] : [{ purpose, ...slide }]))
     if (ready.length === 0) return { ...unmade, made, backs, skipped }
 
     const svgs = ready.map(({ layout, content }, i) =>
@@ -154,12 +177,48 @@ export const presentAgent = defineProgram(
   },
 )
 
+/** A talk of quotes has a slide for each section, as far as there may be slides. */
+function roomless(sections: readonly Section[], most: number): Presented['skipped'] {
+  const why = `A talk has at most ${most} slides of the document; \`slides: [least, most]\` allows more.`
+  return sections.slice(most).map(({ heading }) => ({ purpose: heading, stage: 'outline', why }))
+}
+
+const range = z.tuple([z.number(), z.number()]).optional()
+const taken = z.strictObject({
+  document: z.string(),
+  pictures: z.array(z.object({ caption: z.string(), image: z.string() })).optional(),
+  /** Is looked at by `layoutsOf`. */
+  layouts: z.unknown().optional(),
+  folder: z.string().endsWith('/').optional(),
+  slides: range,
+  words: range,
+  similarity: z.number().min(0).max(1).optional(),
+  planner: z.enum(['model', 'quotes']).optional(),
+  triesMax: z.number().int().min(0).optional(),
+  failed: z.enum(['skip', 'raise']).optional(),
+  voice: z.object({}).optional(),
+  film: z.object({}).optional(),
+})
+
+/** Throws `INVALID_ARGUMENT` for what is no input of this program. */
+function refuseStrange(input: unknown): void {
+  const checked = taken.safeParse(input)
+  if (checked.success) return
+  const [issue] = checked.error.issues
+  const field = issue?.path.join('.') ?? ''
+  const about = field === '' ? 'the input' : field
+  throw new PolityError(
+    'INVALID_ARGUMENT',
+    `present-agent: ${about}: ${issue?.message}; it takes { document: 'Markdown', planner?: 'model' or 'quotes', … } (docs/media.md)`,
+  )
+}
+
 /** Throws `INVALID_ARGUMENT` for what no outline could meet. */
 function refuseNone(sections: number, { slides, words }: TalkTerms): void {
   if (sections === 0)
     throw new PolityError(
       'INVALID_ARGUMENT',
-      'present-agent: the document has no headings; give Markdown with sections (## …)',
+      'present-agent: the document has no headings; give Markdown with sections (## …, or a line over === or ---)',
     )
   for (const [name, [least, most]] of Object.entries({ slides, words }))
     if (!(least >= 1 && most >= least))

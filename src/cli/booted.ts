@@ -44,6 +44,8 @@ export interface Booted {
   thrownIn(pid: Pid): unknown
   /** First and last event of every process of the store, by pid ascending. */
   heads(): Iterable<ProcessHead>
+  /** Entries of the store's table `meta` with that prefix. */
+  kept(prefix: string): Iterable<readonly [key: string, value: string | Uint8Array]>
   /** Stops what runs, so that it can be resumed, and gives everything up. Safe to call twice. */
   close(): Promise<void>
 }
@@ -211,6 +213,7 @@ export async function bootTogether(
         },
         thrownIn: (pid) => thrown.get(pid),
         heads: () => store.processes(),
+        kept: (prefix) => store.range('meta', prefix, `${prefix}\u{10ffff}`),
         close,
       }
     })

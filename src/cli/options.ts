@@ -162,10 +162,10 @@ export function pidOf(text: string | undefined): number {
   return Number(text)
 }
 
-/** The nearest of some names, if one is near enough to be a slip of the hand. */
+/** The nearest of some names, if one is near enough to be a slip of the hand; capitals make no difference. */
 export function nearest(name: string, names: readonly string[]): string | undefined {
   const near = names
-    .map((one) => ({ one, distance: distanceOf(name, one) }))
+    .map((one) => ({ one, distance: distanceOf(name.toLowerCase(), one.toLowerCase()) }))
     .toSorted((a, b) => a.distance - b.distance)[0]
   return near !== undefined && near.distance <= Math.max(1, Math.floor(name.length / 3)) ? near.one : undefined
 }

@@ -147,14 +147,8 @@ export async function bootServing(context: Context, wanted: Wanted): Promise<Ser
       clientTools,
       ...(law === undefined ? {} : { law }),
       audit: (range) => readAudit(store, range),
-      ...(wanted.pushHosts === undefined
-        ? {}
-        : {
-            push: {
-              privateHosts: wanted.pushHosts,
-              kept: (prefix: string) => store.range('meta', prefix, `${prefix}\u{10ffff}`),
-            },
-          }),
+      kept: (prefix) => store.range('meta', prefix, `${prefix}\u{10ffff}`),
+      ...(wanted.pushHosts === undefined ? {} : { push: { privateHosts: wanted.pushHosts } }),
     })
     return {
       kernel,

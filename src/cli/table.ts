@@ -109,15 +109,15 @@ export function cut(text: string, width: number): string {
   return width < 1 ? '' : `${kept}…`
 }
 
-/** Paragraphs broken at spaces into lines of at most `width`; longer words stand alone. */
-export function wrap(text: string, width: number): string {
+/** Paragraphs broken at spaces into lines of at most `width`; longer words stand alone, or are broken too. */
+export function wrap(text: string, width: number, longWords: 'whole' | 'broken' = 'whole'): string {
   return text
     .split('\n')
     .map((paragraph) => {
       if (widthOf(paragraph) <= width) return paragraph
       const lines: string[] = []
       let line = ''
-      for (const word of paragraph.split(' ')) {
+      for (const word of paragraph.split(' ').flatMap((one) => (longWords === 'broken' ? pieces(one, width) : one))) {
         if (line !== '' && widthOf(line) + 1 + widthOf(word) > width) {
           lines.push(line)
           line = word
@@ -126,4 +126,15 @@ export function wrap(text: string, width: number): string {
       return [...lines, line].join('\n')
     })
     .join('\n')
+}
+
+/** A word in pieces of at most `width`. */
+function pieces(word: string, width: number): string[] {
+  const found = ['']
+  for (const { segment } of segmenter.segment(word)) {
+    const last = found[found.length - 1] as string
+    if (last !== '' && widthOf(last + segment) > width) found.push(segment)
+    else found[found.length - 1] = last + segment
+  }
+  return found
 }

@@ -36,7 +36,8 @@ export interface Channel {
   readonly rows: number
   /** The text in that style where colours are shown, else as it is. */
   paint(style: Style, text: string): string
-  write(text: string): void
+  /** Bytes as they are. */
+  write(text: string | Uint8Array): void
   line(text: string): void
 }
 

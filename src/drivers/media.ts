@@ -29,7 +29,7 @@ import { PolityError } from '../kernel/errors.ts'
 import { defineTool } from '../kernel/tools.ts'
 import type { Json, Tool } from '../kernel/types.ts'
 import * as film from './media/film.ts'
-import { readPpm, regionsIn } from './media/regions.ts'
+import { checkPictures, readPpm, regionsIn } from './media/regions.ts'
 import { mediaSupport, type MediaProgram } from './media/support.ts'
 import { walled } from './media/walled.ts'
 
@@ -50,6 +50,9 @@ const FILM_MS_MAX = 1_800_000
 const STILLS_MAX = 64
 /** Speech of one voice in Opus, bits a second: it is clear from about half of it (RFC 6716, 2.1.1: 8 to 12 kbit/s narrowband, 16 to 20 wideband). */
 const SPEECH_BITS = '24k'
+
+/** What espeak-ng lists of the voices that follow a `+`. */
+const VARIANTS = 'variants.txt'
 
 const side = z.number().int().min(16).max(1_920).multipleOf(2)
 const image = z.string().min(1).describe('SVG as text, or base64 of PNG or JPEG')
@@ -82,7 +85,7 @@ export function mediaTools({
     if (!Number.isSafeInteger(value) || value < least)
       throw new PolityError('CONFIG_INVALID', `mediaTools: ${name} takes a whole number from ${least}, not ${value}`)
   const inTurn = turns(atOnce)
-  const work: typeof walled = (what, signal) => inTurn(signal, () => walled(what, signal))
+  const work: typeof walled = (what, signal) => inTurn(signal, () => walled(what, signal)).catch(sizeless)
 
   /** What a call does, where its programs are there. */
   function toolOf<Shape extends z.ZodType>(
@@ -139,8 +142,10 @@ export function mediaTools({
             'INVALID_ARGUMENT',
             'media.speak: the text has no letter and no number; give words to speak',
           )
+        const [, variant] = voice.split('+')
         const speak = ['espeak-ng', '-b', '1', '-v', voice, '-s', `${wordsPerMinute}`, '-p', `${pitch}`]
         const commands = [
+          ...(variant === undefined ? [] : [['bash', '-c', `espeak-ng --voices=variant > ${VARIANTS}`]]),
           [...speak, '-w', 'speech.wav', '-f', 'text.txt'],
           [
             'ffmpeg',
@@ -157,8 +162,9 @@ export function mediaTools({
             SPEECH_BITS,
           ].concat(['-ac', '1', '-application', 'voip', '-fflags', '+bitexact', '-f', 'ogg', 'speech.ogg']),
         ]
-        const makes = ['speech.ogg', 'speech.wav']
+        const makes = ['speech.ogg', 'speech.wav', ...(variant === undefined ? [] : [VARIANTS])]
         const made = await work({ files: { 'text.txt': text }, commands, makes }, signal)
+        if (variant !== undefined) checkVariant(variant, (made[VARIANTS] as Buffer).toString('utf8'))
         const ms = film.wavMs(made['speech.wav'] as Buffer)
         return { sound: base64(made['speech.ogg']), mediaType: 'audio/ogg', ms }
       },
@@ -204,17 +210,37 @@ export function mediaTools({
         shareMin: z.number().min(0).max(1).optional(),
       }),
       async ({ film: given, at, colours, tolerance = 60, shareMin = 0.001 }, signal) => {
-        const frames = await stills(given, at, 'ppm', undefined, work, signal)
-        const looking = { tolerance, shareMin }
-        return {
-          frames: frames.map((frame, i) => ({
-            at: at[i] as number,
-            regions: regionsIn(readPpm(frame), colours, looking) as unknown as Json,
-          })),
+        const pictures = (await stills(given, at, 'ppm', undefined, work, signal)).map(readPpm)
+        checkPictures(pictures)
+        const frames: { at: number; regions: Json }[] = []
+        for (const [i, picture] of pictures.entries()) {
+          const regions = await regionsIn(picture, colours, { tolerance, shareMin }, signal)
+          frames.push({ at: at[i] as number, regions: regions as unknown as Json })
         }
+        return { frames }
       },
     ),
   ]
+}
+
+/** espeak-ng speaks on without a variant that it does not know. A number is one of a man, from 11 one of a woman: its own numbering. */
+function checkVariant(variant: string, listed: string): void {
+  const known = [...listed.matchAll(/!v\/(\S+)/g)].map(([, name]) => name as string)
+  const number = /^\d+$/.test(variant) ? Number(variant) : undefined
+  const name = number === undefined ? variant : number < 10 ? `m${number}` : `f${number - 10}`
+  if (known.includes(name)) return
+  const some = known.filter((one) => /^[fm]\d$/.test(one)).toSorted()
+  throw new PolityError(
+    'INVALID_ARGUMENT',
+    `media.speak: espeak-ng has no variant "${variant}"; there is ${some.join(', ')} and what \`espeak-ng --voices=variant\` lists`,
+  )
+}
+
+/** What librsvg says of an SVG without a size, in words. */
+function sizeless(error: unknown): never {
+  if (PolityError.isInstance(error) && /Picture size \d+x\d+ is invalid/.test(error.message))
+    throw new PolityError('INVALID_ARGUMENT', 'media: an SVG has no size; give it width and height, or a viewBox')
+  throw error
 }
 
 // -------------------------------------------------------------------------------------------------------------- film

@@ -107,6 +107,7 @@ export async function episodeOf(
     return unbegun(world, failureOf(thrown))
   }
   const { program, input = {}, tools: extra = [], search = false, tellScore = false, budget } = players
+  checkBeside(input)
   const table = createTable(world, stage, tellScore, agents)
   const common = [
     ...actions.map((action) => table.actionTool(action)),
@@ -162,6 +163,15 @@ export async function episodeOf(
     },
     { version: sha256(identity).slice(0, 16), tools: [...new Set([...common, ...own, ...table.own])] },
   )
+}
+
+/** Throws `INVALID_ARGUMENT` for an input that would ask another question than the task does. */
+export function checkBeside(input: { readonly [name: string]: Json } = {}): void {
+  if (Object.hasOwn(input, 'question'))
+    throw new PolityError(
+      'INVALID_ARGUMENT',
+      'the question is that of the task; leave out "question" of the input, which is what programs are given beside it',
+    )
 }
 
 /** False of an episode whose world failed before it could begin: it is worth another try, under the same key too. */

@@ -33,7 +33,7 @@ import type {
 } from '../kernel/types.ts'
 import { failureIn, type Failure } from './episode-tools.ts'
 import type { EpisodeResult } from './episode.ts'
-import { episodeOf, hasBegun } from './episode.ts'
+import { checkBeside, episodeOf, hasBegun } from './episode.ts'
 import type { Log, LogCall, Trial } from './log.ts'
 import { resultsOf } from './metrics.ts'
 import type { Answer, Sample, Score, Scorer, Solver, Task } from './task.ts'
@@ -147,6 +147,7 @@ function check({ tasks, solvers, epochs = 1, concurrency = 4, id: given }: Evalu
   const twice = (names: readonly string[]): string | undefined => names.find((name, i) => names.indexOf(name) !== i)
   const named = twice(tasks.map((one) => one.name)) ?? twice(solvers.map((one) => one.name))
   if (named !== undefined) throw wrong(`two of them are named "${named}"; give each a name of its own`)
+  for (const { input } of solvers) checkBeside(input)
   for (const { name, samples, scorers, world } of tasks) {
     const same = twice(samples.map((one) => one.id))
     if (same !== undefined) throw wrong(`two samples of ${name} have the id "${same}"`)

@@ -93,7 +93,7 @@ export function teamWorld(world: World, { others }: TeamOptions = {}): World {
       ? {}
       : {
           async oracle(state) {
-            const actions = await oracle((state as unknown as Kept).world)
+            const actions = await oracle(worldIn(state))
             return [joint(actions.filter(({ agent }) => !isOther(agent)))]
           },
         }),
@@ -147,6 +147,32 @@ function opened(inner: OpenEnvironment, play: Others['play'], isOther: (agent: s
     metrics: () => inner.metrics(),
     ...(inner.close === undefined ? {} : { close: () => inner.close?.() }),
   }
+}
+
+/** One of a joint action's actions. */
+export interface Part {
+  /** Of the action; undefined where its player has none of that name. */
+  readonly effect: ActionDescription['effect'] | undefined
+  /** The joint action without it. */
+  readonly without: Action
+}
+
+/** What a team's action is made of, in that turn; undefined of any other action. */
+export function partsOf(turn: Turn, { agent, args }: Action): readonly Part[] | undefined {
+  const view = turn.views[agent]
+  const said = jointShape.safeParse(args)
+  if (view === undefined || !view.actions.includes(ACT) || !said.success) return undefined
+  const { players } = view.data as unknown as TeamView
+  const actions = said.data.actions as readonly Action[]
+  return actions.map(({ agent: player, name }, at) => ({
+    effect: players.find((one) => one.name === player)?.actions.find((one) => one.name === name)?.effect,
+    without: joint(actions.filter((_, k) => k !== at)),
+  }))
+}
+
+/** The state of the world in a team's, in which is also what the team was told. */
+export function worldIn(state: Json): Json {
+  return (state as unknown as Kept).world
 }
 
 /** The actions without those that were refused: of several by one player the later ones, which had no turn. */

@@ -16,6 +16,7 @@ import { defineProgram } from '../kernel/program.ts'
 import type { Json } from '../kernel/types.ts'
 import { evaluate } from './evaluate.ts'
 import type { Sample, Solver, Task } from './task.ts'
+import { partsOf, worldIn } from './team-world.ts'
 import type { EpisodeTask, Stage, World } from './world.ts'
 import { openStage } from './world.ts'
 
@@ -127,20 +128,29 @@ interface Played {
 
 /**
  * The same turns without the last action that changes the world: it is described as one that does, and the turn ends
- * otherwise without it (to pass may be what happens anyway). undefined where there is none.
+ * otherwise without it (to pass may be what happens anyway). Of a team's action it is one player's. undefined where there is none.
  */
 async function withoutLastWrite(stage: Stage, turns: readonly Played[]): Promise<(readonly Action[])[] | undefined> {
   for (const [i, { actions, turn, state }] of [...turns.entries()].toReversed()) {
-    for (const [j, { agent, name }] of [...actions.entries()].toReversed()) {
-      const effect = turn.views[agent]?.actions.find((one) => one.name === name)?.effect
+    for (const { effect, rest, stateOf } of leftOut(actions, turn).toReversed()) {
       if (effect === 'read' || effect === 'tell') continue
-      const rest = actions.filter((_, k) => k !== j)
       const [one, other] = [await stage.step(state, actions), await stage.step(state, rest)]
-      if (canonical(one.state) !== canonical(other.state))
+      if (canonical(stateOf(one.state)) !== canonical(stateOf(other.state)))
         return turns.map((played, k) => (k === i ? rest : played.actions))
     }
   }
   return undefined
+}
+
+/** The actions of a turn, each left out. */
+function leftOut(actions: readonly Action[], turn: Turn) {
+  return actions.flatMap((action, j) => {
+    const parts = partsOf(turn, action)
+    if (parts !== undefined)
+      return parts.map(({ effect, without }) => ({ effect, rest: actions.with(j, without), stateOf: worldIn }))
+    const effect = turn.views[action.agent]?.actions.find((one) => one.name === action.name)?.effect
+    return [{ effect, rest: actions.filter((_, k) => k !== j), stateOf: (state: Json): Json => state }]
+  })
 }
 
 // -------------------------------------------------------------------------------------------------------------- answers

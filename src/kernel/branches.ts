@@ -19,7 +19,8 @@ import { PolityError, messageOf, noSuchProcess } from './errors.ts'
 import type { Gate } from './gate.ts'
 import type { Journal } from './journal.ts'
 import type { Memory } from './memory.ts'
-import { endsAfter, originPast, readPast, sentAfter, startOf } from './past.ts'
+import type { Outcome } from './past.ts'
+import { endsAfter, originPast, outcomeIn, readPast, sentAfter, startOf } from './past.ts'
 import type { Call, Process } from './process.ts'
 import { overBudget, transition } from './process.ts'
 import type { Programs } from './programs.ts'
@@ -73,6 +74,11 @@ export interface Branches {
   fork(pid: Pid, options?: ForkOptions): Promise<Process>
   /** Makes a child of `parent` with its past up to `call`, in which that call returned 0; ends `call` with its pid. */
   forkInside(parent: Process, call: Call): Promise<void>
+  /**
+   * What is kept of a call that a fork has from its origin: whether it may have happened there, or in a fork between the two, and its
+   * end, with what its tool kept then.
+   */
+  becameOf(call: Call): Outcome
   /** The process goes back to its snapshot; throws `NO_SUCH_SNAPSHOT`. */
   restore(process: Process, id: string): Promise<void>
 }
@@ -136,6 +142,22 @@ export function createBranches({
     const asked = sent.length === 0 ? past.asked : new Set([...past.asked].filter((n) => !sent.includes(n)))
     const ends = adopted.length === 0 ? past.ends : [...past.ends, ...adopted]
     transition(process, { type: 'restart', past: { ...past, ends, ended, asked, counted: new Set() } })
+  }
+
+  function becameOf(call: Call): Outcome {
+    const { process, n, startPid } = call
+    let isSent = false
+    let { forkOf } = process.start
+    while (forkOf !== null) {
+      const found = outcomeIn(store.events(forkOf.pid), call)
+      if (found.end !== undefined) {
+        takeState(process, process.past?.starts[n], found.end.seq)
+        return found
+      }
+      isSent ||= found.isSent
+      forkOf = forkOf.pid === startPid ? null : startOf(store, forkOf.pid).forkOf
+    }
+    return { isSent }
   }
 
   /** What a tool kept with an end that is taken over is kept here too. */
@@ -281,5 +303,5 @@ export function createBranches({
     dispatcher.wake(process)
   }
 
-  return { fork, forkInside, restore }
+  return { fork, forkInside, becameOf, restore }
 }

@@ -152,6 +152,8 @@ export function hasRates(cores: ReadonlyMap<string, Core>): boolean {
 
 /** A model call on its way, as a journal has it. */
 interface Sent {
+  /** Place of its start in the journal. */
+  readonly seq: number
   model: string | undefined
   readonly sentAt: number[]
   tokens: number
@@ -179,17 +181,34 @@ export function rememberMinute(
   }
   for (const events of journals) {
     const open = new Map<number, Sent>()
+    /** Places of the ends of its calls, by their numbers: where a snapshot was made. */
+    const ends = new Map<number, number>()
     const leave = (endedAt: number): void => {
       for (const call of open.values()) count(call.isWaiting ? { ...call, tokens: 0 } : call, endedAt)
-      open.clear()
     }
     for (const event of events) {
-      // Its open calls were cancelled; the next ones with their numbers are other calls.
-      if (event.type === 'process-rewind') leave(event.at)
+      if (event.type === 'process-rewind') {
+        // Its open calls were cancelled. Those that began before the snapshot are tried again, the next ones with the numbers
+        // of the others are other calls.
+        leave(event.at)
+        const cut = ends.get(event.n) ?? -1
+        for (const [n, call] of open) {
+          if (call.seq > cut) open.delete(n)
+          else open.set(n, { ...call, sentAt: [], counted: 0 })
+        }
+      }
+      if (event.type === 'call-end' || event.type === 'process-rewind') ends.set(event.n, event.seq)
       if (event.type === 'call-start' && event.call === 'generate' && event.reserved !== undefined) {
         const { models } = event.args as { readonly models?: readonly string[] }
         const { tokens } = event.reserved
-        open.set(event.n, { model: models?.[0], sentAt: [event.at], tokens, counted: 0, isWaiting: false })
+        open.set(event.n, {
+          seq: event.seq,
+          model: models?.[0],
+          sentAt: [event.at],
+          tokens,
+          counted: 0,
+          isWaiting: false,
+        })
         continue
       }
       const call = 'n' in event ? open.get(event.n) : undefined

@@ -122,19 +122,34 @@ export function createGate(machine: Machine): Gate {
     if (call.counted)
       journal.append({ type: 'call-reserve', seq: 0, at: 0, pid: process.pid, n: call.n, reserved: NOTHING })
     if (wrong !== undefined) return fail(call, wrong)
-    const leader =
-      recorded.pid === process.pid || specOf(call).intent?.(args) !== true || call.name === 'generate'
-        ? undefined
-        : machine.openElsewhere(call)
+    const isShared = recorded.pid !== process.pid && specOf(call).intent?.(args) === true && call.name !== 'generate'
+    const leader = isShared ? machine.openElsewhere(call) : undefined
     if (past.asked.has(call.n)) {
       waiting.add(call)
       if (leader !== undefined && !waiting.has(leader)) isSent(call)
     }
     if (recorded.pid === process.pid) return revive(call, args)
-    // A fork that is not kept yet does nothing outside: a crash would leave the deed without its doer.
-    const goOn = (): void => whenKept(call, () => revive(call, args))
+    // A fork that is not kept yet does nothing outside: a crash would leave the deed without its doer. And its origin may have done
+    // it since the fork was made, or before a crash.
+    const goOn = (): void =>
+      isShared ? whenLooked(call, () => revive(call, args)) : whenKept(call, () => revive(call, args))
     if (leader === undefined) goOn()
     else (leader.followers ??= []).push({ call, goOn })
+  }
+
+  /** Goes on unless the same call has ended where this one was forked from: then it ends as that did. */
+  function whenLooked(call: Call, go: () => void): void {
+    journal.whenKept((error) => {
+      if (error !== undefined) return fail(call, error)
+      if (!call.open) return
+      const { isSent: mayHaveHappened, end: there } = machine.becameOf(call)
+      if (there !== undefined) {
+        const { value, error: failed, labels, refused = false } = there
+        return follow(call, { value, error: failed, labels, refused, held: undefined })
+      }
+      if (mayHaveHappened && waiting.has(call)) isSent(call)
+      go()
+    })
   }
 
   /** A call that the law let through counts again: at once, or when its end is learned, where a person took their time. */
@@ -508,7 +523,10 @@ export function createGate(machine: Machine): Gate {
   }
 
   /** The call ends as the same call did in the process that it was forked from. */
-  function follow(call: Call, { value, held, error, labels, refused: isRefused }: Call): void {
+  function follow(
+    call: Call,
+    { value, held, error, labels, refused: isRefused }: Pick<Call, 'value' | 'held' | 'error' | 'labels' | 'refused'>,
+  ): void {
     if (!call.open) return
     call.value = value
     call.held = held

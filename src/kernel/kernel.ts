@@ -353,6 +353,7 @@ export function createKernel(options: KernelOptions): Kernel {
     spawn: (parent, call, program, input, spawnOptions) =>
       start({ parent, call, program, input, options: spawnOptions }),
     fork: branches.forkInside,
+    becameOf: branches.becameOf,
     restore: branches.restore,
     kill: (process, error) => finish(process, 'killed', undefined, toErrorData(error)),
     full: ({ start: { account } }) => (account === undefined ? undefined : accounts.full(account)),

@@ -5,7 +5,7 @@
  *   B1. A message that was accepted is received at most once and is not lost: it is in the journal with the sender's end.
  *   B2. One sender's messages to one receiver are received in the order in which they were sent.
  *   B3. To a name is to all running processes of that name and principal, by pid. Who they are is looked up, and not looked for
- *       among all processes; who has ended is kept at most as long as there are fewer of them than processes.
+ *       among all processes; of those who have ended no more are kept than twice the processes that there are, and a few.
  */
 import { PolityError } from './errors.ts'
 import type { Journal } from './journal.ts'

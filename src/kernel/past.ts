@@ -223,23 +223,56 @@ export function originPast(store: Store, { pid, seq, call }: NonNullable<Process
 /** Ends of calls that were open before that event and ended after it: a fork takes them over, so their effect is not done again. */
 export function endsAfter(events: readonly JournalEvent[], before: number, past: Past): CallEnd[] {
   const ends: CallEnd[] = []
-  for (const event of events) {
-    if (event.seq < before) continue
-    if (event.type === 'process-rewind') break
+  for (const event of futureOf(events, before))
     if (event.type === 'call-end' && past.starts[event.n] !== undefined && !past.ended.has(event.n)) ends.push(event)
-  }
   return ends
 }
 
 /** Calls that waited for a person's word before that event and went on after it: in a fork, as there, they may have happened. */
 export function sentAfter(events: readonly JournalEvent[], before: number, past: Past): readonly number[] {
   const sent: number[] = []
-  for (const event of events) {
-    if (event.seq < before) continue
-    if (event.type === 'process-rewind') break
+  for (const event of futureOf(events, before))
     if (event.type === 'call-sent' && past.asked.has(event.n)) sent.push(event.n)
-  }
   return sent
+}
+
+/** What became of a call: whether it may have happened, and its end. */
+export interface Outcome {
+  readonly isSent: boolean
+  readonly end?: CallEnd
+}
+
+/** What became of a call in one journal that has it, or in which it went on. */
+export function outcomeIn(
+  events: readonly JournalEvent[],
+  { n, startSeq }: { readonly n: number; readonly startSeq: number },
+): Outcome {
+  let isSent = false
+  for (const event of events) {
+    if (event.seq <= startSeq) continue
+    // Behind a rewind another call may have its number.
+    if (event.type === 'call-start' && event.n === n) break
+    if (event.type === 'call-sent' && event.n === n) isSent = true
+    if (event.type === 'call-end' && event.n === n) return { isSent: true, end: event }
+  }
+  return { isSent }
+}
+
+/**
+ * What comes from that event on. A rewind to behind it leaves the calls that were open there as they are, and they go on; after one
+ * to before it others have their numbers.
+ */
+function* futureOf(events: readonly JournalEvent[], before: number): Generator<JournalEvent, void> {
+  for (const [i, event] of events.entries()) {
+    if (event.seq < before) continue
+    if (event.type === 'process-rewind') {
+      const isTaken = (one: JournalEvent): boolean =>
+        (one.type === 'call-end' || one.type === 'process-rewind') && one.n === event.n
+      const taken = events.slice(0, i).findLast(isTaken)
+      if (taken === undefined || taken.seq < before) return
+    }
+    yield event
+  }
 }
 
 /**

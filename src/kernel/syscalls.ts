@@ -22,7 +22,7 @@ import { estimateTokens, knowAnswer } from './messages.ts'
 import type { Memory } from './memory.ts'
 import type { CheckedNote, Recall } from './note.ts'
 import { checkNote, checkRecall, meaningOf } from './note.ts'
-import type { PastTurns } from './past.ts'
+import type { Outcome, PastTurns } from './past.ts'
 import { toPlain } from './plain.ts'
 import type { Call, Process } from './process.ts'
 import { labelsOf, overBudget, reserve } from './process.ts'
@@ -85,6 +85,8 @@ export interface Machine {
   full(process: Process): PolityError | undefined
   /** The same call where it is open in another process: the one that this one was forked from, or another fork of it. */
   openElsewhere(call: Call): Call | undefined
+  /** What is kept of a call that a fork has from its origin: whether it may have happened there, and its end. */
+  becameOf(call: Call): Outcome
   /** Another process of the same principal, running or ended; throws `NO_SUCH_PROCESS`. */
   find(process: Process, pid: Pid): Process
   named(process: Process, name: string): readonly Process[]

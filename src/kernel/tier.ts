@@ -31,6 +31,8 @@ export interface Tier<Key, Value> {
   set(key: Key, value: Value, bytes: number): Value
   delete(key: Key): void
   readonly bytes: number
+  /** Values that are in. */
+  readonly size: number
 }
 
 /** An empty one. */
@@ -87,6 +89,9 @@ export function createTier<Key, Value>(options: TierOptions<Key, Value>): Tier<K
     },
     get bytes() {
       return used
+    },
+    get size() {
+      return values.size
     },
   }
 }

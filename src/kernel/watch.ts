@@ -62,18 +62,24 @@ export function createWatch({ limits, isWithin, lastSeq, keep }: WatchLinks): Wa
   let textHearers = 0
   /** The last event that is kept. */
   let keptSeq = lastSeq
-  /** Text of calls whose starts are not kept yet, by their places in the journal. */
+  /** Text of calls whose starts are not kept yet, by their places in the journal: where a disk is stuck, no more than a queue holds. */
   const early = new Map<number, TextDelta[]>()
+  let earlyTexts = 0
 
   function kept(events: readonly JournalEvent[], rootOf: (pid: Pid) => Pid): void {
     keptSeq = events[events.length - 1]?.seq ?? keptSeq
-    if (queues.size === 0 && hearers.size === 0) return early.clear()
+    if (queues.size === 0 && hearers.size === 0) {
+      early.clear()
+      earlyTexts = 0
+      return
+    }
     for (const event of events) {
       const root = rootOf(event.pid)
       tell(root, event)
       const texts = early.get(event.seq)
       if (texts === undefined) continue
       early.delete(event.seq)
+      earlyTexts -= texts.length
       for (const text of texts) tell(root, text)
     }
   }
@@ -84,10 +90,24 @@ export function createWatch({ limits, isWithin, lastSeq, keep }: WatchLinks): Wa
     if (startSeq > keptSeq && !early.has(startSeq)) keep()
     if (startSeq <= keptSeq) return tell(root, text)
     const texts = early.get(startSeq)
-    if (texts === undefined) return void early.set(startSeq, [text])
-    if (texts.length < limits.watchEventsMax) return void texts.push(text)
-    const last = texts[texts.length - 1] as TextDelta
-    texts[texts.length - 1] = { ...last, delta: last.delta + delta }
+    if (earlyTexts >= limits.watchEventsMax) {
+      const last = texts?.pop()
+      if (texts !== undefined && last !== undefined) return void texts.push({ ...last, delta: last.delta + delta })
+      dropEarly()
+    }
+    earlyTexts++
+    if (texts === undefined) early.set(startSeq, [text])
+    else texts.push(text)
+  }
+
+  /** Makes room for the text of another call: the oldest goes. */
+  function dropEarly(): void {
+    for (const [seq, texts] of early) {
+      texts.shift()
+      earlyTexts--
+      if (texts.length === 0) early.delete(seq)
+      return
+    }
   }
 
   function tell(root: Pid, event: RunEvent): void {

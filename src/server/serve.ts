@@ -70,6 +70,8 @@ export interface DoorsOptions {
   readonly audit?: (range: AuditRange) => Iterable<AuditEntry | undefined>
   /** Webhooks that A2A clients name are told. @default they are not */
   readonly push?: PushOptions
+  /** Entries of the store's table `meta` with that prefix: what doors of earlier servers have left. @default they left nothing */
+  readonly kept?: NonNullable<PushOptions['kept']>
 }
 
 /** Programs that doors run by themselves: a kernel that is to be served is booted with them, and clients cannot name them. */
@@ -84,6 +86,7 @@ export function doorsOf({
   law,
   audit,
   push,
+  kept = () => [],
 }: DoorsOptions): readonly Door[] {
   const models = createModelDoor(kernel, { tools: clientTools })
   return [
@@ -95,8 +98,8 @@ export function doorsOf({
       ...(law === undefined ? {} : { law }),
       ...(audit === undefined ? {} : { audit }),
     }),
-    mcpDoor({ kernel, tools, programs }),
-    a2aDoor({ kernel, programs, ...(push === undefined ? {} : { push }) }),
+    mcpDoor({ kernel, tools, programs, kept }),
+    a2aDoor({ kernel, programs, ...(push === undefined ? {} : { push: { kept, ...push } }) }),
     aguiDoor({ kernel, programs }),
     aiosDoor({ kernel, models, programs, prefix: '/aios' }),
     metricsDoor({ kernel }),

@@ -9,6 +9,7 @@
 import { existsSync } from 'node:fs'
 import { setTimeout as pause } from 'node:timers/promises'
 import { z } from 'zod'
+import { openSqliteStore } from '../../src/drivers/store/sqlite.ts'
 import type { Program, Tool } from '../../src/index.ts'
 import { boot, defineProgram, defineTool } from '../../src/index.ts'
 import { startServer } from '../../src/server/http.ts'
@@ -43,9 +44,17 @@ export async function serveTasks(store: string, file: string): Promise<{ url: st
     while ((await sys.call('look', {})) === false) await sys.sleep(20)
     return `begun: ${await sys.read('begun.txt')}`
   }) as Program
-  const kernel = await boot({ store, tools, programs: [slow] })
+  const disk = openSqliteStore(store)
+  const kernel = await boot({ store: disk, tools, programs: [slow] })
   const server = await startServer({
-    doors: [mcpDoor({ kernel, tools, programs: [slow] })],
+    doors: [
+      mcpDoor({
+        kernel,
+        tools,
+        programs: [slow],
+        kept: (prefix) => disk.range('meta', prefix, `${prefix}\u{10ffff}`),
+      }),
+    ],
     port: 0,
     limits: { drainMs: 50 },
     authenticate: () => ({ principal: 'ada', scopes: new Set(['runs'] as const), key: null }),

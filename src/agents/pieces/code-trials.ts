@@ -9,7 +9,7 @@
  *
  * Invariants
  *   CT1. A candidate that does not run to its end passes nothing.
- *   CT2. What is selected passes at least as much as any other; of equal ones the first.
+ *   CT2. What is selected passes at least as much as any other, of equal ones the first, or it is the first that passes the gate.
  */
 import type { Sys } from '../../kernel/types.ts'
 import { codeAction } from './code-action.ts'
@@ -57,23 +57,20 @@ export async function tryCode(sys: Sys, { code, tests, language = 'javascript' }
 }
 
 export interface SelectOptions {
-  /** `most` passed tests, or `gate`: the first that passes a share of them. @default 'most' */
+  /** `most` passed tests, or `gate`: the first that passes a share of them, and where none does the one with most. @default 'most' */
   readonly rule?: 'most' | 'gate'
   /** Share of the tests that is enough for the gate, 0 to 1. @default 0.6, three in five: AgentCoder's */
   readonly share?: number
-  /** Where no candidate passes the gate: the one with `most`, as AgentCoder returns the best it has, or the `first`. @default 'most' */
-  readonly otherwise?: 'most' | 'first'
 }
 
 /** The place of the candidate to take. Undefined where there is none. */
 export function selectCandidate(
   passed: readonly (readonly boolean[])[],
-  { rule = 'most', share = 0.6, otherwise = 'most' }: SelectOptions = {},
+  { rule = 'most', share = 0.6 }: SelectOptions = {},
 ): number | undefined {
   const count = (one: readonly boolean[]): number => one.filter(Boolean).length
   const gated = rule === 'gate' ? passed.findIndex((one) => count(one) >= share * one.length) : -1
   if (gated >= 0) return gated
-  if (rule === 'gate' && otherwise === 'first') return passed.length === 0 ? undefined : 0
   return largest(passed.keys(), (place) => count(passed[place] as readonly boolean[]))
 }
 

@@ -45,9 +45,11 @@ export function worthOf(teams: readonly TriedTeam[], { errors = 1 }: WorthOption
     throw new PolityError('INVALID_ARGUMENT', `worthOf takes off 0 or more standard errors, not ${errors}; 1 is usual`)
   const size = teams[0]?.members.length ?? 0
   if (size === 0) return []
-  const middle = mean(teams.map(({ utility }) => utility))
+  const overTeams = (of: (team: TriedTeam) => number): number =>
+    teams.reduce((sum, team) => sum + of(team), 0) / teams.length
+  const middle = overTeams(({ utility }) => utility)
   const shares = Array.from({ length: size }, (_, agent) =>
-    mean(teams.map(({ members }) => (members[agent] === true ? 1 : 0))),
+    overTeams(({ members }) => (members[agent] === true ? 1 : 0)),
   )
   const rows = teams.map(({ members }) => shares.map((share, agent) => (members[agent] === true ? 1 : 0) - share))
   const right = shares.map((_, a) =>
@@ -149,8 +151,4 @@ export function drawnDag(
 /** For the bias, which is the last of a row. */
 function withConstant(query: readonly number[]): readonly number[] {
   return [...query, 1]
-}
-
-function mean(values: readonly number[]): number {
-  return values.reduce((sum, one) => sum + one, 0) / values.length
 }

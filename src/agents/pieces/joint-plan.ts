@@ -8,6 +8,7 @@
  * A team's world (evaluation/team-world.ts) shows what each player sees and takes the actions of all at once.
  */
 import { z } from 'zod'
+import { PolityError } from '../../kernel/errors.ts'
 import type { Json, Sys } from '../../kernel/types.ts'
 import { actionShape, holds, type Seen } from './acting.ts'
 
@@ -62,10 +63,21 @@ export interface Said {
   readonly text: string
 }
 
-/** A turn as a team's world shows it. Throws where this is no such world. */
+/** A turn as a team's world shows it. Throws `INVALID_ARGUMENT` where this is no such world. */
 export function sceneOf({ data }: Pick<Seen, 'data'>): Scene {
-  return sceneShape.parse(data) as Scene
+  const read = sceneShape.safeParse(data)
+  if (!read.success) throw noTeam()
+  return read.data as Scene
 }
+
+/** A program for a team stands in a world of one player, or in none. */
+export function noTeam(): PolityError {
+  return new PolityError(
+    'INVALID_ARGUMENT',
+    'this program plays a team, and needs the world of one: add --team (`polity evaluate --environment … --team`), or give it teamWorld(world)',
+  )
+}
+
 const sceneShape = z.object({
   players: z.array(
     z.object({

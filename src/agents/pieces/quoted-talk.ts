@@ -8,20 +8,25 @@
  *
  * Invariants
  *   QT1. Every word is the document's; what is cut ends with an ellipsis, on a slide, and at the end of a sentence where one is near, in speech.
+ *   QT2. Words are counted in every script (words.ts), and one of more than 100 letters is cut: nobody can say it.
  */
 import type { Section } from './sections.ts'
 import type { PlannedSlide } from './slide-stages.ts'
 import { hasImage, type SlideContent, type SlideLayout } from './slides.ts'
+import { firstWords, isSpaced, wordCount } from './words.ts'
+
+/** The longest words of natural languages have fewer. */
+const WORD_CHARS_MAX = 100
 
 export function quotedOutline(
   sections: readonly Section[],
   captions: readonly string[],
   most: number,
 ): readonly PlannedSlide[] {
-  return sections.slice(0, most).map(({ name, text, parts }) => {
+  return sections.slice(0, most).map(({ name, heading, text, parts }) => {
     const own = [text, ...parts.map((part) => part.text)].join('\n')
     const images = captions.filter((caption) => own.includes(caption)).slice(0, 1)
-    return { purpose: name, indexes: { [name]: parts.map((part) => part.name) }, images }
+    return { purpose: heading, indexes: { [name]: parts.map((part) => part.name) }, images }
   })
 }
 
@@ -49,12 +54,14 @@ export function quotedContent(
 
 /** At most so many words: whole sentences where that leaves half of them at least. */
 export function quotedNotes(text: string, heading: string, most: number): string {
-  const words = (one: string): number => one.split(' ').length
-  let said = ''
-  for (const sentence of [`${heading.replace(/[.?!]$/, '')}.`, ...sentencesIn(plainOf(text))]) {
+  let [said, count] = ['', 0]
+  for (const whole of [`${heading.replace(/[.?!。？！]$/, '')}.`, ...sentencesIn(plainOf(text))]) {
+    const sentence = whole.replaceAll(/\S+/g, (word) => (isSpaced(word) ? cut(word, WORD_CHARS_MAX) : word))
     const longer = `${said} ${sentence}`.trim()
-    if (words(longer) > most) return words(said) >= most / 2 ? said : longer.split(' ').slice(0, most).join(' ')
+    const more = wordCount(sentence, most + 1)
+    if (count + more > most) return count >= most / 2 ? said : firstWords(longer, most)
     said = longer
+    count += more
   }
   return said
 }
@@ -62,7 +69,7 @@ export function quotedNotes(text: string, heading: string, most: number): string
 /** Markdown without its marks; code, tables and headings are nothing to say. */
 function plainOf(text: string): string {
   return text
-    .replaceAll(/^(```|~~~)[^]*?^\1.*$/gm, '')
+    .replaceAll(/^[ \t]*(`{3,}|~{3,})[^]*?(?:^[ \t]*\1[`~]*[ \t]*$|(?![^]))/gm, '')
     .replaceAll(/^(#{1,6}\s|\|).*$/gm, '')
     .replaceAll(/!?\[([^\]]*)\]\([^)]*\)/g, '$1')
     .replaceAll(/^\s*([-*+>]|\d+\.)\s+/gm, '')

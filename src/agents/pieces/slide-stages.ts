@@ -5,7 +5,8 @@
  *     await carryOutStages({ slide, text }, slideStages(sys, planned, source, terms), { backsMax: 3 })
  *
  * Invariants
- *   SS1. Names in an outline that passed are the document's, letter for letter: what was alike enough is replaced by what it is like.
+ *   SS1. Names in an outline that passed are the document's, letter for letter: what was alike enough is replaced by what it is like. Of sections with
+ *        one heading each has a number (sections.ts), which is in no slide.
  *   SS2. A slide without a picture has no layout with one, and a slide with one may have either.
  */
 import { z } from 'zod'
@@ -15,6 +16,7 @@ import { mostAlike } from './edit-similarity.ts'
 import { quotedContent, quotedLayout, quotedNotes, quotedOutline } from './quoted-talk.ts'
 import type { Section } from './sections.ts'
 import { contentFault, functionOf, hasImage, type Picture, type SlideContent, type SlideLayout } from './slides.ts'
+import { wordCount } from './words.ts'
 
 export interface TalkSource {
   readonly title: string
@@ -119,13 +121,14 @@ function strangerIn(
 
 // ----------------------------------------------------------------------------------------------------------- functions
 
-/** With the slides that have a function, as far as the template has layouts for them. */
+/** Slides that were made with those that have a function, as far as the template has layouts for them; nothing opens a talk of nothing. */
 export function withFunctions(
   slides: readonly PlannedSlide[],
-  { title, layouts }: TalkSource,
+  { title, sections, layouts }: TalkSource,
 ): readonly PlannedSlide[] {
+  if (slides.length === 0) return []
   const sectionOf = ({ indexes }: PlannedSlide): string => Object.keys(indexes)[0] ?? ''
-  const named = [...new Set(slides.map(sectionOf))]
+  const named = [...new Set(slides.map(sectionOf))].map((name) => headingOf(sections, name))
   const functional = (purpose: string, heading: string, more: readonly string[]): readonly PlannedSlide[] => {
     const layout = layouts.find((one) => functionOf(one) === purpose)
     return layout === undefined
@@ -137,10 +140,14 @@ export function withFunctions(
     ...functional('table of contents', 'Contents', named),
     ...slides.flatMap((one, i) => {
       const isNew = i === 0 || sectionOf(slides[i - 1] as PlannedSlide) !== sectionOf(one)
-      return [...(isNew ? functional('section header', sectionOf(one), [one.purpose]) : []), one]
+      return [...(isNew ? functional('section header', headingOf(sections, sectionOf(one)), [one.purpose]) : []), one]
     }),
     ...functional('ending', 'Thank you', [title]),
   ]
+}
+
+function headingOf(sections: readonly Section[], section: string): string {
+  return sections.find(({ name }) => name === section)?.heading ?? section
 }
 
 /** The first text for the first element, the others for the next; cut where they are too long or too many. */
@@ -164,7 +171,7 @@ export function slideStages(
   source: TalkSource,
   terms: TalkTerms,
 ): readonly Stage[] {
-  const { layouts, pictures } = source
+  const { layouts, pictures, sections } = source
   const isQuoted = terms.planner === 'quotes'
   const speak = says(sys, ranged(NOTES, terms.words), (text) => text.trim().replaceAll(/\s+/g, ' ') || undefined)
   const notes: Stage = {
@@ -177,7 +184,7 @@ export function slideStages(
       return quotedNotes(text === '' ? more.join('.\n\n') : (text as string), heading, terms.words[1])
     },
     check(document) {
-      const count = (document as string).split(' ').length
+      const count = wordCount(document as string)
       // A document says what it says.
       const [least, most] = isQuoted ? [1, terms.words[1]] : terms.words
       return count >= least && count <= most
@@ -215,7 +222,7 @@ export function slideStages(
       async make(given) {
         if (!isQuoted) return ((await fill(given)) as z.infer<typeof filling> | undefined)?.elements
         const { layout, text } = given.documents
-        const [heading = ''] = Object.keys(indexes)
+        const heading = headingOf(sections, Object.keys(indexes)[0] ?? '')
         return quotedContent(layout as unknown as SlideLayout, { heading, text: text as string, images }) as Json
       },
       check(document, { layout }) {

@@ -67,7 +67,7 @@ export const doctor = defineCommand({
     const lines = findings.map(({ level, subject, text }) => {
       const head = `${context.out.paint(style[level], level.padEnd(4))}  ${subject.padEnd(room)}  `
       const width = context.out.isTerminal ? Math.max(12, context.out.columns - room - 8) : Infinity
-      return head + wrap(oneLine(text), width).replaceAll('\n', `\n${' '.repeat(room + 8)}`)
+      return head + wrap(oneLine(text), width, 'broken').replaceAll('\n', `\n${' '.repeat(room + 8)}`)
     })
     context.result(lines.join('\n'), { findings })
     return findings.some(({ level }) => level === 'fail') ? exitCodes.failed : exitCodes.done

@@ -4,6 +4,7 @@ import { basename } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { boot, loadModel } from '../../boot.ts'
 import { codeTools } from '../../drivers/sandbox/tools.ts'
+import { environmentOf } from '../../environments/environment.ts'
 import { kiosk } from '../../environments/kiosk.ts'
 import { worlds } from '../../environments/worlds.ts'
 import { replayActions } from '../../evaluation/actions.ts'
@@ -32,6 +33,7 @@ import { loadProgramFile, programsOf } from '../program-file.ts'
 import { exitCodes } from '../report.ts'
 import { modelDefault } from '../setup.ts'
 import { openStore } from '../store-file.ts'
+import { wrap } from '../table.ts'
 import { oneLine } from '../terminal.ts'
 
 /** What the options say. */
@@ -217,6 +219,10 @@ async function planOf(given: Given, isVerify: boolean): Promise<Plan> {
   if (given.agents.length === 0 && !isVerify)
     throw usageError('evaluate takes at least one --agent, such as --agent react')
   const input = given.input === undefined ? undefined : objectIn(given.input, '--input')
+  if (input !== undefined && Object.hasOwn(input, 'question'))
+    throw usageError(
+      '--input is what agents are given beside the question, which is that of the task; leave out "question"',
+    )
   const solvers = await Promise.all(
     given.agents.map(async (name): Promise<Solver> => {
       const program = await agentOf(name)
@@ -239,7 +245,26 @@ interface Place {
 
 async function placeOf(name: string, { params, team }: Pick<Given, 'params' | 'team'>): Promise<Place> {
   const place = await placeByName(name, params)
-  return team ? { ...place, world: teamWorld(place.world) } : place
+  if (!team) return place
+  if ((await playersAtMost(name, place)) === 1)
+    throw usageError(`--team is for several players, and ${name} never has more than one; leave out --team`)
+  return { ...place, world: teamWorld(place.world) }
+}
+
+/** Seeds that are looked at for players at each level. */
+const LOOKED_AT = 3
+
+/** How many play in the environment where the most do; undefined where a foreign one would have to be begun to tell. */
+async function playersAtMost(name: string, { world, params }: Place): Promise<number | undefined> {
+  const rules = worlds.get(name)
+  if (rules === undefined) return (await world.agents?.({ params: params(1), seed: 1 }))?.length
+  const tasks = Array.from({ length: (rules.levelMax ?? 1) * LOOKED_AT }, (_, i) => {
+    const seed = 1 + (i % LOOKED_AT)
+    return { params: rules.task(seed, 1 + Math.floor(i / LOOKED_AT)), seed }
+  })
+  return Math.max(
+    ...tasks.map((task) => (rules.agents?.(task.params) ?? environmentOf(rules).reset(task).toAct).length),
+  )
 }
 
 async function placeByName(name: string, given: string | undefined): Promise<Place> {
@@ -444,7 +469,7 @@ async function replayed(context: Context, given: Given, path: string): Promise<n
 /** The results, and on stderr what cannot be seen in them. */
 function show(context: Context, log: Log): void {
   context.result(resultsText(log, widthOf(context)), log)
-  for (const line of troubleOf(log)) context.note(line)
+  for (const line of troubleOf(log)) context.note(context.err.isTerminal ? wrap(line, context.err.columns) : line)
 }
 
 /** A terminal shows as many columns as it has room for; whatever else reads it gets all of them. */

@@ -4,6 +4,7 @@
  * All but `rollback` read the store, also while a server has it open. `rollback` is done by the kernel that has it, or by
  * one for this command alone.
  */
+import { basename } from 'node:path/posix'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { memoryStore } from '../../drivers/store/memory.ts'
 import type { StoreReader } from '../../drivers/store/sqlite-reader.ts'
@@ -83,6 +84,7 @@ export const files = defineCommand({
   examples: [
     'polity files list 17',
     'polity files show 17 notes/today.md --version 240',
+    'polity files show 17 presentation/video.mp4 > video.mp4',
     'polity files diff 17 notes/today.md',
     'polity files grep 17 budget notes/',
     'polity files search 17 "when was the budget agreed"',
@@ -127,8 +129,15 @@ const verbs: { readonly [verb: string]: Verb } = {
     if (ms !== undefined && (then === undefined || then.removed))
       throw new PolityError('NO_SUCH_FILE', `there was no file "${path}" at ${new Date(ms).toISOString()}`)
     const found = own.read(asked, then?.version ?? version)
-    if (found.encoding === 'base64' && !context.isJson)
-      throw new PolityError('INVALID_ARGUMENT', `"${path}" is not text; --json prints it in base64`)
+    if (found.encoding === 'base64' && !context.isJson) {
+      if (context.out.isTerminal)
+        throw new PolityError(
+          'INVALID_ARGUMENT',
+          `"${path}" is not text; send it to a file (> ${basename(asked)}), or take --json, which prints it in base64`,
+        )
+      context.status.clear()
+      return context.out.write(Buffer.from(found.content, 'base64'))
+    }
     context.result(found.content.replace(/\n$/, ''), found)
   },
   versions(context, { files: own }, [path]) {

@@ -3,11 +3,12 @@ import { approvalKeyOf } from '../../drivers/store/approval-key.ts'
 import { isSealed } from '../../kernel/approvals.ts'
 import type { Json, Question } from '../../kernel/types.ts'
 import { duration } from '../amounts.ts'
+import type { Context } from '../command.ts'
 import { defineCommand } from '../command.ts'
 import { exitCodes } from '../report.ts'
 import { stoppedQuestions, waitingQuestions } from '../questions.ts'
 import { readStore } from '../store-file.ts'
-import { table } from '../table.ts'
+import { table, widthOf } from '../table.ts'
 import { oneLine } from '../terminal.ts'
 
 export const inbox = defineCommand({
@@ -58,8 +59,8 @@ export const inbox = defineCommand({
       if (rows.length > 0) {
         const kinds = new Set(questions?.map((one) => one.kind))
         if (kinds.has('approval'))
-          context.note(context.err.paint('dim', `let a call pass with: ${context.commandLine('approve <id>')}`))
-        context.note(context.err.paint('dim', `answer with: ${context.commandLine('answer <id> <text>')}`))
+          context.note(context.err.paint('dim', typed(context, 'let a call pass with:', 'approve <id>')))
+        context.note(context.err.paint('dim', typed(context, 'answer with:', 'answer <id> <text>')))
       }
       for (const { pid, text } of stopped)
         context.note(
@@ -71,6 +72,12 @@ export const inbox = defineCommand({
     }
   },
 })
+
+/** What to type: below what it is for, where a line has no room for both. Never broken: it is copied. */
+function typed({ err, commandLine }: Context, what: string, command: string): string {
+  const line = `${what} ${commandLine(command)}`
+  return err.isTerminal && widthOf(line) > err.columns ? `${what}\n${commandLine(command)}` : line
+}
 
 /** Approvals that the kernel did not ask for in these words. Who may not read the key cannot approve either, and is not told. */
 export function forgedOf(storePath: string, questions: readonly Question[]): ReadonlySet<number> {

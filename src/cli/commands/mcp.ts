@@ -50,6 +50,7 @@ export const mcp = defineCommand({
           kernel: booted.kernel,
           tools: [...(booted.sources?.tools ?? []), ...(loaded?.tools ?? [])],
           programs: [file === undefined ? research(main) : main, ...others],
+          kept: booted.kept,
           caller,
         },
         context.interrupted,

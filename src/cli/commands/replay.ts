@@ -1,10 +1,16 @@
 /** `polity replay <pid>`: runs an ended process again against its journal, without any effect, and says where it differs. */
 import type { ReplayReport } from '../../kernel/kernel.ts'
+import { PolityError } from '../../kernel/errors.ts'
+import { startOf } from '../../kernel/past.ts'
+import type { Pid } from '../../kernel/types.ts'
 import { counted } from '../amounts.ts'
 import { bootToRead } from '../booted.ts'
+import type { Context } from '../command.ts'
 import { defineCommand } from '../command.ts'
 import { pidOf } from '../options.ts'
 import { exitCodeOfSignal, exitCodes } from '../report.ts'
+import { rootOf } from '../setup.ts'
+import { readStore } from '../store-file.ts'
 import { oneLine } from '../terminal.ts'
 
 export const replay = defineCommand({
@@ -30,7 +36,10 @@ export const replay = defineCommand({
       const interrupted = new Promise<undefined>((resolve) =>
         context.interrupted.addEventListener('abort', () => resolve(undefined), { once: true }),
       )
-      const report: ReplayReport | undefined = await Promise.race([booted.kernel.replay(pid), interrupted])
+      const replayed = booted.kernel.replay(pid).catch((error: unknown) => {
+        throw ofChild(context, pid, error)
+      })
+      const report: ReplayReport | undefined = await Promise.race([replayed, interrupted])
       if (report === undefined) return exitCodeOfSignal(context.interrupted.reason)
       const { out } = context
       const text = report.same
@@ -43,3 +52,21 @@ export const replay = defineCommand({
     }
   },
 })
+
+/** A child is replayed with the programs of all above it, and the file of its run may have the child's from another. */
+function ofChild({ storePath, commandLine }: Context, pid: Pid, error: unknown): unknown {
+  if (!PolityError.isInstance(error) || error.code !== 'NO_SUCH_PROGRAM') return error
+  const reader = readStore(storePath)
+  try {
+    const start = startOf(reader, pid)
+    const root = rootOf(reader, start).pid
+    if (root === pid) return error
+    return new PolityError(
+      'NO_SUCH_PROGRAM',
+      `process ${pid} is a child of ${root}, and to replay it alone one file has to export its program ${start.program} and that of the run; replay the run instead: ${commandLine(`replay ${root}`)}`,
+      { cause: error },
+    )
+  } finally {
+    reader.close()
+  }
+}

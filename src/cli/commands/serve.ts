@@ -169,7 +169,7 @@ function describe(context: Context, { kernel, programs, models, sources, telemet
     ...(stopped.length === 0
       ? []
       : [
-          `stopped   ${counted(stopped.length, 'run')} of an earlier life, such as ${stopped[0]?.pid} (${stopped[0]?.program}); go on with one in the dashboard, or: curl -X POST ${url}/api/v1/processes/${stopped[0]?.pid}/resume`,
+          `stopped   ${counted(stopped.length, 'run')} of an earlier life, such as ${stopped[0]?.pid} (${stopped[0]?.program}); go on with one in the dashboard, or: ${context.commandLine(`resume ${stopped[0]?.pid}`)}`,
         ]),
     'To run another agent on it:',
     `export OPENAI_BASE_URL=${url}/v1`,

@@ -21,9 +21,16 @@ import type { Part } from '../provenance.ts'
 import { provenanceIn } from '../provenance.ts'
 import { exitCodeOfSignal, exitCodes } from '../report.ts'
 import { ownerOf, readStore } from '../store-file.ts'
+import { cut, widthOf, wrap } from '../table.ts'
 import { oneLine } from '../terminal.ts'
 
 const FOLLOW_MS = 100
+/** Where a line has less room for a call than this, what came of it stands on a line of its own. */
+const ROOM_MIN = 44
+/** What is left of a call, and of its value, beside a long account of what it cost. */
+const LEAST = 12
+/** Of a second line. */
+const INDENT = 4
 /** Widths of lines that go to no terminal. */
 const PIPE_COLUMNS = 160
 
@@ -113,7 +120,7 @@ function printWhole(context: Context, reader: StoreReader, pid: Pid, options: Tr
     if (entry.start === undefined) continue
     for (const part of parts.get(entry.start) ?? []) context.result(sourceLine(context, part), undefined)
   }
-  if (prefix.prompts > 1) context.result(context.out.paint('dim', prefixText(prefix)), undefined)
+  if (prefix.prompts > 1) context.result(context.out.paint('dim', broken(context, prefixText(prefix))), undefined)
   const hasChildren = entries.some(({ start }) => start?.call === 'spawn' || start?.call === 'fork')
   if (hasChildren && !options.tree) context.note(context.err.paint('dim', 'it has children; --tree shows them too'))
 }
@@ -210,16 +217,20 @@ function callJson({ start, end }: Entry, first: ProcessStart): { readonly [key: 
 
 function lineOf(context: Context, entry: Entry, first: ProcessStart, options: TraceOptions): string {
   const { out } = context
-  const when = out.paint('dim', `+${(entry.at - first.at).toFixed(3)} ms`.padStart(14))
-  const who = options.tree ? out.paint('dim', ` [${entry.pid}]`) : ''
-  const room = options.full
-    ? Infinity
-    : Math.max(24, options.columns - 14 - 2 - (options.tree ? String(entry.pid).length + 3 : 0))
-  const text =
+  const { full, tree, columns } = options
+  const time = `+${(entry.at - first.at).toFixed(3)} ms`
+  const who = tree ? ` [${entry.pid}]` : ''
+  const padded = time.padStart(14)
+  const isNarrow = !full && columns - padded.length - who.length - 2 < ROOM_MIN
+  const head = `${isNarrow ? time : padded}${who}  `
+  const room = full ? Infinity : columns - head.length
+  const said =
     entry.start === undefined
-      ? eventText(context, entry.event as JournalEvent, room)
-      : callText(context, entry.start, entry.end, room)
-  return `${when}${who}  ${text}`
+      ? eventText(context, entry.event as JournalEvent, room, isNarrow)
+      : isNarrow
+        ? callOnTwoLines(context, entry.start, entry.end, room, columns - INDENT)
+        : callText(context, entry.start, entry.end, room)
+  return `${out.paint('dim', head)}${said}`
 }
 
 function sourceLine({ out }: Context, { path, from }: Part): string {
@@ -228,21 +239,54 @@ function sourceLine({ out }: Context, { path, from }: Part): string {
       `${call === null ? '' : `#${call} `}${what} (${[principal, trust, ...labels].map(oneLine).join(', ')})`,
   )
   const where = said.length === 0 ? 'the program itself' : said.join('; ')
-  return `${' '.repeat(18)}${out.paint('dim', `${oneLine(path)} from ${where}`)}`
+  const line = `${oneLine(path)} from ${where}`
+  if (!out.isTerminal) return `${' '.repeat(18)}${out.paint('dim', line)}`
+  const indent = ' '.repeat(out.columns < 18 + ROOM_MIN ? INDENT : 18)
+  const lines = wrap(line, out.columns - indent.length, 'broken').split('\n')
+  return lines.map((one) => `${indent}${out.paint('dim', one)}`).join('\n')
+}
+
+/** On a terminal, in lines that fit. */
+function broken({ out }: Context, text: string): string {
+  return out.isTerminal ? wrap(text, out.columns, 'broken') : text
 }
 
 function callText({ out }: Context, start: CallStart, end: CallEnd | undefined, room: number): string {
   const number = `#${start.n} `
-  const took = end === undefined ? '' : `${preemptedText(end.usage?.preempted)} <${(end.at - start.at).toFixed(3)} ms>`
+  const took = cut(tookText(start, end), room - number.length - 3 - 2 * LEAST)
   const left = room - number.length - took.length - 3
   // A short value leaves its room to the arguments, and short arguments to the value.
   const valueWidth =
     room === Infinity ? Infinity : Math.min(Math.floor(left * 0.45), valueText(start, end, left).length)
-  const called = describeCall(start.call, start.args, room === Infinity ? Infinity : left - valueWidth)
-  const value = valueText(start, end, room === Infinity ? Infinity : Math.max(8, left - called.length))
-  const shown =
-    end === undefined ? out.paint('yellow', value) : end.error === undefined ? value : out.paint('red', value)
-  return `${out.paint('cyan', number)}${called} = ${shown}${out.paint('dim', took)}`
+  const calledWidth = room === Infinity ? Infinity : left - valueWidth
+  const called = cut(describeCall(start.call, start.args, calledWidth), calledWidth)
+  const valueRoom = room === Infinity ? Infinity : left - widthOf(called)
+  const value = cut(valueText(start, end, valueRoom), valueRoom)
+  return `${out.paint('cyan', number)}${called} = ${valuePainted(out, end, value)}${out.paint('dim', took)}`
+}
+
+/** The call in what its line has left, and below it what came of it. */
+function callOnTwoLines(
+  { out }: Context,
+  start: CallStart,
+  end: CallEnd | undefined,
+  room: number,
+  below: number,
+): string {
+  const number = `#${start.n} `
+  const called = cut(describeCall(start.call, start.args, room - number.length), room - number.length)
+  const took = cut(tookText(start, end), below - 2 - LEAST)
+  const left = below - 2 - took.length
+  const value = cut(valueText(start, end, left), left)
+  return `${out.paint('cyan', number)}${called}\n${' '.repeat(INDENT)}= ${valuePainted(out, end, value)}${out.paint('dim', took)}`
+}
+
+function valuePainted({ paint }: Context['out'], end: CallEnd | undefined, value: string): string {
+  return end === undefined ? paint('yellow', value) : end.error === undefined ? value : paint('red', value)
+}
+
+function tookText(start: CallStart, end: CallEnd | undefined): string {
+  return end === undefined ? '' : `${preemptedText(end.usage?.preempted)} <${(end.at - start.at).toFixed(3)} ms>`
 }
 
 /** What it cost that a model call made room for others. */
@@ -260,15 +304,15 @@ function valueText({ call }: CallStart, end: CallEnd | undefined, width: number)
   if (end === undefined) return '?'
   return end.error === undefined
     ? describeValue(call, end.value, width)
-    : shortened(`${end.error.code}: ${oneLine(end.error.message)}`, width)
+    : cut(`${end.error.code}: ${oneLine(end.error.message)}`, Math.max(1, width))
 }
 
-function eventText({ out }: Context, event: JournalEvent, room: number): string {
+function eventText({ out }: Context, event: JournalEvent, room: number, isNarrow: boolean): string {
   switch (event.type) {
     case 'process-start':
       return out.paint(
         'bold',
-        shortened(
+        cut(
           `start ${oneLine(event.program)}${event.forkOf === null ? '' : ` (fork of ${event.forkOf.pid})`} ${event.input === undefined ? '' : oneLine(JSON.stringify(event.input))}`.trimEnd(),
           room,
         ),
@@ -278,31 +322,39 @@ function eventText({ out }: Context, event: JournalEvent, room: number): string 
         event.error === undefined
           ? oneLine(JSON.stringify(event.value ?? null))
           : `${event.error.code}: ${oneLine(event.error.message)}`
-      const cost = `; ${costOf(event.usage)}`
-      return out.paint(
-        event.state === 'done' ? 'bold' : 'red',
-        `${shortened(`${event.state} ${what}`, room - cost.length)}${cost}`,
-      )
+      const style = event.state === 'done' ? 'bold' : 'red'
+      const cost = costOf(event.usage)
+      if (isNarrow)
+        return [cut(`${event.state} ${what}`, room), `${' '.repeat(INDENT)}${cost}`]
+          .map((line) => out.paint(style, line))
+          .join('\n')
+      return out.paint(style, `${cut(`${event.state} ${what}`, room - cost.length - 2)}; ${cost}`)
     }
     case 'mail-sent':
-      return shortened(`mail from ${event.mail.from}: ${oneLine(JSON.stringify(event.mail.body))}`, room)
+      return cut(`mail from ${event.mail.from}: ${oneLine(JSON.stringify(event.mail.body))}`, room)
     case 'process-rewind':
-      return `back to the snapshot of call #${event.n}`
+      return cut(`back to the snapshot of call #${event.n}`, room)
     case 'call-reserve':
-      return event.grown === true
-        ? `#${event.n} made room: ${event.reserved.tokens} tokens set aside, to read its prompt again`
-        : `#${event.n} is tried again: ${event.reserved.tokens} tokens set aside`
+      return cut(
+        event.grown === true
+          ? `#${event.n} made room: ${event.reserved.tokens} tokens set aside, to read its prompt again`
+          : `#${event.n} is tried again: ${event.reserved.tokens} tokens set aside`,
+        room,
+      )
     case 'call-wait':
-      return event.turn === undefined
-        ? `#${event.n} waits for ${event.core ?? "a person's word"}`
-        : `#${event.n} made room after ${event.turn.usage.outputTokens} tokens, and waits for ${event.core}`
+      return cut(
+        event.turn === undefined
+          ? `#${event.n} waits for ${event.core ?? "a person's word"}`
+          : `#${event.n} made room after ${event.turn.usage.outputTokens} tokens, and waits for ${event.core}`,
+        room,
+      )
     case 'call-sent':
       return `#${event.n} goes on`
     case 'files-restored':
-      return shortened(restoredText(event.value as unknown as FileEntry), room)
+      return cut(restoredText(event.value as unknown as FileEntry), room)
     default:
       // One line, so that what is known of the run is still shown.
-      return shortened(
+      return cut(
         `an event of a kind that this version of Polity does not know: ${oneLine((event as JournalEvent).type)}`,
         room,
       )
@@ -313,8 +365,4 @@ function eventText({ out }: Context, event: JournalEvent, room: number): string 
 function restoredText({ path, files, version }: FileEntry): string {
   const what = path === '' ? 'all files' : oneLine(path)
   return `${what} brought back to an earlier version${files === undefined ? '' : ` (${counted(files, 'file')})`}; now version ${version}`
-}
-
-function shortened(text: string, width: number): string {
-  return text.length > width ? `${text.slice(0, Math.max(1, width - 1))}…` : text
 }

@@ -117,7 +117,8 @@ async function settled(first: Task, { ask, signal, elicit, failed }: Awaiting): 
       if (elicit === undefined || fieldOf(request, 'method') !== 'elicitation/create')
         throw failed(`asks for ${messageIn({ message: fieldOf(request, 'method') })}, which nobody here answers`)
       answered.add(key)
-      inputResponses[key] = await elicit((fieldOf(request, 'params') ?? {}) as { readonly [key: string]: unknown })
+      const form = (fieldOf(request, 'params') ?? {}) as { readonly [key: string]: unknown }
+      inputResponses[key] = await unlessAborted(elicit(form), signal)
     }
     if (
       Object.keys(inputResponses).length > 0 &&
@@ -138,17 +139,21 @@ function messageIn(error: unknown): string {
   return (typeof message === 'string' ? message : 'nobody knows why').slice(0, MESSAGE_CHARS_MAX)
 }
 
-function pause(ms: number, signal: AbortSignal): Promise<void> {
+async function pause(ms: number, signal: AbortSignal): Promise<void> {
+  let timer: NodeJS.Timeout | undefined
+  try {
+    await unlessAborted(new Promise((resolve) => (timer = setTimeout(resolve, ms))), signal)
+  } finally {
+    clearTimeout(timer)
+  }
+}
+
+/** What a promise says, or why the signal was aborted before that. */
+function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
   return new Promise((resolve, reject) => {
-    const stop = (): void => {
-      clearTimeout(timer)
-      reject(signal.reason as Error)
-    }
-    const timer = setTimeout(() => {
-      signal.removeEventListener('abort', stop)
-      resolve()
-    }, ms)
+    const stop = (): void => reject(signal.reason as Error)
     if (signal.aborted) stop()
     else signal.addEventListener('abort', stop, { once: true })
+    promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', stop))
   })
 }

@@ -16,8 +16,8 @@
  * enough entries without them.
  *
  * Invariants
- *   BM1. The result is that of scoring every entry, until `POSTINGS_MAX` postings were read; then the commonest words of the
- *        query are left out.
+ *   BM1. The result is that of scoring every entry. Where the words together stand in more than `POSTINGS_MAX` places, the
+ *        commonest are left out, the same ones for every entry; the rarest is always there.
  *   BM2. It does not depend on how entries lie in segments. Of equal scores at the limit, the older entries stay.
  */
 import { bestOf, type Ranked } from './best.ts'
@@ -28,7 +28,7 @@ const K1 = 1.2
 const B = 0.75
 /** Weight of a word in more than half of the entries, as FTS5 has it. */
 const WEIGHT_MIN = 1e-6
-/** Postings that one search reads; some 20 ms. */
+/** Postings of the words of one search, together. */
 const POSTINGS_MAX = 8_000_000
 /** From so many entries on, the rarest words are looked through first: those with this part of all postings together. Round numbers of ours. */
 const FLOOR_DOCS_MIN = 4_096
@@ -79,8 +79,8 @@ interface Sums {
   lengthMean: number
 }
 
-/** A ranking that keeps its room from search to search. */
-export function createRanking(): (question: Question) => Ranked[] {
+/** A ranking that keeps its room from search to search. Another `postingsMax` is for tests. */
+export function createRanking(postingsMax = POSTINGS_MAX): (question: Question) => Ranked[] {
   const sums: Sums = {
     scores: new Float64Array(0),
     touched: new Int32Array(0),
@@ -114,7 +114,6 @@ export function createRanking(): (question: Question) => Ranked[] {
     for (let i = count - 1; i >= 0; i--)
       rest[i] = (rest[i + 1] as number) + (terms[i] as Term).weight * (K1 + 1) * (1 + 1e-9)
     const floor = floorOf(question, terms, count)
-    let left = POSTINGS_MAX
 
     for (const [p, part] of parts.entries()) {
       const { space, first } = part
@@ -129,13 +128,13 @@ export function createRanking(): (question: Question) => Ranked[] {
           if (sums.count === 0) break
         }
         const lists = found[p]
-        if (lists === undefined || (left <= 0 && i > 0)) continue
+        if (lists === undefined) continue
         const list = lists.length === 1 ? (lists[0] as List) : lists.map((one) => placesOf(one, first)).reduce(common)
         if (isDense(list)) {
           if (isKnownOnly) addToKnown(sums, list, part, weight)
-          else left -= addDense(sums, list, part, weight)
-        } else if (isBytes(list)) left -= addBytes(sums, list, part, weight, isKnownOnly)
-        else left -= addPlaces(sums, list, part, weight, isKnownOnly)
+          else addDense(sums, list, part, weight)
+        } else if (isBytes(list)) addBytes(sums, list, part, weight, isKnownOnly)
+        else addPlaces(sums, list, part, weight, isKnownOnly)
       }
       const { scores, touched } = sums
       for (let i = 0; i < sums.count; i++) {
@@ -168,12 +167,12 @@ export function createRanking(): (question: Question) => Ranked[] {
       .map((tokens) => termOf(tokens, question))
       .filter(({ docs }) => docs > 0)
       .toSorted((a, b) => a.docs - b.docs)
-    const telling = terms.filter(({ weight }) => weight > WEIGHT_MIN)
+    const readable = readableOf(terms, postingsMax)
+    const telling = terms.findIndex(({ weight }) => weight <= WEIGHT_MIN)
+    const count = telling === -1 ? readable : Math.min(telling, readable)
     prepare(question)
-    const ranked = rank(question, telling, telling.length)
-    return ranked.length < question.limit && telling.length < terms.length
-      ? rank(question, terms, terms.length)
-      : ranked
+    const ranked = rank(question, terms, count)
+    return ranked.length < question.limit && count < readable ? rank(question, terms, readable) : ranked
   }
 }
 
@@ -201,8 +200,8 @@ function addToKnown(sums: Sums, { times: all }: Dense, { lengths }: Part, weight
   }
 }
 
-/** Adds a word to all entries that hold it. Returns how much was read. */
-function addDense(sums: Sums, { times: all }: Dense, { lengths }: Part, weight: number): number {
+/** Adds a word to all entries that hold it. */
+function addDense(sums: Sums, { times: all }: Dense, { lengths }: Part, weight: number): void {
   const { scores, touched, ones } = sums
   let { count } = sums
   for (let at = 0; at < all.length; at++) {
@@ -218,7 +217,6 @@ function addDense(sums: Sums, { times: all }: Dense, { lengths }: Part, weight: 
         : impactOf(sums, times, length, weight))
   }
   sums.count = count
-  return all.length
 }
 
 /** The same of places as bytes: `decode` (postings.ts) in place. With `isKnownOnly` no entry is added. */
@@ -228,12 +226,10 @@ function addBytes(
   { lengths }: Part,
   weight: number,
   isKnownOnly: boolean,
-): number {
+): void {
   const { scores, touched, ones } = sums
   let { count } = sums
-  let read = 0
   for (const { data, from, to } of list) {
-    read += to - from
     for (let at = from, place = 0; at < to;) {
       let byte = data[at++] as number
       let number = byte & 127
@@ -265,10 +261,9 @@ function addBytes(
     }
   }
   sums.count = count
-  return read
 }
 
-function addPlaces(sums: Sums, places: Places, { first, lengths }: Part, weight: number, isKnownOnly: boolean): number {
+function addPlaces(sums: Sums, places: Places, { first, lengths }: Part, weight: number, isKnownOnly: boolean): void {
   const { scores, touched } = sums
   for (let i = 0; i < places.length; i += 2) {
     const at = (places[i] as number) - first
@@ -279,7 +274,6 @@ function addPlaces(sums: Sums, places: Places, { first, lengths }: Part, weight:
     }
     scores[at] = before + impactOf(sums, places[i + 1] as number, lengths[at] as number, weight)
   }
-  return places.length
 }
 
 /** What a word adds to the score of an entry. The same, however it came to be known where the word stands (BM2). */
@@ -307,6 +301,16 @@ function termOf(tokens: readonly string[], { parts, docs: all }: Question): Term
     return lists
   })
   return { found, docs, weight: Math.max(Math.log((all - docs + 0.5) / (docs + 0.5)) || 0, WEIGHT_MIN) }
+}
+
+/** How many terms, from the rarest on, have no more postings together than that; one at least. */
+function readableOf(terms: readonly Term[], postingsMax: number): number {
+  let count = 0
+  for (let docs = 0; count < terms.length; count++) {
+    docs += (terms[count] as Term).docs
+    if (docs > postingsMax && count > 0) break
+  }
+  return count
 }
 
 function normOf(length: number, mean: number): number {

@@ -19,7 +19,7 @@
  */
 import type { DatabaseSync } from 'node:sqlite'
 import type { EvictionName } from '../../kernel/eviction.ts'
-import { createTier } from '../../kernel/tier.ts'
+import { createTier, type Tier } from '../../kernel/tier.ts'
 import {
   type BlockWriter,
   blockWriter,
@@ -51,8 +51,10 @@ const LEVEL_MAX = 2
 /** Part of a segment of at least so many entries in which a token stands that is kept in memory entry by entry: eight times as large as its bytes at most. */
 const DENSE_PART = 0.125
 const DENSE_ENTRIES_MIN = 4_096
-/** About what a list in memory takes beside its bytes. */
+/** About what a list in memory takes beside its bytes, with the id of its segment. */
 const LIST_BYTES = 160
+/** About what a word in memory takes beside its lists and its letters, also what the tier knows of it. */
+const WORD_BYTES = 400
 
 /** A range of entries of a space, `first <= entry < last`. */
 export interface Segment {
@@ -81,9 +83,11 @@ export interface Segments {
   settle(space: number, dead: ReadonlySet<number>): (readonly [first: number, last: number])[]
   /** Reads where words stand in the segments of several spaces, as far as that is not in memory. */
   fetch(groups: readonly SpaceSegments[], words: readonly string[]): Found
+  /** What is in memory: words of spaces, and their bytes. */
+  readonly kept: Pick<Tier<string, unknown>, 'size' | 'bytes'>
 }
 
-/** All segments of a space. The same array as long as they are the same. */
+/** All segments of a space. */
 export interface SpaceSegments {
   readonly space: number
   readonly segments: readonly (Segment & SegmentHead)[]
@@ -98,9 +102,9 @@ export interface ListMemoryOptions {
   readonly eviction: EvictionName
 }
 
-/** A word in the segments of a space. */
+/** A word in the segments of a space, which are known by their ids: what they are read by has its own owner, who lets it go. */
 interface Known {
-  readonly segments: readonly Segment[]
+  readonly ids: readonly number[]
   readonly lists: readonly List[]
 }
 
@@ -227,13 +231,13 @@ export function createSegments(database: DatabaseSync, { bytesMax, eviction }: L
     const key = `${space} ${word}`
     const before = tier.get(key)
     const utf8 = Buffer.from(word)
-    let bytes = 0
+    let bytes = WORD_BYTES + key.length
     const lists = segments.map((segment): List => {
       const list = listIn(before, segment) ?? readList(segment, word, utf8, blocks)
       bytes += LIST_BYTES + bytesOf(list)
       return list
     })
-    return tier.set(key, { segments, lists }, bytes)
+    return tier.set(key, { ids: segments.map(({ id }) => id), lists }, bytes)
   }
 
   function fetch(groups: readonly SpaceSegments[], words: readonly string[]): Found {
@@ -241,10 +245,11 @@ export function createSegments(database: DatabaseSync, { bytesMax, eviction }: L
     const missing: (readonly [SpaceSegments, string])[] = []
     const ids = new Set<number>()
     for (const group of groups) {
+      if (group.segments.length === 0) continue // a word stands nowhere in it, which is no knowledge to keep
       for (const word of words) {
         const key = `${group.space} ${word}`
         const known = tier.get(key)
-        if (known?.segments === group.segments) {
+        if (known !== undefined && isOf(known, group)) {
           found.set(key, known.lists)
           continue
         }
@@ -263,7 +268,7 @@ export function createSegments(database: DatabaseSync, { bytesMax, eviction }: L
     return (space, word) => found.get(`${space} ${word}`) ?? []
   }
 
-  return { of, head, write, settle, fetch }
+  return { of, head, write, settle, fetch, kept: tier }
 }
 
 /** The blocks that may hold a word: the last whose leader does not come after it, and those before of which it is the leader. */
@@ -281,7 +286,12 @@ function blocksOf(leaders: readonly string[], word: string): readonly [first: nu
 
 /** What is known of a segment that was there before too. */
 function listIn(known: Known | undefined, { id }: Segment): List | undefined {
-  return known?.lists[known.segments.findIndex((segment) => segment.id === id)]
+  return known?.lists[known.ids.indexOf(id)]
+}
+
+/** Whether all that is known is of these segments, and of all of them. */
+function isOf({ ids }: Known, { segments }: SpaceSegments): boolean {
+  return ids.length === segments.length && segments.every(({ id }, i) => id === ids[i])
 }
 
 /** The list of a word, of blocks that were read, in room of its own. */

@@ -20,7 +20,8 @@
  *   VE1. The code of a vector depends on the vector alone.
  *   VE2. Only vectors of one length are compared.
  *   VE3. What is in memory is known by `settled`, `next` and `thinned` of its space; the file is always right.
- *   VE4. A space that does not fit into memory is read from the file each time: slow, and right.
+ *   VE4. A space that does not fit into memory is read from the file each time: slow, and right. Of the codes of a space all
+ *        are in memory, or none; which of both is decided when they are read, and anew when others come or go.
  */
 import type { DatabaseSync } from 'node:sqlite'
 import type { EvictionName } from '../../kernel/eviction.ts'
@@ -92,6 +93,8 @@ interface Known {
   from: number
   /** Those from there on, in full. */
   full: Full
+  /** Whether all codes before `from` are in `slots`, or none is. */
+  readonly isInMemory: boolean
 }
 
 /** Vectors side by side, with the numbers of their entries and their lengths. */
@@ -180,9 +183,13 @@ export function createVectors(database: DatabaseSync, { bytesMax, eviction }: Ve
     }
   }
 
-  /** Whether the codes of a space fit into memory beside those of others. */
-  function fits({ settled, dead }: Space, memory: CodeMemory): boolean {
-    return ((settled - dead) / SLOT_CODES + 1) * bytesOf(memory) <= bytesMax * SPACE_SHARE
+  /** Whether the codes of a space fit into memory beside those of others. Codes of dead entries count as long as they are there. */
+  function fits({ id }: Space, dimensions: number, memory: CodeMemory): boolean {
+    const sql = 'SELECT total(length(data)) AS bytes FROM code WHERE space = ? AND dimensions = ?'
+    const { bytes } = prepare(sql).get(id, dimensions) as { bytes: number }
+    const codes = bytes / (4 + codeSizeOf(dimensions) / 2)
+    const slotBytes = Math.ceil(codes / SLOT_CODES) * bytesOf(memory)
+    return slotBytes <= bytesMax * SPACE_SHARE && slotBytes + FULL_MAX * 2 * (dimensions + FULL_BYTES) <= bytesMax
   }
 
   /** What is in memory of a space, read on from where it was read last. */
@@ -192,15 +199,18 @@ export function createVectors(database: DatabaseSync, { bytesMax, eviction }: Ve
     if (known?.space.version === space.version) return known
     const from = space.next <= SMALL_MAX ? 0 : space.settled
     // The dead among what was settled or thinned since are told of no more.
-    const isOld = known?.space.thinned !== space.thinned || (from === 0 && known.space.settled !== space.settled)
+    let isOld = known?.space.thinned !== space.thinned || (from === 0 && known.space.settled !== space.settled)
+    // Which codes there are changes with what is settled or thinned alone, not with what is removed.
+    const isInMemory = !isOld && known?.from === from ? known.isInMemory : from === 0 || fits(space, dimensions, memory)
+    isOld ||= known?.isInMemory !== isInMemory
     if (known !== undefined && isOld) {
       tier.delete(key)
       known = undefined
     }
-    known ??= { space: { ...space, next: 0 }, slots: [], from: 0, full: emptyFull(), memory }
+    known ??= { space: { ...space, next: 0 }, slots: [], from: 0, full: emptyFull(), isInMemory, memory }
     let first = known.space.next
     if (known.from !== from) {
-      if (fits(space, memory)) {
+      if (isInMemory) {
         for (const slot of filled(settledCodes(space, dimensions, known.from), memory, known.slots.at(-1)))
           known.slots.push(slot)
       }
@@ -215,7 +225,7 @@ export function createVectors(database: DatabaseSync, { bytesMax, eviction }: Ve
 
   /** All codes of a space, slot by slot. */
   function* slotsOf(known: Known, dimensions: number, memory: CodeMemory): Generator<Slot, void> {
-    if (fits(known.space, memory)) return yield* known.slots
+    if (known.isInMemory) return yield* known.slots
     let full: Slot | undefined
     for (const slot of filled(settledCodes(known.space, dimensions, 0), memory)) {
       if (full !== undefined) yield full
@@ -231,6 +241,7 @@ export function createVectors(database: DatabaseSync, { bytesMax, eviction }: Ve
   function offer(known: Known, query: Query, best: Best, admits?: (entry: number) => boolean): void {
     const memory = memoryFor(query.vector.length)
     memory.ask(query.code, query.numbers)
+    const { isInMemory } = known
     const { id, settled } = known.space
     const asked = new Int32Array(PRODUCTS_MAX)
     const entries = new Uint32Array(PRODUCTS_MAX)
@@ -253,7 +264,6 @@ export function createVectors(database: DatabaseSync, { bytesMax, eviction }: Ve
       }
     }
 
-    const isInMemory = fits(known.space, memory)
     const wanted = Math.max(SIGNS_MIN, Math.floor(settled * SIGNS_PART))
     const all = query.numbers.length * DISTANCE_EACH + 1
 
@@ -494,6 +504,8 @@ function lengthOf(data: Int8Array): number {
   return Math.sqrt(squares)
 }
 
+/** Recent vectors of a space, at most. */
+const FULL_MAX = 512
 /** What a vector in memory takes beside its numbers, bytes. */
 const FULL_BYTES = 16
 

@@ -197,7 +197,9 @@ export function createPush({ kernel, options, streamOf }: PushParts): Push {
       const config: Config = { id: given.id || freeId(owner), url, token, authentication }
       const key = `${PREFIX}${owner.pid}\0${owner.principal}\0${config.id}`
       const own = keysOf(owner).filter((one) => one !== key)
-      const all = [...entries.values()].filter((one) => one.owner.principal === owner.principal)
+      const isAnother = ([one, { owner: of }]: readonly [string, Entry]): boolean =>
+        one !== key && of.principal === owner.principal
+      const all = [...entries].filter(isAnother)
       if (own.length >= PER_TASK_MAX || all.length >= PER_PRINCIPAL_MAX)
         throw new PolityError(
           'INVALID_ARGUMENT',

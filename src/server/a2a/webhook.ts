@@ -104,7 +104,14 @@ export function createWebhook({ privateHosts = [], timeoutMs = TIMEOUT_MS, looku
           resolve(response.statusCode ?? 0)
           response.on('error', () => {}).destroy()
         })
+        // Who wants to speak another protocol has answered; the parser would wait for nobody.
+        request.once('upgrade', ({ statusCode }, socket) => {
+          socket.destroy()
+          resolve(statusCode ?? 0)
+        })
         request.on('error', reject)
+        // However it ended: what was settled stays so.
+        request.once('close', () => reject(new Error(`${host} closed the connection without an answer`)))
         request.end(body)
       })
     },

@@ -13,18 +13,20 @@
  *   CA2. Who comes back with an answer comes to the same process, with the arguments that it began with, and only as the
  *        same caller and in the same run.
  *   CA3. A client that cancels, or goes away, ends its process, unless it was told that the call has become a task. One that
- *        does not come back with an answer does so after STATE_MS.
+ *        does not come back with an answer does so after STATE_MS. Who no longer waits leaves no reader of its run.
  *   CA4. What a process learned and did counts for the next calls of its client, however it ends and whoever waits for it;
  *        what a client is shown of a process counts before it is shown.
- *   CA5. A call becomes a task only for a client that can take one, and only once its process is in the journal.
+ *   CA5. A call becomes a task only for a client that can take one, and only once its process and the mark that it is one are
+ *        in the store. One that must be a task is refused to a client that can take none.
  */
 import type { CallToolResult, InputRequiredResult, ServerContext } from '@modelcontextprotocol/server'
 import { PolityError } from '../../kernel/errors.ts'
 import type { Kernel, Run } from '../../kernel/kernel.ts'
-import type { Json, Pid, Question, RunEvent, RunOptions } from '../../kernel/types.ts'
+import type { Json, Pid, Question, RunOptions } from '../../kernel/types.ts'
 import type { Caller } from '../caller.ts'
 import { holds, runOptionsOf } from '../caller.ts'
 import { textOf } from '../fields.ts'
+import type { Following, Step } from '../follow.ts'
 import { viewOf } from '../view.ts'
 import { answerIn, formOf, keyOf } from './forms.ts'
 import type { Offer } from './offers.ts'
@@ -49,6 +51,7 @@ export interface Client {
 export interface CallsOptions {
   readonly kernel: Kernel
   readonly tasks: Tasks
+  readonly following: Following
   /** How long a call may take before it becomes a task, of a client that leaves that to the server, ms. */
   readonly taskAfterMs: number
 }
@@ -60,13 +63,13 @@ export interface Calls {
     input: Json,
     context: ServerContext,
   ): Promise<CallToolResult | InputRequiredResult>
-  /** Waits for the next question that the user of a client may answer; undefined once the process has ended. */
+  /** Waits for the next question that the user of a client may answer; undefined once the process has ended, or with the signal. */
   questionOf(
-    run: Run,
+    pid: Pid,
     client: Pick<Client, 'caller' | 'canAsk'>,
     passed: ReadonlySet<number>,
     context: ServerContext,
-    isOver?: () => boolean,
+    signal?: AbortSignal,
   ): Promise<Question | undefined>
   /** Those that wait now. */
   questionsOf(pid: Pid, client: Pick<Client, 'caller' | 'canAsk'>): readonly Question[]
@@ -89,7 +92,10 @@ interface Waiting {
 /** Calls that wait for their clients to come back. Beyond, the question stands in the inbox alone. */
 const WAITING_MAX = 10_000
 
-export function createCalls({ server: sdk }: ServerSdk, { kernel, tasks, taskAfterMs }: CallsOptions): Calls {
+export function createCalls(
+  { server: sdk }: ServerSdk,
+  { kernel, tasks, following, taskAfterMs }: CallsOptions,
+): Calls {
   const waiting = new Map<Pid, Waiting>()
 
   async function serve(
@@ -103,13 +109,17 @@ export function createCalls({ server: sdk }: ServerSdk, { kernel, tasks, taskAft
     const mayBeTask = offer.taskSupport !== 'forbidden'
     const isAsked = mayBeTask && isTaskAsked(context)
     const isLeftToUs = mayBeTask && knowsTasks(context)
+    // In a batch and over stdio nothing was refused before.
+    if (offer.taskSupport === 'required' && !isAsked && !isLeftToUs)
+      return failure(
+        new PolityError('INVALID_ARGUMENT', `tool ${offer.name} runs as a task only, and this call asks for none`),
+      )
     let run: Run
     let followed: Promise<void>
     let passed: ReadonlySet<number> = new Set()
     try {
       if (state === undefined) {
-        const name = isAsked || isLeftToUs ? { name: tasks.nameFor(offer) } : {}
-        run = offer.start(kernel, input, { ...optionsOf(client), ...name })
+        run = offer.start(kernel, input, optionsOf(client))
         followed = follow(run, client.standing)
       } else ({ run, followed, passed } = goOn(state, offer, client, mcpReq.inputResponses))
     } catch (error) {
@@ -121,10 +131,7 @@ export function createCalls({ server: sdk }: ServerSdk, { kernel, tasks, taskAft
     try {
       if (isAsked) return await toTask(run, offer, true)
       const late = isLeftToUs ? AbortSignal.timeout(taskAfterMs) : undefined
-      const question = await first(
-        questionOf(run, client, passed, context, () => late?.aborted === true),
-        late,
-      )
+      const question = await first(questionOf(run.pid, client, passed, context, late), late)
       if (question === LATE || (question === undefined && isLeftToUs && offer.taskSupport === 'required'))
         return await toTask(run, offer, false)
       if (question !== undefined) {
@@ -143,9 +150,8 @@ export function createCalls({ server: sdk }: ServerSdk, { kernel, tasks, taskAft
   }
 
   /** The answer that a call goes on as a task. The SDK sends a result of a tool with content, and with an output schema with a value. */
-  async function toTask({ pid }: Run, { outputSchema }: Offer, isEarlier: boolean): Promise<CallToolResult> {
-    // Waits until the start is kept.
-    await kernel.events(pid)
+  async function toTask({ pid }: Run, { name, outputSchema }: Offer, isEarlier: boolean): Promise<CallToolResult> {
+    await tasks.mark(pid, name)
     const task = await tasks.of(kernel.info(pid))
     return {
       ...(isEarlier ? { task: tasks.toEarlier(task, []) } : { ...tasks.toCurrent(task, []), resultType: 'task' }),
@@ -189,23 +195,21 @@ export function createCalls({ server: sdk }: ServerSdk, { kernel, tasks, taskAft
     return view.questions.filter((one) => one.kind !== 'in-doubt' && !passed.has(one.id) && isOwn(one.pid))
   }
 
-  /** `isOver`: nobody waits for it any more. */
   async function questionOf(
-    run: Run,
+    pid: Pid,
     client: Pick<Client, 'caller' | 'canAsk'>,
     passed: ReadonlySet<number>,
     { mcpReq }: ServerContext,
-    isOver = () => false,
+    signal: AbortSignal = mcpReq.signal,
   ): Promise<Question | undefined> {
     const find = (): Question | undefined =>
-      waiting.size < WAITING_MAX ? questionsOf(run.pid, client, passed)[0] : undefined
+      waiting.size < WAITING_MAX ? questionsOf(pid, client, passed)[0] : undefined
     const open = find()
     if (open !== undefined) return open
     let count = 0
-    for await (const event of run.events) {
-      if (isOver()) return undefined
+    for await (const step of following.follow(pid, AbortSignal.any([signal, mcpReq.signal]))) {
       const token = mcpReq._meta?.progressToken
-      const message = token === undefined ? undefined : stepOf(event)
+      const message = token === undefined ? undefined : wordsOf(step)
       // One that is not taken by the client is lost to it alone.
       if (token !== undefined && message !== undefined)
         await mcpReq
@@ -214,7 +218,8 @@ export function createCalls({ server: sdk }: ServerSdk, { kernel, tasks, taskAft
             params: { progressToken: token, progress: ++count, message },
           })
           .catch(() => {})
-      const question = event.type === 'process-end' && event.pid === run.pid ? undefined : find()
+      if (step.type === 'process-end' && step.pid === pid) return undefined
+      const question = find()
       if (question !== undefined) return question
     }
     return undefined
@@ -272,14 +277,14 @@ function optionsOf({ caller, standing }: Client): RunOptions {
   return { ...runOptionsOf(caller), ...standing.options() }
 }
 
-/** What is told of an event as progress. */
-function stepOf(event: RunEvent): string | undefined {
-  switch (event.type) {
+/** What is told of a step as progress. */
+function wordsOf(step: Step): string | undefined {
+  switch (step.type) {
     case 'process-start':
-      return `process ${event.pid} runs ${event.program}`
+      return `process ${step.pid} runs ${step.program}`
     case 'call-start': {
-      const tool = event.call === 'call' ? textOf(event.args, 'tool') : undefined
-      return `process ${event.pid}: ${event.call}${tool === undefined ? '' : ` ${tool}`}`
+      const tool = step.call === 'call' ? textOf(step.args, 'tool') : undefined
+      return `process ${step.pid}: ${step.call}${tool === undefined ? '' : ` ${tool}`}`
     }
     default:
       return undefined

@@ -1,7 +1,7 @@
 /**
  * The MCP server that one client talks to: the offers that its caller may use, and the processes as resources.
  *
- *     const serve = createClientServers(sdk, { kernel, offers })
+ *     const serve = createClientServers(sdk, { kernel, offers, tasks })
  *     const server = serve({ caller, standing, era })
  *
  * Resources: `polity://processes`, `polity://processes/{pid}` and `polity://processes/{pid}/trace`, of the caller's own.
@@ -16,6 +16,7 @@ import type { Kernel } from '../../kernel/kernel.ts'
 import type { JournalEvent, Json, ProcessInfo, RunEvent, ToolSchema } from '../../kernel/types.ts'
 import type { Caller } from '../caller.ts'
 import { holds } from '../caller.ts'
+import { createFollowing } from '../follow.ts'
 import { viewOf } from '../view.ts'
 import { createCalls } from './calls.ts'
 import type { Offer } from './offers.ts'
@@ -25,7 +26,7 @@ import type { ServerSdk } from './sdk.ts'
 import type { ClientStanding } from './standing.ts'
 import { labelsIn } from './standing.ts'
 import { addTaskMethods } from './task-methods.ts'
-import { createTasks } from './tasks.ts'
+import type { Tasks } from './tasks.ts'
 
 /** Which client a server is made for. */
 export interface Connected {
@@ -43,6 +44,7 @@ export type Extend = (server: McpServer, connected: Connected & { readonly mintS
 export interface ClientServersOptions {
   readonly kernel: Kernel
   readonly offers: readonly Offer[]
+  readonly tasks: Tasks
   readonly extend?: Extend | undefined
   /** How long a call may take before it becomes a task, of a client that leaves that to the server, ms. @default 1_000 */
   readonly taskAfterMs?: number | undefined
@@ -63,12 +65,11 @@ const instructions =
 
 export function createClientServers(
   sdk: ServerSdk,
-  { kernel, offers, extend, taskAfterMs = TASK_AFTER_MS }: ClientServersOptions,
+  { kernel, offers, tasks, extend, taskAfterMs = TASK_AFTER_MS }: ClientServersOptions,
 ): (connected: Connected) => McpServer {
   if (!(taskAfterMs >= 0 && taskAfterMs <= TASK_AFTER_MS_MAX))
     throw new PolityError('CONFIG_INVALID', `taskAfterMs takes 0 to ${TASK_AFTER_MS_MAX} ms, not ${taskAfterMs}`)
-  const tasks = createTasks(kernel, offers)
-  const calls = createCalls(sdk, { kernel, tasks, taskAfterMs })
+  const calls = createCalls(sdk, { kernel, tasks, following: createFollowing(kernel), taskAfterMs })
   const states = createRequestStates(sdk)
   const schemas = new Map(
     offers.map((offer) => [

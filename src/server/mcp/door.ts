@@ -38,7 +38,8 @@ import { createSessions } from './sessions.ts'
 import type { ClientStanding } from './standing.ts'
 import { createStanding } from './standing.ts'
 import { taskRefusal, withTaskMark } from './task-wire.ts'
-import { resumeTasks } from './tasks.ts'
+import type { Kept } from './tasks.ts'
+import { createTasks } from './tasks.ts'
 
 export interface McpDoorOptions extends OffersOptions {
   readonly kernel: Kernel
@@ -49,6 +50,8 @@ export interface McpDoorOptions extends OffersOptions {
    * server, ms. @default 1_000
    */
   readonly taskAfterMs?: number
+  /** Entries of the store's table `meta` with that prefix: which processes of earlier servers are tasks. @default none are */
+  readonly kept?: Kept
 }
 
 /** What a principal's clients have done and learned. Labels stay; a name that is new begins a new order of calls anyway. */
@@ -71,17 +74,18 @@ interface Parts {
 const RUNS_PER_PRINCIPAL_MAX = 1_000
 const RUN_CHARS_MAX = 200
 
-export function mcpDoor({ kernel, extend, taskAfterMs, ...given }: McpDoorOptions): Door {
+export function mcpDoor({ kernel, extend, taskAfterMs, kept, ...given }: McpDoorOptions): Door {
   const offers = offersOf(given)
   const support = new Map(offers.map((offer) => [offer.name, offer.taskSupport]))
   endLeftOvers(kernel, [CLIENT])
-  resumeTasks(kernel)
+  const tasks = createTasks(kernel, offers, kept)
+  tasks.resume()
   const pasts = new Map<string, Past>()
   let parts: Promise<Parts> | undefined
 
   async function load(): Promise<Parts> {
     const sdk = await loadServerSdk()
-    const serverOf = createClientServers(sdk, { kernel, offers, extend, taskAfterMs })
+    const serverOf = createClientServers(sdk, { kernel, offers, tasks, extend, taskAfterMs })
     return {
       sdk,
       sessions: createSessions(sdk, (caller) => {

@@ -15,22 +15,23 @@ import { CLIENT, offersOf } from './offers.ts'
 import { loadServerSdk } from './sdk.ts'
 import { createStanding } from './standing.ts'
 import { withTaskMark } from './task-wire.ts'
-import { resumeTasks } from './tasks.ts'
+import { createTasks } from './tasks.ts'
 
 export interface McpStdioOptions extends McpDoorOptions {
   readonly caller: Caller
 }
 
 export async function serveMcpStdio(
-  { kernel, extend, taskAfterMs, caller, ...given }: McpStdioOptions,
+  { kernel, extend, taskAfterMs, kept, caller, ...given }: McpStdioOptions,
   signal: AbortSignal,
 ): Promise<void> {
   const offers = offersOf(given)
   endLeftOvers(kernel, [CLIENT])
-  resumeTasks(kernel)
+  const tasks = createTasks(kernel, offers, kept)
+  tasks.resume()
   const sdk = await loadServerSdk()
   const { StdioServerTransport, serveStdio } = await import('@modelcontextprotocol/server/stdio')
-  const serverOf = createClientServers(sdk, { kernel, offers, extend, taskAfterMs })
+  const serverOf = createClientServers(sdk, { kernel, offers, tasks, extend, taskAfterMs })
   const standing = createStanding(kernel)
   const ended = new Promise<void>((resolve) => {
     if (signal.aborted) resolve()

@@ -153,9 +153,8 @@ export function addTaskMethods(
     const { mcpReq } = context
     let current = task
     while (current.end === undefined && !mcpReq.signal.aborted) {
-      const run = view.run(pid)
       const client = { caller, canAsk: canAsk(context) }
-      const question = await calls.questionOf(run, client, passed, context, () => mcpReq.signal.aborted)
+      const question = await calls.questionOf(pid, client, passed, context)
       if (question !== undefined) {
         passed.add(question.id)
         standing.learned(labelsIn(await kernel.events(question.pid)))

@@ -25,8 +25,9 @@ const MARK = 'polity/task'
 /** Whether a call may become a task (`execution.taskSupport` of 2025-11-25). */
 export type TaskSupport = 'required' | 'optional' | 'forbidden'
 
-/** The message with what it says of a task where a handler finds it. */
+/** The message, or each of a batch, with what it says of a task where a handler finds it. */
 export function withTaskMark<Message>(message: Message): Message {
+  if (Array.isArray(message)) return message.map(withTaskMark) as Message
   const given = message as unknown as Json
   const params = fieldOf(given, 'params')
   const task = fieldOf(params, 'task')
@@ -48,7 +49,7 @@ export function knowsTasks({ mcpReq }: ServerContext): boolean {
 
 /**
  * Why a call of a tool that runs as a task only is refused; undefined where it is not, or the message is none. A handler of a
- * tool cannot answer with an error of the protocol, so it is looked for before.
+ * tool cannot answer with an error of the protocol, so it is looked for before. In a batch each call is refused by its handler.
  */
 export function taskRefusal(
   message: Json | undefined,

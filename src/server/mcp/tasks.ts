@@ -1,9 +1,11 @@
 /**
  * Tasks of MCP: a call that goes on without its client, who comes back for what became of it. A task is the process of that
- * call: how it stands is read from the process table, the inbox and the journal, and nothing is kept beside them.
+ * call: how it stands is read from the process table, the inbox and the journal. Beside them only a mark is kept of each:
+ * that it is one, and of which offer.
  *
- *     const tasks = createTasks(kernel, offers)
- *     offer.start(kernel, input, { name: tasks.nameFor(offer) })
+ *     const tasks = createTasks(kernel, offers, kept)
+ *     tasks.resume()                                       // once, for those of an earlier server
+ *     await tasks.mark(run.pid, offer.name)                // before its client is told
  *     const task = await tasks.find(view, '17')            // undefined for what is no task of that view
  *     tasks.toCurrent(task, questions)                     // as 2026-07-28 tells it (SEP-2663)
  *     tasks.toEarlier(task, questions)                     // as 2025-11-25 does
@@ -20,6 +22,8 @@
  *   TK1. A caller reaches the tasks that its view shows. Every other id is as if it had never been one.
  *   TK2. What is told of an end is in the journal: a task that was told as ended is ended after any crash.
  *   TK3. A run of a program that was a task goes on after a restart; a call of a tool cannot, and has failed then.
+ *   TK4. A process is a task by its mark alone, which is in the store before its client is told: neither its name nor that it
+ *        might have become one makes it one.
  */
 import type { CallToolResult } from '@modelcontextprotocol/server'
 import { PolityError, fromErrorData, warn } from '../../kernel/errors.ts'
@@ -49,9 +53,14 @@ type Told = {
   readonly lastUpdatedAt: string
 }
 
+/** Entries of the store's table `meta` with that prefix. */
+export type Kept = (prefix: string) => Iterable<readonly [key: string, value: string | Uint8Array]>
+
 export interface Tasks {
-  /** What a process is named that may be a task. */
-  nameFor(offer: Offer): string
+  /** Makes a task of a process. Resolves once that is in the store, and all that came before. */
+  mark(pid: Pid, offer: string): Promise<void>
+  /** Goes on with the runs of programs that were tasks when an earlier server ended (TK3). Without its program one stays stopped. */
+  resume(): void
   find(view: View, taskId: string): Promise<Task | undefined>
   /** Those in the table, the youngest first. */
   list(view: View): readonly ProcessInfo[]
@@ -65,25 +74,39 @@ export interface Tasks {
   result(task: Task): CallToolResult | undefined
 }
 
-const PREFIX = 'mcp-task:'
+/** In the table `meta`, with the pid behind it; the value is the name of the offer. */
+const PREFIX = 'mcp-task\0'
+/** Marks beyond which those of journals that were removed are looked for, and again when there are twice as many as stayed. */
+const SWEEP_MIN = 1_000
 /** Why a client's cancel ends a process: of everything that is killed, only this is told as cancelled. */
 export const CANCELED = 'canceled by its MCP client'
 /** How often a client should ask, ms. */
 const POLL_MS = 500
 
-export function createTasks(kernel: Kernel, offers: readonly Offer[]): Tasks {
+/** `kept`: reads the marks of earlier servers; without it their tasks are none. */
+export function createTasks(kernel: Kernel, offers: readonly Offer[], kept: Kept = () => []): Tasks {
   const byName = new Map(offers.map((offer) => [offer.name, offer]))
+  /** By pid: the name of the offer. */
+  const marks = new Map<Pid, string>()
+  let sweepAt = SWEEP_MIN
+  for (const [key, value] of kept(PREFIX)) marks.set(Number(key.slice(PREFIX.length)), String(value))
+  sweep()
 
-  function offerOf({ name }: ProcessInfo): string | undefined {
-    return name?.startsWith(PREFIX) === true ? name.slice(PREFIX.length) : undefined
-  }
+  const isTask = ({ pid }: ProcessInfo): boolean => marks.has(pid)
 
-  function isTask(info: ProcessInfo): boolean {
-    return info.parent === null && info.forkOf === null && offerOf(info) !== undefined
+  /** Forgets those whose journals were removed. */
+  function sweep(): void {
+    if (marks.size <= sweepAt) return
+    for (const pid of marks.keys()) {
+      if (!isGone(kernel, pid)) continue
+      marks.delete(pid)
+      kernel.keep(`${PREFIX}${pid}`, null)
+    }
+    sweepAt = Math.max(SWEEP_MIN, 2 * marks.size)
   }
 
   async function of(info: ProcessInfo): Promise<Task> {
-    const offer = byName.get(offerOf(info) ?? '') ?? {}
+    const offer = byName.get(marks.get(info.pid) ?? '') ?? {}
     if (info.endedAt === null) return { info, events: [], end: undefined, offer }
     const events = await kernel.events(info.pid)
     const last = events.at(-1)
@@ -116,7 +139,23 @@ export function createTasks(kernel: Kernel, offers: readonly Offer[]): Tasks {
   }
 
   return {
-    nameFor: ({ name }) => `${PREFIX}${name}`,
+    async mark(pid, offer) {
+      kernel.keep(`${PREFIX}${pid}`, offer)
+      // Waits until that is kept.
+      await kernel.events(pid)
+      marks.set(pid, offer)
+      sweep()
+    },
+    resume() {
+      for (const { pid, program, state } of kernel.ps()) {
+        if (state !== 'stopped' || program === CLIENT || !marks.has(pid)) continue
+        try {
+          for (const { result } of kernel.resume(pid)) result.catch(() => {})
+        } catch (error) {
+          warn(`MCP task ${pid} (${program}) stays stopped`, error)
+        }
+      }
+    },
     async find(view, taskId) {
       const pid: Pid = /^[1-9]\d{0,15}$/.test(taskId) ? Number(taskId) : 0
       try {
@@ -149,14 +188,12 @@ function isCanceled({ state, error }: ProcessEnd): boolean {
   return state === 'killed' && error?.code === 'KILLED' && error.message.endsWith(CANCELED)
 }
 
-/** Goes on with the runs of programs that were tasks when an earlier server ended (TK3). Without its program one stays stopped. */
-export function resumeTasks(kernel: Kernel): void {
-  for (const { pid, name, parent, program, state } of kernel.ps()) {
-    if (state !== 'stopped' || parent !== null || program === CLIENT || name?.startsWith(PREFIX) !== true) continue
-    try {
-      for (const { result } of kernel.resume(pid)) result.catch(() => {})
-    } catch (error) {
-      warn(`MCP task ${pid} (${program}) stays stopped`, error)
-    }
+function isGone(kernel: Kernel, pid: Pid): boolean {
+  try {
+    kernel.info(pid)
+    return false
+  } catch (error) {
+    if (PolityError.isInstance(error) && error.code === 'NO_SUCH_PROCESS') return true
+    throw error
   }
 }

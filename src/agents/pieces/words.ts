@@ -1,0 +1,55 @@
+/**
+ * Words of a text, as they are counted where somebody may say so many: between spaces, and in scripts that are written without them as
+ * `Intl.Segmenter` cuts them by its dictionaries.
+ *
+ *     wordCount('The ice is thick.')       // 4
+ *     wordCount('氷は厚いです。')            // 4: 氷 は 厚い です
+ *     firstWords('氷は厚いです。', 3)         // '氷は厚い'
+ */
+
+/** Scripts without spaces between their words. */
+const unspaced = /[\p{sc=Han}\p{sc=Hira}\p{sc=Kana}\p{sc=Thai}\p{sc=Laoo}\p{sc=Mymr}\p{sc=Khmr}]/u
+/** What is cut by dictionaries at once, characters: a text without any space has no end. */
+const SLICE_CHARS = 2_000
+const segmenter = new Intl.Segmenter('und', { granularity: 'word' })
+
+/** Only up to so many are counted. @param most @default all */
+export function wordCount(text: string, most = Infinity): number {
+  let count = 0
+  for (const _ of wordEnds(text)) if (++count >= most) break
+  return count
+}
+
+/** The text up to the end of so many words, with the signs that close the last of them. */
+export function firstWords(text: string, most: number): string {
+  let [count, last] = [0, 0]
+  for (const end of wordEnds(text)) {
+    if (++count > most) return text.slice(0, last)
+    last = end
+  }
+  return text
+}
+
+/** Whether its words stand between spaces. */
+export function isSpaced(text: string): boolean {
+  return !unspaced.test(text)
+}
+
+/** Where each word ends. */
+function* wordEnds(text: string): Generator<number> {
+  for (const { 0: run, index } of text.matchAll(/\S+/g)) {
+    if (isSpaced(run)) yield index + run.length
+    else for (let at = 0; at < run.length; at += SLICE_CHARS) yield* endsIn(run.slice(at, at + SLICE_CHARS), index + at)
+  }
+}
+
+function* endsIn(run: string, from: number): Generator<number> {
+  let end: number | undefined
+  for (const { segment, index, isWordLike } of segmenter.segment(run)) {
+    // A sign that opens belongs to the word that follows, any other to the one before.
+    if (isWordLike !== true && (end === undefined || /^[\p{Ps}\p{Pi}]/u.test(segment))) continue
+    if (isWordLike === true && end !== undefined) yield end
+    end = from + index + segment.length
+  }
+  yield end ?? from + run.length
+}

@@ -1,0 +1,180 @@
+/**
+ * What commands say on a terminal of 40 columns, and the lines that they give to be typed: commands in this process, on a
+ * store of their own.
+ */
+import assert from 'node:assert/strict'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join, resolve } from 'node:path'
+import { after, test } from 'node:test'
+import { setTimeout as pause } from 'node:timers/promises'
+import type { Context } from '../src/cli/command.ts'
+import { loadCommand } from '../src/cli/commands.ts'
+import { parseCommandLine } from '../src/cli/options.ts'
+import { exitCodeOf, sentenceOf } from '../src/cli/report.ts'
+import { widthOf } from '../src/cli/table.ts'
+import { createStatusLine } from '../src/cli/terminal.ts'
+import { realClock } from '../src/kernel/clock.ts'
+import { createKey } from '../src/server/keys.ts'
+import { HANGS_MS } from './world.ts'
+
+const folder = mkdtempSync(join(tmpdir(), 'polity-lines-'))
+after(() => rmSync(folder, { recursive: true, force: true }))
+const front = JSON.stringify(resolve(import.meta.dirname, '../src/index.ts'))
+const file = (name: string, text: string): string => {
+  writeFileSync(join(folder, name), text)
+  return join(folder, name)
+}
+
+interface Started {
+  readonly said: { out: string; err: string }
+  readonly code: Promise<number>
+  stop(): void
+}
+
+/** A command on a terminal of so many columns; undefined: in a pipe. */
+function start(store: string, columns: number | undefined, name: string, ...words: string[]): Started {
+  const said = { out: '', err: '' }
+  const interruption = new AbortController()
+  const channel = (to: 'out' | 'err'): Context['out'] => ({
+    isTerminal: columns !== undefined,
+    columns: columns ?? 80,
+    rows: 24,
+    paint: (_, text) => text,
+    write: (text) => void (said[to] += text),
+    line: (text) => void (said[to] += `${text}\n`),
+  })
+  const line = (to: 'out' | 'err', text: string): void => void (said[to] += `${text}\n`)
+  const context: Context = {
+    out: channel('out'),
+    err: channel('err'),
+    status: createStatusLine({ ...channel('err'), isTerminal: false }),
+    isJson: false,
+    isQuiet: false,
+    isDebug: false,
+    clock: realClock(),
+    interrupted: interruption.signal,
+    storePath: join(folder, store),
+    unfinished: new Set(),
+    commandLine: (text) => `polity ${text} --store ${store}`,
+    note: (text) => line('err', text),
+    warn: (text) => line('err', text),
+    result: (text) => text !== '' && line('out', text),
+  }
+  const run = async (): Promise<number> => {
+    const command = await loadCommand(name)
+    assert.ok(command !== undefined)
+    try {
+      return await command.run(context, parseCommandLine(command, words))
+    } catch (error) {
+      line('err', sentenceOf(error))
+      return exitCodeOf(error)
+    }
+  }
+  return { said, code: run(), stop: () => interruption.abort('SIGINT') }
+}
+
+async function ended(
+  store: string,
+  columns: number | undefined,
+  name: string,
+  ...words: string[]
+): Promise<{ readonly out: string; readonly err: string; readonly code: number }> {
+  const { said, code } = start(store, columns, name, ...words)
+  const exit = await code
+  return { ...said, code: exit }
+}
+
+/** What it says that matches. */
+async function heard({ said }: Started, what: RegExp): Promise<RegExpExecArray> {
+  const { now } = realClock()
+  for (const begun = now(); now() - begun < HANGS_MS; await pause(10)) {
+    const found = what.exec(`${said.out}${said.err}`)
+    if (found !== null) return found
+  }
+  throw new Error(`${what} was not said: ${said.out}${said.err}`)
+}
+
+const WIDTH = 40
+/** Nothing is wider than the terminal but what is to be typed, which is copied as it stands. */
+function assertFits(text: string, what: string): void {
+  const wide = text.split('\n').filter((line) => widthOf(line) > WIDTH && !line.startsWith('polity '))
+  assert.deepEqual(wide, [], what)
+}
+
+test('on 40 columns trace, inbox, doctor and what went wrong in an evaluation are lines that fit, whatever stands in them', async () => {
+  const talker = file(
+    'talker.ts',
+    `export default async function talker(sys) {
+  await sys.write('notes/${'long'.repeat(12)}.md', '船'.repeat(60))
+  await sys.generate('What is said of the harbour? '.repeat(9))
+  await sys.generate('What is said of the harbour? '.repeat(9) + '船'.repeat(50))
+  await sys.call('no-such-tool-with-a-long-name', { text: 'x'.repeat(90) }).catch(() => 0)
+  const child = await sys.spawn(async function aChildWithALongName() { return 'y'.repeat(90) }, 'z'.repeat(90))
+  await sys.wait(child)
+  return sys.ask('Which of the two colours that were named is it to be?', { choices: ['red', 'blue'] })
+}\n`,
+  )
+  const store = 'a-store-with-a-name-that-is-longer-than-a-narrow-line.db'
+  const run = start(store, WIDTH, 'run', talker)
+  await heard(run, /Which of the two/)
+  const inbox = await ended(store, WIDTH, 'inbox')
+  assertFits(inbox.out + inbox.err, 'inbox')
+  assert.match(inbox.err, /^answer with:\npolity answer <id> <text> --store a-store.*\.db$/m)
+  assert.equal((await ended(store, WIDTH, 'answer', '1', 'red')).code, 0)
+  assert.equal(await run.code, 0, run.said.err)
+  for (const more of [[], ['--tree'], ['--sources'], ['--tree', '--follow']]) {
+    const { out } = await ended(store, WIDTH, 'trace', '1', ...more)
+    assertFits(out, `trace ${more.join(' ')}`)
+    assert.match(out, /^\+[\d.]+ ms( \[1\])? {2}#\d+ ask\(.*\n {4}= "red" <[\d.]+ ms>$/m)
+    assert.match(out, /^\+[\d.]+ ms( \[1\])? {2}done "red"\n {4}2 model calls, \d+ tokens$/m)
+  }
+  const wide = await ended(store, 100, 'trace', '1')
+  assert.match(wide.out, /#\d+ ask\(.*\) = "red" <[\d.]+ ms>$/m)
+  assert.match(wide.out, /^ *\+[\d.]+ ms {2}done "red"; 2 model calls, \d+ tokens$/m)
+  const doctor = await ended(store, WIDTH, 'doctor')
+  assertFits(doctor.out, 'doctor')
+  const place = ['--environment', 'forage', '--agent', 'mind-agent', '--seeds', '1']
+  const evaluated = await ended('e.db', WIDTH, 'evaluate', ...place)
+  assertFits(evaluated.out + evaluated.err, 'evaluate')
+  assert.match(
+    evaluated.err.replaceAll('\n', ' '),
+    /1 of 1 tries of mind-agent at forage ended with INVALID_ARGUMENT: .*--team/,
+  )
+})
+
+test('serve says how a stopped run goes on, and that works where there are keys; replay of a child says what to replay', async () => {
+  file(
+    'child.ts',
+    `import { defineProgram } from ${front}\nexport const child = defineProgram('child', async () => 7)\n`,
+  )
+  const parent = file(
+    'parent.ts',
+    `import { child } from './child.ts'\nexport default async function parent(sys) { const pid = await sys.spawn(child, null); await sys.wait(pid); return sys.ask('Go on?') }\n`,
+  )
+  const run = start('s.db', undefined, 'run', parent)
+  await heard(run, /Go on\?/)
+  run.stop()
+  assert.equal(await run.code, 130, run.said.err)
+  createKey(join(folder, 's.db'), { principal: 'ada', scopes: ['models'] }, realClock().now())
+  const server = start('s.db', undefined, 'serve', parent, '--port', '0')
+  const [, words = ''] = await heard(server, /^stopped .* or: polity (.*) --store s\.db$/m)
+  const [name = '', ...rest] = words.split(' ')
+  const resumed = start('s.db', undefined, name, ...rest)
+  const [, id = ''] = await heard(resumed, /polity answer (\d+)/)
+  assert.equal((await ended('s.db', undefined, 'answer', id, 'whole')).code, 0)
+  assert.deepEqual([await resumed.code, resumed.said.out], [0, 'whole\n'], resumed.said.err)
+  server.stop()
+  await server.code
+  const [, child = ''] = /spawn\(child, null\) = (\d+)/.exec((await ended('s.db', undefined, 'trace', '1')).out) ?? []
+  assert.match((await ended('s.db', undefined, 'replay', '1')).out, /^same: /)
+  const refused = await ended('s.db', undefined, 'replay', child)
+  assert.equal(refused.code, 2)
+  assert.match(
+    refused.err,
+    new RegExp(`process ${child} is a child of 1, .* replay the run instead: polity replay 1 --store s\\.db`),
+  )
+  const both = file('both.ts', "export { default } from './parent.ts'\nexport { child } from './child.ts'\n")
+  const named = await ended('s.db', undefined, 'replay', child, '--program', both)
+  assert.match(named.out, /^same: /, named.err)
+})
