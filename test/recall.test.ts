@@ -299,6 +299,12 @@ describe('words of a text', () => {
     )
   })
 
+  test('half a pair of UTF-16 is no letter, wherever it stands', () => {
+    for (const half of ['\ud835', '\udcb3'])
+      assert.deepEqual(wordsIn(`${half}one${half} ${half} two${half}three`), ['one', 'two', 'three'])
+    assert.deepEqual(wordsIn('\ud835\udcb3one'), ['xone'])
+  })
+
   test('counting stems is stemming the words and counting', () => {
     const forms = [
       'go',

@@ -99,7 +99,8 @@ function scan(plain: string, tell: (from: number, to: number) => void): void {
 function isOfWord(plain: string, at: number): boolean {
   const code = plain.charCodeAt(at)
   if (code < 128) return (code >= 97 && code <= 122) || (code >= 48 && code <= 57)
-  return (
-    code >= 128 && LETTER.test(String.fromCodePoint(plain.codePointAt(code >= 0xdc00 && code < 0xe000 ? at - 1 : at)!))
-  )
+  const point = plain.codePointAt(code >= 0xdc00 && code < 0xe000 ? at - 1 : at)
+  // The second half of no pair, which may stand first, and the end.
+  if (point === undefined || (point < 0x10000 && point !== code)) return false
+  return LETTER.test(String.fromCodePoint(point))
 }
