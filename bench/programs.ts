@@ -196,10 +196,9 @@ async function byTeams(): Promise<void> {
     alike,
   })
   const names = teamsOf(all[0] as Exam).teams.map(({ name }) => name)
-  const unknown = [
-    ...positionals.filter((name) => !names.includes(name)),
-    ...ids.filter((id) => !(EXAMS as readonly string[]).includes(id)),
-  ]
+  const noExam = ids.filter((id) => !(EXAMS as readonly string[]).includes(id))
+  if (noExam.length > 0) refuse(`there is no exam ${noExam.join(', ')}; there are ${EXAMS.join(', ')}`)
+  const unknown = positionals.filter((name) => !names.includes(name))
   if (unknown.length > 0) refuse(`there is no ${unknown.join(', ')}; programs that answer: ${names.join(', ')}`)
   const runs = await teamRuns({
     exams: all.filter(({ id }) => ids.includes(id)),

@@ -36,6 +36,7 @@ import { createWebhook } from '../src/server/a2a/webhook.ts'
 import type { Caller, Scope } from '../src/server/caller.ts'
 import type { Server } from '../src/server/http.ts'
 import { startServer } from '../src/server/http.ts'
+import { createKey, isAdminKey, revokeKey } from '../src/server/keys.ts'
 import { within } from './world.ts'
 
 const echo = defineProgram('echo', async (_sys, input: Json) => ({ echo: input }))
@@ -449,7 +450,48 @@ describe('a receiver', () => {
     ])
       await assert.rejects(begun(client, url), /url takes an https URL/, url)
     assert.deepEqual(kernel.ps(), [], 'nothing began')
-    await assert.rejects(opened({ privateHosts: ['http://x'] }), /is no host that could be told/)
+    for (const host of [
+      'http://x',
+      '*',
+      '*.internal',
+      'x:80',
+      'x/y',
+      'a b',
+      '',
+      '.',
+      'a..b',
+      '%41',
+      '999.1.1.1',
+      '[x]',
+      '[::1]:80',
+    ])
+      assert.throws(() => createWebhook({ privateHosts: [host] }), /is no host that could be told/, host)
+  })
+
+  test('is told nevertheless where it is named, however both are written', () => {
+    for (const [named, asked] of [
+      ['LOCALHOST.', 'localhost'],
+      ['127.1', '127.0.0.1'],
+      ['0:0:0:0:0:0:0:1', '[::1]'],
+      ['[::1]', '[0::1]'],
+      ['::ffff:10.0.0.7', '[::ffff:a00:7]'],
+      ['bücher.internal', 'BÜCHER.internal.'],
+      ['hooks_2.internal', 'Hooks_2.internal'],
+    ] as const) {
+      const { check } = createWebhook({ privateHosts: [named] })
+      check(`http://${asked}/hook`)
+      assert.throws(() => check('http://10.0.0.8/hook'), /private network/)
+    }
+  })
+
+  test('that has no address is said to have none', async () => {
+    const resolve = ((_name: string, _options: object, callback: (error: null, found: unknown) => void) =>
+      callback(null, [])) as unknown as typeof lookup
+    const posted = { headers: {}, body: '{}', signal: new AbortController().signal }
+    await assert.rejects(
+      createWebhook({ lookup: resolve }).post('https://nowhere.example/', posted),
+      /nowhere\.example has no address/,
+    )
   })
 
   test('whose name leads inside is not reached, whatever it was when it was looked at first', async () => {
@@ -510,6 +552,58 @@ test('a configuration outlives its server: after a restart the webhook is told h
   await opened(here, openSqliteStore(path))
   await pause(50)
   assert.deepEqual(hook.heard, [], 'what was told as ended is not told again')
+})
+
+test('an admin is told of what is another principal’s, after a restart too, and no more once its key is none', async () => {
+  const store = { ...memoryStore(), close() {} }
+  const asked: (string | null)[] = []
+  let isAdmin = true
+  const push: PushOptions = { ...here, isAdmin: (key) => (asked.push(key), isAdmin) }
+  const warned: string[] = []
+  const hear = ({ message }: Error): void => void warned.push(message)
+  process.on('warning', hear)
+  closing.push(() => process.off('warning', hear))
+  const left = (): number => [...store.range('meta', 'a2a-push', 'a2a-pusi')].length
+  const first = await opened(push, store)
+  const [told, lost, own] = [await receiver(), await receiver(), await receiver()]
+  const client = await clientOf(first.server, 'waiter')
+  const admin = await clientOf(first.server, 'waiter', 'root')
+  const [going, another] = [await begun(client), await begun(client)]
+  await admin.createTaskPushNotificationConfig(config(told.url, { taskId: going }))
+  await until(() => told.heard.length >= 1)
+  await first.stop()
+  const second = await opened(push, store)
+  second.kernel.resume(Number(going))
+  second.kernel.resume(Number(another))
+  const ada = await clientOf(second.server, 'waiter')
+  await ada.sendMessage(say('news', undefined, { taskId: going }))
+  await until(() => isDone(told) && left() === 0)
+  assert.deepEqual(new Set(asked), new Set(['k3']))
+  const root = await clientOf(second.server, 'waiter', 'root')
+  const mine = await begun(root, own.url)
+  await root.createTaskPushNotificationConfig(config(lost.url, { taskId: another }))
+  await until(() => lost.heard.length >= 1 && own.heard.length >= 1)
+  const before = lost.heard.length
+  isAdmin = false
+  await ada.sendMessage(say('news', undefined, { taskId: another }))
+  await root.sendMessage(say('news', undefined, { taskId: mine }))
+  await until(() => isDone(own) && left() === 0)
+  assert.equal(lost.heard.length, before)
+  assert.deepEqual(warned, [`A2A push of task ${another} of root: there is no process ${another}`])
+})
+
+test('a key is an admin’s until it is revoked or has expired; where there are no keys, nobody needs one', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'polity-a2a-push-'))
+  closing.push(() => rmSync(folder, { recursive: true }))
+  const path = join(folder, 'a.db')
+  const made = (scopes: readonly Scope[], expiresAt?: number): string =>
+    createKey(path, { principal: 'root', scopes, ...(expiresAt === undefined ? {} : { expiresAt }) }, 1_000).entry.id
+  assert.equal(isAdminKey(path, null, 2_000), true)
+  const [admin, plain, brief] = [made(['runs', 'admin']), made(['runs']), made(['admin'], 3_000)]
+  const at = (now: number) => [null, admin, plain, brief, 'none'].map((key) => isAdminKey(path, key, now))
+  assert.deepEqual(at(2_000), [false, true, false, true, false])
+  revokeKey(path, admin, 2_500)
+  assert.deepEqual(at(3_000), [false, false, false, false, false])
 })
 
 test('a server whose kernel has closed tells nothing more: what is left is for the next one', async () => {

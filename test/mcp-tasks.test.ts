@@ -329,6 +329,48 @@ describe('a call as a task, 2026-07-28', () => {
     assert.match(JSON.stringify(end['result']), /Hello, Eve/)
   })
 
+  test('an answer that is none is refused and takes nothing, and what nobody asks is passed over', async () => {
+    const chooser = defineProgram('chooser', async (sys) => {
+      await sys.sleep(60)
+      return sys.ask('Which?', { choices: ['red', 'blue'] })
+    }) as Program
+    const { server, kernel } = await serve({ programs: [chooser] }, { programs: [chooser] })
+    const ask = await later(server)
+    const taskId = String((await ask(...call('run_chooser')))['taskId'])
+    const [{ id }] = (await until(
+      () => kernel.questions,
+      (all) => all.length === 1,
+    )) as unknown as [{ readonly id: number }]
+    const key = `question-${id}`
+    const red = { action: 'accept', content: { answer: 'red' } }
+    for (const inputResponses of [
+      undefined,
+      {},
+      'red',
+      [red],
+      { [key]: 'red' },
+      { [key]: null },
+      { [key]: red, other: 'red' },
+      { [key]: {} },
+      { [key]: { action: 'perhaps' } },
+      { [key]: { role: 'user', content: { type: 'text', text: 'red' } } },
+      { [key]: { action: 'accept' } },
+      { [key]: { action: 'accept', content: { answer: 1 } } },
+      { [key]: { action: 'accept', content: { answer: 'green' } } },
+    ])
+      await assert.rejects(
+        ask('tasks/update', { taskId, ...(inputResponses === undefined ? {} : { inputResponses }) }),
+        { code: -32_602, message: / takes / },
+        JSON.stringify(inputResponses),
+      )
+    for (const inputResponses of [{ [key]: { action: 'cancel' } }, { 'question-999': red }])
+      assert.ok(await ask('tasks/update', { taskId, inputResponses }))
+    assert.equal(kernel.questions.length, 1)
+    await ask('tasks/update', { taskId, inputResponses: { [key]: red } })
+    assert.equal(await kernel.run(Number(taskId)).result, 'red')
+    assert.ok(await ask('tasks/update', { taskId, inputResponses: { [key]: red } }), 'it was answered')
+  })
+
   test('what a client is shown of a task counts for what it does next', async () => {
     const rules = [
       { id: 'no-hearsay', effect: 'deny', tool: 'act', seen: ['untrusted'] },

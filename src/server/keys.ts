@@ -131,6 +131,16 @@ export function listKeys(store: string): readonly KeyEntry[] {
   return readEntries(pathOf(store)) ?? []
 }
 
+/** Whether a key is an admin's at that time. null: none was needed, as long as there are none. Throws `CONFIG_INVALID`. */
+export function isAdminKey(store: string, key: string | null, now: number): boolean {
+  const entries = listKeys(store)
+  if (key === null) return entries.length === 0
+  return entries.some(
+    ({ id, scopes: held, revokedAt, expiresAt }) =>
+      id === key && held.includes('admin') && revokedAt === null && (expiresAt === null || now < expiresAt),
+  )
+}
+
 function edit<Result>(
   store: string,
   change: (entries: readonly KeyEntry[]) => { readonly entries: readonly KeyEntry[]; readonly result: Result },

@@ -100,24 +100,39 @@ export function a2aDoor({ kernel, programs, cards = {}, agent, push: pushing, ur
       card: () => Promise.resolve(card(program, exchange)),
       tasks: createAgentTasks({ telling, kernel, view, program: program.name, following, signal }),
       push,
-      owner: { principal: caller.principal, program: program.name, mayAnswer },
+      owner: {
+        principal: caller.principal,
+        program: program.name,
+        mayAnswer,
+        ...(holds(caller, 'admin') ? { adminKey: caller.key } : {}),
+      },
     })
     return { agent: worded(sdk, fault, agent), fault }
   }
 
+  /** Who named a webhook, with what its key opens now. */
+  function callerOf({ principal, mayAnswer, adminKey }: PushOwner): Caller {
+    const isAdmin = adminKey !== undefined && pushing?.isAdmin?.(adminKey) !== false
+    const scopes: readonly Scope[] = [
+      'runs',
+      ...(mayAnswer ? (['approvals'] as const) : []),
+      ...(isAdmin ? (['admin'] as const) : []),
+    ]
+    return { principal, scopes: new Set(scopes), key: null }
+  }
+
   /** What a webhook is told: what the caller who named it would be. */
   async function* streamOf(sdk: A2aSdk, owner: PushOwner, signal: AbortSignal): AsyncGenerator<StreamResponse> {
-    const { principal, program, pid, mayAnswer } = owner
-    const caller: Caller = {
-      principal,
-      scopes: new Set<Scope>(mayAnswer ? ['runs', 'approvals'] : ['runs']),
-      key: null,
-    }
+    const { program, pid, mayAnswer } = owner
     const telling = createTelling(sdk, mayAnswer)
-    const view = viewOf(kernel, caller)
+    const view = viewOf(kernel, callerOf(owner))
     const tasks = createAgentTasks({ telling, kernel, view, program, following, signal })
-    if (tasks.found(pid).info.endedAt === null) yield* tasks.stream({ pid, isNew: false }, { toEnd: true })
-    else yield { payload: { $case: 'task', value: telling.task(await tasks.known(pid)) } }
+    if (tasks.found(pid).info.endedAt === null) {
+      for await (const response of tasks.stream({ pid, isNew: false }, { toEnd: true })) {
+        viewOf(kernel, callerOf(owner)).info(pid)
+        yield response
+      }
+    } else yield { payload: { $case: 'task', value: telling.task(await tasks.known(pid)) } }
   }
 
   async function jsonRpc(exchange: Exchange): Promise<void> {

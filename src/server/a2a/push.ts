@@ -11,7 +11,8 @@
  *   PU1. A configuration is its principal's: to anybody else it is not there, an admin included, who would see its token.
  *   PU2. A configuration is in the store until the end of its task was told, or nobody took it. After a restart it is told
  *        how the task stands then: an update may come twice, and the end is not lost.
- *   PU3. What a client makes the server keep and send is bounded: PER_TASK_MAX, PER_PRINCIPAL_MAX, one request at a time for
+ *   PU3. Who does not see a task is told nothing of it: the configuration of an admin whose key is none any more goes.
+ *   PU4. What a client makes the server keep and send is bounded: PER_TASK_MAX, PER_PRINCIPAL_MAX, one request at a time for
  *        each configuration, TRIES_MAX tries.
  */
 import type { StreamResponse, TaskPushNotificationConfig } from '@a2a-js/sdk'
@@ -27,6 +28,8 @@ import { createWebhook } from './webhook.ts'
 export interface PushOptions extends WebhookOptions {
   /** Entries of the store's table `meta` with that prefix: configurations of earlier servers. @default none are there */
   readonly kept?: (prefix: string) => Iterable<readonly [key: string, value: string | Uint8Array]>
+  /** Whether a key is an admin's still: its id, null where there were no keys. Asked before each update of what an admin named. @default it is */
+  readonly isAdmin?: (key: string | null) => boolean
   /** Pause before the second try, ms; doubled for each one after it. @default 1_000 */
   readonly retryMs?: number
 }
@@ -38,6 +41,8 @@ export interface PushOwner {
   readonly program: string
   /** Whether the principal answers questions: what it is told of them depends on that. */
   readonly mayAnswer: boolean
+  /** Id of the key by which it was an admin; null on a server without keys. */
+  readonly adminKey?: string | null
   /** Of the protocol, in which it is told. */
   readonly version: string
 }
@@ -61,7 +66,7 @@ export interface Push {
 export interface PushParts {
   readonly kernel: Kernel
   readonly options: PushOptions
-  /** What becomes of a task, from how it stands to its end. */
+  /** What becomes of a task, from how it stands to its end. Rejects with `NO_SUCH_PROCESS` where its owner does not see it. */
   streamOf(sdk: A2aSdk, owner: PushOwner, signal: AbortSignal): AsyncGenerator<StreamResponse>
 }
 
@@ -104,7 +109,7 @@ export function createPush({ kernel, options, streamOf }: PushParts): Push {
       kernel.info(pid)
       return false
     } catch (error) {
-      if (PolityError.isInstance(error) && error.code === 'NO_SUCH_PROCESS') return true
+      if (isUnseen(error)) return true
       throw error
     }
   }
@@ -123,6 +128,11 @@ export function createPush({ kernel, options, streamOf }: PushParts): Push {
     if (pid === undefined) return
     byPid.get(pid)?.delete(key)
     if (byPid.get(pid)?.size === 0) byPid.delete(pid)
+  }
+
+  function forget(key: string): void {
+    drop(key)
+    kernel.keep(key, null)
   }
 
   function begin(key: string): void {
@@ -150,20 +160,25 @@ export function createPush({ kernel, options, streamOf }: PushParts): Push {
     const sdk = await loadA2a()
     const { owner, config } = entry
     let refusal: unknown
-    for await (const response of streamOf(sdk, owner, signal)) {
-      const { body, contentType } =
-        owner.version === '0.3'
-          ? new sdk.legacy.V03PushNotificationSerializer().serialize(response)
-          : new sdk.server.V1PushNotificationSerializer().serialize(response)
-      const headers = { 'content-type': contentType, ...headersOf(config) }
-      // Rejects once the kernel has closed: what is left is told by the next one.
-      await kernel.events(NOBODY)
-      refusal = await deliver(webhook, config.url, { headers, body, signal }, retryMs)
+    try {
+      for await (const response of streamOf(sdk, owner, signal)) {
+        const { body, contentType } =
+          owner.version === '0.3'
+            ? new sdk.legacy.V03PushNotificationSerializer().serialize(response)
+            : new sdk.server.V1PushNotificationSerializer().serialize(response)
+        const headers = { 'content-type': contentType, ...headersOf(config) }
+        // Rejects once the kernel has closed: what is left is told by the next one.
+        await kernel.events(NOBODY)
+        refusal = await deliver(webhook, config.url, { headers, body, signal }, retryMs)
+        signal.throwIfAborted()
+      }
+    } catch (error) {
       signal.throwIfAborted()
+      if (!isUnseen(error)) throw error
+      refusal = error
     }
-    if (!isGone(owner.pid) && kernel.info(owner.pid).endedAt === null) return
-    drop(key)
-    kernel.keep(key, null)
+    if (!isUnseen(refusal) && !isGone(owner.pid) && kernel.info(owner.pid).endedAt === null) return
+    forget(key)
     if (refusal !== undefined) unheard(entry, refusal)
   }
 
@@ -216,10 +231,14 @@ export function createPush({ kernel, options, streamOf }: PushParts): Push {
     remove(owner, id) {
       const key = keysOf(owner).find((one) => entries.get(one)?.config.id === id)
       if (key === undefined) return
-      drop(key)
-      kernel.keep(key, null)
+      forget(key)
     },
   }
+}
+
+/** Its journal was removed, or it is another's. */
+function isUnseen(error: unknown): boolean {
+  return PolityError.isInstance(error) && error.code === 'NO_SUCH_PROCESS'
 }
 
 function toConfig({ owner, config }: Entry): TaskPushNotificationConfig {

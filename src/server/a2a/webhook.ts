@@ -50,16 +50,7 @@ const URL_CHARS_MAX = 2_048
 export function createWebhook({ privateHosts = [], timeoutMs = TIMEOUT_MS, lookup = lookUp }: WebhookOptions): Webhook {
   if (!(timeoutMs > 0 && timeoutMs <= TIMEOUT_MS_MAX))
     throw new PolityError('CONFIG_INVALID', `push: timeoutMs takes 1 to ${TIMEOUT_MS_MAX} ms, not ${timeoutMs}`)
-  const named = new Set(privateHosts.map((host) => host.toLowerCase()))
-  for (const host of named)
-    if (
-      URL.parse(`http://${isIP(host) === 6 ? `[${host}]` : host}/`)?.host === undefined ||
-      /[/:@?#]/.test(isIP(host) === 6 ? '' : host)
-    )
-      throw new PolityError(
-        'CONFIG_INVALID',
-        `${JSON.stringify(host)} is no host that could be told; expected a name or an address such as hooks.internal or 10.0.0.7, without a port`,
-      )
+  const named = new Set(privateHosts.map(checkHost))
 
   function parse(url: string): { readonly target: URL; readonly host: string; readonly isNamed: boolean } {
     const target = url.length > URL_CHARS_MAX ? null : URL.parse(url)
@@ -68,7 +59,7 @@ export function createWebhook({ privateHosts = [], timeoutMs = TIMEOUT_MS, looku
         'INVALID_ARGUMENT',
         `url takes an https URL of at most ${URL_CHARS_MAX} characters without a user, not ${JSON.stringify(url.slice(0, 200))}`,
       )
-    const host = target.hostname.replace(/^\[|\]$/g, '').replace(/\.$/, '')
+    const host = hostOf(target)
     const isNamed = named.has(host)
     if (!isNamed && (isLoopback(host) || (isIP(host) !== 0 && isInside(host)))) throw refused(host)
     if (!isNamed && target.protocol !== 'https:')
@@ -88,7 +79,8 @@ export function createWebhook({ privateHosts = [], timeoutMs = TIMEOUT_MS, looku
           if (error !== null) return callback(error, [])
           if (!isNamed && addresses.some(({ address }) => isInside(address))) return callback(refused(host), [])
           const [first] = addresses
-          if (options.all === true || first === undefined) callback(null, addresses)
+          if (first === undefined) callback(new Error(`${host} has no address`), [])
+          else if (options.all === true) callback(null, addresses)
           else callback(null, first.address, first.family)
         })
       return new Promise((resolve, reject) => {
@@ -117,6 +109,27 @@ export function createWebhook({ privateHosts = [], timeoutMs = TIMEOUT_MS, looku
     },
   }
 }
+
+/** As it is compared: lower-cased, of an address its one form, without brackets and the dot of the root. */
+function hostOf({ hostname }: URL): string {
+  return hostname.replace(/^\[|\]$/g, '').replace(/\.$/, '')
+}
+
+/** A host as it is named, in the form in which that of a URL is compared. */
+function checkHost(given: string): string {
+  const written = isIP(given) === 6 ? `[${given}]` : given
+  const parsed = NO_HOST.test(written) ? null : URL.parse(`http://${written}/`)
+  const host = parsed === null ? '' : hostOf(parsed)
+  if (isIP(host) !== 0 || NAME.test(host)) return host
+  throw new PolityError(
+    'CONFIG_INVALID',
+    `${JSON.stringify(given)} is no host that could be told; expected one name or address such as hooks.internal or 10.0.0.7, without a port and without *`,
+  )
+}
+
+/** What a URL would read as more than its host. */
+const NO_HOST = /[/\\@?#%\s]|^[^[].*:|\]:/
+const NAME = /^[a-z0-9_-]{1,63}(?:\.[a-z0-9_-]{1,63})*$/
 
 function refused(host: string): PolityError {
   return new PolityError(

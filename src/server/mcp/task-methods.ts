@@ -8,6 +8,7 @@
  *   TM1. Every method asks the caller's view: another principal's task is one that is not there.
  *   TM2. What a client is shown of a task counts as learned before it is shown.
  *   TM3. A client that has not declared the extension is refused by name (2026-07-28).
+ *   TM4. An update that is told as taken was: what has not the shape of an answer, or is none of the choices, is refused whole.
  */
 import type { McpServer, ServerContext } from '@modelcontextprotocol/server'
 import { z } from 'zod'
@@ -93,11 +94,23 @@ export function addTaskMethods(
     })
     server.setRequestHandler('tasks/update', { params: named, result }, async ({ taskId }, context) => {
       const task = await find(taskId, context)
-      const responses = context.mcpReq.inputResponses
-      for (const question of await questionsOf(task, context)) {
-        const said = sdk.inputResponse(responses, keyOf(question))
-        if (said.kind === 'elicit') answer(question, answerIn(said, question))
-      }
+      const { inputResponses = {}, droppedInputResponseKeys: [strange] = [] } = context.mcpReq
+      if (strange !== undefined || Object.keys(inputResponses).length === 0)
+        throw wrong(
+          `inputResponses takes ${EXPECTED} by the key of its question${strange === undefined ? '' : `, which ${JSON.stringify(strange.slice(0, 80))} has not`}`,
+        )
+      // All of them are looked at before the first is an answer; what is not asked, or no longer, is passed over (SEP-2663).
+      const answers = (await questionsOf(task, context)).flatMap((question) => {
+        const key = keyOf(question)
+        if (!Object.hasOwn(inputResponses, key)) return []
+        const said = sdk.inputResponse(inputResponses, key)
+        if (said.kind !== 'elicit') throw wrong(`${key} takes ${EXPECTED}`)
+        const text = answerIn(said, question)
+        if (said.action === 'accept' && (text === undefined || question.choices?.includes(text) === false))
+          throw wrong(`${key} takes as content.answer ${question.choices?.join(', ') ?? 'a text'}`)
+        return [{ question, text }]
+      })
+      for (const { question, text } of answers) answer(question, text)
       return {}
     })
     server.setRequestHandler('tasks/cancel', { params: named, result }, async ({ taskId }, context) => {
@@ -180,6 +193,9 @@ export function addTaskMethods(
     }
   }
 }
+
+/** Of a form that was shown. */
+const EXPECTED = '{ action: "accept", "decline" or "cancel", content }'
 
 /** JSON-RPC 2.0: internal error. */
 const INTERNAL = -32_603
