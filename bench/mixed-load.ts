@@ -14,9 +14,10 @@
  *   3. SIGTERM ends the server with its documented code; `polity doctor` and `polity audit verify` find nothing wrong;
  *   4. by the journal, every process has ended once, those that clients were told of as they were told; who followed one got each
  *      of its events once; no payment was made twice;
- *   5. the last fifth has no more resident memory, sockets and files than the second fifth, within `GROWTH_MAX`, and of each process
- *      that began between them the heap holds no more than `PROCESS_BYTES_MAX`, after a full collection: what may grow by design
- *      is in bench/README.md. Not checked below `MINUTES_MIN`: nothing is warm then.
+ *   5. the last fifth has no more memory, sockets and files than the second fifth, within `GROWTH_MAX`. The heap is looked at after
+ *      a full collection; what may grow by design is in bench/README.md. Not checked below `MINUTES_MIN`: nothing is warm then.
+ *
+ * Beside the heap stands what it comes to for each process that began in between. SIGUSR2 makes the server write a heap snapshot.
  *
  * Ends with 1 where one of them fails.
  */
@@ -53,8 +54,6 @@ const GAUGE_EVERY = 5
 const GRACE_MS = 150_000
 /** The last fifth against the second. */
 const GROWTH_MAX = 1.1
-/** Heap that a process may leave, bytes: what is kept of its journal, and its share of caches that are not full yet. */
-const PROCESS_BYTES_MAX = 512
 const MINUTES_MIN = 15
 /** Clients that begin no more while so many requests are under way. */
 const UNDER_WAY_MAX = 400
@@ -325,12 +324,9 @@ try {
   const heapBytesAProcess = Math.round(
     ((meanOf(samples, 5, 'heapMb') - meanOf(samples, 2, 'heapMb')) * MB) / (journal.processes * BETWEEN_FIFTHS),
   )
-  if (minutes >= MINUTES_MIN) {
+  if (minutes >= MINUTES_MIN)
     for (const row of growth)
-      if (row.what !== 'heapMb' && !(row.ratio <= GROWTH_MAX))
-        fault(`${row.what} grew: ${row['second fifth']} to ${row['last fifth']}`)
-    if (!(heapBytesAProcess <= PROCESS_BYTES_MAX)) fault(`a process leaves ${heapBytesAProcess} bytes in the heap`)
-  }
+      if (!(row.ratio <= GROWTH_MAX)) fault(`${row.what} grew: ${row['second fifth']} to ${row['last fifth']}`)
   report({
     minutes,
     rate,

@@ -350,6 +350,9 @@ describe('a lease store that fails', () => {
   })
 })
 
+/** Of a key, what processes that share it use at least. */
+const USED_MIN = 0.8
+
 // No request is refused that reaches the provider within the margin; each that takes longer may be one too many. On a machine
 // that nobody starves none does.
 describe('operating-system processes with one key', () => {
@@ -379,22 +382,27 @@ describe('operating-system processes with one key', () => {
       : []),
   ])
     test(`${members} processes${killed > 0 ? `, ${killed} of them killed with leases in hand,` : ''} use the key up and are never refused`, async (t) => {
-      const { refused, late, mostInFlight, utilisation, served } = await fleet({
-        path: fresh(),
-        members,
-        windowMs: isLong ? 2_000 : 1_000,
-        windows: isLong ? 2 : 1,
-        killed,
-      })
-      t.diagnostic(
-        `${(100 * utilisation).toFixed(1)} % of the requests, ${mostInFlight} at once, ${late} later than allowed for, calls of each: ${served.join(', ')}`,
-      )
-      assert.ok(refused.length <= late, `refused: ${refused.join(', ')}; ${late} were late`)
-      assert.ok(mostInFlight <= fleetLimits(1_000).slots)
-      assert.ok(utilisation <= 1.02)
-      // Where requests come late, processes wait for a processor, and a key that is not used up tells nothing of leases.
-      if (isLong && late === 0) assert.ok(utilisation >= 0.8, `${(100 * utilisation).toFixed(1)} % of the key was used`)
-      assert.ok(served.every((calls) => calls > 0))
+      let used = 0
+      // Where requests come late, processes wait for a processor, and not for the key: then once more, three times at most.
+      for (let tries = 1; tries <= 3 && used < USED_MIN; tries++) {
+        const { refused, late, mostInFlight, utilisation, served } = await fleet({
+          path: fresh(),
+          members,
+          windowMs: isLong ? 2_000 : 1_000,
+          windows: isLong ? 2 : 1,
+          killed,
+        })
+        t.diagnostic(
+          `${(100 * utilisation).toFixed(1)} % of the requests, ${mostInFlight} at once, ${late} later than allowed for, calls of each: ${served.join(', ')}`,
+        )
+        assert.ok(refused.length <= late, `refused: ${refused.join(', ')}; ${late} were late`)
+        assert.ok(mostInFlight <= fleetLimits(1_000).slots)
+        assert.ok(utilisation <= 1.02)
+        assert.ok(served.every((calls) => calls > 0))
+        used = utilisation
+        if (!isLong || late === 0) break
+      }
+      if (isLong) assert.ok(used >= USED_MIN, `${(100 * used).toFixed(1)} % of the key was used`)
     })
 
   test('that open a file at the same time, which is not there yet, count up one entry without losing a step', async () => {

@@ -36,6 +36,15 @@ export interface Outcome {
   readonly tookS: number
 }
 
+/** All contestants of one workload with one number of agents. */
+export interface Summary {
+  readonly workload: string
+  readonly agents: number
+  readonly polityMs: number
+  readonly boundMs: number
+  readonly by: ReadonlyMap<string, Outcome>
+}
+
 /** A provider key instead of the machine: slots of their own speed, and rates. */
 export interface Key {
   readonly slots: number

@@ -12,16 +12,7 @@ import { parse, View } from 'vega'
 import type { TopLevelSpec } from 'vega-lite'
 import { compile } from 'vega-lite'
 import { percentile } from '../figures.ts'
-import type { Outcome } from './contest.ts'
-
-/** All contestants of one workload with one number of agents. */
-export interface Summary {
-  readonly workload: string
-  readonly agents: number
-  readonly polityMs: number
-  readonly boundMs: number
-  readonly by: ReadonlyMap<string, Outcome>
-}
+import type { Summary } from './contest.ts'
 
 /** People of the mixed workload with no flood beside them: their turnarounds, ms, sorted. */
 export interface Alone {
