@@ -13,15 +13,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, describe, test } from 'node:test'
 import { setTimeout as pause } from 'node:timers/promises'
-import type { SendMessageRequest, Task, TaskPushNotificationConfig } from '@a2a-js/sdk'
-import { Role } from '@a2a-js/sdk'
+import type { Task, TaskPushNotificationConfig } from '@a2a-js/sdk'
 import type { Client } from '@a2a-js/sdk/client'
-import {
-  ClientFactory,
-  DefaultAgentCardResolver,
-  JsonRpcTransportFactory,
-  RestTransportFactory,
-} from '@a2a-js/sdk/client'
 import { memoryStore } from '../src/drivers/store/memory.ts'
 import { openSqliteStore } from '../src/drivers/store/sqlite.ts'
 import type { Store } from '../src/kernel/drivers.ts'
@@ -36,7 +29,9 @@ import { createWebhook } from '../src/server/a2a/webhook.ts'
 import type { Caller, Scope } from '../src/server/caller.ts'
 import type { Server } from '../src/server/http.ts'
 import { startServer } from '../src/server/http.ts'
+import { keptIn } from '../src/server/kept.ts'
 import { createKey, isAdminKey, revokeKey } from '../src/server/keys.ts'
+import { bindings, clientOf, say, until } from './a2a-client.ts'
 import { within } from './world.ts'
 
 const echo = defineProgram('echo', async (_sys, input: Json) => ({ echo: input }))
@@ -72,9 +67,7 @@ async function opened(push: PushOptions | undefined, store: Store = memoryStore(
       a2aDoor({
         kernel,
         programs,
-        ...(push === undefined
-          ? {}
-          : { push: { kept: (prefix) => store.range('meta', prefix, `${prefix}\u{10ffff}`), retryMs: 10, ...push } }),
+        ...(push === undefined ? {} : { push: { kept: keptIn(store), retryMs: 10, ...push } }),
       }),
     ],
     authenticate: ({ headers }) =>
@@ -122,56 +115,6 @@ async function receiver(answer: (response: ServerResponse, nth: number) => void 
 
 const ok = (response: ServerResponse): void => void response.writeHead(204).end()
 
-const bindings = ['JSON-RPC', 'HTTP+JSON', 'JSON-RPC 0.3'] as const
-
-async function clientOf(
-  { url }: Server,
-  program: string,
-  key = 'ada',
-  binding: (typeof bindings)[number] = 'JSON-RPC',
-): Promise<Client> {
-  const headers = { authorization: `Bearer ${key}` }
-  const fetchImpl: typeof fetch = (input, init) =>
-    fetch(input, { ...init, headers: { ...(init?.headers as Record<string, string>), ...headers } })
-  const options = { fetchImpl, legacyCompat: { enabled: true } }
-  const factory = new ClientFactory({
-    transports: [
-      binding === 'HTTP+JSON' ? new RestTransportFactory({ fetchImpl }) : new JsonRpcTransportFactory(options),
-    ],
-    cardResolver: new DefaultAgentCardResolver(options),
-  })
-  const at = `${url}/a2a/${program}/.well-known/agent-card.json`
-  if (binding !== 'JSON-RPC 0.3') return factory.createFromUrl(at, '')
-  const { supportedInterfaces: _, ...card } = (await (await fetch(at, { headers })).json()) as {
-    readonly supportedInterfaces: unknown
-  }
-  return factory.createFromAgentCard(card as never)
-}
-
-let messages = 0
-function say(value: string, url?: string, to: { readonly taskId?: string } = {}): SendMessageRequest {
-  return {
-    tenant: '',
-    message: {
-      messageId: `m${++messages}`,
-      contextId: '',
-      taskId: '',
-      role: Role.ROLE_USER,
-      parts: [{ content: { $case: 'text', value }, metadata: undefined, filename: '', mediaType: 'text/plain' }],
-      metadata: undefined,
-      extensions: [],
-      referenceTaskIds: [],
-      ...to,
-    },
-    configuration: {
-      acceptedOutputModes: [],
-      taskPushNotificationConfig: url === undefined ? undefined : config(url),
-      returnImmediately: true,
-    },
-    metadata: undefined,
-  }
-}
-
 const config = (url: string, more: Partial<TaskPushNotificationConfig> = {}): TaskPushNotificationConfig => ({
   tenant: '',
   id: '',
@@ -183,15 +126,7 @@ const config = (url: string, more: Partial<TaskPushNotificationConfig> = {}): Ta
 })
 
 const begun = async (client: Client, url?: string): Promise<string> =>
-  ((await client.sendMessage(say('go', url))) as Task).id
-
-async function until(look: () => boolean): Promise<void> {
-  for (let turn = 0; turn < 500; turn++) {
-    if (look()) return
-    await pause(10)
-  }
-  throw new assert.AssertionError({ message: `never came: ${look.toString()}` })
-}
+  ((await client.sendMessage(say('go', {}, true, url === undefined ? undefined : config(url)))) as Task).id
 
 /** What was told, in a word each. */
 function told({ heard }: Receiver): string[] {
@@ -209,13 +144,11 @@ describe('push notifications', () => {
     const hook = await receiver()
     const client = await clientOf(server, 'waiter')
     assert.equal((await client.getAgentCard()).capabilities?.pushNotifications, true)
-    const request = say('go')
     const authentication = { scheme: 'Bearer', credentials: 's3cret' }
     const given = config(hook.url, { token: 'a token', authentication })
-    Object.assign(request.configuration as object, { taskPushNotificationConfig: given })
-    const { id } = (await client.sendMessage(request)) as Task
+    const { id } = (await client.sendMessage(say('go', {}, true, given))) as Task
     await until(() => hook.heard.length >= 1)
-    await client.sendMessage(say('news', undefined, { taskId: id }))
+    await client.sendMessage(say('news', { taskId: id }, true))
     await until(() => isDone(hook))
     assert.equal(told(hook)[0], 'task WORKING')
     assert.deepEqual(told(hook).slice(-2), ['artifactUpdate', 'statusUpdate COMPLETED'])
@@ -277,7 +210,7 @@ describe('push notifications', () => {
       await assert.rejects(client.getTaskPushNotificationConfig(at), /no such push configuration/)
       await until(() => hook.heard.length >= 1)
       const before = hook.heard.length
-      await client.sendMessage(say('news', undefined, { taskId }))
+      await client.sendMessage(say('news', { taskId }, true))
       await pause(50)
       assert.equal(hook.heard.length, before, 'who was deleted is told no more')
     })
@@ -296,7 +229,7 @@ describe('push notifications', () => {
     const client = await clientOf(server, 'greeter')
     const taskId = await begun(client, hook.url)
     await until(() => told(hook).some((word) => word.endsWith('INPUT_REQUIRED')))
-    await client.sendMessage(say('Eve', undefined, { taskId }))
+    await client.sendMessage(say('Eve', { taskId }, true))
     await until(() => isDone(hook))
     assert.match(JSON.stringify(hook.heard), /Who is there\?.*Hello, Eve/)
   })
@@ -373,7 +306,7 @@ describe('a receiver', () => {
     const client = await clientOf(server, 'waiter')
     const taskId = await begun(client, hanging.url)
     await client.createTaskPushNotificationConfig(config(hook.url, { taskId }))
-    await client.sendMessage(say('news', undefined, { taskId }))
+    await client.sendMessage(say('news', { taskId }, true))
     await until(() => isDone(hook))
     assert.ok(!isDone(hanging), 'it still has its tries of the first')
     await until(() => hanging.heard.length === 2)
@@ -531,7 +464,7 @@ test('a configuration outlives its server: after a restart the webhook is told h
   await until(() => hook.heard.length >= 2)
   // One ends, and nobody hears it before the server does too.
   isDeaf = true
-  await client.sendMessage(say('over', undefined, { taskId: ended }))
+  await client.sendMessage(say('over', { taskId: ended }, true))
   await until(() => first.kernel.info(Number(ended)).state === 'done')
   await first.stop()
   isDeaf = false
@@ -544,7 +477,7 @@ test('a configuration outlives its server: after a restart the webhook is told h
   const again = await clientOf(second.server, 'waiter')
   second.kernel.resume(Number(going))
   hook.heard.length = 0
-  await again.sendMessage(say('at last', undefined, { taskId: going }))
+  await again.sendMessage(say('at last', { taskId: going }, true))
   await until(() => left() === 0)
   assert.match(JSON.stringify(hook.heard), /"at last"/)
   await second.stop()
@@ -576,7 +509,7 @@ test('an admin is told of what is another principal’s, after a restart too, an
   second.kernel.resume(Number(going))
   second.kernel.resume(Number(another))
   const ada = await clientOf(second.server, 'waiter')
-  await ada.sendMessage(say('news', undefined, { taskId: going }))
+  await ada.sendMessage(say('news', { taskId: going }, true))
   await until(() => isDone(told) && left() === 0)
   assert.deepEqual(new Set(asked), new Set(['k3']))
   const root = await clientOf(second.server, 'waiter', 'root')
@@ -585,8 +518,8 @@ test('an admin is told of what is another principal’s, after a restart too, an
   await until(() => lost.heard.length >= 1 && own.heard.length >= 1)
   const before = lost.heard.length
   isAdmin = false
-  await ada.sendMessage(say('news', undefined, { taskId: another }))
-  await root.sendMessage(say('news', undefined, { taskId: mine }))
+  await ada.sendMessage(say('news', { taskId: another }, true))
+  await root.sendMessage(say('news', { taskId: mine }, true))
   await until(() => isDone(own) && left() === 0)
   assert.equal(lost.heard.length, before)
   assert.deepEqual(warned, [`A2A push of task ${another} of root: there is no process ${another}`])
@@ -613,7 +546,7 @@ test('a server whose kernel has closed tells nothing more: what is left is for t
   const client = await clientOf(server, 'waiter')
   const taskId = await begun(client, hook.url)
   await until(() => hook.heard.length === 1)
-  await client.sendMessage(say('over', undefined, { taskId }))
+  await client.sendMessage(say('over', { taskId }, true))
   await until(() => kernel.info(Number(taskId)).state === 'done')
   await kernel.close()
   answer?.()

@@ -9,15 +9,9 @@ import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, describe, test } from 'node:test'
-import type { Message, Part, SendMessageRequest, StreamResponse, Task } from '@a2a-js/sdk'
+import type { SendMessageRequest, StreamResponse, Task } from '@a2a-js/sdk'
 import { Role, TaskState } from '@a2a-js/sdk'
 import type { Client } from '@a2a-js/sdk/client'
-import {
-  ClientFactory,
-  DefaultAgentCardResolver,
-  JsonRpcTransportFactory,
-  RestTransportFactory,
-} from '@a2a-js/sdk/client'
 import { findAgents, remoteAgent } from '../src/drivers/a2a.ts'
 import { createConnection } from '../src/drivers/a2a/connection.ts'
 import { openSqliteStore } from '../src/drivers/store/sqlite.ts'
@@ -33,6 +27,7 @@ import { a2aDoor } from '../src/server/a2a/door.ts'
 import type { Server } from '../src/server/http.ts'
 import { startServer } from '../src/server/http.ts'
 import type { Caller, Scope } from '../src/server/caller.ts'
+import { as, bindings, clientOf, oldCard, reached, say, until } from './a2a-client.ts'
 import { noUsage, rawModel, tool, within } from './world.ts'
 import { clumsy } from './clumsy.ts'
 
@@ -121,81 +116,12 @@ async function opened(
   return { kernel, server, cards, stop }
 }
 
-const as = (key: string): { readonly authorization: string } => ({ authorization: `Bearer ${key}` })
-
-/** How the official client reaches an agent: by a binding of version 1.0, or as a client of version 0.3. */
-const bindings = ['JSON-RPC', 'HTTP+JSON', 'JSON-RPC 0.3'] as const
-type Binding = (typeof bindings)[number]
-/** Addresses that requests went to, without the query. */
-const reached = new Set<string>()
-
-async function clientOf({ url }: Server, program: string, key = 'ada', binding: Binding = 'JSON-RPC'): Promise<Client> {
-  const fetchImpl: typeof fetch = (input, init) => {
-    reached.add(new URL(input as string).pathname)
-    return fetch(input, { ...init, headers: { ...(init?.headers as Record<string, string>), ...as(key) } })
-  }
-  const options = { fetchImpl, legacyCompat: { enabled: true } }
-  const transport =
-    binding === 'HTTP+JSON' ? new RestTransportFactory({ fetchImpl }) : new JsonRpcTransportFactory(options)
-  const factory = new ClientFactory({
-    transports: [transport],
-    cardResolver: new DefaultAgentCardResolver(options),
-  })
-  const at = `${url}/a2a/${program}/.well-known/agent-card.json`
-  return binding === 'JSON-RPC 0.3'
-    ? factory.createFromAgentCard(await oldCard(at, key))
-    : factory.createFromUrl(at, '')
-}
-
-/** What a client of version 0.3 reads of a card. */
-async function oldCard(at: string, key: string): Promise<never> {
-  const response = await fetch(at, { headers: as(key) })
-  const { supportedInterfaces: _, ...card } = (await response.json()) as { readonly supportedInterfaces: unknown }
-  return card as never
-}
-
-const text = (value: string): Part => ({
-  content: { $case: 'text', value },
-  metadata: undefined,
-  filename: '',
-  mediaType: 'text/plain',
-})
-
-let messages = 0
-function say(value: string | Part, to: Partial<Message> = {}, returnImmediately = false): SendMessageRequest {
-  return {
-    tenant: '',
-    message: {
-      messageId: `m${++messages}`,
-      contextId: '',
-      taskId: '',
-      role: Role.ROLE_USER,
-      parts: [typeof value === 'string' ? text(value) : value],
-      metadata: undefined,
-      extensions: [],
-      referenceTaskIds: [],
-      ...to,
-    },
-    configuration: { acceptedOutputModes: [], taskPushNotificationConfig: undefined, returnImmediately },
-    metadata: undefined,
-  }
-}
-
 const sent = async (client: Client, request: SendMessageRequest): Promise<Task> =>
   (await client.sendMessage(request)) as Task
 const stateOf = ({ status }: Task): string => TaskState[status?.state ?? -1] ?? 'none'
 const saidBy = ({ status }: Pick<Task, 'status'>): string => (status?.message?.parts[0]?.content?.value as string) ?? ''
 const outputOf = ({ artifacts }: Pick<Task, 'artifacts'>): unknown => artifacts[0]?.parts[0]?.content?.value
 const get = (client: Client, id: string): Promise<Task> => client.getTask({ id, tenant: '' })
-
-async function until<T>(look: () => T | undefined | false): Promise<T> {
-  for (let turn = 0; turn < 500; turn++) {
-    const found = look()
-    if (found !== undefined && found !== false) return found
-    await new Promise((resolve) => void setTimeout(resolve, 10))
-  }
-  throw new assert.AssertionError({ message: `never came: ${look.toString()}` })
-}
 
 /** Pieces of the output as a client puts them together. */
 interface Artifacts {

@@ -190,8 +190,9 @@ describe('agent tokens', () => {
   test('the manager reads k documents, plans, and each step is told of those before; a plan with a stranger falls back', async () => {
     const heard: Json[] = []
     const echo = (name: string) =>
-      defineProgram<Json, Json>(`store/${name}`, async (_, task) => {
+      defineProgram<Json, Json>(`store/${name}`, async (sys, task) => {
         heard.push(task)
+        await sys.generate({ prompt: 'Do it.' })
         return `${name} done`
       })
     const store = agentStore({
@@ -227,7 +228,19 @@ describe('agent tokens', () => {
           },
     )
     const both = await kernel.spawn(store, { task: 'Read my letters and play a song.', k: 2 }).result
-    assert.deepEqual([both.mode, both.answer], ['manager', 'music done'])
+    assert.deepEqual([both.mode, both.answer, both.why], ['manager', 'music done', 'done'])
+    // Beside demos and task as vectors, and the plan. Where the budget holds the first agent only, its answer is not taken for that of all.
+    const input = { task: 'Read my letters and play a song.', mode: 'manager', k: 2 } as const
+    const ends: Json[] = []
+    for (const steps of [2, 3, 4]) {
+      const { why, answer } = await kernel.spawn(store, input, { budget: { steps } }).result
+      ends.push([why, answer])
+    }
+    assert.deepEqual(ends, [
+      ['budget', null],
+      ['budget', 'mail done'],
+      ['done', 'music done'],
+    ])
     assert.match(String(heard[1]), /mail did "read": "mail done"/)
     assert.ok(!prompts.join().includes('Reckons taxes'))
     says = () => ({ plan: [{ agent: 'nobody', task: 'x' }] })

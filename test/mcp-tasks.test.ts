@@ -23,6 +23,7 @@ import type { Store } from '../src/kernel/drivers.ts'
 import type { Caller, Scope } from '../src/server/caller.ts'
 import type { Server } from '../src/server/http.ts'
 import { startServer } from '../src/server/http.ts'
+import { keptIn } from '../src/server/kept.ts'
 import type { McpDoorOptions } from '../src/server/mcp/door.ts'
 import { mcpDoor } from '../src/server/mcp/door.ts'
 import { serveTasks } from './mcp/task-killed.ts'
@@ -95,9 +96,8 @@ async function serve(
 ): Promise<{ kernel: Kernel; server: Server }> {
   const store = (options.store ?? memoryStore()) as Store
   const kernel = await boot({ tools, programs, ...options, store })
-  const kept: McpDoorOptions['kept'] = (prefix) => store.range('meta', prefix, `${prefix}\u{10ffff}`)
   const server = await startServer({
-    doors: [mcpDoor({ kernel, tools, programs, taskAfterMs: 30, kept, ...door })],
+    doors: [mcpDoor({ kernel, tools, programs, taskAfterMs: 30, kept: keptIn(store), ...door })],
     port: 0,
     limits: { drainMs: 50 },
     authenticate({ headers }) {

@@ -15,7 +15,6 @@ import type { Pid } from '../src/kernel/types.ts'
 const NAMES = ['ann', 'bob', 'cleo']
 const PRINCIPALS = ['left', 'right']
 const [STAY, ENDED] = [200, 5_000]
-/** More than are kept before those that have ended are struck off. */
 const LEFT = 200
 
 const waiter = defineProgram('waiter', async (sys, _: null) => {
@@ -122,39 +121,25 @@ test('a message to a name reaches all of that name and principal that run, by pi
   )
 })
 
-test('whoever has ended is struck off, at a cost that does not grow with how many there were', () => {
-  const table = new Map<Pid, Process>()
-  const { enlist, named } = createMailbox({ journal: {} as Journal, table, limits: defaultLimits, end: () => {} })
+test('whoever has ended is not looked at when its name is sent to', () => {
+  const { enlist, strike, named } = createMailbox({ journal: {} as Journal, limits: defaultLimits, end: () => {} })
   let looked = 0
-  const begin = (pid: Pid, name: string) => {
+  const begin = (pid: Pid): Process => {
     const process = {
       pid,
       principal: 'left',
-      start: { name },
-      isOver: false,
+      start: { name: 'ann' },
       get state() {
         looked++
-        return this.isOver ? 'done' : 'running'
+        return 'running'
       },
-      get ended() {
-        looked++
-        return this.isOver
-      },
-    }
-    table.set(pid, process as unknown as Process)
-    enlist(process as unknown as Process)
+    } as unknown as Process
+    enlist(process)
     return process
   }
-  const [first] = Array.from({ length: STAY }, (_, i) => begin(i + 1, 'ann') as unknown as Process) as [Process]
-  for (let pid = STAY + 1; pid < STAY + ENDED; pid++) {
-    const process = begin(pid, 'ann')
-    // Some are remembered for a while, others leave the table at once.
-    if (pid % 2 === 0) process.isOver = true
-    else table.delete(pid)
-    if (pid > STAY + 20) table.delete(pid - 20)
-  }
-  assert.ok(looked < 4 * ENDED, `${looked} looks while ${ENDED} came and went`)
-  looked = 0
-  assert.ok(named(first, 'ann').length >= STAY)
-  assert.ok(looked < 2 * table.size + 100, `${looked} looked at, of ${table.size} that there are`)
+  const [first] = Array.from({ length: STAY }, (_, i) => begin(i + 1)) as [Process]
+  for (let pid = STAY + 1; pid <= STAY + ENDED; pid++) strike(begin(pid))
+  assert.equal(looked, 0)
+  assert.equal(named(first, 'ann').length, STAY)
+  assert.equal(looked, STAY)
 })

@@ -244,6 +244,10 @@ describe('a budget that is used up', () => {
     const free = await costly(4, { soFar, conclude: () => `sum ${++asked}` })
     assert.deepEqual([free.why, free.answer], ['budget', 'sum 1'])
     assert.equal((await costly(4)).answer, null)
+    // Where nobody concludes there is what came last, of a budget alone.
+    const bare = { soFar, conclude: undefined }
+    assert.deepEqual(await costly(4, bare).then(({ why, answer }) => [why, answer]), ['budget', 'report 0'])
+    assert.deepEqual(await costly(9, bare).then(({ why, answer }) => [why, answer]), ['done', null])
     const broken = { dispatch: () => Promise.reject(new PolityError('KILLED', 'it is over')) }
     await assert.rejects(costly(9, broken), { code: 'KILLED' })
   })

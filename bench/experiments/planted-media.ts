@@ -4,11 +4,18 @@
  */
 import type { Demand, Design, Expert } from '../../src/agents/pieces/layout-design.ts'
 import type { SlideLayout } from '../../src/agents/pieces/slides.ts'
+import { randomAt } from '../../src/kernel/clock.ts'
 
 export type Says = (prompt: string) => string | object
 
+/** Numbers from 0 up to 1, one after another, the same of the same seed. */
+export function numbers(seed: number): () => number {
+  let drawn = 0
+  return () => randomAt(seed, 0, drawn++)
+}
+
 /** The document of that name in a prompt. */
-export function documentIn(prompt: string, name: string): string {
+function documentIn(prompt: string, name: string): string {
   const [, after = ''] = prompt.split(`# ${name}\n`)
   return after.split(/\n\n# (?=[a-zA-Z])/)[0] as string
 }

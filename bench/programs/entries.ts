@@ -8,6 +8,7 @@
  */
 import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
+import { programsOf } from '../../src/cli/program-file.ts'
 import type { Solver } from '../../src/evaluation/task.ts'
 import type { Json, Program } from '../../src/kernel/types.ts'
 
@@ -128,11 +129,7 @@ export async function programs(): Promise<ReadonlyMap<string, Program<never, unk
     .filter((name) => name.endsWith('.ts'))
     .toSorted()) {
     const exported = (await import(join(folder, file))) as { readonly [name: string]: unknown }
-    for (const one of Object.values(exported)) {
-      const { name, run, tools } = (one ?? {}) as Partial<Program<never, unknown>>
-      if (typeof name === 'string' && typeof run === 'function' && Array.isArray(tools))
-        found.set(name, one as Program<never, unknown>)
-    }
+    for (const one of programsOf(exported)) found.set(one.name, one as unknown as Program<never, unknown>)
   }
   return found
 }

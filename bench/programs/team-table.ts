@@ -53,7 +53,7 @@ export function teamTable(runs: readonly TeamRun[], facts: TeamTableFacts): stri
   )
   const found = columns.map(({ title, of }) => ({ title, of, besides: besideOne(of) }))
   const planted = found.filter(({ of }) => of.some(({ exam }) => !isRecorded(exam.id)))
-  const all = besideOne(runs)
+  const teams = namesOf(runs).map((name) => ({ name, spent: meanTokens(pairsOf(runs, name)) }))
   const questions = runs.map(({ exam }) => `${exam.id} ${exam.questions.length} (${exam.what})`)
   return [
     `Questions: ${questions.join('; ')}. The budget of a try is ${tokens.toLocaleString('en')} tokens; who reads is swayed to the right answer by ${a}·k/n and away from it by ${b}·(1 - k/n); a judgement is right in ${judged} of all cases; where workers repeat themselves, a question is hard for one of them alone by a deviation of ${alike}. Scores are shares of right answers with their standard errors, a question being a cluster; tokens and model calls are means of a try over all exams. *On the front*: on how many exams nobody else scored as much for as few tokens.`,
@@ -61,7 +61,7 @@ export function teamTable(runs: readonly TeamRun[], facts: TeamTableFacts): stri
     'Each team less one agent at the tokens that the team spent on that exam, question by question; in bold where that is no chance (p < .05 by sign flips, after Holm over the teams of the column). The one agent is a mixture of the two numbers of calls between whose tokens the team’s lie; the tokens of both are means of a try over all exams, and differ where a team spends less than one call or more than the most.',
     markdown(
       ['team', 'its tokens', 'of one agent', ...found.map(({ title }) => title)],
-      all.map(({ name, tokens: spent }) => [
+      teams.map(({ name, spent }) => [
         `\`${name}\``,
         ...spent.map(wholeText),
         ...found.map(({ besides }) => differenceText(besides.find((one) => one.name === name))),
@@ -81,28 +81,46 @@ function leftText(left: { readonly [name: string]: string }): string[] {
 
 /** How each team does beside the one agent at its tokens, over these exams. */
 export function besideOne(runs: readonly TeamRun[]): readonly Beside[] {
-  const names = (runs[0]?.teams ?? []).map(({ name }) => name)
-  const rows = names.map((name) => {
-    const pairs = runs.flatMap(({ teams, one }) => {
-      const team = teams.find((each) => each.name === name) as Outcome
-      const other = sameTokens(team, one)
-      return team.trials.map((trial) => ({
-        cluster: trial.cluster,
-        values: [valueOf(trial), other.valueOn(trial.sample)] as const,
-        tokens: [spentBy(trial), other.tokens] as const,
-      }))
-    })
+  const rows = namesOf(runs).map((name) => {
+    const pairs = pairsOf(runs, name)
     const difference = pairedDifference(
       pairs.map(({ values }) => values[0]),
       pairs.map(({ values }) => values[1]),
       { clusters: pairs.map(({ cluster }) => cluster) },
     )
-    const mean = (side: 0 | 1): number =>
-      pairs.reduce((sum, { tokens }) => sum + tokens[side], 0) / Math.max(1, pairs.length)
-    return { name, tokens: [mean(0), mean(1)] as const, ...difference }
+    return { name, tokens: meanTokens(pairs), ...difference }
   })
   const corrected = holm(rows.map(({ p }) => p ?? 1))
   return rows.map((row, i) => ({ ...row, corrected: row.p === null ? null : (corrected[i] as number) }))
+}
+
+function namesOf(runs: readonly TeamRun[]): readonly string[] {
+  return (runs[0]?.teams ?? []).map(({ name }) => name)
+}
+
+/** A question, with what the team and the one agent scored on it and spent. */
+interface Pair {
+  readonly cluster: string
+  readonly values: readonly [team: number, one: number]
+  readonly tokens: readonly [team: number, one: number]
+}
+
+function pairsOf(runs: readonly TeamRun[], name: string): readonly Pair[] {
+  return runs.flatMap(({ teams, one }) => {
+    const team = teams.find((each) => each.name === name) as Outcome
+    const other = sameTokens(team, one)
+    return team.trials.map((trial) => ({
+      cluster: trial.cluster,
+      values: [valueOf(trial), other.valueOn(trial.sample)] as const,
+      tokens: [spentBy(trial), other.tokens] as const,
+    }))
+  })
+}
+
+function meanTokens(pairs: readonly Pair[]): Beside['tokens'] {
+  const mean = (side: 0 | 1): number =>
+    pairs.reduce((sum, { tokens }) => sum + tokens[side], 0) / Math.max(1, pairs.length)
+  return [mean(0), mean(1)]
 }
 
 /** The one agent at the tokens of a team. */

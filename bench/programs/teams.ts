@@ -32,10 +32,10 @@ import { cardName, workerName } from './crowd.ts'
 import type { Exam } from './exams.ts'
 
 /** Calls of the one agent, whose answers are voted on: from a single one to as many as the budget holds. */
-export const CALLS = [1, 3, 5, 9, 15, 25, 45, 63] as const
+const CALLS = [1, 3, 5, 9, 15, 25, 45, 63] as const
 
 /** Name of the one agent that is asked so often. */
-export function oneName(calls: number): string {
+function oneName(calls: number): string {
   return calls === 1 ? 'one agent' : `one agent × ${calls}`
 }
 

@@ -3,7 +3,7 @@
  * its agent tokens: which of many agents does a task is told by learned rows, not by reading all their cards.
  *
  *     const store = agentStore({ agents: [{ name: 'mail', description, demos: ['Write to Ann.', …], program: mail }, …] })
- *     spawn(store, { task: 'Answer my mail and put it into the calendar.' })   →   { answer, mode: 'manager', steps: [{ agent: 'mail', … }] }
+ *     spawn(store, { task: 'Answer my mail and put it into the calendar.' })   →   { answer, why, mode: 'manager', steps: [{ agent: 'mail', … }] }
  *
  * `router`: the agent with the best row does it. `manager`: the documents of the `k` best, and only these, are shown to a model, which
  * writes a plan of subtasks with their agents; they are carried out in turn, each told what came before. `hybrid`: a model says first
@@ -23,7 +23,7 @@ import type { Json, Program, Sys } from '../kernel/types.ts'
 import { askWorker, crewOf, toolsOf, type Worker } from './pieces/workers.ts'
 import { tokensFor, tokensOf, type AgentTokens } from './pieces/agent-tokens.ts'
 import { askJson } from './pieces/json-answer.ts'
-import { orchestrate } from './orchestrate.ts'
+import { orchestrate, type OrchestrationEnd } from './orchestrate.ts'
 
 export interface StoredAgent extends Worker {
   /** Tasks that it can do, one at least. */
@@ -49,6 +49,8 @@ export interface AgentStoreInput {
 
 export interface StoreAnswer {
   readonly answer: Json
+  /** `budget`: the answer is that of the last step that could be paid, null where none could. */
+  readonly why: OrchestrationEnd
   readonly mode: 'router' | 'manager'
   readonly steps: readonly { readonly agent: string; readonly task: string; readonly result: Json }[]
 }
@@ -91,7 +93,7 @@ export function agentStore({
     name,
     async (sys, { task, mode = 'hybrid', k = 5 }: AgentStoreInput): Promise<StoreAnswer> => {
       let by: StoreAnswer['mode'] = 'router'
-      const { answer, all } = await orchestrate<readonly Subtask[], Subtask, Json>(
+      const { answer, why, all } = await orchestrate<readonly Subtask[], Subtask, Json>(
         {
           async plan() {
             const best = await nearest(sys, task, k)
@@ -120,7 +122,7 @@ export function agentStore({
         },
         { stepsMax: SUBTASKS_MAX + 1 },
       )
-      return { answer, mode: by, steps: all.map(({ move, outcome }) => ({ ...move, result: outcome })) }
+      return { answer, why, mode: by, steps: all.map(({ move, outcome }) => ({ ...move, result: outcome })) }
     },
     { tools: toolsOf(agents) },
   )

@@ -20,6 +20,7 @@ import { PolityError } from '../kernel/errors.ts'
 import { defineProgram } from '../kernel/program.ts'
 import type { Program, Sys } from '../kernel/types.ts'
 import { askJson } from './pieces/json-answer.ts'
+import { sample } from './pieces/sample.ts'
 
 /** Answers facts from one person's own information; a fact that is not there is left out. */
 export type PersonProgram = Program<
@@ -89,7 +90,9 @@ export function iAgents({ people, name = 'i-agents' }: IAgentsOptions): Program<
       const asked: string[][] = []
       while (known.size < names.length && asked.length < turnsMax) {
         const open =
-          order === 'random' ? drawn(sys, names, perTurn) : names.filter((fact) => !known.has(fact)).slice(0, perTurn)
+          order === 'random'
+            ? sample(names, perTurn, () => sys.random())
+            : names.filter((fact) => !known.has(fact)).slice(0, perTurn)
         asked.push(open)
         const answers = await answersOf(sys, theirs, question, open)
         for (const fact of open) if (answers.has(fact)) known.set(fact, answers.get(fact) as string)
@@ -125,13 +128,4 @@ async function answersOf(
   const pid = await sys.spawn(program, { question, facts }, { tools: program.tools.map((tool) => tool.name) })
   const said = await sys.wait<{ readonly [fact: string]: unknown }>(pid)
   return new Map(facts.flatMap((fact) => (typeof said[fact] === 'string' ? [[fact, said[fact]] as const] : [])))
-}
-
-/** So many different ones, by chance. */
-function drawn(sys: Sys, names: readonly string[], count: number): string[] {
-  const left = [...names]
-  return Array.from(
-    { length: Math.min(count, left.length) },
-    () => left.splice(Math.floor(sys.random() * left.length), 1)[0] as string,
-  )
 }

@@ -14,7 +14,7 @@
  *   OR2. `steps` of what is told are those since the last plan: behind a new plan nothing of the old one's steps is there.
  *   OR3. `conclude` is called once, and only where the end brings no answer.
  *   OR4. Behind the first plan a budget that is used up is an end like the others: what was done is told, with what `conclude` makes of it
- *        where that can still be paid, and else what `soFar` says.
+ *        where there is one that can still be paid, and else what `soFar` says.
  */
 import { PolityError } from '../kernel/errors.ts'
 import type { Json } from '../kernel/types.ts'
@@ -88,9 +88,14 @@ export async function orchestrate<Plan, Move, Outcome>(
   let plan = await rules.plan(undefined)
   const now = (): Now<Plan, Move, Outcome> => ({ plan, steps: all.slice(from), all, replans: stalledAt.length })
   const ended = async (why: OrchestrationEnd, answer?: Json): Promise<Orchestrated<Plan, Move, Outcome>> => {
-    const given = answer ?? (await whileItLasts(async () => (await rules.conclude?.(now(), why)) ?? null))
+    const soFar = (): Json => rules.soFar?.(now()) ?? null
+    const concluded = async (): Promise<Json> => {
+      if (rules.conclude === undefined) return why === 'budget' ? soFar() : null
+      return (await rules.conclude(now(), why)) ?? null
+    }
+    const given = answer ?? (await whileItLasts(concluded))
     return given === undefined
-      ? { ...now(), stalledAt, why: 'budget', answer: rules.soFar?.(now()) ?? null }
+      ? { ...now(), stalledAt, why: 'budget', answer: soFar() }
       : { ...now(), stalledAt, why, answer: given }
   }
   const planAnew = async (): Promise<void> => {

@@ -24,6 +24,8 @@ import { startOf } from '../kernel/past.ts'
 import type { Budget, Json, Pid, ProcessStart, Program, Sys, Tool, ToolContext } from '../kernel/types.ts'
 import type { Law } from '../policy/law.ts'
 import { parseLaw } from '../policy/law.ts'
+import type { Kept } from '../server/kept.ts'
+import { keptIn } from '../server/kept.ts'
 import { bytes } from './amounts.ts'
 import type { Context } from './command.ts'
 import { loadProgramFile, programsOf } from './program-file.ts'
@@ -44,8 +46,8 @@ export interface Booted {
   thrownIn(pid: Pid): unknown
   /** First and last event of every process of the store, by pid ascending. */
   heads(): Iterable<ProcessHead>
-  /** Entries of the store's table `meta` with that prefix. */
-  kept(prefix: string): Iterable<readonly [key: string, value: string | Uint8Array]>
+  /** What doors of earlier servers have left. */
+  readonly kept: Kept
   /** Stops what runs, so that it can be resumed, and gives everything up. Safe to call twice. */
   close(): Promise<void>
 }
@@ -213,7 +215,7 @@ export async function bootTogether(
         },
         thrownIn: (pid) => thrown.get(pid),
         heads: () => store.processes(),
-        kept: (prefix) => store.range('meta', prefix, `${prefix}\u{10ffff}`),
+        kept: keptIn(store),
         close,
       }
     })

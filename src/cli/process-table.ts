@@ -4,7 +4,7 @@ import { duration, tokens, usd } from './amounts.ts'
 import type { Column } from './table.ts'
 import { table } from './table.ts'
 import type { Channel, Style } from './terminal.ts'
-import { oneLine } from './terminal.ts'
+import { oneLine, roomOf } from './terminal.ts'
 
 const columns: readonly Column[] = [
   { title: 'PID', align: 'right' },
@@ -47,7 +47,7 @@ export function processTable(processes: readonly ProcessInfo[], channel: Channel
     usd(info.usage.usd),
     duration((info.endedAt ?? now) - info.startedAt),
   ])
-  return table(columns, rows, channel.isTerminal ? channel.columns : Infinity, (text, row, column) => {
+  return table(columns, rows, roomOf(channel), (text, row, column) => {
     if (row < 0) return channel.paint('bold', text)
     return column === STATE_COLUMN ? channel.paint(stateStyles[(processes[row] as ProcessInfo).state], text) : text
   })

@@ -23,6 +23,7 @@ import type { Kernel, ModelOptions } from '../kernel/kernel.ts'
 import type { Price, ProcessStart, Program, Tool } from '../kernel/types.ts'
 import type { ForeignTools } from '../server/foreign-tools.ts'
 import { parseForeignTools } from '../server/foreign-tools.ts'
+import { keptIn } from '../server/kept.ts'
 import { isAdminKey } from '../server/keys.ts'
 import { CLIENT } from '../server/mcp/offers.ts'
 import { GATEWAY } from '../server/model-door.ts'
@@ -148,7 +149,7 @@ export async function bootServing(context: Context, wanted: Wanted): Promise<Ser
       clientTools,
       ...(law === undefined ? {} : { law }),
       audit: (range) => readAudit(store, range),
-      kept: (prefix) => store.range('meta', prefix, `${prefix}\u{10ffff}`),
+      kept: keptIn(store),
       ...(wanted.pushHosts === undefined
         ? {}
         : {

@@ -41,6 +41,11 @@ export interface Channel {
   line(text: string): void
 }
 
+/** Columns that what is shown may take: all that are asked for where no terminal breaks lines. */
+export function roomOf({ isTerminal, columns }: Channel): number {
+  return isTerminal ? columns : Infinity
+}
+
 export function openChannel(stream: NodeJS.WriteStream, env: NodeJS.ProcessEnv = process.env): Channel {
   const isTerminal = stream.isTTY === true
   const isColoured = isTerminal && (env['NO_COLOR'] ?? '') === '' && env['TERM'] !== 'dumb'

@@ -267,7 +267,6 @@ export function createKernel(options: KernelOptions): Kernel {
   })
   const mailbox = createMailbox({
     journal,
-    table,
     limits,
     end(call, mail) {
       call.labels = mail.labels
@@ -675,6 +674,7 @@ export function createKernel(options: KernelOptions): Kernel {
       process,
       error === undefined ? { type: 'end', state, at, value: value ?? null } : { type: 'end', state, at, error },
     )
+    mailbox.strike(process)
     if (wasRunning) live--
     const { onEnd, parent } = process
     process.onEnd = undefined

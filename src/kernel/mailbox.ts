@@ -5,7 +5,7 @@
  *   B1. A message that was accepted is received at most once and is not lost: it is in the journal with the sender's end.
  *   B2. One sender's messages to one receiver are received in the order in which they were sent.
  *   B3. To a name is to all running processes of that name and principal, by pid. Who they are is looked up, and not looked for
- *       among all processes; of those who have ended no more are kept than twice the processes that there are, and a few.
+ *       among all processes nor among those who have ended.
  */
 import { PolityError } from './errors.ts'
 import type { Journal } from './journal.ts'
@@ -25,6 +25,8 @@ export interface Mailbox {
   ): number
   /** Takes a process among those that are sent to by their name, if it has one. */
   enlist(process: Process): void
+  /** Takes one that has ended from among them. */
+  strike(process: Process): void
   /** Whom the sender reaches by a name. */
   named(sender: Process, name: string): Process[]
   /** The oldest matching message; undefined if the call has to wait (it then stands among the receivers). */
@@ -34,41 +36,33 @@ export interface Mailbox {
 /** Where messages are kept, and how a receiver is told. */
 export interface MailboxOptions {
   readonly journal: Journal
-  /** The processes that there are. */
-  readonly table: ReadonlyMap<Pid, Process>
   readonly limits: Limits
   /** Ends a `receive` that waited. */
   readonly end: (call: Call, mail: Mail) => void
 }
 
 /** The mailboxes of a kernel. */
-export function createMailbox({ journal, table, limits, end }: MailboxOptions): Mailbox {
-  /** Processes by name and pid, with some that have ended. */
+export function createMailbox({ journal, limits, end }: MailboxOptions): Mailbox {
+  /** Processes that have not ended, by name and pid. */
   const names = new Map<string, Map<Pid, Process>>()
-  let enlisted = 0
 
   function enlist(process: Process): void {
     const { name } = process.start
     if (name === null) return
-    if (enlisted > 2 * table.size + ENLISTED_SPARE) strike()
     const own = names.get(name) ?? new Map<Pid, Process>()
     names.set(name, own.set(process.pid, process))
-    enlisted++
   }
 
-  /** Takes out those that have ended, or have left the table. */
-  function strike(): void {
-    enlisted = 0
-    for (const [name, own] of names) {
-      for (const [pid, process] of own) if (process.ended || table.get(pid) !== process) own.delete(pid)
-      if (own.size === 0) names.delete(name)
-      enlisted += own.size
-    }
+  function strike({ pid, start: { name } }: Process): void {
+    if (name === null) return
+    const own = names.get(name)
+    own?.delete(pid)
+    if (own?.size === 0) names.delete(name)
   }
 
   function named({ principal }: Process, name: string): Process[] {
     return [...(names.get(name)?.values() ?? [])]
-      .filter((one) => one.state === 'running' && one.principal === principal)
+      .filter((one) => one.state !== 'stopped' && one.principal === principal)
       .toSorted((a, b) => a.pid - b.pid)
   }
 
@@ -118,11 +112,8 @@ export function createMailbox({ journal, table, limits, end }: MailboxOptions): 
     return undefined
   }
 
-  return { send, enlist, named, receive }
+  return { send, enlist, strike, named, receive }
 }
-
-/** Processes with a name that may be too many before the ended ones are struck off. */
-const ENLISTED_SPARE = 64
 
 function wants(call: Call, mail: Mail): boolean {
   const { from } = call.args as { readonly from?: number }

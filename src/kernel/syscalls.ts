@@ -278,8 +278,10 @@ export function createTable(
     run(call, { to, body, share }) {
       // To the outside: who watches has heard it with the start of the call.
       if (to === 0) return 1
-      const receivers = typeof to === 'string' ? machine.named(call.process, to) : [machine.find(call.process, to)]
-      const running = receivers.filter((receiver) => !receiver.ended)
+      const running =
+        typeof to === 'string'
+          ? machine.named(call.process, to)
+          : [machine.find(call.process, to)].filter((receiver) => !receiver.ended)
       if (running.length === 0)
         throw new PolityError(
           'NO_SUCH_PROCESS',

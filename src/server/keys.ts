@@ -135,10 +135,12 @@ export function listKeys(store: string): readonly KeyEntry[] {
 export function isAdminKey(store: string, key: string | null, now: number): boolean {
   const entries = listKeys(store)
   if (key === null) return entries.length === 0
-  return entries.some(
-    ({ id, scopes: held, revokedAt, expiresAt }) =>
-      id === key && held.includes('admin') && revokedAt === null && (expiresAt === null || now < expiresAt),
-  )
+  return entries.some((one) => one.id === key && one.scopes.includes('admin') && opens(one, now))
+}
+
+/** It was not revoked, and has not expired. */
+function opens({ revokedAt, expiresAt }: KeyEntry, now: number): boolean {
+  return revokedAt === null && (expiresAt === null || now < expiresAt)
 }
 
 function edit<Result>(
@@ -311,10 +313,7 @@ export function openKeys(store: string, { clock, isPrivate, onKeys }: KeysOption
 
   // At the start a fault is an error, not a warning.
   const entries = readEntries(path) ?? []
-  const opensNothing = entries.every(
-    ({ revokedAt, expiresAt }) => revokedAt !== null || (expiresAt !== null && clock.now() >= expiresAt),
-  )
-  if (!isPrivate && opensNothing)
+  if (!isPrivate && !entries.some((one) => opens(one, clock.now())))
     throw new PolityError(
       'CONFIG_INVALID',
       'a server that others can reach needs a key first: make one with `polity key create <principal>`, or serve on 127.0.0.1',

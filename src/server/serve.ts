@@ -20,6 +20,7 @@ import { a2aDoor } from './a2a/door.ts'
 import type { PushOptions } from './a2a/push.ts'
 import { aguiDoor } from './agui.ts'
 import { aiosDoor, aiosPrograms } from './aios/door.ts'
+import type { Kept } from './kept.ts'
 import { apiDoor } from './api/door.ts'
 import { memoryPrograms } from './api/memory.ts'
 import type { ForeignTools } from './foreign-tools.ts'
@@ -71,7 +72,7 @@ export interface DoorsOptions {
   /** Webhooks that A2A clients name are told. @default they are not */
   readonly push?: PushOptions
   /** Entries of the store's table `meta` with that prefix: what doors of earlier servers have left. @default they left nothing */
-  readonly kept?: NonNullable<PushOptions['kept']>
+  readonly kept?: Kept
 }
 
 /** Programs that doors run by themselves: a kernel that is to be served is booted with them, and clients cannot name them. */

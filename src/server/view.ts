@@ -94,12 +94,8 @@ export function viewOf(kernel: Kernel, caller: Caller, programs: readonly Progra
   }
 
   function isMine(pid: Pid): boolean {
-    try {
-      return mine(kernel.info(pid))
-    } catch (error) {
-      if (PolityError.isInstance(error) && error.code === 'NO_SUCH_PROCESS') return false
-      throw error
-    }
+    const found = infoIn(kernel, pid)
+    return found !== undefined && mine(found)
   }
 
   return {
@@ -176,6 +172,16 @@ export function viewOf(kernel: Kernel, caller: Caller, programs: readonly Progra
         if (own) hear(event)
       }, options)
     },
+  }
+}
+
+/** undefined where there is no such process any more, or none that a view shows. */
+export function infoIn(of: Pick<View, 'info'>, pid: Pid): ProcessInfo | undefined {
+  try {
+    return of.info(pid)
+  } catch (error) {
+    if (PolityError.isInstance(error) && error.code === 'NO_SUCH_PROCESS') return undefined
+    throw error
   }
 }
 

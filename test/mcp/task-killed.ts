@@ -13,6 +13,7 @@ import { openSqliteStore } from '../../src/drivers/store/sqlite.ts'
 import type { Program, Tool } from '../../src/index.ts'
 import { boot, defineProgram, defineTool } from '../../src/index.ts'
 import { startServer } from '../../src/server/http.ts'
+import { keptIn } from '../../src/server/kept.ts'
 import { mcpDoor } from '../../src/server/mcp/door.ts'
 
 export async function serveTasks(store: string, file: string): Promise<{ url: string; close(): Promise<void> }> {
@@ -52,7 +53,7 @@ export async function serveTasks(store: string, file: string): Promise<{ url: st
         kernel,
         tools,
         programs: [slow],
-        kept: (prefix) => disk.range('meta', prefix, `${prefix}\u{10ffff}`),
+        kept: keptIn(disk),
       }),
     ],
     port: 0,

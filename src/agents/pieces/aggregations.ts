@@ -1,7 +1,7 @@
 /**
  * Aggregations: ways in which a small team comes to one answer, each a form of a layered net (layered-net.ts).
  *
- *     const { said, layers } = await aggregated('debate', { agents: 3, rounds: 2, random: () => sys.random(), reply, write })
+ *     const { said, layer } = await aggregated('debate', { agents: 3, rounds: 2, reply, write })
  *
  * `vote`: each alone, the plurality. `debate`: all read all and answer again, the plurality of the last round; it ends where all agree.
  * `self-refine`: the first judges its own answer and betters it. `chain`: one after another, each from what the one before it

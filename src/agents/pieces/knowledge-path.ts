@@ -20,6 +20,7 @@
 import { PolityError } from '../../kernel/errors.ts'
 import { bestPath } from './best-path.ts'
 import { plainName } from './entity-names.ts'
+import { sample } from './sample.ts'
 
 /** A fact of a graph: that one concept stands in a relation to another. */
 export interface Relation {
@@ -66,7 +67,7 @@ export async function knowledgePath(
   const name = (key: string): string => graph.names.get(key) as string
   const first = await shortest(graph, start, end, (next) => 1 + noise * random() + distance(name(next), name(end)))
   const beside = first.flatMap((one) => [...neighbours(graph, one).keys()]).filter((one) => !first.includes(one))
-  const over = drawn([...new Set(beside)], waypoints, random)
+  const over = sample([...new Set(beside)], waypoints, random)
   const way = over.length === 0 ? first : await overAll(graph, [start, ...over, end], asPublished ? undefined : detour)
   return {
     concepts: way.map(name),
@@ -136,7 +137,7 @@ function endsOf(
   const anchor = given[0] ?? given[1]
   const part = anchor === undefined ? largestPart(graph) : partOf(graph, anchor)
   const draw = (other: string | undefined): string =>
-    drawn(
+    sample(
       part.filter((one) => one !== other),
       1,
       random,
@@ -210,12 +211,4 @@ async function shortest(
     },
   })
   return path
-}
-
-/** So many different ones, in the order drawn. */
-function drawn<Item>(items: readonly Item[], count: number, random: () => number): Item[] {
-  const left = [...items]
-  return Array.from({ length: Math.min(count, left.length) }, () => {
-    return left.splice(Math.floor(random() * left.length), 1)[0] as Item
-  })
 }

@@ -13,7 +13,7 @@
 import type { Section } from './sections.ts'
 import type { PlannedSlide } from './slide-stages.ts'
 import { hasImage, type SlideContent, type SlideLayout } from './slides.ts'
-import { firstWords, isSpaced, wordCount } from './words.ts'
+import { firstWords, isSpaced, shortened, wordCount } from './words.ts'
 
 /** The longest words of natural languages have fewer. */
 const WORD_CHARS_MAX = 100
@@ -46,7 +46,9 @@ export function quotedContent(
   return Object.fromEntries(
     Object.entries(elements).map(([name, { type, charsMax, itemsMax }]) => {
       const items = type === 'image' ? images : type === 'list' ? sentences : images.length > 0 ? images : sentences
-      const said = (name === first ? [heading] : items).map((one) => (type === 'image' ? one : cut(one, charsMax)))
+      const said = (name === first ? [heading] : items).map((one) =>
+        type === 'image' ? one : shortened(one, charsMax),
+      )
       return [name, said.slice(0, itemsMax)]
     }),
   )
@@ -56,7 +58,7 @@ export function quotedContent(
 export function quotedNotes(text: string, heading: string, most: number): string {
   let [said, count] = ['', 0]
   for (const whole of [`${heading.replace(/[.?!。？！]$/, '')}.`, ...sentencesIn(plainOf(text))]) {
-    const sentence = whole.replaceAll(/\S+/g, (word) => (isSpaced(word) ? cut(word, WORD_CHARS_MAX) : word))
+    const sentence = whole.replaceAll(/\S+/g, (word) => (isSpaced(word) ? shortened(word, WORD_CHARS_MAX) : word))
     const longer = `${said} ${sentence}`.trim()
     const more = wordCount(sentence, most + 1)
     if (count + more > most) return count >= most / 2 ? said : firstWords(longer, most)
@@ -86,13 +88,4 @@ function sentencesIn(text: string): readonly string[] {
         .map(({ segment }) => segment.trim())
         .filter((one) => /[\p{L}\p{N}]/u.test(one)),
     )
-}
-
-function cut(text: string, charsMax: number): string {
-  const signs = [...text]
-  if (signs.length <= charsMax) return text
-  return `${signs
-    .slice(0, charsMax - 1)
-    .join('')
-    .replace(/\s+\S*$/, '')}…`
 }

@@ -16,7 +16,7 @@ import { mostAlike } from './edit-similarity.ts'
 import { quotedContent, quotedLayout, quotedNotes, quotedOutline } from './quoted-talk.ts'
 import type { Section } from './sections.ts'
 import { contentFault, functionOf, hasImage, type Picture, type SlideContent, type SlideLayout } from './slides.ts'
-import { wordCount } from './words.ts'
+import { shortened, wordCount } from './words.ts'
 
 export interface TalkSource {
   readonly title: string
@@ -152,12 +152,10 @@ function headingOf(sections: readonly Section[], section: string): string {
 
 /** The first text for the first element, the others for the next; cut where they are too long or too many. */
 function filledWith({ elements }: SlideLayout, [heading = '', ...more]: readonly string[]): SlideContent {
-  const cut = (text: string, max: number): string =>
-    [...text].length <= max ? text : `${[...text].slice(0, max - 1).join('')}…`
   return Object.fromEntries(
     Object.entries(elements).map(([name, { itemsMax, charsMax }], i) => [
       name,
-      (i === 0 ? [heading] : more.slice(0, itemsMax)).map((text) => cut(text, charsMax)),
+      (i === 0 ? [heading] : more.slice(0, itemsMax)).map((text) => shortened(text, charsMax)),
     ]),
   )
 }

@@ -144,7 +144,8 @@ export function drawSlide(
   }: { readonly number: number; readonly count: number; readonly pictures: readonly Picture[] },
 ): string {
   const { width, height } = SLIDE
-  const isFront = functionOf(layout) !== undefined && functionOf(layout) !== 'table of contents'
+  const own = functionOf(layout)
+  const isFront = own !== undefined && own !== 'table of contents'
   const drawn = Object.entries(layout.elements).map(([name, one]) =>
     drawElement(one, content[name] ?? [], pictures, isFront),
   )

@@ -19,7 +19,7 @@ import { exitCodes, sentenceOf } from '../report.ts'
 import { modelDefault } from '../setup.ts'
 import { isPiped, readInput, readPipe, readStdin } from '../stdin.ts'
 import { table } from '../table.ts'
-import { oneLine, visible } from '../terminal.ts'
+import { oneLine, roomOf, visible } from '../terminal.ts'
 
 const WORDS_MAX = 1_000
 /** As it comes on stdin. */
@@ -93,7 +93,7 @@ function list(context: Context): number {
       : table(
           [{ title: 'NAME' }, { title: 'VERSION' }, { title: 'STATE' }, { title: 'DESCRIPTION', widthMin: 20 }],
           rows.map(({ name, version, state, description }) => [name, version, state, oneLine(description)]),
-          context.out.isTerminal ? context.out.columns : Infinity,
+          roomOf(context.out),
         )
   context.result(lines.join('\n'), rows)
   return exitCodes.done

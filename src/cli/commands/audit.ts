@@ -6,7 +6,7 @@ import { usageError } from '../options.ts'
 import { exitCodes } from '../report.ts'
 import { readStore } from '../store-file.ts'
 import { table } from '../table.ts'
-import { oneLine } from '../terminal.ts'
+import { oneLine, roomOf } from '../terminal.ts'
 
 export const audit = defineCommand({
   name: 'audit',
@@ -51,7 +51,7 @@ export const audit = defineCommand({
       const columns = ['AT', 'PID', 'CALL', 'EFFECT', 'WHAT', 'RULE', 'BY'].map((title) => ({ title }))
       if (entries.length > 0 || context.isJson)
         context.result(
-          table(columns, rows, context.out.isTerminal ? context.out.columns : Infinity, (text, row) =>
+          table(columns, rows, roomOf(context.out), (text, row) =>
             row < 0 ? context.out.paint('bold', text) : text,
           ).join('\n'),
           entries,

@@ -14,7 +14,7 @@ import { defineCommand } from '../command.ts'
 import { exitCodes, isDamage } from '../report.ts'
 import { ownerOf, readStore } from '../store-file.ts'
 import { wrap } from '../table.ts'
-import { oneLine } from '../terminal.ts'
+import { oneLine, roomOf } from '../terminal.ts'
 
 interface Finding {
   readonly level: 'ok' | 'warn' | 'fail'
@@ -66,7 +66,7 @@ export const doctor = defineCommand({
     const room = Math.max(...findings.map(({ subject }) => subject.length))
     const lines = findings.map(({ level, subject, text }) => {
       const head = `${context.out.paint(style[level], level.padEnd(4))}  ${subject.padEnd(room)}  `
-      const width = context.out.isTerminal ? Math.max(12, context.out.columns - room - 8) : Infinity
+      const width = Math.max(12, roomOf(context.out) - room - 8)
       return head + wrap(oneLine(text), width, 'broken').replaceAll('\n', `\n${' '.repeat(room + 8)}`)
     })
     context.result(lines.join('\n'), { findings })

@@ -10,6 +10,7 @@ import { defineCommand } from '../command.ts'
 import { usageError } from '../options.ts'
 import { exitCodes } from '../report.ts'
 import { table } from '../table.ts'
+import { roomOf } from '../terminal.ts'
 
 const PORT_MAX = 65_535
 
@@ -43,7 +44,7 @@ export const environments = defineCommand({
 function list(context: Context): number {
   const all = [...worlds.values(), kiosk].map(({ id, version, description }) => ({ id, version, description }))
   const rows = all.map(({ id, description }) => [id, description])
-  const width = context.out.isTerminal ? context.out.columns : Infinity
+  const width = roomOf(context.out)
   const lines = table([{ title: 'ID' }, { title: 'WHAT IS TO BE DONE', widthMin: 20 }], rows, width)
   context.result(lines.join('\n'), all)
   return exitCodes.done

@@ -34,7 +34,7 @@ import { exitCodes } from '../report.ts'
 import { modelDefault } from '../setup.ts'
 import { openStore } from '../store-file.ts'
 import { wrap } from '../table.ts'
-import { oneLine } from '../terminal.ts'
+import { oneLine, roomOf } from '../terminal.ts'
 
 /** What the options say. */
 interface Given {
@@ -423,7 +423,7 @@ function compared(
   const a = parseLog(textIn(one), one)
   const b = two === one ? a : parseLog(textIn(two), two)
   const rows = compare(a, b, { first, second })
-  context.result(comparisonText(rows, widthOf(context)), rows)
+  context.result(comparisonText(rows, roomOf(context.out)), rows)
   return exitCodes.done
 }
 
@@ -459,7 +459,7 @@ async function replayed(context: Context, given: Given, path: string): Promise<n
     place.params(seed, level ?? given.level),
   )
   if (rows.length === 0) throw usageError(`there is no episode in ${path}: one stands on each line, as JSON`)
-  context.result(replayedText(rows, widthOf(context)), rows)
+  context.result(replayedText(rows, roomOf(context.out)), rows)
   for (const { id: episode, failure } of rows)
     if (failure !== undefined)
       context.note(`${oneLine(episode)} is not scored: the environment failed: ${failure.message}`)
@@ -468,11 +468,6 @@ async function replayed(context: Context, given: Given, path: string): Promise<n
 
 /** The results, and on stderr what cannot be seen in them. */
 function show(context: Context, log: Log): void {
-  context.result(resultsText(log, widthOf(context)), log)
-  for (const line of troubleOf(log)) context.note(context.err.isTerminal ? wrap(line, context.err.columns) : line)
-}
-
-/** A terminal shows as many columns as it has room for; whatever else reads it gets all of them. */
-function widthOf({ out }: Context): number {
-  return out.isTerminal ? out.columns : Infinity
+  context.result(resultsText(log, roomOf(context.out)), log)
+  for (const line of troubleOf(log)) context.note(wrap(line, roomOf(context.err)))
 }

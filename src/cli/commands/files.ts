@@ -29,7 +29,7 @@ import { exitCodes } from '../report.ts'
 import { readStore } from '../store-file.ts'
 import type { Column } from '../table.ts'
 import { table } from '../table.ts'
-import { oneLine } from '../terminal.ts'
+import { oneLine, roomOf } from '../terminal.ts'
 
 interface Values {
   readonly glob: string | undefined
@@ -275,6 +275,6 @@ const columnOf: { readonly [title: string]: Partial<Column> } = {
 
 function show(context: Context, titles: readonly string[], rows: readonly (readonly string[])[], value: unknown): void {
   const columns = titles.map((title): Column => ({ title, ...columnOf[title] }))
-  const lines = rows.length === 0 ? [] : table(columns, rows, context.out.isTerminal ? context.out.columns : Infinity)
+  const lines = rows.length === 0 ? [] : table(columns, rows, roomOf(context.out))
   context.result(lines.join('\n'), value)
 }

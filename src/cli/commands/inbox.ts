@@ -9,7 +9,7 @@ import { exitCodes } from '../report.ts'
 import { stoppedQuestions, waitingQuestions } from '../questions.ts'
 import { readStore } from '../store-file.ts'
 import { table, widthOf } from '../table.ts'
-import { oneLine } from '../terminal.ts'
+import { oneLine, roomOf } from '../terminal.ts'
 
 export const inbox = defineCommand({
   name: 'inbox',
@@ -45,7 +45,7 @@ export const inbox = defineCommand({
       ]
       if (rows.length > 0 || context.isJson) {
         context.result(
-          table(columns, rows, context.out.isTerminal ? context.out.columns : Infinity, (text, row) =>
+          table(columns, rows, roomOf(context.out), (text, row) =>
             row < 0 ? context.out.paint('bold', text) : text,
           ).join('\n'),
           { questions: questions ?? [], stopped },

@@ -20,7 +20,7 @@ import { exitCodes } from '../report.ts'
 import { embedderDefault, embedderIn } from '../setup.ts'
 import { readStore } from '../store-file.ts'
 import { table, wrap } from '../table.ts'
-import { oneLine, visible } from '../terminal.ts'
+import { oneLine, roomOf, visible } from '../terminal.ts'
 
 /** Whose notes, where nobody is named: those of runs that the command line begins. */
 const PRINCIPAL_DEFAULT = 'local'
@@ -218,7 +218,7 @@ function tableOf(context: Context, found: readonly RecalledNote[], isRanked: boo
 }
 
 function linesOf(context: Context, columns: Parameters<typeof table>[0], rows: readonly (readonly string[])[]): string {
-  return table(columns, rows, context.out.isTerminal ? context.out.columns : Infinity, (text, row) =>
+  return table(columns, rows, roomOf(context.out), (text, row) =>
     row < 0 ? context.out.paint('bold', text) : text,
   ).join('\n')
 }
@@ -242,7 +242,7 @@ function show(context: Context, word: string, values: Values): number {
         ([key, value]) =>
           `${context.out.paint('dim', key.padEnd(NAME_WIDTH))}${besideName(context, visible(toText(value)))}`,
       )
-    const text = context.out.isTerminal ? wrap(visible(note.text), context.out.columns) : visible(note.text)
+    const text = wrap(visible(note.text), roomOf(context.out))
     context.result([text, '', ...rows].join('\n'), { ...note, drawn })
     return exitCodes.done
   } finally {

@@ -15,7 +15,7 @@ import type { JournalEvent, Pid } from '../../kernel/types.ts'
 import { counted, tokens } from '../amounts.ts'
 import { table, wrap, type Column } from '../table.ts'
 import type { Channel } from '../terminal.ts'
-import { oneLine } from '../terminal.ts'
+import { oneLine, roomOf } from '../terminal.ts'
 
 /** One team, as `--json` has it; what was said stands in the traces. */
 export interface TeamInfo extends Pick<Team, 'seats' | 'lines' | 'waits'> {
@@ -107,7 +107,7 @@ export function teamPicture(teams: readonly TeamInfo[], out: Channel): string[] 
 }
 
 function pictureOf({ pid, program, seats, lines, ledgers, most }: TeamInfo, out: Channel): string[] {
-  const width = out.isTerminal ? out.columns : Infinity
+  const width = roomOf(out)
   const wrapped = (line: string): string[] => wrap(line, width).split('\n')
   const bold = (text: string, row: number): string => (row < 0 ? out.paint('bold', text) : text)
   const names = new Map(

@@ -15,7 +15,7 @@ import { usageError } from '../options.ts'
 import { exitCodes } from '../report.ts'
 import { readStore } from '../store-file.ts'
 import { cut, wrap } from '../table.ts'
-import { enterScreen, oneLine } from '../terminal.ts'
+import { enterScreen, oneLine, roomOf } from '../terminal.ts'
 import type { TeamInfo } from './top-team.ts'
 import { teamPicture, teamsOf } from './top-team.ts'
 
@@ -133,7 +133,7 @@ function picture({ out, clock }: Context, list: Seen, rows = Infinity): string[]
     ? 'no kernel'
     : `kernel in process ${list.owner ?? '?'}${list.isAnswered ? '' : ' (does not answer)'}`
   const ended = list.endedLeftOut + list.processes.filter((info) => info.endedAt !== null).length
-  const width = out.isTerminal ? out.columns : Infinity
+  const width = roomOf(out)
   // Lines of ours go on in the next where they do not fit; a question, which may be long, is cut.
   const head = [
     `${out.paint('bold', 'polity')}  ${list.store}  ${owner}`,

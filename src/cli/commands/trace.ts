@@ -22,7 +22,7 @@ import { provenanceIn } from '../provenance.ts'
 import { exitCodeOfSignal, exitCodes } from '../report.ts'
 import { ownerOf, readStore } from '../store-file.ts'
 import { cut, widthOf, wrap } from '../table.ts'
-import { oneLine } from '../terminal.ts'
+import { oneLine, roomOf } from '../terminal.ts'
 
 const FOLLOW_MS = 100
 /** Where a line has less room for a call than this, what came of it stands on a line of its own. */
@@ -120,7 +120,8 @@ function printWhole(context: Context, reader: StoreReader, pid: Pid, options: Tr
     if (entry.start === undefined) continue
     for (const part of parts.get(entry.start) ?? []) context.result(sourceLine(context, part), undefined)
   }
-  if (prefix.prompts > 1) context.result(context.out.paint('dim', broken(context, prefixText(prefix))), undefined)
+  if (prefix.prompts > 1)
+    context.result(context.out.paint('dim', wrap(prefixText(prefix), roomOf(context.out), 'broken')), undefined)
   const hasChildren = entries.some(({ start }) => start?.call === 'spawn' || start?.call === 'fork')
   if (hasChildren && !options.tree) context.note(context.err.paint('dim', 'it has children; --tree shows them too'))
 }
@@ -244,11 +245,6 @@ function sourceLine({ out }: Context, { path, from }: Part): string {
   const indent = ' '.repeat(out.columns < 18 + ROOM_MIN ? INDENT : 18)
   const lines = wrap(line, out.columns - indent.length, 'broken').split('\n')
   return lines.map((one) => `${indent}${out.paint('dim', one)}`).join('\n')
-}
-
-/** On a terminal, in lines that fit. */
-function broken({ out }: Context, text: string): string {
-  return out.isTerminal ? wrap(text, out.columns, 'broken') : text
 }
 
 function callText({ out }: Context, start: CallStart, end: CallEnd | undefined, room: number): string {

@@ -27,6 +27,7 @@ import type { ChildOptions, Elicit, HttpOptions, Progress } from './options.ts'
 import type { Sdk } from './sdk.ts'
 import type { Task } from './tasks.ts'
 import { TASKS, awaitTask, liftTask, taskIn } from './tasks.ts'
+import { unlessAborted } from './unless-aborted.ts'
 
 export interface CallOptions {
   readonly signal: AbortSignal
@@ -407,13 +408,4 @@ function digestOf(tool: ListedTool): string {
 function reasonOf(error: unknown): string {
   const cause = fieldOf(error, 'cause')
   return `${messageOf(error)}${cause === undefined ? '' : `: ${messageOf(cause)}`}`.slice(0, MESSAGE_CHARS_MAX)
-}
-
-function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
-  return new Promise((resolve, reject) => {
-    const stop = (): void => reject(signal.reason as Error)
-    if (signal.aborted) stop()
-    signal.addEventListener('abort', stop, { once: true })
-    promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', stop))
-  })
 }

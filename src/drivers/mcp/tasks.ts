@@ -13,9 +13,11 @@
  *   DT3. Where the connection is lost while a task goes on, the same task is asked for again; nothing is called twice.
  */
 import type { CallToolResult } from '@modelcontextprotocol/client'
+import { setTimeout as pause } from 'node:timers/promises'
 import type { PolityError } from '../../kernel/errors.ts'
 import { fieldOf } from '../../kernel/errors.ts'
 import type { Elicit } from './options.ts'
+import { unlessAborted } from './unless-aborted.ts'
 
 /** What a client of 2026-07-28 declares (SEP-2663). */
 export const TASKS = 'io.modelcontextprotocol/tasks'
@@ -103,7 +105,7 @@ async function settled(first: Task, { ask, signal, elicit, failed }: Awaiting): 
       if (Array.isArray(fieldOf(value, 'content'))) return value as CallToolResult
       throw failed('ended with what is no result of a tool')
     }
-    await pause(lost > 0 ? REST_MS : pauseOf(task), signal)
+    await pause(lost > 0 ? REST_MS : pauseOf(task), undefined, { signal })
     const found = (await ask('tasks/get', { taskId }, signal)) as Task | null
     lost = found === null ? lost + 1 : 0
     if (found !== null) task = found
@@ -137,23 +139,4 @@ function pauseOf({ pollIntervalMs, pollInterval }: Task): number {
 function messageIn(error: unknown): string {
   const message = fieldOf(error, 'message')
   return (typeof message === 'string' ? message : 'nobody knows why').slice(0, MESSAGE_CHARS_MAX)
-}
-
-async function pause(ms: number, signal: AbortSignal): Promise<void> {
-  let timer: NodeJS.Timeout | undefined
-  try {
-    await unlessAborted(new Promise((resolve) => (timer = setTimeout(resolve, ms))), signal)
-  } finally {
-    clearTimeout(timer)
-  }
-}
-
-/** What a promise says, or why the signal was aborted before that. */
-function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
-  return new Promise((resolve, reject) => {
-    const stop = (): void => reject(signal.reason as Error)
-    if (signal.aborted) stop()
-    else signal.addEventListener('abort', stop, { once: true })
-    promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', stop))
-  })
 }

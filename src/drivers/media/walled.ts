@@ -25,7 +25,7 @@ export interface WalledWork {
 }
 
 /** Of one piece of work. A film of 1280 by 720 takes about a quarter of the memory. */
-export const mediaLimits: WallLimits & { readonly madeBytes: number } = {
+const mediaLimits: WallLimits & { readonly madeBytes: number } = {
   cpuMs: 300_000,
   memoryBytes: 1_073_741_824,
   processes: 256,

@@ -12,8 +12,8 @@
  * not bring a new entry among the best, they only add to entries that are there (MaxScore: Turtle and Flood, Query
  * Evaluation: Strategies and Optimizations, 1995), and those go that cannot reach the best any more. Where there are many
  * entries, the rarest words alone are looked through before, which tells what score the best reach at least, so that the
- * common words are looked up for few entries from the first part on. Words that count almost nothing are looked at only where there are not
- * enough entries without them.
+ * common words are looked up for few entries from the first part on. Words that count almost nothing are looked at only
+ * where there are not enough entries without them.
  *
  * Invariants
  *   BM1. The result is that of scoring every entry. Where the words together stand in more than `POSTINGS_MAX` places, the

@@ -12,8 +12,9 @@
  * How it lies in the file. Entries belong to spaces (spaces.ts). What is indexed is first kept as it came (`recent`,
  * `vector`); every 512 entries of a space become a segment with their words (segments.ts) and a row of codes
  * (vectors.ts). Reading keeps of each space what it needs again and again in memory: the words of the recent entries, lengths,
- * where words stand that were looked for, codes (tiers, each with a byte limit). All that is kept in memory comes out of the file and is known by the version of the
- * space, so that it does not matter which thread or process wrote, nor whether it was rolled back.
+ * where words stand that were looked for, codes (tiers, each with a byte limit). All that is kept in memory comes out of the
+ * file and is known by the version of the space, so that it does not matter which thread or process wrote, nor whether it was
+ * rolled back.
  *
  * Invariants
  *   T1. Words are data: whatever they hold, they are looked for. A word that is cut in several tokens ("covid-19") is found

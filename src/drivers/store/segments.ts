@@ -227,9 +227,13 @@ export function createSegments(database: DatabaseSync, { bytesMax, eviction }: L
   }
 
   /** Reads a word in segments, and keeps it, from blocks that were read. */
-  function learn({ space, segments }: SpaceSegments, word: string, blocks: ReadonlyMap<number, Uint8Array>): Known {
+  function learn(
+    { space, segments }: SpaceSegments,
+    word: string,
+    before: Known | undefined,
+    blocks: ReadonlyMap<number, Uint8Array>,
+  ): Known {
     const key = `${space} ${word}`
-    const before = tier.get(key)
     const utf8 = Buffer.from(word)
     let bytes = WORD_BYTES + key.length
     const lists = segments.map((segment): List => {
@@ -242,7 +246,7 @@ export function createSegments(database: DatabaseSync, { bytesMax, eviction }: L
 
   function fetch(groups: readonly SpaceSegments[], words: readonly string[]): Found {
     const found = new Map<string, readonly List[]>()
-    const missing: (readonly [SpaceSegments, string])[] = []
+    const missing: (readonly [group: SpaceSegments, word: string, before: Known | undefined])[] = []
     const ids = new Set<number>()
     for (const group of groups) {
       if (group.segments.length === 0) continue // a word stands nowhere in it, which is no knowledge to keep
@@ -253,7 +257,7 @@ export function createSegments(database: DatabaseSync, { bytesMax, eviction }: L
           found.set(key, known.lists)
           continue
         }
-        missing.push([group, word])
+        missing.push([group, word, known])
         for (const segment of group.segments) {
           if (listIn(known, segment) !== undefined) continue
           const [first, last] = blocksOf(segment.leaders, word)
@@ -263,7 +267,8 @@ export function createSegments(database: DatabaseSync, { bytesMax, eviction }: L
     }
     if (missing.length > 0) {
       const blocks = new Map(rowsOfIds([...ids].sort((a, b) => a - b)))
-      for (const [group, word] of missing) found.set(`${group.space} ${word}`, learn(group, word, blocks).lists)
+      for (const [group, word, before] of missing)
+        found.set(`${group.space} ${word}`, learn(group, word, before, blocks).lists)
     }
     return (space, word) => found.get(`${space} ${word}`) ?? []
   }

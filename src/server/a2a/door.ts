@@ -127,12 +127,10 @@ export function a2aDoor({ kernel, programs, cards = {}, agent, push: pushing, ur
     const telling = createTelling(sdk, mayAnswer)
     const view = viewOf(kernel, callerOf(owner))
     const tasks = createAgentTasks({ telling, kernel, view, program, following, signal })
-    if (tasks.found(pid).info.endedAt === null) {
-      for await (const response of tasks.stream({ pid, isNew: false }, { toEnd: true })) {
-        viewOf(kernel, callerOf(owner)).info(pid)
-        yield response
-      }
-    } else yield { payload: { $case: 'task', value: telling.task(await tasks.known(pid)) } }
+    for await (const response of tasks.stream({ pid, isNew: false }, { toEnd: true })) {
+      viewOf(kernel, callerOf(owner)).info(pid)
+      yield response
+    }
   }
 
   async function jsonRpc(exchange: Exchange): Promise<void> {

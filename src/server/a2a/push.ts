@@ -15,10 +15,13 @@
  *   PU4. What a client makes the server keep and send is bounded: PER_TASK_MAX, PER_PRINCIPAL_MAX, one request at a time for
  *        each configuration, TRIES_MAX tries.
  */
+import { setTimeout as pause } from 'node:timers/promises'
 import type { StreamResponse, TaskPushNotificationConfig } from '@a2a-js/sdk'
 import { PolityError, warn } from '../../kernel/errors.ts'
 import type { Kernel } from '../../kernel/kernel.ts'
 import type { Pid } from '../../kernel/types.ts'
+import type { Kept } from '../kept.ts'
+import { infoIn } from '../view.ts'
 import type { A2aSdk } from './sdk.ts'
 import { loadA2a } from './sdk.ts'
 import type { Webhook, WebhookOptions } from './webhook.ts'
@@ -27,7 +30,7 @@ import { createWebhook } from './webhook.ts'
 /** That webhooks are told, and how. */
 export interface PushOptions extends WebhookOptions {
   /** Entries of the store's table `meta` with that prefix: configurations of earlier servers. @default none are there */
-  readonly kept?: (prefix: string) => Iterable<readonly [key: string, value: string | Uint8Array]>
+  readonly kept?: Kept
   /** Whether a key is an admin's still: its id, null where there were no keys. Asked before each update of what an admin named. @default it is */
   readonly isAdmin?: (key: string | null) => boolean
   /** Pause before the second try, ms; doubled for each one after it. @default 1_000 */
@@ -96,23 +99,13 @@ export function createPush({ kernel, options, streamOf }: PushParts): Push {
 
   for (const [key, value] of kept(PREFIX)) {
     const entry = JSON.parse(String(value)) as Entry
-    if (isGone(entry.owner.pid)) kernel.keep(key, null)
+    // Its journal was removed.
+    if (infoIn(kernel, entry.owner.pid) === undefined) kernel.keep(key, null)
     else add(key, entry)
   }
   // One that was stopped is told of once it goes on; whether it has ended is known now.
   kernel.watch(({ pid }) => byPid.get(pid)?.forEach(begin), { text: false })
   for (const [key, { owner }] of entries) if (kernel.info(owner.pid).endedAt !== null) begin(key)
-
-  /** Its journal was removed. */
-  function isGone(pid: Pid): boolean {
-    try {
-      kernel.info(pid)
-      return false
-    } catch (error) {
-      if (isUnseen(error)) return true
-      throw error
-    }
-  }
 
   function add(key: string, entry: Entry): void {
     entries.set(key, entry)
@@ -177,7 +170,7 @@ export function createPush({ kernel, options, streamOf }: PushParts): Push {
       if (!isUnseen(error)) throw error
       refusal = error
     }
-    if (!isUnseen(refusal) && !isGone(owner.pid) && kernel.info(owner.pid).endedAt === null) return
+    if (!isUnseen(refusal) && infoIn(kernel, owner.pid)?.endedAt === null) return
     forget(key)
     if (refusal !== undefined) unheard(entry, refusal)
   }
@@ -254,7 +247,10 @@ function headersOf({ token, authentication }: Config): { readonly [name: string]
   }
 }
 
-/** Resolves with why nobody took it, undefined once somebody did. What the receiver says no to is not tried again. */
+/**
+ * Resolves with why nobody took it, undefined once somebody did. What the receiver says no to is not tried again. Rejects
+ * with the signal.
+ */
 async function deliver(
   webhook: Webhook,
   url: string,
@@ -262,7 +258,7 @@ async function deliver(
   retryMs: number,
 ): Promise<unknown> {
   let refusal: unknown
-  for (let tries = 1; tries <= TRIES_MAX && !posted.signal.aborted; tries++) {
+  for (let tries = 1; tries <= TRIES_MAX; tries++) {
     try {
       const status = await webhook.post(url, posted)
       if (status >= 200 && status < 300) return undefined
@@ -272,19 +268,7 @@ async function deliver(
       refusal = error
       if (PolityError.isInstance(error)) return refusal
     }
-    if (tries < TRIES_MAX) await pause(retryMs * 2 ** (tries - 1), posted.signal)
+    if (tries < TRIES_MAX) await pause(retryMs * 2 ** (tries - 1), undefined, { signal: posted.signal, ref: false })
   }
   return refusal
-}
-
-function pause(ms: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    const timer = setTimeout(done, ms).unref()
-    signal.addEventListener('abort', done, { once: true })
-    function done(): void {
-      clearTimeout(timer)
-      signal.removeEventListener('abort', done)
-      resolve()
-    }
-  })
 }

@@ -131,8 +131,8 @@ export function createCalls(
     try {
       if (isAsked) return await toTask(run, offer, true)
       const late = isLeftToUs ? AbortSignal.timeout(taskAfterMs) : undefined
-      const question = await first(questionOf(run.pid, client, passed, context, late), late)
-      if (question === LATE || (question === undefined && isLeftToUs && offer.taskSupport === 'required'))
+      const question = await questionOf(run.pid, client, passed, context, late)
+      if (question === undefined && (late?.aborted === true || (isLeftToUs && offer.taskSupport === 'required')))
         return await toTask(run, offer, false)
       if (question !== undefined) {
         const { caller, standing, mintState } = client
@@ -270,7 +270,7 @@ export function createCalls(
     return { run, followed, passed }
   }
 
-  return { serve, questionOf, questionsOf: (pid, client) => questionsOf(pid, client) }
+  return { serve, questionOf, questionsOf }
 }
 
 function optionsOf({ caller, standing }: Client): RunOptions {
@@ -289,16 +289,4 @@ function wordsOf(step: Step): string | undefined {
     default:
       return undefined
   }
-}
-
-const LATE = Symbol('late')
-
-/** What comes first: the promise, or the signal. */
-function first<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T | typeof LATE> {
-  if (signal === undefined) return promise
-  return new Promise((resolve, reject) => {
-    const tell = (): void => resolve(LATE)
-    signal.addEventListener('abort', tell, { once: true })
-    promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', tell))
-  })
 }

@@ -10,7 +10,7 @@
  *   CS1. What a client reads of a process, it has learned: the labels in that journal count for its calls from then on. The
  *        list of processes tells nothing that a process has said.
  */
-import type { ClientCapabilities, McpServer, ServerContext } from '@modelcontextprotocol/server'
+import type { McpServer, ServerContext } from '@modelcontextprotocol/server'
 import { PolityError } from '../../kernel/errors.ts'
 import type { Kernel } from '../../kernel/kernel.ts'
 import type { JournalEvent, Json, ProcessInfo, RunEvent, ToolSchema } from '../../kernel/types.ts'
@@ -26,6 +26,7 @@ import type { ServerSdk } from './sdk.ts'
 import type { ClientStanding } from './standing.ts'
 import { labelsIn } from './standing.ts'
 import { addTaskMethods } from './task-methods.ts'
+import { capabilitiesIn } from './task-wire.ts'
 import type { Tasks } from './tasks.ts'
 
 /** Which client a server is made for. */
@@ -109,10 +110,8 @@ export function createClientServers(
 }
 
 /** Whether the client shows forms to its user. */
-function canAsk(server: McpServer, { mcpReq }: ServerContext): boolean {
-  const envelope = mcpReq.envelope as { readonly [key: string]: unknown } | undefined
-  const told = envelope?.['io.modelcontextprotocol/clientCapabilities'] as ClientCapabilities | undefined
-  const elicitation = (told ?? server.server.getClientCapabilities())?.elicitation
+function canAsk(server: McpServer, context: ServerContext): boolean {
+  const { elicitation } = capabilitiesIn(context) ?? server.server.getClientCapabilities() ?? {}
   return elicitation !== undefined && (elicitation.form !== undefined || elicitation.url === undefined)
 }
 

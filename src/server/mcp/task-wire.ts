@@ -10,7 +10,7 @@
  *
  * Both are told by a client alone, so they grant nothing: a call that becomes a task is the same process under the same law.
  */
-import type { ServerContext } from '@modelcontextprotocol/server'
+import type { ClientCapabilities, ServerContext } from '@modelcontextprotocol/server'
 import type { Json } from '../../kernel/types.ts'
 import { fieldOf, textOf } from '../fields.ts'
 
@@ -42,9 +42,14 @@ export function isTaskAsked({ mcpReq }: ServerContext): boolean {
   return mcpReq._meta?.[MARK] !== undefined
 }
 
+/** What a client of the later era says with a request that it can do. */
+export function capabilitiesIn({ mcpReq }: ServerContext): ClientCapabilities | undefined {
+  return (mcpReq.envelope as { readonly [key: string]: ClientCapabilities } | undefined)?.[CAPABILITIES]
+}
+
 /** The client of the later form takes a task in place of a result. */
-export function knowsTasks({ mcpReq }: ServerContext): boolean {
-  return declares((mcpReq.envelope as { readonly [key: string]: Json } | undefined)?.[CAPABILITIES])
+export function knowsTasks(context: ServerContext): boolean {
+  return declares(capabilitiesIn(context) as Json | undefined)
 }
 
 /**

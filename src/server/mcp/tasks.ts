@@ -26,10 +26,12 @@
  *        might have become one makes it one.
  */
 import type { CallToolResult } from '@modelcontextprotocol/server'
-import { PolityError, fromErrorData, warn } from '../../kernel/errors.ts'
+import { fromErrorData, warn } from '../../kernel/errors.ts'
 import type { Kernel } from '../../kernel/kernel.ts'
 import type { JournalEvent, Json, Pid, ProcessEnd, ProcessInfo, Question } from '../../kernel/types.ts'
+import type { Kept } from '../kept.ts'
 import type { View } from '../view.ts'
+import { infoIn } from '../view.ts'
 import type { Offer } from './offers.ts'
 import { CLIENT } from './offers.ts'
 import { failure, toResult } from './results.ts'
@@ -52,9 +54,6 @@ type Told = {
   readonly createdAt: string
   readonly lastUpdatedAt: string
 }
-
-/** Entries of the store's table `meta` with that prefix. */
-export type Kept = (prefix: string) => Iterable<readonly [key: string, value: string | Uint8Array]>
 
 export interface Tasks {
   /** Makes a task of a process. Resolves once that is in the store, and all that came before. */
@@ -98,7 +97,7 @@ export function createTasks(kernel: Kernel, offers: readonly Offer[], kept: Kept
   function sweep(): void {
     if (marks.size <= sweepAt) return
     for (const pid of marks.keys()) {
-      if (!isGone(kernel, pid)) continue
+      if (infoIn(kernel, pid) !== undefined) continue
       marks.delete(pid)
       kernel.keep(`${PREFIX}${pid}`, null)
     }
@@ -158,13 +157,8 @@ export function createTasks(kernel: Kernel, offers: readonly Offer[], kept: Kept
     },
     async find(view, taskId) {
       const pid: Pid = /^[1-9]\d{0,15}$/.test(taskId) ? Number(taskId) : 0
-      try {
-        const info = view.info(pid)
-        return isTask(info) ? await of(info) : undefined
-      } catch (error) {
-        if (PolityError.isInstance(error) && error.code === 'NO_SUCH_PROCESS') return undefined
-        throw error
-      }
+      const info = infoIn(view, pid)
+      return info !== undefined && isTask(info) ? of(info) : undefined
     },
     list: (view) => view.ps().filter(isTask).toReversed(),
     of,
@@ -186,14 +180,4 @@ export function createTasks(kernel: Kernel, offers: readonly Offer[], kept: Kept
 
 function isCanceled({ state, error }: ProcessEnd): boolean {
   return state === 'killed' && error?.code === 'KILLED' && error.message.endsWith(CANCELED)
-}
-
-function isGone(kernel: Kernel, pid: Pid): boolean {
-  try {
-    kernel.info(pid)
-    return false
-  } catch (error) {
-    if (PolityError.isInstance(error) && error.code === 'NO_SUCH_PROCESS') return true
-    throw error
-  }
 }
