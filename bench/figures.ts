@@ -1,4 +1,6 @@
-/** How figures are quoted: the median, with the smallest and largest beside it. */
+/** How figures are quoted: the median, with the smallest and largest beside it, the machine and the day. */
+import { cpus } from 'node:os'
+
 export function median(values: readonly number[]): number {
   const sorted = values.toSorted((a, b) => a - b)
   return rounded(sorted[sorted.length >> 1] ?? NaN)
@@ -19,4 +21,14 @@ function rounded(value: number): number {
 
 export function mean(values: readonly number[]): number {
   return values.reduce((sum, value) => sum + value, 0) / values.length
+}
+
+/** What figures were taken on: cores, processor and Node. */
+export function machine(): string {
+  return `${cpus().length} × ${cpus()[0]?.model.trim()}, Node ${process.versions.node}`
+}
+
+/** Today, as pages say it: year-month-day, UTC. */
+export function today(): string {
+  return new Date().toISOString().slice(0, 10)
 }

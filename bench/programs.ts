@@ -14,8 +14,6 @@
  * Those that answer and do not act are on exams (programs/exams.ts) instead, with a crowd of workers of planted skill, or of recorded
  * answers, as their models (programs/crowd.ts).
  */
-import { readFileSync, writeFileSync } from 'node:fs'
-import { cpus } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { boot } from '../src/boot.ts'
@@ -28,6 +26,8 @@ import { worldOf } from '../src/evaluation/world.ts'
 import type { LanguageModel } from '../src/kernel/drivers.ts'
 import type { Kernel } from '../src/kernel/kernel.ts'
 import type { Pid } from '../src/kernel/types.ts'
+import { machine, today } from './figures.ts'
+import { writePart } from './page-part.ts'
 import { WORLDS, entries, type Acting } from './programs/entries.ts'
 import { EXAMS, PLANTED, exams, type Exam } from './programs/exams.ts'
 import { createPolicy } from './programs/policy.ts'
@@ -39,8 +39,8 @@ import { notAsked, teamsOf } from './programs/teams.ts'
 const TOKENS = 100_000
 const SEEDS = 5
 const ERRS = 0.2
-/** Of a try of `--teams`; questions of an exam, and of one where workers repeat themselves; how readers are swayed (crowd.ts). */
-const TEAMS = { tokens: 20_000, questions: 600, questionsAlike: 300, a: 0.4, b: 0.2, ...PLANTED }
+/** Of a try of `--teams`; questions of an exam, and of one with subjects or where workers repeat themselves; how readers are swayed (crowd.ts). */
+const TEAMS = { tokens: 20_000, questions: 600, questionsFew: 300, a: 0.4, b: 0.2, ...PLANTED }
 
 const USAGE = `usage: node bench/programs.ts [program …] [--seeds n] [--tokens n] [--world id …] [--errs share]
 
@@ -49,7 +49,7 @@ const USAGE = `usage: node bench/programs.ts [program …] [--seeds n] [--tokens
   --world id     only this world; may be given again (${WORLDS.map(([id]) => id).join(', ')})
   --errs share   of the actions of the scripted policy that are not the oracle's (${ERRS})
   --teams        the answering programs, with
-    --questions n  of each exam (${TEAMS.questions}; ${TEAMS.questionsAlike} where workers repeat themselves)
+    --questions n  of each exam (${TEAMS.questions}; ${TEAMS.questionsFew} with subjects, or where workers repeat themselves)
     --tokens n     budget of a try, the same for all (${TEAMS.tokens})
     --exam id      only this exam; may be given again (${EXAMS.join(', ')})
     --swayed a,b   how readers turn to what is right, and away from it (${TEAMS.a},${TEAMS.b})
@@ -191,11 +191,11 @@ async function byTeams(): Promise<void> {
   if (!(alike >= 0 && alike <= 10)) refuse(`--alike takes a deviation from 0 to 10, not ${values.alike}`)
   const all = exams({
     questions: most,
-    questionsAlike: values.questions === undefined ? TEAMS.questionsAlike : most,
+    questionsFew: values.questions === undefined ? TEAMS.questionsFew : most,
     judged,
     alike,
   })
-  const names = teamsOf(all[0] as Exam).teams.map(({ name }) => name)
+  const names = (await teamsOf(all[0] as Exam)).teams.map(({ name }) => name)
   const noExam = ids.filter((id) => !(EXAMS as readonly string[]).includes(id))
   if (noExam.length > 0) refuse(`there is no exam ${noExam.join(', ')}; there are ${EXAMS.join(', ')}`)
   const unknown = positionals.filter((name) => !names.includes(name))
@@ -216,14 +216,9 @@ async function byTeams(): Promise<void> {
 }
 
 /** Into docs/programs.md between its marks where all of it was run, else printed. */
-function tellAll(mark: string, command: string, text: string): void {
-  const facts = `${cpus().length} × ${cpus()[0]?.model.trim()}, Node ${process.versions.node}, ${new Date().toISOString().slice(0, 10)}; ${((performance.now() - started) / 1_000).toFixed(0)} s in all, by \`${command}\``
+function tellAll(part: string, command: string, text: string): void {
+  const facts = `${machine()}, ${today()}; ${((performance.now() - started) / 1_000).toFixed(0)} s in all, by \`${command}\``
   if (!isWhole) return console.log(`${facts}\n\n${text}`)
-  const path = join(import.meta.dirname, '../docs/programs.md')
-  const [begin, end] = [`<!-- ${mark}: made by ${command} -->`, `<!-- ${mark} end -->`]
-  const page = readFileSync(path, 'utf8')
-  const [from, to] = [page.indexOf(begin), page.indexOf(end)]
-  if (from < 0 || to < from) throw new Error(`docs/programs.md has no ${begin} … ${end}`)
-  writeFileSync(path, `${page.slice(0, from)}${begin}\n\n${facts}.\n\n${text}\n\n${page.slice(to)}`)
+  writePart(join(import.meta.dirname, '../docs/programs.md'), part, `${facts}.\n\n${text}`)
   console.log('written: docs/programs.md')
 }

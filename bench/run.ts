@@ -5,9 +5,9 @@
  *     node bench/run.ts --quick                 fewer rounds, a shorter soak
  */
 import { spawnSync } from 'node:child_process'
-import { cpus } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
+import { machine, today } from './figures.ts'
 
 const { values } = parseArgs({ options: { quick: { type: 'boolean' } } })
 const quick = values.quick === true
@@ -38,9 +38,7 @@ const benches: readonly (readonly [file: string, ...args: string[]])[] = [
   ['sandbox.ts', '--form', 'published'],
 ]
 
-console.log(
-  `${cpus().length} × ${cpus()[0]?.model.trim()}, Node ${process.versions.node}, ${new Date().toISOString().slice(0, 10)}`,
-)
+console.log(`${machine()}, ${today()}`)
 for (const [file, ...args] of benches) {
   console.log(`\nnode bench/${file} ${args.join(' ')}`)
   const { status } = spawnSync(process.execPath, ['--expose-gc', join(import.meta.dirname, file), ...args], {

@@ -9,11 +9,10 @@
  */
 import { spawnSync } from 'node:child_process'
 import { existsSync } from 'node:fs'
-import { cpus } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
-import { percentile } from './figures.ts'
+import { machine, percentile } from './figures.ts'
 
 const { values } = parseArgs({
   options: { rounds: { type: 'string', default: '40' }, form: { type: 'string', default: 'sources' } },
@@ -57,9 +56,7 @@ async function measure(name: string, open: () => Guest, before?: () => Promise<v
   console.log(`${name.padEnd(22)} p50 ${percentile(sorted, 0.5)} ms   p95 ${percentile(sorted, 0.95)} ms`)
 }
 
-console.log(
-  `${cpus().length} × ${cpus()[0]?.model.trim()}, Node ${process.versions.node}, ${values.form}, ${rounds} rounds`,
-)
+console.log(`${machine()}, ${values.form}, ${rounds} rounds`)
 /** The yardstick: the same programs with nothing to do and no walls. */
 function bare(name: string, program: string, args: readonly string[]): void {
   const took = Array.from({ length: rounds }, () => {

@@ -21,7 +21,6 @@
  *   B7. A provider key with rates: no call refused; as one setting for all, from 1,000 agents on, where the bound has more than a few of its whole
  *       minutes, makespan at most 1.05 times the bound.
  */
-import { readFileSync, writeFileSync } from 'node:fs'
 import { cpus } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
@@ -34,7 +33,8 @@ import type { Alone } from './serving/plots.ts'
 import { drawPlots } from './serving/plots.ts'
 import type { Workload } from './serving/workloads.ts'
 import { workloads } from './serving/workloads.ts'
-import { mean, percentile } from './figures.ts'
+import { mean, percentile, today } from './figures.ts'
+import { writePart } from './page-part.ts'
 
 const { values } = parseArgs({
   options: {
@@ -142,7 +142,7 @@ const summaries: Summary[] = []
 for (const workload of chosen) for (const count of sizes) summaries.push(await contest(workload, count))
 
 say(
-  `Printed by \`npm run bench:serving\`, ${new Date().toISOString().slice(0, 10)}, Node ${process.versions.node}, ${cpus().length} cores; all times are simulated, so the machine does not matter.`,
+  `Printed by \`npm run bench:serving\`, ${today()}, Node ${process.versions.node}, ${cpus().length} cores; all times are simulated, so the machine does not matter.`,
 )
 say()
 say(
@@ -274,17 +274,9 @@ const shown = summaries.findLast(({ workload }) => workload === first.name)
 for (const one of summaries) table(one, one === shown ? say : (line = '') => console.log(line))
 
 if (isWriting) {
-  const path = join(import.meta.dirname, 'README.md')
-  const [begin, end] = ['<!-- bench:serving -->', '<!-- /bench:serving -->']
-  const text = readFileSync(path, 'utf8')
-  const [from, to] = [text.indexOf(begin), text.indexOf(end)]
-  if (from < 0 || to < from) throw new Error(`${path} has no place for the tables: ${begin} … ${end}`)
   const drawn = await drawPlots(summaries, aloneOf, join(import.meta.dirname, 'plots'))
   const images = drawn.map(({ file, title }) => `![${title}](plots/${file})`)
-  writeFileSync(
-    path,
-    `${text.slice(0, from + begin.length)}\n\n${lines.join('\n')}\n\n${images.join('\n\n')}\n\n${text.slice(to)}`,
-  )
+  writePart(join(import.meta.dirname, 'README.md'), 'serving', `${lines.join('\n')}\n\n${images.join('\n\n')}`)
 }
 console.log(missed.length === 0 ? '\nAll bars are met.' : `\nMissed:\n  ${missed.join('\n  ')}`)
 if (missed.length > 0) process.exitCode = 1

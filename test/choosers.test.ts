@@ -22,17 +22,15 @@ import { askedDensity, competitiveShare, openKnapsack } from '../src/agents/piec
 import { applied, blocksIn, normalised } from '../src/agents/pieces/patch-text.ts'
 import { byNeighbours, byRegression, chooseRoute } from '../src/agents/pieces/route-estimates.ts'
 import { routing, type RoutingInput } from '../src/agents/routing.ts'
+import { answering, type Says } from '../bench/experiments/answering.ts'
 import { regrets } from '../bench/experiments/c8-choosers.ts'
 import { planted } from '../bench/experiments/c10.ts'
 import { c11 } from '../bench/experiments/c11.ts'
 import { c12 } from '../bench/experiments/c12.ts'
 import { boot, defineProgram, type Json, type Kernel, type Tool } from '../src/index.ts'
-import { promptText, scripted } from '../src/drivers/llm/scripted.ts'
 import { codeTools } from '../src/drivers/sandbox/tools.ts'
 import { defineTool } from '../src/kernel/tools.ts'
 import { z } from 'zod'
-
-type Says = (prompt: string) => string | object
 
 let kernel: Kernel
 let says: Says = () => ''
@@ -45,12 +43,7 @@ const judge = defineTool({
   execute: ({ candidate }) => ({ metrics: [candidate] }),
 }) as Tool
 before(async () => {
-  const model = scripted((call) => {
-    const prompt = promptText(call.prompt)
-    prompts.push(prompt)
-    const said = says(prompt)
-    return typeof said === 'string' ? said : JSON.stringify(said)
-  })
+  const model = answering((prompt) => (prompts.push(prompt), says(prompt)))
   kernel = await boot({ model, embedder: 'hashing' })
 })
 after(() => kernel.close())

@@ -143,6 +143,30 @@ test('on 40 columns trace, inbox, doctor and what went wrong in an evaluation ar
   )
 })
 
+test('lines of files are written whole on 40 columns; a pipe gets them as they are, a terminal sees control characters as signs', async () => {
+  const long = `  ${'budget '.repeat(12)}`
+  const written = `${long}\u001b]0;title\u0007\tend`
+  const writer = file(
+    'writer.ts',
+    `export default async function writer(sys) {
+  await sys.write('plan.md', 'one\\n')
+  await sys.write('plan.md', 'one\\n' + ${JSON.stringify(written)} + '\\n')
+}\n`,
+  )
+  assert.equal((await ended('f.db', undefined, 'run', writer)).code, 0)
+  for (const [columns, line] of [
+    [WIDTH, `${long}␛]0;title␇\tend`],
+    [undefined, written],
+  ] as const) {
+    const said = async (...words: string[]): Promise<string> => (await ended('f.db', columns, 'files', ...words)).out
+    assert.equal(await said('show', '1', 'plan.md'), `one\n${line}\n`)
+    assert.equal(await said('grep', '1', 'budget'), `plan.md:2: ${line}\n`)
+    assert.ok((await said('diff', '1', 'plan.md')).split('\n').includes(`+${line}`))
+    // A passage is several lines: they are told as one.
+    assert.equal(await said('search', '1', 'budget'), `plan.md:1: one ${'budget '.repeat(12)}␛]0;title␇ end\n`)
+  }
+})
+
 test('serve says how a stopped run goes on, and that works where there are keys; replay of a child says what to replay', async () => {
   file(
     'child.ts',

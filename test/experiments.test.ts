@@ -3,27 +3,15 @@
  * reach it. The bars with all seeds are for `npm run experiments`. What takes more than a few seconds runs with the long tests.
  */
 import assert from 'node:assert/strict'
-import { readdirSync } from 'node:fs'
-import { join } from 'node:path'
 import { describe, test } from 'node:test'
+import { experiments as all } from '../bench/experiments/all.ts'
 import { budgetsFor } from '../bench/experiments/c11.ts'
 import { solved, SWAYED, teamOf } from '../bench/experiments/c3.ts'
 import { eliminated, exactCalls, exactOf } from '../bench/experiments/c4.ts'
 import { exactGate } from '../bench/experiments/c6.ts'
-import type { Experiment } from '../bench/experiments/experiment.ts'
-import { levelJudged } from '../bench/experiments/s1.ts'
+import { compare, settings } from '../bench/experiments/s1.ts'
 
-const folder = join(import.meta.dirname, '../bench/experiments')
-const files = readdirSync(folder).filter((name) => /^[a-z]\d+.*\.ts$/.test(name))
-
-/** Of a file, what it exports under its own name: `c12Teams` of c12-teams.ts. */
-async function experimentOf(file: string): Promise<Experiment> {
-  const name = file.replace('.ts', '').replaceAll(/-(\w)/g, (_, letter: string) => letter.toUpperCase())
-  const found = ((await import(join(folder, file))) as { [name: string]: Experiment | undefined })[name]
-  assert.ok(found, `${file} exports no ${name}`)
-  return found
-}
-const experiments = await Promise.all(files.map(experimentOf))
+const experiments = await all()
 
 /** Seeds with which a bar is reached. */
 const ENOUGH: { readonly [id: string]: number } = {
@@ -131,10 +119,14 @@ describe('what bars of many seeds rest on', () => {
       assert.ok(Math.abs(budgetsFor(19 / length / (20 * (1 - 20 ** (-1 / length)))) - length) < 1e-6, String(length))
   })
 
-  test('S1: the level is judged where greedy is nearest to half', () => {
-    const rates = [1, 0.6, 0.1, 0.4].map((greedy) => ({ greedy }))
-    assert.equal(levelJudged(rates), rates[1])
-    assert.equal(levelJudged([]), undefined)
+  test('S1: whoever only goes on arrives, unless the world ends before', async () => {
+    const [crafting] = settings
+    assert.ok(crafting !== undefined)
+    const [open, ended] = [await compare(crafting, 2, Infinity, 6), await compare(crafting, 2, 3, 6)]
+    assert.equal(open.won['greedy'], 1)
+    assert.ok((ended.won['greedy'] ?? 1) < 0.5, JSON.stringify(ended))
+    assert.ok((ended.won['armap'] ?? 0) > 0.5, JSON.stringify(ended))
+    assert.deepEqual([open.isWithin, ended.isWithin], [true, true])
   })
 })
 

@@ -6,6 +6,7 @@ import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 import fc from 'fast-check'
 import { z } from 'zod'
+import { answering, type Says } from '../bench/experiments/answering.ts'
 import {
   cast,
   crew,
@@ -17,7 +18,6 @@ import {
   speakers,
   spoilt,
   type CrewFault,
-  type Says,
   type TalkFault,
 } from '../bench/experiments/planted-media.ts'
 import { genMac, type GenMacFilm, type GenMacInput } from '../src/agents/gen-mac.ts'
@@ -29,10 +29,9 @@ import { sectionsOf, textUnder } from '../src/agents/pieces/sections.ts'
 import { outlineStage, slideStages, type PlannedSlide } from '../src/agents/pieces/slide-stages.ts'
 import { contentFault, drawSlide, functionOf, plainLayouts, slidesPage } from '../src/agents/pieces/slides.ts'
 import { textWidth, wrapped } from '../src/agents/pieces/svg-text.ts'
-import { firstWords, shortened, wordCount } from '../src/agents/pieces/words.ts'
+import { firstWords, shortened, wordCount } from '../src/agents/pieces/word-limits.ts'
 import { presentAgent, type Presented } from '../src/agents/present-agent.ts'
 import { carryOutStages } from '../src/agents/staged.ts'
-import { promptText, scripted } from '../src/drivers/llm/scripted.ts'
 import { mediaTools } from '../src/drivers/media.ts'
 import { mediaSupport } from '../src/drivers/media/support.ts'
 import { boot, defineProgram, defineTool, PolityError, type Json, type Kernel, type Program } from '../src/index.ts'
@@ -47,12 +46,7 @@ let kernel: Kernel
 let says: Says = () => ''
 let prompts: string[] = []
 before(async () => {
-  const model = scripted((call) => {
-    const prompt = promptText(call.prompt)
-    prompts.push(prompt)
-    const said = says(prompt)
-    return typeof said === 'string' ? said : JSON.stringify(said)
-  })
+  const model = answering((prompt) => (prompts.push(prompt), says(prompt)))
   kernel = await boot({ model })
 })
 after(() => kernel.close())

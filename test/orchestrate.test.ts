@@ -19,8 +19,8 @@ import { researchCodeAgent, type ResearchCodeOutput } from '../src/agents/resear
 import { inARow, stallCounter } from '../src/agents/pieces/stall-counter.ts'
 import { applyToDo, noLists, toDoText, type ToDoOp } from '../src/agents/pieces/to-do.ts'
 import { useAgent, type UseAgentOutput } from '../src/agents/use-agent.ts'
+import { answering } from '../bench/experiments/answering.ts'
 import { threeInARow } from '../bench/experiments/c15-orchestrators.ts'
-import { promptText, scripted } from '../src/drivers/llm/scripted.ts'
 import { codeTools } from '../src/drivers/sandbox/tools.ts'
 import { craft } from '../src/environments/craft.ts'
 import { spawnEpisode } from '../src/evaluation/episode.ts'
@@ -75,12 +75,7 @@ const back = defineTool({
 }) as Tool
 
 before(async () => {
-  const model = scripted((call) => {
-    const prompt = promptText(call.prompt)
-    prompts.push(prompt)
-    const said = says(prompt, prompts.length)
-    return typeof said === 'string' ? said : JSON.stringify(said)
-  })
+  const model = answering((prompt) => says(prompt, prompts.push(prompt)))
   kernel = await boot({ model, embedder: 'hashing', tools: code })
 })
 after(() => kernel.close())

@@ -5,6 +5,7 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 import { z } from 'zod'
+import { answering } from '../bench/experiments/answering.ts'
 import { alphaUmi, callOf, joined, nextOf } from '../src/agents/alpha-umi.ts'
 import { aries } from '../src/agents/aries.ts'
 import { armap, type Planned } from '../src/agents/armap.ts'
@@ -27,7 +28,6 @@ import { toolChainStar, type ToolChained } from '../src/agents/tool-chain-star.t
 import { treeSearch, type Searched } from '../src/agents/tree-search.ts'
 import { realClock } from '../src/kernel/clock.ts'
 import { boot, defineProgram, defineTool, type Json, type Kernel, type Program, type Tool } from '../src/index.ts'
-import { promptText, scripted } from '../src/drivers/llm/scripted.ts'
 import { craft } from '../src/environments/craft.ts'
 import { spawnEpisode } from '../src/evaluation/episode.ts'
 import { proposeTool, valueTool } from '../src/evaluation/value.ts'
@@ -41,12 +41,7 @@ let kernel: Kernel
 let says: Says = () => ''
 let prompts: string[] = []
 before(async () => {
-  const model = scripted((call) => {
-    const prompt = promptText(call.prompt)
-    prompts.push(prompt)
-    const said = says(prompt, prompts.length)
-    return typeof said === 'string' ? said : JSON.stringify(said)
-  })
+  const model = answering((prompt) => says(prompt, prompts.push(prompt)))
   kernel = await boot({ model, clock: realClock({ seed: 1 }) })
 })
 after(() => kernel.close())
@@ -682,6 +677,15 @@ describe('programs that plan', () => {
       ['decompose', 'solve', 'solve', 'aggregate'],
     )
     assert.ok(found.refused >= 1)
+  })
+
+  test('aries tells who betters a solution of the whole what the problem is', async () => {
+    const found = await run(aries, { question: 'Which way?', ensemble: 1 }, (prompt) => {
+      if (prompt.includes('You steer')) return { do: prompt.includes('0 [open') ? 'solve' : 'refine', nodes: [0] }
+      if (!prompt.includes('Problem: Which way?')) return { content: 'what was asked?', score: 1 }
+      return prompt.includes('Thought 0: north') ? { content: 'west', score: 1 } : { content: 'north', score: 0.5 }
+    })
+    assert.equal(found.answer, 'west')
   })
 
   test('halo ends by a judge, by equal answers, and by its bounds where the judge never decides', async () => {

@@ -7,6 +7,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { scripted } from '../src/drivers/llm/scripted.ts'
 import { memoryStore } from '../src/drivers/store/memory.ts'
+import { anything } from '../src/kernel/anything.ts'
 import type { LanguageModel, Store } from '../src/kernel/drivers.ts'
 import { PolityError } from '../src/kernel/errors.ts'
 import type { Kernel, KernelOptions } from '../src/kernel/kernel.ts'
@@ -14,18 +15,9 @@ import { createKernel } from '../src/kernel/kernel.ts'
 import { endsAfter, pastOf, sentAfter } from '../src/kernel/past.ts'
 import { defineProgram } from '../src/kernel/program.ts'
 import { defineTool } from '../src/kernel/tools.ts'
-import type { JournalEvent, Json, Pid, Program, Sys, Tool, ToolSchema } from '../src/kernel/types.ts'
+import type { JournalEvent, Json, Pid, Program, Sys, Tool } from '../src/kernel/types.ts'
 import type { Life, Time } from './faults/clock.ts'
 import { createTime } from './faults/clock.ts'
-
-const anything: ToolSchema<Json> = {
-  '~standard': {
-    version: 1,
-    vendor: 'test',
-    validate: (value) => ({ value: value as Json }),
-    jsonSchema: { input: () => ({}), output: () => ({}) },
-  },
-}
 
 interface Machine {
   readonly time: Time
@@ -82,7 +74,7 @@ function program<Input, Output>(
 }
 
 const tool = (name: string, effect: 'read' | 'idempotent' | 'once', execute: Tool<Json, Json>['execute']): Tool =>
-  defineTool({ name, description: name, effect, inputSchema: anything, execute }) as unknown as Tool
+  defineTool({ name, description: name, effect, inputSchema: anything<Json>(), execute }) as unknown as Tool
 
 const never = (): Promise<never> => new Promise(() => {})
 

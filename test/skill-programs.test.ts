@@ -4,6 +4,7 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 import { z } from 'zod'
+import { answering } from '../bench/experiments/answering.ts'
 import { agentK, usefulOf, type AgentKed } from '../src/agents/agent-k.ts'
 import { alita, mcpBox, type Alitaed } from '../src/agents/alita.ts'
 import { apiMethod } from '../src/agents/api-method.ts'
@@ -47,12 +48,7 @@ const lookup = defineTool({
 }) as Tool
 
 before(async () => {
-  const model = scripted((call) => {
-    const prompt = promptText(call.prompt)
-    prompts.push(prompt)
-    const said = says(prompt, prompts.length)
-    return typeof said === 'string' ? said : JSON.stringify(said)
-  })
+  const model = answering((prompt) => says(prompt, prompts.push(prompt)))
   kernel = await boot({ model, tools: [...code, lookup] })
 })
 after(() => kernel.close())

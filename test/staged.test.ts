@@ -16,12 +16,12 @@ import { benchOf, lackOf, runBench, unsynthesisable } from '../src/agents/pieces
 import { spec2rtl, type Spec2Rtl } from '../src/agents/spec2rtl.ts'
 import { inventedNumbers, knownNumbers } from '../src/agents/pieces/stated-numbers.ts'
 import { publicAgent, type PublicAnswer } from '../src/agents/public-agent.ts'
+import { answering, type Says } from '../bench/experiments/answering.ts'
 import { analysts, plantTables, publicSources } from '../bench/experiments/planted-tables.ts'
 import { tableTools } from '../src/drivers/tables.ts'
 import type { ToolContext } from '../src/kernel/types.ts'
 import { hardwareTeam, plantedSpec, sources } from '../bench/experiments/planted-spec.ts'
 import { carryOutStages, type Stage } from '../src/agents/staged.ts'
-import { promptText, scripted } from '../src/drivers/llm/scripted.ts'
 import { sandboxSupport } from '../src/drivers/sandbox/support.ts'
 import { codeTools } from '../src/drivers/sandbox/tools.ts'
 import { boot, defineProgram, type Json, type Kernel, type Tool } from '../src/index.ts'
@@ -32,18 +32,11 @@ const hasCompiler = spawnSync('g++', ['--version']).status === 0
 /** Why no hardware is built here; false where it is. */
 const lack = wall?.reason ?? (hasCompiler ? false : 'there is no g++')
 
-type Says = (prompt: string) => string | object
-
 let kernel: Kernel
 let says: Says = () => ''
 let prompts: string[] = []
 before(async () => {
-  const model = scripted((call) => {
-    const prompt = promptText(call.prompt)
-    prompts.push(prompt)
-    const said = says(prompt)
-    return typeof said === 'string' ? said : JSON.stringify(said)
-  })
+  const model = answering((prompt) => (prompts.push(prompt), says(prompt)))
   kernel = await boot({ model })
 })
 after(() => kernel.close())

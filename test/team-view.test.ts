@@ -5,6 +5,7 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import fc from 'fast-check'
+import { answering } from '../bench/experiments/answering.ts'
 import { agp } from '../src/agents/agp.ts'
 import { turnOf, type Paradigm } from '../src/agents/pieces/channel-visibility.ts'
 import { debate } from '../src/agents/debate.ts'
@@ -622,10 +623,7 @@ describe('a person in a seat', () => {
   ): Promise<Lived<Output> & { readonly asked: readonly string[] }> {
     const asked: string[] = []
     const kernel = await boot({
-      model: scripted((call) => {
-        const said = says(promptText(call.prompt), 0)
-        return typeof said === 'string' ? said : JSON.stringify(said)
-      }),
+      model: answering((prompt) => says(prompt, 0)),
     })
     const stop = kernel.watch((event) => {
       if (event.type !== 'call-start' || event.call !== 'ask') return

@@ -75,7 +75,7 @@ const crew = (n: number, p: number): number[] => range(n).map(() => p)
 export const c1: Experiment = {
   id: 'C1',
   what: 'votes of 3 to 11 workers, twelve cells',
-  bar: 'every cell within .0105 of the exact accuracy, which is the table’s; by sigma 2 the majority of 3, 7, 21 gains ≤ .03',
+  bar: 'every cell within .0105 of the exact accuracy, which is the table’s; where errors go together the majority of 3, 7, 21 gains ≤ .03',
   seeds: 20_000,
   async run(questions) {
     let [worst, offTable] = [0, 0]

@@ -52,6 +52,7 @@ const STREAMS = [
   { spread: 'log', budgets: 10 },
   { spread: 'even', budgets: 10 },
 ] as const
+const SPREADS = { log: 'values even in their logarithm', even: 'values even' }
 /** Mean cost of a small thing, in budgets. */
 const SMALL = 0.005
 
@@ -176,7 +177,7 @@ export const c11: Experiment = {
     }
     const of = (rows: typeof runs, key: keyof (typeof runs)[number]) => mean(rows.map((row) => row[key]))
     return {
-      measured: `rising ${worst.least.toFixed(5)} (bound ${BOUND.toFixed(5)}), accept-first ${first.end.toFixed(3)}; small ${streams.map((one) => `(${one.spread}, ${one.budgets.toFixed(2)} budgets) ${one.mean.toFixed(3)}, least ${one.least.toFixed(3)}, accept-first ${one.first.toFixed(3)}`).join(', ')}; composer ${of(runs, 'share').toFixed(3)} for ${of(runs, 'spent').toFixed(1)} of 30 in ${of(runs, 'trials').toFixed(0)} trials, reading ${of(runs, 'reading').toFixed(3)} for ${of(runs, 'readingSpent').toFixed(1)}, all of it ${of(runs, 'all').toFixed(0)}; at 12: ${of(tight, 'share').toFixed(3)} for ${of(tight, 'reading').toFixed(3)}`,
+      measured: `rising ${worst.least.toFixed(5)} (bound ${BOUND.toFixed(5)}), accept-first ${first.end.toFixed(3)}; small, ${streams.map((one) => `${SPREADS[one.spread]}, ${Number(one.budgets.toFixed(2))} budgets ${one.mean.toFixed(3)}, least ${one.least.toFixed(3)}, accept-first ${one.first.toFixed(3)}`).join('; ')}; composer ${of(runs, 'share').toFixed(3)} for ${of(runs, 'spent').toFixed(1)} of 30 in ${of(runs, 'trials').toFixed(0)} trials, reading ${of(runs, 'reading').toFixed(3)} for ${of(runs, 'readingSpent').toFixed(1)}, all of it ${of(runs, 'all').toFixed(0)}; at 12: ${of(tight, 'share').toFixed(3)} for ${of(tight, 'reading').toFixed(3)}`,
       ok:
         worst.least >= BOUND &&
         first.end <= 0.06 &&

@@ -17,11 +17,11 @@ import { directorStage, shotsOf } from '../../src/agents/pieces/screenplay.ts'
 import { functionOf, plainLayouts } from '../../src/agents/pieces/slides.ts'
 import { presentAgent, type Presented } from '../../src/agents/present-agent.ts'
 import { carryOutStages } from '../../src/agents/staged.ts'
-import { promptText, scripted } from '../../src/drivers/llm/scripted.ts'
 import { mediaTools } from '../../src/drivers/media.ts'
 import { mediaSupport } from '../../src/drivers/media/support.ts'
 import { defineProgram, defineTool, type Json, type Program, type Sys, type Tool } from '../../src/index.ts'
 import { z } from 'zod'
+import { answering, type Says } from './answering.ts'
 import { boot, type Experiment } from './experiment.ts'
 import {
   cast,
@@ -33,7 +33,6 @@ import {
   sketch,
   speakers,
   spoilt,
-  type Says,
   type TalkFault,
 } from './planted-media.ts'
 
@@ -60,12 +59,7 @@ async function play<Output>(
   tools: readonly Tool[],
 ): Promise<Played<Output>> {
   const prompts: string[] = []
-  const model = scripted((call) => {
-    const prompt = promptText(call.prompt)
-    prompts.push(prompt)
-    const said = says(prompt)
-    return typeof said === 'string' ? said : JSON.stringify(said)
-  })
+  const model = answering((prompt) => (prompts.push(prompt), says(prompt)))
   const kernel = await boot({ model })
   try {
     let output: Output | undefined

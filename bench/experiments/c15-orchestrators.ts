@@ -10,13 +10,11 @@
 import { z } from 'zod'
 import { magenticOne } from '../../src/agents/magentic-one.ts'
 import { mobileAgentE } from '../../src/agents/mobile-agent-e.ts'
+import { answering, type Says } from './answering.ts'
 import { boot } from './experiment.ts'
-import { promptText, scripted } from '../../src/drivers/llm/scripted.ts'
 import { defineProgram, defineTool, type Json, type Tool } from '../../src/index.ts'
 import type { Experiment } from './experiment.ts'
 import { keyed } from './population.ts'
-
-type Says = (prompt: string) => string | object
 
 let says: Says = () => ''
 const tap = defineTool({
@@ -28,10 +26,7 @@ const tap = defineTool({
 }) as Tool
 const open = () =>
   boot({
-    model: scripted((call) => {
-      const said = says(promptText(call.prompt))
-      return typeof said === 'string' ? said : JSON.stringify(said)
-    }),
+    model: answering((prompt) => says(prompt)),
     tools: [tap],
   })
 type Open = Awaited<ReturnType<typeof open>>
@@ -168,7 +163,7 @@ export const c15Orchestrators: Experiment = {
     const released = await found(kernel, seeds, { resets: false })
     await kernel.close()
     return {
-      measured: `${TRACES.length - wrong.length} of ${TRACES.length} traces${wrong.length === 0 ? '' : ` (${wrong.join('; ')})`}; ended early ${early.map((one) => one.toFixed(3)).join(' ')}; found ${anew.toFixed(3)}, without a new plan ${none.toFixed(3)}, with the release's counter ${released.toFixed(3)}`,
+      measured: `${TRACES.length - wrong.length} of ${TRACES.length} traces${wrong.length === 0 ? '' : ` (${wrong.join('; ')})`}; ended early ${early.map((one) => one.toFixed(3)).join(' ')}; found ${anew.toFixed(3)}, without a new plan ${none.toFixed(3)}, with the release’s counter ${released.toFixed(3)}`,
       ok: wrong.length === 0 && isNear && anew >= none + 0.5,
     }
   },

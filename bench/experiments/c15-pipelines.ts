@@ -12,17 +12,16 @@ import { paperCoder } from '../../src/agents/paper-coder.ts'
 import { publicAgent, type PublicAnswer } from '../../src/agents/public-agent.ts'
 import type { BuiltRepository } from '../../src/agents/pieces/repository-stages.ts'
 import { spec2rtl, type Spec2Rtl } from '../../src/agents/spec2rtl.ts'
-import { promptText, scripted } from '../../src/drivers/llm/scripted.ts'
 import { sandboxSupport } from '../../src/drivers/sandbox/support.ts'
 import { codeTools } from '../../src/drivers/sandbox/tools.ts'
 import { tableTools } from '../../src/drivers/tables.ts'
 import { defineProgram, type Json, type Kernel, type Tool } from '../../src/index.ts'
+import { answering, type Says } from './answering.ts'
 import { boot } from './experiment.ts'
 import type { Experiment } from './experiment.ts'
 import { hardwareTeam, plantedSpec, sources } from './planted-spec.ts'
 import { analysts, plantTables, publicSources } from './planted-tables.ts'
 
-type Says = (prompt: string) => string | object
 /** What a stage may see, by words of its instructions; the first that fits. */
 type Sight = readonly (readonly [words: RegExp, sees: (found: RegExpExecArray) => readonly string[]])[]
 
@@ -41,12 +40,7 @@ async function play<Output>(
   tools: readonly Tool[],
 ): Promise<{ output: Output; prompts: readonly string[] }> {
   const prompts: string[] = []
-  const model = scripted((call) => {
-    const prompt = promptText(call.prompt)
-    prompts.push(prompt)
-    const said = says(prompt)
-    return typeof said === 'string' ? said : JSON.stringify(said)
-  })
+  const model = answering((prompt) => (prompts.push(prompt), says(prompt)))
   const kernel: Kernel = await boot({ model })
   const timer = setInterval(() => {
     for (const { id } of kernel.questions) kernel.answer(id, 'leave the example out')
@@ -158,7 +152,7 @@ const isCritic = (prompt: string): boolean => /Follow how it came about|has to b
 
 export const c15Pipelines: Experiment = {
   id: 'C15-PIPELINES',
-  what: 'staged pipelines: MetaGPT, PaperCoder, Spec2RTL, PublicAgent with scripted teams; code, C++ and SQL are run',
+  what: 'staged pipelines (MetaGPT, PaperCoder, Spec2RTL, PublicAgent) with scripted teams; code, C++ and SQL are run',
   bar: 'no prompt with a document that its stage may not see; PaperCoder 4 + 2F calls; a planted fault goes to its source ≥ .95 and is mended; without discovery or analysis a named failure, without intent or report an end',
   seeds: 5,
   async run(seeds) {
@@ -243,7 +237,7 @@ export const c15Pipelines: Experiment = {
     const shares = [mended / wrongFiles, routed.hardware / runs, routed.tables / runs]
     const [meta, hard, tables] = shares.map((share) => share.toFixed(3))
     return {
-      measured: `${leaks} of ${asked} prompts with another document than theirs; 4 + 2F calls in ${identities} of 8; sent to the source and mended: MetaGPT ${meta}, Spec2RTL ${hard}, PublicAgent ${tables}; with a critic that says anything in ${NOISE * 100} % (${strays} times not the source) Spec2RTL still ends right in ${(routed.noisy / runs).toFixed(3)}; without discovery or analysis a named failure in ${without.named} of ${2 * seeds}, without intent or report an end in ${without.ended} of ${2 * seeds}`,
+      measured: `${leaks} of ${asked} prompts with another document than theirs; 4 + 2F calls in ${identities} of 8; sent to the source and mended: MetaGPT ${meta}, Spec2RTL ${hard}, PublicAgent ${tables}; with a critic that says anything in ${NOISE * 100} % (${strays} times not the source) Spec2RTL still ends right in ${(routed.noisy / runs).toFixed(3)}; a named failure in ${without.named} of ${2 * seeds}, an end in ${without.ended} of ${2 * seeds}`,
       ok:
         leaks === 0 &&
         identities === 8 &&

@@ -3,7 +3,8 @@
  * right and 3 where not, and holds it rightly with a planted chance. Split teams answer anew; who is left alone stays with its answer.
  * With these words the accuracy is exactly P(two agree on right) + P(split) · (p² + 2pq · j), which is a check of the net; so are the
  * calls. The reference's figures for judges and for calls are out of reach of this population: `exactOf(1)`, judges that are always
- * right, is below its figure for judges right .9. It has another, which it does not describe, and none is guessed here.
+ * right, is below its figure for judges right .9. It has another, which it does not describe, and none is guessed here: more than one
+ * reading comes near its figures, and none as it describes LVAgent (bench/elimination-readings.ts).
  */
 import { lvNet } from '../../src/agents/lv-agent.ts'
 import type { Experiment } from './experiment.ts'

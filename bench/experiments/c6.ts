@@ -154,7 +154,7 @@ export const c6: Experiment = {
     const isOrdered = shares.every((share, i) => i === 0 || share > (shares[i - 1] as number))
     const three = (values: readonly number[]) => values.map((value) => value.toFixed(3)).join(' / ')
     return {
-      measured: `${cells.map(({ found }) => three(found.slice(0, 4))).join('; ')}; furthest off ${off.toFixed(3)}; at the program’s rule the gate has ${three(programs)}, ${programOff.toFixed(3)} off; both ${offExact.toFixed(4)} off their exact values; exactly the gate is ${offBy.map((one) => one.toFixed(3)).join(' / ')} off the reference where with no code that passes it takes the first / none / the one with most; gains over the gate ${three(gains)}; with the coder’s tests over the first ${three(lost)}; patches ${RULES.map(([name], i) => `${name} ${(shares[i] as number).toFixed(3)}`).join(', ')}`,
+      measured: `first, gate, most passed, any: ${cells.map(({ found }) => three(found.slice(0, 4))).join('; ')}; furthest off ${off.toFixed(3)}; at the program’s rule the gate has ${three(programs)}, ${programOff.toFixed(3)} off; both ${offExact.toFixed(4)} off their exact values; exactly the gate is ${offBy.map((one) => one.toFixed(3)).join(' / ')} off the reference where with no code that passes it takes the first / none / the one with most; gains over the gate ${three(gains)}; with the coder’s tests over the first ${three(lost)}; patches ${RULES.map(([name], i) => `${name} ${(shares[i] as number).toFixed(3)}`).join(', ')}`,
       ok:
         off <= 0.012 &&
         offExact <= 0.012 &&

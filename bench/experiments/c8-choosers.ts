@@ -164,7 +164,7 @@ export const c8Choosers: Experiment = {
     const three = (values: readonly number[], digits: number) =>
       values.map((value) => value.toFixed(digits)).join(' / ')
     return {
-      measured: `regret ${three(ours.at, 0)}, released update ${three(published.at, 0)}, random ${three(random.at, 0)}, off the ridge by ${ours.off.toExponential(0)}; selection ${three(rule, 3)}, UCB1 ${three(ucb, 3)}, prior ${three(prior, 3)}; M3 ${share('learned').toFixed(3)}, without edges ${share('blind').toFixed(3)}, best for all ${share('global').toFixed(3)}, random ${share('random').toFixed(3)}, oracle ${share('oracle').toFixed(3)}`,
+      measured: `regret at 50, 200, 1,000: ${three(ours.at, 0)}, released update ${three(published.at, 0)}, random ${three(random.at, 0)}, off the ridge by ${ours.off.toExponential(0)}; selection ${three(rule, 3)}, UCB1 ${three(ucb, 3)}, prior ${three(prior, 3)}; M3 ${share('learned').toFixed(3)}, without edges ${share('blind').toFixed(3)}, best for all ${share('global').toFixed(3)}, random ${share('random').toFixed(3)}, oracle ${share('oracle').toFixed(3)}`,
       ok:
         (ours.at[2] as number) <= 45 &&
         ours.off <= 1e-12 &&

@@ -8,13 +8,13 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { deepResearch, type DeepResearch } from '../../src/agents/deep-research.ts'
-import { boot } from './experiment.ts'
+import { hash32 } from '../../src/agents/pieces/text-hash.ts'
 import { openFolderIndex } from '../../src/drivers/folder/folder-index.ts'
 import { folderTools } from '../../src/drivers/folder/tools.ts'
 import { promptText, scripted } from '../../src/drivers/llm/scripted.ts'
 import { randomAt } from '../../src/kernel/clock.ts'
 import type { Tool } from '../../src/kernel/types.ts'
-import type { Experiment } from './experiment.ts'
+import { boot, type Experiment } from './experiment.ts'
 
 const KINDS = ['bridge', 'mill', 'tower', 'school']
 const ABOUT = {
@@ -56,12 +56,16 @@ function plant(seed: number) {
 const pointOf = ({ name, kind, about }: Fact): string => `${ask[about]} the ${kind} of ${name} (${about})?`
 const changed = (text: string): string => text.replace(/\d+/, (n) => String(Number(n) + 1))
 
-/** The model of one corpus; draws its errors one after another. */
+/** The model of one corpus; draws its errors one after another for each prompt, so that it does not matter which of several comes first. */
 function modelOf(seed: number, facts: readonly Fact[]) {
-  let drawn = 0
-  const draw = () => randomAt(seed, 1, drawn++)
+  const drawn = new Map<string, number>()
   return scripted((call) => {
     const prompt = promptText(call.prompt)
+    const draw = () => {
+      const index = drawn.get(prompt) ?? 0
+      drawn.set(prompt, index + 1)
+      return randomAt(seed, hash32(prompt, 1), index)
+    }
     if (prompt.includes('Outline a report')) {
       const names = [...new Set(facts.map(({ name }) => name))]
       return JSON.stringify({

@@ -7,7 +7,8 @@
  *     crowd.begin()                                  // before each try: whoever is asked anew has said nothing yet
  *
  * Which question is meant, and which answers of others are in view, it takes from the prompt; in which form it has to say
- * something from the schema, or from the instructions. It knows nothing else, and no more than its skill of what is right.
+ * something from the schema, or from the instructions. It knows nothing else, and no more than its skill of what is right. What a question is
+ * about everybody can tell; who is good at that, only by the cards that stand in the prompt.
  *
  * Invariants
  *   CR1. A draft is what the exam says: the first of a worker is the same for every program, and what it is asked again at temperature 0
@@ -21,7 +22,7 @@
 import type { LanguageModelV4CallOptions } from '@ai-sdk/provider'
 import { scripted, type ScriptedModel } from '../../src/drivers/llm/scripted.ts'
 import { keyed } from '../experiments/population.ts'
-import type { Exam, Question } from './exams.ts'
+import type { Exam, LearnQuestion, Question } from './exams.ts'
 
 export interface CrowdOptions {
   /** How far who is wrong is swayed by those who are right. @default 0.4 */
@@ -74,10 +75,23 @@ interface Asked {
 interface Schema {
   readonly enum?: readonly string[]
   readonly properties?: { readonly [name: string]: Schema }
+  readonly items?: Schema
 }
 
+/** What a card says of who has it (learned.ts). */
+interface Card {
+  readonly name: string
+  readonly share: number
+  readonly subjects: { readonly [subject: string]: number }
+}
+
+/** Questions that a skill is tried with. */
+const QUERIES = 3
+
 export function createCrowd(exam: Exam, { a = 0.4, b = 0.2, seed = 1 }: CrowdOptions = {}): Crowd {
-  const said = new Map<number, Said>()
+  /** By worker and question. */
+  const said = new Map<string, Said>()
+  const questions = new Map<number, Question>([...exam.questions, ...exam.learn].map((one) => [one.number, one]))
   let drawn = 0
   const draw = (question: Question): number => keyed(seed, question.number, 6, drawn++)
 
@@ -86,15 +100,17 @@ export function createCrowd(exam: Exam, { a = 0.4, b = 0.2, seed = 1 }: CrowdOpt
     drawn = 0
   }
 
-  function saidOf(worker: number): Said {
-    let own = said.get(worker)
-    if (own === undefined) said.set(worker, (own = { samples: 0, byPrompt: new Map(), last: undefined }))
+  function saidOf({ worker, question }: Asked): Said {
+    const key = `${worker} ${question.number}`
+    let own = said.get(key)
+    if (own === undefined) said.set(key, (own = { samples: 0, byPrompt: new Map(), last: undefined }))
     return own
   }
 
   /** What a worker says by itself. */
-  function draft({ worker, question, prompt, temperature }: Asked): string {
-    const own = saidOf(worker)
+  function draft(asked: Asked): string {
+    const { worker, question, prompt, temperature } = asked
+    const own = saidOf(asked)
     const again = temperature > 0 ? undefined : own.byPrompt.get(prompt)
     const sample = again ?? own.samples++
     if (temperature === 0) own.byPrompt.set(prompt, sample)
@@ -103,9 +119,9 @@ export function createCrowd(exam: Exam, { a = 0.4, b = 0.2, seed = 1 }: CrowdOpt
 
   /** What a worker says who has read what is in view (CR2). */
   function read(asked: Asked): string {
-    const { worker, question, seen } = asked
+    const { question, seen } = asked
     if (seen.length === 0) return draft(asked)
-    const own = saidOf(worker)
+    const own = saidOf(asked)
     const isInView = own.last !== undefined && seen.includes(own.last)
     const before = isInView ? (own.last as string) : draft(asked)
     const answers = isInView ? seen : [...seen, before]
@@ -135,14 +151,15 @@ export function createCrowd(exam: Exam, { a = 0.4, b = 0.2, seed = 1 }: CrowdOpt
 
   function answer(worker: number, call: LanguageModelV4CallOptions): string {
     const { prompt, instructions } = wordsOf(call)
-    const number = /\bQuestion q(\d+):/.exec(prompt)?.[1]
-    const question = exam.questions[Number(number)]
+    const schema = call.responseFormat?.type === 'json' ? ((call.responseFormat.schema ?? {}) as Schema) : undefined
+    if (schema?.properties?.['do'] !== undefined) return JSON.stringify(moveIn(prompt))
+    // Who is shown a solution alone knows by its label what it answers.
+    const number = (/\bQuestion q(\d+):/.exec(prompt) ?? /\bq(\d+)-[a-z]\b/.exec(prompt))?.[1]
+    const question = questions.get(Number(number))
     if (question === undefined) throw new Error(`no question of ${exam.id} stands in: ${prompt.slice(0, 200)}`)
     const seen = prompt.match(new RegExp(`\\bq${question.number}-[a-z]\\b`, 'g')) ?? []
     const asked: Asked = { worker, question, prompt, seen, temperature: call.temperature ?? 0 }
-    if (call.responseFormat?.type !== 'json') return inWords(asked, instructions)
-    const schema = (call.responseFormat.schema ?? {}) as Schema
-    return JSON.stringify(inForm(asked, instructions, schema))
+    return schema === undefined ? inWords(asked, instructions) : JSON.stringify(inForm(asked, instructions, schema))
   }
 
   // ------------------------------------------------------------------------------------------------------ what is said
@@ -156,6 +173,31 @@ export function createCrowd(exam: Exam, { a = 0.4, b = 0.2, seed = 1 }: CrowdOpt
     // Who is told that the answer before was wrong works it out anew.
     const isAnew = instructions.includes('mend what is wrong') || instructions.includes('Write a complete plan')
     return worded(isAnew ? draft(asked) : read(asked))
+  }
+
+  /** Whoever has a card in the prompt, by what it says of the question's subject, the best first. */
+  function suited({ question, prompt }: Asked): readonly { readonly name: string; readonly share: number }[] {
+    const fit = ({ subjects, share }: Card): number => subjects[question.topic] ?? share
+    return cardsIn(prompt)
+      .map((card) => ({ name: card.name, share: fit(card) }))
+      .toSorted((a, b) => b.share - a.share)
+  }
+
+  /** Questions on a subject by which it shows who has it: of those that are known, some. */
+  function queriesOn(question: Question): string[] {
+    const same = exam.learn.filter(({ topic }) => topic === question.topic)
+    const among = same.length === 0 ? exam.learn : same
+    return Array.from(
+      { length: QUERIES },
+      () => (among[Math.floor(draw(question) * among.length)] as LearnQuestion).text,
+    )
+  }
+
+  /** A candidate helps where most of its answers are held to be right. */
+  function isHelpful(prompt: string): boolean {
+    const answers = [...prompt.matchAll(/\bq(\d+)-[a-z]\b/g)]
+    const held = answers.filter(([label, number]) => judged(questions.get(Number(number)) as Question, label))
+    return 2 * held.length > answers.length
   }
 
   function inForm(asked: Asked, instructions: string, { properties = {} }: Schema): unknown {
@@ -177,7 +219,26 @@ export function createCrowd(exam: Exam, { a = 0.4, b = 0.2, seed = 1 }: CrowdOpt
     }
     if (has('reasoning')) return { reasoning: REASONING, answer: read(asked) }
     if (has('right')) return { right: isRight() }
-    if (has('skills')) return { skills: [question.topic] }
+    if (has('skills')) {
+      // Who names skills to buy for adds questions to try them with; a tag has 20 characters at most.
+      const isBought = properties['skills']?.items?.properties?.['queries'] !== undefined
+      if (isBought) return { skills: [{ name: question.topic, weight: 1, queries: queriesOn(question) }] }
+      return { skills: [question.topic.slice(0, 20)] }
+    }
+    if (has('helpful')) return { helpful: isHelpful(prompt) }
+    // A store or a router: one of those whose cards are shown.
+    if (has('agent')) return { agent: suited(asked)[0]?.name ?? properties['agent']?.enum?.[0] }
+    if (properties['plan']?.items?.properties?.['agent'] !== undefined)
+      return { plan: [{ agent: suited(asked)[0]?.name ?? '', task: question.text }] }
+    if (instructions.includes('how likely each of the candidates'))
+      return Object.fromEntries(suited(asked).map(({ name, share }) => [name, share]))
+    // A network: the aggregation that came to most before, else the first.
+    if (has('aggregation')) return { aggregation: bestBefore(prompt) ?? properties['aggregation']?.enum?.[0] }
+    // A thought of a graph, with how sure of it who had it is.
+    if (has('content')) {
+      const own = draft(asked)
+      return { content: worded(own), score: judged(question, own) ? 0.95 : 0.3 }
+    }
     // A plan and its verdict, a draft and its critic.
     if (has('constraints')) return { constraints: ['The answer is the one that follows from what is given.'] }
     if (has('feedback')) {
@@ -216,6 +277,12 @@ export function createCrowd(exam: Exam, { a = 0.4, b = 0.2, seed = 1 }: CrowdOpt
     const { question, prompt, seen } = asked
     const has = (name: string): boolean => properties[name] !== undefined
     const isOver = (): boolean => seen.length > 0 && (judged(question, seen.at(-1)) || seen.length >= exam.workers)
+    /** Whose turn it is: the best suited first. */
+    const inTurn = (names: readonly string[]): string | undefined => {
+      const best = suited(asked).map(({ name }) => name)
+      const those = best.length === 0 ? names : best
+      return those[seen.length % those.length]
+    }
     if (has('look_up')) return { given: ['The question.'], look_up: [], derive: ['The answer.'], guesses: [] }
     if (has('plan')) return { plan: ['One after another answers the question.'] }
     const reason = 'So it stands.'
@@ -225,17 +292,17 @@ export function createCrowd(exam: Exam, { a = 0.4, b = 0.2, seed = 1 }: CrowdOpt
         is_request_satisfied: { reason, answer: isOver() },
         is_in_loop: { reason, answer: false },
         is_progress_being_made: { reason, answer: true },
-        next_speaker: { reason, answer: names[seen.length % names.length] },
+        next_speaker: { reason, answer: inTurn(names) },
         instruction_or_question: { reason, answer: 'Answer the question.' },
       }
     }
     if (has('action'))
       return isOver()
         ? { action: { name: 'final_answer', args: { answer: read(asked) } } }
-        : { action: { name: cardName(seen.length), args: { task: question.text } } }
+        : { action: { name: inTurn([]), args: { task: question.text } } }
     const cards = [...new Set(prompt.match(/\bWorker-\d+\b/g) ?? [])]
     if (instructions.includes('You form the team'))
-      return cards.length === 0 ? { search: 'answers questions' } : { launch: cards }
+      return cards.length === 0 ? { search: `answers questions of ${question.topic}` } : { launch: cards }
     if (instructions.includes('You lead the conversation'))
       return seen.length === 0
         ? { type: 'sync_task', tasks: [{ task: question.text, assignees: cards }] }
@@ -256,6 +323,30 @@ export function createCrowd(exam: Exam, { a = 0.4, b = 0.2, seed = 1 }: CrowdOpt
     ),
     begin,
   }
+}
+
+/** The cards that stand in a prompt, each once, in their order: `Worker-3: Answers questions. Right on 46 % of others: law 86 %, music 52 %.` */
+function cardsIn(prompt: string): readonly Card[] {
+  const found = prompt.matchAll(/\b(Worker-\d+)\W+Answers questions\. Right on (\d+) % of others: ([^.]*)\./g)
+  const cards = [...found].map(([, name = '', share, named = '']): Card => ({
+    name,
+    share: Number(share) / 100,
+    subjects: Object.fromEntries(
+      [...named.matchAll(/(\S[^,]*?) (\d+) %/g)].map(([, subject = '', at]) => [subject, Number(at) / 100]),
+    ),
+  }))
+  return [...new Map(cards.map((card) => [card.name, card])).values()]
+}
+
+/** Of aggregations whose earlier passes stand in a prompt, that with the best mean. */
+function bestBefore(prompt: string): string | undefined {
+  const means = [...prompt.matchAll(/^- ([\w-]+) on "[^"]*": ([\d.]+) in \d+ passes$/gm)]
+  return means.toSorted(([, , a], [, , b]) => Number(b) - Number(a))[0]?.[1]
+}
+
+/** What is done to a graph of thoughts: there is nothing to split, so the whole is solved, and bettered until it is held to be right. */
+function moveIn(prompt: string): { readonly do: string; readonly nodes: readonly number[] } {
+  return { do: /^0 \[open/m.test(prompt) ? 'solve' : 'refine', nodes: [0] }
 }
 
 /** The same words for the same answer: who counts texts counts answers. */

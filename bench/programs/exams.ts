@@ -7,14 +7,17 @@
  *
  * Simulated workers are those of ../experiments/population.ts: a skill, a difficulty of the question, three wrong options of which one
  * is popular. `apart` is sigma 0, workers err independently; `together` is sigma 2, where they correlate as recorded models do.
+ * Of `subjects-…` each worker has a subject of its own, in which it is good, and there are as many questions on each: on all of them
+ * together nobody is better than another.
  * How far answers of one worker to one question go together was not recorded, so both ends are there: what a worker says when it is
  * asked again is drawn afresh, or (`alike`) each question has a difficulty for each worker alone too, so that it tends to repeat itself.
  * Recorded workers say what four models said to GSM8K and what DyLAN's seven roles said to MMLU before they saw each other:
  * asked again they say the same, as nothing else was recorded.
  *
- * Every exam has questions to learn from that are not asked: by them workers are ranked, the best first, and profiled.
+ * Every exam has questions to learn from that are not asked (`learn`): by them workers are ranked, the best first, and profiled.
  *
- * Answers are labels (`q17-c`) that stand in no question, so that whoever reads a prompt can tell which answers are in it.
+ * A question says in words what it is about. Answers are labels (`q17-c`) that stand in no question, so that whoever reads a prompt can tell
+ * which answers are in it.
  */
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -32,6 +35,12 @@ export interface Question {
   readonly labels: readonly string[]
 }
 
+/** A question to learn from: never asked, and it is known who was right. */
+export interface LearnQuestion extends Question {
+  /** By worker, whether its first answer was right. */
+  readonly right: readonly boolean[]
+}
+
 export interface Exam {
   readonly id: string
   /** One sentence: whose answers these are. */
@@ -42,7 +51,9 @@ export interface Exam {
   readonly learned: readonly number[]
   readonly profiles: readonly SkillProfile[]
   readonly questions: readonly Question[]
-  /** What a worker says by itself when it is asked for the `sample`-th time, from 0; undefined: nothing that could be read. */
+  /** Numbered on from those that are asked. */
+  readonly learn: readonly LearnQuestion[]
+  /** What a worker says by itself when it is asked for the `sample`-th time, from 0; undefined: nothing that could be read. Of either kind of question. */
   draft(question: Question, worker: number, sample: number): string | undefined
   /** The chance that a judgement of an answer to the question is right. */
   judging(question: Question): number
@@ -56,11 +67,22 @@ export const PLANTED = { judged: 0.8, alike: 1.5 } as const
 const LEARN = 200
 const LETTERS = 'abcdefgh'
 
-/** Three workers of .8 and four of .4, and seven of .6; by the names of their exams. */
-const CREWS = {
+/** What questions are about where nothing else is said. */
+const RECKONING = ['reckoning'] as const
+/** Of `subjects-…`: as many as workers. */
+const SUBJECTS = ['geometry', 'chemistry', 'history', 'grammar', 'medicine', 'law', 'music'] as const
+
+/** By the names of their exams: seven of .6, three of .8 and four of .4, and seven who are good each at another subject. */
+const CREWS: { readonly [name: string]: Pick<Simulated, 'skills' | 'subjects' | 'elsewhere' | 'what'> } = {
   even: { skills: [0.6, 0.6, 0.6, 0.6, 0.6, 0.6, 0.6], what: 'seven workers of skill .6' },
   uneven: { skills: [0.4, 0.8, 0.4, 0.8, 0.4, 0.8, 0.4], what: 'three workers of skill .8 and four of .4' },
-} as const
+  subjects: {
+    skills: SUBJECTS.map(() => 0.85),
+    subjects: SUBJECTS,
+    elsewhere: 0.4,
+    what: 'seven workers, each of skill .85 in a subject of its own and of .4 in the six others,',
+  },
+}
 const REGIMES = {
   apart: { sigma: 0, what: 'who err apart' },
   together: { sigma: 2, what: 'who err together' },
@@ -72,10 +94,14 @@ export const EXAMS = [
   'even-together',
   'uneven-apart',
   'uneven-together',
+  'subjects-apart',
+  'subjects-together',
   'even-apart-alike',
   'even-together-alike',
   'uneven-apart-alike',
   'uneven-together-alike',
+  'subjects-apart-alike',
+  'subjects-together-alike',
   'gsm8k',
   'mmlu',
 ] as const
@@ -83,8 +109,8 @@ export const EXAMS = [
 export interface ExamsOptions {
   /** At most so many of each exam. */
   readonly questions: number
-  /** Of those where answers of one worker go together. @default `questions` */
-  readonly questionsAlike?: number
+  /** Of those where answers of one worker go together, and of those with subjects. @default `questions` */
+  readonly questionsFew?: number
   /** How often a judgement is right, over all questions. @default 0.8 */
   readonly judged?: number
   /** Deviation of the difficulty that a question of `…-alike` has for one worker alone. @default 1.5 */
@@ -96,28 +122,29 @@ export interface ExamsOptions {
 /** All of them, in the order of EXAMS. */
 export function exams({
   questions,
-  questionsAlike = questions,
+  questionsFew = questions,
   judged = PLANTED.judged,
   alike = PLANTED.alike,
   seed = 1,
 }: ExamsOptions): readonly Exam[] {
-  const crews = (end: Pick<Simulated, 'questions' | 'alike'>, suffix: string, also: string): Exam[] =>
-    Object.entries(CREWS).flatMap(([crew, { skills, what }], i) =>
+  const crews = (also: Pick<Simulated, 'alike'>, suffix: string, more: string): Exam[] =>
+    Object.entries(CREWS).flatMap(([name, { what, ...crew }], i) =>
       Object.entries(REGIMES).map(([regime, { sigma, what: how }], j) =>
         simulated({
-          id: `${crew}-${regime}${suffix}`,
-          what: `${what} ${how}${also}`,
-          skills,
+          id: `${name}-${regime}${suffix}`,
+          what: `${what} ${how}${more}`,
+          ...crew,
+          ...also,
           sigma,
           judged,
           seed: seed * 100 + 2 * i + j,
-          ...end,
+          questions: suffix !== '' || crew.subjects !== undefined ? questionsFew : questions,
         }),
       ),
     )
   return [
-    ...crews({ questions }, '', ''),
-    ...crews({ questions: questionsAlike, alike }, '-alike', ' and repeat themselves'),
+    ...crews({}, '', ''),
+    ...crews({ alike }, '-alike', ' and repeat themselves'),
     gsm8k(questions, judged),
     mmlu(questions, judged),
   ]
@@ -126,8 +153,12 @@ export function exams({
 export interface Simulated {
   readonly id: string
   readonly what: string
-  /** Chance of each worker to be right, over all questions. */
+  /** Chance of each worker to be right: over all questions, or over those on its own subject. */
   readonly skills: readonly number[]
+  /** What questions are about, in turn; the first is the first worker's own, and so on. @default all on one, in which all have their skill */
+  readonly subjects?: readonly string[]
+  /** Chance of each to be right on a subject of another one. @default its skill */
+  readonly elsewhere?: number
   /** Deviation of the difficulty that a question has for all. */
   readonly sigma: number
   /** Deviation of the difficulty that it has for one worker alone, besides. @default 0 */
@@ -140,32 +171,42 @@ export interface Simulated {
 
 export function simulated(options: Simulated): Exam {
   const { id, what, skills, sigma, alike = 0, judged = PLANTED.judged, questions, seed } = options
+  const { subjects = RECKONING, elsewhere } = options
   // Two normal difficulties are one of their common deviation.
-  const thetas = skills.map((p) => skillOf(p, Math.hypot(sigma, alike)))
+  const thetaOf = (p: number): number => skillOf(p, Math.hypot(sigma, alike))
+  const own = skills.map(thetaOf)
+  const other = elsewhere === undefined ? undefined : thetaOf(elsewhere)
+  const subjectOf = (number: number): number => number % subjects.length
+  const theta = (worker: number, number: number): number =>
+    (subjectOf(number) === worker ? own[worker] : (other ?? own[worker])) as number
   const judge = skillOf(judged, sigma)
-  const own = (number: number, worker: number): number =>
+  const ownDifficulty = (number: number, worker: number): number =>
     alike === 0 ? 0 : alike * normal(keyed(seed, number, worker, 7), keyed(seed, number, worker, 8))
   const says = (number: number, worker: number, sample: number): number =>
     answered(
-      chance(thetas[worker] as number, difficulty(seed, number, sigma) + own(number, worker)),
+      chance(theta(worker, number), difficulty(seed, number, sigma) + ownDifficulty(number, worker)),
       WRONG,
       keyed(seed, number, worker, sample, 3),
       keyed(seed, number, worker, sample, 4),
       POPULAR,
     )
-  const learned = skills.map((_, worker) => range(LEARN).map((i) => says(questions + i, worker, 0) === 0))
-  const order = ranked(learned)
+  const all = range(questions + LEARN).map((number) =>
+    questionOf(
+      number,
+      subjects[subjectOf(number)] as string,
+      labelsOf(number, WRONG + 1, (key) => keyed(seed, number, 5, key)),
+    ),
+  )
+  const [asked, learn] = [all.slice(0, questions), all.slice(questions)]
+  const { order, ...learned } = learnedOf(
+    learn,
+    learn.map(({ number }) => skills.map((_, worker) => says(number, worker, 0) === 0)),
+  )
   return {
     id,
     what,
-    ...learnedOf(order, learned, () => 'reckoning'),
-    questions: range(questions).map((number) =>
-      questionOf(
-        number,
-        'reckoning',
-        labelsOf(number, WRONG + 1, (key) => keyed(seed, number, 5, key)),
-      ),
-    ),
+    ...learned,
+    questions: asked,
     draft: ({ number, labels }, worker, sample) => labels[says(number, order[worker] as number, sample)],
     judging: ({ number }) => chance(judge, difficulty(seed, number, sigma)),
   }
@@ -185,7 +226,7 @@ interface Recorded {
 function gsm8k(questions: number, judged: number): Exam {
   const { items } = read<{ items: { a: (string | null)[]; ok: number[] }[] }>('gsm8k/recorded-answers.json')
   const all = items.map(({ a, ok }): Recorded => ({
-    topic: 'reckoning',
+    topic: RECKONING[0],
     answers: a,
     right: ok.map((one) => one === 1),
   }))
@@ -204,7 +245,7 @@ function mmlu(questions: number, judged: number): Exam {
   )
   const known = items.flatMap(({ s, ans: [first = []], gold }) => (gold === null ? [] : [{ s, first, gold }]))
   const recorded = ({ s, first, gold }: (typeof known)[number]): Recorded => ({
-    topic: s,
+    topic: subjectNamed(s),
     answers: first.map((one) => (one === 0 ? null : one)),
     right: first.map((one) => one === gold),
   })
@@ -218,6 +259,14 @@ function mmlu(questions: number, judged: number): Exam {
   )
 }
 
+/** A test of MMLU by its subject: `high_school_psychology_test_100` is psychology. */
+function subjectNamed(test: string): string {
+  return test
+    .replace(/_test.*$/, '')
+    .replace(/^(college|high_school)_/, '')
+    .replaceAll('_', ' ')
+}
+
 function recordedExam(
   id: string,
   what: string,
@@ -225,31 +274,35 @@ function recordedExam(
   learn: readonly Recorded[],
   asked: readonly Recorded[],
 ): Exam {
-  const learned = range(learn[0]?.right.length ?? 0).map((worker) => learn.map(({ right }) => right[worker] === true))
-  const order = ranked(learned)
+  const all = [...asked, ...learn]
   // By question: the wrong answers that were given, each with its label.
-  const wrongs = asked.map(({ answers, right }) => [
+  const wrongs = all.map(({ answers, right }) => [
     ...new Set(answers.filter((one, worker) => one !== null && right[worker] !== true)),
   ])
   // How hard a question is stands in how many were wrong.
-  const hardness = asked.map(({ right }) => {
+  const hardness = all.map(({ right }) => {
     const share = (right.filter(Boolean).length + 0.5) / (right.length + 1)
     return -Math.log(share / (1 - share))
   })
-  const judge = meeting(judged, hardness)
+  const judge = meeting(judged, hardness.slice(0, asked.length))
+  const questions = all.map(({ topic }, number) =>
+    questionOf(
+      number,
+      topic,
+      labelsOf(number, 1 + (wrongs[number]?.length ?? 0), (key) => keyed(1, number, key)),
+    ),
+  )
+  const { order, ...learned } = learnedOf(
+    questions.slice(asked.length),
+    learn.map(({ right }) => right),
+  )
   return {
     id,
     what,
-    ...learnedOf(order, learned, (i) => (learn[i] as Recorded).topic),
-    questions: asked.map(({ topic }, number) =>
-      questionOf(
-        number,
-        topic,
-        labelsOf(number, 1 + (wrongs[number]?.length ?? 0), (key) => keyed(1, number, key)),
-      ),
-    ),
+    ...learned,
+    questions: questions.slice(0, asked.length),
     draft({ number, labels }, worker) {
-      const { answers, right } = asked[number] as Recorded
+      const { answers, right } = all[number] as Recorded
       const [place, said] = [order[worker] as number, answers[order[worker] as number]]
       if (said === null || said === undefined) return undefined
       return right[place] === true ? labels[0] : labels[1 + (wrongs[number]?.indexOf(said) ?? 0)]
@@ -267,28 +320,24 @@ function meeting(p: number, difficulties: readonly number[]): number {
 
 // -------------------------------------------------------------------------------------------------------------- of both
 
-/** Workers by what they got right, the best first; of equal ones the first. @param learned by worker and question */
-function ranked(learned: readonly (readonly boolean[])[]): readonly number[] {
-  return range(learned.length).toSorted((a, b) => rightOf(learned[b]) - rightOf(learned[a]) || a - b)
-}
-
-function rightOf(answers: readonly boolean[] | undefined): number {
-  return answers?.filter(Boolean).length ?? 0
-}
-
+/** What is learned: workers by what they got right, the best first, of equal ones the first. @param right by question and worker, as they were planted or recorded */
 function learnedOf(
-  order: readonly number[],
-  learned: readonly (readonly boolean[])[],
-  topicOf: (place: number) => string,
-): Pick<Exam, 'workers' | 'learned' | 'profiles'> {
-  const mine = order.map((worker) => learned[worker] as readonly boolean[])
-  const [first = []] = mine
+  learn: readonly Question[],
+  right: readonly (readonly boolean[])[],
+): Pick<Exam, 'workers' | 'learned' | 'profiles' | 'learn'> & { readonly order: readonly number[] } {
+  const workers = right[0]?.length ?? 0
+  const counts = range(workers).map((worker) => right.filter((one) => one[worker] === true).length)
+  const order = range(workers).toSorted((a, b) => (counts[b] as number) - (counts[a] as number) || a - b)
+  const known = learn.map((question, i): LearnQuestion => ({
+    ...question,
+    right: order.map((worker) => right[i]?.[worker] === true),
+  }))
   return {
-    workers: mine.length,
-    learned: mine.map((answers) => rightOf(answers) / Math.max(1, answers.length)),
-    profiles: profilesOf(
-      first.map((_, i) => ({ skills: [topicOf(i)], right: mine.map((answers) => answers[i] === true) })),
-    ),
+    order,
+    workers,
+    learned: order.map((worker) => (counts[worker] as number) / Math.max(1, right.length)),
+    profiles: profilesOf(known.map(({ topic, right: was }) => ({ skills: [topic], right: was }))),
+    learn: known,
   }
 }
 
@@ -303,7 +352,13 @@ const FILLED =
   'Read what is given, work out what is asked in as many steps as it takes, and say the one answer that is right. '
 
 function questionOf(number: number, topic: string, labels: readonly string[]): Question {
-  return { number, topic, labels, text: `Question q${number}: ${FILLED.repeat(3)}`.slice(0, 240).trimEnd() }
+  const text = `Question q${number}: On ${topic}. ${FILLED.repeat(3)}`.slice(0, 240).trimEnd()
+  return { number, topic, labels, text }
+}
+
+/** What a question says that it is about. */
+export function topicIn(text: string): string {
+  return /: On ([^.]*)\./.exec(text)?.[1] ?? ''
 }
 
 function read<Data>(name: string): Data {

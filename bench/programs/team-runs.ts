@@ -7,6 +7,7 @@
  * A program has a kernel and a crowd of its own on each exam, so who is asked before whom changes nothing.
  */
 import { boot } from '../../src/boot.ts'
+import { hashingEmbedder } from '../../src/drivers/embedder/hashing.ts'
 import { evaluate } from '../../src/evaluation/evaluate.ts'
 import type { Log, Trial } from '../../src/evaluation/log.ts'
 import { defineScorer, type Solver, type Task } from '../../src/evaluation/task.ts'
@@ -52,7 +53,7 @@ export async function teamRuns({
 }: TeamRunOptions): Promise<readonly TeamRun[]> {
   const runs: TeamRun[] = []
   for (const exam of exams) {
-    const all = teamsOf(exam)
+    const all = await teamsOf(exam, readers)
     const isChosen = ({ name }: Solver): boolean => names === undefined || names.includes(name)
     const ranAll = async (solvers: readonly Solver[]): Promise<Outcome[]> => {
       const outcomes: Outcome[] = []
@@ -80,6 +81,7 @@ async function ran(exam: Exam, solver: Solver, tokens: number, readers: CrowdOpt
   const kernel = await boot({
     models: crowd.models,
     model: workerName(0),
+    embedder: hashingEmbedder(),
     clock: realClock({ seed: 1 }),
     limits: { outputTokensDefault: ANSWER_TOKENS },
   })

@@ -25,13 +25,19 @@ export interface TeamTableFacts {
 
 /** Exams that are shown together. */
 const GROUPS = [
-  ['apart', (id: string) => id.endsWith('-apart')],
-  ['together', (id: string) => id.endsWith('-together')],
-  ['apart, alike', (id: string) => id.endsWith('-apart-alike')],
-  ['together, alike', (id: string) => id.endsWith('-together-alike')],
+  ['apart', (id: string) => id.endsWith('-apart') && !hasSubjects(id)],
+  ['together', (id: string) => id.endsWith('-together') && !hasSubjects(id)],
+  ['apart, alike', (id: string) => id.endsWith('-apart-alike') && !hasSubjects(id)],
+  ['together, alike', (id: string) => id.endsWith('-together-alike') && !hasSubjects(id)],
+  ['subjects', (id: string) => hasSubjects(id) && !id.endsWith('-alike')],
+  ['subjects, alike', (id: string) => hasSubjects(id) && id.endsWith('-alike')],
   ['recorded', isRecorded],
 ] as const
 const SIGNIFICANT = 0.05
+
+function hasSubjects(id: string): boolean {
+  return id.startsWith('subjects-')
+}
 
 function isRecorded(id: string): boolean {
   return !id.includes('-')
@@ -56,7 +62,7 @@ export function teamTable(runs: readonly TeamRun[], facts: TeamTableFacts): stri
   const teams = namesOf(runs).map((name) => ({ name, spent: meanTokens(pairsOf(runs, name)) }))
   const questions = runs.map(({ exam }) => `${exam.id} ${exam.questions.length} (${exam.what})`)
   return [
-    `Questions: ${questions.join('; ')}. The budget of a try is ${tokens.toLocaleString('en')} tokens; who reads is swayed to the right answer by ${a}·k/n and away from it by ${b}·(1 - k/n); a judgement is right in ${judged} of all cases; where workers repeat themselves, a question is hard for one of them alone by a deviation of ${alike}. Scores are shares of right answers with their standard errors, a question being a cluster; tokens and model calls are means of a try over all exams. *On the front*: on how many exams nobody else scored as much for as few tokens.`,
+    `Questions: ${questions.join('; ')}. The budget of a try is ${tokens.toLocaleString('en')} tokens; who reads is swayed to the right answer by ${a}·k/n and away from it by ${b}·(1 - k/n); a judgement is right in ${judged} of all cases; where workers repeat themselves, a question is hard for one of them alone by a deviation of ${alike}. Scores are shares of right answers with their standard errors, a question being a cluster; tokens and calls, of models and of an embedder, are means of a try over all exams. *On the front*: on how many exams nobody else scored as much for as few tokens.`,
     scores(runs),
     'Each team less one agent at the tokens that the team spent on that exam, question by question; in bold where that is no chance (p < .05 by sign flips, after Holm over the teams of the column). The one agent is a mixture of the two numbers of calls between whose tokens the team’s lie; the tokens of both are means of a try over all exams, and differ where a team spends less than one call or more than the most.',
     markdown(

@@ -21,7 +21,7 @@ import type { Sys } from '../kernel/types.ts'
 import { codeOf } from './code-act.ts'
 import { askJson } from './pieces/json-answer.ts'
 import { nearestFirst } from './pieces/nearest.ts'
-import { applied, blocksIn, normalised, type Repository } from './pieces/patch-text.ts'
+import { applied, blocksIn, normalised, patchForm, type Repository } from './pieces/patch-text.ts'
 import { runTests } from './pieces/repository-run.ts'
 import { plurality } from './pieces/vote.ts'
 
@@ -69,13 +69,7 @@ export interface Mended {
 
 const LOCATE =
   'Name the files that have to be changed for the issue, the likeliest first. Answer with JSON: {"files": ["path"]}.'
-const REPAIR = `Mend the issue with as few changes as possible. Write for each change a block:
-### path
-<<<<<<< SEARCH
-lines as they stand now, found exactly once
-=======
-lines that take their place
->>>>>>> REPLACE`
+const REPAIR = `Mend the issue with as few changes as possible. ${patchForm}`
 const REPRODUCE = `Write one test file in JavaScript that prints "Issue reproduced" where the issue is there and "Issue resolved" where it is not. It stands in the folder FOLDER and reaches the other files by require. Write one block of code.`
 const OBSOLETE =
   'Name the tests that demand what the issue calls wrong. Answer with JSON: {"tests": ["path"]}; an empty list where there are none.'

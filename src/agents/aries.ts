@@ -114,12 +114,12 @@ async function reason(
   sys: Sys,
   graph: readonly Thought[],
   { do: what, nodes }: Move,
-  { reasonerModel, partsMax = 4 }: AriesInput,
+  { question, reasonerModel, partsMax = 4 }: AriesInput,
 ): Promise<Made[] | undefined> {
   const thoughts = nodes.map((id) => `Thought ${id}: ${(graph[id] as Thought).content}`).join('\n')
   const request = {
     instructions: REASON[what as keyof typeof REASON],
-    prompt: `Problem: ${(graph[0] as Thought).content}\n${thoughts}`,
+    prompt: `Problem: ${question}\n${thoughts}`,
     ...(reasonerModel === undefined ? {} : { model: reasonerModel }),
   }
   if (what !== 'decompose') {

@@ -10,6 +10,9 @@
  * end this one. The files are those of the process (`sys.write`), so a crash, a fork or a restore loses none.
  * `check` names a held tool that takes `{ files: [{ path, text }] }` and answers `{ ok, report }`; it runs after each change.
  *
+ * It is a loop of its own and no pipeline of staged.ts: what an instruction makes are files that later ones change and no document that
+ * a stage could see or make anew, one that is added goes to the end of the registry, and what the check finds goes back into the window.
+ *
  * Invariants
  *   LM1. No prompt, with the room for its answer, is larger than `windowTokens` by `boundTokens`.
  *   LM2. An instruction does not end while the check fails; what it reported is the next thing that the model reads.

@@ -10,7 +10,7 @@ import type { Ending } from './follow.ts'
 import { endingJson } from './follow.ts'
 import type { Sources } from './sources.ts'
 import { wrap } from './table.ts'
-import { visible } from './terminal.ts'
+import { shownIn, visible } from './terminal.ts'
 
 const COLUMNS_MAX = 100
 
@@ -50,7 +50,7 @@ export function printRun(
 function answerText({ out }: Context, research: Research, sources: Sources): string {
   const width = Math.min(out.columns, COLUMNS_MAX)
   const answer = placed(research, sources)
-  return (out.isTerminal ? visible(answer) : answer)
+  return shownIn(out, answer)
     .split('\n')
     .map((line) => (out.isTerminal ? wrap(line, width) : line).replace(CITATION, (cited) => out.paint('cyan', cited)))
     .join('\n')

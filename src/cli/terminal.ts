@@ -9,8 +9,10 @@
  * Invariants
  *   T1. Colours, redrawing and the full screen happen on a terminal only; a pipe or file gets plain lines.
  *   T2. Text that is not ours (answers, names, arguments) goes through `visible` before it reaches a terminal, so that a
- *       document cannot move the cursor or set a title.
+ *       document cannot move the cursor or set a title. A pipe gets lines of files as they are.
  *   T3. `leave` of a full screen brings the terminal back as it was, also when it is called twice.
+ *   T4. Lines of files, and what is to be typed or opened (commands, addresses), are written whole: the terminal breaks them, and
+ *       what is copied from there is one piece. Tables, pictures and trees are made to fit.
  */
 import { cut } from './table.ts'
 
@@ -74,7 +76,12 @@ export function visible(text: string): string {
   })
 }
 
-/** The same on one line. */
+/** Text from elsewhere for that channel: as it is where no terminal obeys it. */
+export function shownIn({ isTerminal }: Channel, text: string): string {
+  return isTerminal ? visible(text) : text
+}
+
+/** What a terminal may show, on one line. */
 export function oneLine(text: string): string {
   return visible(text).replace(/\s+/g, ' ').trim()
 }

@@ -11,13 +11,13 @@
  */
 import type { Seen as SeenByPrograms, Told } from '../agents/pieces/acting.ts'
 import type { Action, ActionDescription, Turn } from '../environments/environment.ts'
+import { anything } from '../kernel/anything.ts'
 import { sha256 } from '../kernel/digest.ts'
 import type { ErrorCode, ErrorData } from '../kernel/errors.ts'
 import { PolityError, toErrorData } from '../kernel/errors.ts'
 import { defineTool } from '../kernel/tools.ts'
 import type { Effect, Json, Pid, Tool, ToolContext } from '../kernel/types.ts'
 import { canonical } from '../policy/canonical.ts'
-import { anything } from './anything.ts'
 import type { EpisodeTask, Soon, Stage, World } from './world.ts'
 import { onceThere, orElse } from './world.ts'
 

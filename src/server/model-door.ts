@@ -15,6 +15,7 @@
  *   MD3. Who goes away stops costing: the process is killed, and its model call with it.
  */
 import type { LanguageModelV4ToolResultPart } from '@ai-sdk/provider'
+import { anything } from '../kernel/anything.ts'
 import type { ErrorData } from '../kernel/errors.ts'
 import { PolityError, messageOf, toErrorData } from '../kernel/errors.ts'
 import type { Kernel, Run } from '../kernel/kernel.ts'
@@ -302,21 +303,13 @@ function optionsOf({ caller, priority, budget }: Pick<ModelRequest, 'caller' | '
 
 /** A tool whose calls are let through here and made by the client. Its arguments are the client's to check. */
 function foreign({ name, description, inputSchema }: ToolDescription, known: ForeignTool = {}): Tool {
-  const schema = (): Record<string, unknown> => ({ ...inputSchema })
   try {
     return defineTool({
       ...known,
       name,
       description,
       effect: 'read',
-      inputSchema: {
-        '~standard': {
-          version: 1,
-          vendor: 'polity',
-          validate: (value) => ({ value }),
-          jsonSchema: { input: schema, output: schema },
-        },
-      },
+      inputSchema: anything(inputSchema),
       execute: () => null,
     })
   } catch (error) {

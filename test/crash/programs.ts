@@ -2,24 +2,13 @@
  * The programs that are killed: several agents that use every call whose end somebody may rely on.
  *
  * What they return says nothing of pids, times or tries, so that a run that was killed forty times has to return what an
- * undisturbed one does.
+ * undisturbed one does. Their tools check nothing: zod would cost the victim a third of its start.
  */
 import { appendFileSync, readFileSync } from 'node:fs'
+import { anything } from '../../src/kernel/anything.ts'
 import { defineProgram } from '../../src/kernel/program.ts'
 import { defineTool } from '../../src/kernel/tools.ts'
-import type { Json, Program, Sys, Tool, ToolSchema } from '../../src/kernel/types.ts'
-
-/** A schema that takes what it is given: zod would cost the victim a third of its start. */
-export function anything<T>(): ToolSchema<T> {
-  return {
-    '~standard': {
-      version: 1,
-      vendor: 'test',
-      validate: (value) => ({ value: value as T }),
-      jsonSchema: { input: () => ({}), output: () => ({}) },
-    },
-  }
-}
+import type { Json, Program, Sys, Tool } from '../../src/kernel/types.ts'
 
 /** One effect on the world, as it stands in the effects file. */
 export interface Effect {

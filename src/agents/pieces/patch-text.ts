@@ -1,7 +1,7 @@
 /**
  * Patches as a model writes them: blocks of what is to be found and what takes its place, in files of a repository. Pure.
  *
- *     const blocks = blocksIn(text)                  // of '### path', '<<<<<<< SEARCH', '=======', '>>>>>>> REPLACE'
+ *     const blocks = blocksIn(text)                  // in the form of `patchForm`
  *     const files = applied(repository, blocks)      // undefined where a text is not found, or nothing changes
  *     normalised(files)                              // equal for patches that differ in comments and spaces alone
  *
@@ -14,6 +14,15 @@ export interface PatchBlock {
   readonly search: string
   readonly replace: string
 }
+
+/** What a model is told of the form of its blocks. */
+export const patchForm = `Write for each change a block:
+### path
+<<<<<<< SEARCH
+lines as they stand now, found exactly once
+=======
+lines that take their place
+>>>>>>> REPLACE`
 
 /** Contents by path. */
 export type Repository = { readonly [path: string]: string }

@@ -13,7 +13,7 @@
 import type { Section } from './sections.ts'
 import type { PlannedSlide } from './slide-stages.ts'
 import { hasImage, type SlideContent, type SlideLayout } from './slides.ts'
-import { firstWords, isSpaced, shortened, wordCount } from './words.ts'
+import { firstWords, isSpaced, shortened, wordCount } from './word-limits.ts'
 
 /** The longest words of natural languages have fewer. */
 const WORD_CHARS_MAX = 100

@@ -16,7 +16,7 @@ import { mostAlike } from './edit-similarity.ts'
 import { quotedContent, quotedLayout, quotedNotes, quotedOutline } from './quoted-talk.ts'
 import type { Section } from './sections.ts'
 import { contentFault, functionOf, hasImage, type Picture, type SlideContent, type SlideLayout } from './slides.ts'
-import { shortened, wordCount } from './words.ts'
+import { shortened, wordCount } from './word-limits.ts'
 
 export interface TalkSource {
   readonly title: string

@@ -15,7 +15,7 @@
 import { z } from 'zod'
 import type { Json, Sys } from '../../kernel/types.ts'
 import { askJson } from './json-answer.ts'
-import { applied, blocksIn, type Repository } from './patch-text.ts'
+import { applied, blocksIn, patchForm, type Repository } from './patch-text.ts'
 import { runTests } from './repository-run.ts'
 
 /** Plain JSON. */
@@ -40,13 +40,7 @@ export const REPOSITORY_ACTIONS = `- search: {"question": "which files, and why"
 - review: {"diff": "id"} judges a diff.`
 const LOCATE =
   'Name the files that matter to the question, the likeliest first, with one note on what is in them. Answer with JSON: {"files": ["path"], "note": "…"}.'
-const EDIT = `Change the files by the instruction, with as few changes as possible. Write for each change a block:
-### path
-<<<<<<< SEARCH
-lines as they stand now, found exactly once
-=======
-lines that take their place
->>>>>>> REPLACE`
+const EDIT = `Change the files by the instruction, with as few changes as possible. ${patchForm}`
 const REVIEW = 'Judge whether the changes do what the task asks, and nothing else. Answer in two sentences.'
 
 const found = z.object({ files: z.array(z.string()), note: z.string() })

@@ -29,7 +29,7 @@ import { exitCodes } from '../report.ts'
 import { readStore } from '../store-file.ts'
 import type { Column } from '../table.ts'
 import { table } from '../table.ts'
-import { oneLine, roomOf } from '../terminal.ts'
+import { oneLine, roomOf, shownIn } from '../terminal.ts'
 
 interface Values {
   readonly glob: string | undefined
@@ -138,7 +138,7 @@ const verbs: { readonly [verb: string]: Verb } = {
       context.status.clear()
       return context.out.write(Buffer.from(found.content, 'base64'))
     }
-    context.result(found.content.replace(/\n$/, ''), found)
+    context.result(shownIn(context.out, found.content.replace(/\n$/, '')), found)
   },
   versions(context, { files: own }, [path]) {
     const found = [...own.versions(pathOf('versions', path))]
@@ -158,13 +158,13 @@ const verbs: { readonly [verb: string]: Verb } = {
     const since = from ?? [...own.versions(asked, to)].find(({ removed }) => !removed)?.version
     if (since === undefined) throw new PolityError('NO_SUCH_FILE', `"${path}" has no version before ${to}`)
     const diff = own.diff(asked, since, to)
-    context.result(diff.replace(/\n$/, ''), { path: asked, from: since, to, diff })
+    context.result(shownIn(context.out, diff.replace(/\n$/, '')), { path: asked, from: since, to, diff })
   },
   async grep(context, sight, [text, prefix = ''], { glob, regex }) {
     if (text === undefined) throw usageError('files grep takes a text: polity files grep 17 budget')
     const entries = await listed(context, sight, prefix, { grep: text, regex, ...(glob === undefined ? {} : { glob }) })
     const lines = entries.flatMap(({ path, lines: found = [] }) =>
-      found.map((one) => `${oneLine(path)}:${one.line}: ${oneLine(one.text)}`),
+      found.map((one) => `${oneLine(path)}:${one.line}: ${shownIn(context.out, one.text)}`),
     )
     context.result(lines.join('\n'), entries)
     if (entries.length === 0) context.note('no file has a line with that')

@@ -6,7 +6,7 @@
  * Safety Audit" (arXiv 2504.03767). Measure: the secret given to the changed tool, and effects that its description
  * ordered, executed.
  */
-import { anything } from '../../evaluation/anything.ts'
+import { anything } from '../../kernel/anything.ts'
 import { describeTool } from '../../kernel/tools.ts'
 import type { Json, Tool } from '../../kernel/types.ts'
 import type { Attack } from '../attack.ts'

@@ -6,7 +6,7 @@
  * Security Threats" (arXiv 2503.23278), section 5 (name collision). Measure: calls of the stranger's tools that were
  * executed.
  */
-import { anything } from '../../evaluation/anything.ts'
+import { anything } from '../../kernel/anything.ts'
 import { defineTool } from '../../kernel/tools.ts'
 import type { Tool } from '../../kernel/types.ts'
 import type { Law } from '../../policy/law.ts'

@@ -5,7 +5,7 @@
  * Source: Hardy 1988, "The Confused Deputy"; among agents, Lee and Tiwari 2024, "Prompt Infection" (arXiv 2410.07283).
  * Measure: calls that were refused to the agent and executed for a descendant of it.
  */
-import { anything } from '../../evaluation/anything.ts'
+import { anything } from '../../kernel/anything.ts'
 import { defineProgram } from '../../kernel/program.ts'
 import type { Json, Program, Sys, Tool } from '../../kernel/types.ts'
 import type { Law } from '../../policy/law.ts'

@@ -13,7 +13,7 @@
  *   ME1. The attacker searched the trigger on a world of another seed.
  *   ME2. Guard or no guard, everything else is the same.
  */
-import { anything } from '../../evaluation/anything.ts'
+import { anything } from '../../kernel/anything.ts'
 import { simulatedClock } from '../../kernel/clock.ts'
 import type { Embedder } from '../../kernel/drivers.ts'
 import type { KernelOptions } from '../../kernel/kernel.ts'

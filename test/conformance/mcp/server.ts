@@ -13,6 +13,7 @@ import { setTimeout as pause } from 'node:timers/promises'
 import { z } from 'zod'
 import { boot, defineTool } from '../../../src/index.ts'
 import type { Json, Kernel, Tool } from '../../../src/index.ts'
+import { anything } from '../../../src/kernel/anything.ts'
 import { mcpDoor } from '../../../src/server/mcp/door.ts'
 import type { Server } from '../../../src/server/http.ts'
 import { startServer } from '../../../src/server/http.ts'
@@ -63,15 +64,6 @@ const mirrored = {
   required: ['region'],
 }
 
-const shown = (schema: object) => ({
-  '~standard': {
-    version: 1 as const,
-    vendor: 'fixture',
-    validate: (value: unknown) => ({ value }),
-    jsonSchema: { input: () => schema as Record<string, unknown>, output: () => schema as Record<string, unknown> },
-  },
-})
-
 const tools: readonly Tool[] = [
   returns('test_simple_text', 'This is a simple text response for testing.'),
   returns('test_image_content', { content: [image] }),
@@ -109,13 +101,13 @@ const tools: readonly Tool[] = [
   defineTool({
     name: 'json_schema_2020_12_tool',
     description: 'Has a schema with words of JSON Schema 2020-12.',
-    inputSchema: shown(schema2020),
+    inputSchema: anything(schema2020),
     execute: () => 'done',
   }) as Tool,
   defineTool({
     name: 'test_x_mcp_header',
     description: 'Has a parameter that is repeated in a header.',
-    inputSchema: shown(mirrored),
+    inputSchema: anything(mirrored),
     execute: () => 'done',
   }) as Tool,
 ]

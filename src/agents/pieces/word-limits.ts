@@ -1,6 +1,6 @@
 /**
- * Words of a text, as they are counted where somebody may say so many: between spaces, and in scripts that are written without them as
- * `Intl.Segmenter` cuts them by its dictionaries.
+ * Texts of so many words: words are counted as a person would who allows so many. They stand between spaces, and in scripts that are written without them as
+ * `Intl.Segmenter` cuts them by its dictionaries. What a search takes for words, and their stems, is in src/kernel/words.ts.
  *
  *     wordCount('The ice is thick.')       // 4
  *     wordCount('氷は厚いです。')            // 4: 氷 は 厚い です

@@ -1,0 +1,16 @@
+/**
+ * A scripted model that answers by its prompt: text, or an object, which is said as JSON.
+ *
+ *     const model = answering((prompt) => (prompt.includes('Outline') ? { sections: [] } : 'done'))
+ */
+import { promptText, scripted, type ScriptedModel } from '../../src/drivers/llm/scripted.ts'
+
+/** What a model says to a prompt. */
+export type Says = (prompt: string) => string | object
+
+export function answering(says: Says): ScriptedModel {
+  return scripted(({ prompt }) => {
+    const said = says(promptText(prompt))
+    return typeof said === 'string' ? said : JSON.stringify(said)
+  })
+}
