@@ -347,10 +347,10 @@ function parts(): void {
     ['JavaScript', false],
   ] as const) {
     const codes = createCodeMemory(256, useWebAssembly)
-    const slots = Array.from({ length: 200 }, () => codes.take())
+    const slots = Array.from({ length: 1_954 }, () => codes.take())
     const code = Uint8Array.from({ length: 128 }, (_, i) => (i * 37) % 256)
     for (const slot of slots) for (let place = 0; place < SLOT_CODES; place++) codes.write(slot, place, code)
-    codes.ask(code, new Int8Array(256).fill(3))
+    codes.ask(new Int8Array(256).fill(3))
     const limit = 0 // as nearly none comes near where there are many
     const scan = bestUs(() => slots.forEach((slot) => codes.near(slot, SLOT_CODES, limit)))
     const places = Int32Array.from({ length: 4_000 }, (_, i) =>

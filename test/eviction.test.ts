@@ -151,7 +151,7 @@ test('a tier holds no more bytes than it may, gives back what it was given, and 
         fc.record({
           key: fc.nat(15),
           bytes: fc.integer({ min: 1, max: 60 }),
-          what: fc.constantFrom('set', 'get', 'delete'),
+          what: fc.constantFrom('set', 'get', 'delete', 'resize'),
         }),
       ),
       (eviction, steps) => {
@@ -169,6 +169,13 @@ test('a tier holds no more bytes than it may, gives back what it was given, and 
           } else if (what === 'get') {
             const value = tier.get(key)
             if (value !== undefined) assert.equal(value, last.get(key))
+          } else if (what === 'resize') {
+            const value = last.get(key)
+            const size = bytes * 2
+            // Whoever is too large alone goes; else others may, or it.
+            if (value !== undefined && live.has(value)) live.set(value, size)
+            tier.resize(key, size)
+            if (size > 100) assert.equal(tier.get(key), undefined)
           } else {
             const value = {}
             live.set(value, bytes)

@@ -239,6 +239,30 @@ test('the best are those of a reading of all, the older of equal ones, in one pa
   )
 })
 
+test('keys of what was found count as memory of their space, and take no more of it than there is', () => {
+  const { database, search } = opened()
+  for (let space = 0; space < 20; space++)
+    for (let i = 0; i < 600; i++)
+      search.index('note', `${space}\0${i}`, { text: `whale ${i < 300 ? 'ship' : 'sea'}`, vector: vectorOf(1, i) })
+  const [roomy, tight] = [createSearch(database), createSearch(database, { wordBytesMax: 100_000 })]
+  roomy.find('note', ['1\0'], ['ship'], 1)
+  const before = roomy.kept.bytes
+  assert.equal(roomy.find('note', ['1\0'], ['ship'], 300).length, 300)
+  const withKeys = roomy.kept.bytes
+  assert(withKeys - before >= 299 * 40 && withKeys - before <= 299 * 100, `${withKeys - before} bytes for 299 keys`)
+  roomy.find('note', ['1\0'], ['ship'], 300)
+  assert.equal(roomy.kept.bytes, withKeys, 'known keys count once')
+  roomy.nearest('note', ['1\0'], vectorOf(1, 400), 600)
+  assert.equal(roomy.kept.bytes - before, Math.round((withKeys - before) / 299) * 599)
+  for (let space = 0; space < 20; space++) {
+    const prefixes = [`${space}\0`]
+    assert.deepEqual(tight.find('note', prefixes, ['whale'], 600), roomy.find('note', prefixes, ['whale'], 600))
+    assert(tight.kept.bytes <= 100_000 && tight.kept.size >= 1)
+  }
+  assert(tight.kept.size < 3, `${tight.kept.size} spaces with all their keys`)
+  assert.equal(roomy.kept.size, 20)
+})
+
 test('words that are asked for take no more memory than they may, and hold nothing of a space that has been let go', async () => {
   const { database, search } = opened({ recentMax: 8 })
   for (let i = 0; i < 32; i++) search.index('note', `a\0${i}`, { text: `whale ${textOf(1, i)}` })
@@ -481,13 +505,10 @@ test('codes are compared alike in WebAssembly and in JavaScript', () => {
           }
         const found: unknown[] = []
         for (const number of [0, 1, 77]) {
-          codes.ask(
-            bytes(number),
-            Int8Array.from({ length: size }, (_, i) => randomAt(seed, number, i) * 255 - 127),
-          )
+          codes.ask(Int8Array.from({ length: size }, (_, i) => randomAt(seed, number, i) * 255 - 127))
           for (const slot of slots) {
             const places = Int32Array.from({ length: 50 }, (_, i) => codes.placeOf(slot, i * 7))
-            const near = [Infinity, size, 0].map((limit) => {
+            const near = [Infinity, codes.distanceMax / 4, 0].map((limit) => {
               const count = codes.near(slot, SLOT_CODES - 3, limit)
               return [codes.found.places.slice(0, count), codes.found.distances.slice(0, count)]
             })
@@ -501,6 +522,32 @@ test('codes are compared alike in WebAssembly and in JavaScript', () => {
     }),
     { seed, numRuns: isLong ? 50 : 4 },
   )
+})
+
+test('how far a code is from the query is the sizes of the numbers whose signs differ, to a 30th of the largest four', () => {
+  const [size, count] = [256, 40]
+  const codes = createCodeMemory(size)
+  const slot = codes.take()
+  const code = Uint8Array.from({ length: (count * size) / 2 }, (_, i) => randomAt(seed, 1, i) * 256)
+  codes.write(slot, 0, code)
+  const numbers = Int8Array.from({ length: size }, (_, i) => randomAt(seed, 2, i) * 255 - 127)
+  codes.ask(numbers)
+  const isNegative = (place: number, number: number): boolean => {
+    const byte = code[(place * size) / 2 + (number >> 5) * 16 + (number & 15)] as number
+    return (number & 16) === 0 ? (byte & 15) < 8 : byte < 128
+  }
+  const fours = Array.from({ length: size / 4 }, (_, i) => [...numbers.subarray(i * 4, i * 4 + 4)])
+  const unit = Math.max(...fours.map((four) => four.reduce((sum, number) => sum + Math.abs(number), 0))) / 15
+  assert.equal(codes.near(slot, count, Infinity), count)
+  for (let place = 0; place < count; place++) {
+    const differing = numbers.reduce(
+      (sum, number, i) => sum + (number < 0 === isNegative(place, i) ? 0 : Math.abs(number)),
+      0,
+    )
+    const distance = codes.found.distances[place] as number
+    assert(Math.abs(distance - differing / unit) <= size / 8, `${place}: ${distance}, not ${differing / unit}`)
+    assert(distance <= codes.distanceMax)
+  }
 })
 
 test('scripts, accents and signs: a word is found as it was written, and nothing else', () => {

@@ -7,8 +7,8 @@
  * It remembers, and nothing more: whoever fills it knows what is true, and tells it what changed.
  *
  * Invariants
- *   TI1. The values that are in are together no larger than `bytesMax`, by the sizes that they were set with. One that is
- *        larger alone is not kept.
+ *   TI1. The values that are in are together no larger than `bytesMax`, by the sizes that they were set with or have been
+ *        resized to. One that is larger alone is not kept.
  *   TI2. A value that leaves, or is replaced, is told to `onLeave` once.
  */
 import { evictionOf, type EvictionName } from './eviction.ts'
@@ -29,6 +29,8 @@ export interface Tier<Key, Value> {
   get(key: Key): Value | undefined
   /** Counts as a use; returns the value, kept or not. */
   set(key: Key, value: Value, bytes: number): Value
+  /** A value that is in has grown or shrunk, which is no use of it: others leave for it, or it leaves itself. */
+  resize(key: Key, bytes: number): void
   delete(key: Key): void
   readonly bytes: number
   /** Values that are in. */
@@ -54,7 +56,7 @@ export function createTier<Key, Value>(options: TierOptions<Key, Value>): Tier<K
     while (used + bytes > bytesMax) {
       const victim = policy.evict(key)
       if (victim === undefined) return
-      leave(victim) // nothing, when it is the key itself, which has grown and comes in anew
+      leave(victim) // nothing, when it is the key itself, which is set anew
     }
   }
 
@@ -82,6 +84,15 @@ export function createTier<Key, Value>(options: TierOptions<Key, Value>): Tier<K
       values.set(key, { value, bytes })
       used += bytes
       return value
+    },
+    resize(key, bytes) {
+      const held = values.get(key)
+      if (held === undefined) return
+      values.set(key, { value: held.value, bytes })
+      used += bytes - held.bytes
+      if (bytes <= bytesMax) return makeRoom(0, key)
+      policy.remove(key)
+      leave(key)
     },
     delete(key) {
       policy.remove(key)

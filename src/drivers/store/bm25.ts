@@ -42,7 +42,7 @@ export interface Part {
   readonly first: number
   readonly last: number
   /** Tokens of each entry. */
-  readonly lengths: { readonly [index: number]: number }
+  readonly lengths: Uint16Array
   /** Where a token stands; `undefined` where it does not. */
   find(token: string): List | undefined
 }
@@ -70,7 +70,7 @@ interface Term {
 /** What is summed up in a part, by the place of an entry after the first of the part. */
 interface Sums {
   scores: Float64Array
-  /** Places with a score above 0, in the order in which they got one. */
+  /** Places with a score above 0, in the order in which they got one; room for one more. */
   touched: Int32Array
   count: number
   /** What a word counts in an entry of a length that it stands in once, of its weight. */
@@ -94,7 +94,7 @@ export function createRanking(postingsMax = POSTINGS_MAX): (question: Question) 
     const size = parts.reduce((most, { first, last }) => Math.max(most, last - first), 0)
     if (sums.scores.length < size) {
       sums.scores = new Float64Array(size)
-      sums.touched = new Int32Array(size)
+      sums.touched = new Int32Array(size + 1)
     }
     if (sums.lengthMean === lengthMean) return
     sums.lengthMean = lengthMean
@@ -133,8 +133,10 @@ export function createRanking(postingsMax = POSTINGS_MAX): (question: Question) 
         if (isDense(list)) {
           if (isKnownOnly) addToKnown(sums, list, part, weight)
           else addDense(sums, list, part, weight)
-        } else if (isBytes(list)) addBytes(sums, list, part, weight, isKnownOnly)
-        else addPlaces(sums, list, part, weight, isKnownOnly)
+        } else if (isBytes(list)) {
+          if (isKnownOnly) addBytesToKnown(sums, list, part, weight)
+          else addBytes(sums, list, part, weight)
+        } else addPlaces(sums, list, part, weight, isKnownOnly)
       }
       const { scores, touched } = sums
       for (let i = 0; i < sums.count; i++) {
@@ -176,7 +178,8 @@ export function createRanking(postingsMax = POSTINGS_MAX): (question: Question) 
   }
 }
 
-// Each of the loops below is where a search spends its time: what it needs is at hand, and nothing is called in it.
+// Each of the loops below is where a search spends its time: what it needs is at hand, and nothing is called in it. Whether an
+// entry is new cannot be guessed from the one before, so a new one is counted without a branch.
 
 /** Entries below a score go; they come to nothing. */
 function leaveOut(sums: Sums, least: number): void {
@@ -184,8 +187,11 @@ function leaveOut(sums: Sums, least: number): void {
   let left = 0
   for (let i = 0; i < sums.count; i++) {
     const at = touched[i] as number
-    if ((scores[at] as number) < least) scores[at] = 0
-    else touched[left++] = at
+    const score = scores[at] as number
+    const stays = Number(score >= least)
+    scores[at] = score * stays
+    touched[left] = at
+    left += stays
   }
   sums.count = left
 }
@@ -219,16 +225,46 @@ function addDense(sums: Sums, { times: all }: Dense, { lengths }: Part, weight: 
   sums.count = count
 }
 
-/** The same of places as bytes: `decode` (postings.ts) in place. With `isKnownOnly` no entry is added. */
-function addBytes(
-  sums: Sums,
-  list: readonly Postings[],
-  { lengths }: Part,
-  weight: number,
-  isKnownOnly: boolean,
-): void {
+/** The same of places as bytes: `decode` (postings.ts) in place. */
+function addBytes(sums: Sums, list: readonly Postings[], { lengths }: Part, weight: number): void {
   const { scores, touched, ones } = sums
   let { count } = sums
+  for (const { data, from, to } of list) {
+    for (let at = from, place = 0; at < to;) {
+      let byte = data[at++] as number
+      let number = byte & 127
+      for (let shift = 7; byte >= 128; shift += 7) {
+        byte = data[at++] as number
+        number |= (byte & 127) << shift
+      }
+      place += number >>> 1
+      const length = lengths[place] as number
+      let impact = 0
+      if ((number & 1) === 0 && length < LENGTHS_READY) impact = weight * (ones[length] as number)
+      else {
+        let times = 1
+        if ((number & 1) === 1) {
+          byte = data[at++] as number
+          times = byte & 127
+          for (let shift = 7; byte >= 128; shift += 7) {
+            byte = data[at++] as number
+            times |= (byte & 127) << shift
+          }
+        }
+        impact = impactOf(sums, times, length, weight)
+      }
+      const before = scores[place] as number
+      touched[count] = place
+      count += Number(before === 0)
+      scores[place] = before + impact
+    }
+  }
+  sums.count = count
+}
+
+/** The same for the entries that are known already. */
+function addBytesToKnown(sums: Sums, list: readonly Postings[], { lengths }: Part, weight: number): void {
+  const { scores, ones } = sums
   for (const { data, from, to } of list) {
     for (let at = from, place = 0; at < to;) {
       let byte = data[at++] as number
@@ -248,10 +284,7 @@ function addBytes(
         }
       }
       const before = scores[place] as number
-      if (before === 0) {
-        if (isKnownOnly) continue
-        touched[count++] = place
-      }
+      if (before === 0) continue
       const length = lengths[place] as number
       scores[place] =
         before +
@@ -260,7 +293,6 @@ function addBytes(
           : impactOf(sums, times, length, weight))
     }
   }
-  sums.count = count
 }
 
 function addPlaces(sums: Sums, places: Places, { first, lengths }: Part, weight: number, isKnownOnly: boolean): void {

@@ -4,7 +4,7 @@
  *     const codes = createCodeMemory(256)                  // codes of 256 numbers
  *     const slot = codes.take()                            // room for SLOT_CODES of them
  *     codes.write(slot, 0, code)                           // or several, one after the other
- *     codes.ask(signs, numbers)                            // the query: its signs, and its numbers of 8 bits
+ *     codes.ask(numbers)                                   // the query, with numbers of 8 bits
  *     codes.near(slot, 1, Infinity)                        // 1: how many are near; which and how near is in `found`
  *     codes.products(Int32Array.of(codes.placeOf(slot, 0)), 1)   // [the product of the query with it]
  *     codes.give(slot)
@@ -12,14 +12,14 @@
  * A code has 16 bytes for each 32 numbers: number i in the low half of byte i, number 16 + i in the high half. A half holds
  * 0 to 15 and means -7.5 to 7.5; its sign is that of the number.
  *
- * How far a code is from the query: each sign that differs counts 1, and 3 where the query's number is large. These are
- * nearly the best two sizes for numbers of a normal distribution, 0.45 and 1.51 standard deviations, with 0.98 between them
- * (Max, Quantizing for Minimum Distortion, 1960). That a query should not be reduced to its signs as what is searched is, is
- * RaBitQ's idea (Gao and Long, RaBitQ, 2024); with it a fifth of the codes has to be looked at for the same result
- * (bench/README.md).
+ * How far a code is from the query: for each sign that differs, as much as the query's number is large. So a code is reduced
+ * to its signs and the query is not, as in RaBitQ (Gao and Long, RaBitQ, 2024). The signs of four numbers are 16 cases, so a
+ * table of 16 bytes for each four tells what they add, and one instruction looks up 16 codes in it at once (André, Kermarrec,
+ * Le Scouarnec, Cache Locality is not Enough, 2015). A table's numbers are rounded to 0 to 15, so that those of 16 tables
+ * still fit into a byte together; how many more codes have to be looked at for it stands in bench/README.md.
  *
  * Both scans are WebAssembly, a few hundred bytes put together below, with the instructions on 16 bytes at once that
- * JavaScript does not have: some 3 ns for the signs of 256 numbers, where JavaScript takes 30 (`node bench/memory-scale.ts
+ * JavaScript does not have: some 2 ns for the signs of 256 numbers, where JavaScript takes 30 (`node bench/memory-scale.ts
  * --parts`). Where there is no WebAssembly (`node --jitless`) the same is done in JavaScript.
  *
  * Invariants
@@ -32,20 +32,25 @@ export const SLOT_CODES = 512
 /** Products that are asked for at once, at most. */
 export const PRODUCTS_MAX = 4_096
 const PAGE_BYTES = 65_536
-/** Where things lie in front of the slots: the query's signs, which of its numbers are large, and all of them; what is near; places, products. */
-const SIGNS = 0
-const LARGE = 256
-const NUMBERS = 1_024
-const NEAR = 4_096
+/** Where things lie in front of the slots: tables of the query, its numbers, sums of a group; what is near; places, products. */
+const TABLES = 0
+const NUMBERS = 4_096
+const SUMS = 5_120
+const FETCHED_SUM = 5_376
+const NEAR = 6_144
 const PLACES = 8_192
 const PRODUCTS = PLACES + PRODUCTS_MAX * 4
 const FRONT_BYTES = PAGE_BYTES
-/** Bytes of what is said of four codes of which one is near: where they end, and the distance of each. */
-const NEAR_BYTES = 12
-/** A number is large from here on, in standard deviations. */
-const LARGE_MIN = 0.98
-/** What a differing sign of a large number counts. */
-export const DISTANCE_EACH = 3
+/** Codes whose signs lie interleaved, byte by byte. */
+const GROUP = 16
+/** Slots whose signs lie together, with their codes behind: a scan of 512 KB in a row is three times as fast as of 16 KB. */
+const CHUNK_SLOTS = 32
+/** Codes that are fetched from memory at once, and bytes of a line of it. Waiting for each alone takes four times as long. */
+const FETCHED = 256
+const LINE_BYTES = 64
+/** Bytes of signs that are summed up in bytes: two tables each, so that no sum is above 255. */
+const SUMMED = 8
+const TABLE_MAX = 15
 
 /** Codes in slots. */
 export interface CodeMemory {
@@ -55,11 +60,13 @@ export interface CodeMemory {
   give(slot: number): void
   /** Codes from a place on, one after the other. */
   write(slot: number, place: number, codes: Uint8Array): void
-  /** Sets the query: its code, of which the signs count, and its numbers. */
-  ask(code: Uint8Array, numbers: Int8Array): void
+  /** Sets the query. */
+  ask(numbers: Int8Array): void
   /** How many of the first `count` codes of a slot are less than `limit` away; `found` has them until the next call. */
   near(slot: number, count: number, limit: number): number
-  /** Places in the slot, ascending, and distances: at most `DISTANCE_EACH` for each number. */
+  /** The largest distance. */
+  readonly distanceMax: number
+  /** Places in the slot, ascending, and distances. */
   readonly found: { readonly places: Uint16Array; readonly distances: Uint16Array }
   /** What `products` calls a code. */
   placeOf(slot: number, place: number): number
@@ -69,11 +76,11 @@ export interface CodeMemory {
 
 interface Scans {
   readonly memory: { readonly buffer: ArrayBuffer; grow(pages: number): unknown }
-  /** Returns where what it says ends. */
-  readonly near: (from: number, end: number, query: number, queryEnd: number, out: number, limit: number) => number
+  /** Writes place and distance of what is near, 16 bits each; returns where they end. */
+  readonly near: (from: number, end: number, tables: number, tablesEnd: number, out: number, limit: number) => number
   /** `size` is the bytes of a code. */
   readonly products: (from: number, end: number, query: number, size: number, out: number) => void
-  /** The signs of one code, each 32 of them 16 bytes behind those before. */
+  /** The signs of one code, each 8 of them `GROUP` bytes behind those before. */
   readonly signs: (from: number, end: number, out: number) => void
 }
 
@@ -100,18 +107,32 @@ export function createCodeMemory(size: number, useWebAssembly = true): CodeMemor
   const front = (): Uint16Array => new Uint16Array(scans.memory.buffer, 0, FRONT_BYTES / 2)
   let halves = front()
   const found = { places: new Uint16Array(SLOT_CODES), distances: new Uint16Array(SLOT_CODES) }
-  const signs = new Uint8Array(signBytes)
-  const slotAt = (slot: number): number => FRONT_BYTES + slot * slotBytes
-  const placeOf = (slot: number, place: number): number => slotAt(slot) + SLOT_CODES * signBytes + place * codeBytes
+  const distanceMax = (size / 4) * TABLE_MAX
+  const chunkAt = (slot: number): number => FRONT_BYTES + Math.floor(slot / CHUNK_SLOTS) * CHUNK_SLOTS * slotBytes
+  const signsAt = (slot: number): number => chunkAt(slot) + (slot % CHUNK_SLOTS) * SLOT_CODES * signBytes
+  const codesAt = CHUNK_SLOTS * SLOT_CODES * signBytes
+  const placeOf = (slot: number, place: number): number =>
+    chunkAt(slot) + codesAt + ((slot % CHUNK_SLOTS) * SLOT_CODES + place) * codeBytes
+
+  /** Makes the processor fetch codes that lie far apart, many at once: it waits for none of them. */
+  function prefetch(places: Int32Array, from: number, to: number): void {
+    let sum = 0
+    for (let i = from; i < to; i++) {
+      const at = places[i] as number
+      for (let line = at; line < at + codeBytes; line += LINE_BYTES) sum ^= words[line >> 2] as number
+    }
+    words[FETCHED_SUM / 4] = sum // so that it cannot be left out
+  }
 
   return {
     slotBytes,
     placeOf,
+    distanceMax,
     found,
     take() {
       const known = free.pop()
       if (known !== undefined) return known
-      const missing = slotAt(slots + 1) - bytes.length
+      const missing = placeOf(slots, SLOT_CODES) - bytes.length
       if (missing > 0) {
         scans.memory.grow(Math.ceil(Math.max(missing, slots * slotBytes * 0.03) / PAGE_BYTES))
         bytes = new Uint8Array(scans.memory.buffer)
@@ -123,63 +144,57 @@ export function createCodeMemory(size: number, useWebAssembly = true): CodeMemor
     give: (slot) => void free.push(slot),
     write(slot, place, codes) {
       bytes.set(codes, placeOf(slot, place))
-      // Four codes lie interleaved, 32 signs of each at a time, so that a scan has four sums beside each other.
       for (let i = 0; i < codes.length / codeBytes; i++) {
         const at = place + i
         const from = placeOf(slot, at)
-        scans.signs(from, from + codeBytes, slotAt(slot) + (at >> 2) * signBytes * 4 + (at & 3) * 4)
+        scans.signs(from, from + codeBytes, signsAt(slot) + (at - (at % GROUP)) * signBytes + (at % GROUP))
       }
     },
-    ask(code, numbers) {
-      readSigns(code, signs)
-      bytes.set(signs, SIGNS)
-      readLarge(numbers.subarray(0, size), signs)
-      bytes.set(signs, LARGE)
+    ask(numbers) {
+      writeTables(numbers, bytes.subarray(TABLES, TABLES + size * 4))
       bytes.set(new Uint8Array(numbers.buffer, numbers.byteOffset, size), NUMBERS)
     },
     near(slot, count, limit) {
       if (count === 0) return 0
-      const from = slotAt(slot)
-      const end = from + Math.ceil(count / 4) * 4 * signBytes
-      const outEnd = scans.near(from, end, SIGNS, SIGNS + signBytes, NEAR, Math.min(limit, size * DISTANCE_EACH + 1))
-      let near = 0
-      for (let at = NEAR; at < outEnd; at += NEAR_BYTES) {
-        const first = (((words[at / 4] as number) - from) / (signBytes * 4) - 1) * 4
-        for (let lane = 0; lane < 4; lane++) {
-          const distance = halves[at / 2 + 2 + lane] as number
-          if (distance >= limit || first + lane >= count) continue
-          found.places[near] = first + lane
-          found.distances[near++] = distance
-        }
+      const from = signsAt(slot)
+      const end = from + Math.ceil(count / GROUP) * GROUP * signBytes
+      const outEnd = scans.near(from, end, TABLES, TABLES + size * 4, NEAR, Math.min(limit, distanceMax + 1))
+      let near = (outEnd - NEAR) / 4
+      for (let i = 0, at = NEAR / 2; i < near; i++, at += 2) {
+        found.places[i] = halves[at] as number
+        found.distances[i] = halves[at + 1] as number
       }
+      // The last group may have room that is not taken.
+      while (near > 0 && (found.places[near - 1] as number) >= count) near--
       return near
     },
     products(places, count) {
       words.set(places.subarray(0, count), PLACES / 4)
-      if (count > 0) scans.products(PLACES, PLACES + count * 4, NUMBERS, codeBytes, PRODUCTS)
+      for (let from = 0; from < count; from += FETCHED) {
+        const to = Math.min(count, from + FETCHED)
+        prefetch(places, from, to)
+        scans.products(PLACES + from * 4, PLACES + to * 4, NUMBERS, codeBytes, PRODUCTS + from * 4)
+      }
       return new Int32Array(bytes.buffer, PRODUCTS, count)
     },
   }
 }
 
-/** A bit for each number, set where it is not negative. */
-function readSigns(code: Uint8Array, signs: Uint8Array): void {
-  signs.fill(0)
-  for (let i = 0; i < code.length; i++) {
-    const byte = code[i] as number
-    const number = (i >> 4) * 32 + (i & 15)
-    if ((byte & 8) !== 0) (signs[number >> 3] as number) |= 1 << (number & 7)
-    if ((byte & 128) !== 0) (signs[(number + 16) >> 3] as number) |= 1 << (number & 7)
+/** Of each four numbers, what each case of four signs adds to the distance: the sizes of those whose signs differ. */
+function writeTables(numbers: Int8Array, tables: Uint8Array): void {
+  const exact = new Float64Array(tables.length)
+  let largest = 0
+  for (let at = 0; at < exact.length; at += 16) {
+    for (let signs = 0; signs < 16; signs++) {
+      for (let bit = 0; bit < 4; bit++) {
+        const number = numbers[at / 4 + bit] as number
+        if (number >= 0 !== ((signs >> bit) & 1) > 0) (exact[at + signs] as number) += Math.abs(number)
+      }
+      largest = Math.max(largest, exact[at + signs] as number)
+    }
   }
-}
-
-/** A bit for each number, set where it is large among them. */
-function readLarge(numbers: Int8Array, large: Uint8Array): void {
-  let squares = 0
-  for (const number of numbers) squares += number * number
-  const least = LARGE_MIN * Math.sqrt(squares / numbers.length)
-  large.fill(0)
-  for (const [i, number] of numbers.entries()) if (Math.abs(number) > least) (large[i >> 3] as number) |= 1 << (i & 7)
+  const scale = largest > 0 ? TABLE_MAX / largest : 0
+  for (let at = 0; at < exact.length; at++) tables[at] = Math.round((exact[at] as number) * scale)
 }
 
 // -------------------------------------------------------------------------------------------------- in plain JavaScript
@@ -196,22 +211,22 @@ function plainScans(): Scans {
   }
   return {
     memory,
-    near(from, end, query, queryEnd, out, limit) {
-      const words = new Uint32Array(buffer)
+    near(from, end, tables, tablesEnd, out, limit) {
+      const bytes = new Uint8Array(buffer)
       const halves = new Uint16Array(buffer)
-      for (let at = from / 4; at < end / 4;) {
-        const sums = [0, 0, 0, 0]
-        for (let word = query / 4; word < queryEnd / 4; word++) {
-          for (let lane = 0; lane < 4; lane++) {
-            const differing = (words[at++] as number) ^ (words[word] as number)
-            const large = differing & (words[word + LARGE / 4] as number)
-            ;(sums[lane] as number) += onesIn(differing) + (DISTANCE_EACH - 1) * onesIn(large)
+      const groupBytes = ((tablesEnd - tables) / 32) * GROUP
+      for (let place = 0, group = from; group < end; place += GROUP, group += groupBytes) {
+        for (let lane = 0; lane < GROUP; lane++) {
+          let sum = 0
+          for (let at = group + lane, table = tables; table < tablesEnd; at += GROUP, table += 32) {
+            const signs = bytes[at] as number
+            sum += (bytes[table + (signs & 15)] as number) + (bytes[table + 16 + (signs >> 4)] as number)
           }
+          if (sum >= limit) continue
+          halves[out / 2] = place + lane
+          halves[out / 2 + 1] = sum
+          out += 4
         }
-        if (!sums.some((sum) => sum < limit)) continue
-        words[out / 4] = at * 4
-        halves.set(sums, out / 2 + 2)
-        out += NEAR_BYTES
       }
       return out
     },
@@ -230,20 +245,22 @@ function plainScans(): Scans {
       }
     },
     signs(from, end, out) {
-      const codes = new Uint8Array(buffer, from, end - from)
-      const signs = new Uint8Array(codes.length / 4)
-      readSigns(codes, signs)
-      const words = new Uint32Array(buffer)
-      for (const [i, word] of new Uint32Array(signs.buffer).entries()) words[out / 4 + i * 4] = word
+      const bytes = new Uint8Array(buffer)
+      for (let at = from; at < end; at += 16) {
+        for (let first = 0; first < 16; first += 8, out += GROUP) {
+          let [low, high] = [0, 0]
+          for (let bit = 0; bit < 8; bit++) {
+            const code = bytes[at + first + bit] as number
+            low |= ((code >> 3) & 1) << bit
+            high |= (code >> 7) << bit
+          }
+          bytes[out] = low
+          bytes[out + 2 * GROUP] = high
+        }
+        out += 2 * GROUP
+      }
     },
   }
-}
-
-/** The number of ones in 32 bits (Warren, Hacker's Delight, 2012, section 5-1). */
-function onesIn(word: number): number {
-  const pairs = word - ((word >>> 1) & 0x55555555)
-  const fours = (pairs & 0x33333333) + ((pairs >>> 2) & 0x33333333)
-  return Math.imul((fours + (fours >>> 4)) & 0x0f0f0f0f, 0x01010101) >>> 24
 }
 
 // ---------------------------------------------------------------------------------------------------- in WebAssembly
@@ -272,6 +289,7 @@ const isBelow = (a: number, b: number): Code => [...get(a), ...get(b), 0x49]
 const loop = (...body: Code[]): Code => [0x03, 0x40, ...body.flat(), 0x0d, 0, 0x0b]
 const load = (local: number, offset: number): Code => [...get(local), ...simd(0x00, 0, offset)]
 const ADD = 0x6a
+const MULTIPLY = 0x6c
 
 /** The module in the binary format of WebAssembly 2.0 (with SIMD): three functions on one memory. */
 function scanModule(): Code {
@@ -288,45 +306,56 @@ function scanModule(): Code {
 }
 
 /**
- *     near(codes, end, query, queryEnd, out, limit):
- *       do { sums = 0; at = query
+ *     near(codes, end, tables, tablesEnd, out, limit):
+ *       do { low = 0; high = 0; table = tables
  *            do { bytes = 0
- *                 8 times: differing = 16 bytes of codes xor 4 times 4 bytes of the query
- *                          large = the ones in each byte of (differing and 4 times 4 bytes of what is large)
- *                          bytes += the ones in each byte of differing + large + large
- *                 sums += bytes, two by two } while (at < queryEnd)
- *            if any of the sums, two by two, is below the limit:
- *              out[0] = codes; out[1 and 2] = four sums of 16 bits; out += 3 } while (codes < end)
+ *                 SUMMED times: signs = 16 bytes of codes; bytes += table[signs & 15] + the next table[signs >> 4]
+ *                 low += the first 8 bytes; high += the others } while (table < tablesEnd)
+ *            below = a bit for each of low, then of high, that is below the limit
+ *            if below: SUMS = low, high
+ *              do { out[0] = place + the number of the lowest bit of below; out[1] = its sum; out += 2
+ *                   below &= below - 1 } while (below)
+ *            place += 16 } while (codes < end)
  *       out
  */
 function nearBody(): Code {
-  const [codes, end, query, queryEnd, out, limit, at, bytes, sums, differing, large] = [
-    0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10,
+  const [codes, end, tables, tablesEnd, out, limit, table, place, below, bytes, signs, low, high, fifteens] = [
+    0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13,
   ] as const
-  const loadFourTimes = (offset: number): Code => [...get(at), ...simd(0x09, 0, ...sized(offset))]
-  const [and, xor, ones, addBytes, add16s] = [simd(0x4e), simd(0x51), simd(0x62), simd(0x6e), simd(0x8e, 1)]
-  const [pairsOfBytes, pairsOf16s, narrow, storeHalf] = [simd(0x7d), simd(0x7f), simd(0x86, 1), simd(0x5b, 0, 4, 0)]
-  const [fourTimes, areBelow, isAny] = [simd(0x11), simd(0x3a), simd(0x53)]
-  const eightWords = [0, 1, 2, 3, 4, 5, 6, 7].flatMap((word) =>
+  const [lookUp, and, shiftRight, addBytes, add16s] = [simd(0x0e), simd(0x4e), simd(0x8d, 1), simd(0x6e), simd(0x8e, 1)]
+  const [firstHalf, otherHalf, eightTimes, areBelow] = [simd(0x89, 1), simd(0x8a, 1), simd(0x10), simd(0x2f)]
+  const [narrow, bits, store, store16] = [simd(0x65), simd(0x64), simd(0x0b, 0, 0), [0x3b, 1]]
+  const tableAt = (number: number): Code => [...get(table), ...simd(0x00, 0, ...sized(number * 16))]
+  const number = (value: number): Code => [0x41, ...sized(value)]
+  const summed = Array.from({ length: SUMMED }, (_, i) =>
     [
-      [...load(codes, word * 16), ...loadFourTimes(word * 4), ...xor, ...tee(differing)],
-      [...loadFourTimes(LARGE + word * 4), ...and, ...ones, ...tee(large), ...get(large), ...addBytes],
-      [...get(differing), ...ones, ...addBytes, ...get(bytes), ...addBytes, ...set(bytes)],
+      [...load(codes, i * 16), ...set(signs), ...get(bytes)],
+      [...tableAt(i * 2), ...get(signs), ...get(fifteens), ...and, ...lookUp, ...addBytes],
+      [...tableAt(i * 2 + 1), ...get(signs), ...number(4), ...shiftRight, ...get(fifteens), ...and, ...lookUp],
+      [...addBytes, ...set(bytes)],
     ].flat(),
   )
+  const belowLimit = (sums: number): Code => [...get(sums), ...get(limit), ...eightTimes, ...areBelow]
+  const lowestBit = [...get(below), 0x68]
   const body = loop(
-    [...zeros, ...set(sums), ...get(query), ...set(at)],
+    [...zeros, ...tee(low), ...set(high), ...get(tables), ...set(table)],
     loop(
-      [...zeros, ...set(bytes), ...eightWords],
-      [...get(sums), ...get(bytes), ...pairsOfBytes, ...add16s, ...set(sums)],
-      [...advance(codes, 128), ...advance(at, 32), ...isBelow(at, queryEnd)],
+      [...zeros, ...set(bytes), ...summed.flat()],
+      [...get(low), ...get(bytes), ...firstHalf, ...add16s, ...set(low)],
+      [...get(high), ...get(bytes), ...otherHalf, ...add16s, ...set(high)],
+      [...advance(codes, SUMMED * 16), ...advance(table, SUMMED * 32), ...isBelow(table, tablesEnd)],
     ),
-    [...get(sums), ...pairsOf16s, ...tee(sums), ...get(limit), ...fourTimes, ...areBelow, ...isAny],
-    [0x04, 0x40, ...get(out), ...get(codes), 0x36, 2, 0],
-    [...get(out), ...get(sums), ...get(sums), ...narrow, ...storeHalf, ...advance(out, NEAR_BYTES), 0x0b],
-    isBelow(codes, end),
+    [...belowLimit(low), ...belowLimit(high), ...narrow, ...bits, ...tee(below), 0x04, 0x40],
+    [...number(SUMS), ...get(low), ...store, ...number(SUMS + 16), ...get(high), ...store],
+    loop(
+      [...get(out), ...get(place), ...lowestBit, ADD, ...store16, 0],
+      [...get(out), ...lowestBit, ...number(2), MULTIPLY, 0x2f, 1, ...sized(SUMS), ...store16, 2],
+      [...advance(out, 4), ...get(below), ...get(below), ...number(1), 0x6b, 0x71, ...tee(below)],
+    ),
+    [0x0b, ...advance(place, GROUP), ...isBelow(codes, end)],
   )
-  return [2, 1, I32, 4, V128, ...body, ...get(out), 0x0b] // locals: one number, four vectors
+  const start = [...number(TABLE_MAX), ...simd(0x0f), ...set(fifteens)]
+  return [2, 3, I32, 5, V128, ...start, ...body, ...get(out), 0x0b] // locals: three numbers, five vectors
 }
 
 /**
@@ -367,19 +396,22 @@ function productsBody(): Code {
 /**
  *     signs(code, end, out):
  *       do { halves = 16 bytes of code
- *            out[0] = the highest bits of the low halves, then those of the high ones; code++; out++, four words } while (code < end)
+ *            bits = the highest bits of the low halves, then those of the high ones
+ *            out[0, GROUP, 2 GROUP, 3 GROUP] = the four bytes of bits; code++; out += 4 GROUP } while (code < end)
  */
 function signsBody(): Code {
-  const [code, end, out, halves] = [0, 1, 2, 3] as const
+  const [code, end, out, bits, halves] = [0, 1, 2, 3, 4] as const
   const highestBits = simd(0x64)
   const low = [...get(halves), 0x41, 4, ...simd(0x6b), ...highestBits] // shifted left by 4
   const high = [...get(halves), ...highestBits, 0x41, 16, 0x74]
+  const storeByte = (byte: number): Code =>
+    [...get(out), ...get(bits), 0x41, byte * 8, 0x76, 0x3a, 0, byte * GROUP].flat()
   const body = loop(
-    [...load(code, 0), ...set(halves)],
-    [...get(out), ...low, ...high, 0x72, 0x36, 2, 0],
-    [...advance(code, 16), ...advance(out, 16), ...isBelow(code, end)],
+    [...load(code, 0), ...set(halves), ...low, ...high, 0x72, ...set(bits)],
+    [0, 1, 2, 3].flatMap(storeByte),
+    [...advance(code, 16), ...advance(out, 4 * GROUP), ...isBelow(code, end)],
   )
-  return [1, 1, V128, ...body, 0x0b] // locals: one vector
+  return [2, 1, I32, 1, V128, ...body, 0x0b] // locals: one number, one vector
 }
 
 /** A number of up to 13 bits, always in two bytes. */

@@ -35,7 +35,7 @@ import { createSegments, segmentTables, type Found, type Segment, type SegmentHe
 import { createSpaces, SPACE_ENTRIES, spaceTables, type Space } from './spaces.ts'
 import { preparer } from './statements.ts'
 import type { EvictionName } from '../../kernel/eviction.ts'
-import { createTier } from '../../kernel/tier.ts'
+import { createTier, type Tier } from '../../kernel/tier.ts'
 import { termsOf, tokensOf } from './tokens.ts'
 import { createVectors, vectorTables } from './vectors.ts'
 
@@ -85,6 +85,8 @@ export interface Search {
   remove(table: Table, key: string): void
   find(table: Table, prefixes: readonly string[], words: readonly string[], limit: number): SearchHit[]
   nearest(table: Table, prefixes: readonly string[], vector: Float32Array, limit: number): SearchHit[]
+  /** What is in memory of spaces' words: how many spaces, and their bytes. */
+  readonly kept: Pick<Tier<number, unknown>, 'size' | 'bytes'>
 }
 
 /** What is kept in memory of a space. */
@@ -179,12 +181,7 @@ export function createSearch(database: DatabaseSync, options: SearchOptions = {}
     for (const [entry, tokens] of recentOf(space.id, isSettled ? before.space.next : space.settled, space.next))
       known.recent.add(entry, tokens)
     for (const entry of spaces.deadSince(space.id, isSettled ? before.space.version : 0)) known.dead.add(entry)
-    const fixed = known.segments.reduce(
-      (sum, { lengths, leaders }) => sum + lengths.byteLength + leaders.length * PLACE_BYTES,
-      (known.dead.size + known.keys.size * 2) * PLACE_BYTES,
-    )
-    tier.set(space.id, known, known.recent.bytes() + fixed)
-    return known
+    return tier.set(space.id, known, bytesOf(known))
   }
 
   function partsOf({ space, segments: all, recent }: Known, found: Found): Part[] {
@@ -195,9 +192,9 @@ export function createSearch(database: DatabaseSync, options: SearchOptions = {}
       lengths: segment.lengths,
       find: (token) => found(space.id, token)[i],
     }))
-    if (recent.lengths.length > 0) {
+    if (recent.count() > 0) {
       const { settled: first, next: last } = space
-      parts.push({ space: space.id, first, last, lengths: recent.lengths, find: recent.find })
+      parts.push({ space: space.id, first, last, lengths: recent.lengths(), find: recent.find })
     }
     return parts
   }
@@ -214,10 +211,13 @@ export function createSearch(database: DatabaseSync, options: SearchOptions = {}
   }
 
   /** Takes the keys of entries into memory, as far as they are not there. */
-  function learnKeys({ space, keys }: Known, entries: readonly number[]): void {
+  function learnKeys(known: Known, entries: readonly number[]): void {
+    const { space, keys } = known
     if (keys.size + entries.length > KEYS_MAX) keys.clear()
     const missing = entries.filter((entry) => !keys.has(entry))
+    if (missing.length === 0) return
     for (const [entry, key] of spaces.keysOf(space.id, missing)) keys.set(entry, key)
+    tier.resize(space.id, bytesOf(known))
   }
 
   /** What prefixes reach, with what is known of it, and which of its entries count. */
@@ -284,13 +284,21 @@ export function createSearch(database: DatabaseSync, options: SearchOptions = {}
     })
   }
 
-  return { index, remove, find, nearest }
+  return { index, remove, find, nearest, kept: tier }
 }
 
 /** Keys of one space that are kept in memory. */
 const KEYS_MAX = 16_384
 /** About what a place in a list or set takes in memory, bytes. */
 const PLACE_BYTES = 32
+
+/** With the keys, of which each takes two places. */
+function bytesOf({ segments, recent, dead, keys }: Known): number {
+  return segments.reduce(
+    (sum, { lengths, leaders }) => sum + lengths.byteLength + leaders.length * PLACE_BYTES,
+    recent.bytes() + (dead.size + keys.size * 2) * PLACE_BYTES,
+  )
+}
 
 /** Adds an entry to lists of places, which stay in order. */
 function addTokens(words: Map<string, Places>, entry: number, tokens: readonly string[]): void {
@@ -304,8 +312,10 @@ function addTokens(words: Map<string, Places>, entry: number, tokens: readonly s
 
 /** The tokens of recent entries as one text, which is gone through for a token that is looked for: there are few, and most are never asked for. */
 interface RecentTokens {
+  /** Entries that came. */
+  count(): number
   /** Tokens of each entry, by its place after the first. */
-  readonly lengths: number[]
+  lengths(): Uint16Array
   /** `tokens` with a space between them. Entries come in order. */
   add(entry: number, tokens: string): void
   find(token: string): Places | undefined
@@ -317,17 +327,23 @@ function createRecentTokens(first: number): RecentTokens {
   const entries: number[] = []
   /** Where the tokens of each entry end. */
   const ends: number[] = []
-  const lengths: number[] = []
+  let lengths = new Uint16Array(16)
 
   return {
-    lengths,
+    count: () => entries.length,
+    lengths: () => lengths,
     add(entry, tokens) {
       text += `${tokens} `
       entries.push(entry)
       ends.push(text.length)
       let count = 1
       for (let i = 0; i < tokens.length; i++) if (tokens.charCodeAt(i) === SPACE) count++
-      lengths[entry - first] = count
+      if (entry - first >= lengths.length) {
+        const before = lengths
+        lengths = new Uint16Array((entry - first) * 2)
+        lengths.set(before)
+      }
+      lengths[entry - first] = Math.min(count, LENGTH_MAX)
     },
     find(token) {
       const places: number[] = []

@@ -27,9 +27,9 @@ import type { DatabaseSync } from 'node:sqlite'
 import type { EvictionName } from '../../kernel/eviction.ts'
 import { createTier } from '../../kernel/tier.ts'
 import { bestOf, type Best, type Ranked } from './best.ts'
-import { createCodeMemory, DISTANCE_EACH, PRODUCTS_MAX, SLOT_CODES, type CodeMemory } from './codes.ts'
+import { createCodeMemory, PRODUCTS_MAX, SLOT_CODES, type CodeMemory } from './codes.ts'
 import { SPACE_ENTRIES, type Space } from './spaces.ts'
-import { preparer, rowReader } from './statements.ts'
+import { preparer } from './statements.ts'
 
 /** `vector` by the id of the entry; `code` has those of settled entries together: their numbers, 32 bits each, then their codes. */
 export const vectorTables = `
@@ -45,7 +45,7 @@ const SMALL_MAX = 2_048
 /** Part of the memory for codes that one space may take: at the default, 1.2 million vectors of up to 256 numbers. */
 const SPACE_SHARE = 0.75
 /** Part of a space that its signs let through, and how many at least: of a million, what holds .998 of the ten nearest (bench/README.md). */
-const SIGNS_PART = 0.008
+const SIGNS_PART = 0.005
 const SIGNS_MIN = 4_096
 /** Entries that are read from the file, at least, and beyond those that are wanted. */
 const READ_MIN = 200
@@ -106,7 +106,6 @@ interface Full {
 
 export function createVectors(database: DatabaseSync, { bytesMax, eviction }: VectorMemoryOptions): Vectors {
   const prepare = preparer(database)
-  const rowsOfIds = rowReader<Uint8Array>(database, 'vector', 'data')
   const memories = new Map<number, CodeMemory>()
   const tier = createTier<string, Known & { readonly memory: CodeMemory }>({
     bytesMax,
@@ -131,6 +130,19 @@ export function createVectors(database: DatabaseSync, { bytesMax, eviction }: Ve
     statement.setReturnArrays(true)
     const rows = statement.all(base + first, base + last) as unknown as (readonly [id: number, data: Uint8Array])[]
     return rows.map(([id, data]) => ({ entry: id - base, data: signed(data) }))
+  }
+
+  /** Vectors of a range of a space. */
+  function vectorsOf(space: number, first: number, last: number, dimensions: number): Joined {
+    const base = space * SPACE_ENTRIES
+    const sql = `SELECT ${joined} FROM (SELECT id, data FROM vector WHERE id >= ? AND id < ? AND length(data) = ? ORDER BY id) AS vector`
+    return joinedIn(prepare(sql).get(base + first, base + last, dimensions))
+  }
+
+  /** Vectors of these ids. */
+  function vectorsOfIds(ids: readonly number[], dimensions: number): Joined {
+    const sql = `SELECT ${joined} FROM json_each(?) AS wanted CROSS JOIN vector ON vector.id = wanted.value WHERE length(data) = ?`
+    return joinedIn(prepare(sql).get(JSON.stringify(ids), dimensions))
   }
 
   function settle(space: number, first: number, last: number): void {
@@ -217,7 +229,7 @@ export function createVectors(database: DatabaseSync, { bytesMax, eviction }: Ve
       known.full = emptyFull()
       known.from = first = from
     }
-    addFull(known.full, rowsOf(space.id, first, space.next), dimensions)
+    addFull(known.full, vectorsOf(space.id, first, space.next, dimensions), space.id, dimensions)
     known.space = space
     const fullBytes = known.full.data.length + known.full.entries.length * FULL_BYTES
     return tier.set(key, known, known.slots.length * bytesOf(memory) + fullBytes)
@@ -240,32 +252,31 @@ export function createVectors(database: DatabaseSync, { bytesMax, eviction }: Ve
   /** Offers the entries of a space to the best, by what their codes say. */
   function offer(known: Known, query: Query, best: Best, admits?: (entry: number) => boolean): void {
     const memory = memoryFor(query.vector.length)
-    memory.ask(query.code, query.numbers)
+    memory.ask(query.numbers)
     const { isInMemory } = known
     const { id, settled } = known.space
     const asked = new Int32Array(PRODUCTS_MAX)
-    const entries = new Uint32Array(PRODUCTS_MAX)
 
     function offerAll(places: ArrayLike<number>, count: number, slotOf: (place: number) => Slot): void {
       for (let start = 0; start < count; start += PRODUCTS_MAX) {
         const size = Math.min(PRODUCTS_MAX, count - start)
         for (let i = 0; i < size; i++) {
           const place = places[start + i] as number
-          const { slot, entries: own } = slotOf(place)
-          asked[i] = memory.placeOf(slot, place % SLOT_CODES)
-          entries[i] = own[place % SLOT_CODES] as number
+          asked[i] = memory.placeOf(slotOf(place).slot, place % SLOT_CODES)
         }
         const products = memory.products(asked, size)
         for (let i = 0; i < size; i++) {
           const product = products[i] as number
-          if (product >= best.least && best.wants(product, id, entries[i] as number))
-            best.add(product, id, entries[i] as number)
+          if (product < best.least) continue
+          const place = places[start + i] as number
+          const entry = slotOf(place).entries[place % SLOT_CODES] as number
+          if (best.wants(product, id, entry)) best.add(product, id, entry)
         }
       }
     }
 
     const wanted = Math.max(SIGNS_MIN, Math.floor(settled * SIGNS_PART))
-    const all = query.numbers.length * DISTANCE_EACH + 1
+    const all = memory.distanceMax + 1
 
     /** Those that are less than `start` away by their signs, the closest of them. */
     function closestBelow(start: number) {
@@ -302,7 +313,7 @@ export function createVectors(database: DatabaseSync, { bytesMax, eviction }: Ve
     const length = Math.sqrt(vector.reduce((sum, number) => sum + number * number, 0))
     const memory = memoryFor(vector.length)
     const rotated = rotatedOf(quantised(vector))
-    const query: Query = { vector, code: codeFrom(rotated), numbers: quantised(rotated) }
+    const query: Query = { vector, numbers: quantised(rotated) }
     const best = bestOf(Math.max(READ_MIN, limit + READ_MORE))
     const ranked = bestOf(limit)
     for (const space of spaces) {
@@ -324,12 +335,16 @@ export function createVectors(database: DatabaseSync, { bytesMax, eviction }: Ve
 
   /** Adds entries with their cosine. */
   function read(chosen: readonly Ranked[], vector: Float32Array, length: number, ranked: Best): void {
-    const ids = chosen.map(({ space, entry }) => space * SPACE_ENTRIES + entry).sort((a, b) => a - b)
-    for (const [id, data] of rowsOfIds(ids)) {
+    const { ids, data } = vectorsOfIds(
+      chosen.map(({ space, entry }) => space * SPACE_ENTRIES + entry).sort((a, b) => a - b),
+      vector.length,
+    )
+    for (const [i, id] of ids.entries()) {
       const space = Math.floor(id / SPACE_ENTRIES)
       const entry = id - space * SPACE_ENTRIES
-      const own = lengthOf(signed(data))
-      const score = length * own > 0 ? product(vector, signed(data), 0) / (length * own) : 0
+      const at = i * vector.length
+      const own = lengthOf(data, at, vector.length)
+      const score = length * own > 0 ? product(vector, data, at) / (length * own) : 0
       if (ranked.wants(score, space, entry)) ranked.add(score, space, entry)
     }
   }
@@ -345,7 +360,6 @@ export function createVectors(database: DatabaseSync, { bytesMax, eviction }: Ve
 
 interface Query {
   readonly vector: Float32Array
-  readonly code: Uint8Array
   readonly numbers: Int8Array
 }
 
@@ -497,11 +511,26 @@ function product(a: Float32Array, data: Int8Array, at: number): number {
   return one + two + three + four
 }
 
-function lengthOf(data: Int8Array): number {
+/** Of the vector that begins at that place. */
+function lengthOf(data: Int8Array, at: number, dimensions: number): number {
   let squares = 0
   // By its place: stepping through with `of` takes five times as long. Whole numbers: adding others takes twice as long.
-  for (let i = 0; i < data.length; i++) squares = (squares + (data[i] as number) * (data[i] as number)) | 0
+  for (let i = at; i < at + dimensions; i++) squares = (squares + (data[i] as number) * (data[i] as number)) | 0
   return Math.sqrt(squares)
+}
+
+/** Vectors of one length side by side, by the ids of their entries. */
+interface Joined {
+  readonly ids: readonly number[]
+  readonly data: Int8Array
+}
+
+/** The columns of `Joined`: a row for each vector takes three times as long. SQLite joins bytes as they are, and calls them text until they are cast. */
+const joined = "json_group_array(vector.id) AS ids, CAST(group_concat(data, '') AS BLOB) AS data"
+
+function joinedIn(row: unknown): Joined {
+  const { ids, data } = row as { readonly ids: string; readonly data: Uint8Array | null }
+  return { ids: JSON.parse(ids) as number[], data: signed(data ?? new Uint8Array()) }
 }
 
 /** Recent vectors of a space, at most. */
@@ -513,20 +542,19 @@ function emptyFull(): Full {
   return { data: new Int8Array(0), entries: [], lengths: [] }
 }
 
-/** Those of one length. */
-function addFull(full: Full, rows: readonly { entry: number; data: Int8Array }[], dimensions: number): void {
-  const own = rows.filter(({ data }) => data.length === dimensions)
-  const needed = (full.entries.length + own.length) * dimensions
-  if (full.data.length < needed) {
-    // Twice as much when notes come one by one; no more than is there when all are read at once.
-    const data = new Int8Array(full.entries.length === 0 ? needed : Math.max(needed, full.data.length * 2))
-    data.set(full.data)
-    full.data = data
+function addFull(full: Full, { ids, data }: Joined, space: number, dimensions: number): void {
+  const used = full.entries.length * dimensions
+  if (used === 0) full.data = data
+  else if (full.data.length < used + data.length) {
+    // Twice as much, as notes come one by one.
+    const larger = new Int8Array(Math.max(used + data.length, full.data.length * 2))
+    larger.set(full.data.subarray(0, used))
+    full.data = larger
   }
-  for (const { entry, data } of own) {
-    full.data.set(data, full.entries.length * dimensions)
-    full.entries.push(entry)
-    full.lengths.push(lengthOf(data))
+  if (used > 0) full.data.set(data, used)
+  for (const [i, id] of ids.entries()) {
+    full.entries.push(id - space * SPACE_ENTRIES)
+    full.lengths.push(lengthOf(full.data, used + i * dimensions, dimensions))
   }
 }
 
