@@ -390,8 +390,13 @@ export function createClients({ url, random, cutShare }: ClientsOptions) {
         max_new_tokens: 150,
       })
     else if (chance < 0.6) {
-      await query('memory', { operation_type: 'add_memory', params: { content: question() } })
+      const kept = await query('memory', { operation_type: 'add_memory', params: { content: question() } })
       await query('memory', { operation_type: 'retrieve_memory', params: { content: 'word', limit: 3 } })
+      if (kept.state === 'answered' && kept.status === 200) {
+        const { response } = JSON.parse(kept.text) as { response: { memory_id: string | null } }
+        if (response.memory_id === null) fault(`AIOS kept a memory without an id: ${kept.text}`)
+        await query('memory', { operation_type: 'remove_memory', params: { memory_id: response.memory_id } })
+      }
     } else {
       const file_path = `${oneOf(['a', 'b', 'c'])}.txt`
       await query('storage', { operation_type: 'write', params: { file_path, content: question() } })

@@ -30,7 +30,7 @@ import type { Caller, Scope } from '../src/server/caller.ts'
 import type { Server } from '../src/server/http.ts'
 import { startServer } from '../src/server/http.ts'
 import { keptIn } from '../src/server/kept.ts'
-import { createKey, isAdminKey, revokeKey } from '../src/server/keys.ts'
+import { createKey, revokeKey, scopesOfKeys } from '../src/server/keys.ts'
 import { bindings, clientOf, say, until } from './a2a-client.ts'
 import { within } from './world.ts'
 
@@ -254,7 +254,8 @@ describe('push notifications', () => {
       principal,
       pid,
       program: 'waiter',
-      mayAnswer: false,
+      scopes: ['runs'] as const,
+      key: 'k1',
       version: '1.0',
     })
     const set = (pid: number, id: number | string, principal?: string) =>
@@ -487,56 +488,104 @@ test('a configuration outlives its server: after a restart the webhook is told h
   assert.deepEqual(hook.heard, [], 'what was told as ended is not told again')
 })
 
-test('an admin is told of what is another principal’s, after a restart too, and no more once its key is none', async () => {
+test('an admin is told of what is another principal’s, after a restart too', async () => {
   const store = { ...memoryStore(), close() {} }
-  const asked: (string | null)[] = []
-  let isAdmin = true
-  const push: PushOptions = { ...here, isAdmin: (key) => (asked.push(key), isAdmin) }
+  const left = (): number => [...store.range('meta', 'a2a-push', 'a2a-pusi')].length
+  const first = await opened(here, store)
+  const told = await receiver()
+  const client = await clientOf(first.server, 'waiter')
+  const admin = await clientOf(first.server, 'waiter', 'root')
+  const going = await begun(client)
+  await admin.createTaskPushNotificationConfig(config(told.url, { taskId: going }))
+  await until(() => told.heard.length >= 1)
+  await first.stop()
+  const second = await opened(here, store)
+  second.kernel.resume(Number(going))
+  const ada = await clientOf(second.server, 'waiter')
+  await ada.sendMessage(say('news', { taskId: going }, true))
+  await until(() => isDone(told) && left() === 0)
+})
+
+test('a key that is none any more is told nothing, an admin’s and any other, between two tries and after a restart too', async () => {
+  const store = { ...memoryStore(), close() {} }
+  const closed = new Set<string | null>()
+  const scopesOf = (key: string | null): readonly Scope[] =>
+    closed.has(key) ? [] : [...(Object.values(callers).find((one) => one.key === key)?.scopes ?? [])]
+  const push: PushOptions = { ...here, scopesOf }
   const warned: string[] = []
   const hear = ({ message }: Error): void => void warned.push(message)
   process.on('warning', hear)
   closing.push(() => process.off('warning', hear))
   const left = (): number => [...store.range('meta', 'a2a-push', 'a2a-pusi')].length
-  const first = await opened(push, store)
-  const [told, lost, own] = [await receiver(), await receiver(), await receiver()]
-  const client = await clientOf(first.server, 'waiter')
-  const admin = await clientOf(first.server, 'waiter', 'root')
-  const [going, another] = [await begun(client), await begun(client)]
-  await admin.createTaskPushNotificationConfig(config(told.url, { taskId: going }))
-  await until(() => told.heard.length >= 1)
-  await first.stop()
-  const second = await opened(push, store)
-  second.kernel.resume(Number(going))
-  second.kernel.resume(Number(another))
-  const ada = await clientOf(second.server, 'waiter')
-  await ada.sendMessage(say('news', { taskId: going }, true))
-  await until(() => isDone(told) && left() === 0)
-  assert.deepEqual(new Set(asked), new Set(['k3']))
-  const root = await clientOf(second.server, 'waiter', 'root')
-  const mine = await begun(root, own.url)
-  await root.createTaskPushNotificationConfig(config(lost.url, { taskId: another }))
-  await until(() => lost.heard.length >= 1 && own.heard.length >= 1)
-  const before = lost.heard.length
-  isAdmin = false
-  await ada.sendMessage(say('news', { taskId: another }, true))
-  await root.sendMessage(say('news', { taskId: mine }, true))
-  await until(() => isDone(own) && left() === 0)
-  assert.equal(lost.heard.length, before)
-  assert.deepEqual(warned, [`A2A push of task ${another} of root: there is no process ${another}`])
+  const { server, stop } = await opened(push, store)
+  const hooks = [await receiver(), await receiver(), await receiver()] as const
+  const [ada, bob, root] = [
+    await clientOf(server, 'waiter'),
+    await clientOf(server, 'waiter', 'bob'),
+    await clientOf(server, 'waiter', 'root'),
+  ]
+  const [adas, bobs] = [await begun(ada, hooks[0].url), await begun(bob, hooks[1].url)]
+  await root.createTaskPushNotificationConfig(config(hooks[2].url, { taskId: bobs }))
+  // How the task stands, and what its program says before it waits.
+  await until(() => hooks.every(({ heard }) => heard.length >= 1))
+  await pause(100)
+  const before = hooks.map(({ heard }) => heard.length)
+  closed.add('k1').add('k3')
+  await ada.sendMessage(say('news', { taskId: adas }, true))
+  await bob.sendMessage(say('news', { taskId: bobs }, true))
+  await until(() => isDone(hooks[1]) && left() === 0)
+  assert.deepEqual(
+    hooks.map(({ heard }, i) => heard.length > (before[i] as number)),
+    [false, true, false],
+  )
+  const why = 'the key that named the webhook was revoked or has expired'
+  assert.deepEqual(warned.toSorted(), [
+    `A2A push of task ${adas} of ada: ${why}`,
+    `A2A push of task ${bobs} of root: ${why}`,
+  ])
+  // It is revoked while what was not taken waits to be tried again.
+  const failing = await receiver((response) => (closed.add('k2'), void response.writeHead(503).end()))
+  await begun(bob, failing.url)
+  await until(() => left() === 0)
+  assert.equal(failing.heard.length, 1)
+  // It is revoked while nothing happens, or while the server is down.
+  closed.delete('k2')
+  const silent = await receiver()
+  const [seen, kept] = [await begun(bob, silent.url), await begun(bob, silent.url)]
+  await until(() => silent.heard.length >= 2 && left() === 2)
+  await pause(100)
+  const heard = silent.heard.length
+  closed.add('k2')
+  assert.deepEqual(
+    (await bob.listTaskPushNotificationConfig({ tenant: '', taskId: seen, pageSize: 0, pageToken: '' })).configs,
+    [],
+  )
+  await until(() => left() === 1)
+  await stop()
+  const { kernel } = await opened(push, store)
+  kernel.resume(Number(kept))
+  await until(() => left() === 0)
+  assert.equal(silent.heard.length, heard)
 })
 
-test('a key is an admin’s until it is revoked or has expired; where there are no keys, nobody needs one', () => {
+test('a key may do what it was made for until it is revoked or has expired; where there never was one, everybody everything', () => {
   const folder = mkdtempSync(join(tmpdir(), 'polity-a2a-push-'))
   closing.push(() => rmSync(folder, { recursive: true }))
   const path = join(folder, 'a.db')
   const made = (scopes: readonly Scope[], expiresAt?: number): string =>
     createKey(path, { principal: 'root', scopes, ...(expiresAt === undefined ? {} : { expiresAt }) }, 1_000).entry.id
-  assert.equal(isAdminKey(path, null, 2_000), true)
+  let now = 2_000
+  const scopesOf = scopesOfKeys(path, { now: () => now })
+  assert.ok(scopesOf(null).includes('admin'))
+  assert.deepEqual(scopesOf('none'), [])
   const [admin, plain, brief] = [made(['runs', 'admin']), made(['runs']), made(['admin'], 3_000)]
-  const at = (now: number) => [null, admin, plain, brief, 'none'].map((key) => isAdminKey(path, key, now))
-  assert.deepEqual(at(2_000), [false, true, false, true, false])
+  const all = () => [null, admin, plain, brief, 'none'].map(scopesOf)
+  assert.deepEqual(all(), [[], ['runs', 'admin'], ['runs'], ['admin'], []])
   revokeKey(path, admin, 2_500)
-  assert.deepEqual(at(3_000), [false, false, false, false, false])
+  now = 3_000
+  assert.deepEqual(all(), [[], [], ['runs'], [], []])
+  rmSync(`${path}-keys`)
+  assert.deepEqual(all(), [[], [], [], [], []])
 })
 
 test('a server whose kernel has closed tells nothing more: what is left is for the next one', async () => {
@@ -556,7 +605,7 @@ test('a server whose kernel has closed tells nothing more: what is left is for t
 
 test('a configuration whose task is no longer there goes with the next start', async () => {
   const store = memoryStore()
-  const owner = { principal: 'ada', pid: 999_999, program: 'waiter', mayAnswer: true, version: '1.0' }
+  const owner = { principal: 'ada', pid: 999_999, program: 'waiter', scopes: ['runs'], key: 'k1', version: '1.0' }
   const value = JSON.stringify({ owner, config: { id: '1', url: 'http://127.0.0.1/hook', token: '' } })
   const left = (): number => [...store.range('meta', 'a2a-push', 'a2a-pusi')].length
   const { kernel } = await opened(undefined, store)

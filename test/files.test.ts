@@ -1426,3 +1426,28 @@ describe('a crash', () => {
     assert.ok(seen.has(7) && statSync(path).size > 0)
   })
 })
+
+test('what a kernel keeps of files and notes in RAM changes nothing that it says, be it next to nothing', async () => {
+  const busy = defineProgram('busy', async (sys: Sys) => {
+    const said: Json[] = []
+    for (let i = 0; i < 24; i++) {
+      const path = `a/${i % 6}.txt`
+      await sys.write(path, `version ${i}`)
+      if (i % 5 === 0) await sys.remove(path)
+      const id = await sys.remember({ text: `note ${i}`, tags: ['t'] })
+      if (i % 4 === 0) await sys.forget(id)
+      const notes = await sys.recall(`note ${i}`, { limit: 3 })
+      said.push((await sys.list('a/')).map((one) => one.path) as Json, notes.map(({ text }) => text) as Json)
+    }
+    // Its room is counted from what it has, whether that was looked up or remembered.
+    return [...said, await endOf(sys.write('b', 'x'.repeat(300)))] as Json
+  })
+  const saidBy = async (limits: object): Promise<unknown> => {
+    const { kernel, settled } = createWorld({ limits: { treeBytesMax: 480, ...limits } })
+    const runs = [kernel.spawn(busy, null), kernel.spawn(busy, null)]
+    return settled(Promise.all(runs.map((run) => run.result)))
+  }
+  const usual = await saidBy({})
+  assert.match(JSON.stringify(usual), /LIMIT_EXCEEDED/)
+  assert.deepEqual(await saidBy({ filesCachedMax: 2, notesCachedBytesMax: 1 }), usual)
+})

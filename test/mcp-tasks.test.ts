@@ -5,7 +5,11 @@
 import { Client as LaterClient, StreamableHTTPClientTransport as LaterTransport } from '@modelcontextprotocol/client'
 import { Client } from '@modelcontextprotocol/sdk/client/index.js'
 import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js'
-import { CallToolResultSchema, ElicitRequestSchema } from '@modelcontextprotocol/sdk/types.js'
+import {
+  CallToolResultSchema,
+  ElicitRequestSchema,
+  TaskStatusNotificationSchema,
+} from '@modelcontextprotocol/sdk/types.js'
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
@@ -18,7 +22,7 @@ import { z } from 'zod'
 import { openMcp } from '../src/drivers/mcp.ts'
 import { memoryStore } from '../src/drivers/store/memory.ts'
 import { boot, defineProgram, defineTool } from '../src/index.ts'
-import type { Json, Kernel, KernelOptions, Program, Tool } from '../src/index.ts'
+import type { Json, Kernel, KernelOptions, Program, Question, Tool } from '../src/index.ts'
 import type { Store } from '../src/kernel/drivers.ts'
 import type { Caller, Scope } from '../src/server/caller.ts'
 import type { Server } from '../src/server/http.ts'
@@ -540,6 +544,33 @@ describe('a call as a task, 2025-11-25, with the official client', () => {
     assert.equal((await client.experimental.tasks.getTask(broken)).status, 'failed')
   })
 
+  test('tells the session that began it what becomes of it, and no other session', async () => {
+    const { server, kernel } = await serve()
+    const [client, other] = [await earlier(server, undefined, 'Eve'), await earlier(server)]
+    const told = new Map<Client, Told[]>([client, other].map((one) => [one, []]))
+    for (const [one, heard] of told)
+      one.setNotificationHandler(TaskStatusNotificationSchema, ({ params }) => void heard.push(params as Told))
+    const taskId = await taskOf(client, 'run_asker')
+    await until(
+      () => told.get(client),
+      (heard) => heard?.at(-1)?.['status'] === 'input_required',
+    )
+    const [{ id }] = kernel.questions as readonly Question[] as readonly [Question]
+    kernel.answer(id, 'Carol')
+    const heard = (await until(
+      () => told.get(client),
+      (all) => all?.at(-1)?.['status'] === 'completed',
+    )) as readonly Told[]
+    const last = (await client.experimental.tasks.getTask(taskId)) as Told
+    for (const key of ['taskId', 'status', 'createdAt', 'lastUpdatedAt', 'ttl', 'pollInterval'])
+      assert.deepEqual(heard.at(-1)?.[key], last[key], key)
+    assert.ok(
+      heard.every((one, i) => one['status'] !== heard[i - 1]?.['status']),
+      JSON.stringify(heard),
+    )
+    assert.deepEqual(told.get(other), [])
+  })
+
   test('survives its session, and asks the user of who waits for its result', async () => {
     const { server } = await serve()
     const first = await earlier(server)
@@ -777,6 +808,39 @@ describe('tasks of outside servers', { concurrency: 3 }, () => {
       () => there.ps(),
       (all) => all.some(({ program, state }) => program === 'mcp-client' && state === 'killed'),
     )
+  })
+
+  test('an answer that its form does not allow is told as cancel, with a warning, and the task goes on', async (context) => {
+    const chooser = defineProgram('chooser', async (sys) => {
+      await sys.sleep(60)
+      return sys.ask('Which?', { choices: ['red', 'blue'] })
+    }) as Program
+    const { server: far, kernel: there } = await serve({ programs: [chooser] }, { programs: [chooser] })
+    const warned = context.mock.method(process, 'emitWarning', () => {})
+    for (const answer of [{ action: 'accept', content: { answer: 'green' } }, { action: 'perhaps' }, undefined]) {
+      let asked = 0
+      const mcp = await openMcp({
+        servers: { far: { url: `${far.url}/mcp`, headers: { 'x-caller': 'ada runs approvals' } } },
+        elicit: async () => (asked++, answer as never),
+      })
+      const kernel = await boot({ tools: mcp.tools })
+      opened.push(mcp, kernel)
+      warned.mock.resetCalls()
+      const { result } = kernel.spawn((sys) => sys.call('far/run_chooser', {}), null)
+      result.catch(() => {})
+      await until(
+        () => asked,
+        (count) => count > 0,
+      )
+      await pause(200)
+      // Nobody chose: the question waits for who does.
+      const [{ id }] = there.questions as readonly Question[] as readonly [Question]
+      there.answer(id, 'blue')
+      assert.equal(await within(8_000, result, 'the call'), 'blue')
+      assert.equal(asked, 1)
+      const warnings = warned.mock.calls.filter((one) => /an answer to MCP server far/.test(String(one.arguments[0])))
+      assert.equal(warnings.length, 1)
+    }
   })
 
   test('are canceled with their process also while its user is asked and says nothing', async () => {

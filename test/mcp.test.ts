@@ -13,6 +13,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, describe, test } from 'node:test'
 import { setTimeout as pause } from 'node:timers/promises'
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
 import { z } from 'zod'
 import type { Mcp, McpOptions } from '../src/drivers/mcp.ts'
 import { openMcp } from '../src/drivers/mcp.ts'
@@ -23,6 +25,8 @@ import type { Server } from '../src/server/http.ts'
 import { startServer } from '../src/server/http.ts'
 import type { McpDoorOptions } from '../src/server/mcp/door.ts'
 import { mcpDoor } from '../src/server/mcp/door.ts'
+import { loadServerSdk } from '../src/server/mcp/sdk.ts'
+import { createSessions } from '../src/server/mcp/sessions.ts'
 import type { Caller, Scope } from '../src/server/caller.ts'
 import { testClient, testServer } from './conformance/mcp.ts'
 import { codeOf, endOf, within } from './world.ts'
@@ -658,6 +662,34 @@ for (const era of ['legacy', 'auto'] as const) {
     })
   })
 }
+
+test('a session of the earlier era lives on without the request that began it', async () => {
+  setFlagsFromString('--expose-gc')
+  const collect = runInNewContext('gc') as () => void
+  const sdk = await loadServerSdk()
+  const sessions = createSessions(sdk, () => new sdk.server.McpServer({ name: 'test', version: '1' }), 8)
+  const caller: Caller = { principal: 'ada', scopes: new Set(), key: null }
+  const ask = async (body: { readonly [key: string]: Json }, headers = {}): Promise<[WeakRef<object>, Response]> => {
+    const exchange = { done: () => {} }
+    const request = new Request('http://127.0.0.1/mcp', {
+      method: 'POST',
+      headers: { 'content-type': 'application/json', accept: 'application/json, text/event-stream', ...headers },
+      body: JSON.stringify(body),
+    })
+    const response = await sessions.answer(request, body, caller, (done) => void (exchange.done = done))
+    await response.text()
+    exchange.done()
+    return [new WeakRef(exchange), response]
+  }
+  const params = { protocolVersion: '2025-11-25', capabilities: {}, clientInfo: { name: 'test', version: '1' } }
+  const [first, { headers }] = await ask({ jsonrpc: '2.0', id: 1, method: 'initialize', params })
+  await pause(20)
+  collect()
+  assert.equal(first.deref(), undefined)
+  const session = { 'mcp-session-id': String(headers.get('mcp-session-id')), 'mcp-protocol-version': '2025-11-25' }
+  const [, { status }] = await ask({ jsonrpc: '2.0', id: 2, method: 'ping' }, session)
+  assert.equal(status, 200)
+})
 
 describe('the kernel as an MCP server', () => {
   const post = (server: Server, body: object | string, headers: { [name: string]: string } = {}): Promise<Response> =>

@@ -741,7 +741,7 @@ describe('responses', () => {
 
   test('what is kept is bounded: an hour, a thousand responses, 32 MB a principal', () => {
     const clock = simulatedClock()
-    const kept = createKeptResponses(clock)
+    const kept = createKeptResponses(clock, 1_000)
     const keep = (who: string, id: string, chars = 1) =>
       kept.keep(who, { response: { id }, messages: [{ role: 'user', content: 'x'.repeat(chars) }] })
     keep('ada', 'first')

@@ -27,6 +27,7 @@ import type {
   Program,
 } from '../src/kernel/types.ts'
 import type { LanguageModelV4CallOptions, LanguageModelV4GenerateResult } from '@ai-sdk/provider'
+import type { RecordingStore } from './world.ts'
 import { createWorld, cutStore, recordingStore } from './world.ts'
 
 /** One model call after `afterMs`; when it ended is part of what it returns. */
@@ -859,6 +860,66 @@ void test('an answer in turns of a fallback goes on there; on another model, or 
   }
 })
 
+/** What a scheduler is told where the journals end after so many commits. */
+function rememberedOf(
+  store: RecordingStore,
+  clock: Clock,
+  model: LanguageModel,
+  count = store.batches.length,
+): { requests: number; tokens: number } {
+  const sum = { requests: 0, tokens: 0 }
+  const scheduler = createScheduler(clock, defaultLimits)
+  const core = scheduler.createCore({ id: 'm', model, discipline: createDiscipline('fifo') })
+  const counting: Scheduler = {
+    ...scheduler,
+    remember(_core, _at, requests, tokens) {
+      sum.requests += requests
+      sum.tokens += tokens
+    },
+  }
+  const events = store.batches.slice(0, count).flatMap((one) => one.events)
+  const journals = [...new Set(events.map(({ pid }) => pid))].map((pid) => events.filter((event) => event.pid === pid))
+  rememberMinute(new Map([['m', core]]), counting, journals, clock.now())
+  return sum
+}
+
+void test('after a restart a call that waited for a person counts against the minute once it has its word, and not before', async () => {
+  for (const word of ['allow', 'deny']) {
+    const store = recordingStore()
+    const clock = simulatedClock()
+    const driver = exactDriver(clock, 10)
+    let asked = 0
+    const model: LanguageModel = { ...driver, doGenerate: (call) => (asked++, driver.doGenerate(call)) }
+    const { kernel, settled } = createWorld({
+      clock,
+      store,
+      // Slots for one: the second waits for its turn after it has its word.
+      models: { m: { model, slots: 1, requestsPerMinute: 1_000, tokensPerMinute: 100_000 } },
+      law: { rules: [{ id: 'word', effect: 'ask', call: 'generate' }] },
+      programs: [asks as Program],
+    })
+    const runs = [9, 17].map((tokens, i) => kernel.spawn(asks, { prompt: `agent ${i}`, tokens }))
+    const ended = Promise.allSettled(runs.map((run) => run.result))
+    await settled(new Promise<void>((resolve) => void clock.after(1_000, resolve)))
+    assert.equal(kernel.questions.length, 2)
+    assert.deepEqual(rememberedOf(store, clock, model), { requests: 0, tokens: 0 })
+    const before = store.batches.length
+    for (const { id } of kernel.questions) kernel.answer(id, word)
+    await settled(ended)
+    assert.equal(asked, word === 'allow' ? 2 : 0)
+    const used = runs.reduce((total, { usage }) => total + usage.inputTokens + usage.outputTokens, 0)
+    assert.deepEqual(rememberedOf(store, clock, model), { requests: asked, tokens: used })
+    // Between the two it is no more than that, and what is set aside for those that are under way.
+    let most = 0
+    for (let count = before; count < store.batches.length; count++) {
+      const { requests, tokens } = rememberedOf(store, clock, model, count)
+      assert.ok(requests <= asked && tokens <= used + 60, `${count}: ${requests} requests, ${tokens} tokens`)
+      most = Math.max(most, requests)
+    }
+    assert.equal(most, asked)
+  }
+})
+
 void test('after a restart each turn counts against the minute as the request that it was, and its tokens once', async () => {
   const store = recordingStore()
   const clock = simulatedClock()
@@ -875,23 +936,7 @@ void test('after a restart each turn counts against the minute as the request th
   const runs = [30, 9, 17].map((tokens, i) => kernel.spawn(asks, { prompt: `agent ${i}`, tokens }))
   await settled(Promise.all(runs.map((run) => run.result)))
   assert.ok(asked > 2 * runs.length)
-  /** What a scheduler is told where the journals end after so many commits. */
-  const remembered = (count: number): { requests: number; tokens: number } => {
-    const sum = { requests: 0, tokens: 0 }
-    const scheduler = createScheduler(clock, defaultLimits)
-    const core = scheduler.createCore({ id: 'm', model, discipline: createDiscipline('fifo') })
-    const counting: Scheduler = {
-      ...scheduler,
-      remember(_core, _at, requests, tokens) {
-        sum.requests += requests
-        sum.tokens += tokens
-      },
-    }
-    const events = store.batches.slice(0, count).flatMap((one) => one.events)
-    const journals = runs.map(({ pid }) => events.filter((event) => event.pid === pid))
-    rememberMinute(new Map([['m', core]]), counting, journals, clock.now())
-    return sum
-  }
+  const remembered = (count: number) => rememberedOf(store, clock, model, count)
   const used = runs.reduce((total, { usage }) => total + usage.inputTokens + usage.outputTokens, 0)
   assert.deepEqual(remembered(store.batches.length), { requests: asked, tokens: used })
   // Half way it is no more than that, and what is set aside for the one that is under way.

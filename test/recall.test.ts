@@ -13,7 +13,7 @@ import { wordsEmbedder } from '../src/drivers/embedder/words.ts'
 import { readQuery, searchWords } from '../src/kernel/query.ts'
 import type { Candidate } from '../src/kernel/recall.ts'
 import { rankNotes } from '../src/kernel/recall.ts'
-import { stem } from '../src/kernel/stem.ts'
+import { dropOldest, stem } from '../src/kernel/stem.ts'
 import type { Note } from '../src/kernel/types.ts'
 import { countStems, wantedStems, wordsIn } from '../src/kernel/words.ts'
 
@@ -303,6 +303,15 @@ describe('words of a text', () => {
     for (const half of ['\ud835', '\udcb3'])
       assert.deepEqual(wordsIn(`${half}one${half} ${half} two${half}three`), ['one', 'two', 'three'])
     assert.deepEqual(wordsIn('\ud835\udcb3one'), ['xone'])
+  })
+
+  test('a full table of words loses its oldest eighth, and no more', () => {
+    const table = new Map(Array.from({ length: 32 }, (_, i) => [`w${i}`, i]))
+    dropOldest(table)
+    assert.deepEqual(
+      [...table.keys()],
+      Array.from({ length: 28 }, (_, i) => `w${i + 4}`),
+    )
   })
 
   test('counting stems is stemming the words and counting', () => {

@@ -709,7 +709,9 @@ describe('serve', () => {
           done({ code: error === null ? 0 : Number(error.code), out, err }),
         )
       })
-    const child = spawn(process.execPath, [bin, 'serve', 'slow.ts', '--port', '0', '--json'], { cwd: folder, env })
+    const limits = ['--limit', 'processesKeptMax=10', '--limit', 'mcpSessionsPerPrincipalMax=1', '--cache', '54']
+    const words = ['serve', 'slow.ts', '--port', '0', '--json', ...limits]
+    const child = spawn(process.execPath, [bin, ...words], { cwd: folder, env })
     let out = ''
     let err = ''
     child.stdout.on('data', (text) => (out += text))
@@ -729,6 +731,30 @@ describe('serve', () => {
       } = JSON.parse(out) as { url: string; models: string[]; programs: string[]; keys: number }
       assert.deepEqual([models, names, keys], [['offline/reader'], ['slow'], 0])
       assert.equal((await fetch(`${url}/v1/models`, { headers: { authorization: 'Bearer sk-any' } })).status, 200)
+      const inForce = (await (await fetch(`${url}/api/v1/limits`)).json()) as { [name: string]: number }
+      assert.deepEqual([inForce['processesKeptMax'], inForce['notesCachedBytesMax']], [10, 4 * 2 ** 20])
+      const session = async (id?: string): Promise<Response> =>
+        fetch(`${url}/mcp`, {
+          method: 'POST',
+          headers: {
+            'content-type': 'application/json',
+            accept: 'application/json, text/event-stream',
+            ...(id === undefined ? {} : { 'mcp-session-id': id }),
+          },
+          body: JSON.stringify({
+            jsonrpc: '2.0',
+            id: 1,
+            method: id === undefined ? 'initialize' : 'ping',
+            params: { protocolVersion: '2025-11-25', capabilities: {}, clientInfo: { name: 'test', version: '1' } },
+          }),
+        })
+      const begin = async (): Promise<string> => {
+        const response = await session()
+        await response.text()
+        return String(response.headers.get('mcp-session-id'))
+      }
+      const [first, second] = [await begin(), await begin()]
+      assert.deepEqual([(await session(first)).status, (await session(second)).status], [404, 200])
       const begun = await fetch(`${url}/api/v1/processes`, {
         method: 'POST',
         headers: { 'content-type': 'application/json' },
@@ -747,6 +773,16 @@ describe('serve', () => {
       const [list, wrong] = await Promise.all([polity('key', 'list'), polity('key', 'create', 'x', '--scope', 'root')])
       assert.match(list.out, /^ID +PRINCIPAL.*\n[0-9a-f]{8} +ada +models +5000 tokens .* open +a b\n$/)
       assert.deepEqual([wrong.code, wrong.out], [2, ''])
+      for (const [given, why] of [
+        ['--limit=none=1', /there is no limit none; those of the kernel/],
+        ['--limit=processesKeptMax', /--limit takes a name and a number/],
+        ['--limit=processesKeptMax=few', /not processesKeptMax=few/],
+        ['--cache=0', /--cache takes a number of MiB from 1/],
+      ] as const) {
+        const refused = await polity('serve', given, '--store', 'other.db')
+        assert.deepEqual([refused.code, refused.out], [2, ''], given)
+        assert.match(refused.err, why)
+      }
       assert.equal((await polity('key', 'revoke', key.slice(7, 15))).code, 0)
       assert.equal(await status(), 401)
       child.kill('SIGINT')

@@ -6,7 +6,16 @@
 import assert from 'node:assert/strict'
 import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
-import { appendFileSync, existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import {
+  appendFileSync,
+  chmodSync,
+  existsSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
@@ -379,6 +388,24 @@ test('a missing folder is made, and an empty file becomes a store', () => {
   writeFileSync(empty, '')
   openSqliteStore(empty).close()
 })
+
+test(
+  'a new store and its log are their owner’s alone; one that was there keeps its mode',
+  { skip: process.platform === 'win32' },
+  () => {
+    const path = fresh()
+    const modes = () => [path, `${path}-wal`, `${path}-shm`].map((one) => (statSync(one).mode & 0o777).toString(8))
+    const first = openSqliteStore(path)
+    void first.commit({ events: [], puts: [{ table: 'meta', key: 'k', value: 'v' }] })
+    assert.deepEqual(modes(), ['600', '600', '600'])
+    first.close()
+    chmodSync(path, 0o640)
+    const again = openSqliteStore(path)
+    void again.commit({ events: [], puts: [{ table: 'meta', key: 'k', value: 'w' }] })
+    assert.deepEqual(modes(), ['640', '640', '640'])
+    again.close()
+  },
+)
 
 test('a damaged file says so', () => {
   const path = fresh()

@@ -20,12 +20,14 @@ import { readAudit } from '../kernel/audit.ts'
 import type { LanguageModel } from '../kernel/drivers.ts'
 import { PolityError, messageOf } from '../kernel/errors.ts'
 import type { Kernel, ModelOptions } from '../kernel/kernel.ts'
+import type { Limits } from '../kernel/limits.ts'
 import type { Price, ProcessStart, Program, Tool } from '../kernel/types.ts'
 import type { ForeignTools } from '../server/foreign-tools.ts'
 import { parseForeignTools } from '../server/foreign-tools.ts'
 import { keptIn } from '../server/kept.ts'
-import { isAdminKey } from '../server/keys.ts'
+import { scopesOfKeys } from '../server/keys.ts'
 import { CLIENT } from '../server/mcp/offers.ts'
+import type { ServerLimits } from '../server/limits.ts'
 import { GATEWAY } from '../server/model-door.ts'
 import type { Door } from '../server/route.ts'
 import { doorPrograms, doorsOf } from '../server/serve.ts'
@@ -40,7 +42,7 @@ import { loadProgramFile, programsOf } from './program-file.ts'
 import type { Setup } from './setup.ts'
 import { embedderDefault, modelDefault, setupKey } from './setup.ts'
 import type { Sources } from './sources.ts'
-import { openStore } from './store-file.ts'
+import { cachesWithin, openStore } from './store-file.ts'
 
 export interface Wanted {
   /** Files of programs. */
@@ -57,6 +59,12 @@ export interface Wanted {
   readonly in: readonly string[]
   /** Whether traces and metrics are sent to a collector. */
   readonly otlp: boolean
+  /** What notes and searches may take of RAM, so that they need not be read again, MiB. @default cacheDefault */
+  readonly cache?: number | undefined
+  /** Other limits of the kernel than the defaults. */
+  readonly limits?: Partial<Limits>
+  /** Other limits of the server than the defaults. */
+  readonly serverLimits?: Partial<ServerLimits>
   /** Hosts of this machine or a private network that A2A webhooks may reach. @default no webhooks are told */
   readonly pushHosts?: readonly string[] | undefined
 }
@@ -92,7 +100,8 @@ export async function bootServing(context: Context, wanted: Wanted): Promise<Ser
   const clientTools = wanted.clientTools === undefined ? {} : clientToolsIn(wanted.clientTools)
   const embedder = await loadEmbedder(wanted.embedder ?? embedderDefault)
   if (wanted.otlp) await checkTelemetry()
-  const store = await openStore(context.storePath)
+  const caches = wanted.cache === undefined ? undefined : cachesWithin(wanted.cache)
+  const store = await openStore(context.storePath, caches && { memory: caches.memory })
   let sources: Sources | undefined
   try {
     sources = wanted.in.length === 0 ? undefined : await openSourcesFor(context, wanted.in)
@@ -113,6 +122,7 @@ export async function bootServing(context: Context, wanted: Wanted): Promise<Ser
       embedder,
       ...(law === undefined ? {} : { law }),
       approvalKey: () => approvalKeyOf(context.storePath),
+      limits: { ...caches?.limits, ...wanted.limits },
       programs: [...programs, ...doorPrograms],
       tools,
       beside(start) {
@@ -149,13 +159,14 @@ export async function bootServing(context: Context, wanted: Wanted): Promise<Ser
       clientTools,
       ...(law === undefined ? {} : { law }),
       audit: (range) => readAudit(store, range),
+      ...(wanted.serverLimits === undefined ? {} : { limits: wanted.serverLimits }),
       kept: keptIn(store),
       ...(wanted.pushHosts === undefined
         ? {}
         : {
             push: {
               privateHosts: wanted.pushHosts,
-              isAdmin: (key) => isAdminKey(context.storePath, key, context.clock.now()),
+              scopesOf: scopesOfKeys(context.storePath, context.clock),
             },
           }),
     })

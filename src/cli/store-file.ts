@@ -14,9 +14,11 @@ import { openConnection, realStorePath } from '../drivers/store/connection.ts'
 import { readState } from '../drivers/store/commands.ts'
 import type { StoreReader } from '../drivers/store/sqlite-reader.ts'
 import { readSqliteStore, sendCommand } from '../drivers/store/sqlite-reader.ts'
+import type { SqliteStoreOptions } from '../drivers/store/sqlite.ts'
 import { openSqliteStore } from '../drivers/store/sqlite.ts'
 import type { Store } from '../kernel/drivers.ts'
 import { PolityError, messageOf } from '../kernel/errors.ts'
+import type { Limits } from '../kernel/limits.ts'
 import type { CoreInfo } from '../kernel/kernel.ts'
 import type { ProcessInfo, Question } from '../kernel/types.ts'
 import { isNoSpace } from './report.ts'
@@ -38,17 +40,36 @@ const STATUS_WAIT_MS = 2_000
 const STATUS_PAUSE_MS = 20
 
 /** Opens the store for a kernel, and makes it where there is none. */
-export async function openStore(path: string): Promise<Store> {
+export async function openStore(path: string, options: Pick<SqliteStoreOptions, 'memory'> = {}): Promise<Store> {
   prepareStoreFolder(path)
   for (let tries = 1; ; tries++) {
     try {
-      return openSqliteStore(path)
+      return openSqliteStore(path, options)
     } catch (error) {
       // Another command may just be looking whether somebody owns it.
       if (!PolityError.isInstance(error) || error.code !== 'STORE_LOCKED' || tries >= OPEN_TRIES_MAX)
         throw toOpenError(path, error)
       await pause(OPEN_PAUSE_MS)
     }
+  }
+}
+
+const MIB = 2 ** 20
+/** How RAM is shared among the caches of notes and searches: parts as large as each is by default, MiB. */
+const parts = { noteBytesMax: 32, wordBytesMax: 64, listBytesMax: 48, vectorBytesMax: 256 }
+const NOTES_PART = 32
+
+/** What they may take together by default, MiB. */
+export const cacheDefault = Object.values(parts).reduce((sum, one) => sum + one, NOTES_PART)
+
+/** The caches of a store and of its kernel where they may take so much together, MiB. */
+export function cachesWithin(
+  mib: number,
+): Required<Pick<SqliteStoreOptions, 'memory'>> & { readonly limits: Partial<Limits> } {
+  const bytesOf = (part: number): number => Math.floor((mib / cacheDefault) * part * MIB)
+  return {
+    memory: Object.fromEntries(Object.entries(parts).map(([name, part]) => [name, bytesOf(part)])),
+    limits: { notesCachedBytesMax: bytesOf(NOTES_PART) },
   }
 }
 

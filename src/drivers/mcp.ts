@@ -31,6 +31,7 @@ import { defineTool } from '../kernel/tools.ts'
 import type { Effect, Json, Tool, ToolContext } from '../kernel/types.ts'
 import type { Connection } from './mcp/connection.ts'
 import { connect } from './mcp/connection.ts'
+import { checkedElicit } from './mcp/elicit.ts'
 import { jsonSchema } from './mcp/json-schema.ts'
 import type { ChildOptions, Elicit, HttpOptions, Progress } from './mcp/options.ts'
 import type { Sdk } from './mcp/sdk.ts'
@@ -82,7 +83,10 @@ export interface McpOptions {
   /** How long a server may take to start and list its tools, ms. @default 30_000 */
   readonly connectMs?: number
   readonly onProgress?: (event: Progress & { readonly tool: string; readonly pid: number }) => void
-  /** Answers questions of servers to the user (`elicitation/create`). @default they are not told that one could ask */
+  /**
+   * Answers questions of servers to the user (`elicitation/create`). What the form does not allow is told as `cancel`, with a
+   * warning. @default they are not told that one could ask
+   */
   readonly elicit?: (server: string, request: Parameters<Elicit>[0]) => ReturnType<Elicit>
 }
 
@@ -115,7 +119,14 @@ export async function openMcp(options: McpOptions): Promise<Mcp> {
     const { connectMs = CONNECT_MS, elicit } = options
     const opened = await Promise.allSettled(
       Object.entries(options.servers).map(async ([name, server]) => {
-        const ask = elicit === undefined ? undefined : (request: Parameters<Elicit>[0]) => elicit(name, request)
+        const ask =
+          elicit === undefined
+            ? undefined
+            : checkedElicit(
+                name,
+                (request) => elicit(name, request),
+                () => new sdk.ajv.AjvJsonSchemaValidator(),
+              )
         connections.set(name, await connect(sdk, name, server, { connectMs, elicit: ask }))
       }),
     )

@@ -161,6 +161,8 @@ interface Sent {
   counted: number
   /** Nothing of it is under way. */
   isWaiting: boolean
+  /** Something is set aside for it; not before it has a person's word, where it waits for one first. */
+  isSetAside: boolean
 }
 
 /**
@@ -198,16 +200,17 @@ export function rememberMinute(
         }
       }
       if (event.type === 'call-end' || event.type === 'process-rewind') ends.set(event.n, event.seq)
-      if (event.type === 'call-start' && event.call === 'generate' && event.reserved !== undefined) {
+      if (event.type === 'call-start' && event.call === 'generate') {
         const { models } = event.args as { readonly models?: readonly string[] }
-        const { tokens } = event.reserved
+        const isSetAside = event.reserved !== undefined
         open.set(event.n, {
           seq: event.seq,
           model: models?.[0],
-          sentAt: [event.at],
-          tokens,
+          sentAt: isSetAside ? [event.at] : [],
+          tokens: event.reserved?.tokens ?? 0,
           counted: 0,
-          isWaiting: false,
+          isWaiting: !isSetAside,
+          isSetAside,
         })
         continue
       }
@@ -224,6 +227,8 @@ export function rememberMinute(
         // Its last try was not sent after all, or was refused: the journal does not tell, and most have never been sent.
         else call.sentAt.pop()
       } else if (event.type === 'call-sent') {
+        // The word of a person alone sends nothing: what is set aside for the call comes after it.
+        if (!call.isSetAside) continue
         call.isWaiting = false
         call.sentAt.push(event.at)
       } else if (event.type === 'call-reserve') {
@@ -232,6 +237,8 @@ export function rememberMinute(
         call.counted = 0
         call.isWaiting = false
         if (event.reserved.tokens > 0) call.sentAt.push(event.at)
+        if (!call.isSetAside) call.tokens = event.reserved.tokens
+        call.isSetAside = true
       } else if (event.type === 'call-end') {
         open.delete((event as CallEnd).n)
         call.model = (event.value as { readonly model?: string } | undefined)?.model ?? call.model

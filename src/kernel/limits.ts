@@ -36,6 +36,10 @@ export interface Limits {
   readonly recallNotesMax: number
   /** Notes that one `recall` looks at to find those that its filters let through. Beyond, what was found so far is all. */
   readonly recallLooksMax: number
+  /** Bytes of notes that stay in RAM as they were read, estimated. The longest unread go first. */
+  readonly notesCachedBytesMax: number
+  /** Paths of files, and trees, of which stays in RAM whether they are there and how large they are. The oldest go first. */
+  readonly filesCachedMax: number
   /** Paths that one `list` returns. */
   readonly listPathsMax: number
   /** Length of a file path, UTF-8 bytes. */
@@ -116,6 +120,8 @@ export const defaultLimits: Limits = {
   noteVectorMs: 5_000,
   recallNotesMax: 100,
   recallLooksMax: 5_000,
+  notesCachedBytesMax: 33_554_432,
+  filesCachedMax: 16_384,
   listPathsMax: 10_000,
   pathBytesMax: 1_024,
   treeFilesMax: 10_000_000,

@@ -75,7 +75,7 @@ export interface MemoryOptions {
 
 /** The memory of a kernel. */
 export function createMemory({ store, journal, limits, now, vectors, guard = {} }: MemoryOptions): Memory {
-  const versions = createNoteVersions({ store, journal })
+  const versions = createNoteVersions({ store, journal, limits })
   /** The last note of sessions that go on, by space and session. */
   const lastOf = new Map<string, number>()
   const rate = guard !== false && guard.writeRate !== undefined ? createWriteRate(guard.writeRate) : undefined

@@ -16,6 +16,8 @@
  */
 import { sha256 } from './digest.ts'
 import type { Store } from './drivers.ts'
+import type { Limits } from './limits.ts'
+import { defaultLimits } from './limits.ts'
 import { merged } from './lists.ts'
 import type { NoteVersion } from './note.ts'
 import type { Space } from './spaces.ts'
@@ -68,18 +70,20 @@ const END = '\u0003'
 /** Digits of a place in the journal: sorts as it counts, up to 2^53. */
 const DIGITS = 16
 const LATEST = Number.MAX_SAFE_INTEGER
-/** Bytes of the notes that are kept parsed, estimated: objects of their own, and a few times the characters they came from. */
-const PARSED_BYTES_MAX = 32 * 2 ** 20
+/** Bytes of a note that is kept parsed, estimated: objects of its own, and a few times the characters they came from. */
 const PARSED_BYTES = 512
 const PARSED_SHARE = 3
 /** Entries of a session that are looked at on one side of a note: gone ones stand there too. */
 const BESIDE_MAX = 16
 
 /** The notes of a store. */
-export function createNoteReader(store: Pick<Store, 'get' | 'range'>): NoteReader {
+export function createNoteReader(
+  store: Pick<Store, 'get' | 'range'>,
+  { notesCachedBytesMax }: Pick<Limits, 'notesCachedBytesMax'> = defaultLimits,
+): NoteReader {
   /** What was parsed, with what it was parsed from: as long as that stands there, it holds. */
   const parsed = createTier<string, { readonly value: string; readonly version: NoteVersion }>({
-    bytesMax: PARSED_BYTES_MAX,
+    bytesMax: notesCachedBytesMax,
     eviction: 'lru', // a finer choice would take as long as the parsing that it saves
   })
 

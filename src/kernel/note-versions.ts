@@ -19,6 +19,7 @@
  */
 import type { Put, Store } from './drivers.ts'
 import type { Journal } from './journal.ts'
+import type { Limits } from './limits.ts'
 import type { NoteReader } from './note-reader.ts'
 import { createNoteReader, fromOf, indexKey, indexesOf, liveKey, pastKey, rangeOf, seqIn } from './note-reader.ts'
 import type { NoteVersion } from './note.ts'
@@ -64,6 +65,8 @@ export interface ChangeOptions {
 export interface NoteVersionsOptions {
   readonly store: Store
   readonly journal: Journal
+  /** @default those of limits.ts */
+  readonly limits?: Pick<Limits, 'notesCachedBytesMax'>
 }
 
 const NONE: ReadonlySet<string> = new Set()
@@ -71,8 +74,8 @@ const NONE: ReadonlySet<string> = new Set()
 const UNKEPT_STEP = 1_024
 
 /** The versions of a kernel's notes. */
-export function createNoteVersions({ store, journal }: NoteVersionsOptions): NoteVersions {
-  const reader = createNoteReader(store)
+export function createNoteVersions({ store, journal, limits }: NoteVersionsOptions): NoteVersions {
+  const reader = createNoteReader(store, limits)
   const { find, read } = reader
   /** What was changed and may not be kept yet, by its key. */
   const unkept = new Map<string, NoteVersion>()

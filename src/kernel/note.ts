@@ -14,6 +14,7 @@
 import { PolityError, invalid } from './errors.ts'
 import type { Limits } from './limits.ts'
 import { toPlain } from './plain.ts'
+import { createStamp } from './stamp.ts'
 import type { Json, Note, NoteInput, NoteKind, Pid, RecallOptions, Trust } from './types.ts'
 
 /** A note as `remember` takes it, checked. */
@@ -59,7 +60,7 @@ export function leastTrust(a: Trust, b: Trust): Trust {
   return TRUST.indexOf(a) >= TRUST.indexOf(b) ? a : b
 }
 
-const notes = new WeakMap<NoteVersion, Note>()
+const notes = createStamp<Note>()
 
 /** A note of the store as whoever recalls it sees it: the same one for the same version, not to be changed. */
 export function noteOf(version: NoteVersion): Note {

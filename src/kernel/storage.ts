@@ -125,17 +125,14 @@ interface Item {
   readonly labels: readonly string[] | undefined
 }
 
-/** Paths of which it is remembered whether there is a file, and spaces whose totals are. */
-const REMEMBERED_MAX = 16_384
-
 /** The files of a kernel. */
 export function createStorage({ store, journal, limits, now, may }: StorageOptions): Storage {
   const tree = createFileTree(store)
   const shares = createShares({ store, journal, now })
   const search = createFileSearch({ store, tree, journal })
   // What was put and is not committed yet is counted too; it is found here, since nothing else writes.
-  const totals = createLately<FileTotals>(store, journal)
-  const present = createLately<boolean>(store, journal)
+  const totals = createLately<FileTotals>(store, journal, limits.filesCachedMax)
+  const present = createLately<boolean>(store, journal, limits.filesCachedMax)
   /** While a collection is under way: contents that versions were made of, and those that are about to go. */
   let used: Set<string> | undefined
   let doomed: ReadonlySet<string> | undefined
@@ -593,10 +590,11 @@ function principalKey(principal: string): string {
 function createLately<Value>(
   store: Pick<Store, 'lastSeq'>,
   journal: Pick<Journal, 'lastSeq'>,
+  keysMax: number,
 ): { get(key: string): Value | undefined; set(key: string, value: Value): void } {
   /** By the event that it is kept with, or one that is kept no earlier; the oldest first. */
   const values = new Map<string, { readonly value: Value; readonly seq: number }>()
-  let most = REMEMBERED_MAX
+  let most = keysMax
   return {
     get: (key) => values.get(key)?.value,
     set(key, value) {
@@ -605,10 +603,10 @@ function createLately<Value>(
       if (values.size <= most) return
       const kept = store.lastSeq()
       for (const [oldest, { seq }] of values) {
-        if (seq > kept || values.size <= REMEMBERED_MAX / 2) break
+        if (seq > kept || values.size <= keysMax / 2) break
         values.delete(oldest)
       }
-      most = Math.max(REMEMBERED_MAX, values.size + REMEMBERED_MAX / 2)
+      most = Math.max(keysMax, values.size + keysMax / 2)
     },
   }
 }

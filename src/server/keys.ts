@@ -131,11 +131,26 @@ export function listKeys(store: string): readonly KeyEntry[] {
   return readEntries(pathOf(store)) ?? []
 }
 
-/** Whether a key is an admin's at that time. null: none was needed, as long as there are none. Throws `CONFIG_INVALID`. */
-export function isAdminKey(store: string, key: string | null, now: number): boolean {
-  const entries = listKeys(store)
-  if (key === null) return entries.length === 0
-  return entries.some((one) => one.id === key && one.scopes.includes('admin') && opens(one, now))
+/**
+ * Tells what a key may do now, by its id: nothing once it is revoked or has expired. null is whoever needed none, who may do
+ * everything until there is one. What it returns throws `CONFIG_INVALID`.
+ */
+export function scopesOfKeys(store: string, clock: Pick<Clock, 'now'>): (key: string | null) => readonly Scope[] {
+  const path = pathOf(store)
+  let seen = ''
+  let byId: ReadonlyMap<string, KeyEntry> = new Map()
+  let hadKey = false
+  return (key) => {
+    const now = fileNow(path)
+    if (now !== seen) {
+      byId = new Map((readEntries(path) ?? []).map((entry) => [entry.id, entry]))
+      hadKey ||= byId.size > 0
+      seen = now
+    }
+    if (key === null) return hadKey ? [] : scopes
+    const entry = byId.get(key)
+    return entry !== undefined && opens(entry, clock.now()) ? entry.scopes : []
+  }
 }
 
 /** It was not revoked, and has not expired. */

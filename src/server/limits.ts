@@ -29,6 +29,12 @@ export interface ServerLimits {
   readonly streamsPerPrincipalMax: number
   /** What waits for a slow client of one stream, bytes. Beyond: the stream is cut. */
   readonly streamBufferBytesMax: number
+  /** Events that are kept for streams that come back. The oldest go first; who asks for those is told to read journals. */
+  readonly streamEventsKeptMax: number
+  /** Responses of one principal that are kept, to be gone on from. The oldest go first. */
+  readonly responsesKeptMax: number
+  /** MCP sessions of one principal. Beyond, the one that was idle longest ends; where all are in use: 429. */
+  readonly mcpSessionsPerPrincipalMax: number
   /** Longest silence of an event stream, ms; then a comment is sent. */
   readonly heartbeatMs: number
   /** How long a client may take nothing of an answer that waits for it, ms. Then, or up to twice as late, the connection is cut. */
@@ -61,6 +67,12 @@ export const defaultServerLimits: ServerLimits = {
   streamsPerPrincipalMax: 1_024,
   // As large as a body: one event larger than this still goes through.
   streamBufferBytesMax: 4_194_304,
+  // At a thousand events a second, ten seconds of absence.
+  streamEventsKeptMax: 10_000,
+  // Sixteen responses a minute for the hour that they are kept.
+  responsesKeptMax: 1_000,
+  // A hundred clients of one principal, and some that forgot to say goodbye.
+  mcpSessionsPerPrincipalMax: 128,
   // Below the 30 s and 60 s after which common proxies give silent connections up.
   heartbeatMs: 15_000,
   // Four heartbeats.

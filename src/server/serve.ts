@@ -29,6 +29,7 @@ import type { Server, ServerOptions } from './http.ts'
 import { startServer } from './http.ts'
 import type { KeyEntry } from './keys.ts'
 import { openKeys } from './keys.ts'
+import type { ServerLimits } from './limits.ts'
 import { checkServerLimits } from './limits.ts'
 import { mcpDoor } from './mcp/door.ts'
 import { metricsDoor } from './metrics.ts'
@@ -69,6 +70,8 @@ export interface DoorsOptions {
   readonly law?: Law
   /** Reads the audit of its store (`readAudit`). @default there is none to be shown */
   readonly audit?: (range: AuditRange) => Iterable<AuditEntry | undefined>
+  /** As the server is given them. @default those of limits.ts */
+  readonly limits?: Partial<ServerLimits>
   /** Webhooks that A2A clients name are told. @default they are not */
   readonly push?: PushOptions
   /** Entries of the store's table `meta` with that prefix: what doors of earlier servers have left. @default they left nothing */
@@ -86,20 +89,23 @@ export function doorsOf({
   clientTools = {},
   law,
   audit,
+  limits,
   push,
   kept = () => [],
 }: DoorsOptions): readonly Door[] {
   const models = createModelDoor(kernel, { tools: clientTools })
+  const { responsesKeptMax, streamEventsKeptMax, mcpSessionsPerPrincipalMax } = checkServerLimits(limits)
   return [
-    openaiDoor({ models }),
+    openaiDoor({ models, responsesKeptMax }),
     apiDoor({
       kernel,
       programs,
       tools,
+      ringEventsMax: streamEventsKeptMax,
       ...(law === undefined ? {} : { law }),
       ...(audit === undefined ? {} : { audit }),
     }),
-    mcpDoor({ kernel, tools, programs, kept }),
+    mcpDoor({ kernel, tools, programs, sessionsPerPrincipalMax: mcpSessionsPerPrincipalMax, kept }),
     a2aDoor({ kernel, programs, ...(push === undefined ? {} : { push: { kept, ...push } }) }),
     aguiDoor({ kernel, programs }),
     aiosDoor({ kernel, models, programs, prefix: '/aios' }),

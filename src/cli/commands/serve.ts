@@ -2,7 +2,11 @@
 import type { Price } from '../../kernel/types.ts'
 import { messageOf } from '../../kernel/errors.ts'
 import type { Kernel } from '../../kernel/kernel.ts'
+import type { Limits } from '../../kernel/limits.ts'
+import { checkLimits, defaultLimits } from '../../kernel/limits.ts'
 import { listKeys } from '../../server/keys.ts'
+import type { ServerLimits } from '../../server/limits.ts'
+import { checkServerLimits, defaultServerLimits } from '../../server/limits.ts'
 import { serve as serveKernel } from '../../server/serve.ts'
 import { counted } from '../amounts.ts'
 import type { Context } from '../command.ts'
@@ -12,6 +16,7 @@ import { exitCodeOfSignal } from '../report.ts'
 import type { Serving } from '../serving.ts'
 import { bootServing } from '../serving.ts'
 import { modelDefault } from '../setup.ts'
+import { cacheDefault } from '../store-file.ts'
 
 const PORT = 7070
 const FILES_MAX = 1_000
@@ -64,6 +69,16 @@ export const serve = defineCommand({
       kind: 'flag',
       help: 'tell webhooks that A2A clients name what becomes of their tasks',
     },
+    cache: {
+      kind: 'whole',
+      value: 'MiB',
+      help: `RAM for what is read again and again of notes and searches (default ${cacheDefault})`,
+    },
+    limit: {
+      kind: 'texts',
+      value: 'name=n',
+      help: 'another limit of the kernel or the server than its default, such as processesKeptMax=10000 or bodyBytesMax=16000000',
+    },
     'push-host': {
       kind: 'texts',
       value: 'host',
@@ -90,6 +105,8 @@ export const serve = defineCommand({
     if (address !== undefined)
       throw usageError(`--otlp takes no address: OTEL_EXPORTER_OTLP_ENDPOINT=${address} polity serve --otlp`)
     if (port > 65_535) throw usageError(`--port takes a number up to 65535, not ${port}`)
+    const limits = limitsOf(values.limit)
+    if (values.cache === 0) throw usageError('--cache takes a number of MiB from 1')
     const serving = await bootServing(context, {
       files: positionals,
       models: values.model,
@@ -98,6 +115,9 @@ export const serve = defineCommand({
       law: values.law,
       clientTools: values['client-tools'],
       in: values.in,
+      cache: values.cache,
+      limits: limits.kernel,
+      serverLimits: limits.server,
       otlp: values.otlp,
       pushHosts: values.push || values['push-host'].length > 0 ? values['push-host'] : undefined,
     })
@@ -112,7 +132,7 @@ export const serve = defineCommand({
         ...(values.host === undefined ? {} : { host: values.host }),
         allowHosts: values['allow-host'],
         allowOrigins: values['allow-origin'],
-        limits: { drainMs: DRAIN_MS },
+        limits: { drainMs: DRAIN_MS, ...limits.server },
         clock: context.clock,
         onError: (error, { method, url }) => {
           if (context.isDebug) console.error(error)
@@ -185,4 +205,27 @@ function pricesOf(given: readonly string[]): ReadonlyMap<string, Price> {
       return [at < 0 ? '' : text.slice(0, at), priceOf(text.slice(at + 1)) as Price]
     }),
   )
+}
+
+/** Throws `CONFIG_INVALID` where a value is no good one. */
+function limitsOf(given: readonly string[]): {
+  readonly kernel: Partial<Limits>
+  readonly server: Partial<ServerLimits>
+} {
+  const kernel: { [name: string]: number } = {}
+  const server: { [name: string]: number } = {}
+  for (const text of given) {
+    const [, name, value] = /^(\w+)=(.+)$/.exec(text) ?? []
+    if (name === undefined || !(Number(value) > 0))
+      throw usageError(`--limit takes a name and a number above 0, such as processesKeptMax=10000, not ${text}`)
+    if (Object.hasOwn(defaultLimits, name)) kernel[name] = Number(value)
+    else if (Object.hasOwn(defaultServerLimits, name)) server[name] = Number(value)
+    else
+      throw usageError(
+        `there is no limit ${name}; those of the kernel are in docs/kernel/limits.md, those of the server in docs/server.md`,
+      )
+  }
+  checkLimits(kernel)
+  checkServerLimits(server)
+  return { kernel, server }
 }

@@ -21,7 +21,7 @@
  */
 import type { Embedder } from '../../kernel/drivers.ts'
 import { PolityError } from '../../kernel/errors.ts'
-import { stem } from '../../kernel/stem.ts'
+import { dropOldest, stem } from '../../kernel/stem.ts'
 import { runsIn } from '../../kernel/words.ts'
 
 export interface HashingOptions {
@@ -34,7 +34,7 @@ const PAIR = 0.3
 const PIECES = 0.8
 /** Weight of a word that says little, and of a pair of such words. */
 const COMMON = 0.15
-/** Words whose features are kept; then they are counted anew. */
+/** Words whose features are kept; the oldest go first. */
 const WORDS_KEPT_MAX = 16_384
 /** Texts between two looks at the signal. */
 const TEXTS_A_TURN = 512
@@ -51,7 +51,7 @@ export function hashingEmbedder({ dimensions = 256 }: HashingOptions = {}): Embe
   function featuresOf(word: string): Features {
     let features = words.get(word)
     if (features === undefined) {
-      if (words.size >= WORDS_KEPT_MAX) words.clear()
+      if (words.size >= WORDS_KEPT_MAX) dropOldest(words)
       words.set(word, (features = featuresOfWord(word, mask)))
     }
     return features

@@ -24,6 +24,7 @@
  * no hop between threads. A checkpoint goes in two passes: a long one beside the commits, then a short one for what came
  * meanwhile, with the commits behind it in the thread, after which the log can begin anew.
  */
+import { closeSync, openSync } from 'node:fs'
 import type { DatabaseSync } from 'node:sqlite'
 import type { Batch, Command, Durability, Put, Store } from '../../kernel/drivers.ts'
 import { PolityError } from '../../kernel/errors.ts'
@@ -103,6 +104,7 @@ export function openSqliteStore(path: string, options: SqliteStoreOptions = {}):
   const release = takeOwnership(file, () => readOwner(file))
   let database: DatabaseSync | undefined
   try {
+    makeAlone(file)
     database = guarded(file, () => openConnection(file))
     guarded(file, () => prepare(database as DatabaseSync, file, durability, fileBytesMax))
     return ownStore(database, file, { durability, settings: settingsOf(durability, fileBytesMax), memory }, release)
@@ -110,6 +112,15 @@ export function openSqliteStore(path: string, options: SqliteStoreOptions = {}):
     if (database?.isOpen) database.close()
     release()
     throw error
+  }
+}
+
+/** A new store is its owner's alone, and with it its log, which SQLite gives the same mode: it holds what was said, and what webhooks are to be told with. */
+function makeAlone(file: string): void {
+  try {
+    closeSync(openSync(file, 'wx', 0o600))
+  } catch {
+    // It is there, or cannot be made: opening it says why.
   }
 }
 

@@ -22,7 +22,7 @@ import { PolityError } from '../../kernel/errors.ts'
 import type { Kernel } from '../../kernel/kernel.ts'
 import type { Program } from '../../kernel/types.ts'
 import { createFollowing } from '../follow.ts'
-import type { Caller, Scope } from '../caller.ts'
+import type { Caller } from '../caller.ts'
 import { holds } from '../caller.ts'
 import type { Door, Exchange } from '../route.ts'
 import { viewOf } from '../view.ts'
@@ -100,37 +100,19 @@ export function a2aDoor({ kernel, programs, cards = {}, agent, push: pushing, ur
       card: () => Promise.resolve(card(program, exchange)),
       tasks: createAgentTasks({ telling, kernel, view, program: program.name, following, signal }),
       push,
-      owner: {
-        principal: caller.principal,
-        program: program.name,
-        mayAnswer,
-        ...(holds(caller, 'admin') ? { adminKey: caller.key } : {}),
-      },
+      owner: { principal: caller.principal, program: program.name, scopes: [...caller.scopes], key: caller.key },
     })
     return { agent: worded(sdk, fault, agent), fault }
   }
 
-  /** Who named a webhook, with what its key opens now. */
-  function callerOf({ principal, mayAnswer, adminKey }: PushOwner): Caller {
-    const isAdmin = adminKey !== undefined && pushing?.isAdmin?.(adminKey) !== false
-    const scopes: readonly Scope[] = [
-      'runs',
-      ...(mayAnswer ? (['approvals'] as const) : []),
-      ...(isAdmin ? (['admin'] as const) : []),
-    ]
-    return { principal, scopes: new Set(scopes), key: null }
-  }
-
-  /** What a webhook is told: what the caller who named it would be. */
+  /** What a webhook is told: what the caller who named it would be. Its key is looked at where it is told (push.ts). */
   async function* streamOf(sdk: A2aSdk, owner: PushOwner, signal: AbortSignal): AsyncGenerator<StreamResponse> {
-    const { program, pid, mayAnswer } = owner
-    const telling = createTelling(sdk, mayAnswer)
-    const view = viewOf(kernel, callerOf(owner))
+    const { principal, program, pid, scopes } = owner
+    const caller: Caller = { principal, scopes: new Set(scopes), key: null }
+    const telling = createTelling(sdk, holds(caller, 'approvals'))
+    const view = viewOf(kernel, caller)
     const tasks = createAgentTasks({ telling, kernel, view, program, following, signal })
-    for await (const response of tasks.stream({ pid, isNew: false }, { toEnd: true })) {
-      viewOf(kernel, callerOf(owner)).info(pid)
-      yield response
-    }
+    yield* tasks.stream({ pid, isNew: false }, { toEnd: true })
   }
 
   async function jsonRpc(exchange: Exchange): Promise<void> {

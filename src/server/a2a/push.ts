@@ -2,7 +2,7 @@
  * Push notifications of A2A: what becomes of a task, told to a webhook that its client named (A2A 1.0, sections 4.3 and 9.5).
  *
  *     const push = createPush({ kernel, webhook, kept, streamOf })
- *     push.set({ principal: 'ada', pid: 17, program: 'clerk', mayAnswer: false, version: '1.0' }, config)
+ *     push.set({ principal: 'ada', pid: 17, program: 'clerk', scopes: ['runs'], key: 'k1', version: '1.0' }, config)
  *
  * The task as it stands comes first, then each change of its state and its artifact, as SendStreamingMessage would tell them;
  * what a model says on the way is left out. One that was not taken is tried TRIES_MAX times, then the next one is told.
@@ -11,7 +11,8 @@
  *   PU1. A configuration is its principal's: to anybody else it is not there, an admin included, who would see its token.
  *   PU2. A configuration is in the store until the end of its task was told, or nobody took it. After a restart it is told
  *        how the task stands then: an update may come twice, and the end is not lost.
- *   PU3. Who does not see a task is told nothing of it: the configuration of an admin whose key is none any more goes.
+ *   PU3. Who may not see a task is told nothing of it: before each try the key that named the webhook is looked at, and once
+ *        that is revoked, has expired or holds the scope no more, its configurations go.
  *   PU4. What a client makes the server keep and send is bounded: PER_TASK_MAX, PER_PRINCIPAL_MAX, one request at a time for
  *        each configuration, TRIES_MAX tries.
  */
@@ -20,6 +21,7 @@ import type { StreamResponse, TaskPushNotificationConfig } from '@a2a-js/sdk'
 import { PolityError, warn } from '../../kernel/errors.ts'
 import type { Kernel } from '../../kernel/kernel.ts'
 import type { Pid } from '../../kernel/types.ts'
+import type { Scope } from '../caller.ts'
 import type { Kept } from '../kept.ts'
 import { infoIn } from '../view.ts'
 import type { A2aSdk } from './sdk.ts'
@@ -31,8 +33,8 @@ import { createWebhook } from './webhook.ts'
 export interface PushOptions extends WebhookOptions {
   /** Entries of the store's table `meta` with that prefix: configurations of earlier servers. @default none are there */
   readonly kept?: Kept
-  /** Whether a key is an admin's still: its id, null where there were no keys. Asked before each update of what an admin named. @default it is */
-  readonly isAdmin?: (key: string | null) => boolean
+  /** What a key may do now: its id, null where there were no keys (`scopesOfKeys` of keys.ts). @default what it could */
+  readonly scopesOf?: (key: string | null) => readonly Scope[]
   /** Pause before the second try, ms; doubled for each one after it. @default 1_000 */
   readonly retryMs?: number
 }
@@ -42,10 +44,10 @@ export interface PushOwner {
   readonly principal: string
   readonly pid: Pid
   readonly program: string
-  /** Whether the principal answers questions: what it is told of them depends on that. */
-  readonly mayAnswer: boolean
-  /** Id of the key by which it was an admin; null on a server without keys. */
-  readonly adminKey?: string | null
+  /** What its key could do: whether it is told of questions, and of others' tasks, depends on that. */
+  readonly scopes: readonly Scope[]
+  /** Id of its key; null on a server without keys. */
+  readonly key: string | null
   /** Of the protocol, in which it is told. */
   readonly version: string
 }
@@ -88,7 +90,7 @@ const SECRET = /^[\x20-\x7e]{0,4096}$/
 const SCHEME = /^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,64}$/
 
 export function createPush({ kernel, options, streamOf }: PushParts): Push {
-  const { kept = () => [], retryMs = RETRY_MS, ...rest } = options
+  const { kept = () => [], retryMs = RETRY_MS, scopesOf, ...rest } = options
   if (!(retryMs >= 0 && retryMs <= RETRY_MS_MAX))
     throw new PolityError('CONFIG_INVALID', `push: retryMs takes 0 to ${RETRY_MS_MAX} ms, not ${retryMs}`)
   const webhook = createWebhook(rest)
@@ -99,13 +101,19 @@ export function createPush({ kernel, options, streamOf }: PushParts): Push {
 
   for (const [key, value] of kept(PREFIX)) {
     const entry = JSON.parse(String(value)) as Entry
-    // Its journal was removed.
-    if (infoIn(kernel, entry.owner.pid) === undefined) kernel.keep(key, null)
+    // Its journal was removed, or its key is none any more.
+    if (infoIn(kernel, entry.owner.pid) === undefined || !isOpen(entry.owner)) kernel.keep(key, null)
     else add(key, entry)
   }
   // One that was stopped is told of once it goes on; whether it has ended is known now.
   kernel.watch(({ pid }) => byPid.get(pid)?.forEach(begin), { text: false })
   for (const [key, { owner }] of entries) if (kernel.info(owner.pid).endedAt !== null) begin(key)
+
+  /** Whether its key may do all that it could. Keys do not change, so that is all or nothing. */
+  function isOpen({ key, scopes }: PushOwner): boolean {
+    const now = scopesOf?.(key) ?? scopes
+    return now.includes('admin') || scopes.every((scope) => now.includes(scope))
+  }
 
   function add(key: string, entry: Entry): void {
     entries.set(key, entry)
@@ -162,21 +170,29 @@ export function createPush({ kernel, options, streamOf }: PushParts): Push {
         const headers = { 'content-type': contentType, ...headersOf(config) }
         // Rejects once the kernel has closed: what is left is told by the next one.
         await kernel.events(NOBODY)
-        refusal = await deliver(webhook, config.url, { headers, body, signal }, retryMs)
+        refusal = await deliver(webhook, config.url, { headers, body, signal }, retryMs, () => isOpen(owner))
         signal.throwIfAborted()
+        if (refusal === CLOSED) break
       }
     } catch (error) {
       signal.throwIfAborted()
       if (!isUnseen(error)) throw error
       refusal = error
     }
-    if (!isUnseen(refusal) && infoIn(kernel, owner.pid)?.endedAt === null) return
+    if (refusal !== CLOSED && !isUnseen(refusal) && infoIn(kernel, owner.pid)?.endedAt === null) return
     forget(key)
     if (refusal !== undefined) unheard(entry, refusal)
   }
 
+  /** Those whose keys are none any more go. */
   function keysOf({ principal, pid }: Pick<PushOwner, 'principal' | 'pid'>): readonly string[] {
-    return [...(byPid.get(pid) ?? [])].filter((key) => entries.get(key)?.owner.principal === principal)
+    return [...(byPid.get(pid) ?? [])].filter((key) => {
+      const { owner } = entries.get(key) as Entry
+      if (owner.principal !== principal) return false
+      if (isOpen(owner)) return true
+      forget(key)
+      return false
+    })
   }
 
   /** The first number that none of its configurations of that task has. */
@@ -229,6 +245,9 @@ export function createPush({ kernel, options, streamOf }: PushParts): Push {
   }
 }
 
+/** Its key was looked at before it was told. */
+const CLOSED = new PolityError('ACCESS_DENIED', 'the key that named the webhook was revoked or has expired')
+
 /** Its journal was removed, or it is another's. */
 function isUnseen(error: unknown): boolean {
   return PolityError.isInstance(error) && error.code === 'NO_SUCH_PROCESS'
@@ -256,9 +275,11 @@ async function deliver(
   url: string,
   posted: Parameters<Webhook['post']>[1],
   retryMs: number,
+  isOpen: () => boolean,
 ): Promise<unknown> {
   let refusal: unknown
   for (let tries = 1; tries <= TRIES_MAX; tries++) {
+    if (!isOpen()) return CLOSED
     try {
       const status = await webhook.post(url, posted)
       if (status >= 200 && status < 300) return undefined

@@ -12,13 +12,14 @@
  * Readers pull: a feed keeps no queue for any of them but the text of models that they have not taken yet, merged.
  *
  * Invariants
- *   FE1. A feed keeps at most RING_EVENTS_MAX events and about RING_CHARS_MAX characters; a reader DELTA_CHARS_MAX of text.
+ *   FE1. A feed keeps at most `ringEventsMax` events and about RING_CHARS_MAX characters; a reader DELTA_CHARS_MAX of text.
  *   FE2. What `indexAfter` answers for misses nothing: every visible event after that seq is read from there on, once.
  *   FE3. Models stream (docs/decisions/0003) for a feed that somebody reads who asked for that, and for LINGER_MS after the
  *        last of them, who may come back. A feed that nobody has read for so long watches nothing.
  */
 import type { Clock, Timer } from '../../kernel/clock.ts'
 import type { JournalEvent, Pid, RunEvent, TextDelta } from '../../kernel/types.ts'
+import { defaultServerLimits } from '../limits.ts'
 import type { View } from '../view.ts'
 
 /** An event as it is sent. */
@@ -70,8 +71,6 @@ export interface FeedAsked {
   readonly streams?: boolean
 }
 
-/** At a thousand events a second, ten seconds of absence. */
-const RING_EVENTS_MAX = 10_000
 /** Where events are large, as many as two bodies of the largest size. */
 const RING_CHARS_MAX = 8_388_608
 /** Removed at once when the ring is full: cutting the front of a list costs its length. */
@@ -83,7 +82,7 @@ const DELTA_CHARS_MAX = 65_536
 
 export interface FeedsOptions {
   readonly clock: Clock
-  /** @default RING_EVENTS_MAX */
+  /** @default `streamEventsKeptMax` of limits.ts */
   readonly ringEventsMax?: number
   /** @default LINGER_MS */
   readonly lingerMs?: number
@@ -109,7 +108,11 @@ interface OpenFeed extends Feed {
   linger: Timer | undefined
 }
 
-export function createFeeds({ clock, ringEventsMax = RING_EVENTS_MAX, lingerMs = LINGER_MS }: FeedsOptions): Feeds {
+export function createFeeds({
+  clock,
+  ringEventsMax = defaultServerLimits.streamEventsKeptMax,
+  lingerMs = LINGER_MS,
+}: FeedsOptions): Feeds {
   const feeds = new Map<string, OpenFeed>()
   const step = Math.min(RING_STEP, ringEventsMax)
 

@@ -46,6 +46,8 @@ export interface Client {
   readonly canAsk: boolean
   /** Makes the state that it brings back with an answer. */
   readonly mintState: MintState
+  /** Hears of a call that its client asked for as a task (2025-11-25), and that has become one. */
+  readonly onTask?: (pid: Pid) => void
 }
 
 export interface CallsOptions {
@@ -129,7 +131,11 @@ export function createCalls(
     if (mcpReq.signal.aborted) stop()
     mcpReq.signal.addEventListener('abort', stop, { once: true })
     try {
-      if (isAsked) return await toTask(run, offer, true)
+      if (isAsked) {
+        const task = await toTask(run, offer, true)
+        client.onTask?.(run.pid)
+        return task
+      }
       const late = isLeftToUs ? AbortSignal.timeout(taskAfterMs) : undefined
       const question = await questionOf(run.pid, client, passed, context, late)
       if (question === undefined && (late?.aborted === true || (isLeftToUs && offer.taskSupport === 'required')))

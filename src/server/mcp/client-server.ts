@@ -11,9 +11,10 @@
  *        list of processes tells nothing that a process has said.
  */
 import type { McpServer, ServerContext } from '@modelcontextprotocol/server'
+import { anything, type ShownSchema } from '../../kernel/anything.ts'
 import { PolityError } from '../../kernel/errors.ts'
 import type { Kernel } from '../../kernel/kernel.ts'
-import type { JournalEvent, Json, ProcessInfo, RunEvent, ToolSchema } from '../../kernel/types.ts'
+import type { JournalEvent, Json, Pid, ProcessInfo, RunEvent } from '../../kernel/types.ts'
 import type { Caller } from '../caller.ts'
 import { holds } from '../caller.ts'
 import { createFollowing } from '../follow.ts'
@@ -26,6 +27,7 @@ import type { ServerSdk } from './sdk.ts'
 import type { ClientStanding } from './standing.ts'
 import { labelsIn } from './standing.ts'
 import { addTaskMethods } from './task-methods.ts'
+import { createTaskNotices } from './task-notices.ts'
 import { capabilitiesIn } from './task-wire.ts'
 import type { Tasks } from './tasks.ts'
 
@@ -70,14 +72,16 @@ export function createClientServers(
 ): (connected: Connected) => McpServer {
   if (!(taskAfterMs >= 0 && taskAfterMs <= TASK_AFTER_MS_MAX))
     throw new PolityError('CONFIG_INVALID', `taskAfterMs takes 0 to ${TASK_AFTER_MS_MAX} ms, not ${taskAfterMs}`)
-  const calls = createCalls(sdk, { kernel, tasks, following: createFollowing(kernel), taskAfterMs })
+  const following = createFollowing(kernel)
+  const calls = createCalls(sdk, { kernel, tasks, following, taskAfterMs })
   const states = createRequestStates(sdk)
+  // The kernel checks what is given, where the law can see it.
   const schemas = new Map(
     offers.map((offer) => [
       offer,
       {
-        inputSchema: passThrough(offer.inputSchema),
-        ...(offer.outputSchema === undefined ? {} : { outputSchema: passThrough(offer.outputSchema) }),
+        inputSchema: anything(offer.inputSchema),
+        ...(offer.outputSchema === undefined ? {} : { outputSchema: anything(offer.outputSchema) }),
       },
     ]),
   )
@@ -89,21 +93,35 @@ export function createClientServers(
       { name: 'polity', version: VERSION },
       { instructions, capabilities: { tools: {} }, requestState: { verify: states.verifyFor(caller) } },
     )
+    const notices =
+      era === 'legacy'
+        ? createTaskNotices(server, { kernel, tasks, calls, following }, { caller, standing })
+        : undefined
     for (const offer of offers) {
       if (!holds(caller, offer.scope)) continue
       const { name, description, annotations, taskSupport } = offer
       const tool = server.registerTool(
         name,
-        { description, annotations, ...(schemas.get(offer) as { inputSchema: ReturnType<typeof passThrough> }) },
-        (input: unknown, context: ServerContext) =>
-          calls.serve(offer, { caller, standing, canAsk: canAsk(server, context), mintState }, input as Json, context),
+        { description, annotations, ...(schemas.get(offer) as { inputSchema: ShownSchema<unknown> }) },
+        (input: unknown, context: ServerContext) => {
+          const asks = canAsk(server, context)
+          const onTask = (pid: Pid): void => notices?.begun(pid, asks)
+          return calls.serve(offer, { caller, standing, canAsk: asks, mintState, onTask }, input as Json, context)
+        },
       )
       if (era === 'legacy' && taskSupport !== 'forbidden') tool.execution = { taskSupport }
     }
     const who = { caller, standing, era, canAsk: (context: ServerContext) => canAsk(server, context) }
     addTaskMethods(sdk, server, { kernel, tasks, calls }, who)
     addProcesses(sdk, server, kernel, connected)
-    if (era === 'legacy') addSubscriptions(sdk, server, kernel, caller)
+    if (notices !== undefined) {
+      const stop = addSubscriptions(sdk, server, kernel, caller)
+      // oxlint-disable-next-line unicorn/prefer-add-event-listener -- the SDK has fields where others have events
+      server.server.onclose = () => {
+        notices.close()
+        stop()
+      }
+    }
     extend?.(server, { ...connected, mintState })
     return server
   }
@@ -165,9 +183,14 @@ function withoutWords({ name: _, waiting, error, ...rest }: ProcessInfo): object
 
 /**
  * Notices of changes, for clients of the earlier era: at most one a resource in NOTICE_MS, and only of what the caller may
- * see. The later era has one bus for all clients, on which a notice would tell the others who is at work.
+ * see. The later era has one bus for all clients, on which a notice would tell the others who is at work. Returns what ends them.
  */
-function addSubscriptions({ server: sdk }: ServerSdk, { server }: McpServer, kernel: Kernel, caller: Caller): void {
+function addSubscriptions(
+  { server: sdk }: ServerSdk,
+  { server }: McpServer,
+  kernel: Kernel,
+  caller: Caller,
+): () => void {
   const subscribed = new Set<string>()
   const changed = new Set<string>()
   let timer: NodeJS.Timeout | undefined
@@ -201,24 +224,8 @@ function addSubscriptions({ server: sdk }: ServerSdk, { server }: McpServer, ker
     subscribed.delete(uri)
     return {}
   })
-  // oxlint-disable-next-line unicorn/prefer-add-event-listener -- the SDK has fields where others have events
-  server.onclose = () => {
+  return () => {
     clearTimeout(timer)
     stop?.()
-  }
-}
-
-/** A schema that is shown and checks nothing: the kernel checks, where the law can see it. */
-function passThrough(schema: { readonly [key: string]: Json | undefined }): ToolSchema<unknown> & {
-  readonly '~standard': { readonly jsonSchema: NonNullable<ToolSchema<unknown>['~standard']['jsonSchema']> }
-} {
-  const describe = (): Record<string, unknown> => ({ ...schema })
-  return {
-    '~standard': {
-      version: 1,
-      vendor: 'polity',
-      validate: (value) => ({ value }),
-      jsonSchema: { input: describe, output: describe },
-    },
   }
 }

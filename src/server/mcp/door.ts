@@ -25,6 +25,7 @@ import type { Caller } from '../caller.ts'
 import { endLeftOvers } from '../request-run.ts'
 import { fieldOf } from '../fields.ts'
 import type { Kept } from '../kept.ts'
+import { defaultServerLimits } from '../limits.ts'
 import type { Door, Exchange } from '../route.ts'
 import { securityHeaders } from '../answers.ts'
 import { statusTable } from '../status.ts'
@@ -50,6 +51,8 @@ export interface McpDoorOptions extends OffersOptions {
    * server, ms. @default 1_000
    */
   readonly taskAfterMs?: number
+  /** Sessions of one principal, of clients of the earlier era. @default that of limits.ts */
+  readonly sessionsPerPrincipalMax?: number
   /** Entries of the store's table `meta` with that prefix: which processes of earlier servers are tasks. @default none are */
   readonly kept?: Kept
 }
@@ -74,7 +77,14 @@ interface Parts {
 const RUNS_PER_PRINCIPAL_MAX = 1_000
 const RUN_CHARS_MAX = 200
 
-export function mcpDoor({ kernel, extend, taskAfterMs, kept, ...given }: McpDoorOptions): Door {
+export function mcpDoor({
+  kernel,
+  extend,
+  taskAfterMs,
+  sessionsPerPrincipalMax = defaultServerLimits.mcpSessionsPerPrincipalMax,
+  kept,
+  ...given
+}: McpDoorOptions): Door {
   const offers = offersOf(given)
   const support = new Map(offers.map((offer) => [offer.name, offer.taskSupport]))
   endLeftOvers(kernel, [CLIENT])
@@ -88,10 +98,14 @@ export function mcpDoor({ kernel, extend, taskAfterMs, kept, ...given }: McpDoor
     const serverOf = createClientServers(sdk, { kernel, offers, tasks, extend, taskAfterMs })
     return {
       sdk,
-      sessions: createSessions(sdk, (caller) => {
-        const standing = createStanding(kernel, pastOf(caller).labels)
-        return serverOf({ caller, standing, era: 'legacy' })
-      }),
+      sessions: createSessions(
+        sdk,
+        (caller) => {
+          const standing = createStanding(kernel, pastOf(caller).labels)
+          return serverOf({ caller, standing, era: 'legacy' })
+        },
+        sessionsPerPrincipalMax,
+      ),
       modern: sdk.server.createMcpHandler(({ authInfo }) => serverOf(authInfo?.extra as unknown as Connected), {
         legacy: 'reject',
       }),

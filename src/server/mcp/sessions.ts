@@ -7,7 +7,7 @@
  *
  * Invariants
  *   SE1. A session is its caller's alone: to anybody else it does not exist.
- *   SE2. A session that nothing uses ends after IDLE_MS; a principal has at most PER_PRINCIPAL_MAX, of which the one that
+ *   SE2. A session that nothing uses ends after IDLE_MS; a principal has at most `perPrincipalMax`, of which the one that
  *        was idle longest makes room.
  *   SE3. What is kept for going on is bounded by EVENTS_MAX and EVENT_BYTES_MAX in each session; older is forgotten.
  */
@@ -37,15 +37,17 @@ interface Session {
 
 /** As long as the longest pause of a person at work, ms. */
 const IDLE_MS = 1_800_000
-/** A hundred clients of one principal, and some that forgot to say goodbye. */
-const PER_PRINCIPAL_MAX = 128
 const SESSIONS_MAX = 4_096
 const EVENTS_MAX = 256
 const EVENT_BYTES_MAX = 2_097_152
 /** Pause after which a client whose stream was closed comes again, ms. */
 const RETRY_MS = 1_000
 
-export function createSessions({ server: sdk }: ServerSdk, serverFor: (caller: Caller) => McpServer): Sessions {
+export function createSessions(
+  { server: sdk }: ServerSdk,
+  serverFor: (caller: Caller) => McpServer,
+  perPrincipalMax: number,
+): Sessions {
   const sessions = new Map<string, Session>()
 
   async function answer(request: Request, body: Json | undefined, caller: Caller, use: Use): Promise<Response> {
@@ -74,19 +76,28 @@ export function createSessions({ server: sdk }: ServerSdk, serverFor: (caller: C
           key: caller.key,
           transport,
           server,
-          openCount: 0,
+          // The request that begins it.
+          openCount: 1,
           idle: undefined,
         }
         sessions.set(id, session)
-        touch(id, session, use)
       },
       onsessionclosed: (id) => end(id),
     })
     await server.connect(transport)
-    const response = await transport.handleRequest(request, { parsedBody: body })
-    // What was refused has no session.
-    if (transport.sessionId === undefined || !sessions.has(transport.sessionId)) await server.close()
-    return response
+    try {
+      return await transport.handleRequest(request, { parsedBody: body })
+    } finally {
+      const id = transport.sessionId ?? ''
+      const session = sessions.get(id)
+      // What was refused has no session.
+      if (session === undefined) await server.close()
+      else {
+        // Only now: what the session itself holds must not hold its first request.
+        touch(id, session, use)
+        session.openCount--
+      }
+    }
   }
 
   /** It is used, and so the youngest; idle from when its last answer has gone out. */
@@ -113,7 +124,7 @@ export function createSessions({ server: sdk }: ServerSdk, serverFor: (caller: C
 
   function makeRoom({ principal }: Caller): void {
     const own = [...sessions].filter(([, session]) => session.principal === principal)
-    const isFull = own.length >= PER_PRINCIPAL_MAX
+    const isFull = own.length >= perPrincipalMax
     if (!isFull && sessions.size < SESSIONS_MAX) return
     const [oldest] = own.find(([, { openCount }]) => openCount === 0) ?? []
     if (oldest === undefined)

@@ -16,6 +16,7 @@ import type { Clock } from '../../kernel/clock.ts'
 import { realClock } from '../../kernel/clock.ts'
 import { PolityError } from '../../kernel/errors.ts'
 import type { Json } from '../../kernel/types.ts'
+import { defaultServerLimits } from '../limits.ts'
 import type { ModelDoor } from '../model-door.ts'
 import type { Door } from '../route.ts'
 import { chat } from './chat.ts'
@@ -27,13 +28,19 @@ import { keptResponse, respond } from './responses.ts'
 
 export interface OpenaiDoorOptions {
   readonly models: ModelDoor
+  /** Responses of one principal that are kept. @default that of limits.ts */
+  readonly responsesKeptMax?: number
   /** @default the machine's */
   readonly clock?: Clock
 }
 
-export function openaiDoor({ models, clock = realClock() }: OpenaiDoorOptions): Door {
+export function openaiDoor({
+  models,
+  responsesKeptMax = defaultServerLimits.responsesKeptMax,
+  clock = realClock(),
+}: OpenaiDoorOptions): Door {
   const gateway = createGateway(models, clock)
-  const kept = createKeptResponses(clock)
+  const kept = createKeptResponses(clock, responsesKeptMax)
   const created = gateway.seconds()
   const names = (): string[] => [...models.models, ...(models.embedder === null ? [] : [models.embedder])]
   const model = (id: string): Json => ({ id, object: 'model', created, owned_by: 'polity' })

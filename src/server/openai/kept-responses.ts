@@ -1,7 +1,7 @@
 /**
  * Responses of the last hour, kept for those who asked: to be read again, and gone on from by `previous_response_id`.
  *
- * In memory, and bounded: a principal keeps no more than RESPONSES_MAX and about BYTES_MAX, all together ALL_BYTES_MAX;
+ * In memory, and bounded: a principal keeps no more than `responsesMax` and about BYTES_MAX, all together ALL_BYTES_MAX;
  * the oldest go first.
  *
  * Invariants
@@ -11,7 +11,6 @@ import type { Clock } from '../../kernel/clock.ts'
 import type { Json, Message } from '../../kernel/types.ts'
 
 const KEPT_MS = 3_600_000
-const RESPONSES_MAX = 1_000
 const BYTES_MAX = 32_000_000
 const ALL_BYTES_MAX = 256_000_000
 
@@ -32,7 +31,7 @@ interface Entry extends KeptResponse {
   readonly until: number
 }
 
-export function createKeptResponses(clock: Clock): KeptResponses {
+export function createKeptResponses(clock: Clock, responsesMax: number): KeptResponses {
   /** By id, the oldest first. */
   const entries = new Map<string, Entry>()
   /** By principal: its ids, the oldest first, and what they take. */
@@ -72,7 +71,7 @@ export function createKeptResponses(clock: Clock): KeptResponses {
       owner.ids.add(response.id)
       owner.bytes += bytes
       allBytes += bytes
-      while (owner.ids.size > RESPONSES_MAX || (owner.bytes > BYTES_MAX && owner.ids.size > 1)) forgetOldest(owner.ids)
+      while (owner.ids.size > responsesMax || (owner.bytes > BYTES_MAX && owner.ids.size > 1)) forgetOldest(owner.ids)
       while (allBytes > ALL_BYTES_MAX && entries.size > 1) forgetOldest(entries.keys())
     },
     find(principal, id) {
