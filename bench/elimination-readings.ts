@@ -6,9 +6,10 @@
  * A reading says whom a judge scores, how it errs, what those who stay answer, when it ends and which answer is taken. An answer that is
  * held right is given 8, another 3; ties are even. Accuracies are exact, nothing is drawn and nothing fitted. A reading fits where its
  * accuracies are within .006 of .770 and .774 (judges at chance, who remove at random), .811 (right .75) and .832 (right .9), and where one
- * way of counting calls gives 5.4 to 5.5. Readings with the same figures are told apart by nothing here, and count as one.
+ * way of counting calls gives 5.4 to 5.5. Readings with the same accuracies and rounds, whose calls fit by the same ways of counting, are
+ * told apart by nothing here, and count as one.
  */
-import { exactOf } from './experiments/c4.ts'
+import { AGREED, DIFFER, P, Q, exactOf } from './experiments/c4.ts'
 import { range } from './experiments/population.ts'
 
 interface Reading {
@@ -43,7 +44,6 @@ interface Team {
 type Dist<T> = readonly (readonly [T, number])[]
 type Later = keyof typeof LATER
 
-const [P, Q] = [0.6, 0.4]
 const ANEW: Dist<number> = [[0, P], ...[1, 2, 3].map((wrong) => [wrong, Q / 3] as const)]
 const LATER = {
   anew: () => ANEW,
@@ -54,11 +54,10 @@ const LATER = {
   'that of the best': ({ best }: Known) => sure(best),
   'anew, none that left': ({ left }: Known) => scaled(ANEW.filter(([answer]) => !left.includes(answer))),
 }
-const AGREED = P ** 3 + 3 * P ** 2 * Q
 const SPLIT: Dist<Team> = (
   [
-    [[0, 1, 2], 3 * P * Q ** 2 * (2 / 3)],
-    [[1, 2, 3], Q ** 3 * (2 / 9)],
+    [[0, 1, 2], DIFFER.right],
+    [[1, 2, 3], DIFFER.none],
   ] as const
 ).map(([answers, p]) => [{ answers, left: [], sums: [0, 0, 0, 0] }, p])
 const WANTED = [
@@ -92,7 +91,11 @@ function lists<T>(dist: Dist<T>, size: number): Dist<readonly T[]> {
 }
 
 /** One round: all score, one leaves, the rest answer. */
-function* rounded({ answers, left, sums }: Team, judges: number, reading: Reading): Generator<readonly [Team, number]> {
+function* afterRound(
+  { answers, left, sums }: Team,
+  judges: number,
+  reading: Reading,
+): Generator<readonly [Team, number]> {
   const agents = range(answers.length)
   const pairs = agents
     .flatMap((judge) => agents.map((one) => ({ judge, one })))
@@ -139,7 +142,9 @@ function* rounded({ answers, left, sums }: Team, judges: number, reading: Readin
 function exactly(judges: number, reading: Reading): { accuracy: number; again: number } {
   const after = (teams: Dist<Team>): Dist<Team> =>
     merged(
-      teams.flatMap(([team, p]) => merged(rounded(team, judges, reading)).map(([next, q]) => [next, p * q] as const)),
+      teams.flatMap(([team, p]) =>
+        merged(afterRound(team, judges, reading)).map(([next, q]) => [next, p * q] as const),
+      ),
     )
   const two = after(SPLIT)
   const over = two.filter(([{ answers }]) => reading.ends === 'two agree' && answers[0] === answers[1])
@@ -193,7 +198,9 @@ function measured(reading: Reading) {
   const ways = [...callsOf(1, reading).keys()].filter((way) =>
     calls.every((one) => (one.get(way) as number) >= CALLS[0] && (one.get(way) as number) <= CALLS[1]),
   )
-  const figures = found.flatMap(({ accuracy, again }) => [accuracy.toFixed(6), again.toFixed(6)]).join(' ')
+  const figures = [...found.flatMap(({ accuracy, again }) => [accuracy.toFixed(6), again.toFixed(6)]), ...ways].join(
+    ' ',
+  )
   return { reading, off, ways, figures, accuracies: found.map(({ accuracy }) => accuracy.toFixed(3)).join(', ') }
 }
 

@@ -29,7 +29,8 @@ import type { Pid } from '../src/kernel/types.ts'
 import { machine, today } from './figures.ts'
 import { writePart } from './page-part.ts'
 import { WORLDS, entries, type Acting } from './programs/entries.ts'
-import { EXAMS, PLANTED, exams, type Exam } from './programs/exams.ts'
+import { EXAMS, DEFAULTS, exams, type Exam } from './programs/exams.ts'
+import { PAST } from './programs/learned.ts'
 import { createPolicy } from './programs/policy.ts'
 import { tableOf, type Ran } from './programs/table.ts'
 import { teamRuns } from './programs/team-runs.ts'
@@ -40,7 +41,7 @@ const TOKENS = 100_000
 const SEEDS = 5
 const ERRS = 0.2
 /** Of a try of `--teams`; questions of an exam, and of one with subjects or where workers repeat themselves; how readers are swayed (crowd.ts). */
-const TEAMS = { tokens: 20_000, questions: 600, questionsFew: 300, a: 0.4, b: 0.2, ...PLANTED }
+const TEAMS = { tokens: 20_000, questions: 600, questionsFew: 300, a: 0.4, b: 0.2, ...DEFAULTS }
 
 const USAGE = `usage: node bench/programs.ts [program …] [--seeds n] [--tokens n] [--world id …] [--errs share]
 
@@ -55,6 +56,7 @@ const USAGE = `usage: node bench/programs.ts [program …] [--seeds n] [--tokens
     --swayed a,b   how readers turn to what is right, and away from it (${TEAMS.a},${TEAMS.b})
     --judged share of judgements that are right (${TEAMS.judged})
     --alike n      deviation of what is hard for one worker alone, in exams of that name (${TEAMS.alike})
+    --past n       past questions that routing by similarity is given (${PAST})
   --help         this
 
 Without any of these but --teams the table is written into docs/programs.md.`
@@ -76,6 +78,7 @@ function given() {
     swayed: { type: 'string' },
     judged: { type: 'string' },
     alike: { type: 'string' },
+    past: { type: 'string' },
     help: { type: 'boolean', short: 'h' },
   } as const
   try {
@@ -97,7 +100,7 @@ if (values.help === true) {
   console.log(USAGE)
   process.exit(0)
 }
-const ofTeams = ['questions', 'exam', 'swayed', 'judged', 'alike'] as const
+const ofTeams = ['questions', 'exam', 'swayed', 'judged', 'alike', 'past'] as const
 const ofWorlds = ['seeds', 'world', 'errs'] as const
 const strange = (values.teams === true ? ofWorlds : ofTeams).find((name) => values[name] !== undefined)
 if (strange !== undefined) refuse(`--${strange} is ${values.teams === true ? 'not ' : ''}of --teams`)
@@ -205,6 +208,7 @@ async function byTeams(): Promise<void> {
     tokens: budget,
     a,
     b,
+    past: whole(values.past, 'past', PAST),
     ...(positionals.length === 0 ? {} : { names: positionals }),
     onDone: (line) => console.error(line),
   })

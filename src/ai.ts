@@ -19,6 +19,8 @@ import { callError } from './ai/errors.ts'
 import { resultOf, streamOf } from './ai/reply.ts'
 import { requestOf, unsupported, warningsOf } from './ai/request.ts'
 import { PolityError, invalid } from './kernel/errors.ts'
+import type { KeysOf } from './kernel/known-keys.ts'
+import { checkKeys } from './kernel/known-keys.ts'
 import type { Kernel } from './kernel/kernel.ts'
 import type { Budget, ModelChoice } from './kernel/types.ts'
 import type { ForeignTool } from './server/foreign-tools.ts'
@@ -62,16 +64,20 @@ export interface PolityProvider extends ProviderV4 {
   embeddingModel(name?: string): EmbeddingModelV4
 }
 
-/** The kernel's models for one principal. */
-export function createPolity({
-  kernel,
-  principal = 'local',
-  account,
-  run,
-  priority,
-  budget,
-  tools = {},
-}: PolityOptions): PolityProvider {
+const optionKeys: KeysOf<PolityOptions> = {
+  kernel: true,
+  principal: true,
+  account: true,
+  run: true,
+  priority: true,
+  budget: true,
+  tools: true,
+}
+
+/** The kernel's models for one principal. Throws `CONFIG_INVALID` for an option that there is not. */
+export function createPolity(options: PolityOptions): PolityProvider {
+  checkKeys('createPolity', options, optionKeys)
+  const { kernel, principal = 'local', account, run, priority, budget, tools = {} } = options
   const door = createModelDoor(kernel, { tools })
   const caller = { principal, key: account ?? null }
 

@@ -6,8 +6,11 @@ import type { EmbeddingModelV4 } from '@ai-sdk/provider'
 import type { Embedder, LanguageModel, LeaseStore, Store } from './kernel/drivers.ts'
 import { PolityError, messageOf } from './kernel/errors.ts'
 import type { Kernel, KernelOptions, ModelOptions } from './kernel/kernel.ts'
-import { createKernel } from './kernel/kernel.ts'
+import { createKernel, kernelKeys } from './kernel/kernel.ts'
+import type { KeysOf } from './kernel/known-keys.ts'
+import { checkKeys } from './kernel/known-keys.ts'
 import type { ModelChoice } from './kernel/types.ts'
+import { parseJson } from './policy/json.ts'
 import type { Law } from './policy/law.ts'
 import { parseLaw } from './policy/law.ts'
 
@@ -31,6 +34,9 @@ export interface BootOptions extends Omit<KernelOptions, 'store' | 'leases' | 'l
 /** Oldest Node that runs us: `.ts` sources and `node:sqlite` without flags. */
 const NODE_MAJOR_MIN = 24
 
+const bootKeys: KeysOf<BootOptions> = { ...kernelKeys, durability: true }
+
+/** A kernel. Throws `CONFIG_INVALID` for what cannot be read, and for an option that there is not: a misspelt law would be none. */
 export async function boot(options: BootOptions = {}): Promise<Kernel> {
   const major = Number(process.versions.node.split('.')[0])
   if (major < NODE_MAJOR_MIN)
@@ -38,6 +44,7 @@ export async function boot(options: BootOptions = {}): Promise<Kernel> {
       'CONFIG_INVALID',
       `Polity needs Node ${NODE_MAJOR_MIN} or later; this is ${process.versions.node}`,
     )
+  checkKeys('boot', options, bootKeys)
   const {
     store: givenStore,
     leases: givenLeases,
@@ -81,7 +88,8 @@ async function openStore(
   durability: 'relaxed' | 'strict' = 'relaxed',
 ): Promise<Store> {
   if (given === undefined) return (await import('./drivers/store/memory.ts')).memoryStore()
-  if (typeof given !== 'string') return given
+  if (typeof given === 'object' && given !== null) return given
+  if (typeof given !== 'string') throw wrong('store', 'the path of a file, or a store', given)
   if (durability !== 'relaxed' && durability !== 'strict')
     throw new PolityError('CONFIG_INVALID', `durability takes "relaxed" or "strict", not ${JSON.stringify(durability)}`)
   return (await import('./drivers/store/sqlite.ts')).openSqliteStore(given, { durability })
@@ -95,17 +103,23 @@ async function loadModels(
   const cores: Record<string, LanguageModel | ModelOptions> = {}
   let names: string[] = []
   if (Array.isArray(given)) names = [...(given as readonly string[])]
-  else Object.assign(cores, given)
+  else if (given === undefined || (typeof given === 'object' && given !== null)) Object.assign(cores, given)
+  else throw wrong('models', 'a list of names, or models by their names', given)
   let chosen: ModelChoice | undefined
   if (typeof choice === 'string' || Array.isArray(choice)) {
     chosen = choice as ModelChoice
     names.push(...(typeof choice === 'string' ? [choice] : (choice as readonly string[])))
   } else if (choice !== undefined) {
     const model = choice as LanguageModel
+    if (typeof model?.provider !== 'string' || typeof model.modelId !== 'string')
+      throw wrong('model', '"provider/model", a list of such names, or a model of the AI SDK', choice)
     chosen = `${model.provider}/${model.modelId}`
     cores[chosen] = model
   } else if (given === undefined) names.push('offline/reader')
-  for (const name of names) cores[name] ??= await loadModel(name, store)
+  for (const name of names) {
+    if (typeof name !== 'string') throw wrong('models', 'names such as "provider/model"', name)
+    cores[name] ??= await loadModel(name, store)
+  }
   return { cores, choice: chosen ?? names[0] }
 }
 
@@ -148,8 +162,12 @@ async function readLaw(given: string | Law): Promise<Law> {
     if (typeof given !== 'string') return parseLaw(given)
     from = given
     const { readFile } = await import('node:fs/promises')
-    return parseLaw(JSON.parse(await readFile(given, 'utf8')))
+    return parseLaw(parseJson(await readFile(given, 'utf8')))
   } catch (error) {
     throw new PolityError('CONFIG_INVALID', `${from}: ${messageOf(error)}`, { cause: error })
   }
+}
+
+function wrong(option: string, expected: string, got: unknown): PolityError {
+  return new PolityError('CONFIG_INVALID', `boot: ${option} takes ${expected}, not ${messageOf(got).slice(0, 80)}`)
 }

@@ -5,6 +5,7 @@
  *     import { scripted, simulatedClock, storeConformance } from 'polity/testing'
  */
 export { embedderConformance } from './drivers/embedder/conformance.ts'
+export { answering, type Says } from './drivers/llm/answering.ts'
 export { modelConformance } from './drivers/llm/conformance.ts'
 export { record, replay } from './drivers/llm/recorded.ts'
 export { scripted } from './drivers/llm/scripted.ts'

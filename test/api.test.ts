@@ -1642,6 +1642,8 @@ test('the law explains itself to everybody for themselves, and to an admin for a
 test('every error says what was wrong, what was expected, and where', () =>
   within('memory', async ({ ask, as }) => {
     const { pid } = await as('ann').processes.start({ program: 'idle' })
+    const { pid: over } = await as('ann').processes.start({ program: 'echo', input: 1 })
+    await until(async () => (await as('ann').processes.get(over)).state === 'done')
     const cases: readonly (readonly [method: string, path: string, body: unknown, status: number, message: RegExp])[] =
       [
         ['GET', '/processes/99999', undefined, 404, /^there is no process 99999$/],
@@ -1670,6 +1672,12 @@ test('every error says what was wrong, what was expected, and where', () =>
         ['POST', '/processes', { program: 'echo', imput: 1 }, 400, /"imput"; there are program, input, budget/],
         ['POST', '/processes', { program: 'echo', budget: { usd: 'much' } }, 400, /budget\.usd: .*number/],
         ['POST', '/processes', { program: 'echo', budget: { dollars: 1 } }, 400, /"dollars"; there are tokens, usd/],
+        ['POST', '/processes', { program: 'echo', budget: { steps: 1.5 } }, 400, /budget\.steps: .*int/],
+        ['POST', '/processes', { program: 'echo', budget: { children: 0.5 } }, 400, /budget\.children: .*int/],
+        ['POST', '/processes', { program: 'echo', budget: { tokens: 99.9 } }, 400, /budget\.tokens: .*int/],
+        ['POST', `/processes/${pid}/fork`, { budget: { steps: 1.5 } }, 400, /budget\.steps: .*int/],
+        ['POST', `/processes/${over}/send`, { body: 1 }, 404, /^process \d+ has ended, and receives nothing any more$/],
+        ['POST', '/processes/999999/send', { body: 1 }, 404, /^there is no process 999999$/],
         ['POST', '/processes', { program: 'echo', tools: ['fly'] }, 404, /tool "fly"; available are pay/],
         ['POST', '/processes', { program: 'echo', law: { rules: 1 } }, 400, /law: a law is an object/],
         ['POST', '/processes', { program: 'echo', principal: 'bob' }, 400, /"principal"; there are/],

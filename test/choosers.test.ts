@@ -22,7 +22,7 @@ import { askedDensity, competitiveShare, openKnapsack } from '../src/agents/piec
 import { applied, blocksIn, normalised } from '../src/agents/pieces/patch-text.ts'
 import { byNeighbours, byRegression, chooseRoute } from '../src/agents/pieces/route-estimates.ts'
 import { routing, type RoutingInput } from '../src/agents/routing.ts'
-import { answering, type Says } from '../bench/experiments/answering.ts'
+import { answering, type Says } from '../src/drivers/llm/answering.ts'
 import { regrets } from '../bench/experiments/c8-choosers.ts'
 import { planted } from '../bench/experiments/c10.ts'
 import { c11 } from '../bench/experiments/c11.ts'

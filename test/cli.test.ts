@@ -86,6 +86,7 @@ before(() => {
   )
   file('half.ts', "export default async function half(sys, ms) { await sys.sleep(ms); throw new Error('half way') }\n")
   file('quick.ts', 'export default async function slow(sys, ms) { await sys.sleep(ms); return `quick ${ms}` }\n')
+  file('empty.law', '{"rules":[]}')
   file('closed.law', '{"rules":[{"id":"no-search","effect":"deny","tool":"search","reason":"not in office hours"}]}')
   file('number.ts', 'export default 5\n')
   file('none.ts', 'export const x = 1\n')
@@ -284,6 +285,28 @@ test('ask reads its question from a pipe or where `-` stands, and says what is l
   assert.match(long.err, /question on stdin is larger than 65\.5 kB/)
 })
 
+test('ask cites a file by its own name, whatever signs stand in it', async () => {
+  mkdirSync(join(folder, 'signs/[lang]'), { recursive: true })
+  const text = 'The lighthouse keeper was called Ingrid.\n'
+  writeFileSync(join(folder, 'signs/[lang]/a:3].txt'), text)
+  writeFileSync(join(folder, 'signs/back\\slash\n[1].txt'), 'A budget is reserved before the call.\n')
+  const question = 'What was the lighthouse keeper called, and when is a budget reserved?'
+  const [plain, json] = await Promise.all([
+    polity('ask', question, '--in', 'signs', '--store', 'signs.db'),
+    polity('ask', question, '--in', 'signs/[lang]/a:3].txt', '--in', 'signs', '--json', '--store', 'signs2.db'),
+  ])
+  assert.equal(
+    plain.out,
+    `${text.trim()} [signs/[lang]/a:3].txt:1]\nA budget is reserved before the call. [signs/back\\slash␊[1].txt:1]\n`,
+    plain.err,
+  )
+  const { output } = JSON.parse(json.out) as { output: { claims: { path: string; line: number }[] } }
+  assert.deepEqual(
+    new Set(output.claims.map(({ path }) => path)),
+    new Set(['signs/[lang]/a:3].txt', 'signs/back\\slash\n[1].txt']),
+  )
+})
+
 /** A text, two binary files and one that is too large. */
 function mixedFolder(): void {
   mkdirSync(join(folder, 'mixed'))
@@ -300,6 +323,56 @@ test('ask without a question answers one from its own docs', async () => {
   assert.notEqual(out, '')
 })
 
+test('a program file in a project is read whatever its package.json says, or the line says what to do', async () => {
+  const write = (name: string, text: string): void => writeFileSync(join(folder, 'project', name), text)
+  mkdirSync(join(folder, 'project'))
+  write('twice.ts', 'export const twice = (n: number) => 2 * n\n')
+  write('count.ts', "import { twice } from './twice.ts'\nexport default async (sys: unknown, n: number) => twice(n)\n")
+  write('old.js', '/*\nexport is what it does not say\n*/\nmodule.exports = async (sys, n) => n\n')
+  const count = (file: string) => polity('run', `project/${file}`, '4', '--store', 'project.db')
+
+  write('package.json', '{}')
+  const untold = await count('count.ts')
+  assert.deepEqual([untold.code, untold.out], [0, '8\n'], untold.err)
+  // Each file by itself: neither it nor what it imports is read twice.
+  assert.doesNotMatch(untold.err, /warning|package\.json/i)
+  assert.deepEqual((({ code, out }) => [code, out])(await count('old.js')), [0, '4\n'])
+
+  write('package.json', '{"type":"commonjs"}')
+  const other = await count('count.ts')
+  assert.equal(other.code, 2)
+  assert.match(
+    other.err,
+    /count\.ts does not load \(project\/count\.ts:1\): .*; it is an ES module.*"type": "module".*npm pkg set type=module.*name the file count\.mts\.$/m,
+  )
+  write('package.json', '{"type":"module"}')
+  const told = await count('count.ts')
+  assert.deepEqual([told.code, told.out], [0, '8\n'], told.err)
+  assert.doesNotMatch(told.err, /warning/i)
+})
+
+test('a function without a name goes on under the name of its file only, and a renamed file is told so', async () => {
+  writeFileSync(join(folder, 'v.ts'), "export default async (sys) => { await sys.sleep(2_000); return 'on' }\n")
+  const run = start(['run', 'v.ts', '--store', 'renamed.db'])
+  await until(() => waiting('renamed.db').at(0))
+  run.kill('SIGKILL')
+  await run.done
+  copyFileSync(join(folder, 'v.ts'), join(folder, 'v2.ts'))
+  const { code, err } = await polity('resume', '1', '--program', 'v2.ts', '--store', 'renamed.db')
+  assert.equal(code, 2, err)
+  assert.match(
+    err,
+    /process 1 runs the program v, and v2\.ts has v2: a function without a name is called as its file is\. Name the file v\.ts, or the program: export default defineProgram\('v', …\)/,
+  )
+  // Named, it goes on from any file.
+  writeFileSync(
+    join(folder, 'v2.ts'),
+    `import { defineProgram } from ${JSON.stringify(front)}\nexport default defineProgram('v', async (sys) => { await sys.sleep(2_000); return 'on' })\n`,
+  )
+  const named = await polity('resume', '1', '--program', 'v2.ts', '--store', 'renamed.db')
+  assert.deepEqual([named.code, named.out], [0, 'on\n'], named.err)
+})
+
 /** Command line, exit code, what the sentence says. */
 const refused: readonly (readonly [args: readonly string[], code: number, says: RegExp])[] = [
   [['nosuch'], 2, /no command "nosuch"/],
@@ -311,6 +384,17 @@ const refused: readonly (readonly [args: readonly string[], code: number, says: 
   [['ask', 'q', '--in', 'binary', '--store', 'in2.db'], 2, /no text files \(left out: 1 binary\)/],
   [['ask', 'q', '--in', 'binary/x.bin', '--store', 'in3.db'], 2, /not a text file/],
   [['ask', 'q', '--model', 'nosuch/x'], 2, /@ai-sdk\/nosuch.*npm install/],
+  [
+    ['ask', 'q', '--model', 'offline/nope'],
+    2,
+    /there is no "offline\/nope"; the only offline model is offline\/reader\.\n$/,
+  ],
+  [['key', 'create', '', '--store', 'key.db'], 2, /principal takes 1 to 200 printable characters, not ""\.\n$/],
+  [
+    ['run', 'finder.ts', '1', '--in', 'docs', '--law', 'empty.law', '--store', 'in9.db'],
+    1,
+    /search is denied: no rule allows it\. The message says why: .* add one where no rule allows the call, /,
+  ],
   [['ask', 'q', '--model', 'garbage'], 2, /provider\/model/],
   [['ask', 'q', '--law', 'broken.law', '--in', 'docs', '--store', 'in5.db'], 2, /rules\[0\]\.id must be/],
   [['ask', 'q', '--law', 'no.law', '--in', 'docs', '--store', 'in6.db'], 2, /no law file no\.law/],
@@ -359,6 +443,9 @@ const misspelt: readonly (readonly [words: readonly string[], says: RegExp])[] =
   [['ask', 'q', '--budget-usd', 'much'], /number of at least 0, not "much"/],
   [['ask', 'q', '--budget-tokens', '-3'], /whole number of at least 0, not "-3"/],
   [['run'], /needs <file\.ts>/],
+  [['key'], /needs one of create, list, revoke; expected polity key create <principal> \| list \| revoke <id>$/],
+  [['memory'], /needs one of list, search, show, forget, revoke, stats; expected polity memory list \| /],
+  [['policy'], /needs one of diff, adopt, test, explain, learn, progent, schema; expected polity policy diff /],
   [['ps', 'extra'], /does not take "extra"/],
   [['ask', 'q', '--in', '--json'], /--in needs a value/],
   [['ask', 'q', '--readers', '1.5'], /whole number/],
@@ -409,6 +496,87 @@ test('run takes JSON or text and prints a text as it is, anything else as JSON',
   assert.deepEqual(JSON.parse(text.out), { got: 'not { json' })
   assert.deepEqual([plain.out, plain.err], ['plain\n', ''])
   assert.partialDeepStrictEqual(JSON.parse(asJson.out), { state: 'done', output: 'plain' })
+})
+
+test('a run that ends the command before it has waited for anything can be resumed when that is said; one that was not kept has no pid', async () => {
+  writeFileSync(
+    join(folder, 'lost.ts'),
+    "export default async (sys) => { void Promise.reject(new Error('lost')); await sys.sleep(60_000) }\n",
+  )
+  writeFileSync(join(folder, 'leaves.ts'), 'export default () => process.exit(0)\n')
+  const kept = ['--store', 'kept.db']
+  const [first, second] = [await polity('run', 'lost.ts', ...kept), await polity('run', 'leaves.ts', ...kept)]
+  const told = [first, second].map(({ code, err }) => [code, / resume (\d+) --store kept\.db\n$/.exec(err)?.[1]])
+  assert.deepEqual(
+    told.map(([code]) => code),
+    [4, 4],
+    first.err + second.err,
+  )
+  const pids = told.map(([, pid]) => Number(pid))
+  const { processes } = await listed('kept.db', '--all')
+  assert.deepEqual(
+    processes.map(({ pid, program, state }) => [pid, program, state]),
+    [
+      [pids[0], 'lost', 'stopped'],
+      [pids[1], 'leaves', 'stopped'],
+    ],
+  )
+  // With what it was started with: the pid is all that is needed.
+  assert.match((await polity('resume', String(pids[0]), ...kept)).err, /an error that nothing waited for at lost\.ts/)
+  if (process.platform === 'win32') return
+  // An input that the file has no room for: the start of the run cannot be kept.
+  const full = (name: string, more = ''): Promise<Outcome> =>
+    piped(
+      `trap '' XFSZ; ulimit -f 200; "${process.execPath}" "${bin}" run ${name}.ts ${'x'.repeat(100_000)} --store full-${name}${more}.db ${more}`,
+    )
+  for (const [name, code] of [
+    ['lost', 1],
+    ['leaves', 1],
+    ['quick', 4],
+  ] as const) {
+    const { code: was, err } = await full(name)
+    assert.equal(was, code, err)
+    assert.match(err, /Nothing of (?:the run|it) is found in the store, so it cannot be resumed\.\n$/)
+    assert.doesNotMatch(err, /process \d|resume \d/i)
+    assert.deepEqual((await listed(`full-${name}.db`, '--all')).processes, [])
+  }
+  const { code, out } = await full('quick', '--json')
+  assert.equal(code, 4)
+  assert.partialDeepStrictEqual(JSON.parse(out), { pid: null, state: 'stopped', error: { code: 'STORE_FAILED' } })
+})
+
+test('a replay of a run with folders needs neither them nor a place to write', async () => {
+  const place = join(folder, 'replayed')
+  mkdirSync(join(place, 'notes'), { recursive: true })
+  for (const name of ['store.md', 'budget.md']) copyFileSync(join(folder, 'docs', name), join(place, 'notes', name))
+  const law = join(place, 'law.json')
+  writeFileSync(law, '{"rules":[{"id":"looks","effect":"allow","tool":"search"}]}')
+  const store = ['--store', 'replayed/p.db']
+  const [asked, found] = [
+    await polity('ask', 'What survives a kill -9?', '--in', 'replayed/notes', ...store),
+    await polity('run', 'finder.ts', '1', '--in', 'replayed/notes', '--in', 'one.txt', '--law', law, ...store),
+  ]
+  assert.deepEqual([asked.code, found.code], [0, 0], asked.err + found.err)
+  const { processes } = await listed('replayed/p.db', '--all')
+  const pids = processes.filter(({ program }) => ['research', 'finder'].includes(program)).map(({ pid }) => pid)
+  assert.equal(pids.length, 2)
+  // Neither what was read, nor the index of it, nor the key that only a new approval would need.
+  for (const name of ['notes', 'index', 'p.db-key']) rmSync(join(place, name), { recursive: true, force: true })
+  const left = readdirSync(place, { recursive: true }).toSorted()
+  for (const pid of pids) {
+    const { code, out, err } = await polity('replay', String(pid), ...store)
+    assert.equal(code, 0, err)
+    assert.match(out, /^same: process \d+ made its \d+ calls? as the journal has them\n$/)
+  }
+  assert.deepEqual(
+    readdirSync(place, { recursive: true })
+      .toSorted()
+      .filter((name) => !/-(?:wal|shm)$/.test(String(name))),
+    left.filter((name) => !/-(?:wal|shm)$/.test(String(name))),
+  )
+  const script = pids.map((pid) => `"${process.execPath}" "${bin}" replay ${pid} ${store.join(' ')} 2>&1`).join(' && ')
+  const shown = await whereNothingCanBeWritten('replayed', script)
+  if (shown !== undefined) assert.equal(shown.out.match(/^same: /gm)?.length, 2, shown.out)
 })
 
 test('a program that is given no input has its own default, in the run, in its trace and in its replay', async () => {
@@ -861,23 +1029,32 @@ test(
       ['ps --all', 'trace 1', 'run echo.ts'].map((look) => `${look} --store still/${name}.db`),
     )
     const script = looks.map((look) => `"${process.execPath}" "${bin}" ${look} 2>&1; echo "= $?"`).join('\n')
-    writeFileSync(join(folder, 'looks.sh'), `cd "${folder}"\n${script}\n`)
-    const mount = 'mount --bind still still && mount -o remount,ro,bind still'
-    // The superuser may write everywhere but on a mount that is read-only.
-    const isRoot = process.getuid?.() === 0
-    if (isRoot && (await piped(`unshare -m sh -c '${mount}'`)).code !== 0) return
-    if (!isRoot) {
-      for (const name of readdirSync(place)) chmodSync(join(place, name), 0o444)
-      chmodSync(place, 0o555)
-    }
-    const shown = await piped(isRoot ? `unshare -m sh -c '${mount} && sh looks.sh'` : 'sh looks.sh')
-    if (!isRoot) chmodSync(place, 0o755)
+    const shown = await whereNothingCanBeWritten('still', script)
+    if (shown === undefined) return
     const codes = [...shown.out.matchAll(/^= (\d+)$/gm)].map(([, code]) => Number(code))
     assert.deepEqual(codes, Array.from({ length: 3 }, () => [0, 0, 2]).flat(), shown.out)
     assert.equal([...shown.out.matchAll(/#1 sleep\(60000 ms\) = \?/g)].length, 2)
     assert.equal([...shown.out.matchAll(/cannot be opened for writing .* make it and its folder writable/g)].length, 3)
   },
 )
+
+/** Runs a script while a folder cannot be written; undefined where that cannot be had. */
+async function whereNothingCanBeWritten(name: string, script: string): Promise<Outcome | undefined> {
+  if (process.platform === 'win32') return undefined
+  const place = join(folder, name)
+  const looks = `${name}.sh`
+  writeFileSync(join(folder, looks), `cd "${folder}"\n${script}\n`)
+  const mount = `mount --bind ${name} ${name} && mount -o remount,ro,bind ${name}`
+  // The superuser may write everywhere but on a mount that is read-only.
+  const isRoot = process.getuid?.() === 0
+  if (isRoot && (await piped(`unshare -m sh -c '${mount}'`)).code !== 0) return undefined
+  if (isRoot) return piped(`unshare -m sh -c '${mount} && sh ${looks}'`)
+  for (const file of readdirSync(place)) chmodSync(join(place, file), 0o444)
+  chmodSync(place, 0o555)
+  const shown = await piped(`sh ${looks}`)
+  chmodSync(place, 0o755)
+  return shown
+}
 
 test('a Node that is too old is told what to type here', async () => {
   const old = `data:text/javascript,Object.defineProperty(process,'versions',{value:{...process.versions,node:'20.1.0'}})`

@@ -1,9 +1,10 @@
-/** The table of docs/papers.md: a row for each experiment, as `node bench/experiments.ts --write` puts it there, and parts of pages that commands write. */
+/** The table of docs/papers.md: a row for each experiment, the command that puts it there, and parts of pages that commands write. */
 import assert from 'node:assert/strict'
+import { spawnSync } from 'node:child_process'
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { test } from 'node:test'
+import { after, describe, test } from 'node:test'
 import { experiments } from '../bench/experiments/all.ts'
 import type { Experiment } from '../bench/experiments/experiment.ts'
 import { cellsIn, cellsOf, rowOf, rowsIn, tableWith } from '../bench/experiments/table.ts'
@@ -63,6 +64,71 @@ test('what is measured anew takes the place of its row; the others stay, in the 
   assert.equal(after, [head, rule, rows[0], row, rows[1]].join('\n'))
   assert.deepEqual(cellsIn(row), ['A2', 'what | is: half', 'b | b b', '3', 'falls short', '2002-02-02'])
   assert.throws(() => rowsIn(`${after}\n${row}`), /two rows of A2/)
+})
+
+describe('node bench/experiments.ts', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'polity-experiments-'))
+  const copy = join(folder, 'page.md')
+  after(() => rmSync(folder, { recursive: true }))
+
+  /** Without the recipes of TextCraft. */
+  function run(...args: readonly string[]) {
+    const path = join(import.meta.dirname, '../bench/experiments.ts')
+    return spawnSync(process.execPath, [path, ...args], { encoding: 'utf8', env: { ...process.env, TEXTCRAFT: '' } })
+  }
+  /** Writes these rows into a copy of the page where those of `old` are old. */
+  function written(ids: readonly string[], old: readonly string[]) {
+    const stale = (line: string): string => {
+      const id = old.find((one) => line.startsWith(`| ${one} |`))
+      return id === undefined ? line : `| ${id} | old | old | 1 | ok | 2001-01-01 |`
+    }
+    const before = readFileSync(page, 'utf8').split('\n').map(stale).join('\n')
+    writeFileSync(copy, before)
+    const ended = run('--write', '--page', copy, ...ids)
+    return { ...ended, before, left: readFileSync(copy, 'utf8'), rows: rowsIn(partOf(copy, 'experiments')) }
+  }
+
+  test('writes the rows that are asked for and no other, and ends with 1 where one falls short', () => {
+    const { status, stdout, rows } = written(['c14', 'C4'], ['C14', 'C4', 'P1'])
+    const printed = stdout.trim().split('\n').slice(2)
+    const cells = (row: string | undefined): readonly string[] => cellsIn(row ?? '').slice(0, 5)
+    assert.deepEqual(printed, [cells(rows.get('C4')).join(' | '), cells(rows.get('C14')).join(' | ')])
+    for (const [id, row] of rowsIn(partOf(page, 'experiments')))
+      if (id === 'P1') assert.match(rows.get(id) ?? '', /^\| P1 \| old /)
+      else assert.deepEqual(cells(rows.get(id)), cells(row), 'as the page has it')
+    assert.match(printed[0] ?? '', / falls short$/)
+    assert.equal(status, 1)
+  })
+
+  test('ends with 0 where every bar is reached', () => {
+    const { status, stdout } = run('C14')
+    assert.match(stdout, /\nC14 \| .* \| ok\n$/)
+    assert.equal(status, 0)
+  })
+
+  test('leaves a row whose data is not at hand, and says so', () => {
+    const { status, stdout, stderr, before, left } = written(['P6'], ['P6'])
+    assert.match(stdout, /of made-up books made/)
+    assert.match(stderr, /the row of P6 stays as it is: .* TEXTCRAFT/)
+    assert.equal(left, before)
+    assert.equal(status, 1)
+  })
+
+  test('refuses what is no experiment, no option and no such page before anything is measured', () => {
+    for (const [args, why] of [
+      [['P4', 'P99'], /no experiment is called P99; there are C1, /],
+      [['--writ', 'P4'], /'--writ'[^]*usage: /],
+      [['--page', page, 'P4'], /--page is for --write/],
+      [
+        ['--write', '--page', join(import.meta.dirname, '../README.md'), 'P4'],
+        /README\.md has no place for experiments/,
+      ],
+    ] as const) {
+      const { status, stdout, stderr } = run(...args)
+      assert.match(stderr, why)
+      assert.deepEqual([status, stdout], [2, ''])
+    }
+  })
 })
 
 test('a part of a page is written between its marks alone', () => {

@@ -1,17 +1,22 @@
 /**
  * Every experiment of bench/experiments runs, with few seeds, and prints numbers; those whose bar few seeds are enough to tell
  * reach it. The bars with all seeds are for `npm run experiments`. What takes more than a few seconds runs with the long tests.
+ * Whatever runs says the same words as its row of docs/papers.md: with few seeds the numbers are others, the text is not.
  */
 import assert from 'node:assert/strict'
+import { join } from 'node:path'
 import { describe, test } from 'node:test'
 import { experiments as all } from '../bench/experiments/all.ts'
 import { budgetsFor } from '../bench/experiments/c11.ts'
 import { solved, SWAYED, teamOf } from '../bench/experiments/c3.ts'
 import { eliminated, exactCalls, exactOf } from '../bench/experiments/c4.ts'
 import { exactGate } from '../bench/experiments/c6.ts'
+import { cellsIn, cellsOf, rowsIn } from '../bench/experiments/table.ts'
 import { areSearchesAbove, compare, settings } from '../bench/experiments/s1.ts'
+import { partOf } from '../bench/page-part.ts'
 
 const experiments = await all()
+const rows = rowsIn(partOf(join(import.meta.dirname, '../docs/papers.md'), 'experiments'))
 
 /** Seeds with which a bar is reached. */
 const ENOUGH: { readonly [id: string]: number } = {
@@ -134,14 +139,31 @@ describe('what bars of many seeds rest on', () => {
   })
 })
 
+/** A text with every number as #. */
+const wordsOf = (text: string): string => text.replaceAll(/-?\d+(,\d{3})*(\.\d+)?(e-?\d+)?|\B\.\d+/g, '#')
+
 describe('experiments', () => {
-  for (const { id, seeds, run } of experiments) {
+  test('numbers are told from words', () => {
+    assert.equal(
+      wordsOf('worst -0.2 of 1,200, .5 (1e-15); 4 + 2F at p = .4, 97 %'),
+      'worst # of #, # (#); # + #F at p = #, # %',
+    )
+  })
+
+  for (const experiment of experiments) {
+    const { id, seeds, run } = experiment
     const few = ENOUGH[id] ?? Math.min(FEW[id] ?? 2, seeds)
     const skip = LONG.has(id) && process.env['POLITY_LONG'] !== '1' && 'one of the long tests: POLITY_LONG=1'
-    test(`${id} runs with ${few} of its ${seeds} seeds`, { skip }, async () => {
-      const { measured, ok } = await run(few)
+    test(`${id} runs with ${few} of its ${seeds} seeds`, { skip }, async (t) => {
+      const result = await run(few)
+      const { measured, ok, lacks } = result
       assert.doesNotMatch(measured, /NaN|undefined|Infinity/)
       if (ENOUGH[id] !== undefined) assert.ok(ok, measured)
+      if (lacks !== undefined) return t.diagnostic(`not held against its row: ${lacks}`)
+      const [now, page] = [cellsOf(experiment, result)[2], cellsIn(rows.get(id) ?? '')[2]].map((cell) =>
+        wordsOf(cell ?? ''),
+      )
+      assert.equal(now, page, `node bench/experiments.ts --write ${id}`)
     })
   }
 })

@@ -14,6 +14,7 @@ import { PolityError } from '../src/kernel/errors.ts'
 import type { Json, Program, Sys, Tool } from '../src/kernel/types.ts'
 import type { Decision, Law, Request, Rule } from '../src/policy/law.ts'
 import { decide, judge, parseLaw } from '../src/policy/law.ts'
+import { parseJson } from '../src/policy/json.ts'
 import { callNames } from '../src/policy/match.ts'
 import {
   allow,
@@ -186,6 +187,38 @@ describe('a law that cannot be read whole is not read', () => {
       )
     })
   }
+})
+
+test('JSON that a person wrote is what JSON.parse makes of it, and refused where an object has a key twice', () => {
+  const same = [
+    '{"a":{"a":[{"a":1},{"a":2}]},"b":{"a":"}"}}',
+    ' [ {"x" : "{\\"x\\":1,\\"x\\":2}" , "y\\\\" : [ ] , "y": {} } , 1e3 , "" , null ] ',
+    '{"":1,"__proto__":2,"constructor":[[],{},[{}]],"\\ud83d\\ude00":"\\u0022,"}',
+    '"a"',
+    '7',
+  ]
+  for (const text of same) {
+    assert.deepEqual(parseJson(text), JSON.parse(text))
+    assert.deepEqual(parseJson(`\uFEFF${text}`), JSON.parse(text))
+  }
+  const refused: readonly (readonly [text: string, path: string])[] = [
+    ['{"rules":[],"rules":[]}', 'rules'],
+    ['{"rules":[{"id":"a"},{"id":"b","then":{"add":[1,{"x":[],"x":{}}]}}]}', 'rules[1].then.add[1].x'],
+    ['{"a":"\\"","effec\\u0074":1,"b":{"effect":2},"effect":3}', 'effect'],
+    ['[[],[{"a b":{"__proto__":1,"__proto__":2}}]]', '[1][0]["a b"].__proto__'],
+    ['{"events":{"a":{"tool":"x"},"b":{},"a":{}}}', 'events.a'],
+    ['{"":1,"":1}', '[""]'],
+  ]
+  for (const [text, path] of refused)
+    assert.throws(() => parseJson(text), {
+      name: 'SyntaxError',
+      message: `the key ${path} stands there twice; one of them has to go`,
+    })
+  for (const text of ['', '{', '{"a":1,}', '\uFEFF\uFEFF1', ' \uFEFF1'])
+    assert.throws(() => parseJson(text), SyntaxError)
+  // No text of a law makes it slow or ends in an error of its own.
+  const long = JSON.stringify({ a: '\\"{['.repeat(500_000), b: Array.from({ length: 100_000 }, (_, at) => ({ at })) })
+  assert.deepEqual(parseJson(long), JSON.parse(long))
 })
 
 test('the law knows every system call by name', async () => {

@@ -6,7 +6,7 @@ import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 import fc from 'fast-check'
 import { z } from 'zod'
-import { answering, type Says } from '../bench/experiments/answering.ts'
+import { answering, type Says } from '../src/drivers/llm/answering.ts'
 import {
   cast,
   crew,

@@ -1024,6 +1024,10 @@ describe('loadModel', () => {
       load('nobody/x'),
       isCode('NO_SUCH_MODEL', /npm install @ai-sdk\/nobody \(providers known by name: openai, /),
     )
+    await assert.rejects(
+      load('offline/nope'),
+      isCode('NO_SUCH_MODEL', /^there is no "offline\/nope"; the only offline model is offline\/reader$/),
+    )
     await assert.rejects(load('ollama/x'), isCode('NO_SUCH_MODEL', /npm install @ai-sdk\/openai-compatible$/))
   })
 

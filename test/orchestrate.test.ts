@@ -19,7 +19,7 @@ import { researchCodeAgent, type ResearchCodeOutput } from '../src/agents/resear
 import { inARow, stallCounter } from '../src/agents/pieces/stall-counter.ts'
 import { applyToDo, noLists, toDoText, type ToDoOp } from '../src/agents/pieces/to-do.ts'
 import { useAgent, type UseAgentOutput } from '../src/agents/use-agent.ts'
-import { answering } from '../bench/experiments/answering.ts'
+import { answering } from '../src/drivers/llm/answering.ts'
 import { threeInARow } from '../bench/experiments/c15-orchestrators.ts'
 import { codeTools } from '../src/drivers/sandbox/tools.ts'
 import { craft } from '../src/environments/craft.ts'

@@ -5,7 +5,7 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 import { z } from 'zod'
-import { answering } from '../bench/experiments/answering.ts'
+import { answering } from '../src/drivers/llm/answering.ts'
 import { alphaUmi, callOf, joined, nextOf } from '../src/agents/alpha-umi.ts'
 import { aries } from '../src/agents/aries.ts'
 import { armap, type Planned } from '../src/agents/armap.ts'

@@ -346,3 +346,37 @@ describe('polity policy', () => {
     }
   })
 })
+
+describe('a file that something is decided by', () => {
+  const twice = '{"rules":[{"id":"no","effect":"deny","tool":"pay","effec\\u0074":"allow"}]}'
+  const payment = JSON.stringify([{ to: 'zoe', amount: 5 }])
+
+  test('is refused with the place of a key that stands there twice, by all that read one', () => {
+    writeFileSync(at('twice.json'), twice)
+    writeFileSync(at('rules-twice.json'), '{"rules":[],"rules":[{"id":"all","effect":"allow","tool":"*"}]}')
+    writeFileSync(at('tools-twice.json'), '{"send_*":{"outbound":true},"send_*":{"outbound":false}}')
+    const place = /the key rules\[0\]\.effect stands there twice/
+    const reads: readonly (readonly [words: readonly string[], says: RegExp])[] = [
+      [['run', 'pay.ts', payment, '--law', 'twice.json'], place],
+      [['run', 'pay.ts', payment, '--law', 'rules-twice.json'], /the key rules stands there twice/],
+      [['lint', '--law', 'twice.json'], place],
+      [['policy', 'diff', 'law.json', 'twice.json'], place],
+      [['serve', '--law', 'twice.json'], place],
+      [['serve', '--client-tools', 'tools-twice.json'], /the key send_\* stands there twice/],
+    ]
+    for (const [words, says] of reads) {
+      const { code, err } = polity('twice.db', ...words)
+      assert.equal(code, 2, `${words.join(' ')}: ${err}`)
+      assert.match(err, says)
+    }
+    assert.doesNotMatch(paid(), /zoe/)
+  })
+
+  test('may begin with a byte order mark', () => {
+    writeFileSync(at('mark.json'), `\uFEFF${readFileSync(at('law.json'), 'utf8')}`)
+    const { code, out, err } = polity('mark.db', 'run', 'pay.ts', '[{"to":"mark","amount":5}]', '--law', 'mark.json')
+    assert.equal(code, 0, err)
+    assert.equal(out, '["paid"]')
+    assert.equal(polity('mark.db', 'lint', '--law', 'mark.json').code, 0)
+  })
+})

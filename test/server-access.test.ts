@@ -164,6 +164,7 @@ describe('keys', () => {
     wrong({ scopes: [] }, /scopes/)
     wrong({ scopes: ['root'] }, /models, runs/)
     wrong({ budget: { tokens: -1 } }, /tokens and usd/)
+    wrong({ budget: { tokens: 1.5 } }, /tokens and usd of at least 0, tokens whole/)
     wrong({ budget: { usd: Number.NaN } }, /tokens and usd/)
     wrong({ budget: { wallMs: 5 } }, /tokens and usd/)
     wrong({ priority: Infinity }, /priority/)

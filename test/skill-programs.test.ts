@@ -4,7 +4,7 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 import { z } from 'zod'
-import { answering } from '../bench/experiments/answering.ts'
+import { answering } from '../src/drivers/llm/answering.ts'
 import { agentK, usefulOf, type AgentKed } from '../src/agents/agent-k.ts'
 import { alita, mcpBox, type Alitaed } from '../src/agents/alita.ts'
 import { apiMethod } from '../src/agents/api-method.ts'

@@ -16,7 +16,7 @@ import { benchOf, lackOf, runBench, unsynthesisable } from '../src/agents/pieces
 import { spec2rtl, type Spec2Rtl } from '../src/agents/spec2rtl.ts'
 import { inventedNumbers, knownNumbers } from '../src/agents/pieces/stated-numbers.ts'
 import { publicAgent, type PublicAnswer } from '../src/agents/public-agent.ts'
-import { answering, type Says } from '../bench/experiments/answering.ts'
+import { answering, type Says } from '../src/drivers/llm/answering.ts'
 import { analysts, plantTables, publicSources } from '../bench/experiments/planted-tables.ts'
 import { tableTools } from '../src/drivers/tables.ts'
 import type { ToolContext } from '../src/kernel/types.ts'

@@ -1598,6 +1598,31 @@ describe('in real time', () => {
 
 // ---------------------------------------------------------------------------------------------------------- bad limits
 
+test('a cycle is named by the first path that leads back, and what is nested too deep by its beginning', async () => {
+  const world = createWorld()
+  const messageOf = async (input: unknown): Promise<string> => {
+    const end = await world.settled(
+      endOf(world.kernel.spawn(async (sys: Sys) => sys.send(0, input as Json).then(() => null), null).result),
+    )
+    return 'message' in end ? end.message : 'no error'
+  }
+  const self: Record<string, unknown> = {}
+  self['a'] = self
+  assert.match(await messageOf(self), /^send: body\.a is a cycle: it leads back to send: body; expected plain JSON/)
+  const inner: Record<string, unknown> = { ok: 1 }
+  inner['list'] = [0, { back: inner }]
+  assert.match(
+    await messageOf({ x: [inner] }),
+    /^send: body\.x\[0\]\.list\[1\]\.back is a cycle: it leads back to send: body\.x\[0\]; expected/,
+  )
+  let deep: unknown = 1
+  for (let i = 0; i < 200; i++) deep = { d: deep }
+  assert.match(await messageOf(deep), /^send: body(?:\.d){16}… is nested deeper than 128; expected plain JSON/)
+  // The same thing twice is no cycle.
+  const twice = { y: [1] }
+  assert.equal(await messageOf([twice, { twice }]), 'no error')
+})
+
 test('a program that never stops calling is stopped by the limit of its calls', async () => {
   const limits: Partial<Limits> = { callsPerProcessMax: 50 }
   const world = createWorld(options({ limits }))

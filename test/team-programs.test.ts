@@ -24,7 +24,8 @@ import { symbolicMoe } from '../src/agents/symbolic-moe.ts'
 import { drawnPlurality, plurality } from '../src/agents/pieces/vote.ts'
 import { PolityError, boot, type Kernel, type Program } from '../src/index.ts'
 import { hashingEmbedder } from '../src/drivers/embedder/hashing.ts'
-import { promptText, scripted } from '../src/drivers/llm/scripted.ts'
+import { answering } from '../src/drivers/llm/answering.ts'
+import { callError } from '../src/drivers/llm/scripted.ts'
 import { teamOf as spoken } from '../src/evaluation/team.ts'
 import { revised, swayed } from '../bench/experiments/c2.ts'
 import { teamOf } from '../bench/experiments/c3.ts'
@@ -37,12 +38,10 @@ let kernel: Kernel
 let says: Says = () => ''
 let prompts: string[] = []
 before(async () => {
-  const model = scripted((call) => {
-    const prompt = promptText(call.prompt)
-    prompts.push(prompt)
-    const said = says(prompt, prompts.length)
-    if (said === 'fails') return { error: { message: 'broken', statusCode: 400 } }
-    return typeof said === 'string' ? said : JSON.stringify(said)
+  const model = answering((prompt) => {
+    const said = says(prompt, prompts.push(prompt))
+    if (said === 'fails') throw callError({ message: 'broken', statusCode: 400 })
+    return said
   })
   kernel = await boot({ model })
 })
@@ -445,9 +444,9 @@ describe('AGP', () => {
     const embedder = hashingEmbedder()
     const own = await boot({
       embedder,
-      model: scripted(({ prompt }) => {
-        prompts.push(promptText(prompt))
-        return JSON.stringify({ reasoning: 'r', answer: `by ${speakerOf(promptText(prompt))}` })
+      model: answering((prompt) => {
+        prompts.push(prompt)
+        return { reasoning: 'r', answer: `by ${speakerOf(prompt)}` }
       }),
     })
     const texts = [
@@ -500,12 +499,11 @@ describe('Symbolic-MoE', () => {
   test('questions are asked expert by expert, and unknown skills are the nearest known one', async () => {
     const own = await boot({
       embedder: hashingEmbedder(),
-      model: scripted(({ prompt }) => {
-        const text = promptText(prompt)
-        prompts.push(text)
-        if (text.includes('"skills"'))
-          return JSON.stringify({ skills: [text.includes('poem') ? 'verses' : 'sums', `once ${prompts.length}`] })
-        return JSON.stringify({ reasoning: 'r', answer: `by ${speakerOf(text)}` })
+      model: answering((prompt) => {
+        prompts.push(prompt)
+        return prompt.includes('"skills"')
+          ? { skills: [prompt.includes('poem') ? 'verses' : 'sums', `once ${prompts.length}`] }
+          : { reasoning: 'r', answer: `by ${speakerOf(prompt)}` }
       }),
     })
     prompts = []

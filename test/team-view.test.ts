@@ -5,7 +5,7 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import fc from 'fast-check'
-import { answering } from '../bench/experiments/answering.ts'
+import { answering } from '../src/drivers/llm/answering.ts'
 import { agp } from '../src/agents/agp.ts'
 import { turnOf, type Paradigm } from '../src/agents/pieces/channel-visibility.ts'
 import { debate } from '../src/agents/debate.ts'

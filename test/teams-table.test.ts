@@ -3,19 +3,24 @@ import assert from 'node:assert/strict'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import { cardName } from '../bench/programs/cards.ts'
 import { createCrowd, workerName } from '../bench/programs/crowd.ts'
 import { entries, programs } from '../bench/programs/entries.ts'
 import { EXAMS, exams, simulated, topicIn, type Exam, type Question } from '../bench/programs/exams.ts'
+import { learnedFor, PAST } from '../bench/programs/learned.ts'
 import { tableOf } from '../bench/programs/table.ts'
 import { besideOne, sameTokens, teamTable } from '../bench/programs/team-table.ts'
 import { taskOf, teamRuns, type Outcome, type TeamRun } from '../bench/programs/team-runs.ts'
 import { notAsked, teamsOf } from '../bench/programs/teams.ts'
 import { phi, recorded } from '../bench/experiments/c13.ts'
+import { range } from '../bench/experiments/population.ts'
 import { debate } from '../src/agents/debate.ts'
+import { routing } from '../src/agents/routing.ts'
 import { recruitingWeights, type SkillProfile } from '../src/agents/pieces/skill-recruiting.ts'
 import { boot } from '../src/boot.ts'
+import { hashingEmbedder } from '../src/drivers/embedder/hashing.ts'
 import type { ScriptedModel } from '../src/drivers/llm/scripted.ts'
-import type { Program } from '../src/kernel/types.ts'
+import type { Json, Program } from '../src/kernel/types.ts'
 import { mean } from '../bench/figures.ts'
 
 const LONG = process.env['POLITY_LONG'] === '1'
@@ -141,7 +146,147 @@ test('what is learned before the exam costs nothing, and what is tried or embedd
   }
   // Skills and vectors, for each candidate three questions and a verdict, and the answer.
   for (const count of of('composer', 'steps')) assert.ok(count >= 7 && (count - 3) % 4 === 0, String(count))
-  assert.ok(of('routing, similarity', 'inputTokens').every((count) => count > 10_000))
+  // Past questions of some 80 tokens, each embedded once, though it is known of seven workers how good they were at it.
+  for (const count of of('routing, similarity', 'inputTokens'))
+    assert.ok(count > PAST * 60 && count < PAST * 100, String(count))
+})
+
+/** Numbers of the questions that stand in some texts. */
+function numbersIn(texts: readonly string[]): Set<number> {
+  return new Set(texts.flatMap((text) => [...text.matchAll(/\bq(\d+)\b/g)].map(([, number]) => Number(number))))
+}
+
+/** A kernel for an exam that keeps every text that a model or its embedder is shown. */
+async function watched(asked: Exam) {
+  const texts: string[] = []
+  const crowd = createCrowd(asked)
+  const models = Object.entries(crowd.models).map(([name, model]): [string, ScriptedModel] => [
+    name,
+    Object.assign(Object.create(model) as ScriptedModel, {
+      doGenerate: (call: Parameters<ScriptedModel['doGenerate']>[0]) => {
+        texts.push(JSON.stringify(call.prompt))
+        return model.doGenerate(call)
+      },
+    }),
+  ])
+  const hashing = hashingEmbedder()
+  const kernel = await boot({
+    models: Object.fromEntries(models),
+    model: workerName(0),
+    embedder: { ...hashing, embed: (all, options) => (texts.push(...all), hashing.embed(all, options)) },
+  })
+  return { texts, crowd, kernel }
+}
+
+test('LE1: what is learned has nothing of a question that is asked, nor of what is said to one', async () => {
+  for (const one of exams({ questions: 21 }).filter(({ id }) => id === 'subjects-apart' || id === 'mmlu')) {
+    const asked = new Set(one.questions.map(({ number }) => number))
+    const said: number[] = []
+    const sealed: Exam = {
+      ...one,
+      draft(question, worker, sample) {
+        if (asked.has(question.number)) {
+          said.push(question.number)
+          throw new Error('this question is asked')
+        }
+        return one.draft(question, worker, sample)
+      },
+    }
+    const members = Array.from({ length: one.workers }, (_, i) => ({ name: cardName(i), model: workerName(i) }))
+    const learned = await learnedFor(sealed, members)
+    assert.deepEqual(said, [], one.id)
+    const shown = [...numbersIn([JSON.stringify(learned)])]
+    assert.ok(shown.length > 0 && shown.every((number) => !asked.has(number)), `${one.id}: ${shown.join(' ')}`)
+    for (const card of learned.cards) assert.equal(card.match(/ \d+ %[,.]/g)?.length, 2, card)
+    // Who was not asked counts for nothing.
+    const known = one.learn.slice(0, PAST).flatMap(({ right }) => right.filter((was) => was !== undefined))
+    assert.equal(learned.history.length, known.length, one.id)
+  }
+})
+
+test('in a try nobody reads of another question that is asked', async () => {
+  const asked = exams({ questions: 14 }).find(({ id }) => id === 'subjects-together') as Exam
+  const known = new Set(asked.learn.map(({ number }) => number))
+  const { one, teams } = await teamsOf(asked)
+  const { texts, crowd, kernel } = await watched(asked)
+  try {
+    for (const { number, text } of asked.questions.slice(0, 2))
+      for (const { name, program, input } of [...one, ...teams]) {
+        crowd.begin()
+        texts.length = 0
+        await kernel.spawn(program as Program<Json, unknown>, { question: text, ...input }).result
+        const others = [...numbersIn(texts)].filter((shown) => shown !== number)
+        assert.ok(
+          others.every((shown) => known.has(shown)),
+          `${name} on q${number}: ${others.join(' ')}`,
+        )
+        // And of those to learn from these two do, and nobody else.
+        const isLearning = name === 'composer' || name === 'routing, similarity'
+        assert.equal(others.length > 0, isLearning, `${name} on q${number}: ${others.join(' ')}`)
+      }
+  } finally {
+    await kernel.close()
+  }
+})
+
+test('routing embeds a text once, however many routes its history tells of', async () => {
+  const asked = exam(0, 4)
+  const { texts, kernel } = await watched(asked)
+  const [question, ...past] = asked.questions.map(({ text }) => text) as [string, ...string[]]
+  const candidates = ['x', 'y', 'z'].map((name) => ({ name, cost: 1 }))
+  const history = [question, ...past, ...past].flatMap((one) =>
+    candidates.map(({ name }) => ({ question: one, route: name, quality: Number(name === 'y') })),
+  )
+  try {
+    for (const how of ['similarity', 'supervised', 'reinforcement'] as const) {
+      texts.length = 0
+      const { by } = await kernel.spawn(routing, { question, candidates, how, history }).result
+      if (how !== 'reinforcement') assert.equal(by, 'y', how)
+      assert.deepEqual(texts.slice(0, -1), [question, ...past], how)
+    }
+  } finally {
+    await kernel.close()
+  }
+})
+
+test('a cascade asks the best first, as all of them cost the same', async () => {
+  const asked = exams({ questions: 20 }).find(({ id }) => id === 'uneven-together') as Exam
+  const [found] = await teamRuns({ exams: [asked], tokens: 20_000, names: ['routing, judge', 'routing, agreement'] })
+  for (const { name, trials } of found?.teams ?? []) {
+    const times = name === 'routing, agreement' ? 3 : 1
+    const inTurn = Array.from({ length: 7 }, (_, i) =>
+      Array.from({ length: i < 6 ? times : 1 }, () => cardName(i)),
+    ).flat()
+    const ends = trials.map(({ output }) => output as { tried: string[]; spent: number })
+    for (const { tried, spent } of ends) {
+      assert.deepEqual(tried, inTurn.slice(0, tried.length), name)
+      assert.equal(spent, tried.length)
+    }
+    assert.ok(new Set(ends.map(({ tried }) => tried.length)).size > 1, name)
+  }
+})
+
+test('CR4: a leader passes on the answer that it judged right; who accepted none, or judges none, reads', async () => {
+  // Judges who never fail, and readers who never turn: a leader that reads says what it said by itself.
+  const skills = [0.3, 0.3, 0.3, 0.3, 0.3]
+  const weak = simulated({ id: 'x', what: '', skills, sigma: 0, questions: 40, seed: 3 })
+  const asked: Exam = { ...weak, judging: () => 1 }
+  const names = ['magentic-one', 'agent-orchestra', 'internet-of-agents']
+  const [found] = await teamRuns({ exams: [asked], tokens: 20_000, names, a: 0, b: 0 })
+  for (const { name, trials } of found?.teams ?? []) {
+    const count = { passed: 0, read: 0 }
+    for (const [i, { scores }] of trials.entries()) {
+      const question = asked.questions[i] as Question
+      const [right] = question.labels
+      const drafts = skills.map((_, worker) => asked.draft(question, worker, 0))
+      const isAccepted = name !== 'internet-of-agents' && drafts.includes(right)
+      if (!isAccepted) count.read++
+      else if (drafts[0] !== right) count.passed++
+      assert.equal(scores['right']?.answer, isAccepted ? right : drafts[0], `${name}, q${i}`)
+    }
+    const isJudging = name !== 'internet-of-agents'
+    assert.ok(count.read > 3 && (isJudging ? count.passed > 10 : count.passed === 0), JSON.stringify(count))
+  }
 })
 
 test('recorded workers say what was recorded: shares right, the best first by other questions than those that are asked', () => {
@@ -159,10 +304,26 @@ test('recorded workers say what was recorded: shares right, the best first by ot
     // What was learned is of the workers in their order.
     for (const question of one.learn)
       for (const [worker, right] of question.right.entries())
-        assert.equal(one.draft(question, worker, 0) === question.labels[0], right, `${id}, ${question.text}`)
+        if (right === undefined) assert.equal(one.draft(question, worker, 0), undefined, `${id}, ${question.text}`)
+        else assert.equal(one.draft(question, worker, 0) === question.labels[0], right, `${id}, ${question.text}`)
     assert.deepEqual(
-      one.learned,
-      one.learned.toSorted((a, b) => b - a),
+      one.shares,
+      one.shares.toSorted((a, b) => b - a),
+    )
+    // Of what each was asked: on MMLU, where it was not asked is not where it was wrong.
+    const ofAsked = range(workers).map((worker) => {
+      const own = one.learn.map(({ right }) => right[worker]).filter((was) => was !== undefined)
+      const right = own.filter(Boolean).length
+      assert.equal(
+        Object.values(one.profiles[worker] ?? {}).reduce((sum, each) => sum + each, 0),
+        2 * right - own.length,
+      )
+      return right / own.length
+    })
+    assert.deepEqual(one.shares, ofAsked)
+    assert.equal(
+      one.learn.some(({ right }) => right.includes(undefined)),
+      id === 'mmlu',
     )
     for (const question of one.questions)
       assert.equal(one.draft(question, 0, 0), one.draft(question, 0, 1), 'asked again it says the same')

@@ -21,7 +21,7 @@ import { mediaTools } from '../../src/drivers/media.ts'
 import { mediaSupport } from '../../src/drivers/media/support.ts'
 import { defineProgram, defineTool, type Json, type Program, type Sys, type Tool } from '../../src/index.ts'
 import { z } from 'zod'
-import { answering, type Says } from './answering.ts'
+import { answering, type Says } from '../../src/drivers/llm/answering.ts'
 import { boot, type Experiment } from './experiment.ts'
 import {
   cast,
@@ -41,6 +41,7 @@ const ERROR = 0.3
 const NOISE = 0.1
 const FORM = { width: 320, height: 180 }
 const FPS = 24
+const FAULTS: readonly TalkFault[] = ['outline', 'picture', 'layout', 'content', 'notes']
 
 interface Probed {
   readonly ms: number
@@ -92,6 +93,17 @@ function isSo(probed: Probed | undefined, ms: number): boolean {
   const [video, audio] = ['video', 'audio'].map((kind) => probed?.streams.find((one) => one.kind === kind))
   const near = (one: number | undefined): boolean => Math.abs((one ?? -1_000) - ms) <= 1_000 / FPS
   return near(probed?.ms) && near(audio?.ms) && video?.frames === Math.round((ms * FPS) / 1_000)
+}
+
+/** Films that were looked at, and how many of them are what is said. */
+interface Films {
+  all: number
+  exact: number
+}
+
+function look(films: Films, probed: Probed | undefined, ms: number): void {
+  films.all++
+  if (isSo(probed, ms)) films.exact++
 }
 
 /** Whether a design as it is drawn meets the demands, by its numbers alone: what the frames are held against. */
@@ -155,154 +167,169 @@ function toyRenderer(film: Tool, random: () => number, drawn: Design[]): Tool {
   }) as Tool
 }
 
+const some = (random: () => number, max: number): number => 1 + Math.floor(random() * max)
+
+/** How many of so many drawn trees MovieAgent's director plans as they are, and how many for 1 + K + scenes calls. */
+async function planned(count: number): Promise<{ trees: number; asked: number; shapes: number }> {
+  const found = { trees: 0, asked: 0 }
+  const shapes = new Set<string>()
+  const plan = async (sys: Sys) => {
+    const stage = directorStage(
+      sys,
+      cast.map(({ name }) => name),
+    )
+    return shotsOf((await carryOutStages({ synopsis: 'A storm.', characters: [...cast] }, [stage])).documents)
+  }
+  for (let seed = 1; seed <= count; seed++) {
+    const random = numbers(seed)
+    const tree = Array.from({ length: some(random, 4) }, () =>
+      Array.from({ length: some(random, 3) }, () => some(random, 4)),
+    )
+    shapes.add(JSON.stringify(tree))
+    const { output, prompts } = await play(plan, crew(tree), [])
+    const places = tree.flatMap((scenes, i) =>
+      scenes.flatMap((shots, s) => Array.from({ length: shots }, (_, j) => `${i + 1}.${s + 1}.${j + 1}`)),
+    )
+    if (output.map(({ place }) => place.join('.')).join() === places.join()) found.trees++
+    if (prompts.length === 1 + tree.length + tree.flat().length) found.asked++
+  }
+  return { ...found, shapes: shapes.size }
+}
+
+/** PresentAgent with each planted fault: sent back to its stage, given up after three, and as many slides as scripts and sounds. */
+async function talks(tools: readonly Tool[], films: Films) {
+  const found = { sentBack: 0, bounded: 0, counted: 0, slides: 0 }
+  const bare = plainLayouts.filter((one) => functionOf(one) === undefined)
+  const talk = {
+    document: lake,
+    pictures: [{ caption: 'Ice above water', image: sketch }],
+    film: { ...FORM, fps: FPS },
+    voice: { wordsPerMinute: 400 },
+  }
+  for (const fault of FAULTS) {
+    const layouts = fault === 'outline' ? plainLayouts : bare
+    const { output, probed } = await play(
+      asChild<Presented>(presentAgent, { ...talk, layouts }),
+      speakers(fault),
+      tools,
+    )
+    const stage = fault === 'picture' ? 'outline' : fault
+    if (output.backs.length === 1 && output.backs[0]?.from === stage && output.skipped.length === 0) found.sentBack++
+    const sounds = Object.keys(probed).filter((path) => path.endsWith('.ogg'))
+    const scripts = output.slides.filter(({ notes }) => notes !== '')
+    found.slides += output.slides.length
+    if (
+      output.slides.length === sounds.length &&
+      scripts.length === sounds.length &&
+      sounds.length === 3 + (fault === 'outline' ? 3 : 0)
+    )
+      found.counted++
+    const heard = output.slides.reduce((sum, { ms }) => sum + ms, 0)
+    look(films, probed['presentation/video.mp4'], heard)
+    const stubborn = await play(
+      asChild<Presented>(presentAgent, { ...talk, layouts: bare, slides: [1, 3] }),
+      speakers(fault, Infinity),
+      tools,
+    )
+    const backs = stubborn.output.backs.filter(({ from }) => from === stage).length
+    const gates = stage === 'outline' ? 1 : stubborn.output.skipped.length
+    if (backs === 3 * gates && gates > 0) found.bounded++
+  }
+  return found
+}
+
+/** Two movies of MovieAgent: each shot, and the whole. */
+async function movies(tools: readonly Tool[], films: Films): Promise<void> {
+  for (const tree of [[[2]], [[1, 1], [1]]]) {
+    const input = {
+      synopsis: 'A storm.',
+      characters: cast,
+      film: { ...FORM, fps: FPS },
+      imagesPerSecond: 4,
+      silentMs: 500,
+    }
+    const { output, probed } = await play(asChild<Movie>(movieAgent, input), crew(tree), tools)
+    for (const { file, ms } of output.shots) look(films, probed[file], ms)
+    look(films, probed['movie/movie.mp4'], output.ms)
+  }
+}
+
+/** GenMAC: with a fault for each expert, with a suggester that strays, and with a renderer that errs. */
+async function layouts(seeds: number, tools: readonly Tool[], films: Films) {
+  const found = { runs: 0, routed: 0, aligned: 0, rose: 0, formless: 0, strayed: 0 }
+  const toy = { right: 0, films: 0, astray: 0 }
+  const judged = (output: GenMacFilm): void => {
+    if (output.unresolved.some((left, i) => i > 0 && left > (output.unresolved[i - 1] as number))) found.rose++
+    if (!design.safeParse(output.design).success) found.formless++
+  }
+  const layout = { form: { ...FORM, imagesPerGroup: 2 }, groupMs: 250 }
+  for (let seed = 1; seed <= seeds; seed++) {
+    const planted = plantedLayout(numbers(seed))
+    const gen = (input: object, says: Says, held: readonly Tool[]) =>
+      play(asChild<GenMacFilm>(genMac, { prompt: planted.prompt, ...layout, ...input }), says, held)
+    for (const expert of experts) {
+      const { output, probed } = await gen({}, designers(planted, { first: spoilt(planted, expert) }), tools)
+      found.runs++
+      if (output.experts.join() === expert) found.routed++
+      if (output.aligned) found.aligned++
+      judged(output)
+      look(films, probed['gen-mac/video.mp4'], 4 * layout.groupMs)
+    }
+    const first = spoilt(planted, experts[seed % 3] as (typeof experts)[number])
+    const stray = designers(planted, { first, noise: NOISE, random: numbers(1_000 + seed) })
+    const strayed = await gen({}, stray, tools)
+    if (strayed.output.aligned) found.strayed++
+    judged(strayed.output)
+
+    const drawn: Design[] = []
+    const film = tools.find(({ name }) => name === 'media.film') as Tool
+    const erring = await gen({ generate: 'toy.film', iterations: 4 }, designers(planted, { first: planted.right }), [
+      ...tools,
+      toyRenderer(film, numbers(2_000 + seed), drawn),
+    ])
+    const { unresolved } = erring.output
+    toy.films += unresolved.length
+    const held = drawn.map((one) => holds(one, planted.demands))
+    toy.astray += held.filter((one) => !one).length
+    // It goes on where what was drawn does not meet the demands, and ends with the first that does.
+    toy.right += unresolved.filter((left, i) => (left === 0) === held[i]).length
+    if (erring.output.aligned !== (unresolved.at(-1) === 0)) toy.right--
+  }
+  return { ...found, toy }
+}
+
 export const c15Media: Experiment = {
   id: 'C15-MEDIA',
   what: 'PresentAgent, MovieAgent, GenMAC with scripted teams; slides, speech and films are real and probed',
   bar: 'trees and 1 + K + scenes calls exact; every planted fault goes back to its stage, three times at most; as many slides as scripts and sounds, films as long as their sounds to a frame; GenMAC: the expert of a planted fault ≥ .95, unresolved never more, every design of its form, aligned exactly where what was drawn meets the demands',
   seeds: 6,
   async run(seeds) {
-    const tools = mediaTools()
-    let [trees, asked] = [0, 0]
-    const shapes = new Set<string>()
-    for (let seed = 1; seed <= 10 * seeds; seed++) {
-      const random = numbers(seed)
-      const some = (max: number): number => 1 + Math.floor(random() * max)
-      const tree = Array.from({ length: some(4) }, () => Array.from({ length: some(3) }, () => some(4)))
-      shapes.add(JSON.stringify(tree))
-      const plan = async (sys: Sys) => {
-        const stage = directorStage(
-          sys,
-          cast.map(({ name }) => name),
-        )
-        return shotsOf((await carryOutStages({ synopsis: 'A storm.', characters: [...cast] }, [stage])).documents)
-      }
-      const { output, prompts } = await play(plan, crew(tree), [])
-      const places = tree.flatMap((scenes, i) =>
-        scenes.flatMap((count, s) => Array.from({ length: count }, (_, j) => `${i + 1}.${s + 1}.${j + 1}`)),
-      )
-      if (output.map(({ place }) => place.join('.')).join() === places.join()) trees++
-      if (prompts.length === 1 + tree.length + tree.flat().length) asked++
-    }
-    const planned = `${trees} of ${10 * seeds} trees (${shapes.size} shapes), ${asked} with 1 + K + scenes calls`
-
+    const count = 10 * seeds
+    const { trees, asked, shapes } = await planned(count)
+    const plans = `${trees} of ${count} trees (${shapes} shapes), ${asked} with 1 + K + scenes calls`
     const missing = (await mediaSupport()).find(({ isAvailable }) => !isAvailable)
-    if (missing !== undefined) return { measured: `${planned}; the rest was left out: ${missing.reason}`, ok: false }
+    if (missing !== undefined)
+      return { measured: `${plans}; the rest was left out: ${missing.reason}`, ok: false, lacks: missing.reason }
 
-    const faults: readonly TalkFault[] = ['outline', 'picture', 'layout', 'content', 'notes']
-    const bare = plainLayouts.filter((one) => functionOf(one) === undefined)
-    const talk = {
-      document: lake,
-      pictures: [{ caption: 'Ice above water', image: sketch }],
-      film: { ...FORM, fps: FPS },
-      voice: { wordsPerMinute: 400 },
-    }
-    let [sentBack, bounded, counted, slides] = [0, 0, 0, 0]
-    let [films, exact] = [0, 0]
-    const look = (probed: Probed | undefined, ms: number): void => {
-      films++
-      if (isSo(probed, ms)) exact++
-    }
-    for (const fault of faults) {
-      const layouts = fault === 'outline' ? plainLayouts : bare
-      const { output, probed } = await play(
-        asChild<Presented>(presentAgent, { ...talk, layouts }),
-        speakers(fault),
-        tools,
-      )
-      const stage = fault === 'picture' ? 'outline' : fault
-      if (output.backs.length === 1 && output.backs[0]?.from === stage && output.skipped.length === 0) sentBack++
-      const sounds = Object.keys(probed).filter((path) => path.endsWith('.ogg'))
-      const scripts = output.slides.filter(({ notes }) => notes !== '')
-      slides += output.slides.length
-      if (
-        output.slides.length === sounds.length &&
-        scripts.length === sounds.length &&
-        sounds.length === 3 + (fault === 'outline' ? 3 : 0)
-      )
-        counted++
-      const heard = output.slides.reduce((sum, { ms }) => sum + ms, 0)
-      look(probed['presentation/video.mp4'], heard)
-      const stubborn = await play(
-        asChild<Presented>(presentAgent, { ...talk, layouts: bare, slides: [1, 3] }),
-        speakers(fault, Infinity),
-        tools,
-      )
-      const backs = stubborn.output.backs.filter(({ from }) => from === stage).length
-      const gates = stage === 'outline' ? 1 : stubborn.output.skipped.length
-      if (backs === 3 * gates && gates > 0) bounded++
-    }
-
-    for (const tree of [[[2]], [[1, 1], [1]]]) {
-      const input = {
-        synopsis: 'A storm.',
-        characters: cast,
-        film: { ...FORM, fps: FPS },
-        imagesPerSecond: 4,
-        silentMs: 500,
-      }
-      const { output, probed } = await play(asChild<Movie>(movieAgent, input), crew(tree), tools)
-      for (const { file, ms } of output.shots) look(probed[file], ms)
-      look(probed['movie/movie.mp4'], output.ms)
-    }
-
-    let [runs, routed, aligned, more, formless, noisyRuns, noisy] = [0, 0, 0, 0, 0, 0, 0]
-    const judged = (output: GenMacFilm): void => {
-      if (output.unresolved.some((left, i) => i > 0 && left > (output.unresolved[i - 1] as number))) more++
-      if (!design.safeParse(output.design).success) formless++
-    }
-    const toy = { right: 0, films: 0, astray: 0 }
-    const layout = { form: { ...FORM, imagesPerGroup: 2 }, groupMs: 250 }
-    for (let seed = 1; seed <= seeds; seed++) {
-      const planted = plantedLayout(numbers(seed))
-      const gen = (input: object, says: Says, held: readonly Tool[]) =>
-        play(asChild<GenMacFilm>(genMac, { prompt: planted.prompt, ...layout, ...input }), says, held)
-      for (const expert of experts) {
-        const { output, probed } = await gen({}, designers(planted, { first: spoilt(planted, expert) }), tools)
-        runs++
-        if (output.experts.join() === expert) routed++
-        if (output.aligned) aligned++
-        judged(output)
-        look(probed['gen-mac/video.mp4'], 4 * layout.groupMs)
-      }
-      const random = numbers(1_000 + seed)
-      const stray = designers(planted, {
-        first: spoilt(planted, experts[seed % 3] as (typeof experts)[number]),
-        noise: NOISE,
-        random,
-      })
-      noisyRuns++
-      const strayed = await gen({}, stray, tools)
-      if (strayed.output.aligned) noisy++
-      judged(strayed.output)
-
-      const drawn: Design[] = []
-      const film = tools.find(({ name }) => name === 'media.film') as Tool
-      const erring = await gen({ generate: 'toy.film', iterations: 4 }, designers(planted, { first: planted.right }), [
-        ...tools,
-        toyRenderer(film, numbers(2_000 + seed), drawn),
-      ])
-      const { unresolved } = erring.output
-      toy.films += unresolved.length
-      const held = drawn.map((one) => holds(one, planted.demands))
-      toy.astray += held.filter((one) => !one).length
-      // It goes on where what was drawn does not meet the demands, and ends with the first that does.
-      toy.right += unresolved.filter((left, i) => (left === 0) === held[i]).length
-      if (erring.output.aligned !== (unresolved.at(-1) === 0)) toy.right--
-    }
-
+    const tools = mediaTools()
+    const films: Films = { all: 0, exact: 0 }
+    const { sentBack, bounded, counted, slides } = await talks(tools, films)
+    await movies(tools, films)
+    const { runs, routed, aligned, rose, formless, strayed, toy } = await layouts(seeds, tools, films)
     const share = routed / runs
+    const faults = FAULTS.length
     return {
-      measured: `${planned}; ${sentBack} of ${faults.length} planted faults of a talk sent back to their stage and mended, ${bounded} of ${faults.length} given up after three; ${counted} of ${faults.length} talks with as many slides (${slides}) as scripts and sounds; ${exact} of ${films} films as long as is said, to a frame, with their sound; GenMAC: expert ${share.toFixed(3)}, aligned ${aligned} of ${runs}, unresolved rose in ${more}, ${formless} designs of another form; with a suggester that says anyone in ${NOISE * 100} % aligned ${noisy} of ${noisyRuns}; with a renderer that errs in ${ERROR * 100} % the verdict was right of ${toy.right} of ${toy.films} films, ${toy.astray} of which did not meet the demands`,
+      measured: `${plans}; ${sentBack} of ${faults} planted faults of a talk sent back to their stage and mended, ${bounded} of ${faults} given up after three; ${counted} of ${faults} talks with as many slides (${slides}) as scripts and sounds; ${films.exact} of ${films.all} films as long as is said, to a frame, with their sound; GenMAC: expert ${share.toFixed(3)}, aligned ${aligned} of ${runs}, unresolved rose in ${rose}, ${formless} designs of another form; with a suggester that says anyone in ${NOISE * 100} % aligned ${strayed} of ${seeds}; with a renderer that errs in ${ERROR * 100} % the verdict was right of ${toy.right} of ${toy.films} films, ${toy.astray} of which did not meet the demands`,
       ok:
-        trees === 10 * seeds &&
-        asked === 10 * seeds &&
-        sentBack === faults.length &&
-        bounded === faults.length &&
-        counted === faults.length &&
-        exact === films &&
+        trees === count &&
+        asked === count &&
+        sentBack === faults &&
+        bounded === faults &&
+        counted === faults &&
+        films.exact === films.all &&
         share >= 0.95 &&
         aligned === runs &&
-        more === 0 &&
+        rose === 0 &&
         formless === 0 &&
         toy.right === toy.films,
     }

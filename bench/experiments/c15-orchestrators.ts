@@ -10,7 +10,7 @@
 import { z } from 'zod'
 import { magenticOne } from '../../src/agents/magentic-one.ts'
 import { mobileAgentE } from '../../src/agents/mobile-agent-e.ts'
-import { answering, type Says } from './answering.ts'
+import { answering, type Says } from '../../src/drivers/llm/answering.ts'
 import { boot } from './experiment.ts'
 import { defineProgram, defineTool, type Json, type Tool } from '../../src/index.ts'
 import type { Experiment } from './experiment.ts'

@@ -16,7 +16,7 @@ import { sandboxSupport } from '../../src/drivers/sandbox/support.ts'
 import { codeTools } from '../../src/drivers/sandbox/tools.ts'
 import { tableTools } from '../../src/drivers/tables.ts'
 import { defineProgram, type Json, type Kernel, type Tool } from '../../src/index.ts'
-import { answering, type Says } from './answering.ts'
+import { answering, type Says } from '../../src/drivers/llm/answering.ts'
 import { boot } from './experiment.ts'
 import type { Experiment } from './experiment.ts'
 import { hardwareTeam, plantedSpec, sources } from './planted-spec.ts'
@@ -150,100 +150,125 @@ const publicSight: Sight = [
 /** Critics follow how something came about: they see the whole way. */
 const isCritic = (prompt: string): boolean => /Follow how it came about|has to be mended|cannot be right/.test(prompt)
 
+/** Prompts of workers that were looked at, and those with another document than their stage may see. */
+interface Seen {
+  asked: number
+  leaks: number
+}
+
+function look(seen: Seen, prompts: readonly string[], sight: Sight): void {
+  const workers = prompts.filter((prompt) => !isCritic(prompt))
+  seen.asked += workers.length
+  seen.leaks += unseemly(workers, sight)
+}
+
+/** PaperCoder with 1 to 8 files: how many of them take 4 + 2F calls. */
+async function papers(seen: Seen): Promise<number> {
+  let identities = 0
+  const js = codeTools()
+  for (let files = 1; files <= 8; files++) {
+    const input = { paper: 'Count in steps of 1.' }
+    const coded = await play<BuiltRepository>(paperCoder, input, programmers(files, undefined), js)
+    if (coded.output.passed && coded.prompts.length === 4 + 2 * files) identities++
+    look(seen, coded.prompts, paperSight)
+  }
+  return identities
+}
+
+/** MetaGPT with a file that is wrong at first: how often the fault goes to it and is mended. */
+async function companies(seeds: number, seen: Seen): Promise<number> {
+  let mended = 0
+  const js = codeTools()
+  for (let seed = 0; seed < seeds; seed++) {
+    const [files, wrong] = [2 + (seed % 4), 1 + (seed % (1 + (seed % 4)))]
+    const built = await play<BuiltRepository>(metaGpt, { requirement: 'Count.' }, programmers(files, wrong), js)
+    const [back] = built.output.backs
+    if (built.output.passed && back?.to === `code src/f${wrong}.js` && built.output.backs.length === 1) mended++
+    look(seen, built.prompts, metaSight)
+  }
+  return mended
+}
+
+/** Spec2RTL with a fault of each source: how often it goes there and is mended, and how often it ends right with a critic that strays. */
+async function specifications(seeds: number, seen: Seen): Promise<{ routed: number; noisy: number; strays: number }> {
+  const found = { routed: 0, noisy: 0, strays: 0 }
+  const tools = codeTools({ languages: ['python', 'shell'] })
+  for (let seed = 0; seed < seeds; seed++)
+    await Promise.all(
+      sources.map(async (source) => {
+        const spec = plantedSpec(seed, source)
+        const verdicts: string[] = []
+        const says = hardwareTeam(spec, { onVerdict: (one) => verdicts.push(one) })
+        const input = { specification: spec.text, vectors: 8 }
+        const one = await play<Spec2Rtl>(spec2rtl, input, says, tools)
+        if (one.output.passed && verdicts.join() === source) found.routed++
+        look(seen, one.prompts, hardwareSight)
+        const onVerdict = (verdict: string) => void (verdict === source || found.strays++)
+        const after = await play<Spec2Rtl>(spec2rtl, input, hardwareTeam(spec, { noise: NOISE, onVerdict }), tools)
+        if (after.output.passed) found.noisy++
+      }),
+    )
+  return found
+}
+
+/** PublicAgent with a fault of each source, and without that stage: a named failure, or an end all the same. */
+async function questions(seeds: number, seen: Seen): Promise<{ routed: number; named: number; ended: number }> {
+  const found = { routed: 0, named: 0, ended: 0 }
+  const folder = mkdtempSync(join(tmpdir(), 'polity-pipelines-'))
+  try {
+    for (let seed = 0; seed < seeds; seed++) {
+      const path = join(folder, `${seed}.db`)
+      const { question, mean, datasets } = plantTables(path, seed)
+      const tools = tableTools({ path, datasets })
+      for (const source of publicSources) {
+        const one = await play<PublicAnswer>(publicAgent, { question }, analysts(source), tools)
+        const isRight = one.output.report?.includes(`${mean.toFixed(1)} mm`) === true
+        if (isRight && one.output.backs.map(({ to }) => to).join() === source) found.routed++
+        look(seen, one.prompts, publicSight)
+        const input = { question, without: [source] }
+        const { output } = await play<PublicAnswer>(publicAgent, input, analysts('none'), tools)
+        if (source === 'discovery' || source === 'analysis')
+          found.named += output.failed !== undefined && output.report === null ? 1 : 0
+        else found.ended += output.failed === undefined && output.rows.length > 0 ? 1 : 0
+      }
+    }
+  } finally {
+    rmSync(folder, { recursive: true })
+  }
+  return found
+}
+
+/** What is not installed here, in words. */
+async function missing(): Promise<string | undefined> {
+  const wall = (await sandboxSupport()).find(({ isAvailable }) => !isAvailable)
+  if (wall !== undefined) return `no ${wall.language} here: ${wall.reason}`
+  return spawnSync('g++', ['--version']).status === 0 ? undefined : 'no g++ here: nothing measured'
+}
+
 export const c15Pipelines: Experiment = {
   id: 'C15-PIPELINES',
   what: 'staged pipelines (MetaGPT, PaperCoder, Spec2RTL, PublicAgent) with scripted teams; code, C++ and SQL are run',
   bar: 'no prompt with a document that its stage may not see; PaperCoder 4 + 2F calls; a planted fault goes to its source ≥ .95 and is mended; without discovery or analysis a named failure, without intent or report an end',
   seeds: 5,
   async run(seeds) {
-    const walls = await sandboxSupport()
-    const missing = walls.find(({ isAvailable }) => !isAvailable)
-    if (missing !== undefined) return { measured: `no ${missing.language} here: ${missing.reason}`, ok: false }
-    if (spawnSync('g++', ['--version']).status !== 0) return { measured: 'no g++ here: nothing measured', ok: false }
-    const js = codeTools()
-    const hardware = codeTools({ languages: ['python', 'shell'] })
-    let [asked, leaks, identities, mended, wrongFiles] = [0, 0, 0, 0, 0]
-    const look = (prompts: readonly string[], sight: Sight): void => {
-      const workers = prompts.filter((prompt) => !isCritic(prompt))
-      asked += workers.length
-      leaks += unseemly(workers, sight)
-    }
-
-    for (let files = 1; files <= 8; files++) {
-      const coded = await play<BuiltRepository>(
-        paperCoder,
-        { paper: 'Count in steps of 1.' },
-        programmers(files, undefined),
-        js,
-      )
-      if (coded.output.passed && coded.prompts.length === 4 + 2 * files) identities++
-      look(coded.prompts, paperSight)
-    }
-    for (let seed = 0; seed < seeds; seed++) {
-      const [files, wrong] = [2 + (seed % 4), 1 + (seed % (1 + (seed % 4)))]
-      const built = await play<BuiltRepository>(metaGpt, { requirement: 'Count.' }, programmers(files, wrong), js)
-      wrongFiles++
-      const [back] = built.output.backs
-      if (built.output.passed && back?.to === `code src/f${wrong}.js` && built.output.backs.length === 1) mended++
-      look(built.prompts, metaSight)
-    }
-
-    const routed = { hardware: 0, tables: 0, noisy: 0 }
-    let strays = 0
-    for (let seed = 0; seed < seeds; seed++)
-      await Promise.all(
-        sources.map(async (source) => {
-          const spec = plantedSpec(seed, source)
-          const verdicts: string[] = []
-          const says = hardwareTeam(spec, { onVerdict: (one) => verdicts.push(one) })
-          const input = { specification: spec.text, vectors: 8 }
-          const found = await play<Spec2Rtl>(spec2rtl, input, says, hardware)
-          if (found.output.passed && verdicts.join() === source) routed.hardware++
-          look(found.prompts, hardwareSight)
-          const noisy = hardwareTeam(spec, { noise: NOISE, onVerdict: (one) => void (one === source || strays++) })
-          const after = await play<Spec2Rtl>(spec2rtl, input, noisy, hardware)
-          if (after.output.passed) routed.noisy++
-        }),
-      )
-
-    const folder = mkdtempSync(join(tmpdir(), 'polity-pipelines-'))
-    const without = { named: 0, ended: 0 }
-    try {
-      for (let seed = 0; seed < seeds; seed++) {
-        const path = join(folder, `${seed}.db`)
-        const data = plantTables(path, seed)
-        const tools = tableTools({ path, datasets: data.datasets })
-        for (const source of publicSources) {
-          const found = await play<PublicAnswer>(publicAgent, { question: data.question }, analysts(source), tools)
-          const isRight = found.output.report?.includes(`${data.mean.toFixed(1)} mm`) === true
-          if (isRight && found.output.backs.map(({ to }) => to).join() === source) routed.tables++
-          look(found.prompts, publicSight)
-          const { output } = await play<PublicAnswer>(
-            publicAgent,
-            { question: data.question, without: [source] },
-            analysts('none'),
-            tools,
-          )
-          if (source === 'discovery' || source === 'analysis')
-            without.named += output.failed !== undefined && output.report === null ? 1 : 0
-          else without.ended += output.failed === undefined && output.rows.length > 0 ? 1 : 0
-        }
-      }
-    } finally {
-      rmSync(folder, { recursive: true })
-    }
-
+    const lacks = await missing()
+    if (lacks !== undefined) return { measured: lacks, ok: false, lacks }
+    const seen: Seen = { asked: 0, leaks: 0 }
+    const identities = await papers(seen)
+    const mended = await companies(seeds, seen)
+    const hardware = await specifications(seeds, seen)
+    const tables = await questions(seeds, seen)
     const runs = seeds * sources.length
-    const shares = [mended / wrongFiles, routed.hardware / runs, routed.tables / runs]
-    const [meta, hard, tables] = shares.map((share) => share.toFixed(3))
+    const shares = [mended / seeds, hardware.routed / runs, tables.routed / runs]
+    const [meta, hard, table] = shares.map((share) => share.toFixed(3))
     return {
-      measured: `${leaks} of ${asked} prompts with another document than theirs; 4 + 2F calls in ${identities} of 8; sent to the source and mended: MetaGPT ${meta}, Spec2RTL ${hard}, PublicAgent ${tables}; with a critic that says anything in ${NOISE * 100} % (${strays} times not the source) Spec2RTL still ends right in ${(routed.noisy / runs).toFixed(3)}; a named failure in ${without.named} of ${2 * seeds}, an end in ${without.ended} of ${2 * seeds}`,
+      measured: `${seen.leaks} of ${seen.asked} prompts with another document than theirs; 4 + 2F calls in ${identities} of 8; sent to the source and mended: MetaGPT ${meta}, Spec2RTL ${hard}, PublicAgent ${table}; with a critic that says anything in ${NOISE * 100} % (${hardware.strays} times not the source) Spec2RTL still ends right in ${(hardware.noisy / runs).toFixed(3)}; a named failure in ${tables.named} of ${2 * seeds}, an end in ${tables.ended} of ${2 * seeds}`,
       ok:
-        leaks === 0 &&
+        seen.leaks === 0 &&
         identities === 8 &&
         shares.every((share) => share >= 0.95) &&
-        without.named === 2 * seeds &&
-        without.ended === 2 * seeds,
+        tables.named === 2 * seeds &&
+        tables.ended === 2 * seeds,
     }
   },
 }

@@ -10,13 +10,17 @@ import { lvNet } from '../../src/agents/lv-agent.ts'
 import type { Experiment } from './experiment.ts'
 import { answered, chance, difficulty, keyed, skillOf } from './population.ts'
 
-const [P, Q] = [0.6, 0.4]
-/** Two wrong ones agree with 1/3, three wrong ones all differ with 2/9. */
-const SPLIT = 3 * P * Q * Q * (2 / 3) + Q ** 3 * (2 / 9)
+/** Chance that a worker is right, and that it is wrong. */
+export const [P, Q] = [0.6, 0.4]
+/** Two at least agree on what is right. */
+export const AGREED = P ** 3 + 3 * P ** 2 * Q
+/** All differ, with a right one among them or none: two wrong ones agree with 1/3, three all differ with 2/9. */
+export const DIFFER = { right: 3 * P * Q ** 2 * (2 / 3), none: Q ** 3 * (2 / 9) }
+const SPLIT = DIFFER.right + DIFFER.none
 
 /** The exact accuracy, by judges that are right with this chance; .5 by drawn scores. */
 export function exactOf(judges: number): number {
-  return P ** 3 + 3 * P * P * Q + SPLIT * (P * P + 2 * P * Q * judges)
+  return AGREED + SPLIT * (P * P + 2 * P * Q * judges)
 }
 
 /** The exact mean of calls: a split team scores (3), answers (2), and unless both say the same scores and answers once more (2 + 1). */

@@ -24,4 +24,6 @@ export interface Experiment {
 export interface Measured {
   readonly measured: string
   readonly ok: boolean
+  /** What was not at hand, and how to give it. This is then not what docs/papers.md has a row of, and `--write` leaves that row. */
+  readonly lacks?: string
 }

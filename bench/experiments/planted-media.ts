@@ -5,7 +5,7 @@
 import type { Demand, Design, Expert } from '../../src/agents/pieces/layout-design.ts'
 import type { SlideLayout } from '../../src/agents/pieces/slides.ts'
 import { randomAt } from '../../src/kernel/clock.ts'
-import type { Says } from './answering.ts'
+import type { Says } from '../../src/drivers/llm/answering.ts'
 
 /** Numbers from 0 up to 1, one after another, the same of the same seed. */
 export function numbers(seed: number): () => number {

@@ -3,16 +3,15 @@
  * its description and a request each say the verb by a synonym of their own drawing, one request in seven says only what kind of thing
  * it is about, and each parameter that has a value is spoken of every second time. BFCL itself is not part of this repository: its
  * figures (R@1 .429, R@10 .827, MRR .556 with parameters, by BM25) are a reference, not measured here. The tools and user tasks of
- * AgentDojo are real, and measured beside.
+ * AgentDojo are real, and measured beside, as they come with the repository: without the descriptions of their parameters.
  */
-import { existsSync, readFileSync } from 'node:fs'
-import { join } from 'node:path'
 import { findTools, indexTools, packTools, schemaTokens } from '../../src/agents/pieces/tool-search.ts'
 import { boot } from './experiment.ts'
 import { scripted } from '../../src/drivers/llm/scripted.ts'
 import { randomAt } from '../../src/kernel/clock.ts'
 import { defineProgram } from '../../src/kernel/program.ts'
 import type { ToolDescription } from '../../src/kernel/types.ts'
+import { ownSuites } from '../../test/agentdojo.ts'
 import type { Experiment } from './experiment.ts'
 
 const TOOLS = 1_707
@@ -117,17 +116,9 @@ const rank = defineProgram(
   },
 )
 
-interface Suite {
-  readonly tools: readonly { readonly name: string; readonly description: string; readonly parameters: object }[]
-  readonly user_tasks: {
-    readonly [name: string]: { readonly prompt: string; readonly calls: readonly { readonly tool: string }[] }
-  }
-}
-
+/** AgentDojo's tools and the user tasks that need one, as they come with the repository. */
 function agentDojo() {
-  const file = join(import.meta.dirname, '../../../shared/data/agentdojo-v1.json')
-  if (!existsSync(file)) return undefined
-  const suites = Object.values((JSON.parse(readFileSync(file, 'utf8')) as { suites: { [name: string]: Suite } }).suites)
+  const suites = Object.values(ownSuites())
   const tools = new Map(
     suites.flatMap((suite) =>
       suite.tools.map(
@@ -135,11 +126,10 @@ function agentDojo() {
       ),
     ),
   )
-  const requests = suites.flatMap((suite) =>
-    Object.values(suite.user_tasks)
-      .filter(({ calls }) => calls.length > 0)
-      .map(({ prompt, calls }) => ({ query: prompt, wanted: [...new Set(calls.map((call) => call.tool))] })),
-  )
+  const requests = suites
+    .flatMap(({ userTasks }) => [...userTasks.values()])
+    .filter(({ calls }) => calls.length > 0)
+    .map(({ prompt, calls }) => ({ query: prompt, wanted: [...new Set(calls.map((call) => call.tool))] }))
   return { tools: [...tools.values()] as unknown as ToolDescription[], requests }
 }
 
@@ -159,11 +149,10 @@ export const t1: Experiment = {
     const bare = await kernel.spawn(rank, { tools, requests, withParameters: false, tag: 'bare' }).result
     const full = await kernel.spawn(rank, { tools, requests, withParameters: true, tag: 'full' }).result
     const dojo = agentDojo()
-    const real =
-      dojo === undefined ? undefined : await kernel.spawn(rank, { ...dojo, withParameters: true, tag: 'dojo' }).result
+    const real = await kernel.spawn(rank, { ...dojo, withParameters: true, tag: 'dojo' }).result
     await kernel.close()
     return {
-      measured: `${figures(full)}, without parameters ${figures(bare)}; cut ${(100 * full.cut).toFixed(1)} %${real === undefined || dojo === undefined ? '' : `; of AgentDojo’s ${dojo.tools.length} tools those of ${dojo.requests.length} tasks: ${figures(real)}`}`,
+      measured: `${figures(full)}, without parameters ${figures(bare)}; cut ${(100 * full.cut).toFixed(1)} %; of AgentDojo’s ${dojo.tools.length} tools those of ${dojo.requests.length} tasks: ${figures(real)}`,
       ok: full.first >= 0.42 && full.ten >= 0.82 && full.mrr >= 0.55 && full.cut >= 0.99,
     }
   },

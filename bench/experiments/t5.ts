@@ -25,7 +25,8 @@ export const t5: Experiment = {
   bar: 'tokens - ≥ 40 %, no node lost that can be acted on, pruning again changes nothing (trees of ADP: not measured)',
   seeds: 3,
   async run(seeds) {
-    if (CHROMIUM === undefined) return { measured: 'no Chromium here: nothing measured', ok: false }
+    if (CHROMIUM === undefined)
+      return { measured: 'no Chromium here: nothing measured', ok: false, lacks: 'it needs a Chromium' }
     let [before, after, nodes, lost, unstable, trees] = [0, 0, 0, 0, 0, 0]
     const shares = new Map<string, [number, number]>()
     for (let seed = 1; seed <= seeds; seed++)

@@ -37,8 +37,8 @@ export interface Question {
 
 /** A question to learn from: never asked, and it is known who was right. */
 export interface LearnQuestion extends Question {
-  /** By worker, whether its first answer was right. */
-  readonly right: readonly boolean[]
+  /** By worker, whether its first answer was right; undefined where it was not asked. */
+  readonly right: readonly (boolean | undefined)[]
 }
 
 export interface Exam {
@@ -47,8 +47,8 @@ export interface Exam {
   readonly what: string
   /** How many there are; the first did best on the questions to learn from. */
   readonly workers: number
-  /** By worker, the share of the questions to learn from that it answered right. */
-  readonly learned: readonly number[]
+  /** By worker, the share that it answered right of those questions to learn from that it was asked. */
+  readonly shares: readonly number[]
   readonly profiles: readonly SkillProfile[]
   readonly questions: readonly Question[]
   /** Numbered on from those that are asked. */
@@ -62,7 +62,7 @@ export interface Exam {
 /** Wrong options of a simulated question; the chance of the popular one, as measured of recorded models (.08 to .21). */
 const [WRONG, POPULAR] = [3, 0.15]
 /** How often a judgement is right, over all questions, and the deviation of a difficulty that is one worker's own. */
-export const PLANTED = { judged: 0.8, alike: 1.5 } as const
+export const DEFAULTS = { judged: 0.8, alike: 1.5 } as const
 /** Questions to learn from of a simulated exam. */
 const LEARN = 200
 const LETTERS = 'abcdefgh'
@@ -123,8 +123,8 @@ export interface ExamsOptions {
 export function exams({
   questions,
   questionsFew = questions,
-  judged = PLANTED.judged,
-  alike = PLANTED.alike,
+  judged = DEFAULTS.judged,
+  alike = DEFAULTS.alike,
   seed = 1,
 }: ExamsOptions): readonly Exam[] {
   const crews = (also: Pick<Simulated, 'alike'>, suffix: string, more: string): Exam[] =>
@@ -170,7 +170,7 @@ export interface Simulated {
 }
 
 export function simulated(options: Simulated): Exam {
-  const { id, what, skills, sigma, alike = 0, judged = PLANTED.judged, questions, seed } = options
+  const { id, what, skills, sigma, alike = 0, judged = DEFAULTS.judged, questions, seed } = options
   const { subjects = RECKONING, elsewhere } = options
   // Two normal difficulties are one of their common deviation.
   const thetaOf = (p: number): number => skillOf(p, Math.hypot(sigma, alike))
@@ -198,14 +198,14 @@ export function simulated(options: Simulated): Exam {
     ),
   )
   const [asked, learn] = [all.slice(0, questions), all.slice(questions)]
-  const { order, ...learned } = learnedOf(
+  const { order, ...known } = ranked(
     learn,
     learn.map(({ number }) => skills.map((_, worker) => says(number, worker, 0) === 0)),
   )
   return {
     id,
     what,
-    ...learned,
+    ...known,
     questions: asked,
     draft: ({ number, labels }, worker, sample) => labels[says(number, order[worker] as number, sample)],
     judging: ({ number }) => chance(judge, difficulty(seed, number, sigma)),
@@ -219,7 +219,8 @@ interface Recorded {
   readonly topic: string
   /** By worker, null for nothing that could be read. */
   readonly answers: readonly (string | null)[]
-  readonly right: readonly boolean[]
+  /** By worker, undefined where it was not asked. */
+  readonly right: readonly (boolean | undefined)[]
 }
 
 /** Four models of unequal skill (MIT, OpenAI): the first half to learn from, the second to be asked. */
@@ -237,7 +238,8 @@ function gsm8k(questions: number, judged: number): Exam {
 
 /**
  * Seven roles of one model (MIT, SALT-NLP). Asked are questions whose right answer is known and to which all seven gave a first answer:
- * DyLAN ends early where most agree, so these are the harder ones. The others, where fewer were asked, are learned from.
+ * DyLAN ends early where most agree, so these are the harder ones. The others, where fewer were asked, are learned from: of a role that
+ * was not asked, nothing is.
  */
 function mmlu(questions: number, judged: number): Exam {
   const { items } = read<{ items: { s: string; ans: (string | null | 0)[][]; gold: string | null }[] }>(
@@ -247,7 +249,7 @@ function mmlu(questions: number, judged: number): Exam {
   const recorded = ({ s, first, gold }: (typeof known)[number]): Recorded => ({
     topic: subjectNamed(s),
     answers: first.map((one) => (one === 0 ? null : one)),
-    right: first.map((one) => one === gold),
+    right: first.map((one) => (one === 0 ? undefined : one === gold)),
   })
   const isWhole = ({ first }: (typeof known)[number]): boolean => !first.includes(0)
   return recordedExam(
@@ -281,7 +283,8 @@ function recordedExam(
   ])
   // How hard a question is stands in how many were wrong.
   const hardness = all.map(({ right }) => {
-    const share = (right.filter(Boolean).length + 0.5) / (right.length + 1)
+    const those = right.filter((one) => one !== undefined)
+    const share = (those.filter(Boolean).length + 0.5) / (those.length + 1)
     return -Math.log(share / (1 - share))
   })
   const judge = meeting(judged, hardness.slice(0, asked.length))
@@ -292,14 +295,14 @@ function recordedExam(
       labelsOf(number, 1 + (wrongs[number]?.length ?? 0), (key) => keyed(1, number, key)),
     ),
   )
-  const { order, ...learned } = learnedOf(
+  const { order, ...known } = ranked(
     questions.slice(asked.length),
     learn.map(({ right }) => right),
   )
   return {
     id,
     what,
-    ...learned,
+    ...known,
     questions: questions.slice(0, asked.length),
     draft({ number, labels }, worker) {
       const { answers, right } = all[number] as Recorded
@@ -320,24 +323,30 @@ function meeting(p: number, difficulties: readonly number[]): number {
 
 // -------------------------------------------------------------------------------------------------------------- of both
 
-/** What is learned: workers by what they got right, the best first, of equal ones the first. @param right by question and worker, as they were planted or recorded */
-function learnedOf(
+/** Workers by the share that they got right of what they were asked, the best first, of equal ones the first. @param right by question and worker, as they were planted or recorded */
+function ranked(
   learn: readonly Question[],
-  right: readonly (readonly boolean[])[],
-): Pick<Exam, 'workers' | 'learned' | 'profiles' | 'learn'> & { readonly order: readonly number[] } {
+  right: LearnQuestion['right'][],
+): Pick<Exam, 'workers' | 'shares' | 'profiles' | 'learn'> & { readonly order: readonly number[] } {
   const workers = right[0]?.length ?? 0
-  const counts = range(workers).map((worker) => right.filter((one) => one[worker] === true).length)
-  const order = range(workers).toSorted((a, b) => (counts[b] as number) - (counts[a] as number) || a - b)
-  const known = learn.map((question, i): LearnQuestion => ({
-    ...question,
-    right: order.map((worker) => right[i]?.[worker] === true),
-  }))
+  const shares = range(workers).map((worker) => {
+    const asked = right.map((one) => one[worker]).filter((one) => one !== undefined)
+    return asked.filter(Boolean).length / Math.max(1, asked.length)
+  })
+  const order = range(workers).toSorted((a, b) => (shares[b] as number) - (shares[a] as number) || a - b)
+  const profileOf = (worker: number): SkillProfile => {
+    const results = learn.flatMap(({ topic }, i) => {
+      const was = right[i]?.[worker]
+      return was === undefined ? [] : [{ skills: [topic], right: [was] }]
+    })
+    return profilesOf(results)[0] ?? {}
+  }
   return {
     order,
     workers,
-    learned: order.map((worker) => (counts[worker] as number) / Math.max(1, right.length)),
-    profiles: profilesOf(known.map(({ topic, right: was }) => ({ skills: [topic], right: was }))),
-    learn: known,
+    shares: order.map((worker) => shares[worker] as number),
+    profiles: order.map(profileOf),
+    learn: learn.map((question, i) => ({ ...question, right: order.map((worker) => right[i]?.[worker]) })),
   }
 }
 

@@ -49,12 +49,24 @@ export interface Learned {
 export const SUBTASK = 'Answer the question.'
 /** Subjects that a card names, of those with so many questions at least. */
 const [NAMED, ENOUGH] = [2, 10]
-/** Questions of a document; past questions that a router is given, as many as the budget holds the vectors of. */
-const [DEMOS, HISTORY] = [3, 28]
+/** Questions of a document. */
+const DEMOS = 3
+/** Past questions that a router is given: four of each of seven subjects. */
+export const PAST = 28
 /** Teams that are tried on a question; passes of a network with each aggregation; nets over all subjects. */
 const [TEAMS, PASSES, NETS] = [20, 30, 70]
 
-export async function learnedFor(exam: Exam, crew: readonly Member[], readers: CrowdOptions = {}): Promise<Learned> {
+export interface LearnedOptions extends CrowdOptions {
+  /** Past questions that a router is given. @default PAST */
+  readonly past?: number
+}
+
+/** What is learned of an exam. The other options are of the crowd that programs learn with. */
+export async function learnedFor(
+  exam: Exam,
+  crew: readonly Member[],
+  { past = PAST, ...readers }: LearnedOptions = {},
+): Promise<Learned> {
   const { learn } = exam
   const names = crew.map(({ name }) => name)
   const vectors = await hashingEmbedder().embed(
@@ -77,19 +89,21 @@ export async function learnedFor(exam: Exam, crew: readonly Member[], readers: C
       ),
     ),
     scorer: trainAssignment({ candidates: [names], edges: [] }, queries),
-    history: learn
-      .slice(0, HISTORY)
-      .flatMap(({ text, right }) =>
-        names.map((route, worker) => ({ question: text, route, quality: Number(right[worker]) })),
-      ),
+    history: learn.slice(0, past).flatMap(({ text, right }) =>
+      names.flatMap((route, worker) => {
+        const was = right[worker]
+        return was === undefined ? [] : [{ question: text, route, quality: Number(was) }]
+      }),
+    ),
     pruner: trainPruner(queries.map(({ query }, i) => ({ query, worth: worthIn(exam, learn[i] as LearnQuestion) }))),
     ...(await tried(exam, crew, readers)),
   }
 }
 
 /** "Answers questions. Right on 46 % of others: geometry 86 %, law 52 %." */
-function cardOf({ learn, learned }: Exam, worker: number): string {
-  const subjects = [...Map.groupBy(learn, ({ topic }) => topic)]
+function cardOf({ learn, shares }: Exam, worker: number): string {
+  const asked = learn.filter(({ right }) => right[worker] !== undefined)
+  const subjects = [...Map.groupBy(asked, ({ topic }) => topic)]
     .filter(([, those]) => those.length >= ENOUGH)
     .map(([name, those]) => ({
       name,
@@ -98,25 +112,26 @@ function cardOf({ learn, learned }: Exam, worker: number): string {
     .toSorted((a, b) => b.share - a.share)
     .slice(0, NAMED)
   const named = subjects.map(({ name, share }) => `${name} ${percent(share)}`)
-  return `Answers questions. Right on ${percent(learned[worker] as number)} of others: ${named.join(', ')}.`
+  return `Answers questions. Right on ${percent(shares[worker] as number)} of others: ${named.join(', ')}.`
 }
 
 function percent(share: number): string {
   return `${Math.round(100 * share)} %`
 }
 
-/** What each of the crew is worth to a vote on a question, from teams that are drawn. */
+/** What each of the crew is worth to a vote on a question, from teams that are drawn of those who were asked; 0 of others. */
 function worthIn(exam: Exam, question: LearnQuestion): readonly number[] {
+  const isAsked = question.right.map((was) => was !== undefined)
   const answers = range(exam.workers).map((worker) => exam.draft(question, worker, 0))
   const teams = range(TEAMS).map((team) => {
-    const members = answers.map((_, worker) => keyed(1, question.number, team, worker) < 0.5)
+    const members = isAsked.map((is, worker) => is && keyed(1, question.number, team, worker) < 0.5)
     const most = plurality(answers.filter((_, worker) => members[worker]))
     return { members, utility: Number(most === question.labels[0]) }
   })
-  return worthOf(teams)
+  return worthOf(teams).map((worth, worker) => (isAsked[worker] === true ? worth : 0))
 }
 
-/** Programs that learn from their own runs have them here, on questions to learn from. */
+/** Programs that learn from their own runs have them here, on questions to learn from, each with those of the crew who were asked. */
 async function tried(
   exam: Exam,
   crew: readonly Member[],
@@ -127,21 +142,26 @@ async function tried(
   try {
     const past: AnnPast[] = []
     for (const aggregation of Object.keys(AGGREGATIONS) as Aggregation[])
-      for (const { text, labels } of exam.learn.slice(0, PASSES)) {
+      for (const { text, labels, right } of exam.learn.slice(0, PASSES)) {
         crowd.begin()
-        const layers = [{ subtask: SUBTASK, team: crew, aggregation }]
+        const layers = [{ subtask: SUBTASK, team: crew.filter((_, i) => right[i] !== undefined), aggregation }]
         const { answer } = await kernel.spawn(annForward, { question: text, layers }).result
         past.push({ subtask: SUBTASK, aggregation, score: Number(answer.includes(labels[0] as string)) })
       }
     const subjects = [...Map.groupBy(exam.learn, ({ topic }) => topic)]
     const teams: { [subject: string]: readonly Member[] } = {}
     for (const [subject, those] of subjects) {
-      const nets: (readonly number[])[] = []
-      for (const { text } of those.slice(0, Math.ceil(NETS / subjects.length))) {
+      // By worker, its importance in each net that it was in.
+      const found = crew.map((): number[] => [])
+      for (const { text, right } of those.slice(0, Math.ceil(NETS / subjects.length))) {
         crowd.begin()
-        nets.push((await kernel.spawn(dylan, { question: text, members: crew }).result).importance)
+        const asked = range(crew.length).filter((worker) => right[worker] !== undefined)
+        const members = asked.map((worker) => crew[worker] as Member)
+        const { importance } = await kernel.spawn(dylan, { question: text, members }).result
+        for (const [i, worker] of asked.entries()) found[worker]?.push(importance[i] as number)
       }
-      teams[subject] = mostImportant(nets, 3).map((worker) => crew[worker] as Member)
+      const means = found.map((own) => own.reduce((sum, one) => sum + one, 0) / Math.max(1, own.length))
+      teams[subject] = mostImportant([means], 3).map((worker) => crew[worker] as Member)
     }
     return { past, teams }
   } finally {

@@ -15,9 +15,10 @@ import { realClock } from '../../src/kernel/clock.ts'
 import type { Json } from '../../src/kernel/types.ts'
 import { createCrowd, workerName, type CrowdOptions } from './crowd.ts'
 import type { Exam } from './exams.ts'
+import type { LearnedOptions } from './learned.ts'
 import { teamsOf } from './teams.ts'
 
-export interface TeamRunOptions extends Pick<CrowdOptions, 'a' | 'b'> {
+export interface TeamRunOptions extends Pick<LearnedOptions, 'a' | 'b' | 'past'> {
   readonly exams: readonly Exam[]
   /** Of a try. */
   readonly tokens: number
@@ -49,11 +50,12 @@ export async function teamRuns({
   tokens,
   names,
   onDone,
+  past,
   ...readers
 }: TeamRunOptions): Promise<readonly TeamRun[]> {
   const runs: TeamRun[] = []
   for (const exam of exams) {
-    const all = await teamsOf(exam, readers)
+    const all = await teamsOf(exam, { ...readers, ...(past === undefined ? {} : { past }) })
     const isChosen = ({ name }: Solver): boolean => names === undefined || names.includes(name)
     const ranAll = async (solvers: readonly Solver[]): Promise<Outcome[]> => {
       const outcomes: Outcome[] = []

@@ -6,7 +6,7 @@
  * Teams are set up as their papers have them, from the workers in the order in which they did on the questions to learn from: a team
  * of three is the best three. The one agent that they are held against is the best one, and so is who leads. Whoever chooses by what a
  * question is about has learned from the same questions (learned.ts). Settings that differ from a program's own were chosen by counting
- * calls and tokens, before anything was run.
+ * calls, tokens and questions, and by no score.
  */
 import { agentCourt } from '../../src/agents/agent-court.ts'
 import { agentOrchestra } from '../../src/agents/agent-orchestra.ts'
@@ -35,9 +35,10 @@ import { askWorker, type Worker } from '../../src/agents/pieces/workers.ts'
 import type { Solver } from '../../src/evaluation/task.ts'
 import { defineProgram } from '../../src/kernel/program.ts'
 import type { Json, Program, Sys } from '../../src/kernel/types.ts'
-import { cardName, workerName, type CrowdOptions } from './crowd.ts'
+import { cardName } from './cards.ts'
+import { workerName } from './crowd.ts'
 import { topicIn, type Exam } from './exams.ts'
-import { learnedFor, SUBTASK } from './learned.ts'
+import { learnedFor, SUBTASK, type LearnedOptions } from './learned.ts'
 
 /** Calls of the one agent, whose answers are voted on: from a single one to as many as the budget holds. */
 const CALLS = [1, 3, 5, 9, 15, 25, 45, 63] as const
@@ -67,15 +68,15 @@ export const notAsked: { readonly [name: string]: string } = {
 
 type Input = NonNullable<Solver['input']>
 
-/** The one agent by its calls, and the teams, as solvers for an exam. @param readers of the crowd that programs learn with */
+/** The one agent by its calls, and the teams, as solvers for an exam. */
 export async function teamsOf(
   exam: Exam,
-  readers: CrowdOptions = {},
+  learning: LearnedOptions = {},
 ): Promise<{ readonly one: readonly Solver[]; readonly teams: readonly Solver[] }> {
   const best = workerName(0)
   const crew = Array.from({ length: exam.workers }, (_, i): Member => ({ name: cardName(i), model: workerName(i) }))
   const three = crew.slice(0, 3)
-  const learned = await learnedFor(exam, crew, readers)
+  const learned = await learnedFor(exam, crew, learning)
   const alone = (times: number): Member[] =>
     Array.from({ length: times }, (_, i) => ({ name: `Sample-${i + 1}`, model: best }))
   const solver = (name: string, program: Program<never, unknown>, input: Input): Solver => ({ name, program, input })
@@ -89,8 +90,8 @@ export async function teamsOf(
       return (await sys.generate({ prompt, model: model as string, temperature: 0 })).text
     }) as unknown as Program<Json, Json>,
   }))
-  // The better a worker did, the dearer it is: a cascade asks the weakest first.
-  const routes = crew.map(({ name, model }, i) => ({ name, model: model as string, cost: exam.workers - i }))
+  // A token of one costs what a token of another does, so a cascade has no cheapest: it asks the best first.
+  const routes = crew.map(({ name, model }) => ({ name, model: model as string, cost: 1 }))
   const store = agentStore({
     agents: answerers.map((one, i) => ({ ...one, demos: learned.demos[i] as readonly string[] })),
     tokens: learned.rows,

@@ -16,10 +16,11 @@
  *   DR2. A point without a claim is listed as a gap; nothing is written about it.
  */
 import { z } from 'zod'
+import { citation } from '../kernel/citation.ts'
 import { PolityError } from '../kernel/errors.ts'
 import { defineProgram } from '../kernel/program.ts'
 import type { Json, Sys } from '../kernel/types.ts'
-import { citation, claimsOf, isSupported, type Claim } from './pieces/citations.ts'
+import { claimsOf, isSupported, type Claim } from './pieces/citations.ts'
 import { askJson } from './pieces/json-answer.ts'
 import { whileItLasts } from './pieces/while-it-lasts.ts'
 
@@ -102,10 +103,11 @@ const searcher = defineProgram(
     for (const query of said?.queries ?? points) {
       const hits = (await sys.call<Json>('search', { query, limit: passages })) as unknown as readonly Passage[]
       for (const { path, line, text } of hits)
-        for (const [i, one] of text.split('\n').entries()) found.set(`${path}:${line + i}`, one)
+        for (const [i, one] of text.split('\n').entries())
+          found.set(citation({ path, line: line + i, lineEnd: line + i }), one)
     }
     if (found.size === 0) return { claims: points.map(() => null), dropped: 0 }
-    const text = [...found].map(([at, line]) => `[${at}] ${line}`).join('\n')
+    const text = [...found].map(([at, line]) => `${at} ${line}`).join('\n')
     const answer = await askJson(
       sys,
       { instructions: EXTRACT, prompt: `Points:\n${listed}\n\nPassages:\n${text}` },
@@ -199,7 +201,10 @@ async function write(sys: Sys, title: string, findings: readonly Claim[], suppor
     prompt: `Section: ${title}\n\nFindings:\n${listed}`,
     temperature: 0,
   })
-  const said = claimsOf(text)
+  const said = claimsOf(
+    text,
+    findings.map(({ path }) => path),
+  )
   const held: Claim[] = []
   for (const claim of said) if (await stands(sys, claim, support)) held.push(claim)
   const lost = findings.filter((one) => !held.some(({ path, line }) => path === one.path && line === one.line))

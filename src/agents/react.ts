@@ -11,6 +11,8 @@
 import type { Context } from '../kernel/context.ts'
 import { openContext } from '../kernel/context.ts'
 import { PolityError, toErrorData } from '../kernel/errors.ts'
+import type { KeysOf } from '../kernel/known-keys.ts'
+import { checkKeys } from '../kernel/known-keys.ts'
 import { defineProgram } from '../kernel/program.ts'
 import { boundTokens } from '../kernel/token-bound.ts'
 import type { Json, Message, ModelChoice, Program, Sys, Tool, ToolCall } from '../kernel/types.ts'
@@ -119,17 +121,25 @@ export interface Agent extends Program<Json, string> {
   readonly definition: AgentDefinition
 }
 
-/** An agent: ReAct with its own instructions, tools and model. Its input is a text or any JSON; its output is a text. */
-export function defineAgent({
-  name,
-  version,
-  instructions,
-  tools,
-  model,
-  contextTokens,
-  compaction,
-  ...loop
-}: Omit<AgentDefinition, 'tools'> & { readonly tools?: readonly Tool[] }): Agent {
+const agentKeys: KeysOf<AgentDefinition> = {
+  name: true,
+  version: true,
+  instructions: true,
+  tools: true,
+  model: true,
+  contextTokens: true,
+  compaction: true,
+  stepsMax: true,
+  temperature: true,
+}
+
+/**
+ * An agent: ReAct with its own instructions, tools and model. Its input is a text or any JSON; its output is a text. Throws
+ * `CONFIG_INVALID`.
+ */
+export function defineAgent(agent: Omit<AgentDefinition, 'tools'> & { readonly tools?: readonly Tool[] }): Agent {
+  checkKeys('defineAgent', agent, agentKeys)
+  const { name, version, instructions, tools, model, contextTokens, compaction, ...loop } = agent
   const program = defineProgram(
     name,
     async (sys, input: Json) => {

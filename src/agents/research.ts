@@ -15,12 +15,13 @@
  *      citation.
  *   3. A part of the question is answered, or a sentence without a citation says that it is not.
  */
+import { citation } from '../kernel/citation.ts'
 import { openContext } from '../kernel/context.ts'
 import { PolityError, messageOf } from '../kernel/errors.ts'
 import { defineProgram } from '../kernel/program.ts'
 import type { Json, Message, Sys } from '../kernel/types.ts'
 import type { Claim } from './pieces/citations.ts'
-import { citation, claimsOf, contentWords } from './pieces/citations.ts'
+import { claimsOf, contentWords, pathsIn } from './pieces/citations.ts'
 import { toolLoop } from './react.ts'
 
 export interface ResearchInput {
@@ -53,17 +54,19 @@ const PLAN = `Split the question into the independent questions that can each be
 Leave a question that is one as it is. Answer with JSON: {"questions": ["…"]}.`
 
 const READ = `Answer the question from the files alone, with the tools you have. Search with the words a text would use; read on around a hit where it is thin.
-Put the source behind each sentence as [path:line], with the path and line that the tools gave. Quote rather than retell.
+Put the source behind each sentence as [path:line], with the path and line that the tools gave, sign for sign. Quote rather than retell.
 If the files do not answer the question, say so in one sentence without a source.`
 
 const WRITE = `Answer the question from the findings below alone. Each is a line "[path:line] text".
-Keep what answers the question, leave out the rest and what is said twice. Put the source behind each sentence as [path:line].
+Keep what answers the question, leave out the rest and what is said twice. Put the source behind each sentence as it is given, [path:line].
 If they do not answer it, say so in one sentence without a source.`
 
 /** What a reader brings back: claims that hold, or a result that it computed. */
 interface Finding {
   readonly claims: readonly Claim[]
   readonly computed: string | null
+  /** Paths that were cited and could not be read, where no claim holds. */
+  readonly unread?: readonly string[]
 }
 
 const reader = defineProgram(
@@ -72,8 +75,9 @@ const reader = defineProgram(
     const context = openContext({ instructions: READ })
     await context.append({ role: 'user', content: question })
     const text = await toolLoop(sys, context, { stepsMax })
-    const claims = await claimsThatHold(sys, claimsOf(text))
-    return { claims, computed: claims.length === 0 && hasComputed(context.messages) ? text : null }
+    const { claims, unread } = await claimsThatHold(sys, claimsOf(text, pathsIn(context.messages)))
+    const computed = claims.length === 0 && hasComputed(context.messages) ? text : null
+    return claims.length === 0 && unread.length > 0 ? { claims, computed, unread } : { claims, computed }
   },
 )
 
@@ -107,7 +111,8 @@ export const research = defineProgram(
     // A reader that fails takes its part of the answer with it, not the others'; where they have none, so does the run.
     const failed = ends.find((end) => end.status === 'rejected')
     if (lines.length === 0 && failed !== undefined) throw failed.reason
-    if (lines.length === 0) return { answer: notFound, claims, found: false, questions, unanswered }
+    const unread = findings.flatMap((finding) => finding.unread ?? [])
+    if (lines.length === 0) return { answer: unreadIn(notFound, unread), claims, found: false, questions, unanswered }
     const gaps = questions.flatMap((part, at) => (isAnswered(ends[at]) ? [] : [gapOf(part, ends[at])]))
     return { answer: [...lines, ...gaps].join('\n'), claims, found: true, questions, unanswered }
   },
@@ -124,9 +129,18 @@ function gapOf(part: string, end: End | undefined): string {
   const asked = JSON.stringify(part)
   if (end === undefined) return `I did not look for ${asked}: the question has more parts than there are readers.`
   return end.status === 'fulfilled'
-    ? `I found nothing in these files that answers ${asked}.`
+    ? unreadIn(`I found nothing in these files that answers ${asked}.`, end.value.unread)
     : `I could not look for ${asked}: ${messageOf(end.reason).replace(/\.$/, '')}.`
 }
+
+/** The sentence with what was cited and could not be read, where there is such a thing. */
+function unreadIn(sentence: string, unread: readonly string[] = []): string {
+  if (unread.length === 0) return sentence
+  const names = [...new Set(unread)].slice(0, UNREAD_NAMED_MAX).map((path) => JSON.stringify(path.slice(0, 200)))
+  return `${sentence.replace(/\.$/, '')}; what was cited for it could not be read: ${names.join(', ')}.`
+}
+
+const UNREAD_NAMED_MAX = 5
 
 async function plan(sys: Sys, question: string, readers: number): Promise<string[]> {
   if (typeof question !== 'string' || question.trim() === '')
@@ -161,7 +175,8 @@ function splitOf(text: string): string[] | undefined {
 async function write(sys: Sys, question: string, findings: readonly (readonly Claim[])[]): Promise<readonly Claim[]> {
   const lines = findings.flat().map((claim) => `${citation(claim)} ${claim.text}`)
   const { text } = await sys.generate({ instructions: WRITE, prompt: `${question}\n\n${lines.join('\n')}` })
-  const written = await claimsThatHold(sys, claimsOf(text))
+  const shown = findings.flat().map((claim) => claim.path)
+  const { claims: written } = await claimsThatHold(sys, claimsOf(text, shown))
   // Each part of the question had its finding. What the writer lost of a part, its reader says.
   const missing = findings.filter(
     (claims) => !claims.some((claim) => written.some((one) => one.path === claim.path && one.line === claim.line)),
@@ -169,19 +184,28 @@ async function write(sys: Sys, question: string, findings: readonly (readonly Cl
   return [...written, ...missing.map((claims) => claims[0] as Claim)]
 }
 
-async function claimsThatHold(sys: Sys, claims: readonly Claim[]): Promise<Claim[]> {
-  const kept = await Promise.all(claims.map((claim) => holds(sys, claim)))
-  return claims.filter((_, i) => kept[i])
+async function claimsThatHold(
+  sys: Sys,
+  claims: readonly Claim[],
+): Promise<{ readonly claims: readonly Claim[]; readonly unread: readonly string[] }> {
+  const sources = await Promise.all(claims.map((claim) => sourceOf(sys, claim)))
+  return {
+    claims: claims.filter(({ text }, i) => {
+      const cited = contentWords(sources[i] ?? '')
+      return [...contentWords(text)].some((word) => cited.has(word))
+    }),
+    unread: claims.flatMap(({ path }, i) => (sources[i] === undefined ? [path] : [])),
+  }
 }
 
-async function holds(sys: Sys, { text, path, line, lineEnd }: Claim): Promise<boolean> {
+/** The lines that a claim cites; undefined where its file cannot be read. */
+async function sourceOf(sys: Sys, { path, line, lineEnd }: Claim): Promise<string | undefined> {
   try {
     const { lines } = await sys.call<{ lines: readonly string[] } & Json>('read', { path, from: line, to: lineEnd })
-    const cited = contentWords(lines.join('\n'))
-    return [...contentWords(text)].some((word) => cited.has(word))
+    return lines.join('\n')
   } catch (error) {
     if (PolityError.isInstance(error) && (error.code === 'TOOL_FAILED' || error.code === 'INVALID_ARGUMENT'))
-      return false
+      return undefined
     throw error
   }
 }

@@ -6,13 +6,14 @@
  *     // { answer, by: 'small', spent: 2, tried: ['small', 'small'], accepted: true }
  *
  * Before the answer: `similarity` (the nearest past questions), `supervised` (a regression on them), `reinforcement` (linear Thompson sampling with
- * the cost in the reward), `generative` (a model says how good each would be). After the answer: `cascade` asks the cheapest first and goes
- * on until an answer is accepted, by a model that verifies it or because several samples agree. Past questions are given as `history`; what
- * came of this one is for the caller to add.
+ * the cost in the reward), `generative` (a model says how good each would be). After the answer: `cascade` asks the cheapest first, of equal
+ * cost who comes first in `candidates`, and goes on until an answer is accepted, by a model that verifies it or because several samples
+ * agree. Past questions are given as `history`; what came of this one is for the caller to add.
  *
  * Invariants
  *   RT1. What the asked candidates cost together is never above the budget.
  *   RT2. A cascade that runs out ends with the last answer, marked as not accepted.
+ *   RT3. A text is embedded once, however many routes of it `history` tells.
  */
 import { z } from 'zod'
 import { PolityError } from '../kernel/errors.ts'
@@ -107,9 +108,11 @@ async function estimate(
       uncertainty: said === undefined ? 1 : 0.5,
     }))
   }
-  const [query, ...past] = await sys.embed([question, ...history.map((one) => one.question)])
-  const at = query as readonly number[]
-  const outcomes = history.map((one, i) => ({ ...one, query: past[i] as readonly number[] }))
+  const texts = [...new Set([question, ...history.map((one) => one.question)])]
+  const vectors = await sys.embed(texts)
+  const vectorOf = new Map(texts.map((text, i) => [text, vectors[i] as readonly number[]]))
+  const at = vectorOf.get(question) as readonly number[]
+  const outcomes = history.map((one) => ({ ...one, query: vectorOf.get(one.question) as readonly number[] }))
   const joined = (estimates: readonly RouteEstimate[]) =>
     estimates.map((one, i) => ({ ...(candidates[i] as ModelRoute), ...one }))
   if (how === 'similarity') return joined(byNeighbours(outcomes, at, candidates))

@@ -9,10 +9,11 @@
  * Invariants
  *   B1. What can be wrong is found before the store is taken; the store is given up again when anything after fails.
  *   B2. A setup holds absolute paths, so a run can be resumed from any folder.
- *   B3. Runs that can share a kernel do (crewsOf): one of them that waits or fails keeps none of the others waiting.
+ *   B3. For a replay nothing is opened but the store, and that for reading: tools are declared, and there is no folder.
+ *   B4. Runs that can share a kernel do (crewsOf): one of them that waits or fails keeps none of the others waiting.
  */
 import { readFileSync } from 'node:fs'
-import { dirname, join, resolve } from 'node:path'
+import { dirname, extname, join, resolve } from 'node:path'
 import { boot, loadEmbedder, loadModel } from '../boot.ts'
 import { approvalKeyOf } from '../drivers/store/approval-key.ts'
 import { calculator } from '../drivers/calculator.ts'
@@ -22,17 +23,19 @@ import { PolityError, messageOf } from '../kernel/errors.ts'
 import type { Kernel, ModelOptions } from '../kernel/kernel.ts'
 import { startOf } from '../kernel/past.ts'
 import type { Budget, Json, Pid, ProcessStart, Program, Sys, Tool, ToolContext } from '../kernel/types.ts'
+import { parseJson } from '../policy/json.ts'
 import type { Law } from '../policy/law.ts'
 import { parseLaw } from '../policy/law.ts'
 import type { Kept } from '../server/kept.ts'
 import { keptIn } from '../server/kept.ts'
 import { bytes } from './amounts.ts'
 import type { Context } from './command.ts'
+import type { ProgramFile } from './program-file.ts'
 import { loadProgramFile, programsOf } from './program-file.ts'
 import type { Setup } from './setup.ts'
 import { embedderDefault, modelDefault, setupKey, setupOf } from './setup.ts'
 import type { Sources } from './sources.ts'
-import { openSources } from './sources.ts'
+import { declaredTools, openSources } from './sources.ts'
 import { openStore, readStore } from './store-file.ts'
 
 export interface Booted {
@@ -40,7 +43,7 @@ export interface Booted {
   readonly main: Program<Json, Json>
   readonly setup: Setup
   readonly sources: Sources | undefined
-  /** Keeps the setup beside a run. */
+  /** Keeps the setup beside a run, and both at once: a person is told of it next, whatever its program does. */
   noteSetup(pid: Pid): void
   /** What the program threw in that process, with its stack; undefined if it did not. */
   thrownIn(pid: Pid): unknown
@@ -77,13 +80,13 @@ export async function bootAgain(context: Context, pid: Pid, over: Setup = {}, bu
   return bootOne(context, await planAgain(context, pid, over, budget))
 }
 
-/** The same to look at that run, beside whoever has the store open: nothing is written. */
+/** The same to live that run again, beside whoever has the store open: nothing is written, and its folders are not opened. */
 export async function bootToRead(context: Context, pid: Pid, over: Setup = {}): Promise<Booted> {
-  return bootOne(context, await planAgain(context, pid, over), readOnlyStore)
+  return bootOne(context, await planAgain(context, pid, over), true)
 }
 
-async function bootOne(context: Context, plan: Plan, open?: typeof readOnlyStore): Promise<Booted> {
-  const [outcome] = await bootTogether(context, [plan], open)
+async function bootOne(context: Context, plan: Plan, isReplay = false): Promise<Booted> {
+  const [outcome] = await bootTogether(context, [plan], isReplay)
   if (isRefusal(outcome)) throw outcome.refused
   return outcome as Booted
 }
@@ -118,9 +121,10 @@ export async function planAgain(context: Context, pid: Pid, over: Setup = {}, bu
   }
   const merged = { ...setup, ...definedOf(over) }
   if (merged.program !== undefined) {
+    let file: ProgramFile
     // Named by the store, it may have moved since.
     try {
-      await loadProgramFile(merged.program)
+      file = await loadProgramFile(merged.program)
     } catch (error) {
       if (over.program !== undefined) throw error
       throw new PolityError(
@@ -129,8 +133,22 @@ export async function planAgain(context: Context, pid: Pid, over: Setup = {}, bu
         { cause: error },
       )
     }
+    checkRenamed(start, merged.program, file)
   }
   return { ...(await planFor(context, merged, budget)), pid }
+}
+
+/** A function without a name is called as its file is, so under another name it is another program. */
+function checkRenamed(
+  { pid, parent, program }: ProcessStart,
+  path: string,
+  { programs, main, isNamedByFile }: ProgramFile,
+): void {
+  if (parent !== null || !isNamedByFile || programs.some(({ name }) => name === program)) return
+  throw new PolityError(
+    'NO_SUCH_PROGRAM',
+    `process ${pid} runs the program ${program}, and ${path} has ${main.name}: a function without a name is called as its file is. Name the file ${program}${extname(path)}, or the program: export default defineProgram('${program}', …)`,
+  )
 }
 
 /**
@@ -154,15 +172,15 @@ export function crewsOf(plans: readonly Plan[]): readonly (readonly Plan[])[] {
   return crews.map((crew) => crew.plans)
 }
 
-/** One kernel for the plans of a crew. A plan whose folders cannot be read is refused, and the others are served. */
+/** One kernel for the plans of a crew. A plan whose folders cannot be read is refused, and the others are served. With `isReplay` B3 holds. */
 export async function bootTogether(
   context: Context,
   plans: readonly Plan[],
-  open: (path: string) => Store | Promise<Store> = openStore,
+  isReplay = false,
 ): Promise<readonly (Booted | Refusal)[]> {
   const { setup } = plans[0] as Plan
   const embedder = await loadEmbedder(setup.embedder ?? embedderDefault)
-  const store = await open(context.storePath)
+  const store: Store = isReplay ? readOnlyStore(context.storePath) : await openStore(context.storePath)
   const opened = new Map<string, Sources | Refusal>()
   const read = (): Sources[] => [...opened.values()].flatMap((one) => (isRefusal(one) ? [] : [one]))
   try {
@@ -170,7 +188,7 @@ export async function bootTogether(
       setup: { in: paths },
     } of plans) {
       const key = JSON.stringify(paths)
-      if (paths === undefined || opened.has(key)) continue
+      if (paths === undefined || isReplay || opened.has(key)) continue
       opened.set(key, await openSourcesFor(context, paths).catch((error: unknown) => ({ refused: error })))
     }
     const sourcesOf = (plan: Plan | undefined) => opened.get(JSON.stringify(plan?.setup.in))
@@ -186,19 +204,21 @@ export async function bootTogether(
         if (!programs.has(nameOf(one))) programs.set(nameOf(one), one === main ? watched(one, thrown) : one)
     }
     // Under a law questions will come: a key that cannot be used is told before anything runs.
-    if (setup.law !== undefined) approvalKeyOf(context.storePath)
+    if (setup.law !== undefined && !isReplay) approvalKeyOf(context.storePath)
     const kernel = await boot({
       store,
       models: modelsOf(plans, setup),
       embedder,
       ...(setup.model === undefined ? {} : { model: setup.model }),
-      ...(setup.law === undefined ? {} : { law: setup.law }),
+      ...(setup.law === undefined ? {} : { law: lawIn(setup.law) }),
       approvalKey: () => approvalKeyOf(context.storePath),
       programs: [...programs.values()],
-      tools: toolsOf(read(), (pid) => {
-        const root = rootIn(kernel, pid)
-        return sourcesOf(plans.find((plan) => plan.pid === root)) as Sources
-      }),
+      tools: isReplay
+        ? toolsOfReplay(setup)
+        : toolsOf(read(), (pid) => {
+            const root = rootIn(kernel, pid)
+            return sourcesOf(plans.find((plan) => plan.pid === root)) as Sources
+          }),
     })
     const close = closing(kernel, read())
     return plans.map((plan) => {
@@ -212,6 +232,7 @@ export async function bootTogether(
         noteSetup(pid) {
           const value = JSON.stringify({ setup: plan.setup, at: kernel.info(pid).startedAt })
           kernel.keep(setupKey(pid), value)
+          kernel.keepNow()
         },
         thrownIn: (pid) => thrown.get(pid),
         heads: () => store.processes(),
@@ -255,6 +276,11 @@ function toolsOf(all: readonly Sources[], sourcesOf: (pid: Pid) => Sources): rea
     },
   }))
   return [...own, calculator() as Tool]
+}
+
+/** What is declared where the run was started; it executes nothing. */
+function toolsOfReplay({ in: paths }: Setup): readonly Tool[] {
+  return paths === undefined ? [] : [...declaredTools(), calculator() as Tool]
 }
 
 function rootIn(kernel: Kernel, pid: Pid): Pid {
@@ -333,7 +359,7 @@ function checkPrice(names: readonly string[], { price }: Setup): void {
 /** The law of a file; throws `CONFIG_INVALID` that says what is wrong with it. */
 export function lawIn(path: string): Law {
   try {
-    return parseLaw(JSON.parse(readFileSync(path, 'utf8')))
+    return parseLaw(parseJson(readFileSync(path, 'utf8')))
   } catch (error) {
     const isMissing = (error as NodeJS.ErrnoException).code === 'ENOENT'
     throw new PolityError(

@@ -27,6 +27,7 @@ import type { Context } from './command.ts'
 import type { Ending } from './follow.ts'
 import { questionText, tell } from './follow.ts'
 import { printRun } from './output.ts'
+import { sayRefusals } from './refusals.ts'
 import { exitCodeOfSignal, exitCodes } from './report.ts'
 import type { Setup } from './setup.ts'
 import { rootOf, setupOf } from './setup.ts'
@@ -274,6 +275,7 @@ async function infoOf(context: Context, pid: Pid, status: Status | undefined): P
 /** undefined where whoever waits for it went away. */
 async function endingOf(context: Context, reader: StoreReader, pid: Pid): Promise<Ending | undefined> {
   const shown = new Set<number>()
+  const say = sayRefusals(context)
   let askedAt = 0
   while (!context.interrupted.aborted) {
     const [head] = reader.processes({ from: pid, to: pid + 1 })
@@ -287,12 +289,23 @@ async function endingOf(context: Context, reader: StoreReader, pid: Pid): Promis
       const info = status?.processes.find((one) => one.pid === pid) ?? (await infoOf(context, pid, status))
       if (info?.state === 'stopped' || (status === undefined && !ownerOf(context.storePath).isOwned))
         return ending('stopped', info?.error ?? serverGone, info?.usage ?? noUsage, exitCodes.stopped)
-      if (status !== undefined) showQuestions(context, reader, status, pid, shown)
+      if (status !== undefined) {
+        showQuestions(context, reader, status, pid, shown)
+        // Of the server's cores, the one that the run waits for.
+        say(status.cores.filter(({ id }) => status.processes.some((one) => one.core === id && isOf(status, one, pid))))
+      }
       askedAt = context.clock.now()
     }
     await pause(LOOK_MS, undefined, { signal: context.interrupted }).catch(() => {})
   }
   return undefined
+}
+
+/** Whether a process is the run or, as far as the status shows, one below it. */
+function isOf({ processes }: Status, process: ProcessInfo, root: Pid): boolean {
+  let at: ProcessInfo | undefined = process
+  while (at !== undefined && at.pid !== root) at = processes.find(({ pid }) => pid === at?.parent)
+  return at !== undefined
 }
 
 function ending(state: 'failed' | 'killed' | 'stopped', error: ErrorData, usage: Usage, exitCode: number): Ending {

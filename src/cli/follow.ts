@@ -2,8 +2,10 @@
  * Following a run to its end: progress, questions, interruption, and the exit code it comes to.
  *
  * Invariants
- *   F1. An interrupted run is stopped, not killed: its journal stays open, and the line that resumes it is printed.
+ *   F1. An interrupted run is stopped, not killed: its journal stays open, and the line that resumes it is printed. Where
+ *       the store could not keep even its start, that is said instead.
  *   F2. A question that waits is shown once, with the line that answers it; on a terminal it can be answered in place.
+ *   F3. A core that has only refused for a while is said once, with the provider's words (refusals.ts).
  */
 import { createInterface } from 'node:readline'
 import { inspect } from 'node:util'
@@ -16,7 +18,9 @@ import type { Booted } from './booted.ts'
 import type { Context } from './command.ts'
 import { describeCall } from './call-text.ts'
 import { placeOf } from './place.ts'
+import { showRefusals } from './refusals.ts'
 import { exitCodeOfSignal, exitCodes, sentenceOfData } from './report.ts'
+import { headsIn } from './store-file.ts'
 import { oneLine } from './terminal.ts'
 
 export type Ending =
@@ -28,6 +32,8 @@ export type Ending =
       readonly place: string | undefined
       readonly usage: Usage
       readonly exitCode: number
+      /** Whether the store has nothing of the run: it cannot be resumed, and its pid may be given again. @default false */
+      readonly isLost?: boolean
     }
 
 const QUESTIONS_LOOK_MS = 150
@@ -64,20 +70,24 @@ export async function followAll(
   const runs = all.map(({ run }) => run)
   const stopWatching = context.isQuiet || !context.err.isTerminal ? () => {} : watch(context, kernel, runs, startedAt)
   const stopAsking = showQuestions(context, kernel)
+  const stopRefusals = showRefusals(context, () => kernel.cores)
   const interrupt = (): void => void close()
   if (context.interrupted.aborted) interrupt()
   else context.interrupted.addEventListener('abort', interrupt, { once: true })
   let left = all.length
   const end = async (one: Followed): Promise<Ending> => {
-    const ending = await endingOf(context, one)
+    const came = await endingOf(context, one)
     context.unfinished.delete(one.run.pid)
     if (--left === 0) {
       stopWatching()
       stopAsking()
+      stopRefusals()
       context.interrupted.removeEventListener('abort', interrupt)
       context.status.clear()
       await close()
     }
+    const ending =
+      came.state === 'stopped' ? { ...came, isLost: headsIn(context.storePath, [one.run.pid]).length === 0 } : came
     tell(context, one.run, ending, context.clock.now() - startedAt)
     onEnd(one, ending)
     return ending
@@ -99,7 +109,7 @@ async function endingOf(context: Context, { booted, run }: Followed): Promise<En
 /** The ending as `--json` shows it. */
 export function endingJson(run: Pick<Run, 'pid'>, ending: Ending): { readonly [key: string]: unknown } {
   return {
-    pid: run.pid,
+    pid: ending.state !== 'done' && ending.isLost === true ? null : run.pid,
     state: ending.state,
     ...(ending.state === 'done' ? { output: ending.value } : { error: ending.error }),
     ...(ending.state === 'done' || ending.place === undefined ? {} : { place: ending.place }),
@@ -108,7 +118,7 @@ export function endingJson(run: Pick<Run, 'pid'>, ending: Ending): { readonly [k
 }
 
 function failed(context: Context, run: Run, error: ErrorData, place: string | undefined): Ending {
-  const state = stateOf(run)
+  const state = stateOf(context, run)
   const exitCode =
     state !== 'stopped'
       ? exitCodes.failed
@@ -118,9 +128,11 @@ function failed(context: Context, run: Run, error: ErrorData, place: string | un
   return { state, error, place, usage: run.usage, exitCode }
 }
 
-function stateOf(run: Run): 'failed' | 'killed' | 'stopped' {
+/** An end that the store could not keep is none: what is kept can be resumed. */
+function stateOf({ storePath }: Context, run: Run): 'failed' | 'killed' | 'stopped' {
   const { state } = run.info()
-  return state === 'failed' || state === 'killed' ? state : 'stopped'
+  if (state !== 'failed' && state !== 'killed') return 'stopped'
+  return headsIn(storePath, [run.pid])[0]?.end === undefined ? 'stopped' : state
 }
 
 /** Says on stderr how a run ended. */
@@ -131,7 +143,11 @@ export function tell(context: Context, run: Pick<Run, 'pid'>, ending: Ending, to
     context.note(err.paint('dim', `process ${run.pid} is done: ${duration(tookMs)}, ${cost}`))
   } else if (ending.state === 'stopped') {
     const again = context.commandLine(`resume ${run.pid}`)
-    if (context.interrupted.aborted)
+    if (ending.isLost === true)
+      context.warn(
+        `polity: the run is stopped: ${sentenceOfData(ending.error)} Nothing of it is found in the store, so it cannot be resumed.`,
+      )
+    else if (context.interrupted.aborted)
       context.warn(err.paint('yellow', `process ${run.pid} is interrupted; go on with: ${again}`))
     else
       context.warn(

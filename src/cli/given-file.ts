@@ -4,11 +4,13 @@
  *     parseLog(textIn('log.json'), 'log.json')
  *     readAs('clerk.json', parseLaw)
  *
- * Invariant
+ * Invariants
  *   GF1. Every fault is `CONFIG_INVALID`, names the file and keeps its cause.
+ *   GF2. JSON with a key twice is such a fault (policy/json.ts).
  */
 import { readFileSync } from 'node:fs'
 import { PolityError, messageOf } from '../kernel/errors.ts'
+import { parseJson } from '../policy/json.ts'
 
 export function textIn(path: string): string {
   try {
@@ -40,7 +42,7 @@ export function parseAs<T>(text: string, from: string, read: (json: unknown) => 
 
 function jsonOf(text: string, from: string): unknown {
   try {
-    return JSON.parse(text)
+    return parseJson(text)
   } catch (cause) {
     throw wrong(`${from} is no JSON: ${messageOf(cause)}`, cause)
   }

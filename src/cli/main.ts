@@ -4,7 +4,8 @@
  * Invariants
  *   M1. The process ends with a code of report.ts, after stdout and stderr took what was written to them.
  *   M2. The first signal asks the command to leave what runs resumable; the second, or GRACE_MS, ends the process.
- *   M3. A process that ends before a run of it has ended says which, and how to resume it.
+ *   M3. A process that ends before a run of it has ended says which, and how to resume it; of one that the store does not have
+ *       it says that, and no pid.
  *   M4. A reader that went away (`polity trace 17 | head`) is no error.
  */
 import { readFileSync, writeSync } from 'node:fs'
@@ -13,10 +14,11 @@ import { realClock } from '../kernel/clock.ts'
 import type { Command, Context } from './command.ts'
 import { commandNames, loadCommand, loadCommands } from './commands.ts'
 import { helpOf, overview } from './help.ts'
-import { nearest, parseCommandLine, usageError } from './options.ts'
+import { nearest } from '../kernel/known-keys.ts'
+import { parseCommandLine, usageError } from './options.ts'
 import { placeOf } from './place.ts'
 import { errorJson, exitCodeOf, exitCodeOfSignal, exitCodes, sentenceOf } from './report.ts'
-import { storePathDefault } from './store-file.ts'
+import { headsIn, storePathDefault } from './store-file.ts'
 import { createStatusLine, openChannel } from './terminal.ts'
 
 /** How long a command may take to leave after the first signal, ms. */
@@ -50,10 +52,10 @@ export async function main(words: readonly string[]): Promise<never> {
         const place = placeOf(error)
         context?.status.clear()
         process.stderr.write(
-          `polity: an error that nothing waited for${place === undefined ? '' : ` at ${place}`}: ${sentenceOf(error)}${left === undefined ? '' : ` ${left}`}\n`,
+          `polity: an error that nothing waited for${place === undefined ? '' : ` at ${place}`}: ${sentenceOf(error)}${left === undefined ? '' : ` ${left.said}`}\n`,
         )
         if (isJson) process.stdout.write(`${JSON.stringify({ error: errorJson(error) })}\n`)
-        resolve(left === undefined ? exitCodes.failed : exitCodes.stopped)
+        resolve(codeOf(left))
       })
     }
   })
@@ -61,11 +63,11 @@ export async function main(words: readonly string[]): Promise<never> {
   process.once('exit', (code) => {
     const left = takeUnfinished(context)
     context?.status.clear()
-    if (isLeaving) return left === undefined ? undefined : writeNow(2, `polity: ${left}\n`)
-    const said = `the program ended the whole command with process.exit(${code}); it has to return instead.${left === undefined ? '' : ` ${left}`}`
+    if (isLeaving) return left === undefined ? undefined : writeNow(2, `polity: ${left.said}\n`)
+    const said = `the program ended the whole command with process.exit(${code}); it has to return instead.${left === undefined ? '' : ` ${left.said}`}`
     writeNow(2, `polity: ${said}\n`)
     if (isJson) writeNow(1, `${JSON.stringify({ error: { code: 'PROGRAM_FAILED', message: said } })}\n`)
-    process.exitCode = left === undefined ? exitCodes.failed : exitCodes.stopped
+    process.exitCode = codeOf(left)
   })
   // Nothing is left that could wake the command: an import of the user's that never settles.
   process.once('beforeExit', () => {
@@ -190,14 +192,28 @@ function listenToSignals(): { signal: AbortSignal; code: Promise<number> } {
 }
 
 /** Which runs of this process have not ended, and what to do: once, for whoever tells of it first. */
-function takeUnfinished(context: Context | undefined): string | undefined {
-  const [first, ...more] = context?.unfinished ?? []
-  if (context === undefined || first === undefined) return undefined
+function takeUnfinished(context: Context | undefined): Left | undefined {
+  if (context === undefined || context.unfinished.size === 0) return undefined
+  const [first, ...more] = headsIn(context.storePath, [...context.unfinished]).map(({ start }) => start.pid)
   context.unfinished.clear()
+  if (first === undefined)
+    return { said: 'Nothing of the run is found in the store, so it cannot be resumed.', canGoOn: false }
   const mended = context.interrupted.aborted ? 'go on with' : 'when that is mended, go on with'
-  return more.length === 0
-    ? `Process ${first} is stopped; ${mended}: ${context.commandLine(`resume ${first}`)}`
-    : `Processes ${[first, ...more.slice(0, -1)].join(', ')} and ${more.at(-1)} are stopped; ${mended}: ${context.commandLine('resume')}`
+  const said =
+    more.length === 0
+      ? `Process ${first} is stopped; ${mended}: ${context.commandLine(`resume ${first}`)}`
+      : `Processes ${[first, ...more.slice(0, -1)].join(', ')} and ${more.at(-1)} are stopped; ${mended}: ${context.commandLine('resume')}`
+  return { said, canGoOn: true }
+}
+
+/** What is said of runs that have not ended, and whether one of them can be resumed. */
+interface Left {
+  readonly said: string
+  readonly canGoOn: boolean
+}
+
+function codeOf(left: Left | undefined): number {
+  return left?.canGoOn === true ? exitCodes.stopped : exitCodes.failed
 }
 
 /** Where nothing is done later any more. */

@@ -5,6 +5,7 @@
  */
 import { parseArgs } from 'node:util'
 import { PolityError } from '../kernel/errors.ts'
+import { nearest } from '../kernel/known-keys.ts'
 import type { Budget, Json, Price } from '../kernel/types.ts'
 import type { Arguments, Command, OptionSpec, OptionSpecs } from './command.ts'
 import type { Setup } from './setup.ts'
@@ -141,10 +142,11 @@ export function parseCommandLine(command: Command, words: readonly string[]): Ar
   if (values['help'] === true) return given
   const [min, max] = command.positionals
   const line = `polity ${command.name}${command.usage === '' ? '' : ` ${command.usage}`}`
-  if (positionals.length < min)
-    throw usageError(
-      `polity ${command.name} needs ${positionals.length === 0 ? command.usage.split(' ')[0] : 'more'}; expected ${line}`,
-    )
+  if (positionals.length < min) {
+    const verbs = command.usage.split(' | ').map((one) => one.split(' ')[0])
+    const first = verbs.length > 1 && !command.usage.startsWith('<') ? `one of ${verbs.join(', ')}` : verbs[0]
+    throw usageError(`polity ${command.name} needs ${positionals.length === 0 ? first : 'more'}; expected ${line}`)
+  }
   if (positionals.length > max) {
     throw usageError(
       `polity ${command.name} does not take ${JSON.stringify(positionals[max])}; it takes ${max === 0 ? 'options only' : `${command.usage}, and a text that has spaces in quotes`}`,
@@ -160,14 +162,6 @@ export function pidOf(text: string | undefined): number {
       `a pid is a whole number such as 17, not ${JSON.stringify(text ?? '')}; \`polity ps --all\` lists them`,
     )
   return Number(text)
-}
-
-/** The nearest of some names, if one is near enough to be a slip of the hand; capitals make no difference. */
-export function nearest(name: string, names: readonly string[]): string | undefined {
-  const near = names
-    .map((one) => ({ one, distance: distanceOf(name.toLowerCase(), one.toLowerCase()) }))
-    .toSorted((a, b) => a.distance - b.distance)[0]
-  return near !== undefined && near.distance <= Math.max(1, Math.floor(name.length / 3)) ? near.one : undefined
 }
 
 interface OptionToken {
@@ -207,23 +201,4 @@ function unknownOption(command: Command, rawName: string, specs: OptionSpecs): s
   const names = Object.keys(specs).map((name) => `--${name}`)
   const near = nearest(rawName, names)
   return `polity ${command.name} has no option ${rawName}${near === undefined ? '' : `; did you mean ${near}?`}${near === undefined ? `; it takes ${names.join(', ')}` : ''}`
-}
-
-/** Levenshtein distance. */
-function distanceOf(a: string, b: string): number {
-  let row = Array.from({ length: b.length + 1 }, (_, at) => at)
-  for (let i = 1; i <= a.length; i++) {
-    const above = row
-    row = [i]
-    for (let j = 1; j <= b.length; j++) {
-      row.push(
-        Math.min(
-          (above[j] as number) + 1,
-          (row[j - 1] as number) + 1,
-          (above[j - 1] as number) + (a[i - 1] === b[j - 1] ? 0 : 1),
-        ),
-      )
-    }
-  }
-  return row[b.length] as number
 }

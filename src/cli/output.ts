@@ -2,6 +2,8 @@
  * The output of a run on stdout: an answer with its places where the run was a research, else its value as it is.
  */
 import type { Research } from '../agents/research.ts'
+import type { Place } from '../kernel/citation.ts'
+import { citationsIn } from '../kernel/citation.ts'
 import type { Run } from '../kernel/kernel.ts'
 import type { Json } from '../kernel/types.ts'
 import type { Booted } from './booted.ts'
@@ -10,7 +12,7 @@ import type { Ending } from './follow.ts'
 import { endingJson } from './follow.ts'
 import type { Sources } from './sources.ts'
 import { wrap } from './table.ts'
-import { shownIn, visible } from './terminal.ts'
+import { shownIn, visible, visibleName } from './terminal.ts'
 
 const COLUMNS_MAX = 100
 
@@ -49,24 +51,39 @@ export function printRun(
 /** The answer with `path:line` as it can be opened from here. */
 function answerText({ out }: Context, research: Research, sources: Sources): string {
   const width = Math.min(out.columns, COLUMNS_MAX)
-  const answer = placed(research, sources)
-  return shownIn(out, answer)
+  const names = namesOf(research, sources)
+  return shownIn(out, placed(research, names))
     .split('\n')
-    .map((line) => (out.isTerminal ? wrap(line, width) : line).replace(CITATION, (cited) => out.paint('cyan', cited)))
+    .flatMap((line) => (out.isTerminal ? wrap(line, width).split('\n') : [line]))
+    .map((line) => withCitations(line, names.values(), (_, cited) => out.paint('cyan', cited)))
     .join('\n')
 }
 
-/** The answer with the paths of its claims as they can be opened from here. */
-function placed({ answer, claims }: Research, sources: Sources): string {
-  const paths = new Set(claims.map(({ path }) => path))
-  return answer.replace(CITATION, (cited, path: string, lines: string) =>
-    paths.has(path) ? `[${sources.place(path)}:${lines}]` : cited,
-  )
+/** Of each path that is cited, the name under which it can be opened from here, on one line. */
+function namesOf({ claims }: Research, sources: Sources): ReadonlyMap<string, string> {
+  return new Map(claims.map(({ path }) => [path, visibleName(sources.place(path))]))
 }
 
-const CITATION = /\[([^[\]\n]+?):(\d+(?:[-–]\d+)?)\]/g
+/** The answer with those names. They stand as they are: whoever needs their ends reads the claims. */
+function placed({ answer }: Research, names: ReadonlyMap<string, string>): string {
+  return withCitations(answer, names.keys(), ({ path, line, lineEnd }, cited) => {
+    const name = names.get(path)
+    return name === undefined ? cited : `[${name}:${line}${lineEnd > line ? `-${lineEnd}` : ''}]`
+  })
+}
+
+/** The text with each citation as `write` puts it. */
+function withCitations(text: string, shown: Iterable<string>, write: (place: Place, cited: string) => string): string {
+  let written = ''
+  let end = 0
+  for (const place of citationsIn(text, shown)) {
+    written += text.slice(end, place.from) + write(place, text.slice(place.from, place.to))
+    end = place.to
+  }
+  return written + text.slice(end)
+}
 
 function withPlaces(research: Research, sources: Sources): Json {
   const claims = research.claims.map((claim) => ({ ...claim, path: sources.place(claim.path) }))
-  return { ...research, answer: placed(research, sources), claims } as unknown as Json
+  return { ...research, answer: placed(research, namesOf(research, sources)), claims } as unknown as Json
 }

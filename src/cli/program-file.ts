@@ -8,11 +8,11 @@
  */
 import { statSync } from 'node:fs'
 import { basename, extname, resolve } from 'node:path'
-import { pathToFileURL } from 'node:url'
 import { PolityError, messageOf } from '../kernel/errors.ts'
 import { defineProgram } from '../kernel/program.ts'
 import type { Program, Sys, Tool } from '../kernel/types.ts'
 import { isInstallation } from './agent-store/installations.ts'
+import { importFile, remedyOf } from './import-file.ts'
 import { placeOf } from './place.ts'
 
 export interface ProgramFile {
@@ -21,6 +21,8 @@ export interface ProgramFile {
   readonly programs: readonly Program[]
   /** Tools that the file exports, each by itself or in a list. */
   readonly tools: readonly Tool[]
+  /** `main` is a function without a name, and is called as the file is. */
+  readonly isNamedByFile: boolean
 }
 
 export async function loadProgramFile(path: string): Promise<ProgramFile> {
@@ -39,10 +41,14 @@ export async function loadPlainFile(path: string): Promise<ProgramFile> {
     throw wrong(`${path} is not a .ts or .js file; a program is the default export of one`)
   let exports: Readonly<Record<string, unknown>>
   try {
-    exports = (await import(pathToFileURL(file).href)) as Readonly<Record<string, unknown>>
+    exports = await importFile(file)
   } catch (error) {
     const place = placeOf(error)
-    throw wrong(`${path} does not load${place === undefined ? '' : ` (${place})`}: ${messageOf(error)}`, error)
+    const remedy = remedyOf(error)
+    throw wrong(
+      `${path} does not load${place === undefined ? '' : ` (${place})`}: ${messageOf(error)}${remedy === undefined ? '' : `; ${remedy}`}`,
+      error,
+    )
   }
   const given = exports['default']
   if (given === undefined) {
@@ -51,13 +57,13 @@ export async function loadPlainFile(path: string): Promise<ProgramFile> {
       `${path} has no default export (it exports ${names.join(', ') || 'nothing'}); write \`export default\` before the program or async function to run`,
     )
   }
-  const main =
-    typeof given === 'function' ? toProgram(given as (sys: Sys, input: unknown) => Promise<unknown>, file) : given
+  const isNamedByFile = typeof given === 'function' && isNameless(given as Run)
+  const main = typeof given === 'function' ? toProgram(given as Run, file) : given
   if (!isProgram(main))
     throw wrong(
       `the default export of ${path} is ${kindOf(given)}; expected a program made by defineProgram or defineAgent, or an async function (sys, input) => output`,
     )
-  return { main, programs: [...new Set([...programsOf(exports), main])], tools: toolsOf(exports) }
+  return { main, programs: [...new Set([...programsOf(exports), main])], tools: toolsOf(exports), isNamedByFile }
 }
 
 /** The programs among the exports of a module. */
@@ -71,9 +77,15 @@ export function toolsOf(exports: Readonly<Record<string, unknown>>): Tool[] {
 }
 
 /** A journal finds its program by name, so a function without one is called as its file is. */
-function toProgram(run: (sys: Sys, input: unknown) => Promise<unknown>, file: string): Program {
+function toProgram(run: Run, file: string): Program {
   const stem = basename(file, extname(file)).replace(/[\s@]+/g, '-')
-  return defineProgram(run.name === '' || run.name === 'default' ? stem : run.name, run) as Program
+  return defineProgram(isNameless(run) ? stem : run.name, run) as Program
+}
+
+type Run = (sys: Sys, input: unknown) => Promise<unknown>
+
+function isNameless({ name }: Run): boolean {
+  return name === '' || name === 'default'
 }
 
 function isProgram(value: unknown): value is Program {

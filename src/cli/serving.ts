@@ -22,6 +22,7 @@ import { PolityError, messageOf } from '../kernel/errors.ts'
 import type { Kernel, ModelOptions } from '../kernel/kernel.ts'
 import type { Limits } from '../kernel/limits.ts'
 import type { Price, ProcessStart, Program, Tool } from '../kernel/types.ts'
+import { parseJson } from '../policy/json.ts'
 import type { ForeignTools } from '../server/foreign-tools.ts'
 import { parseForeignTools } from '../server/foreign-tools.ts'
 import { keptIn } from '../server/kept.ts'
@@ -231,7 +232,7 @@ async function filesOf(
 function clientToolsIn(path: string): ForeignTools {
   let given: unknown
   try {
-    given = JSON.parse(readFileSync(path, 'utf8'))
+    given = parseJson(readFileSync(path, 'utf8'))
   } catch (error) {
     throw new PolityError('CONFIG_INVALID', `the file ${path} of --client-tools cannot be read: ${messageOf(error)}`, {
       cause: error,

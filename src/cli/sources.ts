@@ -5,7 +5,7 @@
  *     boot({ tools: sources.tools })
  *     sources.place('README.md')          // the path as a person can open it from where they stand
  *
- * One folder is searched as it is. Of several, each has the name under which its paths begin; hits of each are taken in
+ * One folder is searched as it is. Of several, each has a name of its own under which its paths begin; hits of each are taken in
  * turn, because scores of two indexes do not compare. A single file is indexed and read from a copy beside the index,
  * made again when the file changes (a link would keep the old text when an editor replaces the file).
  *
@@ -141,7 +141,7 @@ async function openSource(
       throw wrong(emptySentence(shown, file !== undefined, index))
     }
     return {
-      prefix: file ?? (isAlone ? '' : freeName(name, taken)),
+      prefix: file === undefined && isAlone ? '' : freeName(name, taken),
       index,
       folder: file === undefined ? path : dirname(path),
       file,
@@ -229,6 +229,18 @@ function summaryOf(
 }
 
 // ---------------------------------------------------------------------------------------------------------- the tools
+
+/** The tools of any sources as they are declared, without a folder: for a replay, where what they gave comes from the journal. */
+export function declaredTools(): readonly Tool[] {
+  return folderTools(NO_INDEX).map((tool) =>
+    Object.assign(tool, {
+      execute: () => Promise.reject(new Error(`a replay executes no tool, and was to execute ${tool.name}`)),
+    }),
+  ) as unknown as readonly Tool[]
+}
+
+/** Only what executes looks at an index. */
+const NO_INDEX = Object.freeze({}) as FolderIndex
 
 /** The source of a path of the tools, and the path inside it. */
 function sourceOf(sources: readonly Source[], path: string): { source: Source; inside: string } | undefined {

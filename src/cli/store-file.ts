@@ -16,11 +16,11 @@ import type { StoreReader } from '../drivers/store/sqlite-reader.ts'
 import { readSqliteStore, sendCommand } from '../drivers/store/sqlite-reader.ts'
 import type { SqliteStoreOptions } from '../drivers/store/sqlite.ts'
 import { openSqliteStore } from '../drivers/store/sqlite.ts'
-import type { Store } from '../kernel/drivers.ts'
+import type { ProcessHead, Store } from '../kernel/drivers.ts'
 import { PolityError, messageOf } from '../kernel/errors.ts'
 import type { Limits } from '../kernel/limits.ts'
 import type { CoreInfo } from '../kernel/kernel.ts'
-import type { ProcessInfo, Question } from '../kernel/types.ts'
+import type { Pid, ProcessInfo, Question } from '../kernel/types.ts'
 import { isNoSpace } from './report.ts'
 
 export const storePathDefault = '.polity/polity.db'
@@ -91,6 +91,19 @@ export function readStore(path: string): StoreReader {
       `the store ${path} cannot be opened for reading (${cause?.message}); make it readable, or name another file with --store`,
       { cause: error },
     )
+  }
+}
+
+/** What the store has of some processes: of one that is not among them nothing can be resumed, and its pid may be given again. */
+export function headsIn(path: string, pids: readonly Pid[]): readonly ProcessHead[] {
+  let reader: StoreReader | undefined
+  try {
+    const store = (reader = readStore(path))
+    return pids.flatMap((pid) => [...store.processes({ from: pid, to: pid + 1 })])
+  } catch {
+    return [] // what cannot be read now is not found
+  } finally {
+    reader?.close()
   }
 }
 

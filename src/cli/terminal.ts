@@ -76,6 +76,11 @@ export function visible(text: string): string {
   })
 }
 
+/** The name of a file, on one line: also a line break in it can be seen. */
+export function visibleName(name: string): string {
+  return visible(name.replace(/[\n\r\t]/g, (sign) => String.fromCharCode(0x2400 + sign.charCodeAt(0))))
+}
+
 /** Text from elsewhere for that channel: as it is where no terminal obeys it. */
 export function shownIn({ isTerminal }: Channel, text: string): string {
   return isTerminal ? visible(text) : text

@@ -21,6 +21,8 @@
  */
 import { realClock } from '../kernel/clock.ts'
 import { PolityError, messageOf } from '../kernel/errors.ts'
+import type { KeysOf } from '../kernel/known-keys.ts'
+import { checkKeys } from '../kernel/known-keys.ts'
 import { defineProgram } from '../kernel/program.ts'
 import { defineTool } from '../kernel/tools.ts'
 import type { Json, Program, Sys, Tool, ToolContext, ToolSchema } from '../kernel/types.ts'
@@ -49,7 +51,18 @@ const FRESH_MS = 1_000
 const SAID_CHARS_MAX = 10_000
 const NAME = /^[A-Za-z0-9_.-]{1,50}$/
 
+const agentKeys: KeysOf<RemoteAgentOptions> = {
+  card: true,
+  headers: true,
+  name: true,
+  labels: true,
+  effect: true,
+  timeoutMs: true,
+}
+
+/** Throws `CONFIG_INVALID`. */
 export function remoteAgent(options: RemoteAgentOptions): Program<Json, Json> {
+  checkKeys('remoteAgent', options, agentKeys)
   const connection = createConnection(options)
   const name = options.name ?? nameOf(options.card)
   if (!NAME.test(name))
@@ -196,8 +209,19 @@ export interface FindOptions extends Omit<RemoteAgentOptions, 'card' | 'name'> {
   readonly prefix?: string
 }
 
+const findKeys: KeysOf<FindOptions> = {
+  server: true,
+  prefix: true,
+  headers: true,
+  labels: true,
+  effect: true,
+  timeoutMs: true,
+}
+
 /** The agents of a server. Throws `TOOL_FAILED` where it cannot be reached, `CONFIG_INVALID`. */
-export async function findAgents({ server, prefix = '', ...options }: FindOptions): Promise<readonly FoundAgent[]> {
+export async function findAgents(given: FindOptions): Promise<readonly FoundAgent[]> {
+  checkKeys('findAgents', given, findKeys)
+  const { server, prefix = '', ...options } = given
   const cards = await told(cardsOf(server, options.headers))
   return cards.map(({ url, name, description, skills }) => ({
     program: remoteAgent({ ...options, card: url, name: nameOf(`${prefix}${name}`) }),

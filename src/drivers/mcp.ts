@@ -27,6 +27,8 @@
  * Needs the package @modelcontextprotocol/client, which is loaded when this is called.
  */
 import { PolityError, messageOf } from '../kernel/errors.ts'
+import type { KeysOf } from '../kernel/known-keys.ts'
+import { checkKeys } from '../kernel/known-keys.ts'
 import { defineTool } from '../kernel/tools.ts'
 import type { Effect, Json, Tool, ToolContext } from '../kernel/types.ts'
 import type { Connection } from './mcp/connection.ts'
@@ -148,18 +150,54 @@ export async function openMcp(options: McpOptions): Promise<Mcp> {
   }
 }
 
-function checkOptions({ servers, connectMs = CONNECT_MS }: McpOptions): void {
+const optionKeys: KeysOf<McpOptions> = {
+  servers: true,
+  tools: true,
+  pins: true,
+  connectMs: true,
+  onProgress: true,
+  elicit: true,
+}
+const termKeys: KeysOf<McpTerms> = {
+  effect: true,
+  labels: true,
+  outbound: true,
+  trusted: true,
+  locks: true,
+  timeoutMs: true,
+}
+const toolKeys: KeysOf<McpToolTerms> = { ...termKeys, as: true, control: true, hidden: true }
+const serverKeys: KeysOf<McpServer> = {
+  command: true,
+  args: true,
+  env: true,
+  cwd: true,
+  url: true,
+  headers: true,
+  auth: true,
+  fetch: true,
+  defaults: true,
+  trustAnnotations: true,
+}
+
+function checkOptions(options: McpOptions): void {
+  checkKeys('openMcp', options, optionKeys)
+  const { servers, tools = {}, connectMs = CONNECT_MS } = options
   if (typeof servers !== 'object' || servers === null)
     throw wrong('openMcp takes { servers: { name: { command, args } or { url } } }')
   for (const [name, server] of Object.entries(servers)) {
     if (!SERVER_NAME.test(name))
       throw wrong(`a server is named with 1 to 40 letters, digits, "_", "-" or ".", not ${JSON.stringify(name)}`)
+    checkKeys(`server ${name}`, server, serverKeys)
+    if (server.defaults !== undefined) checkKeys(`server ${name}: defaults`, server.defaults, termKeys)
     const { command, url } = server as { readonly command?: unknown; readonly url?: unknown }
     if ((typeof command === 'string') === (typeof url === 'string'))
       throw wrong(`server ${name} takes either { command, args, env, cwd } or { url, headers }`)
     if (typeof url === 'string' && !/^https?:$/.test(URL.parse(url)?.protocol ?? ''))
       throw wrong(`server ${name}: url takes an http or https URL, not ${JSON.stringify(url)}`)
   }
+  for (const [name, terms] of Object.entries(tools))
+    checkKeys(`openMcp: tools[${JSON.stringify(name)}]`, terms, toolKeys)
   if (!(connectMs > 0)) throw wrong(`connectMs takes a number of ms, not ${connectMs}`)
 }
 

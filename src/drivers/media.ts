@@ -26,6 +26,8 @@
  */
 import { z } from 'zod'
 import { PolityError } from '../kernel/errors.ts'
+import type { KeysOf } from '../kernel/known-keys.ts'
+import { checkKeys } from '../kernel/known-keys.ts'
 import { defineTool } from '../kernel/tools.ts'
 import type { Json, Tool } from '../kernel/types.ts'
 import * as film from './media/film.ts'
@@ -71,12 +73,12 @@ const filmInput = z.object({
 const times = z.array(z.number().min(0)).min(1).max(STILLS_MAX).describe('ms from the beginning')
 const colour = z.string().regex(/^#[0-9a-f]{6}$/, 'a colour as #rrggbb, small letters')
 
+const optionKeys: KeysOf<MediaOptions> = { atOnce: true, timeoutMs: true, soundBits: true }
+
 /** Throws `CONFIG_INVALID` where the options make no sense. */
-export function mediaTools({
-  atOnce = 2,
-  timeoutMs = 300_000,
-  soundBits = 24_000,
-}: MediaOptions = {}): readonly Tool[] {
+export function mediaTools(options: MediaOptions = {}): readonly Tool[] {
+  checkKeys('mediaTools', options, optionKeys)
+  const { atOnce = 2, timeoutMs = 300_000, soundBits = 24_000 } = options
   for (const [name, value, least] of [
     ['atOnce', atOnce, 1],
     ['timeoutMs', timeoutMs, 1],

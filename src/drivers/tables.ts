@@ -20,6 +20,8 @@
 import { spawn } from 'node:child_process'
 import { z } from 'zod'
 import { PolityError, type ErrorCode } from '../kernel/errors.ts'
+import type { KeysOf } from '../kernel/known-keys.ts'
+import { checkKeys } from '../kernel/known-keys.ts'
 import { searchWords } from '../kernel/query.ts'
 import { stem } from '../kernel/stem.ts'
 import { defineTool } from '../kernel/tools.ts'
@@ -113,14 +115,18 @@ try {
 } catch (error) { say({ code: codeOf(error), error: error.message }) }
 `
 
+const optionKeys: KeysOf<TablesOptions> = {
+  path: true,
+  datasets: true,
+  rowsMax: true,
+  queryMs: true,
+  memoryBytes: true,
+}
+
 /** Throws `CONFIG_INVALID` where the options make no sense. */
-export function tableTools({
-  path,
-  datasets,
-  rowsMax = 200,
-  queryMs = 10_000,
-  memoryBytes = 268_435_456,
-}: TablesOptions): readonly Tool[] {
+export function tableTools(options: TablesOptions): readonly Tool[] {
+  checkKeys('tableTools', options, optionKeys)
+  const { path, datasets, rowsMax = 200, queryMs = 10_000, memoryBytes = 268_435_456 } = options
   for (const [name, value, least] of [
     ['rowsMax', rowsMax, 1],
     ['queryMs', queryMs, 1],

@@ -16,6 +16,8 @@ import { canonical } from '../policy/canonical.ts'
 import { sha256 } from '../kernel/digest.ts'
 import type { ErrorData } from '../kernel/errors.ts'
 import { PolityError, toErrorData } from '../kernel/errors.ts'
+import type { KeysOf } from '../kernel/known-keys.ts'
+import { checkKeys } from '../kernel/known-keys.ts'
 import type { Kernel, Run } from '../kernel/kernel.ts'
 import { defineProgram } from '../kernel/program.ts'
 import { unsettledUsage } from '../kernel/past.ts'
@@ -58,6 +60,17 @@ export interface EvaluateOptions {
   readonly signal?: AbortSignal
 }
 
+const optionKeys: KeysOf<EvaluateOptions> = {
+  tasks: true,
+  solvers: true,
+  epochs: true,
+  budget: true,
+  concurrency: true,
+  id: true,
+  onTrial: true,
+  signal: true,
+}
+
 /** Characters of the arguments and of the end of a call that a log has. */
 const CALL_CHARS = { args: 1_000, end: 2_000 }
 /** Calls of a try that a log has, its children's among them. */
@@ -68,6 +81,7 @@ const ID = /^[^\p{Cc}\p{Cs}]{1,100}$/u
 
 /** Runs all of it. Throws `INVALID_ARGUMENT` for what cannot be evaluated; a solver that fails is a try that failed. */
 export async function evaluate(kernel: Kernel, options: EvaluateOptions): Promise<Log> {
+  checkKeys('evaluate', options, optionKeys, 'INVALID_ARGUMENT')
   const { tasks, solvers, epochs = 1, budget = {}, concurrency = 4, onTrial, signal } = options
   check(options)
   const id = options.id ?? idOf(kernel, options)

@@ -10,6 +10,8 @@
  */
 import type { Budget, Json, ModelChoice, Program, Sys, Tool } from '../kernel/types.ts'
 import { defineProgram } from '../kernel/program.ts'
+import type { KeysOf } from '../kernel/known-keys.ts'
+import { checkKeys } from '../kernel/known-keys.ts'
 import type { ErrorData } from '../kernel/errors.ts'
 import type { EpisodeResult } from './episode.ts'
 import type { EpisodeTask, World } from './world.ts'
@@ -98,12 +100,16 @@ export interface ScorerOptions {
   readonly budget?: Budget
 }
 
-/** A scorer. */
+const scorerKeys: KeysOf<ScorerOptions> = { version: true, tools: true, model: true, isJudge: true, budget: true }
+
+/** A scorer. Throws `CONFIG_INVALID`. */
 export function defineScorer(
   name: string,
   score: (sys: Sys, answer: Answer) => Score | Promise<Score>,
-  { isJudge = false, budget = { steps: 0 }, ...options }: ScorerOptions = {},
+  given: ScorerOptions = {},
 ): Scorer {
+  checkKeys(`scorer ${name}`, given, scorerKeys)
+  const { isJudge = false, budget = { steps: 0 }, ...options } = given
   const program = defineProgram(
     `score:${name.replaceAll(/\s+/g, '-')}`,
     async (sys, answer: Answer) => score(sys, answer),

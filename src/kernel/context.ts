@@ -21,6 +21,8 @@
  *   W5. It is computed from what the program learned, so a replay compacts at the same places in the same way.
  */
 import { PolityError, invalid } from './errors.ts'
+import type { KeysOf } from './known-keys.ts'
+import { checkKeys } from './known-keys.ts'
 import { FRAME_TOKENS, fromWindow } from './messages.ts'
 import { boundTokens } from './token-bound.ts'
 import type { Generation, Message } from './types.ts'
@@ -97,14 +99,18 @@ export interface Context {
   append(...more: readonly (Message | Generation)[]): Promise<void> | undefined
 }
 
+const optionKeys: KeysOf<ContextOptions> = {
+  instructions: true,
+  window: true,
+  tokensMax: true,
+  keep: true,
+  compaction: true,
+}
+
 /** Opens a window. */
-export function openContext({
-  instructions,
-  window,
-  tokensMax = 100_000,
-  keep = 0.5,
-  compaction = recent,
-}: ContextOptions = {}): Context {
+export function openContext(options: ContextOptions = {}): Context {
+  checkKeys('openContext', options, optionKeys, 'INVALID_ARGUMENT')
+  const { instructions, window, tokensMax = 100_000, keep = 0.5, compaction = recent } = options
   if (!(tokensMax >= 100)) throw invalid('openContext: tokensMax', 'at least 100', tokensMax)
   if (!(keep > 0 && keep < 1)) throw invalid('openContext: keep', 'a share between 0 and 1', keep)
   if (window !== undefined && instructions !== undefined)

@@ -53,6 +53,8 @@ export interface CoreInfo {
   /** How often it was let onto a machine that has no room for all of its models; 0 where it need not be. */
   readonly loads: number
   readonly open: boolean
+  /** Set where it has served nothing but refusals for more than `REFUSED_TOLD_MS`: since when, epoch ms, and the provider's words. */
+  readonly refusal: { readonly since: number; readonly words: string } | null
   /** What estimates of tokens are multiplied by, as learned from the provider's counts; at least 1. */
   readonly tokenRatio: number
   /** By what share of the tokens that the provider counted the estimates of inputs were wrong, either way; null before its first count. */
@@ -140,9 +142,20 @@ export function coreInfos(cores: ReadonlyMap<string, Core>, now: number): readon
     tokensPerMinute: Number.isFinite(core.tokensPerMinute) ? core.tokensPerMinute : null,
     ...core.stats,
     open: core.openUntil > now,
+    refusal: refusalOf(core, now),
     tokenRatio: core.tokenRatio,
     estimateError: core.counted.tokens > 0 ? core.counted.wrong / core.counted.tokens : null,
   }))
+}
+
+/** A core that refuses for longer than this says so, ms: shorter ones are a provider's rate that is kept to. */
+const REFUSED_TOLD_MS = 10_000
+
+/** A call that is still being answered refuses nothing: what counts is the last refusal, and the pause that it asked for. */
+function refusalOf({ refusing, pausedUntil }: Core, now: number): CoreInfo['refusal'] {
+  if (refusing === undefined) return null
+  const { since, lastAt, words } = refusing
+  return Math.min(now, Math.max(lastAt, pausedUntil)) - since < REFUSED_TOLD_MS ? null : { since, words }
 }
 
 /** Whether a core has a rate that its owner or driver declared: what was sent before a restart counts against it. */
@@ -201,7 +214,8 @@ export function rememberMinute(
       }
       if (event.type === 'call-end' || event.type === 'process-rewind') ends.set(event.n, event.seq)
       if (event.type === 'call-start' && event.call === 'generate') {
-        const { models } = event.args as { readonly models?: readonly string[] }
+        // Of a call whose arguments were refused the journal has none.
+        const { models } = (event.args ?? {}) as { readonly models?: readonly string[] }
         const isSetAside = event.reserved !== undefined
         open.set(event.n, {
           seq: event.seq,

@@ -77,7 +77,7 @@ export const errorTable = {
   },
   ACCESS_DENIED: {
     means: 'No rule of the law allows this, or a rule or a person forbids it.',
-    todo: 'The message names the rule; change the law, or ask for approval.',
+    todo: 'The message says why: change the rule that it names, add one where no rule allows the call, or ask for approval.',
     client: 'Ask who runs this server for a key, a rule or an approval that allows it.',
     retry: false,
   },
@@ -331,7 +331,12 @@ export function warn(what: string, error: unknown): void {
 
 /** An argument of a call that is not what the call takes. */
 export function invalid(at: string, expected: string, got: unknown): PolityError {
-  return new PolityError('INVALID_ARGUMENT', `${at} takes ${expected}, not ${messageOf(got).slice(0, 80)}`)
+  const said = messageOf(got).slice(0, 80)
+  // What shows nothing would end the sentence in the air.
+  return new PolityError(
+    'INVALID_ARGUMENT',
+    `${at} takes ${expected}, not ${said.trim() === '' ? JSON.stringify(said) : said}`,
+  )
 }
 
 /** What every look-up of a pid says where there is none. */

@@ -7,7 +7,8 @@
  *
  * Invariants
  *   X1. A granted place on a core is given back exactly once, whatever the driver does.
- *   X2. A refusal (429) is the scheduler's business: the call goes back to the queue and its process never sees it.
+ *   X2. A refusal (429) is the scheduler's business: the call goes back to the queue and its process never sees it, unless
+ *       no waiting mends it (rate-limits.ts): then it is a failure of this core, with the provider's words.
  *   X3. What was sent is known from the journal before it is sent: a call that only waited has cost nothing.
  *   X4. After the call was cancelled, or its stay with a driver is over, nothing that the driver says is heard.
  *   X5. What earlier turns took and what the next may take are set aside before it is asked for, whatever the driver says.
@@ -31,6 +32,8 @@ import type { Limits } from './limits.ts'
 import { estimateTokens } from './messages.ts'
 import type { PastTurns } from './past.ts'
 import type { Call, Process } from './process.ts'
+import type { Refusal } from './rate-limits.ts'
+import { readRateLimits, readRefusal } from './rate-limits.ts'
 import type { CheckedRequest } from './request.ts'
 import type { Core, CoreCall, Release, Scheduler } from './scheduler.ts'
 import type { Turns } from './turns.ts'
@@ -472,7 +475,6 @@ export class Exchange implements CoreCall, Dispatchable, Late {
   /** The stay is over without an answer. */
   #failed(stay: number, error: unknown): void {
     if (stay !== this.#stay) return
-    const { clock, limits } = this.#options
     const status = statusOf(error)
     if (this.#turns?.state !== undefined && PolityError.isInstance(error) && error.code === 'STATE_FOREIGN') {
       // The state is lost: the same request is answered again from its beginning.
@@ -481,14 +483,8 @@ export class Exchange implements CoreCall, Dispatchable, Late {
       this.#giveBack({ type: 'served', tokens: 0 })
       return this.#whenCovered(() => this.#admit())
     }
-    if (status === 429) {
-      this.#giveBack({ type: 'refused', headers: headersOf(fieldOf(error, 'responseHeaders')) })
-      if (clock.now() - this.#call.startedAt < limits.coreWaitMs) return this.#admit()
-      const late = new PolityError('OVERLOADED', `${this.#call.core} refused the call for ${limits.coreWaitMs} ms`, {
-        cause: error,
-      })
-      return this.#next(late, late)
-    }
+    const refusal = status === 429 || status === 400 ? readRefusal(error) : undefined
+    if (refusal !== undefined && (refusal.isFinal || status === 429)) return this.#refused(error, refusal)
     this.#giveBack(
       isRetryable(error)
         ? { type: 'failed' }
@@ -504,6 +500,36 @@ export class Exchange implements CoreCall, Dispatchable, Late {
       error,
       isLost,
     )
+  }
+
+  /** Refused: back to the queue, or on to the next core where waiting for this one would be in vain. */
+  #refused(error: unknown, { words, isFinal, retryAfterMs }: Refusal): void {
+    const { clock, limits } = this.#options
+    const { core, startedAt } = this.#call
+    const now = clock.now()
+    const headers = headersOf(fieldOf(error, 'responseHeaders'))
+    const pauseMs = readRateLimits(headers, now).retryAfterMs ?? retryAfterMs
+    const leftMs = startedAt + limits.coreWaitMs - now
+    const isOver = isFinal || fieldOf(error, 'isRetryable') === false
+    const isTooLong = !isOver && pauseMs !== undefined && leftMs > 0 && pauseMs > leftMs
+    this.#giveBack({
+      type: 'refused',
+      headers: pauseMs === undefined ? headers : { ...headers, 'retry-after-ms': String(pauseMs) },
+      words,
+      isFinal: isOver || isTooLong,
+    })
+    if (!isOver && !isTooLong && leftMs > 0) return this.#admit()
+    const failure = isOver
+      ? new PolityError('DRIVER_FAILED', `${core}: ${words}`, { cause: error, ...detailOf(error) })
+      : new PolityError(
+          'OVERLOADED',
+          isTooLong
+            ? `${core} says to come again in ${Math.ceil(pauseMs / 1000)} s, and the limit coreWaitMs leaves the call ${Math.ceil(leftMs / 1000)} s: ${words}`
+            : `${core} refused the call for ${limits.coreWaitMs} ms: ${words}`,
+          { cause: error },
+        )
+    // Not the driver's word: whatever that says of trying again, it is over with this core.
+    this.#next(failure, failure)
   }
 
   #giveBack(how: Release): void {

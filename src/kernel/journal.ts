@@ -34,6 +34,8 @@ export interface Journal {
   whenKept(fn: (error?: PolityError) => void): void
   /** Commits what is buffered. */
   flush(): Promise<void>
+  /** The same before it returns, up to the first commit that the store makes it wait for; that one and what follows it come as ever. */
+  flushNow(): void
   /** Events of a process that are appended and not kept yet. */
   unkept(pid: Pid): readonly JournalEvent[]
   readonly lastSeq: number
@@ -154,12 +156,16 @@ export function createJournal({ store, clock, limits, onAppend, onCommit, onHalt
     schedule(false)
   }
 
+  function flushNow(): void {
+    for (let left = segments.length; left > 0 && !committing; left--) commit()
+  }
+
   function whenKept(fn: (error?: PolityError) => void): void {
     if (halted) return fn(halted)
     const segment = open()
     if (!committing && segments.length === 1 && segment.events.length === 0 && segment.puts.length === 0) return fn()
     segment.waiters.push(fn)
-    if (store.durability === 'memory') for (let left = segments.length; left > 0 && !committing; left--) commit()
+    if (store.durability === 'memory') flushNow()
     else schedule(true)
   }
 
@@ -186,6 +192,7 @@ export function createJournal({ store, clock, limits, onAppend, onCommit, onHalt
     },
     putAlone,
     whenKept,
+    flushNow,
     flush: () => new Promise((resolve, reject) => whenKept((error) => (error ? reject(error) : resolve()))),
     unkept: (pid) =>
       [...(underWay === undefined ? [] : [underWay]), ...segments].flatMap(({ events }) =>

@@ -36,6 +36,8 @@ import type { Gate } from './gate.ts'
 import { createGate } from './gate.ts'
 import { createInbox } from './inbox.ts'
 import { createJournal } from './journal.ts'
+import type { KeysOf } from './known-keys.ts'
+import { checkKeys } from './known-keys.ts'
 import type { Limits } from './limits.ts'
 import { checkLimits } from './limits.ts'
 import { ancestorsOf, createLineage, isWithin } from './lineage.ts'
@@ -50,6 +52,7 @@ import { Process, charge, headInfo, isClean, labelsOf, processInfo, transition }
 import { defineProgram } from './program.ts'
 import { createPrograms } from './programs.ts'
 import type { RecallGuard } from './recall-guard.ts'
+import { guardKeys } from './recall-guard.ts'
 import { createRetention } from './retention.ts'
 import type { Revocation, RevokeOptions } from './revoke.ts'
 import { revocable, revocationOf } from './revoke.ts'
@@ -60,7 +63,7 @@ import { createStorage } from './storage.ts'
 import type { Machine } from './syscalls.ts'
 import { checkBudget, checkPoint, checkRunOptions, isAccountName } from './syscalls.ts'
 import { createToolStates } from './tool-state.ts'
-import { createTools } from './tools.ts'
+import { checkTools, createTools } from './tools.ts'
 import type {
   AccountBudget,
   AccountInfo,
@@ -204,12 +207,64 @@ export interface Kernel {
   forgetNote(id: string, principal: string): Promise<void>
   /** Keeps an entry of the store's table `meta` for a door, in order with the journal; null removes it. The kernel's own keys are not for doors. */
   keep(key: string, value: string | null): void
+  /** Commits what has happened so far before it returns, unless the store makes it wait: for who tells a person of a run that has only just begun. */
+  keepNow(): void
   /** Stops all processes where they are (they can be resumed), writes what is left and gives the store up. */
   close(): Promise<void>
 }
 
+/** All that a kernel can be told. */
+export const kernelKeys: KeysOf<KernelOptions> = {
+  store: true,
+  models: true,
+  model: true,
+  prices: true,
+  embedder: true,
+  recallGuard: true,
+  programs: true,
+  tools: true,
+  law: true,
+  approvalKey: true,
+  beside: true,
+  clock: true,
+  limits: true,
+  discipline: true,
+  disciplineOptions: true,
+  leases: true,
+}
+
+const modelKeys: KeysOf<ModelOptions> = {
+  model: true,
+  slots: true,
+  requestsPerMinute: true,
+  tokensPerMinute: true,
+  contextTokens: true,
+  price: true,
+  preempt: true,
+  quantumTokens: true,
+  rateWindowMs: true,
+  key: true,
+  host: true,
+}
+
+const disciplineKeys: KeysOf<DisciplineOptions> = { ageMs: true, weights: true, within: true, reserve: true }
+const priceKeys: KeysOf<Price> = { input: true, output: true, cached: true }
+
+/** A misspelt law is no law, so nothing that is not known is passed over. */
+function checkOptions(options: KernelOptions): void {
+  checkKeys('createKernel', options, kernelKeys)
+  const { models, prices, disciplineOptions, recallGuard, tools } = options
+  for (const [id, given] of Object.entries(models ?? {}))
+    if (typeof given === 'object' && given !== null && 'model' in given) checkKeys(`model "${id}"`, given, modelKeys)
+  for (const [id, price] of Object.entries(prices ?? {})) checkKeys(`price of "${id}"`, price, priceKeys)
+  if (disciplineOptions !== undefined) checkKeys('disciplineOptions', disciplineOptions, disciplineKeys)
+  if (recallGuard !== undefined && recallGuard !== false) checkKeys('recallGuard', recallGuard, guardKeys)
+  if (tools !== undefined) checkTools('tools', tools)
+}
+
 /** A kernel on a store. Throws `CONFIG_INVALID`. */
 export function createKernel(options: KernelOptions): Kernel {
+  checkOptions(options)
   const { store } = options
   const clock = options.clock ?? realClock()
   const limits = checkLimits(options.limits)
@@ -1026,7 +1081,10 @@ export function createKernel(options: KernelOptions): Kernel {
     send(pid, body) {
       checkOpen()
       const process = table.get(pid)
-      if (process === undefined || process.ended) throw noSuchProcess(pid)
+      if (process === undefined || process.ended) {
+        info(pid)
+        throw new PolityError('NO_SUCH_PROCESS', `process ${pid} has ended, and receives nothing any more`)
+      }
       mailbox.send(0, undefined, [process], toPlain(body, 'send: body', limits.valueBytesMax))
     },
     ps,
@@ -1068,6 +1126,7 @@ export function createKernel(options: KernelOptions): Kernel {
       checkOpen()
       journal.putAlone({ table: 'meta', key, value })
     },
+    keepNow: journal.flushNow,
     close,
   }
 }

@@ -5,6 +5,7 @@
  * (errors.ts) or a documented drop rule, named beside it.
  */
 import { PolityError } from './errors.ts'
+import { checkKeys } from './known-keys.ts'
 
 /** The limits of one kernel. */
 export interface Limits {
@@ -156,12 +157,8 @@ export const defaultLimits: Limits = {
 
 /** The limits of a kernel: the defaults where its owner says nothing else. Throws `CONFIG_INVALID`. */
 export function checkLimits(given: Partial<Limits> | undefined): Limits {
+  if (given !== undefined) checkKeys('limits', given, defaultLimits)
   for (const [key, value] of Object.entries(given ?? {})) {
-    if (!(key in defaultLimits))
-      throw new PolityError(
-        'CONFIG_INVALID',
-        `there is no limit "${key}"; there are ${Object.keys(defaultLimits).join(', ')}`,
-      )
     if (typeof value !== 'number' || !(value > 0))
       throw new PolityError('CONFIG_INVALID', `limit ${key} takes a number above 0, not ${JSON.stringify(value)}`)
   }

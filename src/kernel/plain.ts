@@ -6,11 +6,13 @@
  *
  * Both throw `INVALID_ARGUMENT` with the path of what is not JSON, or `TOO_LARGE`.
  */
-import { PolityError, messageOf } from './errors.ts'
+import { PolityError, fieldOf, messageOf } from './errors.ts'
 import type { Json } from './types.ts'
 
 /** Nesting beyond this is refused: no program's data needs it, and a cycle is caught by it. */
 const DEPTH_MAX = 128
+
+const TOO_DEEP = `nested deeper than ${DEPTH_MAX}`
 
 /** What an error calls the value; a function where the name costs something to make. */
 export type Name = string | (() => string)
@@ -30,7 +32,8 @@ export function freezePlain<T>(value: T, name: Name, bytesMax: number): T {
 /** Thrown inside: the way back up adds the path, so that the common case builds none. */
 class NotPlain {
   readonly what: string
-  path = ''
+  /** From the innermost out. */
+  readonly keys: (string | number)[] = []
 
   constructor(what: string) {
     this.what = what
@@ -49,10 +52,14 @@ function checked(value: unknown, name: Name, bytesMax: number, copy: boolean): J
     if (error === tooLarge)
       throw new PolityError('TOO_LARGE', `${at} is larger than ${bytesMax} bytes`, { detail: { bytesMax } })
     // A getter or proxy of the value threw: that is not plain data either.
-    const { what, path } = error instanceof NotPlain ? error : { what: `unreadable (${messageOf(error)})`, path: '' }
+    const { what, keys } = error instanceof NotPlain ? error : { what: `unreadable (${messageOf(error)})`, keys: [] }
+    const way = keys.toReversed()
+    const said =
+      (what === TOO_DEEP ? cycleIn(value, way, at) : undefined) ??
+      `${at}${what === TOO_DEEP ? `${pathOf(way.slice(0, DEEP_KEYS_SHOWN))}…` : pathOf(way)} is ${what}`
     throw new PolityError(
       'INVALID_ARGUMENT',
-      `${at}${path} is ${what}; expected plain JSON data (pass binary data as a base64 string, dates as text)`,
+      `${said}; expected plain JSON data (pass binary data as a base64 string, dates as text)`,
     )
   }
 }
@@ -81,7 +88,7 @@ function walk(value: unknown, depth: number, copy: boolean): Json {
     bytesLeft -= 4
     return null
   }
-  if (depth >= DEPTH_MAX) throw new NotPlain(`nested deeper than ${DEPTH_MAX} (or a cycle)`)
+  if (depth >= DEPTH_MAX) throw new NotPlain(TOO_DEEP)
   if ((bytesLeft -= 2) < 0) throw tooLarge
   if (Array.isArray(value)) {
     const { length } = value
@@ -137,8 +144,30 @@ function step(value: unknown, key: string | number, depth: number, copy: boolean
   try {
     return walk(value, depth + 1, copy)
   } catch (error) {
-    if (error instanceof NotPlain && error !== tooLarge)
-      error.path = `${typeof key === 'number' ? `[${key}]` : `.${key}`}${error.path}`
+    if (error instanceof NotPlain && error !== tooLarge) error.keys.push(key)
     throw error
   }
 }
+
+/** Where a way that was too deep first comes back to what it came from; undefined where it does not. */
+function cycleIn(value: unknown, way: readonly (string | number)[], at: string): string | undefined {
+  const places = new Map<unknown, number>([[value, 0]])
+  let thing = value
+  for (const [i, key] of way.entries()) {
+    thing = fieldOf(thing, String(key))
+    if (thing === undefined) return undefined
+    const before = places.get(thing)
+    if (before !== undefined)
+      return `${at}${pathOf(way.slice(0, i + 1))} is a cycle: it leads back to ${at}${pathOf(way.slice(0, before))}`
+    places.set(thing, i + 1)
+  }
+  return undefined
+}
+
+/** `.a[0].b` */
+function pathOf(way: readonly (string | number)[]): string {
+  return way.map((key) => (typeof key === 'number' ? `[${key}]` : `.${key}`)).join('')
+}
+
+/** Of the path to what is nested too deep: its end tells no more than its beginning. */
+const DEEP_KEYS_SHOWN = 16

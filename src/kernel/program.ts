@@ -1,5 +1,8 @@
 /** How a program is written down: a name, a version and an async function. */
 import { PolityError } from './errors.ts'
+import type { KeysOf } from './known-keys.ts'
+import { checkKeys } from './known-keys.ts'
+import { checkTools } from './tools.ts'
 import type { ModelChoice, Program, Sys, Tool } from './types.ts'
 
 /** What a program has beside its name and its function. */
@@ -11,7 +14,9 @@ export interface ProgramOptions {
   readonly model?: ModelChoice
 }
 
-/** Names a program, so that its journal can find it again. Throws `CONFIG_INVALID` for a name that is not one. */
+const optionKeys: KeysOf<ProgramOptions> = { version: true, tools: true, model: true }
+
+/** Names a program, so that its journal can find it again. Throws `CONFIG_INVALID` for a name that is not one, for an option that there is not, and for tools that are none. */
 export function defineProgram<Input, Output>(
   name: string,
   run: (sys: Sys, input: Input) => Promise<Output>,
@@ -24,5 +29,7 @@ export function defineProgram<Input, Output>(
     )
   if (typeof run !== 'function')
     throw new PolityError('CONFIG_INVALID', `program ${name}: expected an async function (sys, input) => output`)
+  checkKeys(`program ${name}`, options, optionKeys)
+  if (options.tools !== undefined) checkTools(`program ${name}: tools`, options.tools)
   return Object.freeze({ name, version: options.version ?? '1', tools: options.tools ?? [], model: options.model, run })
 }

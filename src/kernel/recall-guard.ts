@@ -16,6 +16,7 @@
  *        doubted comes last, and fills what nothing better does.
  *   RG3. What is not doubted keeps its order, a trusted note is never held back, and what is held is told, with the reason.
  */
+import type { KeysOf } from './known-keys.ts'
 import { QUERY_WORDS_MAX } from './query.ts'
 import type { Note } from './types.ts'
 import { runsIn } from './words.ts'
@@ -293,6 +294,18 @@ const GRAMMAR: ReadonlySet<string> = new Set(
 export interface RecallGuard extends Omit<GuardOptions, 'limit' | 'similarity'> {
   /** How fast a source may write; more is refused with `LIMIT_EXCEEDED`. @default as it likes */
   readonly writeRate?: WriteRate
+}
+
+/** All that a recall guard can be told. */
+export const guardKeys: KeysOf<RecallGuard> = {
+  untrustedShareMax: true,
+  perSourceMax: true,
+  duplicateMin: true,
+  confirmationsMin: true,
+  coherenceMax: true,
+  checkWords: true,
+  trustedFirst: true,
+  writeRate: true,
 }
 
 /** Writes of one source in a time. */

@@ -3,6 +3,7 @@
  */
 import type { LanguageModelV4Message } from '@ai-sdk/provider'
 import { PolityError, invalid } from './errors.ts'
+import { unknownKey } from './known-keys.ts'
 import type { Limits } from './limits.ts'
 import { epochOf, knowMessage } from './messages.ts'
 import { listFor, toPlain } from './plain.ts'
@@ -51,7 +52,7 @@ export function checkRequest(
   let options: { [key: string]: Json | undefined } | undefined
   for (const key in request) {
     if (partKeys.has(key)) continue
-    if (!optionKeys.has(key)) throw invalid(`generate.${key}`, `one of ${[...requestKeys].join(', ')}`, key)
+    if (!optionKeys.has(key)) throw unknownKey('generate', key, requestKeys)
     const value = request[key as 'seed'] as unknown
     if (value !== undefined)
       (options ??= {})[key] = checkOption(

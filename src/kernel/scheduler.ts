@@ -79,6 +79,8 @@ export interface Core {
   readonly tokenTimes: Window
   tokensReserved: number
   pausedUntil: number
+  /** Set while it has only refused since then: when that began, when it last did, and its last words. */
+  refusing: { readonly since: number; readonly lastAt: number; readonly words: string } | undefined
   /** Undeclared slots grow with success until the first refusal. */
   growing: boolean
   refusedAt: number
@@ -110,7 +112,14 @@ export type Release =
       readonly tokens: number
       readonly headers?: { readonly [name: string]: string | undefined }
     }
-  | { readonly type: 'refused'; readonly headers?: { readonly [name: string]: string | undefined } }
+  | {
+      readonly type: 'refused'
+      readonly headers?: { readonly [name: string]: string | undefined }
+      /** The provider's own. */
+      readonly words: string
+      /** No waiting mends it: the call does not come back, and the core does not pause for others. */
+      readonly isFinal: boolean
+    }
   | { readonly type: 'failed' }
   /** It made room for another and will come back for the rest. */
   | { readonly type: 'yielded'; readonly tokens: number }
@@ -220,6 +229,7 @@ export function createScheduler(clock: Clock, limits: Limits): Scheduler {
       tokenTimes: slidingWindow(),
       tokensReserved: 0,
       pausedUntil: 0,
+      refusing: undefined,
       growing: slots === undefined,
       refusedAt: 0,
       failures: 0,
@@ -377,6 +387,7 @@ export function createScheduler(clock: Clock, limits: Limits): Scheduler {
         core.failures = 0
         core.failedBy = undefined
         core.tripped = false
+        core.refusing = undefined
         core.slotsSeen = Math.max(core.slotsSeen, call.together)
         // First: the tokens of the answer that tells the limit count against it.
         learn(core, how.headers, now)
@@ -385,11 +396,12 @@ export function createScheduler(clock: Clock, limits: Limits): Scheduler {
         break
       case 'refused':
         core.stats.refused++
+        core.refusing = { since: core.refusing?.since ?? now, lastAt: now, words: how.words }
         // It will be charged again when it comes back.
         core.queue.settle(call, 0)
         core.quotas?.released(call, 0, now)
         core.lease?.released(call, 0, now)
-        refused(core, call, how.headers, inFlight, now)
+        if (!how.isFinal) refused(core, call, how.headers, inFlight, now)
         break
       case 'failed':
         core.stats.failed++

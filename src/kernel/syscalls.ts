@@ -12,6 +12,7 @@ import type { Dispatcher } from './dispatcher.ts'
 import { PolityError, fromErrorData, invalid, messageOf } from './errors.ts'
 import type { Inbox } from './inbox.ts'
 import type { Journal } from './journal.ts'
+import { unknownKey } from './known-keys.ts'
 import type { Limits } from './limits.ts'
 import type { Plan } from './exchange.ts'
 import type { Llm } from './llm.ts'
@@ -768,8 +769,7 @@ function optionsOf(
   const options = toPlain(given, `${at}: options`, OPTIONS_BYTES_MAX) as { readonly [key: string]: Json | undefined }
   if (options === null || typeof options !== 'object' || Array.isArray(options))
     throw invalid(`${at}: options`, 'an object', given)
-  for (const key of Object.keys(options))
-    if (keys?.has(key) === false) throw invalid(`${at}: options`, `the keys ${[...keys].join(', ')}`, key)
+  for (const key of Object.keys(options)) if (keys?.has(key) === false) throw unknownKey(`${at}: options`, key, keys)
   return options
 }
 
@@ -890,7 +890,7 @@ export function isAccountName(given: unknown): given is string {
 export function checkBudget(at: string, budget: unknown): Budget {
   if (typeof budget !== 'object' || budget === null || Array.isArray(budget)) throw invalid(at, 'an object', budget)
   for (const [key, value] of Object.entries(budget)) {
-    if (!(budgetKeys as readonly string[]).includes(key)) throw invalid(at, `the keys ${budgetKeys.join(', ')}`, key)
+    if (!(budgetKeys as readonly string[]).includes(key)) throw unknownKey(at, key, budgetKeys)
     if (typeof value !== 'number' || !(value >= 0)) throw invalid(`${at}.${key}`, 'a number of at least 0', value)
   }
   return budget

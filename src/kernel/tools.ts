@@ -11,6 +11,8 @@
  */
 import type { Deadlines } from './deadlines.ts'
 import { PolityError, messageOf, noSuchProcess } from './errors.ts'
+import type { KeysOf } from './known-keys.ts'
+import { checkKeys } from './known-keys.ts'
 import { isWithin } from './lineage.ts'
 import type { Limits } from './limits.ts'
 import { freezePlain, toPlain } from './plain.ts'
@@ -21,12 +23,41 @@ import type { Json, Pid, Tool, ToolContext, ToolDescription, ToolSchema } from '
 
 const NAME = /^[A-Za-z0-9_.\-/]{1,64}$/
 
+const toolKeys: KeysOf<Tool> = {
+  name: true,
+  description: true,
+  inputSchema: true,
+  outputSchema: true,
+  effect: true,
+  control: true,
+  labels: true,
+  trusted: true,
+  outbound: true,
+  locks: true,
+  timeoutMs: true,
+  state: true,
+  execute: true,
+}
+
 /** Checks a tool's definition and returns it. Throws `CONFIG_INVALID` that says what was expected. */
 export function defineTool<Input, Output>(tool: Tool<Input, Output>): Tool<Input, Output> {
+  checkTool(tool as unknown as Tool)
+  return Object.freeze({ ...tool })
+}
+
+/** A list of tools, whoever made them. Throws `CONFIG_INVALID`; `at` names the list. */
+export function checkTools(at: string, tools: unknown): void {
+  if (!Array.isArray(tools))
+    throw new PolityError('CONFIG_INVALID', `${at} takes a list of tools, not ${messageOf(tools).slice(0, 80)}`)
+  for (const tool of tools as readonly Tool[]) checkTool(tool)
+}
+
+function checkTool(tool: Tool): void {
   const wrong = (what: string) =>
     new PolityError('CONFIG_INVALID', `tool ${JSON.stringify(tool?.name ?? null)}: ${what}`)
   if (typeof tool !== 'object' || tool === null)
     throw wrong('expected an object with name, description, inputSchema and execute')
+  checkKeys(`tool ${JSON.stringify(tool.name ?? null)}`, tool, toolKeys)
   if (typeof tool.name !== 'string' || !NAME.test(tool.name))
     throw wrong('name must be 1 to 64 letters, digits, "_", "-", "." or "/"')
   if (typeof tool.description !== 'string') throw wrong('description must be a text: it is what the model reads')
@@ -40,7 +71,6 @@ export function defineTool<Input, Output>(tool: Tool<Input, Output>): Tool<Input
   if (tool.state !== undefined && (typeof tool.state !== 'string' || !NAME.test(tool.state)))
     throw wrong('state must be a name: 1 to 64 letters, digits, "_", "-", "." or "/"')
   if (tool.timeoutMs !== undefined && !(tool.timeoutMs > 0)) throw wrong('timeoutMs must be a positive number of ms')
-  return Object.freeze({ ...tool })
 }
 
 const descriptions = createStamp<ToolDescription>()

@@ -23,6 +23,8 @@ import type { AddressInfo } from 'node:net'
 import type { Clock } from '../kernel/clock.ts'
 import { realClock } from '../kernel/clock.ts'
 import { PolityError, messageOf, warn } from '../kernel/errors.ts'
+import type { KeysOf } from '../kernel/known-keys.ts'
+import { checkKeys } from '../kernel/known-keys.ts'
 import type { Json } from '../kernel/types.ts'
 import type { Headers } from './answers.ts'
 import { createAnswers, errorBody, headOf, refusalBody } from './answers.ts'
@@ -78,8 +80,22 @@ const nobody: Caller = Object.freeze({ principal: 'nobody', scopes: new Set<neve
 /** How long doors have to say a last word on their streams when the server closes, and to answer what it cuts short, ms. */
 const LAST_WORD_MS = 250
 
+/** All that a server can be told. */
+export const serverKeys: KeysOf<ServerOptions> = {
+  doors: true,
+  authenticate: true,
+  host: true,
+  port: true,
+  allowHosts: true,
+  allowOrigins: true,
+  limits: true,
+  clock: true,
+  onError: true,
+}
+
 /** Listens. Throws `CONFIG_INVALID`. */
 export async function startServer(options: ServerOptions): Promise<Server> {
+  checkKeys('startServer', options, serverKeys)
   const { host = '127.0.0.1', clock = realClock(), doors } = options
   const onError = options.onError ?? ((error, { method, url }) => warn(`${method} ${pathOf(url ?? '')}`, error))
   const limits = checkServerLimits(options.limits)

@@ -21,6 +21,7 @@ import { createFolderOf, guarded, openConnection, realStorePath } from '../drive
 import type { Clock } from '../kernel/clock.ts'
 import { PolityError, fieldOf, invalid, messageOf, warn } from '../kernel/errors.ts'
 import type { Unknown } from './http.ts'
+import { parseJson } from '../policy/json.ts'
 import type { Caller, Scope } from './caller.ts'
 
 /** What is kept of a key. Times in ms since 1970. */
@@ -87,7 +88,8 @@ export function createKey(
   for (const scope of input.scopes)
     if (!scopes.includes(scope)) throw invalid('a key: scopes', `some of ${scopes.join(', ')}`, scope)
   for (const [name, amount] of Object.entries(budget))
-    if (!isBudgetEntry(name, amount)) throw invalid('a key: budget', 'tokens and usd of at least 0', { [name]: amount })
+    if (!isBudgetEntry(name, amount) || (name === 'tokens' && !Number.isInteger(amount)))
+      throw invalid('a key: budget', 'tokens and usd of at least 0, tokens whole', { [name]: amount })
   if (!Number.isFinite(priority)) throw invalid('a key: priority', 'a number', priority)
   if (typeof label !== 'string' || label.length > LABEL_CHARS_MAX || /\p{Cc}/u.test(label))
     throw invalid('a key: label', `at most ${LABEL_CHARS_MAX} printable characters`, label)
@@ -219,9 +221,9 @@ function readEntries(path: string): readonly KeyEntry[] | undefined {
     )
   let given: unknown
   try {
-    given = JSON.parse(text)
+    given = parseJson(text)
   } catch (error) {
-    throw damaged('it is not JSON', error)
+    throw damaged(`it is not JSON: ${messageOf(error)}`, error)
   }
   const keys = fieldOf(given, 'keys')
   if (fieldOf(given, 'format') !== 1 || !Array.isArray(keys)) throw damaged('expected {"format":1,"keys":[…]}')

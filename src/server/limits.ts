@@ -6,6 +6,7 @@
  * A limit is never reached in silence: beside each stands what the client sees.
  */
 import { PolityError } from '../kernel/errors.ts'
+import { checkKeys } from '../kernel/known-keys.ts'
 
 /** The limits of one server. */
 export interface ServerLimits {
@@ -85,12 +86,8 @@ export const defaultServerLimits: ServerLimits = {
 
 /** The limits of a server: the defaults where its owner says nothing else. Throws `CONFIG_INVALID`. */
 export function checkServerLimits(given: Partial<ServerLimits> | undefined): ServerLimits {
+  if (given !== undefined) checkKeys('server limits', given, defaultServerLimits)
   for (const [key, value] of Object.entries(given ?? {})) {
-    if (!Object.hasOwn(defaultServerLimits, key))
-      throw new PolityError(
-        'CONFIG_INVALID',
-        `there is no server limit "${key}"; there are ${Object.keys(defaultServerLimits).join(', ')}`,
-      )
     if (typeof value !== 'number' || !(value > 0) || !Number.isSafeInteger(value))
       throw new PolityError(
         'CONFIG_INVALID',

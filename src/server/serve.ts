@@ -13,6 +13,8 @@ import type { AuditEntry, AuditRange } from '../kernel/audit.ts'
 import type { Clock } from '../kernel/clock.ts'
 import { realClock } from '../kernel/clock.ts'
 import { PolityError } from '../kernel/errors.ts'
+import type { KeysOf } from '../kernel/known-keys.ts'
+import { checkKeys } from '../kernel/known-keys.ts'
 import type { Kernel } from '../kernel/kernel.ts'
 import type { Program, Tool } from '../kernel/types.ts'
 import type { Law } from '../policy/law.ts'
@@ -26,7 +28,7 @@ import { memoryPrograms } from './api/memory.ts'
 import type { ForeignTools } from './foreign-tools.ts'
 import { isLoopback } from './guards.ts'
 import type { Server, ServerOptions } from './http.ts'
-import { startServer } from './http.ts'
+import { serverKeys, startServer } from './http.ts'
 import type { KeyEntry } from './keys.ts'
 import { openKeys } from './keys.ts'
 import type { ServerLimits } from './limits.ts'
@@ -44,8 +46,13 @@ export interface ServeOptions extends Omit<ServerOptions, 'authenticate'> {
   readonly store: string
 }
 
+const { authenticate: _, ...othersOfServer } = serverKeys
+const serveKeys: KeysOf<ServeOptions> = { ...othersOfServer, kernel: true, store: true }
+
 /** Serves until it is closed. Throws `CONFIG_INVALID`. */
-export async function serve({ kernel, store, doors, ...options }: ServeOptions): Promise<Server> {
+export async function serve(given: ServeOptions): Promise<Server> {
+  checkKeys('serve', given, serveKeys)
+  const { kernel, store, doors, ...options } = given
   const clock: Clock = options.clock ?? realClock()
   const { keyBytesPerDayMax } = checkServerLimits(options.limits)
   const keys = openKeys(store, {
@@ -81,18 +88,22 @@ export interface DoorsOptions {
 /** Programs that doors run by themselves: a kernel that is to be served is booted with them, and clients cannot name them. */
 export const doorPrograms: readonly Program[] = [...aiosPrograms, ...memoryPrograms]
 
-/** All doors there are. */
-export function doorsOf({
-  kernel,
-  programs,
-  tools = [],
-  clientTools = {},
-  law,
-  audit,
-  limits,
-  push,
-  kept = () => [],
-}: DoorsOptions): readonly Door[] {
+const doorsKeys: KeysOf<DoorsOptions> = {
+  kernel: true,
+  programs: true,
+  tools: true,
+  clientTools: true,
+  law: true,
+  audit: true,
+  limits: true,
+  push: true,
+  kept: true,
+}
+
+/** All doors there are. Throws `CONFIG_INVALID`. */
+export function doorsOf(options: DoorsOptions): readonly Door[] {
+  checkKeys('doorsOf', options, doorsKeys)
+  const { kernel, programs, tools = [], clientTools = {}, law, audit, limits, push, kept = () => [] } = options
   const models = createModelDoor(kernel, { tools: clientTools })
   const { responsesKeptMax, streamEventsKeptMax, mcpSessionsPerPrincipalMax } = checkServerLimits(limits)
   return [

@@ -19,6 +19,8 @@ import type { Resource } from '@opentelemetry/resources'
 import type { Clock } from '../kernel/clock.ts'
 import { realClock } from '../kernel/clock.ts'
 import { messageOf } from '../kernel/errors.ts'
+import type { KeysOf } from '../kernel/known-keys.ts'
+import { checkKeys } from '../kernel/known-keys.ts'
 import type { Kernel } from '../kernel/kernel.ts'
 import type { Door } from './route.ts'
 import type { Meters } from './telemetry/exporters.ts'
@@ -83,8 +85,19 @@ export async function checkTelemetry(): Promise<void> {
   await loadOtel()
 }
 
+const optionKeys: KeysOf<TelemetryOptions> = {
+  kernel: true,
+  url: true,
+  content: true,
+  closeMs: true,
+  limits: true,
+  clock: true,
+  onProblem: true,
+}
+
 /** Exports what happens from now on. Throws `CONFIG_INVALID`. */
 export async function startTelemetry(options: TelemetryOptions): Promise<Telemetry> {
+  checkKeys('startTelemetry', options, optionKeys)
   const { kernel, url, closeMs = CLOSE_MS, clock = realClock() } = options
   const onProblem = options.onProblem ?? ((text) => process.emitWarning(text))
   if (url !== undefined) checkUrl(url, 'telemetry: url')

@@ -1,32 +1,28 @@
 /**
- * Citations: claims with their sources, `… [path:line]` or `… [path:first-last]`, as models write them.
+ * Claims: what an answer says with a source behind it, `… [path:line]` (kernel/citation.ts), and whether the source says it.
  *
  * A claim is the text up to its citation. Text without a citation is not a claim and is not kept.
  */
-export interface Claim {
+import type { Json, Message } from '../../kernel/types.ts'
+import type { Place } from '../../kernel/citation.ts'
+import { citationsIn } from '../../kernel/citation.ts'
+
+/** A text with the place that it cites, relative to the folder that was searched. */
+export interface Claim extends Place {
   readonly text: string
-  /** As the model wrote it: relative to the folder that was searched. */
-  readonly path: string
-  /** First cited line, from 1. */
-  readonly line: number
-  /** Last cited line. */
-  readonly lineEnd: number
 }
 
-const CITATION = /\[([^[\]\n]+?):(\d+)(?:[-–](\d+))?\]/g
-
-export function claimsOf(answer: string): Claim[] {
+/** The claims of an answer. `shown` are the paths that the model has seen (`pathsIn`). @default none */
+export function claimsOf(answer: string, shown: Iterable<string> = []): Claim[] {
   const claims: Claim[] = []
-  let from = 0
+  let end = 0
   let text = ''
-  for (const match of answer.matchAll(CITATION)) {
-    const before = tidy(answer.slice(from, match.index))
+  for (const { from, to, path, line, lineEnd } of citationsIn(answer, shown)) {
+    const before = tidy(answer.slice(end, from))
     // Two citations side by side support the same text.
     if (before !== '') text = before
-    from = match.index + match[0].length
-    if (text === '') continue
-    const line = Number(match[2])
-    claims.push({ text, path: match[1] as string, line, lineEnd: Math.max(line, Number(match[3] ?? line)) })
+    end = to
+    if (text !== '') claims.push({ text, path, line, lineEnd })
   }
   return claims
 }
@@ -36,8 +32,21 @@ function tidy(text: string): string {
   return text.replace(/^[\s.,;:)\]]*(?:[-*•]\s+|\d+[.)]\s+)?/, '').replace(/[\s([]+$/, '')
 }
 
-export function citation({ path, line, lineEnd }: Claim): string {
-  return lineEnd > line ? `[${path}:${line}-${lineEnd}]` : `[${path}:${line}]`
+/** The paths that tools have shown in a conversation: what stands under `path` in their results, and lists of texts. */
+export function pathsIn(messages: readonly Message[]): Set<string> {
+  const paths = new Set<string>()
+  for (const { role, content } of messages) {
+    if (role !== 'tool' || typeof content === 'string') continue
+    for (const part of content)
+      if (part.type === 'tool-result' && part.output.type === 'json') {
+        const value = part.output.value as Json
+        for (const one of Array.isArray(value) ? value : [value]) {
+          const path = typeof one === 'string' ? one : (one as { path?: Json } | null)?.path
+          if (typeof path === 'string') paths.add(path)
+        }
+      }
+  }
+  return paths
 }
 
 /**

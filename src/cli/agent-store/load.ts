@@ -35,7 +35,7 @@ export async function loadInstalled(folder: string): Promise<ProgramFile> {
     record.kind === 'agent'
       ? await loadAgent(openInstallation(folder))
       : await loadTeam(record.members.map((hash) => join(dirname(folder), hash)))
-  return { main: main as Program, programs: [main as Program], tools: [] }
+  return { main: main as Program, programs: [main as Program], tools: [], isNamedByFile: false }
 }
 
 async function loadAgent(installation: Installation): Promise<Program<Json, Json>> {

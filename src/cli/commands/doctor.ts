@@ -246,7 +246,7 @@ function models(): Finding[] {
   findings.push({
     level: 'ok',
     subject: 'models',
-    text: `not installed: ${missing.join(', ')}; npm install @ai-sdk/<name> adds one`,
+    text: `not installed: ${missing.join(', ')}; npm install @ai-sdk/<name>@latest adds one`,
   })
   return findings
 }

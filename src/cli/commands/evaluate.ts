@@ -1,7 +1,6 @@
 /** `polity evaluate`: solvers at tasks, scored with their cost; logs compared and looked at; tasks verified. */
 import { closeSync, openSync, readdirSync, statSync, writeFileSync } from 'node:fs'
 import { basename } from 'node:path'
-import { pathToFileURL } from 'node:url'
 import { boot, loadModel } from '../../boot.ts'
 import { codeTools } from '../../drivers/sandbox/tools.ts'
 import { environmentOf } from '../../environments/environment.ts'
@@ -22,13 +21,15 @@ import { viewerHtml } from '../../evaluation/viewer.ts'
 import type { World } from '../../evaluation/world.ts'
 import { worldOf } from '../../evaluation/world.ts'
 import { PolityError, messageOf } from '../../kernel/errors.ts'
+import { nearest } from '../../kernel/known-keys.ts'
 import type { Kernel } from '../../kernel/kernel.ts'
 import type { Budget, Json, Program } from '../../kernel/types.ts'
 import type { Context } from '../command.ts'
 import { defineCommand } from '../command.ts'
 import { comparisonText, replayedText, resultsText, troubleOf } from '../evaluation-text.ts'
 import { textIn } from '../given-file.ts'
-import { budgetOf, budgetOptions, checkTaken, nearest, priceOf, priceOption, usageError } from '../options.ts'
+import { budgetOf, budgetOptions, checkTaken, priceOf, priceOption, usageError } from '../options.ts'
+import { importFile, remedyOf } from '../import-file.ts'
 import { loadProgramFile, programsOf } from '../program-file.ts'
 import { exitCodes } from '../report.ts'
 import { modelDefault } from '../setup.ts'
@@ -373,9 +374,14 @@ async function suiteOf(path: string): Promise<Plan> {
     throw new PolityError('CONFIG_INVALID', `there is no file ${path}; a suite is a module, and ${takes}`)
   let exports: { readonly default?: Partial<Plan> }
   try {
-    exports = (await import(pathToFileURL(path).href)) as typeof exports
+    exports = await importFile(path)
   } catch (cause) {
-    throw new PolityError('CONFIG_INVALID', `${path} does not load: ${messageOf(cause)}`, { cause })
+    const remedy = remedyOf(cause)
+    throw new PolityError(
+      'CONFIG_INVALID',
+      `${path} does not load: ${messageOf(cause)}${remedy === undefined ? '' : `; ${remedy}`}`,
+      { cause },
+    )
   }
   const { tasks, solvers = [], epochs, budget } = exports.default ?? {}
   if (!Array.isArray(tasks)) throw new PolityError('CONFIG_INVALID', `${path} is no suite: ${takes}`)

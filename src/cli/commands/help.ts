@@ -2,7 +2,8 @@
 import { defineCommand } from '../command.ts'
 import { commandNames, loadCommand, loadCommands } from '../commands.ts'
 import { helpOf, overview } from '../help.ts'
-import { nearest, usageError } from '../options.ts'
+import { nearest } from '../../kernel/known-keys.ts'
+import { usageError } from '../options.ts'
 import { exitCodeMeanings, exitCodes } from '../report.ts'
 
 export const help = defineCommand({

@@ -2,8 +2,10 @@
 import type { ProcessInfo } from '../../kernel/types.ts'
 import { counted } from '../amounts.ts'
 import { defineCommand } from '../command.ts'
+import type { ProcessList } from '../process-list.ts'
 import { listProcesses } from '../process-list.ts'
 import { processTable } from '../process-table.ts'
+import { refusalText } from '../refusals.ts'
 import { exitCodes } from '../report.ts'
 import { readStore } from '../store-file.ts'
 
@@ -23,6 +25,7 @@ export const ps = defineCommand({
       const now = context.clock.now()
       context.result(list.processes.length === 0 ? '' : processTable(list.processes, context.out, now).join('\n'), list)
       for (const line of remarks(list.processes, list.endedLeftOut)) context.note(context.err.paint('dim', line))
+      for (const line of refusals(list, now)) context.note(context.err.paint('yellow', line))
       if (!list.isAnswered)
         context.warn(
           `polity: the kernel in process ${list.owner ?? 'unknown'} does not answer; this is what its journal says.`,
@@ -33,6 +36,17 @@ export const ps = defineCommand({
     }
   },
 })
+
+/** Of the cores that something waits for, those that refuse. */
+function refusals({ cores, processes }: ProcessList, now: number): string[] {
+  return cores.flatMap((core) => {
+    const pids = processes.filter((one) => one.state === 'running' && one.core === core.id).map(({ pid }) => pid)
+    const text = pids.length === 0 ? undefined : refusalText(core, now)
+    if (text === undefined) return []
+    const more = pids.length > 1 ? ` and ${pids.length - 1} more` : ''
+    return [`process ${pids[0]}${more} ${more === '' ? 'waits' : 'wait'} for a core that refuses: ${text}`]
+  })
+}
 
 function remarks(processes: readonly ProcessInfo[], endedLeftOut: number): string[] {
   const lines: string[] = []

@@ -11,6 +11,7 @@ import type { CoreInfo } from '../../kernel/kernel.ts'
 import type { ProcessList } from '../process-list.ts'
 import { listProcesses } from '../process-list.ts'
 import { processTable } from '../process-table.ts'
+import { refusalText } from '../refusals.ts'
 import { usageError } from '../options.ts'
 import { exitCodes } from '../report.ts'
 import { readStore } from '../store-file.ts'
@@ -138,12 +139,14 @@ function picture({ out, clock }: Context, list: Seen, rows = Infinity): string[]
   const head = [
     `${out.paint('bold', 'polity')}  ${list.store}  ${owner}`,
     `${count('running')} running, ${count('stopped')} stopped, ${ended} ended; ${tokens(list.total.tokens)} tokens, ${usd(list.total.usd)} in all`,
-    ...list.cores.map((core) => {
+    ...list.cores.flatMap((core) => {
       const limits = [
         core.requestsPerMinute === null ? '' : `${core.requestsPerMinute}/min`,
         core.tokensPerMinute === null ? '' : `${tokens(core.tokensPerMinute)} tok/min`,
       ].filter((one) => one !== '')
-      return `core ${core.id}: ${slotsOf(core)}, ${core.waiting} waiting; ${counted(core.admitted, 'call')}, ${core.refused} refused, ${core.failed} failed${core.open ? ', BREAKER OPEN' : ''}${limits.length === 0 ? '' : `; ${limits.join(', ')}`}`
+      const refusal = refusalText(core, now)
+      const line = `core ${core.id}: ${slotsOf(core)}, ${core.waiting} waiting; ${counted(core.admitted, 'call')}, ${core.refused} refused, ${core.failed} failed${core.open ? ', BREAKER OPEN' : ''}${limits.length === 0 ? '' : `; ${limits.join(', ')}`}`
+      return refusal === undefined ? [line] : [line, out.paint('red', refusal)]
     }),
   ]
     .flatMap((line) => wrap(line, width).split('\n'))

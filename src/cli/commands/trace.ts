@@ -19,8 +19,9 @@ import { defineCommand } from '../command.ts'
 import { pidOf, usageError } from '../options.ts'
 import type { Part } from '../provenance.ts'
 import { provenanceIn } from '../provenance.ts'
+import { refusalText } from '../refusals.ts'
 import { exitCodeOfSignal, exitCodes } from '../report.ts'
-import { ownerOf, readStore } from '../store-file.ts'
+import { askStatus, ownerOf, readStore } from '../store-file.ts'
 import { cut, widthOf, wrap } from '../table.ts'
 import { oneLine, roomOf } from '../terminal.ts'
 
@@ -67,6 +68,8 @@ export const trace = defineCommand({
       }
       if (!values.follow) {
         printWhole(context, reader, pid, options)
+        for (const text of await refusals(context, reader, pidsOf(reader, pid, options.tree)))
+          context.note(context.err.paint('yellow', text))
         return exitCodes.done
       }
       return await followTrace(context, reader, pid, options)
@@ -124,6 +127,17 @@ function printWhole(context: Context, reader: StoreReader, pid: Pid, options: Tr
     context.result(context.out.paint('dim', wrap(prefixText(prefix), roomOf(context.out), 'broken')), undefined)
   const hasChildren = entries.some(({ start }) => start?.call === 'spawn' || start?.call === 'fork')
   if (hasChildren && !options.tree) context.note(context.err.paint('dim', 'it has children; --tree shows them too'))
+}
+
+/** Of the cores that these processes wait for now, those that refuse: only the kernel that has the store open knows. */
+async function refusals(context: Context, reader: StoreReader, pids: readonly Pid[]): Promise<string[]> {
+  const isAsking = (pid: Pid): boolean =>
+    entriesOf(reader.events(pid)).some(({ start, end }) => start?.call === 'generate' && end === undefined)
+  if (!ownerOf(context.storePath).isOwned || !pids.some(isAsking)) return []
+  const status = await askStatus(context.storePath, reader)
+  const waited = new Set(status?.processes.flatMap(({ pid, core }) => (pids.includes(pid) ? [core] : [])))
+  const now = context.clock.now()
+  return (status?.cores ?? []).flatMap((core) => (waited.has(core.id) ? (refusalText(core, now) ?? []) : []))
 }
 
 /** What of the prompts was sent before, in a line. */

@@ -118,15 +118,18 @@ function isUnder(root: string, target: string): boolean {
 
 /**
  * The real absolute path of a file named by a relative path, or a clear error. `root` must be real (see `realpath`).
- * Refused: empty paths, absolute paths, `..`, back slashes, NUL bytes, hidden names and links that lead out of the root.
+ * Refused: empty paths, absolute paths, `..`, NUL bytes, hidden names and links that lead out of the root; on Windows also back
+ * slashes and drives, which elsewhere are signs of a name like any other.
  * Percent escapes have no meaning here: `%2e%2e` is an ordinary (and missing) file name.
  */
 export async function confine(root: string, path: string): Promise<string> {
   const refuse = (why: string): Error => new Error(`The path ${JSON.stringify(path.slice(0, 200))} is refused: ${why}.`)
   if (path === '') throw refuse('it is empty')
   if (path.includes('\0')) throw refuse('it holds a NUL byte')
-  if (isAbsolute(path) || /^[a-z]:/i.test(path)) throw refuse('it is absolute, and paths are relative to the folder')
-  if (path.includes('\\')) throw refuse('it holds a back slash, and parts are separated by /')
+  const isWindows = sep === '\\'
+  if (isAbsolute(path) || (isWindows && /^[a-z]:/i.test(path)))
+    throw refuse('it is absolute, and paths are relative to the folder')
+  if (isWindows && path.includes('\\')) throw refuse('it holds a back slash, and parts are separated by /')
   const parts = path.split('/').filter((part) => part !== '.' && part !== '')
   if (parts.includes('..')) throw refuse('it leaves the folder with ..')
   if (parts.some(isHiddenName)) throw refuse('hidden files and node_modules are not shown')
@@ -134,7 +137,8 @@ export async function confine(root: string, path: string): Promise<string> {
   try {
     target = await realpath(join(root, ...parts))
   } catch (error) {
-    throw new Error(`There is no file ${JSON.stringify(path.slice(0, 200))} in this folder.`, { cause: error })
+    const hint = path.includes('\\') ? '; the parts of a path are separated by /' : ''
+    throw new Error(`There is no file ${JSON.stringify(path.slice(0, 200))} in this folder${hint}.`, { cause: error })
   }
   if (!isUnder(root, target)) throw refuse('it is a link that leads out of the folder')
   const real = target.slice(root.length).split(sep).join('/').replace(/^\//, '')

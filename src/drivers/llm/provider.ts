@@ -107,17 +107,27 @@ interface Kind<M> {
   /** Whether the provider, called as a function, makes it. */
   readonly isCalled: boolean
   readonly check: (value: unknown, source: string) => M
+  /** What there is without a provider. */
+  readonly offline: string
 }
 
-const language: Kind<LanguageModel> = { makers: ['languageModel'], isCalled: true, check: toModel }
+const language: Kind<LanguageModel> = {
+  makers: ['languageModel'],
+  isCalled: true,
+  check: toModel,
+  offline: 'the only offline model is offline/reader',
+}
 const embedding: Kind<EmbeddingModelV4> = {
   makers: ['embeddingModel', 'textEmbeddingModel'],
   isCalled: false,
   check: toEmbeddingModel,
+  offline: 'the embedders that need no provider are hashing and words',
 }
 
 async function load<M>(model: string, kind: Kind<M>, options: LoadModelOptions): Promise<M> {
   const [provider, modelId] = parse(model)
+  if (provider === 'offline')
+    throw new PolityError('NO_SUCH_MODEL', `there is no ${JSON.stringify(model)}; ${kind.offline}`)
   const candidates = Object.hasOwn(providers, provider)
     ? (providers[provider] as readonly ProviderEntry[])
     : [{ package: `@ai-sdk/${provider}`, name: camelCase(provider) }]

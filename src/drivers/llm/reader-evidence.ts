@@ -11,6 +11,7 @@
  *   RE2. Every passage has a source, and its text is verbatim.
  *   RE3. A question has at most `questionCharsMax` characters, so that reading it takes a bounded time.
  */
+import { citationReader } from '../../kernel/citation.ts'
 import type { LanguageModelV4Prompt, LanguageModelV4ToolResultOutput } from '@ai-sdk/provider'
 
 /** A piece of text with its place. Lines are 1-based. */
@@ -190,28 +191,24 @@ function passagesIn(value: unknown, depth = 0, rank = { next: 0 }): Evidence[] {
   ]
 }
 
-const citedLine = /^\s*(?:[-*>•]\s+|\d+[.)]\s+)?\[([^\]\n]{1,500}?):(\d+)(?:-(\d+))?\]:?\s*(.*)$/
+/** What may stand before the source of a line: a mark of a list. */
+const listMark = /^\s*(?:[-*>•]\s+|\d+[.)]\s+)?(?=\[)/
+const citationAt = citationReader()
 
 /** Splits a text into the lines that begin with `[path:line]` and the rest. */
 export function citedLines(text: string): { evidence: Evidence[]; rest: string } {
   const evidence: Evidence[] = []
   const rest: string[] = []
   for (const row of text.split(/\r?\n/)) {
-    const match = citedLine.exec(row)
-    if (match === null) rest.push(row)
-    else if (match[4] !== '') {
-      const line = Number(match[2])
-      evidence.push({
-        path: match[1] as string,
-        line,
-        endLine: Number(match[3] ?? line),
-        heading: '',
-        text: match[4] as string,
-        rank: 0,
-        worth: 0,
-        isRead: false,
-      })
+    const place = citationAt(row, listMark.exec(row)?.[0].length ?? row.length)
+    if (place === undefined) {
+      rest.push(row)
+      continue
     }
+    const { path, line, lineEnd } = place
+    const said = row.slice(place.to).replace(/^:?\s*/, '')
+    if (said !== '')
+      evidence.push({ path, line, endLine: lineEnd, heading: '', text: said, rank: 0, worth: 0, isRead: false })
   }
   return { evidence, rest: rest.join('\n') }
 }
@@ -258,7 +255,7 @@ function withoutCourtesy(text: string): string {
 function withoutRepeats(evidence: readonly Evidence[]): Evidence[] {
   const kept = new Map<string, Evidence>()
   for (const each of evidence) {
-    const key = `${each.path}\n${each.line}\n${each.text}`
+    const key = `${each.path}\0${each.line}\0${each.text}`
     const before = kept.get(key)
     if (before === undefined) kept.set(key, each)
     else

@@ -8,6 +8,7 @@
  *        minItems, maxItems, minLength, maxLength, minimum, maximum. Patterns and formats are not attempted.
  *   RJ2. An array of strings holds the questions, except where its name speaks of sources; a string holds the answer, except where its name speaks of the question or a source.
  */
+import { citationsIn } from '../../kernel/citation.ts'
 
 /** The parts of a JSON Schema the reader looks at. */
 export interface JsonSchema {
@@ -101,9 +102,7 @@ function valueFor(
         ? findings.isAnswered
           ? 1
           : 0
-        : Number(
-            /-?\d[\d,]*(?:\.\d+)?/.exec(findings.answer.replaceAll(/\[[^\]]*\]/g, ''))?.[0].replaceAll(',', '') ?? 0,
-          )
+        : Number(/-?\d[\d,]*(?:\.\d+)?/.exec(withoutSources(findings.answer))?.[0].replaceAll(',', '') ?? 0)
       const low =
         schema.minimum ??
         (typeof schema.exclusiveMinimum === 'number' ? schema.exclusiveMinimum + 1 : -Number.MAX_SAFE_INTEGER)
@@ -120,6 +119,17 @@ function valueFor(
     default:
       return findings.answer
   }
+}
+
+/** The text without what stands in brackets, such as its sources, whose lines are no numbers of the answer. */
+function withoutSources(text: string): string {
+  let rest = ''
+  let end = 0
+  for (const { from, to } of citationsIn(text)) {
+    rest += text.slice(end, from)
+    end = to
+  }
+  return (rest + text.slice(end)).replaceAll(/\[[^\]]*\]/g, '')
 }
 
 function arrayFor(schema: JsonSchema, name: string, findings: Findings, root: JsonSchema, depth: number): Json[] {

@@ -40,7 +40,7 @@ const cutPassagesMax = 600
 
 /** Cuts a passage into sentences. The same passage is looked at in every round of a turn, so what was cut is remembered. */
 export function toPassage(evidence: Evidence): Passage {
-  const key = `${evidence.path}\n${evidence.line}\n${evidence.heading}\n${evidence.text}`
+  const key = `${evidence.path}\0${evidence.line}\0${evidence.heading}\0${evidence.text}`
   let known = cutPassages.get(key)
   if (known === undefined) {
     if (cutPassages.size >= cutPassagesMax) cutPassages.clear()

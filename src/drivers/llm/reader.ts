@@ -14,6 +14,7 @@
  *   R3. Where support is below `supportMin`, the answer begins with `refusalPrefix` and cites nothing.
  *   R4. At most `roundsMax` rounds of tool calls in a turn, never the same call twice.
  */
+import { placeText } from '../../kernel/citation.ts'
 import type { LanguageModel } from '../../kernel/drivers.ts'
 import type {
   LanguageModelV4CallOptions,
@@ -190,7 +191,7 @@ function quotesOf(ranking: Ranking, quotesMax: number): Quote[] {
   const quotes: Quote[] = []
   const places = new Set<string>()
   for (const { sentence, score } of ranking.ranked) {
-    const source = `${sentence.path}:${sentence.line}`
+    const source = placeText({ path: sentence.path, line: sentence.line, lineEnd: sentence.line })
     if (quotes.length >= quotesMax || score < top.score - quoteGap) break
     if (places.has(source) || (quotes.length > 0 && sentence.form === 'heading')) continue
     places.add(source)

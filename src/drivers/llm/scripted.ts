@@ -31,7 +31,7 @@ import type {
 } from '@ai-sdk/provider'
 import type { Clock } from '../../kernel/clock.ts'
 import type { LanguageModel, ModelCapabilities } from '../../kernel/drivers.ts'
-import { PolityError } from '../../kernel/errors.ts'
+import { PolityError, messageOf } from '../../kernel/errors.ts'
 
 // ------------------------------------------------------------------------------------------------------------ script
 
@@ -139,6 +139,11 @@ const answerKeys = new Set<string>([
 ] satisfies (keyof ScriptedAnswer)[])
 
 export function scripted(script: Script, options: ScriptedOptions = {}): ScriptedModel {
+  if (typeof script !== 'function' && !Array.isArray(script))
+    throw new PolityError(
+      'INVALID_ARGUMENT',
+      `scripted takes a list of answers, or a function that gives them, not ${messageOf(script).slice(0, 80)}`,
+    )
   const { provider = 'scripted', modelId = 'scripted', deltaChars = Infinity, callsKeptMax = 1_000 } = options
   if (!(deltaChars >= 1)) throw new PolityError('INVALID_ARGUMENT', `deltaChars must be at least 1, got ${deltaChars}`)
   const name = `${provider}/${modelId}`

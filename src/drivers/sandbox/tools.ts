@@ -16,6 +16,8 @@
 import { isDeepStrictEqual } from 'node:util'
 import { z } from 'zod'
 import { PolityError } from '../../kernel/errors.ts'
+import type { KeysOf } from '../../kernel/known-keys.ts'
+import { checkKeys } from '../../kernel/known-keys.ts'
 import { defineTool } from '../../kernel/tools.ts'
 import type { Json, Tool, ToolContext } from '../../kernel/types.ts'
 import { findWalls, openWalled } from './bubblewrap.ts'
@@ -92,7 +94,12 @@ interface Session {
   parked: NodeJS.Timeout | undefined
 }
 
+const optionKeys: KeysOf<CodeToolsOptions> = { languages: true, limits: true, parkedMs: true, sessionsMax: true }
+
+/** Throws `CONFIG_INVALID` where the options make no sense. */
 export function codeTools(options: CodeToolsOptions = {}): readonly Tool[] {
+  checkKeys('codeTools', options, optionKeys)
+  if (options.limits !== undefined) checkKeys('codeTools: limits', options.limits, guestLimits)
   const { languages = ['javascript'], parkedMs = 30_000, sessionsMax = 16 } = options
   const limits: GuestLimits = { ...guestLimits, ...options.limits }
   const javascript = javaScriptGuests()

@@ -28,6 +28,8 @@ import { closeSync, openSync } from 'node:fs'
 import type { DatabaseSync } from 'node:sqlite'
 import type { Batch, Command, Durability, Put, Store } from '../../kernel/drivers.ts'
 import { PolityError } from '../../kernel/errors.ts'
+import type { KeysOf } from '../../kernel/known-keys.ts'
+import { checkKeys } from '../../kernel/known-keys.ts'
 import type { Pid } from '../../kernel/types.ts'
 import { commandTables, createCommandBox, readState, writeState } from './commands.ts'
 import {
@@ -58,6 +60,8 @@ export interface SqliteStoreOptions {
   readonly memory?: MemoryOptions
 }
 
+const optionKeys: KeysOf<SqliteStoreOptions> = { durability: true, fileBytesMax: true, memory: true }
+
 /** Rows that the index of places may be behind. */
 const UNINDEXED_ROWS_MAX = 512
 /** Characters of text that count as much as a commit of its own (transactions.ts). */
@@ -85,6 +89,7 @@ const noThread: CommitThread = {
 
 /** Opens the store, makes it where there is none, and owns it until `close` or the end of the process. */
 export function openSqliteStore(path: string, options: SqliteStoreOptions = {}): Store {
+  checkKeys('openSqliteStore', options, optionKeys)
   const { durability = 'relaxed', fileBytesMax, memory = {} } = options
   if (durability !== 'relaxed' && durability !== 'strict') {
     throw new PolityError(

@@ -52,10 +52,14 @@ export const CoreInfo = named(
     requestsPerMinute: z.number().nullable().describe('As declared or learned; null: no limit is known'),
     tokensPerMinute: z.number().nullable(),
     admitted: whole.describe('Calls sent since the kernel started'),
-    refused: whole.describe('By the provider, for going too fast'),
+    refused: whole.describe('By the provider, for going too fast or for an account that it does not serve'),
     failed: whole,
     loads: whole.describe('Turns on a machine that has no room for all of its models'),
     open: z.boolean().describe('Its circuit breaker is open: it takes no calls for now'),
+    refusal: z
+      .object({ since: time, words: z.string().describe('The provider’s') })
+      .nullable()
+      .describe('Set where it has refused every call for longer than 10 s'),
     tokenRatio: z
       .number()
       .describe('What estimates of tokens are multiplied by, learned from the counts of the provider'),

@@ -39,6 +39,19 @@ export const Budget = named(
 )
 export type Budget = z.infer<typeof Budget>
 
+/** As clients give it: what is counted is whole. A program may have set its child a part of a token, which is shown. */
+export const BudgetGiven = named(
+  'BudgetGiven',
+  'Ceilings for a process with all its descendants; what is left out has none',
+  z.strictObject({
+    tokens: whole.optional().describe('Input and output together'),
+    usd: ceiling.optional(),
+    wallMs: ceiling.optional().describe('From the start'),
+    steps: whole.optional().describe('Model calls'),
+    children: whole.optional().describe('Descendants'),
+  }),
+)
+
 export const ProcessState = z.enum(['running', 'stopped', 'done', 'failed', 'killed'])
 export type ProcessState = z.infer<typeof ProcessState>
 
@@ -85,7 +98,7 @@ export const StartRequest = named(
   z.strictObject({
     program: z.string().min(1).describe('Name of a program of GET /programs, or name@version'),
     input: json.optional().describe('What the program is given'),
-    budget: Budget.optional(),
+    budget: BudgetGiven.optional(),
     priority: z.number().optional().describe('Higher goes first under the discipline `priority`. Default 0'),
     name: z.string().min(1).optional().describe('Address for mail beside the pid'),
     tools: z
@@ -109,7 +122,7 @@ export const ForkRequest = named(
   'Where a fork leaves the path of its origin, and what it has otherwise',
   z.strictObject({
     at: whole.optional().describe('Number of the first call that is not of its past. Default all its past'),
-    budget: Budget.optional().describe('Default that of its origin'),
+    budget: BudgetGiven.optional().describe('Default that of its origin'),
     priority: z.number().optional().describe('Default that of its origin'),
   }),
 )

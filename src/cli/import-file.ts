@@ -1,0 +1,59 @@
+/**
+ * A file of the user's as a module. What Node reads as CommonJS because a `package.json` says so, or says nothing, is most
+ * often an ES module all the same.
+ *
+ *     const exports = await importFile('count.ts')
+ *
+ * Invariants
+ *   IF1. Where no `package.json` says what a file is, and it reads as an ES module, Node is told so: it then neither reads the
+ *        file twice nor warns of it. Packages are left alone, and so is every file of which something is said.
+ *   IF2. What does not load fails with Node's own error; `remedyOf` says what can be done about it.
+ */
+import { readFileSync } from 'node:fs'
+import { registerHooks } from 'node:module'
+import { basename, extname, resolve } from 'node:path'
+import { fileURLToPath, pathToFileURL } from 'node:url'
+import { fieldOf, messageOf } from '../kernel/errors.ts'
+import { placeOf } from './place.ts'
+
+/** What the file exports; throws what it throws. */
+export async function importFile(path: string): Promise<Readonly<Record<string, unknown>>> {
+  const hooks = registerHooks({
+    resolve(specifier, context, next) {
+      const found = next(specifier, context)
+      // Null: by its ending it is either, and no `package.json` tells.
+      const isUntold =
+        found.format === null && /^file:.*\.[jt]s$/.test(found.url) && !/\/node_modules\//.test(found.url)
+      if (!isUntold || !isModule(fileURLToPath(found.url))) return found
+      return { ...found, format: found.url.endsWith('.ts') ? 'module-typescript' : 'module' }
+    },
+  })
+  try {
+    return (await import(pathToFileURL(resolve(path)).href)) as Readonly<Record<string, unknown>>
+  } finally {
+    hooks.deregister()
+  }
+}
+
+/** Whether a line begins as only those of an ES module do, and none of CommonJS's words are there; where both are, Node decides. */
+function isModule(file: string): boolean {
+  const source = readFileSync(file, 'utf8')
+  return (
+    /^[ \t]*(?:export\b|import\b\s*[\w{*'"])/m.test(source) &&
+    !/\bmodule\.exports\b|\bexports\.|\brequire\s*\(/.test(source)
+  )
+}
+
+/** What can be done about a file that was read as CommonJS and is an ES module; undefined for every other error. */
+export function remedyOf(error: unknown): string | undefined {
+  if (fieldOf(error, 'name') !== 'SyntaxError' || !AS_COMMONJS.test(messageOf(error))) return undefined
+  const file = placeOf(error)?.replace(/:\d+(?::\d+)?$/, '')
+  const ending = file === undefined ? '' : extname(file)
+  const name = /^\.[jt]s$/.test(ending)
+    ? `, or name the file ${basename(file as string, ending)}.m${ending.slice(1)}`
+    : ''
+  return `it is an ES module, and package.json says otherwise: write "type": "module" there (npm pkg set type=module)${name}`
+}
+
+/** What Node says of an ES module that it reads as CommonJS. */
+const AS_COMMONJS = /^Unexpected token 'export'|outside a module|top level bodies of modules/

@@ -1,0 +1,187 @@
+/** A misspelt option is refused at every door that people write options at: Node checks no types, and a law under `laws` is none. */
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { z } from 'zod'
+import { createPolity } from '../src/ai.ts'
+import { findAgents, remoteAgent } from '../src/drivers/a2a.ts'
+import { scripted } from '../src/drivers/llm/scripted.ts'
+import { openMcp } from '../src/drivers/mcp.ts'
+import { mediaTools } from '../src/drivers/media.ts'
+import { codeTools } from '../src/drivers/sandbox/tools.ts'
+import { memoryStore } from '../src/drivers/store/memory.ts'
+import { openSqliteStore } from '../src/drivers/store/sqlite.ts'
+import { tableTools } from '../src/drivers/tables.ts'
+import { evaluate } from '../src/evaluation/evaluate.ts'
+import { defineScorer } from '../src/evaluation/task.ts'
+import type { Kernel } from '../src/index.ts'
+import { PolityError, boot, createKernel, defineAgent, defineProgram, defineTool, openContext } from '../src/index.ts'
+import { checkKeys, nearest } from '../src/kernel/known-keys.ts'
+import { startServer } from '../src/server/http.ts'
+import { doorsOf, serve } from '../src/server/serve.ts'
+import { startTelemetry } from '../src/server/telemetry.ts'
+
+const deny = { rules: [{ id: 'none', effect: 'deny' as const, tool: '*' }] }
+const paying = { name: 'pay', description: 'Pays.', inputSchema: z.object({}), execute: () => 'paid' }
+const pay = defineTool(paying)
+const run = async () => null
+const mcp = { command: 'true' }
+
+/** What each door says of a key that is nearly one of its own. */
+const doors: readonly (readonly [door: string, misspelt: string, meant: string, open: () => unknown])[] = [
+  ['boot', 'laws', 'law', () => boot({ tools: [pay], laws: deny } as never)],
+  ['boot', 'modl', 'model', () => boot({ modl: 'offline/reader' } as never)],
+  ['boot', 'recallguard', 'recallGuard', () => boot({ recallguard: false } as never)],
+  ['boot', 'laws', 'law', () => boot({ laws: undefined } as never)],
+  ['createKernel', 'laws', 'law', () => createKernel({ store: memoryStore(), laws: deny } as never)],
+  ['limits', 'toolMS', 'toolMs', () => boot({ limits: { toolMS: 1 } } as never)],
+  ['model "m"', 'slot', 'slots', () => boot({ models: { m: { model: scripted([]), slot: 1 } } } as never)],
+  ['price of "m"', 'inptu', 'input', () => boot({ prices: { m: { inptu: 1, output: 2 } } } as never)],
+  ['disciplineOptions', 'weight', 'weights', () => boot({ disciplineOptions: { weight: {} } } as never)],
+  ['recallGuard', 'trustedfirst', 'trustedFirst', () => boot({ recallGuard: { trustedfirst: true } } as never)],
+  ['tool "pay"', 'efect', 'effect', () => defineTool({ ...paying, efect: 'read' } as never)],
+  ['tool "pay"', 'lables', 'labels', () => boot({ tools: [{ ...paying, lables: ['private'] }] } as never)],
+  ['program p', 'tool', 'tools', () => defineProgram('p', run, { tool: [] } as never)],
+  ['tool "pay"', 'efect', 'effect', () => defineProgram('p', run, { tools: [{ ...paying, efect: 'read' }] } as never)],
+  ['defineAgent', 'instruction', 'instructions', () => defineAgent({ name: 'a', instruction: 'Pay.' } as never)],
+  ['defineAgent', 'stepMax', 'stepsMax', () => defineAgent({ name: 'a', instructions: '', stepMax: 3 } as never)],
+  ['openContext', 'tokenMax', 'tokensMax', () => openContext({ tokenMax: 1_000 } as never)],
+  ['createPolity', 'budgets', 'budget', () => withKernel((kernel) => createPolity({ kernel, budgets: {} } as never))],
+  ['openSqliteStore', 'durabilty', 'durability', () => openSqliteStore('none.db', { durabilty: 'strict' } as never)],
+  ['openMcp', 'pin', 'pins', () => openMcp({ servers: {}, pin: {} } as never)],
+  [
+    'server s',
+    'trustAnnotation',
+    'trustAnnotations',
+    () => openMcp({ servers: { s: { ...mcp, trustAnnotation: true } } } as never),
+  ],
+  [
+    'server s: defaults',
+    'label',
+    'labels',
+    () => openMcp({ servers: { s: { ...mcp, defaults: { label: [] } } } } as never),
+  ],
+  [
+    'openMcp: tools["s/t"]',
+    'hiden',
+    'hidden',
+    () => openMcp({ servers: {}, tools: { 's/t': { hiden: true } } } as never),
+  ],
+  ['remoteAgent', 'label', 'labels', () => remoteAgent({ card: 'http://127.0.0.1:1', label: ['private'] } as never)],
+  ['findAgents', 'efect', 'effect', () => findAgents({ server: 'http://127.0.0.1:1', efect: 'once' } as never)],
+  ['codeTools', 'limit', 'limits', () => codeTools({ limit: { cpuMs: 1 } } as never)],
+  ['codeTools: limits', 'cpuMS', 'cpuMs', () => codeTools({ limits: { cpuMS: 1 } } as never)],
+  ['mediaTools', 'timeoutMS', 'timeoutMs', () => mediaTools({ timeoutMS: 1 } as never)],
+  ['tableTools', 'rowMax', 'rowsMax', () => tableTools({ path: 'none.db', datasets: [], rowMax: 1 } as never)],
+  ['scorer s', 'budgt', 'budget', () => defineScorer('s', () => ({ value: 1 }) as never, { budgt: {} } as never)],
+  [
+    'evaluate',
+    'budgets',
+    'budget',
+    () => withKernel((kernel) => evaluate(kernel, { tasks: [], solvers: [], budgets: {} } as never)),
+  ],
+  ['spawn: options', 'budgt', 'budget', () => withKernel((kernel) => kernel.spawn(run, null, { budgt: {} } as never))],
+  [
+    'spawn: budget',
+    'token',
+    'tokens',
+    () => withKernel((kernel) => kernel.spawn(run, null, { budget: { token: 1 } } as never)),
+  ],
+  [
+    'generate',
+    'temprature',
+    'temperature',
+    () =>
+      withKernel(
+        (kernel) => kernel.spawn(async (sys) => sys.generate({ prompt: '', temprature: 1 } as never), null).result,
+      ),
+  ],
+  [
+    'serve',
+    'alowHosts',
+    'allowHosts',
+    () => withKernel((kernel) => serve({ kernel, store: 'none.db', doors: [], alowHosts: [] } as never)),
+  ],
+  ['startServer', 'alowOrigins', 'allowOrigins', () => startServer({ doors: [], alowOrigins: [] } as never)],
+  ['server limits', 'bodyBytes', 'bodyBytesMax', () => startServer({ doors: [], limits: { bodyBytes: 1 } } as never)],
+  ['doorsOf', 'laws', 'law', () => withKernel((kernel) => doorsOf({ kernel, programs: [], laws: {} } as never))],
+  [
+    'startTelemetry',
+    'contents',
+    'content',
+    () => withKernel((kernel) => startTelemetry({ kernel, contents: true } as never)),
+  ],
+]
+
+async function withKernel(use: (kernel: Kernel) => unknown): Promise<void> {
+  const kernel = await boot()
+  try {
+    await use(kernel)
+  } finally {
+    await kernel.close()
+  }
+}
+
+async function errorOf(open: () => unknown): Promise<PolityError> {
+  try {
+    await open()
+  } catch (error) {
+    assert.ok(PolityError.isInstance(error), String(error))
+    return error
+  }
+  return assert.fail('it was taken')
+}
+
+test('a misspelt key is refused at every door, with its name, what there is, and what was meant', async (t) => {
+  for (const [door, misspelt, meant, open] of doors)
+    await t.test(`${door}: ${misspelt}`, async () => {
+      const { code, message } = await errorOf(open)
+      assert.match(code, /^(CONFIG_INVALID|INVALID_ARGUMENT)$/)
+      const [head = '', ...tail] = message.split('; ')
+      assert.ok(head.startsWith(`${door} takes the keys `), message)
+      assert.ok(head.endsWith(`, not ${misspelt}`), message)
+      assert.match(head, new RegExp(`[ ,]${meant}[, ]`))
+      assert.deepEqual(tail, [`did you mean ${meant}?`])
+    })
+})
+
+test('a known key may be undefined', async () => {
+  const kernel = await boot({ law: undefined, model: undefined, tools: undefined, limits: undefined } as never)
+  await kernel.close()
+  const tool = defineTool({ ...paying, effect: undefined, labels: undefined } as never)
+  defineProgram('p', run, { version: undefined, tools: undefined, model: undefined } as never)
+  defineAgent({ name: 'a', instructions: '', model: undefined, tools: [tool], compaction: undefined } as never)
+})
+
+test('what is no option, no tool and no model is said to be none', async () => {
+  for (const [open, says] of [
+    [() => boot(null as never), /^boot takes an object with keys of store, .*, not null$/],
+    [() => boot('store.db' as never), /^boot takes an object .*, not store\.db$/],
+    [() => boot({ model: 5 } as never), /^boot: model takes "provider\/model", .*, not 5$/],
+    [() => boot({ model: null } as never), /^boot: model takes .*, not null$/],
+    [() => boot({ models: 'offline/reader' } as never), /^boot: models takes .*, not offline\/reader$/],
+    [() => boot({ models: [5] } as never), /^boot: models takes .*, not 5$/],
+    [() => boot({ store: 5 } as never), /^boot: store takes .*, not 5$/],
+    [() => boot({ tools: pay } as never), /^tools takes a list of tools, not /],
+    [() => boot({ tools: [{}] } as never), /^tool null: name must be /],
+    [() => boot({ tools: [5] } as never), /^tool null: expected an object /],
+    [() => boot({ tools: [null] } as never), /^tool null: expected an object /],
+    [() => defineProgram('p', run, { tools: [5] } as never), /^tool null: expected an object /],
+    [() => defineProgram('p', run, null as never), /^program p takes an object .*, not null$/],
+    [() => defineAgent(null as never), /^defineAgent takes an object .*, not null$/],
+    [() => openContext(5 as never), /^openContext takes an object .*, not 5$/],
+  ] as const) {
+    const { code, message } = await errorOf(open)
+    assert.match(code, /^(CONFIG_INVALID|INVALID_ARGUMENT)$/)
+    assert.match(message, says)
+  }
+})
+
+test('names of an object’s own machinery are keys like others, and a key that resembles none is told without a guess', async () => {
+  for (const key of ['toString', 'constructor', '__proto__', 'frobnicate']) {
+    const given = JSON.parse(`{ ${JSON.stringify(key)}: 1 }`) as object
+    const { message } = await errorOf(() => checkKeys('lamp', given, { watt: true }))
+    assert.equal(message, `lamp takes the keys watt, not ${key}`)
+  }
+  checkKeys('lamp', Object.create(null), { watt: true })
+  assert.equal(nearest('x'.repeat(100_000), ['x'.repeat(200)]), undefined)
+})
