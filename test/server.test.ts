@@ -315,7 +315,7 @@ describe('routes', () => {
     await refused(/in use/, { port: server.port })
     await refused(/is no origin/, { allowOrigins: ['https://a.example/'] })
     await refused(/is no host name/, { allowHosts: ['a.example:80'] })
-    await refused(/no server limit "boddyBytesMax"/, { limits: { boddyBytesMax: 1 } as object })
+    await refused(/not boddyBytesMax; did you mean bodyBytesMax/, { limits: { boddyBytesMax: 1 } as object })
     await refused(/above 0/, { limits: { drainMs: 0 } })
   })
 })

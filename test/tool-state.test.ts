@@ -49,7 +49,7 @@ function lived(body: (sys: Sys) => Promise<unknown>, tools = listTools().tools):
 
 describe('a tool with a state', () => {
   test('keeps it from call to call, for one process tree; another run begins anew', async () => {
-    const world = createWorld(listTools())
+    const world = createWorld({ tools: listTools().tools })
     const body = async (sys: Sys): Promise<Json> => {
       await sys.call('add', 'a')
       return sys.call('addLater', 'b')
@@ -83,7 +83,7 @@ describe('a tool with a state', () => {
   })
 
   test('goes on from a descendant, also an ended one, and from nobody else', async () => {
-    const world = createWorld(listTools())
+    const world = createWorld({ tools: listTools().tools })
     const other = world.kernel.spawn((sys) => sys.call('add', 'stranger'), null)
     await world.settled(other.result)
     const run = world.kernel.spawn(async (sys) => {
@@ -109,7 +109,7 @@ describe('a tool with a state', () => {
 
   test('goes on from forks whose journals have gone, while the one they descend from runs; nobody else does', async () => {
     const world = createWorld({
-      ...listTools(),
+      tools: listTools().tools,
       store: recordingStore({ durability: 'memory' }),
       limits: { processesEndedMax: 1 },
     })
@@ -384,13 +384,18 @@ test('whatever a process does, and wherever a crash comes, the state is what its
   await fc.assert(
     fc.asyncProperty(fc.array(step, { maxLength: 8 }), fc.nat(100), async (steps, percent) => {
       const given = program(steps)
-      const world = createWorld({ ...listTools(), programs: [given as Program] })
+      const world = createWorld({ tools: listTools().tools, programs: [given as Program] })
       const run = world.kernel.spawn(given, null)
       const expected = await world.settled(run.result)
       assert.ok(!JSON.stringify(expected).includes('expected'), JSON.stringify(expected))
       assert.equal((await world.settled(world.kernel.replay(run.pid))).same, true)
       const cut = cutStore(world.store.batches, Math.round((percent / 100) * world.store.batches.length))
-      const again = createWorld({ ...listTools(), programs: [given as Program], store: cut, clock: world.clock })
+      const again = createWorld({
+        tools: listTools().tools,
+        programs: [given as Program],
+        store: cut,
+        clock: world.clock,
+      })
       if (cut.lastSeq() < 0) return
       again.kernel.resume()
       assert.deepEqual(await again.settled(again.kernel.run(run.pid).result), expected)
