@@ -81,8 +81,13 @@ export function readJournals(
         return parent === null ? pid : rootOf(parent)
       }
       const trees = new Map<number, number[]>()
-      for (const [pid, { seqs }] of lives)
-        if (followed.has(rootOf(pid))) trees.set(rootOf(pid), [...(trees.get(rootOf(pid)) ?? []), ...seqs])
+      for (const [pid, { seqs }] of lives) {
+        const root = rootOf(pid)
+        if (!followed.has(root)) continue
+        const tree = trees.get(root) ?? []
+        tree.push(...seqs)
+        trees.set(root, tree)
+      }
       for (const [pid, ids] of followed) {
         const heard = new Set(ids)
         const events = trees.get(pid) ?? []

@@ -198,9 +198,11 @@ async function byTeams(): Promise<void> {
     judged,
     alike,
   })
-  const names = (await teamsOf(all[0] as Exam)).teams.map(({ name }) => name)
+  const past = whole(values.past, 'past', PAST)
   const noExam = ids.filter((id) => !(EXAMS as readonly string[]).includes(id))
   if (noExam.length > 0) refuse(`there is no exam ${noExam.join(', ')}; there are ${EXAMS.join(', ')}`)
+  // What teams there are is known once they have learned, which takes seconds.
+  const names = positionals.length === 0 ? [] : (await teamsOf(all[0] as Exam)).teams.map(({ name }) => name)
   const unknown = positionals.filter((name) => !names.includes(name))
   if (unknown.length > 0) refuse(`there is no ${unknown.join(', ')}; programs that answer: ${names.join(', ')}`)
   const runs = await teamRuns({
@@ -208,7 +210,7 @@ async function byTeams(): Promise<void> {
     tokens: budget,
     a,
     b,
-    past: whole(values.past, 'past', PAST),
+    past,
     ...(positionals.length === 0 ? {} : { names: positionals }),
     onDone: (line) => console.error(line),
   })

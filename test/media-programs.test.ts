@@ -29,7 +29,7 @@ import { sectionsOf, textUnder } from '../src/agents/pieces/sections.ts'
 import { outlineStage, slideStages, type PlannedSlide } from '../src/agents/pieces/slide-stages.ts'
 import { contentFault, drawSlide, functionOf, plainLayouts, slidesPage } from '../src/agents/pieces/slides.ts'
 import { textWidth, wrapped } from '../src/agents/pieces/svg-text.ts'
-import { firstWords, shortened, wordCount } from '../src/agents/pieces/word-limits.ts'
+import { ellipsized, firstWords, wordCount } from '../src/agents/pieces/word-limits.ts'
 import { presentAgent, type Presented } from '../src/agents/present-agent.ts'
 import { carryOutStages } from '../src/agents/staged.ts'
 import { mediaTools } from '../src/drivers/media.ts'
@@ -215,9 +215,9 @@ describe('slides', () => {
     assert.equal(wordCount('The ice – 3.5 cm – isn’t thick-ish.'), 8)
     assert.equal(wordCount('氷は厚いです。Yes, 「湖」'), 6)
     assert.equal(firstWords('氷は「厚い」です。', 3), '氷は「厚い」')
-    assert.equal(shortened('The ice is thick.', 10), 'The ice…')
-    assert.equal(shortened('湖 氷は厚いです。', 7), '湖 氷は厚い…')
-    assert.equal(shortened('湖 氷', 3), '湖 氷')
+    assert.equal(ellipsized('The ice is thick.', 10), 'The ice…')
+    assert.equal(ellipsized('湖 氷は厚いです。', 7), '湖 氷は厚い…')
+    assert.equal(ellipsized('湖 氷', 3), '湖 氷')
     fc.assert(
       fc.property(
         fc.array(fc.constantFrom('湖', 'の', ' ', '氷', '。', '「', 'ice', 'น้ำ'), { maxLength: 60 }),

@@ -121,21 +121,29 @@ function guided<Task extends Json, State extends Json>(
   others: (state: State) => readonly Pick<Action, 'name' | 'args'>[],
 ): Setting {
   const world = worldOf(rules)
+  const known = new Map<string, number>()
+  /** The oracle plays each task once. */
+  const steps = (seed: number, level: number): number => {
+    const task = `${seed} ${level}`
+    const counted = known.get(task) ?? stepsOf(rules, seed, level)
+    known.set(task, counted)
+    return counted
+  }
   return {
     name,
-    world: (seed, level, steps) =>
-      worldOf({ ...rules, stepsMax: Math.min(rules.stepsMax, steps * stepsOf(rules, seed, level)) }),
+    world: (seed, level, limit) =>
+      worldOf({ ...rules, stepsMax: Math.min(rules.stepsMax, limit * steps(seed, level)) }),
     steps: STEPS,
     levels,
     taskOf: (seed, level) => rules.task(seed, level),
-    stepsOf: (seed, level) => stepsOf(rules, seed, level),
+    stepsOf: steps,
     tools(seed, level, isExact) {
       const proposals = {
         others: (state: Json) => others((state as unknown as { state: State }).state),
         blind: 0.2,
         seed,
       }
-      const horizon = Math.max(NOISE.horizonMin, stepsOf(rules, seed, level))
+      const horizon = Math.max(NOISE.horizonMin, steps(seed, level))
       return [
         valueTool(world, { sigma: isExact ? 0 : NOISE.sigma, horizon, seed }),
         fiveOf(proposeTool(world, proposals)),

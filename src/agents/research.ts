@@ -21,7 +21,7 @@ import { PolityError, messageOf } from '../kernel/errors.ts'
 import { defineProgram } from '../kernel/program.ts'
 import type { Json, Message, Sys } from '../kernel/types.ts'
 import type { Claim } from './pieces/citations.ts'
-import { claimsOf, contentWords, pathsIn } from './pieces/citations.ts'
+import { claimsOf, contentWords, pathsShown } from './pieces/citations.ts'
 import { toolLoop } from './react.ts'
 
 export interface ResearchInput {
@@ -75,7 +75,7 @@ const reader = defineProgram(
     const context = openContext({ instructions: READ })
     await context.append({ role: 'user', content: question })
     const text = await toolLoop(sys, context, { stepsMax })
-    const { claims, unread } = await claimsThatHold(sys, claimsOf(text, pathsIn(context.messages)))
+    const { claims, unread } = await claimsThatHold(sys, claimsOf(text, pathsShown(context.messages)))
     const computed = claims.length === 0 && hasComputed(context.messages) ? text : null
     return claims.length === 0 && unread.length > 0 ? { claims, computed, unread } : { claims, computed }
   },

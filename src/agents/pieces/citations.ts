@@ -6,13 +6,14 @@
 import type { Json, Message } from '../../kernel/types.ts'
 import type { Place } from '../../kernel/citation.ts'
 import { citationsIn } from '../../kernel/citation.ts'
+import { isSpaced } from './word-limits.ts'
 
 /** A text with the place that it cites, relative to the folder that was searched. */
 export interface Claim extends Place {
   readonly text: string
 }
 
-/** The claims of an answer. `shown` are the paths that the model has seen (`pathsIn`). @default none */
+/** The claims of an answer. `shown` are the paths that the model has seen (`pathsShown`). @default none */
 export function claimsOf(answer: string, shown: Iterable<string> = []): Claim[] {
   const claims: Claim[] = []
   let end = 0
@@ -33,7 +34,7 @@ function tidy(text: string): string {
 }
 
 /** The paths that tools have shown in a conversation: what stands under `path` in their results, and lists of texts. */
-export function pathsIn(messages: readonly Message[]): Set<string> {
+export function pathsShown(messages: readonly Message[]): Set<string> {
   const paths = new Set<string>()
   for (const { role, content } of messages) {
     if (role !== 'tool' || typeof content === 'string') continue
@@ -50,19 +51,17 @@ export function pathsIn(messages: readonly Message[]): Set<string> {
 }
 
 /**
- * Words that carry meaning: four letters or more, or digits. Of a script without spaces (Han, kana, Thai) two signs that
+ * Words that carry meaning: four letters or more, or digits. Of a script without spaces between its words two signs that
  * stand together: a run of them is not a word.
  */
 export function contentWords(text: string): Set<string> {
   const words = new Set<string>()
   for (const [run] of text.toLowerCase().matchAll(/[\p{L}\p{M}]{2,}|\p{N}+/gu)) {
-    if (UNSPACED.test(run)) for (let at = 0; at + 2 <= run.length; at++) words.add(run.slice(at, at + 2))
+    if (!isSpaced(run)) for (let at = 0; at + 2 <= run.length; at++) words.add(run.slice(at, at + 2))
     else if (run.length >= 4 || /\p{N}/u.test(run)) words.add(run)
   }
   return words
 }
-
-const UNSPACED = /\p{Script=Han}|\p{Script=Hiragana}|\p{Script=Katakana}|\p{Script=Thai}/u
 
 /**
  * Whether a source says what a text says, as far as words can tell: all its numbers and names stand there, and so does this share of its

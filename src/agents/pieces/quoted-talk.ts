@@ -13,7 +13,7 @@
 import type { Section } from './sections.ts'
 import type { PlannedSlide } from './slide-stages.ts'
 import { hasImage, type SlideContent, type SlideLayout } from './slides.ts'
-import { firstWords, isSpaced, shortened, wordCount } from './word-limits.ts'
+import { ellipsized, firstWords, isSpaced, wordCount } from './word-limits.ts'
 
 /** The longest words of natural languages have fewer. */
 const WORD_CHARS_MAX = 100
@@ -47,7 +47,7 @@ export function quotedContent(
     Object.entries(elements).map(([name, { type, charsMax, itemsMax }]) => {
       const items = type === 'image' ? images : type === 'list' ? sentences : images.length > 0 ? images : sentences
       const said = (name === first ? [heading] : items).map((one) =>
-        type === 'image' ? one : shortened(one, charsMax),
+        type === 'image' ? one : ellipsized(one, charsMax),
       )
       return [name, said.slice(0, itemsMax)]
     }),
@@ -58,7 +58,7 @@ export function quotedContent(
 export function quotedNotes(text: string, heading: string, most: number): string {
   let [said, count] = ['', 0]
   for (const whole of [`${heading.replace(/[.?!。？！]$/, '')}.`, ...sentencesIn(plainOf(text))]) {
-    const sentence = whole.replaceAll(/\S+/g, (word) => (isSpaced(word) ? shortened(word, WORD_CHARS_MAX) : word))
+    const sentence = whole.replaceAll(/\S+/g, (word) => (isSpaced(word) ? ellipsized(word, WORD_CHARS_MAX) : word))
     const longer = `${said} ${sentence}`.trim()
     const more = wordCount(sentence, most + 1)
     if (count + more > most) return count >= most / 2 ? said : firstWords(longer, most)

@@ -16,7 +16,7 @@ import { mostAlike } from './edit-similarity.ts'
 import { quotedContent, quotedLayout, quotedNotes, quotedOutline } from './quoted-talk.ts'
 import type { Section } from './sections.ts'
 import { contentFault, functionOf, hasImage, type Picture, type SlideContent, type SlideLayout } from './slides.ts'
-import { shortened, wordCount } from './word-limits.ts'
+import { ellipsized, wordCount } from './word-limits.ts'
 
 export interface TalkSource {
   readonly title: string
@@ -155,7 +155,7 @@ function filledWith({ elements }: SlideLayout, [heading = '', ...more]: readonly
   return Object.fromEntries(
     Object.entries(elements).map(([name, { itemsMax, charsMax }], i) => [
       name,
-      (i === 0 ? [heading] : more.slice(0, itemsMax)).map((text) => shortened(text, charsMax)),
+      (i === 0 ? [heading] : more.slice(0, itemsMax)).map((text) => ellipsized(text, charsMax)),
     ]),
   )
 }

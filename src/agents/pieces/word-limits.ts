@@ -5,7 +5,7 @@
  *     wordCount('The ice is thick.')       // 4
  *     wordCount('氷は厚いです。')            // 4: 氷 は 厚い です
  *     firstWords('氷は厚いです。', 3)         // '氷は厚い'
- *     shortened('The ice is thick.', 10)   // 'The ice…'
+ *     ellipsized('The ice is thick.', 10)   // 'The ice…'
  */
 
 /** Scripts without spaces between their words. */
@@ -37,7 +37,7 @@ export function isSpaced(text: string): boolean {
 }
 
 /** At most so many characters, the last of them an ellipsis where there were more: behind a whole word, where words stand between spaces. */
-export function shortened(text: string, charsMax: number): string {
+export function ellipsized(text: string, charsMax: number): string {
   const signs = [...text]
   if (signs.length <= charsMax) return text
   const kept = signs.slice(0, charsMax - 1).join('')
