@@ -29,10 +29,9 @@ import { createWebhook } from '../src/server/a2a/webhook.ts'
 import type { Caller, Scope } from '../src/server/caller.ts'
 import type { Server } from '../src/server/http.ts'
 import { startServer } from '../src/server/http.ts'
-import { keptIn } from '../src/server/kept.ts'
 import { createKey, revokeKey, scopesOfKeys } from '../src/server/keys.ts'
 import { bindings, clientOf, say, until } from './a2a-client.ts'
-import { within } from './world.ts'
+import { lasting, within } from './world.ts'
 
 const echo = defineProgram('echo', async (_sys, input: Json) => ({ echo: input }))
 const waiter = defineProgram('waiter', async (sys) => {
@@ -67,7 +66,7 @@ async function opened(push: PushOptions | undefined, store: Store = memoryStore(
       a2aDoor({
         kernel,
         programs,
-        ...(push === undefined ? {} : { push: { kept: keptIn(store), retryMs: 10, ...push } }),
+        ...(push === undefined ? {} : { push: { retryMs: 10, ...push } }),
       }),
     ],
     authenticate: ({ headers }) =>
@@ -489,7 +488,7 @@ test('a configuration outlives its server: after a restart the webhook is told h
 })
 
 test('an admin is told of what is another principal’s, after a restart too', async () => {
-  const store = { ...memoryStore(), close() {} }
+  const store = lasting()
   const left = (): number => [...store.range('meta', 'a2a-push', 'a2a-pusi')].length
   const first = await opened(here, store)
   const told = await receiver()
@@ -507,7 +506,7 @@ test('an admin is told of what is another principal’s, after a restart too', a
 })
 
 test('a key that is none any more is told nothing, an admin’s and any other, between two tries and after a restart too', async () => {
-  const store = { ...memoryStore(), close() {} }
+  const store = lasting()
   const closed = new Set<string | null>()
   const scopesOf = (key: string | null): readonly Scope[] =>
     closed.has(key) ? [] : [...(Object.values(callers).find((one) => one.key === key)?.scopes ?? [])]
@@ -612,6 +611,6 @@ test('a configuration whose task is no longer there goes with the next start', a
   kernel.keep('a2a-push\x00999999\0ada\x001', value)
   await kernel.events(0)
   assert.equal(left(), 1)
-  await opened(here, { ...store, close() {} })
+  await opened(here, lasting(store))
   await until(() => left() === 0)
 })

@@ -8,14 +8,14 @@ import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { after, test } from 'node:test'
 import { setTimeout as pause } from 'node:timers/promises'
-import type { Context } from '../src/cli/command.ts'
+import { describeCall, describeValue } from '../src/cli/call-text.ts'
 import { loadCommand } from '../src/cli/commands.ts'
 import { parseCommandLine } from '../src/cli/options.ts'
 import { exitCodeOf, sentenceOf } from '../src/cli/report.ts'
 import { widthOf } from '../src/cli/table.ts'
-import { createStatusLine } from '../src/cli/terminal.ts'
 import { realClock } from '../src/kernel/clock.ts'
 import { createKey } from '../src/server/keys.ts'
+import { cliContext } from './cli-context.ts'
 import { HANGS_MS } from './world.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'polity-lines-'))
@@ -34,40 +34,20 @@ interface Started {
 
 /** A command on a terminal of so many columns; undefined: in a pipe. */
 function start(store: string, columns: number | undefined, name: string, ...words: string[]): Started {
-  const said = { out: '', err: '' }
   const interruption = new AbortController()
-  const channel = (to: 'out' | 'err'): Context['out'] => ({
-    isTerminal: columns !== undefined,
-    columns: columns ?? 80,
-    rows: 24,
-    paint: (_, text) => text,
-    write: (text) => void (said[to] += text),
-    line: (text) => void (said[to] += `${text}\n`),
-  })
-  const line = (to: 'out' | 'err', text: string): void => void (said[to] += `${text}\n`)
-  const context: Context = {
-    out: channel('out'),
-    err: channel('err'),
-    status: createStatusLine({ ...channel('err'), isTerminal: false }),
-    isJson: false,
-    isQuiet: false,
-    isDebug: false,
-    clock: realClock(),
-    interrupted: interruption.signal,
+  const { context, said } = cliContext({
     storePath: join(folder, store),
-    unfinished: new Set(),
+    columns,
+    interrupted: interruption.signal,
     commandLine: (text) => `polity ${text} --store ${store}`,
-    note: (text) => line('err', text),
-    warn: (text) => line('err', text),
-    result: (text) => text !== '' && line('out', text),
-  }
+  })
   const run = async (): Promise<number> => {
     const command = await loadCommand(name)
     assert.ok(command !== undefined)
     try {
       return await command.run(context, parseCommandLine(command, words))
     } catch (error) {
-      line('err', sentenceOf(error))
+      context.err.line(sentenceOf(error))
       return exitCodeOf(error)
     }
   }
@@ -141,6 +121,28 @@ test('on 40 columns trace, inbox, doctor and what went wrong in an evaluation ar
     evaluated.err.replaceAll('\n', ' '),
     /1 of 1 tries of mind-agent at forage ended with INVALID_ARGUMENT: .*--team/,
   )
+})
+
+test('a call and its value take no more cells than they are given, whatever they say', () => {
+  const long = '船'.repeat(60)
+  const generation = { text: long, toolCalls: [], usage: { inputTokens: 5, outputTokens: 7 }, finishReason: 'length' }
+  for (const width of [1, 5, 9, 24, 60]) {
+    for (const text of [
+      describeCall('call', { tool: long, input: { long } }, width),
+      describeCall('spawn', { program: long, input: long }, width),
+      describeCall('wait', { pid: 1234567890 }, width),
+      describeCall('kill', { pid: 12, reason: long }, width),
+      describeCall('sleep', { ms: 1234567890 }, width),
+      describeCall('generate', { messages: { add: [{ role: 'user', content: long }] } }, width),
+      describeCall('recall', { text: 'e\u0301'.repeat(90) }, width),
+      describeValue('generate', generation, width),
+      describeValue('call', long, width),
+      describeValue('wait', null, width),
+    ])
+      assert.ok(text !== '' && widthOf(text) <= width, `${width}: ${text}`)
+  }
+  assert.equal(describeCall('call', { tool: 'look', input: long }, 24), 'call(look "船船船船船…)')
+  assert.equal(describeCall('sleep', { ms: 1234567890 }, Infinity), 'sleep(1234567890 ms)')
 })
 
 test('lines of files are written whole on 40 columns; a pipe gets them as they are, a terminal sees control characters as signs', async () => {

@@ -8,15 +8,13 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
 import { setTimeout as pause } from 'node:timers/promises'
-import type { Context } from '../src/cli/command.ts'
 import { loadCommand } from '../src/cli/commands.ts'
 import { parseCommandLine } from '../src/cli/options.ts'
 import { exitCodeOf, sentenceOf } from '../src/cli/report.ts'
 import { bootServing } from '../src/cli/serving.ts'
-import { createStatusLine } from '../src/cli/terminal.ts'
 import { readSqliteStore, readStatus, sendCommand } from '../src/drivers/store/sqlite-reader.ts'
 import { boot } from '../src/boot.ts'
-import { wish } from '../src/cli/elsewhere.ts'
+import { isBelow, wish } from '../src/cli/elsewhere.ts'
 import { openSqliteStore } from '../src/drivers/store/sqlite.ts'
 import type { JournalEvent } from '../src/kernel/types.ts'
 import { realClock } from '../src/kernel/clock.ts'
@@ -24,6 +22,7 @@ import type { Batch, Store } from '../src/kernel/drivers.ts'
 import { createKernel } from '../src/kernel/kernel.ts'
 import { defineProgram } from '../src/kernel/program.ts'
 import { memoryStore } from '../src/drivers/store/memory.ts'
+import { cliContext } from './cli-context.ts'
 import { HANGS_MS } from './world.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'polity-elsewhere-'))
@@ -56,43 +55,8 @@ interface Outcome {
   readonly err: string
 }
 
-function contextOf(
-  interrupted: AbortSignal,
-  isJson: boolean,
-): { context: Context; said: { out: string; err: string } } {
-  const said = { out: '', err: '' }
-  const channel = (to: 'out' | 'err') => ({
-    isTerminal: false,
-    columns: 80,
-    rows: 24,
-    paint: (_: string, text: string) => text,
-    write: (text: string | Uint8Array) =>
-      void (said[to] += typeof text === 'string' ? text : Buffer.from(text).toString('latin1')),
-    line: (text: string) => void (said[to] += `${text}\n`),
-  })
-  const context: Context = {
-    out: channel('out'),
-    err: channel('err'),
-    status: createStatusLine({ ...channel('err'), write: () => {} }),
-    isJson,
-    isQuiet: false,
-    isDebug: false,
-    clock: realClock(),
-    interrupted,
-    storePath,
-    unfinished: new Set(),
-    commandLine: (text) => `polity ${text}`,
-    note: (text) => void (said.err += `${text}\n`),
-    warn: (text) => void (said.err += `${text}\n`),
-    result(text, value) {
-      if (isJson || text !== '') said.out += isJson ? JSON.stringify(value) : text
-    },
-  }
-  return { context, said }
-}
-
 async function interruptible(interrupted: AbortSignal, name: string, ...words: string[]): Promise<Outcome> {
-  const { context, said } = contextOf(interrupted, words.includes('--json'))
+  const { context, said } = cliContext({ storePath, interrupted, isJson: words.includes('--json') })
   const command = await loadCommand(name)
   assert.ok(command !== undefined)
   try {
@@ -141,15 +105,15 @@ test('a file that says nothing of clients’ tools is refused before the store i
   const wanted = { files: [], models: [], prices: new Map(), law: undefined, in: [], otlp: false }
   const wrong = [file('no.json', '{'), file('odd.json', '{"send":{"outbound":1}}'), join(folder, 'none.json')]
   for (const clientTools of wrong)
-    await assert.rejects(
-      bootServing(contextOf(new AbortController().signal, false).context, { ...wanted, clientTools }),
-      { code: 'CONFIG_INVALID', message: /no tools of clients: send\.outbound|of --client-tools cannot be read/ },
-    )
+    await assert.rejects(bootServing(cliContext({ storePath }).context, { ...wanted, clientTools }), {
+      code: 'CONFIG_INVALID',
+      message: /no tools of clients: send\.outbound|of --client-tools cannot be read/,
+    })
   assert.ok(!existsSync(store))
 })
 
 const serve = (files: readonly string[]): ReturnType<typeof bootServing> =>
-  bootServing(contextOf(new AbortController().signal, false).context, {
+  bootServing(cliContext({ storePath }).context, {
     files,
     models: [],
     prices: new Map(),
@@ -181,7 +145,7 @@ test('files are listed, read, held against each other, searched and rolled back,
     assert.match((await files('show', pid, 'notes/a.md')).out, /harbour/)
     // Bytes for a file or a pipe, and a sentence for a terminal.
     assert.deepEqual(await files('show', pid, 'b.bin'), { out: '\u00ff', err: '', code: 0 })
-    const { context } = contextOf(new AbortController().signal, false)
+    const { context } = cliContext({ storePath })
     const terminal = { ...context, out: { ...context.out, isTerminal: true } }
     const command = await loadCommand('files')
     await assert.rejects(
@@ -196,7 +160,7 @@ test('files are listed, read, held against each other, searched and rolled back,
     return (versions.at(-1) as Listed).version
   }
   const first = await looks()
-  assert.match((await files('diff', pid, 'notes/a.md')).out, /-the harbour froze\n\+the harbour is open$/)
+  assert.match((await files('diff', pid, 'notes/a.md')).out, /-the harbour froze\n\+the harbour is open\n$/)
   const back = await files('rollback', pid, 'notes/a.md', '--version', String(first))
   assert.equal(back.code, 0, back.err)
   assert.match((await files('show', pid, 'notes/a.md')).out, /froze/)
@@ -247,7 +211,7 @@ test('resume, fork and gc go through the server that has the store, and come to 
     ])
     assert.equal(resumed.code, 0, resumed.err)
     assert.match(resumed.err, /process \d+ goes on in the server \(process \d+\)\nprocess \d+ is done: /)
-    assert.match(resumed.out, /^\{"text":".*","drawn":0\.\d+\}$/)
+    assert.match(resumed.out, /^\{"text":".*","drawn":0\.\d+\}\n$/)
     assert.deepEqual([failed.code, (JSON.parse(failed.out) as { state: string }).state], [1, 'failed'], failed.err)
     assert.match(failed.err, /process \d+ failed: .*half way/)
     assert.deepEqual([other.code, unserved.code, over.code, none.code, refused.code], [3, 3, 3, 2, 3])
@@ -290,7 +254,7 @@ test('resume, fork and gc go through the server that has the store, and come to 
     assert.equal((await polity('answer', String(id), 'blue')).code, 0)
     const done = await all
     assert.equal(done.code, 3, done.err)
-    assert.equal(done.out, 'blue')
+    assert.equal(done.out, 'blue\n')
     assert.match(done.err, new RegExp(`process ${lawful} is not resumed: .*another law`))
     assert.match(done.err, new RegExp(`process ${unknown} is not resumed: .*does not serve`))
 
@@ -332,6 +296,29 @@ test('resume, fork and gc go through the server that has the store, and come to 
   }
 })
 
+test('a process is of a run also where the status has dropped those between them', async () => {
+  const disk = memoryStore()
+  const kernel = createKernel({ store: disk })
+  const nest = defineProgram('nest', async (sys, depth: number): Promise<null> => {
+    if (depth > 0) await sys.wait(await sys.spawn(nest, depth - 1))
+    return null
+  })
+  const [root, other] = [kernel.spawn(nest, 2), kernel.spawn(nest, 0)]
+  await Promise.all([root.result, other.result])
+  const leaf = [...disk.processes()].find(
+    ({ start }) => start.program === 'nest' && start.input === 0 && start.parent !== null,
+  )
+  assert.ok(leaf !== undefined)
+  const { pid, parent } = leaf.start
+  assert.notEqual(parent, root.pid)
+  for (const shown of [[], [{ pid, parent }]]) {
+    assert.equal(isBelow(disk, shown, pid, root.pid), true)
+    assert.equal(isBelow(disk, shown, pid, other.pid), false)
+  }
+  assert.equal(isBelow(disk, [], 999_999, root.pid), undefined, 'it is not in the store yet')
+  await kernel.close()
+})
+
 test(
   'a hundred stopped runs go on in the server, behind two hundred that ended later',
   { skip: !LONG && 'four hundred runs, several seconds: POLITY_LONG=1' },
@@ -352,7 +339,7 @@ test(
       await Promise.all(Array.from({ length: 200 }, () => serving.kernel.spawn('slow', 0).result))
       // So many that the status cannot show the oldest of those that go on.
       const running = new Set(Array.from({ length: 110 }, () => serving.kernel.spawn('asker', null).pid))
-      const { context, said } = contextOf(new AbortController().signal, true)
+      const { context, said } = cliContext({ storePath, isJson: true })
       const command = await loadCommand('resume')
       assert.ok(command !== undefined)
       const all = command.run(context, parseCommandLine(command, ['--json']))
@@ -404,10 +391,10 @@ test('notes are searched, forgotten and revoked beside a server as alone', async
         assert.equal(did.code, isServed ? 0 : 1, did.err)
         assert.match(did.out, isServed ? /^revoked 2 notes\n(.*\n){2}.*drawn from/ : /^revoked 0 notes/)
         const forgot = await polity('memory', 'forget', gone)
-        assert.deepEqual([forgot.code, forgot.out], isServed ? [0, `forgot ${gone}`] : [2, ''], forgot.err)
+        assert.deepEqual([forgot.code, forgot.out], isServed ? [0, `forgot ${gone}\n`] : [2, ''], forgot.err)
         const shown = await polity('memory', 'show', evil)
         assert.equal(shown.code, 2, 'a revoked note is not shown')
-        assert.match((await polity('memory', 'list')).out, new RegExp(`^ID .*\\n${kept} .*$`))
+        assert.match((await polity('memory', 'list')).out, new RegExp(`^ID .*\\n${kept} .*\\n$`))
         const [stats] = JSON.parse((await polity('memory', 'stats', '--json')).out) as { note: number; sources: [] }[]
         assert.deepEqual([stats?.note, stats?.sources], [1, []])
       } finally {
@@ -503,7 +490,7 @@ test('wishes of a store without a server: each is done once, by whoever opens it
     const owner = openSqliteStore(storePath)
     const forgetting = Promise.all(ids.map((id) => polity('memory', 'forget', id)))
     await pause(120)
-    const { context } = contextOf(new AbortController().signal, false)
+    const { context } = cliContext({ storePath })
     const refused = assert.rejects(wish(context, { command: 'forget', text: 'n999', principal: 'local' }), {
       code: 'STORE_LOCKED',
       message: /nothing was done: run it again/,
@@ -512,7 +499,7 @@ test('wishes of a store without a server: each is done once, by whoever opens it
     owner.close()
     assert.deepEqual(
       (await forgetting).map(({ code, out }) => [code, out]),
-      ids.map((id) => [0, `forgot ${id}`]),
+      ids.map((id) => [0, `forgot ${id}\n`]),
     )
     await refused
     const left = openSqliteStore(storePath)

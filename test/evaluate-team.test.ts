@@ -21,10 +21,9 @@ import { openStage, worldOf, type World } from '../src/evaluation/world.ts'
 import { teamWorld } from '../src/evaluation/team-world.ts'
 import { verify } from '../src/evaluation/verify.ts'
 import type { Log } from '../src/evaluation/log.ts'
-import { PolityError } from '../src/kernel/errors.ts'
 import { nearest } from '../src/kernel/known-keys.ts'
 import type { Json } from '../src/kernel/types.ts'
-import { createWorld } from './world.ts'
+import { createWorld, endOf } from './world.ts'
 
 const LONG = process.env['POLITY_LONG'] === '1'
 
@@ -123,13 +122,10 @@ async function refusal(...words: string[]): Promise<string> {
   const command = await loadCommand('evaluate')
   assert.ok(command !== undefined)
   const context = { interrupted: new AbortController().signal, storePath: ':memory:' } as Context
-  const thrown: unknown = await command.run(context, parseCommandLine(command, words)).then(
-    () => undefined,
-    (error: unknown) => error,
-  )
-  assert.ok(PolityError.isInstance(thrown), String(thrown))
-  assert.equal(thrown.code, 'INVALID_ARGUMENT')
-  return thrown.message
+  const end = await endOf(command.run(context, parseCommandLine(command, words)))
+  assert.ok('code' in end, 'it was taken')
+  assert.equal(end.code, 'INVALID_ARGUMENT')
+  return end.message
 }
 
 test('a team of one, another question than the world’s and a name in capitals are each refused with what to do', async () => {

@@ -14,11 +14,13 @@ import { tableTools } from '../src/drivers/tables.ts'
 import { evaluate } from '../src/evaluation/evaluate.ts'
 import { defineScorer } from '../src/evaluation/task.ts'
 import type { Kernel } from '../src/index.ts'
-import { PolityError, boot, createKernel, defineAgent, defineProgram, defineTool, openContext } from '../src/index.ts'
+import { boot, createKernel, defineAgent, defineProgram, defineTool, openContext } from '../src/index.ts'
+import type { ErrorCode } from '../src/kernel/errors.ts'
 import { checkKeys, nearest } from '../src/kernel/known-keys.ts'
 import { startServer } from '../src/server/http.ts'
 import { doorsOf, serve } from '../src/server/serve.ts'
 import { startTelemetry } from '../src/server/telemetry.ts'
+import { endOf } from './world.ts'
 
 const deny = { rules: [{ id: 'none', effect: 'deny' as const, tool: '*' }] }
 const paying = { name: 'pay', description: 'Pays.', inputSchema: z.object({}), execute: () => 'paid' }
@@ -121,20 +123,17 @@ async function withKernel(use: (kernel: Kernel) => unknown): Promise<void> {
   }
 }
 
-async function errorOf(open: () => unknown): Promise<PolityError> {
-  try {
-    await open()
-  } catch (error) {
-    assert.ok(PolityError.isInstance(error), String(error))
-    return error
-  }
-  return assert.fail('it was taken')
+/** How a door refuses. */
+async function refusalOf(open: () => unknown): Promise<{ readonly code: ErrorCode; readonly message: string }> {
+  const end = await endOf(Promise.resolve().then(open))
+  assert.ok('code' in end, 'it was taken')
+  return end
 }
 
 test('a misspelt key is refused at every door, with its name, what there is, and what was meant', async (t) => {
   for (const [door, misspelt, meant, open] of doors)
     await t.test(`${door}: ${misspelt}`, async () => {
-      const { code, message } = await errorOf(open)
+      const { code, message } = await refusalOf(open)
       assert.match(code, /^(CONFIG_INVALID|INVALID_ARGUMENT)$/)
       const [head = '', ...tail] = message.split('; ')
       assert.ok(head.startsWith(`${door} takes the keys `), message)
@@ -170,7 +169,7 @@ test('what is no option, no tool and no model is said to be none', async () => {
     [() => defineAgent(null as never), /^defineAgent takes an object .*, not null$/],
     [() => openContext(5 as never), /^openContext takes an object .*, not 5$/],
   ] as const) {
-    const { code, message } = await errorOf(open)
+    const { code, message } = await refusalOf(open)
     assert.match(code, /^(CONFIG_INVALID|INVALID_ARGUMENT)$/)
     assert.match(message, says)
   }
@@ -179,7 +178,7 @@ test('what is no option, no tool and no model is said to be none', async () => {
 test('names of an object’s own machinery are keys like others, and a key that resembles none is told without a guess', async () => {
   for (const key of ['toString', 'constructor', '__proto__', 'frobnicate']) {
     const given = JSON.parse(`{ ${JSON.stringify(key)}: 1 }`) as object
-    const { message } = await errorOf(() => checkKeys('lamp', given, { watt: true }))
+    const { message } = await refusalOf(() => checkKeys('lamp', given, { watt: true }))
     assert.equal(message, `lamp takes the keys watt, not ${key}`)
   }
   checkKeys('lamp', Object.create(null), { watt: true })

@@ -195,6 +195,24 @@ describe('polity lint', () => {
     assert.equal(status, 0)
   })
 
+  test('takes a package.json and a lock file with a key twice, as npm does', () => {
+    const place = mkdtempSync(join(tmpdir(), 'polity-lint-twice-'))
+    try {
+      writeFileSync(join(place, 'mine.ts'), 'export default async function mine() {}\n')
+      writeFileSync(join(place, 'package.json'), '{"type":"module","name":"a","name":"mine"}')
+      writeFileSync(
+        join(place, 'package-lock.json'),
+        '{"packages":{},"packages":{"node_modules/zod":{"version":"4.0.0"}}}',
+      )
+      const { status, stdout } = polity(join(place, 'mine.ts'))
+      assert.deepEqual([status, stdout], [0, ''])
+      const { name, lock } = packagesAbove(join(place, 'mine.ts')) ?? {}
+      assert.deepEqual([name, lock], ['mine', { zod: { version: '4.0.0' } }])
+    } finally {
+      rmSync(place, { recursive: true, force: true })
+    }
+  })
+
   test('says a line a finding with its place, and ends with 1', () => {
     const { status, stdout } = polity('clerk.ts', '--law', 'bad.json', '--json')
     assert.equal(status, 1)

@@ -16,7 +16,9 @@ import { modelConformance } from '../src/drivers/llm/conformance.ts'
 import type { LlamaModel } from '../src/drivers/llm/llama.ts'
 import { llama } from '../src/drivers/llm/llama.ts'
 import { findModel } from '../src/drivers/llm/llama/files.ts'
+import type { Machine } from '../src/drivers/llm/llama/library.ts'
 import { pickToken } from '../src/drivers/llm/llama/sampler.ts'
+import { createPool } from '../src/drivers/llm/llama/sequences.ts'
 import { defineProgram, defineTool } from '../src/index.ts'
 import { randomAt } from '../src/kernel/clock.ts'
 import { openSqliteStore } from '../src/drivers/store/sqlite.ts'
@@ -27,6 +29,7 @@ import { kernelOn, names, outputTokens, tells } from './llama-killed.ts'
 import { contextTokens, goOnFrom, whole } from './llama-turns.ts'
 import type { Piece } from './llama-turns.ts'
 import { tinyGguf } from './tiny-gguf.ts'
+import { within } from './world.ts'
 
 const isLong = process.env['POLITY_LONG'] === '1'
 const missing = missingBinary()
@@ -293,6 +296,21 @@ void test('an answer that is interrupted wherever it can be, also while its prom
   assert.deepEqual(whole(pieces), expected)
   assert.ok(pieces.length >= 5 + 3, `${pieces.length} turns`)
   await other.close()
+})
+
+void testHere('a call that is aborted as it gets its sequence does not wait for the prefill of another', async () => {
+  const getSequence = () => ({ contextTokens: [], nextTokenIndex: 0 })
+  const pool = createPool({ context: { totalSequences: 2, getSequence } } as unknown as Machine)
+  const prompt = Array.from({ length: 40 }, (_, i) => i)
+  const filling = await pool.take(prompt, undefined)
+  const other = await pool.take([100, 101], undefined)
+  const stop = new AbortController()
+  const taken = pool.take([...prompt, 40], stop.signal)
+  pool.giveBack(other)
+  stop.abort(new Error('enough'))
+  await assert.rejects(within(1_000, taken), /^Error: enough$/)
+  assert.equal(pool.busy, 1)
+  pool.giveBack(filling)
 })
 
 void test('several sequences in one step write what they would write alone', async () => {

@@ -27,11 +27,10 @@ import type { Store } from '../src/kernel/drivers.ts'
 import type { Caller, Scope } from '../src/server/caller.ts'
 import type { Server } from '../src/server/http.ts'
 import { startServer } from '../src/server/http.ts'
-import { keptIn } from '../src/server/kept.ts'
 import type { McpDoorOptions } from '../src/server/mcp/door.ts'
 import { mcpDoor } from '../src/server/mcp/door.ts'
 import { serveTasks } from './mcp/task-killed.ts'
-import { codeOf, endOf, within } from './world.ts'
+import { codeOf, endOf, lasting, within } from './world.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'polity-mcp-tasks-'))
 const opened: { close(): Promise<void> }[] = []
@@ -101,7 +100,7 @@ async function serve(
   const store = (options.store ?? memoryStore()) as Store
   const kernel = await boot({ tools, programs, ...options, store })
   const server = await startServer({
-    doors: [mcpDoor({ kernel, tools, programs, taskAfterMs: 30, kept: keptIn(store), ...door })],
+    doors: [mcpDoor({ kernel, tools, programs, taskAfterMs: 30, ...door })],
     port: 0,
     limits: { drainMs: 50 },
     authenticate({ headers }) {
@@ -172,11 +171,6 @@ async function later(
 }
 
 const call = (name: string, args: object = {}) => ['tools/call', { name, arguments: args }] as const
-
-/** A store that a second server can have after the first. */
-function lasting(): Store {
-  return { ...memoryStore(), close() {} }
-}
 
 async function until<T>(look: () => Promise<T> | T, isRight: (found: T) => boolean): Promise<T> {
   for (let turn = 0; turn < 400; turn++) {

@@ -338,6 +338,7 @@ describe('media tools', { skip: lack }, () => {
       ['media.speak', { text: ' \n ' }, /no letter and no number; give words/],
       ['media.speak', { text: 'a', voice: 'zz' }, /voice does not exist/],
       ['media.speak', { text: 'a', voice: 'en+nosuch' }, /no variant "nosuch"; there is f1, .*--voices=variant/],
+      ['media.speak', { text: 'a', voice: 'zz+nosuch' }, /no variant "nosuch"/],
       ['media.draw', { image: '<svg xmlns="http://www.w3.org/2000/svg"/>' }, /an SVG has no size; give it width and/],
       ['media.speak', { text: 'a', voice: '--path=/etc' }, /a language such as en or de/],
       ['media.draw', { image: '<svg' }, /media: \[librsvg\] Error parsing svg!$/],

@@ -2,7 +2,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { memoryStore } from '../src/drivers/store/memory.ts'
 import type { Journal } from '../src/kernel/journal.ts'
 import type { Kernel } from '../src/kernel/kernel.ts'
 import { createKernel } from '../src/kernel/kernel.ts'
@@ -11,6 +10,7 @@ import { createMailbox } from '../src/kernel/mailbox.ts'
 import type { Process } from '../src/kernel/process.ts'
 import { defineProgram } from '../src/kernel/program.ts'
 import type { Pid } from '../src/kernel/types.ts'
+import { lasting } from './world.ts'
 
 const NAMES = ['ann', 'bob', 'cleo']
 const PRINCIPALS = ['left', 'right']
@@ -52,7 +52,7 @@ const deed: fc.Arbitrary<Deed> = fc.oneof(
 test('a message to a name reaches all of that name and principal that run, by pid, whoever came and went', async () => {
   await fc.assert(
     fc.asyncProperty(fc.array(deed, { maxLength: 30 }), async (deeds) => {
-      const store = { ...memoryStore(), close() {} }
+      const store = lasting()
       const heard: Pid[] = []
       const boot = (): Kernel => {
         const booted = createKernel({ store, programs: [waiter, teller], limits: { processesEndedMax: 5 } })

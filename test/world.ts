@@ -129,6 +129,11 @@ export function recordingStore({ durability = 'relaxed', slowly }: StoreOptions 
   }
 }
 
+/** A store that a second kernel can have after the first closed it. */
+export function lasting(store: Store = memoryStore()): Store {
+  return { ...store, close() {} }
+}
+
 export interface StoreOptions {
   /** @default 'relaxed' */
   readonly durability?: Durability

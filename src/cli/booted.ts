@@ -26,8 +26,6 @@ import type { Budget, Json, Pid, ProcessStart, Program, Sys, Tool, ToolContext }
 import { parseJson } from '../policy/json.ts'
 import type { Law } from '../policy/law.ts'
 import { parseLaw } from '../policy/law.ts'
-import type { Kept } from '../server/kept.ts'
-import { keptIn } from '../server/kept.ts'
 import { bytes } from './amounts.ts'
 import type { Context } from './command.ts'
 import type { ProgramFile } from './program-file.ts'
@@ -49,8 +47,6 @@ export interface Booted {
   thrownIn(pid: Pid): unknown
   /** First and last event of every process of the store, by pid ascending. */
   heads(): Iterable<ProcessHead>
-  /** What doors of earlier servers have left. */
-  readonly kept: Kept
   /** Stops what runs, so that it can be resumed, and gives everything up. Safe to call twice. */
   close(): Promise<void>
 }
@@ -210,7 +206,7 @@ export async function bootTogether(
       models: modelsOf(plans, setup),
       embedder,
       ...(setup.model === undefined ? {} : { model: setup.model }),
-      ...(setup.law === undefined ? {} : { law: lawIn(setup.law) }),
+      ...(setup.law === undefined ? {} : { law: setup.law }),
       approvalKey: () => approvalKeyOf(context.storePath),
       programs: [...programs.values()],
       tools: isReplay
@@ -236,7 +232,6 @@ export async function bootTogether(
         },
         thrownIn: (pid) => thrown.get(pid),
         heads: () => store.processes(),
-        kept: keptIn(store),
         close,
       }
     })

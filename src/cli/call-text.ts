@@ -4,15 +4,16 @@
  *     describeCall('call', { tool: 'search', input: { query: 'x' } }, 60)
  *     describeValue('generate', value, 60)
  *
- * A width cuts what is long; `Infinity` shows everything.
+ * A width cuts what is long, in cells of a terminal, to at most that (at least 1); `Infinity` shows everything.
  */
 import type { CallName, Generation, Json } from '../kernel/types.ts'
 import { tokens } from './amounts.ts'
+import { cut } from './table.ts'
 import { oneLine } from './terminal.ts'
 
 /** `name(arguments)`. */
 export function describeCall(call: CallName, args: Json, width: number): string {
-  return `${call}(${describeArguments(call, args, Math.max(8, width - call.length - 2))})`
+  return cut(`${call}(${describeArguments(call, args, Math.max(8, width - call.length - 2))})`, Math.max(1, width))
 }
 
 function describeArguments(call: CallName, args: Json, width: number): string {
@@ -88,6 +89,10 @@ function describeMessage(message: { readonly role?: string; readonly content?: J
 
 /** The value of a call, after its `=`. */
 export function describeValue(call: CallName, value: Json | undefined, width: number): string {
+  return cut(valueText(call, value, width), Math.max(1, width))
+}
+
+function valueText(call: CallName, value: Json | undefined, width: number): string {
   if (value === undefined || value === null) return 'nothing'
   if (call === 'generate' && width !== Infinity) {
     const { text: said, toolCalls, usage, finishReason } = value as unknown as Generation
@@ -98,11 +103,12 @@ export function describeValue(call: CallName, value: Json | undefined, width: nu
   return shorten(JSON.stringify(value), width)
 }
 
+/** A part that others stand beside: cut by itself, and never to nothing. */
 function shorten(text: string, width: number): string {
   if (width === Infinity) return oneLine(text)
   const room = Math.max(8, width)
-  const line = oneLine(text.slice(0, room * 4))
-  return line.length > room ? `${line.slice(0, room - 1)}…` : line
+  const head = text.slice(0, room * 4)
+  return cut(oneLine(head.length < text.length ? `${head}…` : head), room)
 }
 
 function text(value: Json | undefined): string {

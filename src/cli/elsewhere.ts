@@ -292,7 +292,11 @@ async function endingOf(context: Context, reader: StoreReader, pid: Pid): Promis
       if (status !== undefined) {
         showQuestions(context, reader, status, pid, shown)
         // Of the server's cores, the one that the run waits for.
-        say(status.cores.filter(({ id }) => status.processes.some((one) => one.core === id && isOf(status, one, pid))))
+        say(
+          status.cores.filter(({ id }) =>
+            status.processes.some((one) => one.core === id && isBelow(reader, status.processes, one.pid, pid) === true),
+          ),
+        )
       }
       askedAt = context.clock.now()
     }
@@ -301,11 +305,23 @@ async function endingOf(context: Context, reader: StoreReader, pid: Pid): Promis
   return undefined
 }
 
-/** Whether a process is the run or, as far as the status shows, one below it. */
-function isOf({ processes }: Status, process: ProcessInfo, root: Pid): boolean {
-  let at: ProcessInfo | undefined = process
-  while (at !== undefined && at.pid !== root) at = processes.find(({ pid }) => pid === at?.parent)
-  return at !== undefined
+/**
+ * Whether a process is the run or one below it. What the status does not show, for it shows so many and no more, is in the
+ * store; undefined where it is not yet.
+ */
+export function isBelow(
+  reader: Pick<StoreReader, 'processes'>,
+  processes: readonly Pick<ProcessInfo, 'pid' | 'parent'>[],
+  pid: Pid,
+  root: Pid,
+): boolean | undefined {
+  let at: Pid | null | undefined = pid
+  while (typeof at === 'number' && at !== root) {
+    const from: Pid = at
+    const shown = processes.find((one) => one.pid === from)
+    at = shown === undefined ? [...reader.processes({ from, to: from + 1 })][0]?.start.parent : shown.parent
+  }
+  return at === undefined ? undefined : at === root
 }
 
 function ending(state: 'failed' | 'killed' | 'stopped', error: ErrorData, usage: Usage, exitCode: number): Ending {
@@ -324,18 +340,10 @@ function showQuestions(
   root: Pid,
   seen: Set<number>,
 ): void {
-  const parents = new Map(processes.map(({ pid, parent }) => [pid, parent]))
-  /** What the status does not show is in the store; undefined where it is not yet. */
-  const parentOf = (pid: Pid): Pid | null | undefined => {
-    if (parents.has(pid)) return parents.get(pid)
-    const [head] = reader.processes({ from: pid, to: pid + 1 })
-    return head?.start.parent
-  }
   for (const question of questions) {
     if (seen.has(question.id)) continue
-    let at: Pid | null | undefined = question.pid
-    while (typeof at === 'number' && at !== root) at = parentOf(at)
-    if (at !== undefined) seen.add(question.id)
-    if (at === root) context.warn(questionText(context, question, false))
+    const isOurs = isBelow(reader, processes, question.pid, root)
+    if (isOurs !== undefined) seen.add(question.id)
+    if (isOurs === true) context.warn(questionText(context, question, false))
   }
 }

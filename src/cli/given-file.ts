@@ -6,7 +6,8 @@
  *
  * Invariants
  *   GF1. Every fault is `CONFIG_INVALID`, names the file and keeps its cause.
- *   GF2. JSON with a key twice is such a fault (policy/json.ts).
+ *   GF2. JSON with a key twice is such a fault (policy/json.ts); not to `plainJsonIn`, which is for files that other tools read
+ *        too, such as package.json: they take the last.
  */
 import { readFileSync } from 'node:fs'
 import { PolityError, messageOf } from '../kernel/errors.ts'
@@ -25,6 +26,11 @@ export function jsonIn(path: string): unknown {
   return jsonOf(textIn(path), path)
 }
 
+/** The same of a file that other tools take with a key twice. */
+export function plainJsonIn(path: string): unknown {
+  return jsonOf(textIn(path), path, JSON.parse)
+}
+
 /** What a file says, as `read` takes its JSON. */
 export function readAs<T>(path: string, read: (json: unknown) => T): T {
   return parseAs(textIn(path), path, read)
@@ -40,9 +46,9 @@ export function parseAs<T>(text: string, from: string, read: (json: unknown) => 
   }
 }
 
-function jsonOf(text: string, from: string): unknown {
+function jsonOf(text: string, from: string, parse: (text: string) => unknown = parseJson): unknown {
   try {
-    return parseJson(text)
+    return parse(text)
   } catch (cause) {
     throw wrong(`${from} is no JSON: ${messageOf(cause)}`, cause)
   }

@@ -7,7 +7,7 @@
  * Invariants
  *   IF1. Where no `package.json` says what a file is, and it reads as an ES module, Node is told so: it then neither reads the
  *        file twice nor warns of it. Packages are left alone, and so is every file of which something is said.
- *   IF2. What does not load fails with Node's own error; `remedyOf` says what can be done about it.
+ *   IF2. What does not load fails with Node's own error; `whyNotLoaded` says it, and what can be done about it.
  */
 import { readFileSync } from 'node:fs'
 import { registerHooks } from 'node:module'
@@ -44,8 +44,15 @@ function isModule(file: string): boolean {
   )
 }
 
+/** Why a file that the user calls `path` does not load, by the error of `importFile`: where, what and, if known, the remedy. */
+export function whyNotLoaded(path: string, error: unknown): string {
+  const place = placeOf(error)
+  const remedy = remedyOf(error)
+  return `${path} does not load${place === undefined ? '' : ` (${place})`}: ${messageOf(error)}${remedy === undefined ? '' : `; ${remedy}`}`
+}
+
 /** What can be done about a file that was read as CommonJS and is an ES module; undefined for every other error. */
-export function remedyOf(error: unknown): string | undefined {
+function remedyOf(error: unknown): string | undefined {
   if (fieldOf(error, 'name') !== 'SyntaxError' || !AS_COMMONJS.test(messageOf(error))) return undefined
   const file = placeOf(error)?.replace(/:\d+(?::\d+)?$/, '')
   const ending = file === undefined ? '' : extname(file)

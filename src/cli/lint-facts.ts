@@ -8,7 +8,7 @@ import { PolityError } from '../kernel/errors.ts'
 import { describeTool } from '../kernel/tools.ts'
 import type { Program, Tool } from '../kernel/types.ts'
 import type { AgentFacts, JsonSchema, PackageFacts, ToolFacts } from '../lint/facts.ts'
-import { jsonIn } from './given-file.ts'
+import { plainJsonIn } from './given-file.ts'
 
 /** A program, and where it is an agent (`defineAgent`) also what that was made of. */
 export function factsOfProgram(program: Program): AgentFacts {
@@ -83,7 +83,7 @@ const manifestKeys: {
 export function packagesAbove(file: string): PackageFacts | undefined {
   for (let folder = dirname(resolve(file)); ; folder = dirname(folder)) {
     if (existsSync(join(folder, 'package.json'))) {
-      const manifest = jsonIn(join(folder, 'package.json')) as PackageFacts
+      const manifest = plainJsonIn(join(folder, 'package.json')) as PackageFacts
       const { name, dependencies, devDependencies, peerDependencies, optionalDependencies } = manifest
       const lock = lockIn(folder)
       const given = { name, dependencies, devDependencies, peerDependencies, optionalDependencies, lock }
@@ -97,7 +97,7 @@ export function packagesAbove(file: string): PackageFacts | undefined {
 function lockIn(folder: string): PackageFacts['lock'] {
   const path = join(folder, 'package-lock.json')
   if (!existsSync(path)) return undefined
-  const { packages = {} } = jsonIn(path) as {
+  const { packages = {} } = plainJsonIn(path) as {
     readonly packages?: Record<string, NonNullable<PackageFacts['lock']>[string]>
   }
   const entries = Object.entries(packages).flatMap(([at, { version, peerDependencies }]) => {

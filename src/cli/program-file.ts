@@ -8,12 +8,11 @@
  */
 import { statSync } from 'node:fs'
 import { basename, extname, resolve } from 'node:path'
-import { PolityError, messageOf } from '../kernel/errors.ts'
+import { PolityError } from '../kernel/errors.ts'
 import { defineProgram } from '../kernel/program.ts'
 import type { Program, Sys, Tool } from '../kernel/types.ts'
 import { isInstallation } from './agent-store/installations.ts'
-import { importFile, remedyOf } from './import-file.ts'
-import { placeOf } from './place.ts'
+import { importFile, whyNotLoaded } from './import-file.ts'
 
 export interface ProgramFile {
   readonly main: Program
@@ -43,12 +42,7 @@ export async function loadPlainFile(path: string): Promise<ProgramFile> {
   try {
     exports = await importFile(file)
   } catch (error) {
-    const place = placeOf(error)
-    const remedy = remedyOf(error)
-    throw wrong(
-      `${path} does not load${place === undefined ? '' : ` (${place})`}: ${messageOf(error)}${remedy === undefined ? '' : `; ${remedy}`}`,
-      error,
-    )
+    throw wrong(whyNotLoaded(path, error), error)
   }
   const given = exports['default']
   if (given === undefined) {

@@ -7,6 +7,7 @@
 import type { CoreInfo } from '../kernel/kernel.ts'
 import { duration } from './amounts.ts'
 import type { Context } from './command.ts'
+import { cut } from './table.ts'
 import { oneLine } from './terminal.ts'
 
 const LOOK_MS = 500
@@ -16,9 +17,7 @@ const WORDS_CHARS_MAX = 500
 /** One line; a kernel of an earlier version says nothing of refusals. */
 export function refusalText({ id, refusal }: CoreInfo, now: number): string | undefined {
   if (refusal === null || refusal === undefined) return undefined
-  const words = oneLine(refusal.words)
-  const said = words.length > WORDS_CHARS_MAX ? `${words.slice(0, WORDS_CHARS_MAX)}…` : words
-  return `${oneLine(id)} has refused every call for ${duration(now - refusal.since)}: ${said}`
+  return `${oneLine(id)} has refused every call for ${duration(now - refusal.since)}: ${cut(oneLine(refusal.words), WORDS_CHARS_MAX)}`
 }
 
 /** Says it on stderr while what `cores` gives shows one. Returns what ends it. */

@@ -25,7 +25,6 @@ import type { Price, ProcessStart, Program, Tool } from '../kernel/types.ts'
 import { parseJson } from '../policy/json.ts'
 import type { ForeignTools } from '../server/foreign-tools.ts'
 import { parseForeignTools } from '../server/foreign-tools.ts'
-import { keptIn } from '../server/kept.ts'
 import { scopesOfKeys } from '../server/keys.ts'
 import { CLIENT } from '../server/mcp/offers.ts'
 import type { ServerLimits } from '../server/limits.ts'
@@ -161,7 +160,6 @@ export async function bootServing(context: Context, wanted: Wanted): Promise<Ser
       ...(law === undefined ? {} : { law }),
       audit: (range) => readAudit(store, range),
       ...(wanted.serverLimits === undefined ? {} : { limits: wanted.serverLimits }),
-      kept: keptIn(store),
       ...(wanted.pushHosts === undefined
         ? {}
         : {

@@ -12,6 +12,7 @@ import { setTimeout as pause } from 'node:timers/promises'
 import { makeFolder } from '../drivers/make-folder.ts'
 import { openConnection, realStorePath } from '../drivers/store/connection.ts'
 import { readState } from '../drivers/store/commands.ts'
+import { memoryDefaults } from '../drivers/store/entries.ts'
 import type { StoreReader } from '../drivers/store/sqlite-reader.ts'
 import { readSqliteStore, sendCommand } from '../drivers/store/sqlite-reader.ts'
 import type { SqliteStoreOptions } from '../drivers/store/sqlite.ts'
@@ -19,6 +20,7 @@ import { openSqliteStore } from '../drivers/store/sqlite.ts'
 import type { ProcessHead, Store } from '../kernel/drivers.ts'
 import { PolityError, messageOf } from '../kernel/errors.ts'
 import type { Limits } from '../kernel/limits.ts'
+import { defaultLimits } from '../kernel/limits.ts'
 import type { CoreInfo } from '../kernel/kernel.ts'
 import type { Pid, ProcessInfo, Question } from '../kernel/types.ts'
 import { isNoSpace } from './report.ts'
@@ -55,21 +57,19 @@ export async function openStore(path: string, options: Pick<SqliteStoreOptions, 
 }
 
 const MIB = 2 ** 20
-/** How RAM is shared among the caches of notes and searches: parts as large as each is by default, MiB. */
-const parts = { noteBytesMax: 32, wordBytesMax: 64, listBytesMax: 48, vectorBytesMax: 256 }
-const NOTES_PART = 32
+const { notesCachedBytesMax } = defaultLimits
 
-/** What they may take together by default, MiB. */
-export const cacheDefault = Object.values(parts).reduce((sum, one) => sum + one, NOTES_PART)
+/** What the caches of notes and searches may take together by default, MiB. */
+export const cacheDefault = Object.values(memoryDefaults).reduce((sum, one) => sum + one, notesCachedBytesMax) / MIB
 
-/** The caches of a store and of its kernel where they may take so much together, MiB. */
+/** The caches of a store and of its kernel where they may take so much together, MiB: shared as by default. */
 export function cachesWithin(
   mib: number,
 ): Required<Pick<SqliteStoreOptions, 'memory'>> & { readonly limits: Partial<Limits> } {
-  const bytesOf = (part: number): number => Math.floor((mib / cacheDefault) * part * MIB)
+  const bytesOf = (part: number): number => Math.floor((mib / cacheDefault) * part)
   return {
-    memory: Object.fromEntries(Object.entries(parts).map(([name, part]) => [name, bytesOf(part)])),
-    limits: { notesCachedBytesMax: bytesOf(NOTES_PART) },
+    memory: Object.fromEntries(Object.entries(memoryDefaults).map(([name, part]) => [name, bytesOf(part)])),
+    limits: { notesCachedBytesMax: bytesOf(notesCachedBytesMax) },
   }
 }
 

@@ -53,7 +53,7 @@ const STILLS_MAX = 64
 /** Speech of one voice in Opus, bits a second: it is clear from about half of it (RFC 6716, 2.1.1: 8 to 12 kbit/s narrowband, 16 to 20 wideband). */
 const SPEECH_BITS = '24k'
 
-/** What espeak-ng lists of the voices that follow a `+`. */
+/** The file in which the list of voices leaves the walls. */
 const VARIANTS = 'variants.txt'
 
 const side = z.number().int().min(16).max(1_920).multipleOf(2)
@@ -88,6 +88,15 @@ export function mediaTools(options: MediaOptions = {}): readonly Tool[] {
       throw new PolityError('CONFIG_INVALID', `mediaTools: ${name} takes a whole number from ${least}, not ${value}`)
   const inTurn = turns(atOnce)
   const work: typeof walled = (what, signal) => inTurn(signal, () => walled(what, signal)).catch(sizeless)
+
+  /** What espeak-ng lists of the voices that follow a `+`, once it was asked. */
+  let variants: string | undefined
+
+  async function listed(signal: AbortSignal): Promise<string> {
+    const commands = [['bash', '-c', `espeak-ng --voices=variant > ${VARIANTS}`]]
+    const made = await work({ files: {}, commands, makes: [VARIANTS] }, signal)
+    return (made[VARIANTS] as Buffer).toString('utf8')
+  }
 
   /** What a call does, where its programs are there. */
   function toolOf<Shape extends z.ZodType>(
@@ -145,9 +154,9 @@ export function mediaTools(options: MediaOptions = {}): readonly Tool[] {
             'media.speak: the text has no letter and no number; give words to speak',
           )
         const [, variant] = voice.split('+')
+        if (variant !== undefined) checkVariant(variant, (variants ??= await listed(signal)))
         const speak = ['espeak-ng', '-b', '1', '-v', voice, '-s', `${wordsPerMinute}`, '-p', `${pitch}`]
         const commands = [
-          ...(variant === undefined ? [] : [['bash', '-c', `espeak-ng --voices=variant > ${VARIANTS}`]]),
           [...speak, '-w', 'speech.wav', '-f', 'text.txt'],
           [
             'ffmpeg',
@@ -164,9 +173,8 @@ export function mediaTools(options: MediaOptions = {}): readonly Tool[] {
             SPEECH_BITS,
           ].concat(['-ac', '1', '-application', 'voip', '-fflags', '+bitexact', '-f', 'ogg', 'speech.ogg']),
         ]
-        const makes = ['speech.ogg', 'speech.wav', ...(variant === undefined ? [] : [VARIANTS])]
+        const makes = ['speech.ogg', 'speech.wav']
         const made = await work({ files: { 'text.txt': text }, commands, makes }, signal)
-        if (variant !== undefined) checkVariant(variant, (made[VARIANTS] as Buffer).toString('utf8'))
         const ms = film.wavMs(made['speech.wav'] as Buffer)
         return { sound: base64(made['speech.ogg']), mediaType: 'audio/ogg', ms }
       },

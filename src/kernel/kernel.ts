@@ -207,6 +207,8 @@ export interface Kernel {
   forgetNote(id: string, principal: string): Promise<void>
   /** Keeps an entry of the store's table `meta` for a door, in order with the journal; null removes it. The kernel's own keys are not for doors. */
   keep(key: string, value: string | null): void
+  /** The entries whose keys begin with that, by key, as the store has them: what doors have kept, those of earlier kernels too. */
+  kept(prefix: string): Iterable<readonly [key: string, value: string | Uint8Array]>
   /** Commits what has happened so far before it returns, unless the store makes it wait: for who tells a person of a run that has only just begun. */
   keepNow(): void
   /** Stops all processes where they are (they can be resumed), writes what is left and gives the store up. */
@@ -1125,6 +1127,10 @@ export function createKernel(options: KernelOptions): Kernel {
     keep(key, value) {
       checkOpen()
       journal.putAlone({ table: 'meta', key, value })
+    },
+    kept(prefix) {
+      checkOpen()
+      return store.range('meta', prefix, `${prefix}\u{10ffff}`)
     },
     keepNow: journal.flushNow,
     close,

@@ -9,6 +9,8 @@
  *   RT2. Words that are not plain a to z keep all their letters, lower case, normalised to NFC.
  */
 
+import { dropOldest } from './drop-oldest.ts'
+
 /** Past tenses and plurals that suffixes do not show: each line is a base form, then its other forms. */
 const irregular = new Map(
   `be am is are was were been being
@@ -143,15 +145,6 @@ export function stem(word: string): string {
   if (stems.size >= stemsMax) dropOldest(stems)
   stems.set(word, found)
   return found
-}
-
-/** Makes room in a full table of words: its oldest eighth goes at once, since looking for the oldest costs more the more went before. */
-export function dropOldest(table: Map<string, unknown>): void {
-  let left = table.size >> 3
-  for (const word of table.keys()) {
-    if (left-- <= 0) return
-    table.delete(word)
-  }
 }
 
 const forms = new Map<string, string[]>()

@@ -5,8 +5,8 @@
  *     const following = createFollowing(kernel)
  *     for await (const step of following.follow(run.pid, signal)) …
  *
- * Used by the doors that speak an agent's protocol (a2a/, agui.ts, the ACP agent). Whether a caller may see the process is
- * asked before (view.ts).
+ * Used by the doors that speak an agent's protocol (a2a/, agui.ts, mcp/, the ACP agent). Whether a caller may see the
+ * process is asked before (view.ts).
  *
  * Invariants
  *   FO1. From the first step on nothing of the journal is missed within STEPS_MAX; text is merged while nobody reads.
@@ -84,6 +84,8 @@ export function createFollowing(kernel: Kernel, clock: Clock = realClock()): Fol
     signal.addEventListener('abort', wake, { once: true })
     /** Ids of the questions that were told last. */
     let told: readonly number[] | undefined
+    /** Ids whose calls are in the queue: else a run that never falls silent would keep its questions from being told. */
+    let preceded: readonly number[] = []
     let lookMs = LOOK_MS
     try {
       while (!signal.aborted) {
@@ -96,9 +98,10 @@ export function createFollowing(kernel: Kernel, clock: Clock = realClock()): Fol
         const ids = questions.map(({ id }) => id)
         if (told === undefined || ids.length !== told.length || ids.some((id, i) => id !== told?.[i])) {
           // The call that asks is told before its question: it may be on its way to the store, and from there to here.
-          if (told !== undefined && ids.some((id) => !told?.includes(id))) {
+          if (told !== undefined && ids.some((id) => !told?.includes(id) && !preceded.includes(id))) {
             await kernel.events(NOBODY)
             await new Promise<void>((resolve) => clock.yield(resolve))
+            preceded = ids
             if (reader.steps.length > 0) continue
           }
           told = ids
@@ -131,7 +134,8 @@ export function questionsOf(kernel: Kernel, pid: Pid): readonly Question[] {
   return kernel.questions.filter((question) => isWithin(kernel, question.pid, pid))
 }
 
-function isWithin(kernel: Kernel, pid: Pid, root: Pid): boolean {
+/** Whether a process is that one, or below it. */
+export function isWithin(kernel: Kernel, pid: Pid, root: Pid): boolean {
   try {
     for (let at: Pid | null = pid; at !== null; at = kernel.info(at).parent) if (at === root) return true
   } catch (error) {

@@ -22,7 +22,6 @@ import { a2aDoor } from './a2a/door.ts'
 import type { PushOptions } from './a2a/push.ts'
 import { aguiDoor } from './agui.ts'
 import { aiosDoor, aiosPrograms } from './aios/door.ts'
-import type { Kept } from './kept.ts'
 import { apiDoor } from './api/door.ts'
 import { memoryPrograms } from './api/memory.ts'
 import type { ForeignTools } from './foreign-tools.ts'
@@ -81,8 +80,6 @@ export interface DoorsOptions {
   readonly limits?: Partial<ServerLimits>
   /** Webhooks that A2A clients name are told. @default they are not */
   readonly push?: PushOptions
-  /** Entries of the store's table `meta` with that prefix: what doors of earlier servers have left. @default they left nothing */
-  readonly kept?: Kept
 }
 
 /** Programs that doors run by themselves: a kernel that is to be served is booted with them, and clients cannot name them. */
@@ -97,13 +94,12 @@ const doorsKeys: KeysOf<DoorsOptions> = {
   audit: true,
   limits: true,
   push: true,
-  kept: true,
 }
 
 /** All doors there are. Throws `CONFIG_INVALID`. */
 export function doorsOf(options: DoorsOptions): readonly Door[] {
   checkKeys('doorsOf', options, doorsKeys)
-  const { kernel, programs, tools = [], clientTools = {}, law, audit, limits, push, kept = () => [] } = options
+  const { kernel, programs, tools = [], clientTools = {}, law, audit, limits, push } = options
   const models = createModelDoor(kernel, { tools: clientTools })
   const { responsesKeptMax, streamEventsKeptMax, mcpSessionsPerPrincipalMax } = checkServerLimits(limits)
   return [
@@ -116,8 +112,8 @@ export function doorsOf(options: DoorsOptions): readonly Door[] {
       ...(law === undefined ? {} : { law }),
       ...(audit === undefined ? {} : { audit }),
     }),
-    mcpDoor({ kernel, tools, programs, sessionsPerPrincipalMax: mcpSessionsPerPrincipalMax, kept }),
-    a2aDoor({ kernel, programs, ...(push === undefined ? {} : { push: { kept, ...push } }) }),
+    mcpDoor({ kernel, tools, programs, sessionsPerPrincipalMax: mcpSessionsPerPrincipalMax }),
+    a2aDoor({ kernel, programs, ...(push === undefined ? {} : { push }) }),
     aguiDoor({ kernel, programs }),
     aiosDoor({ kernel, models, programs, prefix: '/aios' }),
     metricsDoor({ kernel }),

@@ -13,7 +13,6 @@ import { openSqliteStore } from '../../src/drivers/store/sqlite.ts'
 import type { Program, Tool } from '../../src/index.ts'
 import { boot, defineProgram, defineTool } from '../../src/index.ts'
 import { startServer } from '../../src/server/http.ts'
-import { keptIn } from '../../src/server/kept.ts'
 import { mcpDoor } from '../../src/server/mcp/door.ts'
 
 export async function serveTasks(store: string, file: string): Promise<{ url: string; close(): Promise<void> }> {
@@ -53,7 +52,6 @@ export async function serveTasks(store: string, file: string): Promise<{ url: st
         kernel,
         tools,
         programs: [slow],
-        kept: keptIn(disk),
       }),
     ],
     port: 0,

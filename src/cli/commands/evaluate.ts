@@ -29,7 +29,7 @@ import { defineCommand } from '../command.ts'
 import { comparisonText, replayedText, resultsText, troubleOf } from '../evaluation-text.ts'
 import { textIn } from '../given-file.ts'
 import { budgetOf, budgetOptions, checkTaken, priceOf, priceOption, usageError } from '../options.ts'
-import { importFile, remedyOf } from '../import-file.ts'
+import { importFile, whyNotLoaded } from '../import-file.ts'
 import { loadProgramFile, programsOf } from '../program-file.ts'
 import { exitCodes } from '../report.ts'
 import { modelDefault } from '../setup.ts'
@@ -376,12 +376,7 @@ async function suiteOf(path: string): Promise<Plan> {
   try {
     exports = await importFile(path)
   } catch (cause) {
-    const remedy = remedyOf(cause)
-    throw new PolityError(
-      'CONFIG_INVALID',
-      `${path} does not load: ${messageOf(cause)}${remedy === undefined ? '' : `; ${remedy}`}`,
-      { cause },
-    )
+    throw new PolityError('CONFIG_INVALID', whyNotLoaded(path, cause), { cause })
   }
   const { tasks, solvers = [], epochs, budget } = exports.default ?? {}
   if (!Array.isArray(tasks)) throw new PolityError('CONFIG_INVALID', `${path} is no suite: ${takes}`)

@@ -76,7 +76,7 @@ export const inbox = defineCommand({
 /** What to type: below what it is for, where a line has no room for both. Never broken: it is copied. */
 function typed({ err, commandLine }: Context, what: string, command: string): string {
   const line = `${what} ${commandLine(command)}`
-  return err.isTerminal && widthOf(line) > err.columns ? `${what}\n${commandLine(command)}` : line
+  return widthOf(line) > roomOf(err) ? `${what}\n${commandLine(command)}` : line
 }
 
 /** Approvals that the kernel did not ask for in these words. Who may not read the key cannot approve either, and is not told. */

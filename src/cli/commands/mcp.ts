@@ -50,7 +50,6 @@ export const mcp = defineCommand({
           kernel: booted.kernel,
           tools: [...(booted.sources?.tools ?? []), ...(loaded?.tools ?? [])],
           programs: [file === undefined ? research(main) : main, ...others],
-          kept: booted.kept,
           caller,
         },
         context.interrupted,

@@ -269,9 +269,9 @@ function callText({ out }: Context, start: CallStart, end: CallEnd | undefined, 
   const valueWidth =
     room === Infinity ? Infinity : Math.min(Math.floor(left * 0.45), valueText(start, end, left).length)
   const calledWidth = room === Infinity ? Infinity : left - valueWidth
-  const called = cut(describeCall(start.call, start.args, calledWidth), calledWidth)
+  const called = describeCall(start.call, start.args, calledWidth)
   const valueRoom = room === Infinity ? Infinity : left - widthOf(called)
-  const value = cut(valueText(start, end, valueRoom), valueRoom)
+  const value = valueText(start, end, valueRoom)
   return `${out.paint('cyan', number)}${called} = ${valuePainted(out, end, value)}${out.paint('dim', took)}`
 }
 
@@ -284,10 +284,10 @@ function callOnTwoLines(
   below: number,
 ): string {
   const number = `#${start.n} `
-  const called = cut(describeCall(start.call, start.args, room - number.length), room - number.length)
+  const called = describeCall(start.call, start.args, room - number.length)
   const took = cut(tookText(start, end), below - 2 - LEAST)
   const left = below - 2 - took.length
-  const value = cut(valueText(start, end, left), left)
+  const value = valueText(start, end, left)
   return `${out.paint('cyan', number)}${called}\n${' '.repeat(INDENT)}= ${valuePainted(out, end, value)}${out.paint('dim', took)}`
 }
 

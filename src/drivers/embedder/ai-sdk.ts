@@ -16,6 +16,7 @@
 import type { EmbeddingModelV4 } from '@ai-sdk/provider'
 import type { Embedder } from '../../kernel/drivers.ts'
 import { PolityError } from '../../kernel/errors.ts'
+import { unlessAborted } from '../../kernel/unless-aborted.ts'
 import type { LoadModelOptions } from '../llm/provider.ts'
 import { loadEmbeddingModel } from '../llm/provider.ts'
 
@@ -69,7 +70,7 @@ export async function aiSdkEmbedder(
       for (let at = 0; at < parts.length; at += width) {
         signal.throwIfAborted()
         const together = parts.slice(at, at + width).map((part) => ask([...part], signal))
-        vectors.push(...(await orAborted(Promise.all(together), signal)).flat())
+        vectors.push(...(await unlessAborted(Promise.all(together), signal)).flat())
       }
       const odd = vectors.find((vector) => vector.length !== vectors[0]?.length)
       if (odd !== undefined)
@@ -80,12 +81,4 @@ export async function aiSdkEmbedder(
       return vectors
     },
   }
-}
-
-/** What the promise gives, or at once the reason of the signal. */
-function orAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
-  const { promise: aborted, reject } = Promise.withResolvers<never>()
-  const stop = (): void => reject(signal.reason)
-  signal.addEventListener('abort', stop, { once: true })
-  return Promise.race([promise, aborted]).finally(() => signal.removeEventListener('abort', stop))
 }

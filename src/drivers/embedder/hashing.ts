@@ -20,8 +20,9 @@
  *   HE3. Case, width of letters (NFKC) and punctuation change nothing.
  */
 import type { Embedder } from '../../kernel/drivers.ts'
+import { dropOldest } from '../../kernel/drop-oldest.ts'
 import { PolityError } from '../../kernel/errors.ts'
-import { dropOldest, stem } from '../../kernel/stem.ts'
+import { stem } from '../../kernel/stem.ts'
 import { runsIn } from '../../kernel/words.ts'
 
 export interface HashingOptions {

@@ -8,6 +8,7 @@
  *   RF1. Every feature is between 0 and 1, except `long` and the masses of reader-meaning.ts, and depends on the question and the evidence only.
  *   RF2. Each term of the question counts once, where it is met best; so `here` to `passage` add up to 1 at most.
  */
+import { dropOldest } from '../../kernel/drop-oldest.ts'
 import type { Evidence } from './reader-evidence.ts'
 import { stemmed, type Question, type Term } from './reader-question.ts'
 import { toPassage, type Passage, type Sentence } from './reader-sentences.ts'
@@ -376,7 +377,7 @@ function stemsOfTitle(title: string): readonly string[] {
   const found = wordsIn(title.replace(/\.\w{1,5}$/, '').replaceAll(/[-_.]/g, ' '))
     .map((word) => word.stem)
     .filter((word) => !/^\d+$/.test(word))
-  if (titles.size >= titlesMax) titles.clear()
+  if (titles.size >= titlesMax) dropOldest(titles)
   titles.set(title, found)
   return found
 }

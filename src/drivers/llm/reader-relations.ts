@@ -12,6 +12,7 @@
  */
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { dropOldest } from '../../kernel/drop-oldest.ts'
 import { stem } from '../../kernel/stem.ts'
 
 interface Sense {
@@ -55,7 +56,7 @@ export function relatedTo(word: string): ReadonlyMap<string, number> {
   for (const base of basesOf(lower, table)) addRelated(base, table, found)
   found.delete(stem(lower))
   const best = new Map([...found].toSorted((a, b) => b[1] - a[1] || (a[0] < b[0] ? -1 : 1)).slice(0, relatedMax))
-  if (known.size >= knownMax) known.clear()
+  if (known.size >= knownMax) dropOldest(known)
   known.set(lower, best)
   return best
 }

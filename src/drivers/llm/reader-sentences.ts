@@ -6,6 +6,7 @@
  *   RS2. Its line is the line it starts on.
  *   RS3. A sentence never crosses a blank line, a list item, a heading, a table row or a line of code.
  */
+import { dropOldest } from '../../kernel/drop-oldest.ts'
 import type { Evidence } from './reader-evidence.ts'
 import { wordsIn, type Word } from './reader-words.ts'
 
@@ -43,7 +44,7 @@ export function toPassage(evidence: Evidence): Passage {
   const key = `${evidence.path}\0${evidence.line}\0${evidence.heading}\0${evidence.text}`
   let known = cutPassages.get(key)
   if (known === undefined) {
-    if (cutPassages.size >= cutPassagesMax) cutPassages.clear()
+    if (cutPassages.size >= cutPassagesMax) dropOldest(cutPassages)
     cutPassages.set(key, (known = cut(evidence)))
   }
   const sentences: Sentence[] = []

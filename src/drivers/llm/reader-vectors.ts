@@ -12,6 +12,7 @@
  */
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { dropOldest } from '../../kernel/drop-oldest.ts'
 
 /** A direction of length 1. */
 export type Vector = Float32Array
@@ -81,7 +82,7 @@ export function nearestTo(word: string): readonly (readonly [word: string, liken
     }
   }
   const best = found.toSorted((a, b) => b[1] - a[1]).slice(0, nearestMax)
-  if (nearest.size >= nearestWordsMax) nearest.clear()
+  if (nearest.size >= nearestWordsMax) dropOldest(nearest)
   nearest.set(word, best)
   return best
 }

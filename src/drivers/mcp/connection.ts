@@ -27,7 +27,7 @@ import type { ChildOptions, Elicit, HttpOptions, Progress } from './options.ts'
 import type { Sdk } from './sdk.ts'
 import type { Task } from './tasks.ts'
 import { TASKS, awaitTask, liftTask, taskIn } from './tasks.ts'
-import { unlessAborted } from './unless-aborted.ts'
+import { unlessAborted } from '../../kernel/unless-aborted.ts'
 
 export interface CallOptions {
   readonly signal: AbortSignal

@@ -22,21 +22,25 @@ export function checkedElicit(server: string, elicit: Elicit, createValidator: (
     const given = (await elicit(request)) as unknown
     const action = fieldOf(given, 'action')
     if (action === 'decline' || action === 'cancel') return { action }
-    const fault =
-      action === 'accept'
-        ? await misfit(request, given)
-        : `its action is ${JSON.stringify(action)}; expected accept, decline or cancel`
-    if (fault === undefined) return withDefaults(request, given as Answer)
+    if (action !== 'accept')
+      return leftOut(`its action is ${JSON.stringify(action)}; expected accept, decline or cancel`)
+    const filled = withDefaults(request, given as Answer)
+    const fault = await misfit(request, filled)
+    return fault === undefined ? filled : leftOut(fault)
+  }
+
+  function leftOut(fault: string): Answer {
     warn(`an answer to MCP server ${server} is left out, and told as cancel`, fault)
     return { action: 'cancel' }
   }
 
   /** Why the form does not allow what was accepted; undefined where it does. A request for another page has no form. */
-  async function misfit(request: { readonly [key: string]: unknown }, given: unknown): Promise<string | undefined> {
-    const { requestedSchema } = request
+  async function misfit(
+    { requestedSchema }: { readonly [key: string]: unknown },
+    { content = {} }: Answer,
+  ): Promise<string | undefined> {
     if (typeof requestedSchema !== 'object' || requestedSchema === null) return undefined
     const schema = jsonSchema(requestedSchema as { readonly [key: string]: Json }, createValidator)
-    const { content = {} } = withDefaults(request, given as Answer)
     const { issues } = await schema['~standard'].validate(content)
     return issues?.map((one) => messageOf(one.message)).join('; ')
   }

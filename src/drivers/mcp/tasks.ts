@@ -17,7 +17,7 @@ import { setTimeout as pause } from 'node:timers/promises'
 import type { PolityError } from '../../kernel/errors.ts'
 import { fieldOf } from '../../kernel/errors.ts'
 import type { Elicit } from './options.ts'
-import { unlessAborted } from './unless-aborted.ts'
+import { unlessAborted } from '../../kernel/unless-aborted.ts'
 
 /** What a client of 2026-07-28 declares (SEP-2663). */
 export const TASKS = 'io.modelcontextprotocol/tasks'

@@ -72,11 +72,11 @@ export async function regionsIn(
   signal: AbortSignal,
 ): Promise<readonly Region[]> {
   const size = width * height
-  const kindOf = nearestOf(colours, tolerance)
   /** Of each pixel the number of its colour, from 1; 0 for none, and for what has been taken. */
   const kinds = new Uint8Array(size)
+  const look = looking(pixels, kinds, nearestOf(colours, tolerance))
   for (let from = 0; from < size; from += PIXELS_A_TURN) {
-    kindsOf(pixels, kinds, from, Math.min(size, from + PIXELS_A_TURN), kindOf)
+    look(from, Math.min(size, from + PIXELS_A_TURN))
     await nextTurn()
     signal.throwIfAborted()
   }
@@ -124,28 +124,28 @@ function nearestOf(
   }
 }
 
-/** Colours of a drawn picture come again and again: each is compared once, as long as nothing has taken its place. */
-function kindsOf(
+/** Says the kinds of some pixels. Colours of a drawn picture come again and again: each is compared once, as long as nothing has taken its place. */
+function looking(
   pixels: Uint8Array,
   kinds: Uint8Array,
-  from: number,
-  to: number,
   kindOf: ReturnType<typeof nearestOf>,
-): void {
+): (from: number, to: number) => void {
   // A packed colour and its kind, at the place that its low bits say.
   const known = new Int32Array(KNOWN_COLOURS).fill(-1)
   const their = new Uint8Array(KNOWN_COLOURS)
-  for (let i = from, at = 3 * from; i < to; i++, at += 3) {
-    const red = pixels[at] as number
-    const green = pixels[at + 1] as number
-    const blue = pixels[at + 2] as number
-    const packed = (red << 16) | (green << 8) | blue
-    const place = (packed ^ (packed >>> 9)) & (KNOWN_COLOURS - 1)
-    if (known[place] !== packed) {
-      known[place] = packed
-      their[place] = kindOf(red, green, blue)
+  return (from, to) => {
+    for (let i = from, at = 3 * from; i < to; i++, at += 3) {
+      const red = pixels[at] as number
+      const green = pixels[at + 1] as number
+      const blue = pixels[at + 2] as number
+      const packed = (red << 16) | (green << 8) | blue
+      const place = (packed ^ (packed >>> 9)) & (KNOWN_COLOURS - 1)
+      if (known[place] !== packed) {
+        known[place] = packed
+        their[place] = kindOf(red, green, blue)
+      }
+      kinds[i] = their[place] as number
     }
-    kinds[i] = their[place] as number
   }
 }
 

@@ -15,7 +15,7 @@
 import type { DatabaseSync } from 'node:sqlite'
 import type { Put, Table } from '../../kernel/drivers.ts'
 import { createTier } from '../../kernel/tier.ts'
-import { createSearch, searchTables, type Search, type SearchOptions } from './search.ts'
+import { createSearch, searchDefaults, searchTables, type Search, type SearchOptions } from './search.ts'
 import { preparer } from './statements.ts'
 
 const tables: readonly Table[] = ['blob', 'file', 'note', 'meta']
@@ -49,6 +49,9 @@ export interface MemoryOptions extends SearchOptions {
   readonly noteBytesMax?: number
 }
 
+/** What each part of it takes at most where nothing else is said. */
+export const memoryDefaults = { noteBytesMax: 32 * 2 ** 20, ...searchDefaults }
+
 /** The ordered tables of a store file. */
 export interface Entries {
   put(put: Put): void
@@ -69,7 +72,7 @@ export interface Entries {
 export function createEntries(
   database: DatabaseSync,
   page: <T>(read: () => T) => T = (read) => read(),
-  { noteBytesMax = 32 * 2 ** 20, ...options }: MemoryOptions = {},
+  { noteBytesMax = memoryDefaults.noteBytesMax, ...options }: MemoryOptions = {},
 ): Entries {
   const prepare = preparer(database)
   const search = createSearch(database, options)

@@ -37,7 +37,7 @@ import { preparer } from './statements.ts'
 import type { EvictionName } from '../../kernel/eviction.ts'
 import { createTier, type Tier } from '../../kernel/tier.ts'
 import { termsOf, tokensOf } from './tokens.ts'
-import { createVectors, vectorTables } from './vectors.ts'
+import { createVectors, RECENT_MAX, vectorTables } from './vectors.ts'
 
 /** `recent` has the tokens of entries that no segment has yet, in order, by the id of `searchable`. */
 export const searchTables = [
@@ -64,6 +64,9 @@ export interface SearchOptions {
   /** Entries of a space that become a segment; fewer than 512 are for tests. 2 to 512. @default 512 */
   readonly recentMax?: number
 }
+
+/** What each part of it takes at most where nothing else is said. */
+export const searchDefaults = { wordBytesMax: 64 * MIB, listBytesMax: 48 * MIB, vectorBytesMax: 256 * MIB }
 
 /** An entry that a search found. */
 export interface SearchHit {
@@ -101,8 +104,12 @@ interface Known {
 
 /** The index of a database. */
 export function createSearch(database: DatabaseSync, options: SearchOptions = {}): Search {
-  const { wordBytesMax = 64 * MIB, listBytesMax = 48 * MIB, vectorBytesMax = 256 * MIB } = options
-  const { eviction = 'lru-2', recentMax = 512 } = options
+  const {
+    wordBytesMax = searchDefaults.wordBytesMax,
+    listBytesMax = searchDefaults.listBytesMax,
+    vectorBytesMax = searchDefaults.vectorBytesMax,
+  } = options
+  const { eviction = 'lru-2', recentMax = RECENT_MAX } = options
   const prepare = preparer(database)
   const spaces = createSpaces(database)
   const segments = createSegments(database, { bytesMax: listBytesMax, eviction })

@@ -40,6 +40,8 @@ export const vectorTables = `
 /** Numbers of a code: as many as the next power of two has for the dimensions, within these. */
 const CODE_SIZE_MIN = 256
 const CODE_SIZE_MAX = 1_024
+/** Recent entries of a space, at most: so many become a segment. */
+export const RECENT_MAX = 512
 /** Entries that a space has had as long as it is small. Up to so many, comparing with all is as fast as narrowing down. */
 const SMALL_MAX = 2_048
 /** Part of the memory for codes that one space may take: at the default, 1.2 million vectors of up to 256 numbers. */
@@ -201,7 +203,7 @@ export function createVectors(database: DatabaseSync, { bytesMax, eviction }: Ve
     const { bytes } = prepare(sql).get(id, dimensions) as { bytes: number }
     const codes = bytes / (4 + codeSizeOf(dimensions) / 2)
     const slotBytes = Math.ceil(codes / SLOT_CODES) * bytesOf(memory)
-    return slotBytes <= bytesMax * SPACE_SHARE && slotBytes + FULL_MAX * 2 * (dimensions + FULL_BYTES) <= bytesMax
+    return slotBytes <= bytesMax * SPACE_SHARE && slotBytes + RECENT_MAX * 2 * (dimensions + FULL_BYTES) <= bytesMax
   }
 
   /** What is in memory of a space, read on from where it was read last. */
@@ -525,7 +527,7 @@ interface Joined {
   readonly data: Int8Array
 }
 
-/** The columns of `Joined`: a row for each vector takes three times as long. SQLite joins bytes as they are, and calls them text until they are cast. */
+/** The columns of `Joined`: one row of all vectors, as a row for each takes longer. SQLite joins bytes as they are, and calls them text until they are cast. */
 const joined = "json_group_array(vector.id) AS ids, CAST(group_concat(data, '') AS BLOB) AS data"
 
 function joinedIn(row: unknown): Joined {
@@ -533,8 +535,6 @@ function joinedIn(row: unknown): Joined {
   return { ids: JSON.parse(ids) as number[], data: signed(data ?? new Uint8Array()) }
 }
 
-/** Recent vectors of a space, at most. */
-const FULL_MAX = 512
 /** What a vector in memory takes beside its numbers, bytes. */
 const FULL_BYTES = 16
 

@@ -1,7 +1,7 @@
 /**
  * Push notifications of A2A: what becomes of a task, told to a webhook that its client named (A2A 1.0, sections 4.3 and 9.5).
  *
- *     const push = createPush({ kernel, webhook, kept, streamOf })
+ *     const push = createPush({ kernel, options, streamOf })
  *     push.set({ principal: 'ada', pid: 17, program: 'clerk', scopes: ['runs'], key: 'k1', version: '1.0' }, config)
  *
  * The task as it stands comes first, then each change of its state and its artifact, as SendStreamingMessage would tell them;
@@ -22,7 +22,6 @@ import { PolityError, warn } from '../../kernel/errors.ts'
 import type { Kernel } from '../../kernel/kernel.ts'
 import type { Pid } from '../../kernel/types.ts'
 import type { Scope } from '../caller.ts'
-import type { Kept } from '../kept.ts'
 import { infoIn } from '../view.ts'
 import type { A2aSdk } from './sdk.ts'
 import { loadA2a } from './sdk.ts'
@@ -31,8 +30,6 @@ import { createWebhook } from './webhook.ts'
 
 /** That webhooks are told, and how. */
 export interface PushOptions extends WebhookOptions {
-  /** Entries of the store's table `meta` with that prefix: configurations of earlier servers. @default none are there */
-  readonly kept?: Kept
   /** What a key may do now: its id, null where there were no keys (`scopesOfKeys` of keys.ts). @default what it could */
   readonly scopesOf?: (key: string | null) => readonly Scope[]
   /** Pause before the second try, ms; doubled for each one after it. @default 1_000 */
@@ -90,7 +87,7 @@ const SECRET = /^[\x20-\x7e]{0,4096}$/
 const SCHEME = /^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,64}$/
 
 export function createPush({ kernel, options, streamOf }: PushParts): Push {
-  const { kept = () => [], retryMs = RETRY_MS, scopesOf, ...rest } = options
+  const { retryMs = RETRY_MS, scopesOf, ...rest } = options
   if (!(retryMs >= 0 && retryMs <= RETRY_MS_MAX))
     throw new PolityError('CONFIG_INVALID', `push: retryMs takes 0 to ${RETRY_MS_MAX} ms, not ${retryMs}`)
   const webhook = createWebhook(rest)
@@ -99,7 +96,7 @@ export function createPush({ kernel, options, streamOf }: PushParts): Push {
   const following = new Map<string, AbortController>()
   const byPid = new Map<Pid, Set<string>>()
 
-  for (const [key, value] of kept(PREFIX)) {
+  for (const [key, value] of kernel.kept(PREFIX)) {
     const entry = JSON.parse(String(value)) as Entry
     // Its journal was removed, or its key is none any more.
     if (infoIn(kernel, entry.owner.pid) === undefined || !isOpen(entry.owner)) kernel.keep(key, null)

@@ -19,6 +19,7 @@ import { PolityError, toErrorData } from '../../kernel/errors.ts'
 import type { Kernel } from '../../kernel/kernel.ts'
 import type { FileEntry, Json, Pid, ToolDescription } from '../../kernel/types.ts'
 import { statusTable } from '../status.ts'
+import { infoIn } from '../view.ts'
 import type { FileCall } from './file-space.ts'
 import { fileRequest, openSpace } from './file-space.ts'
 import type { Times } from './query.ts'
@@ -99,14 +100,9 @@ export function createFiles(kernel: Kernel, { placesMax = PLACES_MAX }: { readon
     return place
   }
 
+  /** Not one that was killed, be it so long ago that its journal is gone. */
   function isRunning(pid: Pid): boolean {
-    try {
-      return kernel.info(pid).state === 'running'
-    } catch (error) {
-      // It was killed so long ago that its journal is gone.
-      if (PolityError.isInstance(error) && error.code === 'NO_SUCH_PROCESS') return false
-      throw error
-    }
+    return infoIn(kernel, pid)?.state === 'running'
   }
 
   async function operate(session: Session, operation: string, params: Params): Promise<FileAnswer> {

@@ -26,31 +26,22 @@ export type Usage = z.infer<typeof Usage>
 
 const ceiling = z.number().min(0)
 
-export const Budget = named(
-  'Budget',
-  'Ceilings for a process with all its descendants; what is left out has none',
+const budgetOf = (counted: z.ZodNumber | z.ZodInt) =>
   z.strictObject({
-    tokens: ceiling.optional().describe('Input and output together'),
+    tokens: counted.optional().describe('Input and output together'),
     usd: ceiling.optional(),
     wallMs: ceiling.optional().describe('From the start'),
-    steps: ceiling.optional().describe('Model calls'),
-    children: ceiling.optional().describe('Descendants'),
-  }),
-)
+    steps: counted.optional().describe('Model calls'),
+    children: counted.optional().describe('Descendants'),
+  })
+
+const BUDGET = 'Ceilings for a process with all its descendants; what is left out has none'
+
+export const Budget = named('Budget', BUDGET, budgetOf(ceiling))
 export type Budget = z.infer<typeof Budget>
 
 /** As clients give it: what is counted is whole. A program may have set its child a part of a token, which is shown. */
-export const BudgetGiven = named(
-  'BudgetGiven',
-  'Ceilings for a process with all its descendants; what is left out has none',
-  z.strictObject({
-    tokens: whole.optional().describe('Input and output together'),
-    usd: ceiling.optional(),
-    wallMs: ceiling.optional().describe('From the start'),
-    steps: whole.optional().describe('Model calls'),
-    children: whole.optional().describe('Descendants'),
-  }),
-)
+export const BudgetGiven = named('BudgetGiven', BUDGET, budgetOf(whole))
 
 export const ProcessState = z.enum(['running', 'stopped', 'done', 'failed', 'killed'])
 export type ProcessState = z.infer<typeof ProcessState>

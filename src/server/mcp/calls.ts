@@ -27,6 +27,7 @@ import type { Caller } from '../caller.ts'
 import { holds, runOptionsOf } from '../caller.ts'
 import { textOf } from '../fields.ts'
 import type { Following, Step } from '../follow.ts'
+import { isWithin } from '../follow.ts'
 import { viewOf } from '../view.ts'
 import { answerIn, formOf, keyOf } from './forms.ts'
 import type { Offer } from './offers.ts'
@@ -193,12 +194,9 @@ export function createCalls(
     passed: ReadonlySet<number> = new Set(),
   ): readonly Question[] {
     if (!canAsk || !holds(caller, 'approvals')) return []
-    const view = viewOf(kernel, caller)
-    const isOwn = (of: Pid): boolean => {
-      for (let at: Pid | null = of; at !== null; at = view.info(at).parent) if (at === pid) return true
-      return false
-    }
-    return view.questions.filter((one) => one.kind !== 'in-doubt' && !passed.has(one.id) && isOwn(one.pid))
+    return viewOf(kernel, caller).questions.filter(
+      (one) => one.kind !== 'in-doubt' && !passed.has(one.id) && isWithin(kernel, one.pid, pid),
+    )
   }
 
   async function questionOf(
@@ -208,10 +206,6 @@ export function createCalls(
     { mcpReq }: ServerContext,
     signal: AbortSignal = mcpReq.signal,
   ): Promise<Question | undefined> {
-    const find = (): Question | undefined =>
-      waiting.size < WAITING_MAX ? questionsOf(pid, client, passed)[0] : undefined
-    const open = find()
-    if (open !== undefined) return open
     let count = 0
     for await (const step of following.follow(pid, AbortSignal.any([signal, mcpReq.signal]))) {
       const token = mcpReq._meta?.progressToken
@@ -225,7 +219,8 @@ export function createCalls(
           })
           .catch(() => {})
       if (step.type === 'process-end' && step.pid === pid) return undefined
-      const question = find()
+      if (step.type !== 'questions' || waiting.size >= WAITING_MAX) continue
+      const [question] = questionsOf(pid, client, passed)
       if (question !== undefined) return question
     }
     return undefined

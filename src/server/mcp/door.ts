@@ -24,7 +24,6 @@ import type { Json } from '../../kernel/types.ts'
 import type { Caller } from '../caller.ts'
 import { endLeftOvers } from '../request-run.ts'
 import { fieldOf } from '../fields.ts'
-import type { Kept } from '../kept.ts'
 import { defaultServerLimits } from '../limits.ts'
 import type { Door, Exchange } from '../route.ts'
 import { securityHeaders } from '../answers.ts'
@@ -53,8 +52,6 @@ export interface McpDoorOptions extends OffersOptions {
   readonly taskAfterMs?: number
   /** Sessions of one principal, of clients of the earlier era. @default that of limits.ts */
   readonly sessionsPerPrincipalMax?: number
-  /** Entries of the store's table `meta` with that prefix: which processes of earlier servers are tasks. @default none are */
-  readonly kept?: Kept
 }
 
 /** What a principal's clients have done and learned. Labels stay; a name that is new begins a new order of calls anyway. */
@@ -82,13 +79,12 @@ export function mcpDoor({
   extend,
   taskAfterMs,
   sessionsPerPrincipalMax = defaultServerLimits.mcpSessionsPerPrincipalMax,
-  kept,
   ...given
 }: McpDoorOptions): Door {
   const offers = offersOf(given)
   const support = new Map(offers.map((offer) => [offer.name, offer.taskSupport]))
   endLeftOvers(kernel, [CLIENT])
-  const tasks = createTasks(kernel, offers, kept)
+  const tasks = createTasks(kernel, offers)
   tasks.resume()
   const pasts = new Map<string, Past>()
   let parts: Promise<Parts> | undefined

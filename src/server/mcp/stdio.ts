@@ -17,17 +17,17 @@ import { createStanding } from './standing.ts'
 import { withTaskMark } from './task-wire.ts'
 import { createTasks } from './tasks.ts'
 
-export interface McpStdioOptions extends McpDoorOptions {
+export interface McpStdioOptions extends Omit<McpDoorOptions, 'sessionsPerPrincipalMax'> {
   readonly caller: Caller
 }
 
 export async function serveMcpStdio(
-  { kernel, extend, taskAfterMs, kept, caller, ...given }: McpStdioOptions,
+  { kernel, extend, taskAfterMs, caller, ...given }: McpStdioOptions,
   signal: AbortSignal,
 ): Promise<void> {
   const offers = offersOf(given)
   endLeftOvers(kernel, [CLIENT])
-  const tasks = createTasks(kernel, offers, kept)
+  const tasks = createTasks(kernel, offers)
   tasks.resume()
   const sdk = await loadServerSdk()
   const { StdioServerTransport, serveStdio } = await import('@modelcontextprotocol/server/stdio')

@@ -29,7 +29,6 @@ import type { CallToolResult } from '@modelcontextprotocol/server'
 import { fromErrorData, warn } from '../../kernel/errors.ts'
 import type { Kernel } from '../../kernel/kernel.ts'
 import type { JournalEvent, Json, Pid, ProcessEnd, ProcessInfo, Question } from '../../kernel/types.ts'
-import type { Kept } from '../kept.ts'
 import type { View } from '../view.ts'
 import { infoIn } from '../view.ts'
 import type { Offer } from './offers.ts'
@@ -82,13 +81,12 @@ export const CANCELED = 'canceled by its MCP client'
 /** How often a client should ask, ms. */
 const POLL_MS = 500
 
-/** `kept`: reads the marks of earlier servers; without it their tasks are none. */
-export function createTasks(kernel: Kernel, offers: readonly Offer[], kept: Kept = () => []): Tasks {
+export function createTasks(kernel: Kernel, offers: readonly Offer[]): Tasks {
   const byName = new Map(offers.map((offer) => [offer.name, offer]))
   /** By pid: the name of the offer. */
   const marks = new Map<Pid, string>()
   let sweepAt = SWEEP_MIN
-  for (const [key, value] of kept(PREFIX)) marks.set(Number(key.slice(PREFIX.length)), String(value))
+  for (const [key, value] of kernel.kept(PREFIX)) marks.set(Number(key.slice(PREFIX.length)), String(value))
   sweep()
 
   const isTask = ({ pid }: ProcessInfo): boolean => marks.has(pid)

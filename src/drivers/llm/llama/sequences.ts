@@ -28,6 +28,7 @@
  *   SQ5. No state is read into either end of a copy that waits for its memory.
  */
 import type { LlamaContextSequence } from 'node-llama-cpp'
+import { unlessAborted } from '../../../kernel/unless-aborted.ts'
 import type { Machine } from './library.ts'
 import { asTokens } from './library.ts'
 
@@ -205,7 +206,7 @@ export function createPool(machine: Machine): Pool {
       let length = target === donor.place ? kept : 0
       taken = sit(target, prompt, length)
       if (target !== donor.place && donor.length >= SHARE_TOKENS_MIN) {
-        if (donor.wait !== undefined) await unlessAborted(donor.wait, signal)
+        if (donor.wait !== undefined) await (signal === undefined ? donor.wait : unlessAborted(donor.wait, signal))
         const there = held(donor.place)
         if (there >= SHARE_TOKENS_MIN) {
           copied.add(taken.seat)
@@ -281,18 +282,6 @@ function commonLength(a: readonly number[], b: readonly number[], most: number):
   let length = 0
   while (length < end && a[length] === b[length]) length++
   return length
-}
-
-function unlessAborted(done: Promise<void>, signal: AbortSignal | undefined): Promise<void> {
-  if (signal === undefined) return done
-  return new Promise((resolve, reject) => {
-    const leave = (): void => reject(signal.reason)
-    signal.addEventListener('abort', leave, { once: true })
-    void done.then(() => {
-      signal.removeEventListener('abort', leave)
-      resolve()
-    })
-  })
 }
 
 /** Computes tokens into a sequence, without an answer. */
