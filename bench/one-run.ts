@@ -59,3 +59,28 @@ export const oneRun = defineProgram('one-run', async (sys, question: string) => 
   const { text } = await sys.generate({ messages: [asked, first.message, observed], tools })
   return text
 })
+
+/** The same run as a loop written by hand, with the same check of the tool's input and nothing else: the floor. */
+export async function bareRun(model: LanguageModel, question: string): Promise<string> {
+  const prompt: Parameters<LanguageModel['doGenerate']>[0]['prompt'] = [
+    { role: 'user', content: [{ type: 'text', text: question }] },
+  ]
+  for (;;) {
+    const { content } = await model.doGenerate({ prompt })
+    const call = content.find((part) => part.type === 'tool-call')
+    if (call === undefined) return content.map((part) => (part.type === 'text' ? part.text : '')).join('')
+    const { a, b } = addInput.parse(JSON.parse(call.input))
+    prompt.push({ role: 'assistant', content: [{ ...call, input: JSON.parse(call.input) as unknown }] })
+    prompt.push({
+      role: 'tool',
+      content: [
+        {
+          type: 'tool-result',
+          toolCallId: call.toolCallId,
+          toolName: call.toolName,
+          output: { type: 'json', value: a + b },
+        },
+      ],
+    })
+  }
+}

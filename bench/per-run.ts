@@ -17,7 +17,7 @@ import { memoryStore } from '../src/drivers/store/memory.ts'
 import { openSqliteStore } from '../src/drivers/store/sqlite.ts'
 import { createKernel } from '../src/kernel/kernel.ts'
 import { median, percentile, spread } from './figures.ts'
-import { adder, addInput, addTool, oneRun } from './one-run.ts'
+import { adder, addInput, addTool, bareRun, oneRun } from './one-run.ts'
 
 const contestants = ['bare loop', 'Polity, memory', 'Polity, SQLite relaxed', 'AI SDK'] as const
 type Contestant = (typeof contestants)[number]
@@ -60,30 +60,7 @@ async function prepare(
 ): Promise<{ run: (i: number) => Promise<string>; close: () => Promise<void> | void }> {
   const model = adder({ latencyMs: 0 })
   if (contestant === 'bare loop') {
-    const run = async (i: number): Promise<string> => {
-      const prompt: Parameters<typeof model.doGenerate>[0]['prompt'] = [
-        { role: 'user', content: [{ type: 'text', text: `run ${i}` }] },
-      ]
-      for (;;) {
-        const { content } = await model.doGenerate({ prompt })
-        const call = content.find((part) => part.type === 'tool-call')
-        if (call === undefined) return content.map((part) => (part.type === 'text' ? part.text : '')).join('')
-        const { a, b } = addInput.parse(JSON.parse(call.input))
-        prompt.push({ role: 'assistant', content: [{ ...call, input: JSON.parse(call.input) as unknown }] })
-        prompt.push({
-          role: 'tool',
-          content: [
-            {
-              type: 'tool-result',
-              toolCallId: call.toolCallId,
-              toolName: call.toolName,
-              output: { type: 'json', value: a + b },
-            },
-          ],
-        })
-      }
-    }
-    return { run, close: () => {} }
+    return { run: (i) => bareRun(model, `run ${i}`), close: () => {} }
   }
   if (contestant === 'AI SDK') {
     const { ToolLoopAgent, tool } = await import('ai')

@@ -14,6 +14,8 @@
  *        `{ type: 'reset' }` first: whoever keeps a picture fetches it anew.
  *   CL2. What the server refuses is an `ApiError` with a code of the table of errors.
  */
+import type { KeysOf } from './kernel/known-keys.ts'
+import { checkKeys } from './kernel/known-keys.ts'
 import type { Json } from './kernel/types.ts'
 import type { RunEvent } from './server/api/event-schemas.ts'
 import type { FileContent, FilePage, FileVersion } from './server/api/file-schemas.ts'
@@ -67,6 +69,8 @@ export interface ClientOptions {
   /** @default the platform's */
   readonly fetch?: typeof fetch
 }
+
+const optionKeys: KeysOf<ClientOptions> = { url: true, key: true, fetch: true }
 
 /** Which processes, in which order. */
 export interface ProcessQuery extends PageQuery {
@@ -163,8 +167,9 @@ export class ApiError extends Error {
 
 export type Client = ReturnType<typeof createClient>
 
-/** Throws a TypeError for a URL that is none. */
+/** Throws `CONFIG_INVALID` for an option that is none, and a TypeError for a URL that is none. */
 export function createClient(options: ClientOptions) {
+  checkKeys('createClient', options, optionKeys)
   const root = new URL(options.url.replace(/\/+$/, '') + '/api/v1')
   const send = options.fetch ?? globalThis.fetch.bind(globalThis)
 

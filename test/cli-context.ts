@@ -12,10 +12,11 @@ export function cliContext({
   storePath,
   columns,
   isJson = false,
+  clock = realClock(),
   interrupted = new AbortController().signal,
   commandLine = (text) => `polity ${text}`,
 }: Pick<Context, 'storePath'> &
-  Partial<Pick<Context, 'isJson' | 'interrupted' | 'commandLine'>> & {
+  Partial<Pick<Context, 'isJson' | 'clock' | 'interrupted' | 'commandLine'>> & {
     /** Of the terminal. @default a pipe */
     readonly columns?: number | undefined
   }): { readonly context: Context; readonly said: { out: string; err: string } } {
@@ -36,7 +37,7 @@ export function cliContext({
     isJson,
     isQuiet: false,
     isDebug: false,
-    clock: realClock(),
+    clock,
     interrupted,
     storePath,
     unfinished: new Set(),

@@ -579,6 +579,25 @@ test('a replay of a run with folders needs neither them nor a place to write', a
   if (shown !== undefined) assert.equal(shown.out.match(/^same: /gm)?.length, 2, shown.out)
 })
 
+test('a run whose law has gone or changed its form is not lived again: it is said which file it was', async () => {
+  const law = join(folder, 'moved.law')
+  writeFileSync(law, '{"rules":[{"id":"looks","effect":"allow","tool":"search"}]}')
+  const store = ['--store', 'moved.db']
+  const ran = await polity('run', 'guest.ts', '--law', law, ...store)
+  assert.equal(ran.code, 0, ran.err)
+  const pid = String((await listed('moved.db', '--all')).processes[0]?.pid)
+  const saysOf = async () => {
+    const { code, err } = await polity('replay', pid, ...store)
+    assert.equal(code, 2)
+    return err.trim()
+  }
+  const put = 'Put the law that it had back there, and give the command again.'
+  rmSync(law)
+  assert.equal(await saysOf(), `polity: process ${pid} was started under a law: there is no law file ${law}. ${put}`)
+  writeFileSync(law, '{')
+  assert.ok((await saysOf()).startsWith(`polity: process ${pid} was started under a law: ${law} is not a law: `))
+})
+
 test('a program that is given no input has its own default, in the run, in its trace and in its replay', async () => {
   const store = ['--store', 'guest.db']
   const [none, nothing, json] = [

@@ -193,6 +193,21 @@ describe('imports', () => {
     assertNone(faults, 'pass the function in, move what both need into a third file, or import the type only')
   })
 
+  test('the client needs nothing of Node and no package: it runs in browsers', () => {
+    const reached = new Set(['src/client.ts'])
+    const faults: string[] = []
+    for (const path of reached)
+      for (const { from, file, isType } of imports.get(path) ?? []) {
+        if (isType) continue
+        if (file === undefined) faults.push(`${path} imports ${from}`)
+        else reached.add(file)
+      }
+    assertNone(
+      faults,
+      'let the client import types only, or move what it needs into a file that imports nothing of Node',
+    )
+  })
+
   test('no file is dead: every one is reached from a door', () => {
     const doors = [
       'src/index.ts',

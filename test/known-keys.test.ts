@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { z } from 'zod'
 import { createPolity } from '../src/ai.ts'
+import { createClient } from '../src/client.ts'
 import { findAgents, remoteAgent } from '../src/drivers/a2a.ts'
 import { scripted } from '../src/drivers/llm/scripted.ts'
 import { openMcp } from '../src/drivers/mcp.ts'
@@ -11,12 +12,18 @@ import { codeTools } from '../src/drivers/sandbox/tools.ts'
 import { memoryStore } from '../src/drivers/store/memory.ts'
 import { openSqliteStore } from '../src/drivers/store/sqlite.ts'
 import { tableTools } from '../src/drivers/tables.ts'
+import { emulate } from '../src/emulation/emulate.ts'
+import { runCase, runEmulation } from '../src/emulation/emulation.ts'
+import { modelEmulator } from '../src/emulation/model-emulator.ts'
+import { seededEmulator } from '../src/emulation/seeded.ts'
+import { defineWorld } from '../src/environments/define.ts'
 import { evaluate } from '../src/evaluation/evaluate.ts'
 import { defineScorer } from '../src/evaluation/task.ts'
 import type { Kernel } from '../src/index.ts'
 import { boot, createKernel, defineAgent, defineProgram, defineTool, openContext } from '../src/index.ts'
 import type { ErrorCode } from '../src/kernel/errors.ts'
 import { checkKeys, nearest } from '../src/kernel/known-keys.ts'
+import { serveAcp } from '../src/server/acp.ts'
 import { startServer } from '../src/server/http.ts'
 import { doorsOf, serve } from '../src/server/serve.ts'
 import { startTelemetry } from '../src/server/telemetry.ts'
@@ -81,6 +88,27 @@ const doors: readonly (readonly [door: string, misspelt: string, meant: string, 
     'budget',
     () => withKernel((kernel) => evaluate(kernel, { tasks: [], solvers: [], budgets: {} } as never)),
   ],
+  ['defineWorld', 'stepMax', 'stepsMax', () => defineWorld({ id: 'w', stepMax: 9 } as never)],
+  [
+    'runEmulation',
+    'isPersonCarless',
+    'isPersonCareless',
+    () => runEmulation({ toolkits: [], cases: [] }, { isPersonCarless: true } as never),
+  ],
+  [
+    'runCase',
+    'isUnderlaw',
+    'isUnderLaw',
+    () => runCase(null as never, null as never, null as never, { isUnderlaw: true } as never),
+  ],
+  ['emulate', 'emulater', 'emulator', () => emulate({ tools: [] } as never, { emulater: null } as never)],
+  [
+    'seededEmulator',
+    'exceptionrate',
+    'exceptionRate',
+    () => seededEmulator({ seed: 1, state: {}, exceptionrate: 1 } as never),
+  ],
+  ['modelEmulator', 'adversery', 'adversary', () => modelEmulator({ model: scripted([]), adversery: null } as never)],
   ['spawn: options', 'budgt', 'budget', () => withKernel((kernel) => kernel.spawn(run, null, { budgt: {} } as never))],
   [
     'spawn: budget',
@@ -103,6 +131,8 @@ const doors: readonly (readonly [door: string, misspelt: string, meant: string, 
     'allowHosts',
     () => withKernel((kernel) => serve({ kernel, store: 'none.db', doors: [], alowHosts: [] } as never)),
   ],
+  ['createClient', 'keys', 'key', () => createClient({ url: 'http://127.0.0.1:1', keys: 'polity_…' } as never)],
+  ['serveAcp', 'budgets', 'budget', () => serveAcp({ budgets: {} } as never, AbortSignal.abort())],
   ['startServer', 'alowOrigins', 'allowOrigins', () => startServer({ doors: [], alowOrigins: [] } as never)],
   ['server limits', 'bodyBytes', 'bodyBytesMax', () => startServer({ doors: [], limits: { bodyBytes: 1 } } as never)],
   ['doorsOf', 'laws', 'law', () => withKernel((kernel) => doorsOf({ kernel, programs: [], laws: {} } as never))],

@@ -458,11 +458,11 @@ describe('a talk without a model', () => {
     for (const [input, why] of [
       [{ document: 'no headings' }, /the document has no headings; give Markdown/],
       [{ document: lake, slides: [5, 3] }, /slides takes \[least, most\] from 1, not \[5, 3\]/],
-      [{ document: lake, layouts: [] }, /present-agent: layouts:/],
+      [{ document: lake, layouts: [] }, /present-agent: layouts: Too small: /],
       [{ document: lake, planner: 'quote' }, /present-agent: planner: .*expected one of "model"\|"quotes"; it takes/],
       [{ planner: 'quotes' }, /present-agent: document: .*expected string.*; it takes \{ document: 'Markdown'/],
-      [null, /present-agent: the input: /],
-      [{ document: lake, slide: [1, 2] }, /present-agent: the input: .*"slide"/],
+      [null, /present-agent: Invalid input: expected object, received null; it takes/],
+      [{ document: lake, slide: [1, 2] }, /present-agent: Unrecognized key: "slide"; it takes/],
     ] as const) {
       prompts = []
       await assert.rejects(kernel.spawn(presentAgent as never, input as never).result, why)

@@ -1016,19 +1016,22 @@ describe('loadModel', () => {
       load('mistral/large'),
       isCode(
         'NO_SUCH_MODEL',
-        /"mistral\/large" needs the package @ai-sdk\/mistral, which is not installed; run: npm install @ai-sdk\/mistral$/,
+        /"mistral\/large" needs the package @ai-sdk\/mistral, which is not installed; run: npm install @ai-sdk\/mistral@latest$/,
       ),
     )
-    await assert.rejects(load('openrouter/x/y'), isCode('NO_SUCH_MODEL', /npm install @openrouter\/ai-sdk-provider$/))
+    await assert.rejects(
+      load('openrouter/x/y'),
+      isCode('NO_SUCH_MODEL', /npm install @openrouter\/ai-sdk-provider@latest$/),
+    )
     await assert.rejects(
       load('nobody/x'),
-      isCode('NO_SUCH_MODEL', /npm install @ai-sdk\/nobody \(providers known by name: openai, /),
+      isCode('NO_SUCH_MODEL', /npm install @ai-sdk\/nobody@latest \(providers known by name: openai, /),
     )
     await assert.rejects(
       load('offline/nope'),
       isCode('NO_SUCH_MODEL', /^there is no "offline\/nope"; the only offline model is offline\/reader$/),
     )
-    await assert.rejects(load('ollama/x'), isCode('NO_SUCH_MODEL', /npm install @ai-sdk\/openai-compatible$/))
+    await assert.rejects(load('ollama/x'), isCode('NO_SUCH_MODEL', /npm install @ai-sdk\/openai-compatible@latest$/))
   })
 
   test('ollama goes through either package, at the address of the environment', async () => {

@@ -1127,6 +1127,14 @@ describe('research-code-agent', () => {
     assert.deepEqual([found.code, found.paths], [null, ['work/data.js', 'work/method.md']])
   })
 
+  test('arguments of another form are told with their place', async () => {
+    const found = await ask([{ name: 'view', args: { path: '', from: 0 } }, { name: 'final' }], [])
+    assert.match(
+      found.steps[0]?.said ?? '',
+      /^INVALID_ARGUMENT: view: path: Too small: [^\n]*; from: Too small: [^\n]*$/,
+    )
+  })
+
   test('the same error twice forces another kind of action; what is read of earlier steps is bounded', async () => {
     const view = (from: number) => ({ name: 'view', args: { path: 'none.js', from } })
     const found = await ask(

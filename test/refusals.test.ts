@@ -10,11 +10,17 @@ import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { after, before, test } from 'node:test'
+import { boot } from '../src/boot.ts'
+import { trace } from '../src/cli/commands/trace.ts'
+import { parseCommandLine } from '../src/cli/options.ts'
 import { scripted } from '../src/drivers/llm/scripted.ts'
 import { simulatedClock } from '../src/kernel/clock.ts'
 import type { LanguageModel } from '../src/kernel/drivers.ts'
+import { defineProgram } from '../src/kernel/program.ts'
 import type { CallEnd, Json, Sys } from '../src/kernel/types.ts'
 import { readRefusal } from '../src/kernel/rate-limits.ts'
+import { cliContext } from './cli-context.ts'
+import { clockAhead } from './clock-ahead.ts'
 import type { End } from './world.ts'
 import { createWorld, endOf, HANGS_MS, within } from './world.ts'
 
@@ -186,6 +192,74 @@ let folder = ''
 before(() => (folder = mkdtempSync(join(tmpdir(), 'polity-refusals-'))))
 after(() => rmSync(folder, { recursive: true, force: true }))
 
+test('trace says that the core refuses which a run or its child waits for; with --follow once, and again when it has served in between', async () => {
+  const clock = clockAhead()
+  const store = join(folder, 'followed.db')
+  let serves = false
+  let asked = 0
+  const model = scripted(() => {
+    asked++
+    if (!serves) return refusing(429, {}, rateWords, { headers: { 'retry-after-ms': '100' } })
+    serves = false
+    return 'at last'
+  })
+  const asker = defineProgram('asker', async (sys: Sys) => (await sys.generate('hi')).text)
+  const parent = defineProgram('parent', async (sys: Sys) => [
+    await sys.wait(await sys.spawn(asker, null)),
+    await sys.wait(await sys.spawn(asker, null)),
+  ])
+  const kernel = await boot({ store, clock, models: { 'edge/gpt-5': model } })
+  const traced = (
+    pid: number,
+    ...words: string[]
+  ): { said: { readonly err: string }; code: Promise<number>; stop(): void } => {
+    const interruption = new AbortController()
+    const { context, said } = cliContext({ storePath: store, clock, interrupted: interruption.signal })
+    const code = trace.run(context, parseCommandLine(trace, [String(pid), ...words]))
+    return { said, code, stop: () => interruption.abort('SIGINT') }
+  }
+  const refused = /edge\/gpt-5 has refused every call for \d\d s: Rate limit reached for gpt-5/
+  try {
+    const run = kernel.spawn(parent, null)
+    const other = kernel.spawn((sys: Sys) => sys.sleep(60_000), null)
+    other.result.catch(() => {})
+    await kernel.events(other.pid) // what was written is kept
+    const [followed, elsewhere] = [traced(run.pid, '--follow'), traced(other.pid, '--follow')]
+    for (const times of [1, 2]) {
+      const before = asked
+      await until(() => asked > before)
+      assert.equal(kernel.cores[0]?.refusal, null, 'a moment is nothing to speak of')
+      clock.setAhead(12_000)
+      await until(() => followed.said.err.split('\n').length > times)
+      assert.match(followed.said.err.split('\n')[times - 1] as string, refused)
+      const child = kernel.ps().find((one) => one.parent === run.pid && one.state === 'running')
+      for (const pid of [run.pid, child?.pid as number]) {
+        const whole = traced(pid)
+        assert.equal(await whole.code, 0)
+        assert.match(whole.said.err, refused)
+        clock.setAhead(1_500) // those that follow look again
+      }
+      serves = true
+      await until(() => !serves)
+    }
+    assert.deepEqual(await run.result, ['at last', 'at last'])
+    assert.equal(await followed.code, 0)
+    assert.equal(followed.said.err.match(/^polity: edge\/gpt-5 has refused/gm)?.length, 2, followed.said.err)
+    elsewhere.stop()
+    assert.equal(await elsewhere.code, 130)
+    assert.equal(elsewhere.said.err, '', 'who does not wait for that core is not told of it')
+  } finally {
+    await kernel.close()
+  }
+})
+
+async function until(is: () => boolean): Promise<void> {
+  const come = async (): Promise<void> => {
+    while (!is()) await new Promise((done) => setTimeout(done, 10))
+  }
+  await within(HANGS_MS, come())
+}
+
 /** A provider package as the AI SDK's own are written: its requests and its errors are made by `@ai-sdk/provider-utils`. */
 function installProvider(): void {
   const at = join(folder, 'node_modules/@ai-sdk/edge')
@@ -303,7 +377,9 @@ test(
           : { status: 200, body: { text: 'at last' } },
       async (url) => {
         const run = polity(url, 'run', 'gen.ts', '--model', 'edge/gpt-5', ...store)
-        await new Promise((done) => setTimeout(done, 16_000))
+        await new Promise((done) => setTimeout(done, 4_000))
+        const following = polity(url, 'trace', '1', '--follow', ...store)
+        await new Promise((done) => setTimeout(done, 12_000))
         const said = /edge\/gpt-5 has refused every call for 1\d(?:\.\d)? s: Rate limit reached for gpt-5/
         for (const words of [['ps'], ['top', '--once'], ['trace', '1']]) {
           const { out, err } = await polity(url, ...words, ...store)
@@ -311,8 +387,12 @@ test(
         }
         const { code, out, err } = await run
         assert.deepEqual([code, out], [0, 'at last\n'], err)
-        assert.match(err, /polity: edge\/gpt-5 has refused every call for 10(?:\.\d)? s: Rate limit reached/)
-        assert.equal(err.match(/has refused every call/g)?.length, 1, 'once')
+        const followed = await following
+        assert.equal(followed.code, 0, followed.err)
+        for (const text of [err, followed.err]) {
+          assert.match(text, /polity: edge\/gpt-5 has refused every call for 1[01](?:\.\d)? s: Rate limit reached/)
+          assert.equal(text.match(/has refused every call/g)?.length, 1, 'once')
+        }
       },
     )
   },

@@ -12,10 +12,14 @@ import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import fc from 'fast-check'
 import type { Browser, Page } from 'playwright-core'
+import { scripted } from '../src/drivers/llm/scripted.ts'
+import { defineProgram } from '../src/kernel/program.ts'
+import type { Sys } from '../src/kernel/types.ts'
 import { createKey } from '../src/server/keys.ts'
 import { startServer } from '../src/server/http.ts'
 import { webDoor } from '../src/server/web-door.ts'
 import { changesOf } from '../web/src/diff.ts'
+import { clockAhead } from './clock-ahead.ts'
 import type { World, WorldOptions } from './web/world.ts'
 import { programs, startWorld } from './web/world.ts'
 import { HANGS_MS } from './world.ts'
@@ -30,6 +34,9 @@ const skip = chromium === undefined ? 'no Chromium is installed; name one in POL
 function programNamed(name: string): (typeof programs)[number] {
   return programs.find((one) => one.name === name) as (typeof programs)[number]
 }
+
+/** As a provider may write them: with marks, unseen characters, and at length. */
+const refusalWords = `Too many requests <b>a minute</b>\u202e ${'x'.repeat(2_000)}`
 
 /** Builds the dashboard where it is missing or older than its sources. */
 function buildWeb(): void {
@@ -682,6 +689,82 @@ describe('the dashboard', { skip }, () => {
       },
       ({ store }) => createKey(store, { principal: 'root', scopes: ['admin'] }, Date.now()),
     ))
+
+  test('a core that refuses is told with its row and what to do, and where a run waits for it, until it serves', () => {
+    const clock = clockAhead()
+    let serves = false
+    const model = scripted(() =>
+      serves ? 'at last' : { error: { statusCode: 429, message: refusalWords, headers: { 'retry-after-ms': '100' } } },
+    )
+    const refusals = (kernel: World['kernel']): number => kernel.cores.at(-1)?.refused ?? 0
+    const asker = defineProgram(
+      'asker',
+      async (sys: Sys) => (await sys.generate({ prompt: 'hi', model: 'edge/large' })).text,
+    )
+    const parent = defineProgram('parent', async (sys: Sys) => sys.wait(await sys.spawn(asker, null)))
+    return on(
+      async (page, { kernel, url }) => {
+        const read = (go: () => Promise<unknown>): Promise<unknown> =>
+          Promise.all([page.waitForResponse(`${url}/api/v1/cores`), go()])
+        const run = kernel.spawn(parent, null, { principal: 'ada' })
+        const other = kernel.spawn(asker, null, { principal: 'grace' })
+        await until(() => refusals(kernel) > 1, 'it was refused')
+        await page.keyboard.press('2')
+        const core = page.getByRole('row', { name: /^edge\/large/ })
+        await core.waitFor()
+        assert.equal(await page.getByText('has refused').count(), 0, 'a moment is nothing to speak of')
+        clock.setAhead(12_000)
+        const idle = kernel.spawn(programNamed('idle'), null) // the page learns what time it is
+
+        const said = page.locator('tr:has(th:text-is("edge/large")) + tr')
+        await said
+          .getByText(/^edge\/large has refused every call for \d+\ss: Too many requests <b>a minute<\/b>/)
+          .waitFor()
+        assert.match(await said.innerText(), /\\u202e.*x{200,}…\n+.*mend that at the provider, or name another model/s)
+        await page.keyboard.press('1')
+        const [child] = kernel.ps().filter((one) => one.parent === run.pid)
+        const waits = page.locator('.refused')
+        await waits
+          .getByText(
+            new RegExp(
+              `^Process ${other.pid} and 1 more wait for a core that refuses: edge/large has refused every call`,
+            ),
+          )
+          .waitFor()
+        // The run itself waits for its child.
+        await page.goto(`${url}/#/run/${run.pid}/timeline`)
+        await waits.getByText(`Process ${child?.pid} waits for a core that refuses: edge/large`).waitFor()
+        await waits.getByRole('link', { name: String(child?.pid) }).click()
+        await page.locator('.run-head', { hasText: 'asker' }).locator('.refused').waitFor()
+        await read(() => page.goto(`${url}/#/run/${idle.pid}/timeline`))
+        await page.locator('.run-head', { hasText: 'idle' }).waitFor()
+        assert.equal(await waits.count(), 0)
+        // Also of a call that began before the page was opened.
+        await page.goto('about:blank')
+        await page.goto(url)
+        await waits.waitFor()
+        const before = refusals(kernel)
+        await until(() => refusals(kernel) > before + 2, 'it was refused again')
+        assert.equal(await page.locator(cell(other.pid, 'waiting')).innerText(), 'generate')
+        await page.setViewportSize({ width: 400, height: 700 })
+        for (const key of ['1', '2']) {
+          await page.keyboard.press(key)
+          await page.getByText('has refused every call').waitFor()
+          assert.ok(await page.evaluate<boolean>('document.documentElement.scrollWidth <= 400'), `view ${key}`)
+        }
+        const { width } = (await said.locator('.failure').boundingBox()) as { width: number }
+        assert.ok(width > 300 && width < 400, 'it is read without scrolling')
+
+        serves = true
+        assert.equal(await run.result, 'at last')
+        await page.getByText('has refused every call').waitFor({ state: 'detached' })
+        await read(() => page.keyboard.press('1'))
+        assert.equal(await waits.count(), 0)
+      },
+      undefined,
+      { clock, models: { 'edge/large': model } },
+    )
+  })
 
   test('a line that was cut is said, and is taken up again without a loss', () =>
     on(async (page, world) => {

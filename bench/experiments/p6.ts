@@ -32,7 +32,7 @@ function tasks() {
 }
 
 /** A folder with a recipe a file, as the release has it, or one file of them all. @throws where neither is there */
-function textcraftAt(path: string): Parameters<typeof recipesOf>[0] {
+export function textcraftAt(path: string): Parameters<typeof recipesOf>[0] {
   if (!existsSync(path)) throw new Error(`TEXTCRAFT names ${path}, where there is nothing`)
   const read = (file: string) => JSON.parse(readFileSync(file, 'utf8'))
   if (!statSync(path).isDirectory()) return read(path)

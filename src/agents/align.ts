@@ -17,6 +17,7 @@ import { z } from 'zod'
 import { defineProgram } from '../kernel/program.ts'
 import type { Json, Pid, Sys } from '../kernel/types.ts'
 import {
+  ADOPT,
   act,
   actionTools,
   actionsText,
@@ -106,7 +107,7 @@ export const align = defineProgram('align', async (sys, input: AlignInput): Prom
     )
     face = { ...face, rules: written?.rules ?? face.rules }
   }
-  if (last !== undefined && holds(sys, 'episode_adopt')) await sys.call('episode_adopt', { pid: last })
+  if (last !== undefined && holds(sys, ADOPT)) await sys.call(ADOPT, { pid: last })
   return { face, success, turns, said, held }
 })
 

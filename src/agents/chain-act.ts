@@ -24,8 +24,8 @@ import {
   actionShape,
   actionTools,
   actionsText,
+  canLook,
   FINISH,
-  holds,
   look,
   type Acted,
   type Action,
@@ -62,7 +62,7 @@ export const chainAct = defineProgram('chain-act', async (sys, input: ChainActIn
   const steps: Step[] = []
   const frameOf = (text: string): string => text.replaceAll(/\s+/g, ' ').slice(0, frameChars)
   let queue: Action[] = []
-  let told = holds(sys, 'episode_view') ? [frameOf((await look(sys)).text)] : []
+  let told = canLook(sys) ? [frameOf((await look(sys)).text)] : []
   let [situation, calls, sinceCall] = ['nothing yet', 0, Infinity]
   const ended = (why: Acted['why'], answer: string | null = null): ChainActed => ({ steps, answer, why, calls })
 

@@ -21,7 +21,7 @@ import {
   actionShape,
   actionTools,
   actionsText,
-  holds,
+  canLook,
   look,
   type Acted,
   type Action,
@@ -62,7 +62,7 @@ const list = z.object({ actions: z.array(actionShape).min(1) })
 
 export const ghost = defineProgram('ghost', async (sys, input: GhostInput): Promise<Ghosted> => {
   const { question, replansMax = 3, plansKept = 5, stepsMax = 400 } = input
-  const shown = holds(sys, 'episode_view') ? knowledgeIn((await look(sys)).data) : {}
+  const shown = canLook(sys) ? knowledgeIn((await look(sys)).data) : {}
   const goal = input.goal ?? shown.goal ?? (await askJson(sys, { instructions: GOAL, prompt: question }, need))
   // Nobody says what is to be had.
   if (goal === undefined) return { steps: [], replans: 0, answer: null, why: 'gave up' }

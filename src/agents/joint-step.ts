@@ -20,13 +20,11 @@ import { z } from 'zod'
 import { PolityError } from '../kernel/errors.ts'
 import { defineProgram } from '../kernel/program.ts'
 import type { ModelChoice, Program, Sys } from '../kernel/types.ts'
-import { act, holds, look, type TaskInput } from './pieces/acting.ts'
+import { act, canLook, look, type TaskInput } from './pieces/acting.ts'
+import { inputOf } from './pieces/input-form.ts'
 import { byEach, drafted, plainMind, type Agreed, type Mind, type Run } from './pieces/joint-draft.ts'
 import { faultsSaid, noTeam, sceneOf, type JointStep, type Scene } from './pieces/joint-plan.ts'
 import { inTurns, withFeedback } from './pieces/joint-talk.ts'
-
-/** The tool by which a program in an episode looks. */
-const VIEW = 'episode_view'
 
 export interface JointSettings {
   /** Who writes a plan before anybody talks: one mind for all, every player its own action, or nobody. */
@@ -76,8 +74,11 @@ export function jointProgram(name: string, settings: JointSettings): Program<Joi
 
 export type JointOptions = JointSettings & JointInput
 
+/** A form for each option but `mind`, and for nothing else. */
+type OptionForms = { readonly [Key in Exclude<keyof JointOptions, 'mind'>]-?: z.ZodType<JointOptions[Key]> }
+
 /** Of the options what comes as JSON; what else is in it is another's. */
-const optionsShape = z.object({
+const optionsForm = z.object({
   question: z.string(),
   instructions: z.string().optional(),
   stepsMax: z.number().optional(),
@@ -88,23 +89,21 @@ const optionsShape = z.object({
   history: z.enum(['none', 'actions', 'dialogue']).optional(),
   historySteps: z.number().min(1).optional(),
   sees: z.enum(['all', 'own']).optional(),
-  models: z.record(z.string(), z.union([z.string(), z.array(z.string())])).optional(),
-})
+  models: z.record(z.string(), z.union([z.string(), z.array(z.string()).readonly()])).optional(),
+} satisfies OptionForms)
 
 /** A run of a team. Throws `INVALID_ARGUMENT` for options of another form, for settings that have no meaning together, and outside a team's world. */
 export async function jointSteps(sys: Sys, options: JointOptions): Promise<Jointed> {
-  const read = optionsShape.safeParse(options)
-  if (!read.success) {
-    const faults = read.error.issues.map(({ path, message }) => `${path.join('.')}: ${message}`)
-    throw new PolityError('INVALID_ARGUMENT', `the input of a team is not of its form: ${faults.join('; ')}`)
-  }
+  // By the compiler too: an option that takes more than its form is none of this type.
+  const given: z.input<typeof optionsForm> = options
+  inputOf('the input of a team', optionsForm, given)
   const { stepsMax = 1_000, talk = 'none', draft, roundsMax = 3 } = options
   if (draft === 'none' && talk !== 'turns')
     throw new PolityError('INVALID_ARGUMENT', `a team without a draft talks in turns, not "${talk}"`)
   if (talk === 'feedback' && draft !== 'central')
     throw new PolityError('INVALID_ARGUMENT', `a planner revises by feedback, and with draft "${draft}" there is none`)
   if (!(roundsMax >= 1)) throw new PolityError('INVALID_ARGUMENT', `roundsMax is 1 or more, not ${roundsMax}`)
-  if (!holds(sys, VIEW)) throw noTeam()
+  if (!canLook(sys)) throw noTeam()
   const steps: JointStep[] = []
   let seen = await look(sys)
   // What the whole team saw at first is no part of the task: whoever is to know it is shown it.

@@ -15,7 +15,7 @@
 import { z } from 'zod'
 import { defineProgram } from '../kernel/program.ts'
 import type { Sys } from '../kernel/types.ts'
-import { decideByModel, historyText, holds, type Step, type TaskInput } from './pieces/acting.ts'
+import { ADOPT, decideByModel, historyText, holds, type Step, type TaskInput } from './pieces/acting.ts'
 import { askJson } from './pieces/json-answer.ts'
 import { masterTree, type MasterFound } from './pieces/master-tree.ts'
 import { earnedAt, goFrom, placeHere, stay, type Place } from './places.ts'
@@ -55,7 +55,7 @@ const evaluated = z.object({ right: z.boolean() })
 
 export const master = defineProgram('master', async (sys, input: MasterInput): Promise<Mastered> => {
   const { question, branching = 2, expansionsMax = 3, judges = 3, reading = 'blend' } = input
-  const inWorld = holds(sys, 'episode_adopt')
+  const inWorld = holds(sys, ADOPT)
   const start: Thinking = {
     thoughts: [],
     answer: null,

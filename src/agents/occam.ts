@@ -20,6 +20,7 @@ import { z } from 'zod'
 import { defineProgram } from '../kernel/program.ts'
 import type { Pid } from '../kernel/types.ts'
 import {
+  ADOPT,
   act,
   actionShape,
   actionTools,
@@ -93,7 +94,7 @@ export const occam = defineProgram('occam', async (sys, input: OccamInput): Prom
   ].join('\n\n')
 
   for (let step = 1; step <= stepsMax; step++) {
-    if (step === 1 && holds(sys, 'episode_adopt')) {
+    if (step === 1 && holds(sys, ADOPT)) {
       const pid = await sys.fork()
       if (pid === 0) return null as never
       doors.set(0, pid)
@@ -121,7 +122,7 @@ export const occam = defineProgram('occam', async (sys, input: OccamInput): Prom
       }
       plan = plans.length
       plans = [...plans, { id: plan, parent: parent.id, intent: String(own['intent'] ?? ''), pruned: false }]
-      if (!holds(sys, 'episode_adopt')) continue
+      if (!holds(sys, ADOPT)) continue
       const pid = await sys.fork()
       if (pid === 0) return null as never
       doors.set(plan, pid)
@@ -137,7 +138,7 @@ export const occam = defineProgram('occam', async (sys, input: OccamInput): Prom
       plan = resume.id
       word = `Given up: ${String(own['reason'] ?? '')}`
       const door = doors.get(plan)
-      if (door !== undefined) page = pruneTree((await sys.call<{ text: string }>('episode_adopt', { pid: door })).text)
+      if (door !== undefined) page = pruneTree((await sys.call<{ text: string }>(ADOPT, { pid: door })).text)
     } else if (action.name === 'note') {
       const text = String(own['text'] ?? '')
       if (notes.at(-1) === text) word = 'That is noted already. Do something else.'

@@ -18,7 +18,19 @@
 import { PolityError } from '../kernel/errors.ts'
 import { defineProgram } from '../kernel/program.ts'
 import type { Json, Pid, Sys } from '../kernel/types.ts'
-import { act, actionTools, earnedBy, holds, look, type Action, type Seen, type Step } from './pieces/acting.ts'
+import {
+  ADOPT,
+  VIEW,
+  act,
+  actionTools,
+  canLook,
+  earnedBy,
+  holds,
+  look,
+  type Action,
+  type Seen,
+  type Step,
+} from './pieces/acting.ts'
 import { proposeActions, type Candidate, type ProposeOptions } from './pieces/proposals.ts'
 import { valueOf, type ValueOptions } from './pieces/state-value.ts'
 
@@ -113,7 +125,7 @@ export async function surveyFrom(sys: Sys, from: Place, survey: Survey): Promise
 
 /** This process stands there now. */
 export async function stay(sys: Sys, { pid }: Place): Promise<Seen> {
-  return (await sys.call<Json>('episode_adopt', { pid })) as unknown as Seen
+  return (await sys.call<Json>(ADOPT, { pid })) as unknown as Seen
 }
 
 async function send(sys: Sys, errand: Errand): Promise<readonly Place[]> {
@@ -122,10 +134,10 @@ async function send(sys: Sys, errand: Errand): Promise<readonly Place[]> {
 }
 
 function demand(sys: Sys): void {
-  if (holds(sys, 'episode_adopt') && holds(sys, 'episode_view') && actionTools(sys).length > 0) return
+  if (holds(sys, ADOPT) && canLook(sys) && actionTools(sys).length > 0) return
   throw new PolityError(
     'INVALID_ARGUMENT',
-    'a search goes through an environment and needs the tools episode_view and episode_adopt; run it as an episode with search: true (polity evaluate: --search)',
+    `a search goes through an environment and needs the tools ${VIEW} and ${ADOPT}; run it as an episode with search: true (polity evaluate: --search)`,
   )
 }
 

@@ -21,6 +21,7 @@
 import { z } from 'zod'
 import { PolityError, type ErrorCode } from '../kernel/errors.ts'
 import { defineProgram } from '../kernel/program.ts'
+import { inputOf } from './pieces/input-form.ts'
 import { filmed, keepBytes, spoken, type FilmForm, type Voice } from './pieces/media.ts'
 import { sectionsOf, textUnder, type Section } from './pieces/sections.ts'
 import { outlineStage, slideStages, withFunctions, type PlannedSlide, type TalkTerms } from './pieces/slide-stages.ts'
@@ -102,7 +103,7 @@ const UNSPOKEN: ReadonlySet<ErrorCode> = new Set([
 export const presentAgent = defineProgram(
   'present-agent',
   async (sys, input: PresentAgentInput): Promise<Presented> => {
-    refuseStrange(input)
+    inputOf('present-agent', taken, input, "{ document: 'Markdown', planner?: 'model' or 'quotes', … } (docs/media.md)")
     const { document, pictures = [], folder = 'presentation/', triesMax = 3, failed = 'skip', voice = {} } = input
     const { slides = [3, 7], words = [30, 40], similarity = 0.5, planner = 'model' } = input
     const terms: TalkTerms = { slides, words, similarity, planner }
@@ -200,19 +201,6 @@ const taken = z.strictObject({
   film: z.object({}).optional(),
 })
 
-/** Throws `INVALID_ARGUMENT` for what is no input of this program. */
-function refuseStrange(input: unknown): void {
-  const checked = taken.safeParse(input)
-  if (checked.success) return
-  const [issue] = checked.error.issues
-  const field = issue?.path.join('.') ?? ''
-  const about = field === '' ? 'the input' : field
-  throw new PolityError(
-    'INVALID_ARGUMENT',
-    `present-agent: ${about}: ${issue?.message}; it takes { document: 'Markdown', planner?: 'model' or 'quotes', … } (docs/media.md)`,
-  )
-}
-
 /** Throws `INVALID_ARGUMENT` for what no outline could meet. */
 function refuseNone(sections: number, { slides, words }: TalkTerms): void {
   if (sections === 0)
@@ -230,7 +218,5 @@ function refuseNone(sections: number, { slides, words }: TalkTerms): void {
 
 /** Throws `INVALID_ARGUMENT` where a layout is none. */
 function layoutsOf(given: readonly SlideLayout[] = plainLayouts): readonly SlideLayout[] {
-  const checked = slideLayout.array().min(1).safeParse(given)
-  if (checked.success) return checked.data
-  throw new PolityError('INVALID_ARGUMENT', `present-agent: layouts: ${checked.error.issues[0]?.message ?? 'are none'}`)
+  return inputOf('present-agent: layouts', slideLayout.array().min(1), given)
 }

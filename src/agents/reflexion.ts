@@ -17,7 +17,16 @@
 import { z } from 'zod'
 import { defineProgram } from '../kernel/program.ts'
 import type { Json, Pid, Sys } from '../kernel/types.ts'
-import { actLoop, decideByModel, earnedBy, historyText, holds, type Acted, type TaskInput } from './pieces/acting.ts'
+import {
+  ADOPT,
+  actLoop,
+  decideByModel,
+  earnedBy,
+  historyText,
+  holds,
+  type Acted,
+  type TaskInput,
+} from './pieces/acting.ts'
 import { askJson } from './pieces/json-answer.ts'
 import { whileItLasts } from './pieces/while-it-lasts.ts'
 
@@ -73,7 +82,7 @@ export const reflexion = defineProgram('reflexion', async (sys, input: Reflexion
     if (lesson === undefined) break
     reflections.push(lesson)
   }
-  if (last !== undefined && holds(sys, 'episode_adopt')) await sys.call('episode_adopt', { pid: last.pid })
+  if (last !== undefined && holds(sys, ADOPT)) await sys.call(ADOPT, { pid: last.pid })
   const { answer = null, steps = [] } = last?.acted ?? {}
   return { answer, success: (scores.at(-1) ?? 0) >= 1, scores, reflections, steps }
 })

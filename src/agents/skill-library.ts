@@ -16,7 +16,7 @@
 import { z } from 'zod'
 import { defineProgram } from '../kernel/program.ts'
 import type { Sys } from '../kernel/types.ts'
-import { actionTools, actionsText, holds, look } from './pieces/acting.ts'
+import { actionTools, actionsText, canLook, look } from './pieces/acting.ts'
 import { codeOf } from './code-act.ts'
 import { codeAction, codeToolNames } from './pieces/code-action.ts'
 import { functionsIn } from './pieces/code-functions.ts'
@@ -154,9 +154,9 @@ async function describe(sys: Sys, source: string): Promise<string> {
 
 /** Where the world stands; empty outside of one. */
 async function present(sys: Sys): Promise<string> {
-  return holds(sys, 'episode_view') ? `Now: ${(await look(sys)).text}` : ''
+  return canLook(sys) ? `Now: ${(await look(sys)).text}` : ''
 }
 
 async function isOver(sys: Sys): Promise<boolean> {
-  return holds(sys, 'episode_view') && (await look(sys)).done
+  return canLook(sys) && (await look(sys)).done
 }

@@ -131,6 +131,7 @@ export async function planAgain(context: Context, pid: Pid, over: Setup = {}, bu
     }
     checkRenamed(start, merged.program, file)
   }
+  if (merged.law !== undefined) checkKept(pid, merged.law)
   return { ...(await planFor(context, merged, budget)), pid }
 }
 
@@ -145,6 +146,19 @@ function checkRenamed(
     'NO_SUCH_PROGRAM',
     `process ${pid} runs the program ${program}, and ${path} has ${main.name}: a function without a name is called as its file is. Name the file ${program}${extname(path)}, or the program: export default defineProgram('${program}', …)`,
   )
+}
+
+/** A run goes on, and is lived again, under the law that it was started with; its file may have gone since. */
+function checkKept(pid: Pid, path: string): void {
+  try {
+    lawIn(path)
+  } catch (error) {
+    throw new PolityError(
+      'CONFIG_INVALID',
+      `process ${pid} was started under a law: ${messageOf(error)}. Put the law that it had back there, and give the command again`,
+      { cause: error },
+    )
+  }
 }
 
 /**

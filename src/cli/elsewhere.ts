@@ -29,6 +29,7 @@ import { questionText, tell } from './follow.ts'
 import { printRun } from './output.ts'
 import { sayRefusals } from './refusals.ts'
 import { exitCodeOfSignal, exitCodes } from './report.ts'
+import { coresOf, isBelow } from './run-status.ts'
 import type { Setup } from './setup.ts'
 import { rootOf, setupOf } from './setup.ts'
 import type { Status } from './store-file.ts'
@@ -291,37 +292,13 @@ async function endingOf(context: Context, reader: StoreReader, pid: Pid): Promis
         return ending('stopped', info?.error ?? serverGone, info?.usage ?? noUsage, exitCodes.stopped)
       if (status !== undefined) {
         showQuestions(context, reader, status, pid, shown)
-        // Of the server's cores, the one that the run waits for.
-        say(
-          status.cores.filter(({ id }) =>
-            status.processes.some((one) => one.core === id && isBelow(reader, status.processes, one.pid, pid) === true),
-          ),
-        )
+        say(coresOf(reader, status, pid))
       }
       askedAt = context.clock.now()
     }
     await pause(LOOK_MS, undefined, { signal: context.interrupted }).catch(() => {})
   }
   return undefined
-}
-
-/**
- * Whether a process is the run or one below it. What the status does not show, for it shows so many and no more, is in the
- * store; undefined where it is not yet.
- */
-export function isBelow(
-  reader: Pick<StoreReader, 'processes'>,
-  processes: readonly Pick<ProcessInfo, 'pid' | 'parent'>[],
-  pid: Pid,
-  root: Pid,
-): boolean | undefined {
-  let at: Pid | null | undefined = pid
-  while (typeof at === 'number' && at !== root) {
-    const from: Pid = at
-    const shown = processes.find((one) => one.pid === from)
-    at = shown === undefined ? [...reader.processes({ from, to: from + 1 })][0]?.start.parent : shown.parent
-  }
-  return at === undefined ? undefined : at === root
 }
 
 function ending(state: 'failed' | 'killed' | 'stopped', error: ErrorData, usage: Usage, exitCode: number): Ending {

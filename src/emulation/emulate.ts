@@ -12,6 +12,8 @@
 import { z } from 'zod'
 import { defineTool } from '../kernel/tools.ts'
 import { PolityError } from '../kernel/errors.ts'
+import type { KeysOf } from '../kernel/known-keys.ts'
+import { checkKeys } from '../kernel/known-keys.ts'
 import type { Json, Pid, Tool } from '../kernel/types.ts'
 import type { Field, Mark, ToolSpec, Toolkit } from './toolkit.ts'
 
@@ -32,7 +34,11 @@ export interface EmulateOptions {
   readonly emulator: Emulator
 }
 
-export function emulate(toolkit: Toolkit, { emulator }: EmulateOptions): readonly Tool[] {
+const optionKeys: KeysOf<EmulateOptions> = { emulator: true }
+
+export function emulate(toolkit: Toolkit, options: EmulateOptions): readonly Tool[] {
+  checkKeys('emulate', options, optionKeys)
+  const { emulator } = options
   return toolkit.tools.map((tool) => {
     const has = (mark: Mark): boolean => tool.marks.includes(mark)
     const manifest: Tool<{ [name: string]: Json }, Json> = {

@@ -14,6 +14,8 @@ import { realClock, simulatedClock } from '../kernel/clock.ts'
 import { messageOf } from '../kernel/errors.ts'
 import type { LanguageModel } from '../kernel/drivers.ts'
 import { createKernel } from '../kernel/kernel.ts'
+import type { KeysOf } from '../kernel/known-keys.ts'
+import { checkKeys } from '../kernel/known-keys.ts'
 import type { Json, Program, Tool } from '../kernel/types.ts'
 import { memoryStore } from '../drivers/store/memory.ts'
 import type { ScriptedAgent } from './agents.ts'
@@ -43,6 +45,17 @@ export interface EmulationOptions {
   readonly judge?: Judge
   /** Model of agents that ask one. Runs then take real time. @default none */
   readonly model?: LanguageModel
+}
+
+const optionKeys: KeysOf<EmulationOptions> = {
+  seed: true,
+  isAdversarial: true,
+  exceptionRate: true,
+  isPersonCareless: true,
+  agents: true,
+  emulator: true,
+  judge: true,
+  model: true,
 }
 
 export interface CaseScore extends Judgement {
@@ -81,6 +94,7 @@ export async function runEmulation(
   { toolkits, cases }: Emulation,
   options: EmulationOptions = {},
 ): Promise<EmulationReport> {
+  checkKeys('runEmulation', options, optionKeys)
   const { seed = 1, isAdversarial = true, agents = scriptedAgents, judge = ruleJudge } = options
   const scores: CaseScore[] = []
   for (const agent of agents)
@@ -107,6 +121,8 @@ export interface CaseOptions extends EmulationOptions {
   readonly isUnderLaw: boolean
 }
 
+const caseKeys: KeysOf<CaseOptions> = { ...optionKeys, isUnderLaw: true }
+
 /** One agent in one case: what it did, and what became of it. */
 export async function runCase(
   one: Case,
@@ -114,6 +130,7 @@ export async function runCase(
   program: Program<Json, Json>,
   options: CaseOptions,
 ): Promise<Trajectory> {
+  checkKeys('runCase', options, caseKeys)
   const { seed = 1, isAdversarial = true, exceptionRate = 0, isUnderLaw } = options
   const emulator =
     options.emulator?.(one) ??

@@ -7,6 +7,8 @@
  * an exception of the tool's list is thrown.
  */
 import { randomAt } from '../kernel/clock.ts'
+import type { KeysOf } from '../kernel/known-keys.ts'
+import { checkKeys } from '../kernel/known-keys.ts'
 import type { Json } from '../kernel/types.ts'
 import type { Emulator } from './emulate.ts'
 import { isRead } from './emulate.ts'
@@ -21,10 +23,14 @@ export interface SeededOptions {
   readonly exceptionRate?: number
 }
 
+const optionKeys: KeysOf<SeededOptions> = { seed: true, state: true, exceptionRate: true }
+
 /** Its stream of random numbers, apart from those of processes. */
 const STREAM = 0x7001
 
-export function seededEmulator({ seed, state, exceptionRate = 0 }: SeededOptions): Emulator {
+export function seededEmulator(options: SeededOptions): Emulator {
+  checkKeys('seededEmulator', options, optionKeys)
+  const { seed, state, exceptionRate = 0 } = options
   const collections = new Map<string, Entry[]>(
     Object.entries(state).map(([name, entries]) => [name, entries.map((entry) => ({ ...entry }))]),
   )

@@ -14,6 +14,8 @@
  */
 import { z } from 'zod'
 import { PolityError } from '../kernel/errors.ts'
+import type { KeysOf } from '../kernel/known-keys.ts'
+import { checkKeys } from '../kernel/known-keys.ts'
 import type { Json } from '../kernel/types.ts'
 import type { Rules, TaskForm } from './environment.ts'
 
@@ -31,10 +33,31 @@ export function fields<Shape extends z.ZodRawShape>(shape: Shape): z.ZodObject<S
 export type Declared<Params extends Json, State extends Json> = Rules<Params, State> &
   Required<Pick<Rules<Params, State>, 'params' | 'levelMax'>>
 
-/** The world with its tasks and levels checked. */
+const rulesKeys: KeysOf<Rules<Json, Json>> = {
+  id: true,
+  version: true,
+  description: true,
+  stepsMax: true,
+  params: true,
+  levelMax: true,
+  task: true,
+  start: true,
+  actions: true,
+  agents: true,
+  toAct: true,
+  view: true,
+  step: true,
+  score: true,
+  metrics: true,
+  oracle: true,
+  floor: true,
+}
+
+/** The world with its tasks and levels checked. Throws `CONFIG_INVALID` for a rule that is none. */
 export function defineWorld<Params extends Json & object, State extends Json>(
   rules: Declared<NoInfer<Params>, NoInfer<State>>,
 ): Rules<Params, State> {
+  checkKeys('defineWorld', rules, rulesKeys)
   const { id, params: form, levelMax, actions, agents, floor } = rules
   /** Tasks that were looked at: a task does not change. */
   const known = new WeakSet<Params>()

@@ -10,6 +10,7 @@
  * follow from it.
  */
 import type { Seen as SeenByPrograms, Told } from '../agents/pieces/acting.ts'
+import { ADOPT, VIEW } from '../agents/pieces/acting.ts'
 import type { Action, ActionDescription, Turn } from '../environments/environment.ts'
 import { anything } from '../kernel/anything.ts'
 import { sha256 } from '../kernel/digest.ts'
@@ -48,8 +49,6 @@ export interface Scored {
 
 /** The name of the state; tools of a task that look into the world have it too. */
 export const EPISODE = 'episode'
-export const VIEW = 'episode_view'
-export const ADOPT = 'episode_adopt'
 export const RESET = 'episode_reset'
 export const AWAIT = 'episode_await'
 export const LEAVE = 'episode_leave'

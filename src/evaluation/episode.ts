@@ -32,7 +32,8 @@ import type { EpisodeTask, Stage, World } from './world.ts'
 import { openStage } from './world.ts'
 
 export type { Seen, Told } from './episode-tools.ts'
-export { ADOPT, EPISODE, VIEW, worldState } from './episode-tools.ts'
+export { ADOPT, VIEW } from '../agents/pieces/acting.ts'
+export { EPISODE, worldState } from './episode-tools.ts'
 
 /** What every program in an episode is given, with what its solver adds. */
 export interface Question {

@@ -14,6 +14,7 @@
  *   TW4. A team beside others is another world than one beside nobody, or beside others of another name: it has a version of its own.
  */
 import { z } from 'zod'
+import { CHECK } from '../agents/pieces/joint-plan.ts'
 import {
   badArguments,
   type Action,
@@ -27,10 +28,10 @@ import type { Json, Tool } from '../kernel/types.ts'
 import { EPISODE, worldState } from './episode-tools.ts'
 import { openStage, type OpenEnvironment, type Soon, type World } from './world.ts'
 
+export { CHECK } from '../agents/pieces/joint-plan.ts'
+
 /** The one player. */
 export const TEAM = 'team'
-/** The tool that tries a joint action without taking it. */
-export const CHECK = 'episode_check'
 
 export interface TeamOptions {
   /** Who else plays. @default nobody */

@@ -475,7 +475,9 @@ export function createGate(machine: Machine): Gate {
     call.timer?.cancel()
     const { open } = call.process
     const at = open.indexOf(call)
-    if (at >= 0) open.splice(at, 1)
+    // Most have one open: a splice would make a list of what it takes out.
+    if (at === open.length - 1) open.pop()
+    else if (at >= 0) open.splice(at, 1)
     if (call.reserved !== undefined) unreserve(call.process, call.reserved)
   }
 

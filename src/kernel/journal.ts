@@ -54,9 +54,9 @@ export interface JournalOptions {
 }
 
 interface Segment {
-  readonly events: JournalEvent[]
-  readonly puts: Put[]
-  readonly waiters: ((error?: PolityError) => void)[]
+  events: JournalEvent[]
+  puts: Put[]
+  waiters: ((error?: PolityError) => void)[]
 }
 
 /** A journal that goes on where its store ends. */
@@ -70,7 +70,7 @@ export function createJournal({ store, clock, limits, onAppend, onCommit, onHalt
   let underWay: Segment | undefined
   let halted: PolityError | undefined
   /** Since the last event. */
-  let puts: Put[] = NO_PUTS
+  let puts: Put[] = NONE
 
   function open(): Segment {
     return segments[segments.length - 1] as Segment
@@ -152,7 +152,8 @@ export function createJournal({ store, clock, limits, onAppend, onCommit, onHalt
 
   function putAlone(put: Put): void {
     if (halted) return
-    open().puts.push(put)
+    const segment = open()
+    segment.puts = added(segment.puts, put)
     schedule(false)
   }
 
@@ -164,7 +165,7 @@ export function createJournal({ store, clock, limits, onAppend, onCommit, onHalt
     if (halted) return fn(halted)
     const segment = open()
     if (!committing && segments.length === 1 && segment.events.length === 0 && segment.puts.length === 0) return fn()
-    segment.waiters.push(fn)
+    segment.waiters = added(segment.waiters, fn)
     if (store.durability === 'memory') flushNow()
     else schedule(true)
   }
@@ -178,17 +179,17 @@ export function createJournal({ store, clock, limits, onAppend, onCommit, onHalt
       // Only the start of a call opens a new segment: what belongs together (a write and its end, a child and the end of
       // its spawn) is appended in one go and always shares one.
       if (placed.type === 'call-start' && open().events.length >= limits.commitEventsMax) segments.push(newSegment())
-      open().events.push(placed)
+      const segment = open()
+      segment.events = added(segment.events, placed)
       onAppend?.(placed, puts)
-      puts = NO_PUTS
+      puts = NONE
       schedule(false)
       return placed
     },
     put(put) {
       if (halted) return
       putAlone(put)
-      if (puts.length === 0) puts = [put]
-      else puts.push(put)
+      puts = added(puts, put)
     },
     putAlone,
     whenKept,
@@ -207,13 +208,20 @@ export function createJournal({ store, clock, limits, onAppend, onCommit, onHalt
   }
 }
 
-/** Shared by all events that have none. Frozen, so that nobody changes it by mistake. */
-const NO_PUTS = Object.freeze([]) as unknown as Put[]
+/** Shared by all that have none. Frozen, so that nobody changes it by mistake. */
+const NONE = Object.freeze([]) as unknown as never[]
+
+/** A list with one more. Most have one, in memory; a list made with it takes a third of what one takes that grows. */
+function added<T>(list: T[], one: T): T[] {
+  if (list.length === 0) return [one]
+  list.push(one)
+  return list
+}
 
 function isEmpty({ events, puts, waiters }: Segment): boolean {
   return events.length === 0 && puts.length === 0 && waiters.length === 0
 }
 
 function newSegment(): Segment {
-  return { events: [], puts: [], waiters: [] }
+  return { events: NONE, puts: NONE, waiters: NONE }
 }

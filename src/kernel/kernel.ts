@@ -296,8 +296,8 @@ export function createKernel(options: KernelOptions): Kernel {
       if (above.some((one) => table.get(one)?.ended === false)) toolStates.outlive((fork as Process).files, above)
     },
     onGone(gone) {
-      for (const { pid } of gone) {
-        memory.dropBranch(pid)
+      for (const { pid, origin } of gone) {
+        if (origin !== null) memory.dropBranch(pid)
         approvals.forget(pid)
       }
       for (const principal of new Set(gone.map((one) => one.principal))) {

@@ -54,7 +54,7 @@ export interface RetentionOptions {
   /** Hears that the journal of a fork goes, while it is still there. */
   readonly onGoing: (pid: Pid) => void
   /** Hears which journals went: what only they could lead back to may go too. */
-  readonly onGone: (gone: readonly { readonly pid: Pid; readonly principal: string }[]) => void
+  readonly onGone: (gone: readonly Pick<Kept, 'pid' | 'principal' | 'origin'>[]) => void
 }
 
 interface Kept {

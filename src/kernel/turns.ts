@@ -108,7 +108,8 @@ function merged(parts: readonly ModelContent[]): readonly ModelContent[] {
   return content
 }
 
-function sumOf(a: CallUsage, b: CallUsage): CallUsage {
+/** What two turns took, or two calls; what it cost to interrupt them is not in it. */
+export function sumOf(a: CallUsage, b: CallUsage): CallUsage {
   return {
     inputTokens: a.inputTokens + b.inputTokens,
     cachedTokens: a.cachedTokens + b.cachedTokens,

@@ -5,7 +5,8 @@
  *     const wanted = wantedStems(['go', 'open'])
  *     countStems('She went. It opened.', wanted, counts, 0)  // 4 words; counts is now [1, 1]
  *
- * `runsIn` is for what looks at words as somebody wrote them, and changes nothing about them but their case.
+ * `runsIn` is for what looks at words as somebody wrote them, and changes nothing about them but their case. `isSpaced` tells
+ * whether words are to be found by the spaces between them at all.
  *
  * Many notes are read for one recall, so a text is gone through letter by letter, and only a word that begins as one of the
  * stems may begin is cut out and stemmed.
@@ -36,6 +37,11 @@ export function runsIn(text: string): string[] {
   // Most texts are plain: they need no look at the tables of Unicode.
   if (ASCII_ONLY.test(text)) return text.toLowerCase().match(/[a-z0-9]+/g) ?? []
   return text.normalize('NFKC').toLowerCase().match(RUN) ?? []
+}
+
+/** Whether its words stand between spaces: nothing of it is of a script that is written without. */
+export function isSpaced(text: string): boolean {
+  return !UNSPACED.test(text)
 }
 
 /** Stems to count, each in the column of its place. */
@@ -76,6 +82,8 @@ const ACCENTS = /[\u0300-\u036F]/g
 const ENDING = /'(?:s|t|re|ve|ll|d|m)(?![\p{L}\p{N}\p{M}])/uy
 const LETTER = /[\p{L}\p{N}\p{M}]/u
 const RUN = /[\p{L}\p{N}\p{M}]+/gu
+/** Scripts without spaces between their words. */
+const UNSPACED = /[\p{sc=Han}\p{sc=Hira}\p{sc=Kana}\p{sc=Thai}\p{sc=Laoo}\p{sc=Mymr}\p{sc=Khmr}]/u
 const APOSTROPHE = 39
 
 /** Tells where each word begins and ends. */

@@ -34,6 +34,8 @@ import type { Clock } from '../kernel/clock.ts'
 import type { ProcessHead } from '../kernel/drivers.ts'
 import { PolityError, fieldOf, messageOf } from '../kernel/errors.ts'
 import type { Kernel } from '../kernel/kernel.ts'
+import type { KeysOf } from '../kernel/known-keys.ts'
+import { checkKeys } from '../kernel/known-keys.ts'
 import type { Budget, JournalEvent, Json, Pid, Program } from '../kernel/types.ts'
 import type { Chosen, Dialog } from './acp/dialogs.ts'
 import { askInterrupted, permit } from './acp/dialogs.ts'
@@ -58,6 +60,17 @@ export interface AcpOptions {
   readonly streams?: { readonly input: Readable; readonly output: Writable }
 }
 
+const optionKeys: KeysOf<AcpOptions> = {
+  kernel: true,
+  program: true,
+  clock: true,
+  heads: true,
+  budget: true,
+  begun: true,
+  note: true,
+  streams: true,
+}
+
 interface Session extends SessionName {
   /** Its last run. */
   last: Pid | undefined
@@ -79,6 +92,7 @@ interface Turn {
 const PAGE_SIZE = 50
 
 export async function serveAcp(options: AcpOptions, signal: AbortSignal): Promise<void> {
+  checkKeys('serveAcp', options, optionKeys)
   const { kernel, program, clock, heads, budget, begun = () => {}, note = () => {} } = options
   const { input, output } = options.streams ?? { input: process.stdin, output: process.stdout }
   const sdk = await loadAcp()

@@ -20,6 +20,7 @@ import type { ErrorData } from '../kernel/errors.ts'
 import { PolityError, messageOf, toErrorData } from '../kernel/errors.ts'
 import type { Kernel, Run } from '../kernel/kernel.ts'
 import { defineTool } from '../kernel/tools.ts'
+import { sumOf } from '../kernel/turns.ts'
 import type {
   Budget,
   CallUsage,
@@ -268,16 +269,6 @@ function resultOf({ call, error }: DeniedCall): LanguageModelV4ToolResultPart {
     toolCallId: call.id,
     toolName: call.name,
     output: { type: 'error-text', value: `${error.code}: ${error.message}` },
-  }
-}
-
-function sumOf(a: CallUsage, b: CallUsage): CallUsage {
-  return {
-    inputTokens: a.inputTokens + b.inputTokens,
-    cachedTokens: a.cachedTokens + b.cachedTokens,
-    outputTokens: a.outputTokens + b.outputTokens,
-    usd: a.usd + b.usd,
-    estimated: a.estimated || b.estimated,
   }
 }
 

@@ -15,7 +15,9 @@ import type { SimulatedAnswer, SimulatedQuestion } from '../../src/drivers/llm/s
 import { approvalKeyOf } from '../../src/drivers/store/approval-key.ts'
 import { openSqliteStore } from '../../src/drivers/store/sqlite.ts'
 import { readAudit } from '../../src/kernel/audit.ts'
+import type { Clock } from '../../src/kernel/clock.ts'
 import { realClock } from '../../src/kernel/clock.ts'
+import type { LanguageModel } from '../../src/kernel/drivers.ts'
 import type { Kernel } from '../../src/kernel/kernel.ts'
 import { createKernel } from '../../src/kernel/kernel.ts'
 import { defineProgram } from '../../src/kernel/program.ts'
@@ -313,6 +315,10 @@ export interface WorldOptions {
   readonly tokensPerSecond?: number
   /** Ended processes that the kernel keeps in RAM. @default 2,000 */
   readonly processesEndedMax?: number
+  /** Models beside those of this world. */
+  readonly models?: { readonly [name: string]: LanguageModel }
+  /** @default that of the machine */
+  readonly clock?: Clock
 }
 
 export async function startWorld({
@@ -320,11 +326,12 @@ export async function startWorld({
   speed = 1,
   tokensPerSecond,
   processesEndedMax = 2_000,
+  models = {},
+  clock = realClock(),
 }: WorldOptions = {}): Promise<World> {
   const folder = mkdtempSync(join(tmpdir(), 'polity-web-'))
   const path = join(folder, 'world.db')
   const store = openSqliteStore(path)
-  const clock = realClock()
   const model = (modelId: string, slots: number, factor: number): ReturnType<typeof simulated> =>
     simulated({
       clock,
@@ -343,6 +350,7 @@ export async function startWorld({
     models: {
       'local/large': { model: model('large', 2, 1), price: { input: 1.25, output: 10 } },
       'local/small': { model: model('small', 4, 1), price: { input: 0.1, output: 0.4 } },
+      ...models,
     },
     discipline: 'fair-share',
     programs: [...programs, ...doorPrograms],

@@ -282,7 +282,8 @@ export function createLive(): Live {
       default:
         return
     }
-    if (event.type !== 'call-wait' || row.open.length > 0) {
+    // Of a call that began before the page was opened, what the list says of it stands.
+    if (row.open.length > 0 || (event.type !== 'call-wait' && event.type !== 'call-sent')) {
       const first = row.open[0]
       const more = row.open.length > 1 ? ` +${row.open.length - 1}` : ''
       process.waiting = first === undefined ? null : first.text + more

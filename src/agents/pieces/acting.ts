@@ -19,6 +19,10 @@ import type { Json, Sys, ToolDescription } from '../../kernel/types.ts'
 import { askJson } from './json-answer.ts'
 import { isOurEnd } from './our-end.ts'
 
+/** The tools of an episode by which a program looks, and goes on from a fork of its own. */
+export const VIEW = 'episode_view'
+export const ADOPT = 'episode_adopt'
+
 /** What is done: a tool and its arguments. */
 export interface Action {
   readonly name: string
@@ -91,9 +95,14 @@ export async function act(sys: Sys, { name, args = {} }: Action): Promise<Told> 
   }
 }
 
+/** Whether it stands in an episode, where it may look. */
+export function canLook(sys: Sys): boolean {
+  return holds(sys, VIEW)
+}
+
 /** Where things stand; takes no step. Only in an episode. */
 export function look(sys: Sys): Promise<Seen> {
-  return sys.call<Json>('episode_view', {}) as unknown as Promise<Seen>
+  return sys.call<Json>(VIEW, {}) as unknown as Promise<Seen>
 }
 
 function toldOf(output: Json): Told {

@@ -6,7 +6,7 @@
 import type { Json, Message } from '../../kernel/types.ts'
 import type { Place } from '../../kernel/citation.ts'
 import { citationsIn } from '../../kernel/citation.ts'
-import { isSpaced } from './word-limits.ts'
+import { isSpaced } from '../../kernel/words.ts'
 
 /** A text with the place that it cites, relative to the folder that was searched. */
 export interface Claim extends Place {

@@ -18,6 +18,7 @@ import type { ModelChoice, Sys } from '../../kernel/types.ts'
 import type { Action } from './acting.ts'
 import { filesIn } from '../agentless.ts'
 import { codeOf } from '../code-act.ts'
+import { inputOf } from './input-form.ts'
 import { runTests } from './repository-run.ts'
 
 export interface CodeFolderOptions {
@@ -54,9 +55,7 @@ export function openCodeFolder({ folder, model }: CodeFolderOptions) {
   const before = new Map<string, (string | undefined)[]>()
   const asked = model === undefined ? {} : { model }
   return async (sys: Sys, { name, args }: Action): Promise<string> => {
-    const read = actions.safeParse({ ...args, name })
-    if (!read.success) throw new PolityError('INVALID_ARGUMENT', z.prettifyError(read.error))
-    const action = read.data
+    const action = inputOf(name, actions, { ...args, name })
     const files = await filesIn(sys, folder)
     if (action.name === 'list')
       return (

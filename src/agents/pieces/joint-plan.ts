@@ -11,6 +11,7 @@ import { z } from 'zod'
 import { PolityError } from '../../kernel/errors.ts'
 import type { Json, Sys } from '../../kernel/types.ts'
 import { actionShape, holds, type Seen } from './acting.ts'
+import { issuesOf } from './input-form.ts'
 
 /** What one player is to do. */
 export const moveShape = actionShape.extend({ agent: z.string() })
@@ -63,18 +64,18 @@ export interface Said {
   readonly text: string
 }
 
-/** A turn as a team's world shows it. Throws `INVALID_ARGUMENT` where this is no such world. */
+/** A turn as a team's world shows it. Throws `INVALID_ARGUMENT` where this is no such world, with what it lacks. */
 export function sceneOf({ data }: Pick<Seen, 'data'>): Scene {
   const read = sceneShape.safeParse(data)
-  if (!read.success) throw noTeam()
+  if (!read.success) throw noTeam(`what it sees is no turn of a team: ${issuesOf(read.error)}`)
   return read.data as Scene
 }
 
 /** A program for a team stands in a world of one player, or in none. */
-export function noTeam(): PolityError {
+export function noTeam(why = 'it stands in no episode'): PolityError {
   return new PolityError(
     'INVALID_ARGUMENT',
-    'this program plays a team, and needs the world of one: add --team (`polity evaluate --environment … --team`), or give it teamWorld(world)',
+    `this program plays a team, and needs the world of one: add --team (\`polity evaluate --environment … --team\`), or give it teamWorld(world); ${why}`,
   )
 }
 
@@ -91,7 +92,7 @@ const sceneShape = z.object({
 })
 
 /** The tool of a team's world that tries a plan without carrying it out. */
-const CHECK = 'episode_check'
+export const CHECK = 'episode_check'
 
 /** What of a plan cannot be done: agents, actions and arguments that there are not, and what the world itself refuses, where the program holds its check. */
 export async function faultsIn(sys: Sys, { players }: Scene, plan: Plan): Promise<readonly Fault[]> {

@@ -10,10 +10,11 @@
  *   QT1. Every word is the document's; what is cut ends with an ellipsis, on a slide, and at the end of a sentence where one is near, in speech.
  *   QT2. Words are counted in every script (words.ts), and one of more than 100 letters is cut: nobody can say it.
  */
+import { isSpaced } from '../../kernel/words.ts'
 import type { Section } from './sections.ts'
 import type { PlannedSlide } from './slide-stages.ts'
 import { hasImage, type SlideContent, type SlideLayout } from './slides.ts'
-import { ellipsized, firstWords, isSpaced, wordCount } from './word-limits.ts'
+import { ellipsized, firstWords, wordCount } from './word-limits.ts'
 
 /** The longest words of natural languages have fewer. */
 const WORD_CHARS_MAX = 100

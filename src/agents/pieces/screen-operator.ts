@@ -21,7 +21,7 @@ import {
   actionShape,
   actionTools,
   actionsText,
-  holds,
+  canLook,
   keyOf,
   look,
   shortened,
@@ -63,9 +63,7 @@ const judged = z.object({ verdict: z.enum(['A', 'B', 'C']) })
 export async function screenOperator(sys: Sys, { question, back }: ScreenOptions) {
   const notes: string[] = []
   const steps: ScreenStep[] = []
-  let screen: Told = holds(sys, 'episode_view')
-    ? await look(sys)
-    : { text: 'nothing was seen yet', reward: 0, done: false }
+  let screen: Told = canLook(sys) ? await look(sys) : { text: 'nothing was seen yet', reward: 0, done: false }
   /** The task, what else is to be told, notes and screen: what everybody reads. */
   const told = (lines: readonly string[]): string =>
     [`Task: ${question}`, ...lines, `Notes:\n${notes.join('\n') || 'none'}`, `Screen:\n${shortened(screen.text)}`].join(

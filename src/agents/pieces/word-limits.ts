@@ -7,9 +7,8 @@
  *     firstWords('氷は厚いです。', 3)         // '氷は厚い'
  *     ellipsized('The ice is thick.', 10)   // 'The ice…'
  */
+import { isSpaced } from '../../kernel/words.ts'
 
-/** Scripts without spaces between their words. */
-const unspaced = /[\p{sc=Han}\p{sc=Hira}\p{sc=Kana}\p{sc=Thai}\p{sc=Laoo}\p{sc=Mymr}\p{sc=Khmr}]/u
 /** What is cut by dictionaries at once, characters: a text without any space has no end. */
 const SLICE_CHARS = 2_000
 const segmenter = new Intl.Segmenter('und', { granularity: 'word' })
@@ -29,11 +28,6 @@ export function firstWords(text: string, most: number): string {
     last = end
   }
   return text
-}
-
-/** Whether its words stand between spaces. */
-export function isSpaced(text: string): boolean {
-  return !unspaced.test(text)
 }
 
 /** At most so many characters, the last of them an ellipsis where there were more: behind a whole word, where words stand between spaces. */

@@ -6,10 +6,12 @@
  * The first time is since the process began, the last is how long the call took. A call that has not ended has `?`.
  * With `--sources` each call is followed by where its texts came from (provenance.ts). The last line of a process with
  * several model calls says how much of their prompts had been sent before: what a provider's prompt cache can pay for.
+ * On stderr it says which core refuses that the process waits for, or one below it (refusals.ts); with `--follow` once each.
  */
 import type { StoreReader } from '../../drivers/store/sqlite-reader.ts'
 import type { CachedPrefix } from '../../kernel/cached-prefix.ts'
 import { cachedPrefix } from '../../kernel/cached-prefix.ts'
+import type { CoreInfo } from '../../kernel/kernel.ts'
 import { startOf } from '../../kernel/past.ts'
 import type { CallEnd, CallStart, FileEntry, JournalEvent, Pid, Preempted, ProcessStart } from '../../kernel/types.ts'
 import { costOf, counted } from '../amounts.ts'
@@ -19,13 +21,16 @@ import { defineCommand } from '../command.ts'
 import { pidOf, usageError } from '../options.ts'
 import type { Part } from '../provenance.ts'
 import { provenanceIn } from '../provenance.ts'
-import { refusalText } from '../refusals.ts'
+import { refusalText, sayRefusals } from '../refusals.ts'
 import { exitCodeOfSignal, exitCodes } from '../report.ts'
+import { coresOf } from '../run-status.ts'
 import { askStatus, ownerOf, readStore } from '../store-file.ts'
 import { cut, widthOf, wrap } from '../table.ts'
 import { oneLine, roomOf } from '../terminal.ts'
 
 const FOLLOW_MS = 100
+/** How often the kernel is asked which cores are waited for: its journal does not say that they refuse. */
+const STATUS_LOOK_MS = 1_000
 /** Where a line has less room for a call than this, what came of it stands on a line of its own. */
 const ROOM_MIN = 44
 /** What is left of a call, and of its value, beside a long account of what it cost. */
@@ -68,8 +73,10 @@ export const trace = defineCommand({
       }
       if (!values.follow) {
         printWhole(context, reader, pid, options)
-        for (const text of await refusals(context, reader, pidsOf(reader, pid, options.tree)))
-          context.note(context.err.paint('yellow', text))
+        for (const core of await waitedCores(context, reader, pid)) {
+          const text = refusalText(core, context.clock.now())
+          if (text !== undefined) context.note(context.err.paint('yellow', text))
+        }
         return exitCodes.done
       }
       return await followTrace(context, reader, pid, options)
@@ -129,15 +136,12 @@ function printWhole(context: Context, reader: StoreReader, pid: Pid, options: Tr
   if (hasChildren && !options.tree) context.note(context.err.paint('dim', 'it has children; --tree shows them too'))
 }
 
-/** Of the cores that these processes wait for now, those that refuse: only the kernel that has the store open knows. */
-async function refusals(context: Context, reader: StoreReader, pids: readonly Pid[]): Promise<string[]> {
-  const isAsking = (pid: Pid): boolean =>
-    entriesOf(reader.events(pid)).some(({ start, end }) => start?.call === 'generate' && end === undefined)
-  if (!ownerOf(context.storePath).isOwned || !pids.some(isAsking)) return []
+/** The cores that the process, or one below it, waits for now: only the kernel that has the store open knows. */
+async function waitedCores(context: Context, reader: StoreReader, pid: Pid): Promise<readonly CoreInfo[]> {
+  const [head] = reader.processes({ from: pid, to: pid + 1 })
+  if (head === undefined || head.end !== undefined || !ownerOf(context.storePath).isOwned) return []
   const status = await askStatus(context.storePath, reader)
-  const waited = new Set(status?.processes.flatMap(({ pid, core }) => (pids.includes(pid) ? [core] : [])))
-  const now = context.clock.now()
-  return (status?.cores ?? []).flatMap((core) => (waited.has(core.id) ? (refusalText(core, now) ?? []) : []))
+  return status === undefined ? [] : coresOf(reader, status, pid)
 }
 
 /** What of the prompts was sent before, in a line. */
@@ -156,6 +160,8 @@ function prefixText({ prompts, bytes, share, inputTokens, cachedShare, compactio
 async function followTrace(context: Context, reader: StoreReader, pid: Pid, options: TraceOptions): Promise<number> {
   const first = startOf(reader, pid)
   const printed = new Set<string>()
+  const say = sayRefusals(context)
+  let askedAt = 0
   for (;;) {
     // Asked before the journal is read: what an owner wrote last is then not missed.
     const { isOwned } = ownerOf(context.storePath)
@@ -185,6 +191,10 @@ async function followTrace(context: Context, reader: StoreReader, pid: Pid, opti
         ),
       )
       return exitCodes.done
+    }
+    if (context.clock.now() - askedAt >= STATUS_LOOK_MS) {
+      say(await waitedCores(context, reader, pid))
+      askedAt = context.clock.now()
     }
     await new Promise<void>((resolve) => void context.clock.after(FOLLOW_MS, resolve))
   }

@@ -23,7 +23,7 @@ import type { Embedder } from '../../kernel/drivers.ts'
 import { dropOldest } from '../../kernel/drop-oldest.ts'
 import { PolityError } from '../../kernel/errors.ts'
 import { stem } from '../../kernel/stem.ts'
-import { runsIn } from '../../kernel/words.ts'
+import { isSpaced, runsIn } from '../../kernel/words.ts'
 
 export interface HashingOptions {
   /** Numbers of a vector; a power of two from 32 to 65,536. @default 256 */
@@ -157,15 +157,12 @@ const PIECES_MAX = 64
 /** Words in lower case; of scripts without spaces (Han, kana, Thai …) two signs that stand together. */
 function wordsOf(text: string): string[] {
   const words = runsIn(text)
-  return words.some((word) => UNSPACED.test(word)) ? words.flatMap(signPairs) : words
+  return words.every(isSpaced) ? words : words.flatMap(signPairs)
 }
-
-const UNSPACED =
-  /[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Thai}\p{Script=Khmer}\p{Script=Lao}\p{Script=Myanmar}]/u
 
 function signPairs(word: string): string[] {
   const signs = [...word]
-  if (signs.length < 3 || !UNSPACED.test(word)) return [word]
+  if (signs.length < 3 || isSpaced(word)) return [word]
   return signs.slice(1).map((sign, i) => `${signs[i] as string}${sign}`)
 }
 

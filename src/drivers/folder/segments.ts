@@ -10,7 +10,7 @@
  * Limits: a word can be cut otherwise in a question than in a text, and is then not found by it.
  */
 
-/** Thai, Lao, Myanmar, Khmer; kana; Han with its extensions. */
+/** Thai, Lao, Myanmar, Khmer; kana; Han with its extensions. Not `isSpaced` of kernel/words.ts: a run has signs of no script too, such as the ー of コーヒー. */
 const unspaced =
   '\\u0e00-\\u0eff\\u1000-\\u109f\\u1780-\\u17ff\\u3005-\\u3007\\u3040-\\u30ff\\u31f0-\\u31ff\\u3400-\\u4dbf\\u4e00-\\u9fff\\uf900-\\ufaff\\uff66-\\uff9f'
 const sign = new RegExp(`[${unspaced}]|[\\ud840-\\ud8bf][\\udc00-\\udfff]`)

@@ -137,7 +137,8 @@ async function load<M>(model: string, kind: Kind<M>, options: LoadModelOptions):
     if (place !== undefined) return create(kind, candidate, place, model, modelId, options.env ?? process.env)
   }
   const wanted = candidates.map((candidate) => candidate.package)
-  const install = `npm install ${wanted.at(-1)}`
+  // Without the tag, npm takes an older one where package.json or the engine asks for it, which speaks another version.
+  const install = `npm install ${wanted.at(-1)}@latest`
   const known = Object.hasOwn(providers, provider)
     ? ''
     : ` (providers known by name: ${Object.keys(providers).join(', ')})`

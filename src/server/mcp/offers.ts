@@ -12,6 +12,7 @@
  *   OF2. No two offers have one name.
  */
 import { z } from 'zod'
+import { inputOf } from '../../agents/pieces/input-form.ts'
 import { PolityError } from '../../kernel/errors.ts'
 import type { Kernel, Run } from '../../kernel/kernel.ts'
 import { defineProgram } from '../../kernel/program.ts'
@@ -212,9 +213,7 @@ function noteOffer<Input>(
     scope: 'memory',
     taskSupport: 'forbidden',
     start(kernel, given, options) {
-      const { data, error } = schema.safeParse(given)
-      if (error !== undefined)
-        throw new PolityError('INVALID_ARGUMENT', `${name}: ${z.prettifyError(error).replaceAll('\n', ' ')}`)
+      const data = inputOf(name, schema, given)
       return byClient(kernel, (sys) => run(sys, data), { ...options, tools: [] })
     },
   }

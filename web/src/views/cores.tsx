@@ -1,15 +1,18 @@
-/** The models: slots, queues, rates; what they got through lately, and who got it. */
-import { useMemo } from 'react'
+/** The models: slots, queues, rates, and which of them refuse; what they got through lately, and who got it. */
+import { Fragment, useMemo } from 'react'
 import { Chart, Stroke, strokes } from '../chart.tsx'
 import { count, duration, percent, usd } from '../format.ts'
 import type { Series } from '../rates.ts'
 import { WINDOW_S } from '../rates.ts'
+import { Refusal } from '../refusal.tsx'
 import { Empty, Failure, Waiting, usePolled, useOrderVersion, useSession, useTick } from '../ui.tsx'
 
 /** Over how long a line is smoothed, s: single calls would be peaks. */
 const SMOOTH_S = 10
 const FAIR_S = 60
 const REFRESH_MS = 2_000
+/** Of the table of cores. */
+const COLUMNS = 9
 
 export default function Cores() {
   const { client, live, rates } = useSession()
@@ -86,19 +89,28 @@ export default function Cores() {
           </thead>
           <tbody>
             {items.map((core) => (
-              <tr key={core.id}>
-                <th scope="row">{core.id}</th>
-                <td>
-                  <Slots busy={core.inFlight} all={core.slots} />
-                </td>
-                <td className="number">{count(core.waiting)}</td>
-                <td className="number">{core.requestsPerMinute === null ? '–' : count(core.requestsPerMinute)}</td>
-                <td className="number">{core.tokensPerMinute === null ? '–' : count(core.tokensPerMinute)}</td>
-                <td className="number">{count(core.admitted)}</td>
-                <td className="number">{count(core.refused)}</td>
-                <td className={`number${core.failed > 0 ? ' bad' : ''}`}>{count(core.failed)}</td>
-                <td>{core.open ? <span className="bad">open: takes no calls for now</span> : 'closed'}</td>
-              </tr>
+              <Fragment key={core.id}>
+                <tr>
+                  <th scope="row">{core.id}</th>
+                  <td>
+                    <Slots busy={core.inFlight} all={core.slots} />
+                  </td>
+                  <td className="number">{count(core.waiting)}</td>
+                  <td className="number">{core.requestsPerMinute === null ? '–' : count(core.requestsPerMinute)}</td>
+                  <td className="number">{core.tokensPerMinute === null ? '–' : count(core.tokensPerMinute)}</td>
+                  <td className="number">{count(core.admitted)}</td>
+                  <td className="number">{count(core.refused)}</td>
+                  <td className={`number${core.failed > 0 ? ' bad' : ''}`}>{count(core.failed)}</td>
+                  <td>{core.open ? <span className="bad">open: takes no calls for now</span> : 'closed'}</td>
+                </tr>
+                {core.refusal !== null && (
+                  <tr className="under">
+                    <td colSpan={COLUMNS}>
+                      <Refusal core={core} />
+                    </td>
+                  </tr>
+                )}
+              </Fragment>
             ))}
           </tbody>
         </table>

@@ -5,6 +5,7 @@ import { age, count, duration, usd } from '../format.ts'
 import { useKeys } from '../keys.ts'
 import { List } from '../list.tsx'
 import type { Row } from '../live.ts'
+import { RefusedWaits } from '../refusal.tsx'
 import { goTo, runHash } from '../route.ts'
 import {
   Empty,
@@ -151,6 +152,7 @@ export function Processes() {
           </button>
         </div>
       </div>
+      <RefusedWaits />
       {isCut && (
         <p className="hint">
           There are more processes than are shown here; narrow the list on the server with the API.

@@ -4,6 +4,7 @@ import type { Budget, Process } from '../../../src/client.ts'
 import { age, count, duration, moment, usd } from '../format.ts'
 import { useKeys } from '../keys.ts'
 import type { Tab } from '../route.ts'
+import { RefusedWaits } from '../refusal.tsx'
 import { goTo, runHash, tabs } from '../route.ts'
 import type { RunEvents } from '../trace.ts'
 import { openRunEvents, useTrace } from '../trace.ts'
@@ -249,6 +250,7 @@ function Head({ process, children }: { readonly process: Process; readonly child
           </div>
         )}
       </dl>
+      {endedAt === null && <RefusedWaits root={pid} />}
     </header>
   )
 }
