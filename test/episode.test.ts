@@ -251,7 +251,7 @@ describe('several players', () => {
       assert.deepEqual(await settled(fork.result), expected, `forked at ${at}`)
     }
     // A player that is forked from outside plays on alone.
-    const [player] = kernel.ps().filter(({ name }) => name === people[0])
+    const player = kernel.ps().find(({ name }) => name === people[0])
     const alone = await settled(kernel.fork(player?.pid as Pid, { at: 2 }))
     assert.equal(typeof (await settled(alone.result)), 'number')
   })

@@ -160,7 +160,7 @@ test('who goes away stops costing, in the queue of its run too; the next of the 
   first.abort()
   assert.deepEqual((await w.settled(ends)).map(codeOf), ['KILLED', 'KILLED', 'ok'])
   assert.equal(asked, 2, 'the second was never sent')
-  const [left] = w.kernel.ps().filter(({ state }) => state === 'running')
+  const left = w.kernel.ps().find(({ state }) => state === 'running')
   assert.equal(left, undefined)
   const gone = AbortSignal.abort()
   assert.equal(

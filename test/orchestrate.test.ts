@@ -693,7 +693,7 @@ describe('kwai-agents', () => {
     const words = Array.from({ length: 12 }, (_, i) => `word${i}`)
     const conversation = ['turn-one', 'turn-two', 'turn-three', 'turn-four']
     await ask(planning([...words.map(find), { name: 'finish' }]), { stepsMax: 20, taskTokens: 60, conversation })
-    const last = prompts.filter((prompt) => !isConclusion(prompt)).at(-1) ?? ''
+    const last = prompts.findLast((prompt) => !isConclusion(prompt)) ?? ''
     assert.ok(last.includes('word11') && !last.includes('word1 '), last)
     assert.ok(last.includes('turn-two') && !last.includes('turn-one'))
     await ask(planning([{ name: 'finish' }]))

@@ -722,7 +722,7 @@ describe('the dashboard', { skip }, () => {
           .waitFor()
         assert.match(await said.innerText(), /\\u202e.*x{200,}…\n+.*mend that at the provider, or name another model/s)
         await page.keyboard.press('1')
-        const [child] = kernel.ps().filter((one) => one.parent === run.pid)
+        const child = kernel.ps().find((one) => one.parent === run.pid)
         const waits = page.locator('.refused')
         await waits
           .getByText(

@@ -40,7 +40,7 @@ const without = <Key extends keyof ToolFacts>(key: Key): Operator =>
 const agent =
   (change: Change<AgentFacts>, fits: (agent: AgentFacts) => boolean = () => true): Operator =>
   (base, i) => {
-    const chosen = base.agents.filter(fits)[0]
+    const chosen = base.agents.find(fits)
     const changed = chosen === undefined ? undefined : change(chosen, i)
     if (chosen === undefined || changed === undefined) return undefined
     return { ...base, agents: base.agents.map((one) => (one === chosen ? { ...one, ...changed } : one)) }
