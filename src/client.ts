@@ -20,7 +20,15 @@ import type { Json } from './kernel/types.ts'
 import type { RunEvent } from './server/api/event-schemas.ts'
 import type { FileContent, FilePage, FileVersion } from './server/api/file-schemas.ts'
 import type { Budgets, Cores, Limits, Programs, Questions, Tools } from './server/api/machine-schemas.ts'
-import type { Note, NoteKept, NoteRequest, Notes, Revocation, RevokeRequest } from './server/api/note-schemas.ts'
+import type {
+  Memories,
+  Note,
+  NoteKept,
+  NoteRequest,
+  Notes,
+  Revocation,
+  RevokeRequest,
+} from './server/api/note-schemas.ts'
 import type {
   AuditPage,
   Explanation,
@@ -98,6 +106,8 @@ export interface FilesQuery extends PageQuery {
 
 /** Which notes. At most 100 a page; 10 where `limit` is not said. */
 export interface NotesQuery extends PageQuery {
+  /** Whose; only an admin names another than its own. */
+  readonly principal?: string
   readonly tag?: string
   readonly kind?: Note['kind']
   readonly session?: string
@@ -319,7 +329,11 @@ export function createClient(options: ClientOptions) {
     remember: (note: NoteRequest) => post<NoteKept>('/notes', note),
     /** Takes back all that comes from a source; for keys with the scope admin. */
     revoke: (asked: RevokeRequest) => post<Revocation>('/revocations', asked),
-    forget: (id: string) => ask<Done>('DELETE', `/notes/${encodeURIComponent(id)}`),
+    /** `principal`: whose it is; only an admin names another than its own. */
+    forget: (id: string, principal?: string) =>
+      ask<Done>('DELETE', `/notes/${encodeURIComponent(id)}`, { query: { principal } }),
+    /** The principals that have notes; for keys with the scope admin. */
+    memories: (query: PageQuery = {}, asking?: RequestOptions) => get<Memories>('/memories', { ...query }, asking),
   }
 
   return {
@@ -346,7 +360,8 @@ export function createClient(options: ClientOptions) {
     programs: (asking?: RequestOptions) => get<Programs>('/programs', {}, asking),
     cores: (asking?: RequestOptions) => get<Cores>('/cores', {}, asking),
     limits: (asking?: RequestOptions) => get<Limits>('/limits', {}, asking),
-    budgets: (asking?: RequestOptions) => get<Budgets>('/budgets', {}, asking),
+    /** A page of accounts, an admin's of all; the first page has the processes with a budget too. */
+    budgets: (query: PageQuery = {}, asking?: RequestOptions) => get<Budgets>('/budgets', { ...query }, asking),
     openapi: () => get<{ [key: string]: Json }>('/openapi.json', {}),
   }
 }

@@ -6,6 +6,8 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import fc from 'fast-check'
 import { scripted } from '../src/drivers/llm/scripted.ts'
+import { spentIn } from '../src/kernel/accounts.ts'
+import { unused } from '../src/kernel/process.ts'
 import { defineProgram } from '../src/kernel/program.ts'
 import type { Json, RunEvent, Sys } from '../src/kernel/types.ts'
 import { parseLaw } from '../src/policy/law.ts'
@@ -170,11 +172,85 @@ describe('accounts', () => {
         tokens += (event.usage?.inputTokens ?? 0) + (event.usage?.outputTokens ?? 0)
       }
       for (const one of open.values()) tokens += one
+      // From the store alone, before a kernel does anything with it.
+      const spent = spentIn(cutStore(batches, count)).get('team')
       const { used } = second.kernel.account('team')
       assert.equal(used.inputTokens + used.outputTokens, tokens, `after ${count} commits`)
+      assert.deepEqual(spent ?? unused(), used, `read after ${count} commits`)
       second.kernel.collect(0)
       assert.deepEqual(second.kernel.account('team').used, used, 'collected')
       await second.kernel.close()
+    }
+  })
+
+  test('all of them are told, and a store alone tells the same: with children, forks, and children whose journals are gone', async () => {
+    const parents = defineProgram('parents', async (sys, times) => {
+      for (let i = 0; i < (times as number); i++) await sys.wait(await sys.spawn(asks, 2))
+      return (await sys.receive()).body
+    })
+    const first = createWorld({
+      models: models(),
+      programs: [asks, parents],
+      limits: { processesEndedMax: 1, processesKeptMax: 1 },
+    })
+    first.kernel.account('rich', { usd: 5 })
+    const open = first.kernel.spawn(parents, 80, { account: 'team' })
+    await first.settled(first.kernel.spawn(asks, 3, { account: 'other' }).result)
+    await first.settled(first.kernel.spawn(asks, 3).result)
+    await first.settled(first.kernel.fork(open.pid, { at: 1, account: 'other' }))
+    first.kernel.collect(0)
+    const told = first.kernel.accounts()
+    assert.deepEqual(
+      told.map(({ name, budget, used }) => [name, budget, used.steps > 0]),
+      [
+        ['other', {}, true],
+        ['rich', { usd: 5 }, false],
+        ['team', {}, true],
+      ],
+    )
+    assert.deepEqual(
+      told,
+      told.map(({ name }) => first.kernel.account(name)),
+    )
+    const { batches } = first.store
+    for (let count = 0; count <= batches.length; count += 7) {
+      const spent = spentIn(cutStore(batches, count))
+      const { kernel } = createWorld({ models: models(), programs: [asks, parents], store: cutStore(batches, count) })
+      assert.deepEqual(
+        kernel.accounts().map(({ name }) => name),
+        [...spent.keys()].toSorted(),
+      )
+      for (const name of ['team', 'other', 'rich'])
+        assert.deepEqual(spent.get(name) ?? unused(), kernel.account(name).used, `${name} after ${count} commits`)
+      await kernel.close()
+    }
+    await first.kernel.close()
+  })
+
+  test('a root that ends while a store is read is counted once', async () => {
+    const w = createWorld({ models: models(), programs: [asks] })
+    const waits = defineProgram('waits', async (sys) => {
+      await sys.generate({ prompt: 'well?', maxOutputTokens: 10 })
+      return (await sys.receive()).body
+    })
+    const run = w.kernel.spawn(waits, null, { account: 'team' })
+    await w.settled(w.kernel.spawn(asks, 1, { account: 'team' }).result)
+    const { batches } = w.store
+    const during = batches.length
+    w.kernel.send(run.pid, 'go')
+    await w.settled(run.result)
+    const [before, after] = [cutStore(batches, during), w.store]
+    // It ends behind the n-th look at the store.
+    for (let looks = 0; looks < 12; looks++) {
+      let left = looks
+      const now = (): typeof after => (left-- > 0 ? (before as typeof after) : after)
+      const { steps } = spentIn({
+        get: (...args) => now().get(...args),
+        range: (...args) => now().range(...args),
+        processes: (...args) => now().processes(...args),
+        events: (...args) => now().events(...args),
+      }).get('team') as { steps: number }
+      assert.equal(steps, 2, `ended behind look ${looks}`)
     }
   })
 

@@ -18,6 +18,7 @@ import fc from 'fast-check'
 import { z } from 'zod'
 import { ApiError, createClient } from '../src/client.ts'
 import type {
+  Account,
   Client,
   ModelCall,
   NoteRequest,
@@ -45,6 +46,7 @@ import { startServer } from '../src/server/http.ts'
 import type { Server } from '../src/server/http.ts'
 import { metricsDoor } from '../src/server/metrics.ts'
 import type { Caller, Scope } from '../src/server/caller.ts'
+import type { KeyEntry } from '../src/server/keys.ts'
 import type { Exchange } from '../src/server/route.ts'
 
 const runs = process.env['POLITY_LONG'] === '1' ? 30 : 5
@@ -480,6 +482,25 @@ describe('what is another’s', () => {
                   items: [],
                   next: null,
                 })
+              // Who names another principal, where one may be named, is answered as for one that nobody is.
+              const naming = new Set<string>()
+              for (const [path, methods] of Object.entries(paths)) {
+                for (const [method, { operationId, parameters = [] }] of Object.entries(methods)) {
+                  if (!parameters.some(({ name: parameter }) => parameter === 'principal')) continue
+                  naming.add(operationId)
+                  for (const query of ['', queries[operationId]?.replace('?', '&') ?? '']) {
+                    const [ofAnn, ofNobody] = await Promise.all(
+                      ['ann', 'bea'].map((named) =>
+                        ask('bob', method.toUpperCase(), `${path.replace('{note}', note)}?principal=${named}${query}`),
+                      ),
+                    )
+                    assert.deepEqual(ofAnn, ofNobody, operationId)
+                    assert.doesNotMatch(ofAnn?.text ?? '', /ann|whales of/, operationId)
+                  }
+                }
+              }
+              assert.deepEqual([...naming].toSorted(), ['forgetNote', 'listNotes', 'listProcesses'])
+              assert.equal((await ask('bob', 'GET', '/api/v1/memories')).status, 403)
               for (const query of ['processes?all=true', 'notes'])
                 assert.doesNotMatch((await ask('bob', 'GET', `/api/v1/${query}`)).text, /"ann"|whales of ann/, query)
               const bobs = await as('bob').processes.list()
@@ -502,10 +523,54 @@ describe('what is another’s', () => {
               )
               const seen = await as('root').processes.list({ principal: 'ann' })
               assert.ok(seen.items.length >= starts.length)
+              // An admin is told who has notes, names them, and nobody else's come; its own are its own.
+              assert.deepEqual((await as('root').notes.memories()).items, [{ principal: 'ann' }])
+              const lists = [await as('root').notes.list({ principal: 'ann' })]
+              lists.push(await as('root').notes.search('whales', { principal: 'ann' }))
+              for (const { items } of lists)
+                assert.deepEqual(
+                  items.map(({ id }) => id),
+                  [note],
+                )
+              assert.deepEqual((await as('root').notes.list()).items, [])
+              assert.deepEqual((await as('root').notes.list({ principal: 'bea' })).items, [])
             }),
         ),
         { numRuns: Math.ceil(runs / 4) },
       ))
+
+  test('an admin who looks into a memory does so under the law, and the journal of whom it is of says who looked', () =>
+    within('memory', async ({ as, kernel }) => {
+      const { id } = await as('ann').notes.remember({ text: 'ann likes whales' })
+      const root = as('root')
+      assert.equal((await root.notes.list({ principal: 'ann' })).items.length, 1)
+      const [looked] = (await as('ann').processes.list({ program: 'api/recall' })).items
+      assert.deepEqual([looked?.principal, looked?.name], ['ann', 'asked by root'])
+      const refused = await failure(root.notes.list({ principal: 'mute' }))
+      assert.deepEqual([refused.status, refused.code], [403, 'ACCESS_DENIED'])
+      assert.match(refused.message, /it may not look back/)
+      // Without the name it is the admin's own memory, where there is no such note.
+      assert.equal((await failure(root.notes.forget(id))).code, 'NO_SUCH_NOTE')
+      await root.notes.forget(id, 'ann')
+      assert.deepEqual((await as('ann').notes.list()).items, [])
+      // One's own name may be said by everybody.
+      assert.deepEqual((await as('ann').notes.list({ principal: 'ann' })).items, [])
+      assert.equal(kernel.ps().filter(({ principal }) => principal === 'mute').length > 0, true)
+    }))
+
+  test('the principals that have notes come page by page, each once', () =>
+    within('sqlite', async ({ as, kernel }) => {
+      const names = ['a', 'ab', 'a b', 'Ä', '𝒵', 'z', 'fork 1', 'ann', 'ann~']
+      for (const principal of names)
+        await kernel.spawn(async (sys) => void (await sys.remember('x')), null, { principal }).result
+      const seen: string[] = []
+      for (let cursor: string | null | undefined; cursor !== null;) {
+        const page = await as('root').notes.memories({ limit: 2, ...(cursor === undefined ? {} : { cursor }) })
+        seen.push(...page.items.map(({ principal }) => principal))
+        cursor = page.next
+      }
+      assert.deepEqual(seen.toSorted(), names.toSorted())
+    }))
 
   test('a law decides about a recall by HTTP as about any other, and the journal has it', () =>
     within('memory', async ({ kernel, server }) => {
@@ -520,8 +585,8 @@ describe('what is another’s', () => {
     }))
 })
 
-function callersOnce(principal: string): void {
-  ;(callers as { [name: string]: Caller })[principal] ??= { principal, scopes: new Set(anybody), key: null }
+function callersOnce(name: string, caller: Caller = { principal: name, scopes: new Set(anybody), key: null }): void {
+  ;(callers as { [name: string]: Caller })[name] ??= caller
 }
 
 // -------------------------------------------------------------------------------------------------------------- events
@@ -991,6 +1056,72 @@ describe('lists', () => {
 })
 
 // ---------------------------------------------------------------------------------------------------------------- once
+
+describe('budgets', () => {
+  const budgetsOf = (world: World, name: string, path = '/api/v1/budgets') => world.ask(name, 'GET', path)
+  const key = (id: string, principal: string, revokedAt: number | null = null): KeyEntry => ({
+    id,
+    hash: '',
+    principal,
+    scopes: ['models'],
+    budget: {},
+    priority: 0,
+    label: `of ${principal}`,
+    createdAt: 0,
+    expiresAt: null,
+    revokedAt,
+  })
+
+  test('an admin sees every account, page by page, with whose it is; everybody else their own, whatever their scopes', () =>
+    within(
+      'sqlite',
+      async (world) => {
+        const { kernel, as } = world
+        callersOnce('payer', { principal: 'ann', scopes: new Set(['models']), key: 'k03' })
+        callersOnce('filer', { principal: 'bob', scopes: new Set(['files']), key: 'k04' })
+        for (let i = 0; i < 7; i++) kernel.account(`k0${i}`, { tokens: 100 })
+        const once = { account: 'k03', principal: 'ann' }
+        await kernel.spawn(async (sys) => (await sys.generate({ prompt: 'hi', maxOutputTokens: 9 })).text, null, once)
+          .result
+        await as('ann').processes.start({ program: 'idle', budget: { steps: 3 } })
+        const seen: Account[] = []
+        for (let cursor: string | null | undefined; cursor !== null;) {
+          const page = await as('root').budgets({ limit: 3, ...(cursor === undefined ? {} : { cursor }) })
+          // The runs are on the first page, so that who goes through all sees each once.
+          assert.equal(page.items.length, cursor === undefined ? 1 : 0)
+          seen.push(...page.accounts)
+          cursor = page.next
+        }
+        assert.deepEqual(
+          seen.map(({ name }) => name),
+          ['k00', 'k01', 'k02', 'k03', 'k04', 'k05', 'k06'],
+        )
+        assert.deepEqual(
+          seen.map(({ holder }) => holder),
+          [
+            null,
+            null,
+            { principal: 'bob', label: 'of bob', isOpen: false },
+            { principal: 'ann', label: 'of ann', isOpen: true },
+            null,
+            null,
+            null,
+          ],
+        )
+        assert.deepEqual([seen[3]?.used.steps, seen[2]?.used.steps, seen[3]?.budget], [1, 0, { tokens: 100 }])
+
+        const own = await as('payer').budgets()
+        assert.deepEqual([own.account, own.accounts, own.next, own.items], [seen[3], [seen[3]], null, []])
+        assert.equal((await as('filer').budgets()).account?.name, 'k04')
+        // Who has no key has no account, and sees none.
+        const { account, accounts } = await as('ann').budgets()
+        assert.deepEqual([account, accounts], [null, []])
+        assert.equal((await budgetsOf(world, 'nobody knows')).status, 401)
+        assert.equal((await budgetsOf(world, 'payer', '/api/v1/limits')).status, 403)
+      },
+      { keys: () => [key('k03', 'ann'), key('k02', 'bob', 5)] },
+    ))
+})
 
 describe('a start with an Idempotency-Key', () => {
   const under = (idempotencyKey: string): { readonly idempotencyKey: string } => ({ idempotencyKey })

@@ -591,7 +591,7 @@ test('a run whose law has gone or changed its form is not lived again: it is sai
     assert.equal(code, 2)
     return err.trim()
   }
-  const put = 'Put the law that it had back there, and give the command again.'
+  const put = 'Put the law that it had back there, or name the file of a law with --law.'
   rmSync(law)
   assert.equal(await saysOf(), `polity: process ${pid} was started under a law: there is no law file ${law}. ${put}`)
   writeFileSync(law, '{')

@@ -3,7 +3,9 @@
  * came to. The commands run in this process, beside the server's kernel; cli.test.ts has them as processes of their own.
  */
 import assert from 'node:assert/strict'
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import type { AddressInfo } from 'node:net'
+import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
@@ -111,6 +113,26 @@ test('a file that says nothing of clients’ tools is refused before the store i
       message: /no tools of clients: send\.outbound|of --client-tools cannot be read/,
     })
   assert.ok(!existsSync(store))
+})
+
+test('a server that cannot listen, or that others could reach without a key, leaves no store behind', async () => {
+  const taken = createServer()
+  await new Promise<void>((resolve) => taken.listen(0, '127.0.0.1', resolve))
+  const { port } = taken.address() as AddressInfo
+  const before = readdirSync(folder)
+  try {
+    for (const [words, says] of [
+      [['--port', `${port}`], `port ${port} of 127.0.0.1 is in use; name another.`],
+      [['--port', '0', '--host', '192.0.2.1', '--allow-host', 'a.org'], 'make one with `polity key create'],
+      [['--port', '0', '--host', '0.0.0.0'], 'make one with `polity key create'],
+    ] as const) {
+      const { code, err } = await polity('serve', ...words)
+      assert.deepEqual([code, err.includes(says)], [2, true], err)
+      assert.deepEqual(readdirSync(folder), before)
+    }
+  } finally {
+    await new Promise((resolve) => taken.close(resolve))
+  }
 })
 
 const serve = (files: readonly string[]): ReturnType<typeof bootServing> =>

@@ -16,7 +16,7 @@ import type { LsfsOutcome } from '../src/agents/lsfs.ts'
 import { lsfs } from '../src/agents/lsfs.ts'
 import { scripted } from '../src/drivers/llm/scripted.ts'
 import { openSqliteStore } from '../src/drivers/store/sqlite.ts'
-import { randomAt } from '../src/kernel/clock.ts'
+import { randomAt, simulatedClock } from '../src/kernel/clock.ts'
 import { createKernel } from '../src/kernel/kernel.ts'
 import { cutPassages } from '../src/kernel/file-search.ts'
 import { unifiedDiff } from '../src/kernel/diff.ts'
@@ -24,7 +24,7 @@ import { pathGlob } from '../src/kernel/paths.ts'
 import { defineProgram } from '../src/kernel/program.ts'
 import type { FileShare, Json, Pid, RunOptions, Sys } from '../src/kernel/types.ts'
 import type { World } from './world.ts'
-import { codeOf, createWorld, cutStore, endOf, tool } from './world.ts'
+import { codeOf, createWorld, cutStore, endOf, recordingStore, tool } from './world.ts'
 
 const isLong = process.env['POLITY_LONG'] === '1'
 
@@ -523,6 +523,23 @@ describe('search', () => {
 })
 
 describe('quotas', () => {
+  /** What the store has as the sum of the one principal. */
+  function countedOf({ store }: World): unknown {
+    for (const [, value] of store.range('file', 'principal ', 'principal!')) return JSON.parse(value as string)
+    return undefined
+  }
+
+  /** The same, from every file and version there is. */
+  function heldIn({ store }: World): unknown {
+    let [files, bytes] = [0, 0]
+    for (const [, value] of store.range('file', 'newest ', 'newest!'))
+      if ((JSON.parse(value as string) as { hash: string | null }).hash !== null) files++
+    for (const kind of ['tree', 'fork'])
+      for (const [, value] of store.range('file', `${kind} `, `${kind}!`))
+        bytes += (JSON.parse(value as string) as { bytes: number }).bytes
+    return { files, bytes }
+  }
+
   test('of a tree bind it, its children and its forks; what is refused is not there', async () => {
     const world = createWorld()
     const writer = defineProgram('writer', async (sys, path: string) => codeAt(sys.write(path, 'x'.repeat(60))))
@@ -587,6 +604,62 @@ describe('quotas', () => {
     assert.deepEqual(await lived(world, three, { principal: 'another' }), ['ok', 'ok', 'ok'])
   })
 
+  test('of a principal: a fork that removes files of its origin gives none of them back, and has its own counted', async () => {
+    const world = createWorld({ limits: { principalFilesMax: 10 } })
+    const found = await lived(world, async (sys) => {
+      for (let i = 0; i < 8; i++) await sys.write(`in/${i}`, 'x')
+      const fork = await sys.fork()
+      if (fork === 0) {
+        await sys.remove('in/')
+        const codes = [await codeAt(sys.write('in/0', 'y')), await codeAt(sys.write('in/1', 'y'))]
+        return [...codes, await codeAt(sys.write('in/2', 'y')), await paths(sys)]
+      }
+      const there = await sys.wait(fork)
+      return [there, (await paths(sys)).length, await codeAt(sys.write('more', 'x'))] as Json
+    })
+    assert.deepEqual(found, [['ok', 'ok', 'LIMIT_EXCEEDED', ['in/0', 'in/1']], 8, 'LIMIT_EXCEEDED'])
+    assert.deepEqual(countedOf(world), { files: 10, bytes: 10 })
+    world.kernel.collect(0)
+    await world.settled(world.kernel.collectFiles())
+    assert.deepEqual(countedOf(world), { files: 0, bytes: 0 })
+  })
+
+  test('of a principal, property: what is counted is what its trees and forks hold, also after a crash between any two commits', async () => {
+    const deed = fc.record({
+      inFork: fc.boolean(),
+      path: fc.constantFrom('d/a', 'd/b', 'd/c', 'd/d'),
+      does: fc.constantFrom('write', 'write', 'remove', 'move', 'restore'),
+    })
+    await fc.assert(
+      fc.asyncProperty(fc.array(deed, { minLength: 4, maxLength: 16 }), fc.nat(), async (deeds, cut) => {
+        const act = async (sys: Sys, begun: number, { path, does }: (typeof deeds)[number]): Promise<void> => {
+          if (does === 'write') await sys.write(path, 'xy')
+          else if (does === 'remove') await codeAt(sys.remove(path))
+          else if (does === 'move') await codeAt(sys.write('d/e', { from: path, move: true }))
+          else await sys.restore({ path: 'd/', version: begun })
+        }
+        const program = defineProgram('acts', async (sys) => {
+          await sys.write('d/a', 'xy')
+          const { version } = await sys.write('d/b', 'xy')
+          await sys.write('d/c', 'xy')
+          const fork = await sys.fork()
+          for (const one of deeds) if (one.inFork === (fork === 0)) await act(sys, version, one)
+          if (fork !== 0) await sys.wait(fork)
+        })
+        const whole = createWorld({ programs: [program] })
+        await whole.settled(whole.kernel.spawn(program, null).result)
+        assert.deepEqual(countedOf(whole), heldIn(whole))
+        const store = cutStore(whole.store.batches, 1 + (cut % whole.store.batches.length))
+        const again = createWorld({ programs: [program], store })
+        if (countedOf(again) !== undefined) assert.deepEqual(countedOf(again), heldIn(again))
+        for (const run of again.kernel.resume()) await again.settled(endOf(run.result))
+        assert.deepEqual(countedOf(again), heldIn(again))
+        assert.deepEqual(countedOf(again), countedOf(whole))
+      }),
+      { numRuns: isLong ? 300 : 30 },
+    )
+  })
+
   test('are never passed and never miscounted, whatever writes, moves and removes are under way together', async () => {
     const quota = { files: 3, bytes: 60 }
     const place = fc.constantFrom('a', 'b', 'c', 'd', 'in/a', 'in/b')
@@ -632,8 +705,7 @@ describe('quotas', () => {
           return sum
         }, 0)
         assert.ok(there <= quota.files && bytes <= quota.bytes, `${there} files, ${bytes} bytes`)
-        const [counted] = [...world.store.range('file', 'principal ', 'principal!')].map(([, value]) => value)
-        assert.deepEqual(JSON.parse(counted as string), { files: there, bytes })
+        assert.deepEqual(countedOf(world), { files: there, bytes })
       }),
       { numRuns: isLong ? 300 : 25 },
     )
@@ -980,6 +1052,34 @@ describe('a share', () => {
       return (await sys.receive({ from: Number(to) })).body
     })
     assert.equal(after, 'o')
+  })
+
+  test('is there as soon as it is given, and gone as soon as it is taken back, however many others the store does not have yet', async () => {
+    const clock = simulatedClock({ seed: 1 })
+    const store = recordingStore({ slowly: (done) => void clock.after(20, done) })
+    const world = createWorld({ clock, store, limits: { mailboxMessagesMax: 5_000 } })
+    const receiver = defineProgram('receiver', async (sys) => {
+      const { share } = await sys.receive()
+      const path = `/${share?.id}/a`
+      const read = async (): Promise<Json> => {
+        const end = await endOf(sys.read(path))
+        return ('code' in end ? end.code : end.value) as Json
+      }
+      const before = await read()
+      while ((await sys.receive()).body !== 'taken back');
+      return [before, await read()]
+    })
+    const to = world.kernel.spawn(receiver, null)
+    const giver = spawned(world, async (sys) => {
+      await sys.write('a', 'hello')
+      const share = { path: 'a' }
+      const others = (count: number) => Array.from({ length: count }, () => sys.send(to.pid, 'more', { share }))
+      await Promise.all(others(1_100))
+      const [given] = await sys.list('/')
+      await Promise.all([sys.remove(`/${given?.version}`), ...others(1_100), sys.send(to.pid, 'taken back')])
+    })
+    assert.deepEqual(await world.settled(to.result), ['hello', 'ACCESS_DENIED'])
+    await world.settled(giver.result)
   })
 
   test('shows nothing of the past, also one for writing, and its giver finds it', async () => {

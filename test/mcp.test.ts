@@ -667,7 +667,10 @@ test('a session of the earlier era lives on without the request that began it', 
   setFlagsFromString('--expose-gc')
   const collect = runInNewContext('gc') as () => void
   const sdk = await loadServerSdk()
-  const sessions = createSessions(sdk, () => new sdk.server.McpServer({ name: 'test', version: '1' }), 8)
+  const sessions = createSessions(sdk, () => new sdk.server.McpServer({ name: 'test', version: '1' }), {
+    perPrincipalMax: 8,
+    returnMs: 1_000,
+  })
   const caller: Caller = { principal: 'ada', scopes: new Set(), key: null }
   const ask = async (body: { readonly [key: string]: Json }, headers = {}): Promise<[WeakRef<object>, Response]> => {
     const exchange = { done: () => {} }
@@ -676,7 +679,11 @@ test('a session of the earlier era lives on without the request that began it', 
       headers: { 'content-type': 'application/json', accept: 'application/json, text/event-stream', ...headers },
       body: JSON.stringify(body),
     })
-    const response = await sessions.answer(request, body, caller, (done) => void (exchange.done = done))
+    const { signal } = new AbortController()
+    const response = await sessions.answer(request, body, caller, {
+      signal,
+      use: (done) => void (exchange.done = done),
+    })
     await response.text()
     exchange.done()
     return [new WeakRef(exchange), response]
@@ -755,6 +762,22 @@ describe('the kernel as an MCP server', () => {
     const headers = { ...session, 'x-caller': 'ada runs' }
     assert.equal((await fetch(`${server.url}/mcp`, { method: 'DELETE', headers })).status, 200)
     assert.equal((await post(server, list, session)).status, 404)
+  })
+
+  test('a header of ours that is misspelt, or that is none of this door, is refused with what there is', async () => {
+    const { server, kernel } = await serve()
+    for (const [name, said] of [
+      ['x-polity-runs', /no header x-polity-runs here; there is x-polity-run\. Did you mean x-polity-run\?$/],
+      ['x-polity-budget-tokens', /no header x-polity-budget-tokens here; there is x-polity-run\.$/],
+    ] as const)
+      for (const body of [initialize, { ...list, params: { _meta: meta } }]) {
+        const answer = await post(server, body, { [name]: '20' })
+        assert.equal(answer.status, 400)
+        const { error } = (await answer.json()) as { error: { message: string; data: { code: string } } }
+        assert.match(error.message, said)
+        assert.equal(error.data.code, 'INVALID_ARGUMENT')
+      }
+    assert.deepEqual(kernel.ps(), [])
   })
 
   test('who has not the scope is refused, and what is no JSON-RPC is answered in its form', async () => {

@@ -586,6 +586,33 @@ describe('vectors of notes', () => {
     await again.kernel.close()
   })
 
+  test('are asked for in two requests at a time; one that hangs is not waited for, and how many do is bounded', async () => {
+    for (const hangs of [false, true]) {
+      const world = createWorld({
+        limits: { noteVectorMs: 100, breakerFailuresMax: 5, breakerOpenMs: 60_000 },
+        embedder: embedder({
+          async embed(texts) {
+            most = Math.max(most, ++asked)
+            await (hangs
+              ? new Promise(() => {})
+              : new Promise((answered) => world.clock.after(10, () => answered(null))))
+            asked--
+            return texts.map(() => [1])
+          },
+        }),
+      })
+      let asked = 0
+      let most = 0
+      await lived(world, async (sys) => {
+        for (let round = 0; round < 6; round++)
+          await Promise.all(Array.from({ length: 200 }, (_, i) => sys.remember(`entry ${round} ${i}`)))
+      })
+      // After as many failures in a row the embedder is left alone; one more may have been sent beside the last of them.
+      if (hangs) assert.ok(most > 2 && most <= 5 + 1, `${most} hang`)
+      else assert.equal(most, 2)
+    }
+  })
+
   test('cost no note where the budget has nothing left for them', async () => {
     const calls: string[][] = []
     const world = createWorld({ embedder: embedder({ calls }) })

@@ -1225,4 +1225,41 @@ describe('the kernel behind the gateway', () => {
       assert.deepEqual([error.status, error.param], [400, name])
     }
   })
+
+  test('a term that is misspelt is refused with what was meant, and begins nothing', async () => {
+    const { client, kernel } = await serve(['a'])
+    const requests = (headers: Record<string, string>) => [
+      client().chat.completions.create({ model, messages: hello }, { headers }),
+      client().chat.completions.create({ model, messages: hello, stream: true }, { headers }),
+      client().responses.create({ model, input: 'hello' }, { headers }),
+      client().embeddings.create({ model: 'test/letters', input: 'a' }, { headers }),
+    ]
+    for (const [name, meant] of [
+      ['x-polity-budget-token', 'x-polity-budget-tokens'],
+      ['X-Polity-Budgets-USD', 'x-polity-budget-usd'],
+      ['x-polity-temperature', undefined],
+    ] as const) {
+      for (const error of await Promise.all(requests({ [name]: '20', 'x-polity-run': 'job' }).map(rejection))) {
+        assert.deepEqual([error.status, error.code, error.param], [400, 'unknown_parameter', name.toLowerCase()])
+        assert.match(error.message, /there is x-polity-run, x-polity-priority, x-polity-deadline-ms, x-polity-budget-/)
+        assert.equal(/Did you mean (\S+)\?/.exec(error.message)?.[1], meant)
+      }
+    }
+    assert.deepEqual(kernel.ps(), [])
+    // What an answer says is no term; who passes a request on may send it.
+    await client().chat.completions.create(
+      { model, messages: hello },
+      { headers: { 'x-polity-pid': '1', 'x-polity-denied': 'x' } },
+    )
+  })
+
+  test('the ceilings and the priority hold for vectors too', async () => {
+    const { client, kernel } = await serve([])
+    const headers = { 'x-polity-budget-tokens': '1', 'x-polity-priority': '5', 'x-polity-run': 'job' }
+    const ask = (input: string) => client().embeddings.create({ model: 'test/letters', input }, { headers })
+    await ask('a')
+    assert.equal(kernel.ps()[0]?.priority, 5)
+    const error = await rejection(ask('a longer text, of more tokens than one'))
+    assert.deepEqual([error.status, error.code], [429, 'insufficient_quota'])
+  })
 })

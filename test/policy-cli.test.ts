@@ -10,12 +10,14 @@ import { join, resolve } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { after, before, describe, test } from 'node:test'
 import { setTimeout as pause } from 'node:timers/promises'
+import { boot } from '../src/boot.ts'
 import type { Context } from '../src/cli/command.ts'
 import { proofOf } from '../src/cli/commands/approve.ts'
 import { forgedOf } from '../src/cli/commands/inbox.ts'
 import { waitingQuestions } from '../src/cli/questions.ts'
 import { readSqliteStore, sendCommand } from '../src/drivers/store/sqlite-reader.ts'
 import { hashOf, sign } from '../src/kernel/approvals.ts'
+import { defineProgram } from '../src/kernel/program.ts'
 import type { Question } from '../src/kernel/types.ts'
 
 const bin = resolve(import.meta.dirname, '../bin/polity.js')
@@ -272,6 +274,29 @@ describe('the audit', () => {
     const cut = polity('b.db', 'audit', 'verify', '--head', head)
     assert.equal(cut.code, 1)
     assert.match(cut.out, /does not hold the head/)
+  })
+
+  test('says whose the calls were where they were not all of one principal', async () => {
+    const program = defineProgram('writes', async (sys) => sys.write('a.md', 'a'))
+    const rules = [{ id: 'writes', effect: 'allow', call: 'write' } as const]
+    const kernel = await boot({ store: at('whose.db'), law: { rules }, programs: [program], models: {} })
+    const table = (): string[] =>
+      polity('whose.db', 'audit')
+        .out.split('\n')
+        .map((line) => line.replace(/^\S+ +/, '').trimEnd())
+    try {
+      await kernel.spawn(program, null, { principal: 'ada' }).result
+      assert.equal(table()[0], 'PID  CALL  EFFECT  WHAT   RULE    BY')
+      await kernel.spawn(program, null, { principal: 'bob' }).result
+      const [titles, ...rows] = table()
+      assert.equal(titles, 'PID  PRINCIPAL  CALL  EFFECT  WHAT   RULE    BY')
+      assert.deepEqual(
+        rows.map((row) => row.replace(/^\d+ +/, '')),
+        ['ada        0     allow   write  writes', 'bob        0     allow   write  writes'],
+      )
+    } finally {
+      await kernel.close()
+    }
   })
 })
 

@@ -5,14 +5,17 @@
 // oxlint-disable unicorn/consistent-function-scoping, unicorn/no-thenable -- a test reads best with its parts beside it; broken things are the point
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
 import { scripted } from '../src/drivers/llm/scripted.ts'
+import { memoryStore } from '../src/drivers/store/memory.ts'
 import { realClock } from '../src/kernel/clock.ts'
 import type { LanguageModel } from '../src/kernel/drivers.ts'
 import { PolityError } from '../src/kernel/errors.ts'
 import { createKernel } from '../src/kernel/kernel.ts'
 import { defineProgram } from '../src/kernel/program.ts'
 import type { Json, Pid, Program, ProcessInfo, RunEvent, Sys } from '../src/kernel/types.ts'
-import { codeOf, createWorld, endOf, noUsage, recordingStore, rawModel, streamOf, tool } from './world.ts'
+import { codeOf, createWorld, cutStore, endOf, noUsage, recordingStore, rawModel, streamOf, tool } from './world.ts'
 import type { World } from './world.ts'
 
 const echo = defineProgram('echo', (_sys, input: Json) => Promise.resolve(input))
@@ -154,6 +157,42 @@ describe('a tree', () => {
 })
 
 describe('waiting', () => {
+  test('leaves nothing behind with who is waited for: not who ran out of time, nor who was killed', async () => {
+    setFlagsFromString('--expose-gc')
+    const gc = runInNewContext('gc') as () => void
+    const world = createWorld({ store: { ...memoryStore(), batches: [] }, limits: { processesEndedMax: 1 } })
+    const daemon = spawned(world, async (sys) => sys.receive())
+    const ways: readonly ((sys: Sys) => Promise<unknown>)[] = [
+      (sys) => sys.wait(daemon.pid),
+      (sys) => sys.wait(daemon.pid, { timeoutMs: 1e6 }),
+      (sys) => sys.wait(daemon.pid, { timeoutMs: 1 }),
+    ]
+    for (const [way, wait] of ways.entries()) {
+      const waiter = defineProgram(`waiter-${way}`, async (sys, input: number[]) => {
+        await wait(sys).catch(() => null)
+        return input.length
+      })
+      let before = 0
+      for (let i = 0; i < 220; i++) {
+        // As large as a leak has to be, to be seen.
+        const run = world.kernel.spawn(
+          waiter,
+          Array.from({ length: 10_000 }, () => i),
+        )
+        await lived(world, (sys) => sys.sleep(2))
+        run.kill()
+        await world.settled(endOf(run.result))
+        if (i === 19) {
+          gc()
+          before = process.memoryUsage().heapUsed
+        }
+      }
+      gc()
+      const more = process.memoryUsage().heapUsed - before
+      assert.ok(more < 8e6, `way ${way}: 200 who waited left ${more} bytes`)
+    }
+  })
+
   test('before and after the end gives the same, to everybody who asks', async () => {
     const world = createWorld()
     const seen = await lived(world, async (sys) => {
@@ -325,6 +364,42 @@ describe('mailboxes', () => {
       return [codes, first.body]
     })
     assert.deepEqual(got, [['ok', 'ok', 'ok', 'MAILBOX_FULL', 'MAILBOX_FULL', 'ok', 'MAILBOX_FULL'], 0])
+  })
+
+  test('what was accepted is received, however little room its body leaves for what stands around it', async () => {
+    const valueBytesMax = 1_000
+    const world = createWorld({ limits: { valueBytesMax } })
+    const body = 'x'.repeat(valueBytesMax - 2)
+    const run = spawned(world, async (sys) => {
+      const waiting = sys.receive()
+      await sys.send(sys.pid, body)
+      await sys.send(sys.pid, body)
+      const all = [await waiting, await sys.receive()]
+      assert.ok(all.every((mail) => Object.isFrozen(mail) && mail.body === body))
+      return [all.length, codeOf(await endOf(sys.send(sys.pid, `${body}x`)))]
+    })
+    assert.deepEqual(await world.settled(run.result), [2, 'TOO_LARGE'])
+    assert.equal((await world.settled(world.kernel.replay(run.pid))).same, true)
+  })
+
+  test('a receive and a wait for the longest time there is end after it; those without a time do not', async () => {
+    const world = createWorld({ limits: { waitMs: 1_000 } })
+    const codes = await lived(world, async (sys) => {
+      const daemon = await sys.spawn(
+        defineProgram('daemon', async (one) => (await one.receive()).body),
+        null,
+      )
+      const codes = [
+        codeOf(await endOf(sys.receive({ timeoutMs: 1_000 }))),
+        codeOf(await endOf(sys.wait(daemon, { timeoutMs: 1_000 }))),
+      ]
+      const [mail, end] = [sys.receive(), sys.wait<string>(daemon)]
+      for (let i = 0; i < 2; i++) await sys.sleep(1_000)
+      await sys.send(sys.pid, 'mail')
+      await sys.send(daemon, 'end')
+      return [...codes, (await mail).body, await end]
+    })
+    assert.deepEqual(codes, ['TIMEOUT', 'TIMEOUT', 'mail', 'end'])
   })
 
   test('a name reaches its whole group, without the dead', async () => {
@@ -676,6 +751,40 @@ describe('events', () => {
     await second.settled(events)
   })
 
+  test('who gives up while nothing happens is let go at once, and no model streams for them any more', async () => {
+    const ways: string[] = []
+    const model = scripted(() => 'one two')
+    const seen: LanguageModel = {
+      ...model,
+      doGenerate: (call) => (ways.push('whole'), model.doGenerate(call)),
+      doStream: (call) => (ways.push('streamed'), model.doStream(call)),
+    }
+    const world = createWorld({ models: { model: seen } })
+    const run = spawned(world, async (sys) => {
+      for (let i = 0; i < 2; i++) {
+        await sys.receive()
+        await sys.generate('hi')
+      }
+    })
+    const events = run.events[Symbol.asyncIterator]()
+    // What happens from here on is kept for who asks later.
+    world.kernel.send(run.pid, 'go')
+    await lived(world, (sys) => sys.sleep(5))
+    const types: string[] = []
+    for (let i = 0; i < 8; i++) types.push((await world.settled(events.next())).value?.type ?? '')
+    assert.deepEqual([types[0], types.includes('text-delta')], ['process-start', true])
+    let pending = events.next()
+    while ((await Promise.race([pending, new Promise((resolve) => setImmediate(resolve))])) !== undefined)
+      pending = events.next()
+    const over = { value: undefined, done: true }
+    assert.deepEqual(await events.return?.(), over)
+    assert.deepEqual(await pending, over)
+    assert.deepEqual(await events.next(), over)
+    world.kernel.send(run.pid, 'go')
+    await world.settled(run.result)
+    assert.deepEqual(ways, ['streamed', 'whole'])
+  })
+
   test('a hearer that throws harms nobody', async () => {
     const world = createWorld()
     const warnings: string[] = []
@@ -701,6 +810,28 @@ describe('events', () => {
 })
 
 describe('results', () => {
+  test('are one promise a process, however many ask; a resumed process has a new one', async () => {
+    const first = createWorld()
+    const asks = defineProgram('asks', async (sys) => sys.ask('well?'))
+    const { pid } = first.kernel.spawn(asks, null)
+    const stopped = first.kernel.run(pid).result
+    assert.equal(first.kernel.run(pid).result, stopped)
+    const end = endOf(stopped)
+    await lived(first, (sys) => sys.sleep(1))
+    await first.settled(first.kernel.close())
+    assert.equal(codeOf(await end), 'KERNEL_CLOSED')
+    const second = createWorld({
+      store: cutStore(first.store.batches, Infinity),
+      programs: [asks as unknown as Program],
+    })
+    const before = second.kernel.run(pid).result
+    assert.equal(codeOf(await second.settled(endOf(before))), 'KERNEL_CLOSED')
+    second.kernel.resume()
+    await lived(second, (sys) => sys.sleep(1))
+    second.kernel.answer(second.kernel.questions[0]?.id as number, 'well')
+    assert.equal(await second.settled(second.kernel.run(pid).result), 'well')
+  })
+
   test('are what the program returned, plain and frozen; what is not plain fails the process', async () => {
     const world = createWorld()
     const given = { list: [1, { a: 'b' }], gone: undefined }

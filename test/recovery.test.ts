@@ -4,15 +4,19 @@
  * A crash here is a kernel whose store says no more: what was committed is all that the next one gets.
  */
 import assert from 'node:assert/strict'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { test } from 'node:test'
 import { scripted } from '../src/drivers/llm/scripted.ts'
 import { memoryStore } from '../src/drivers/store/memory.ts'
+import { openSqliteStore } from '../src/drivers/store/sqlite.ts'
 import { anything } from '../src/kernel/anything.ts'
 import type { LanguageModel, Store } from '../src/kernel/drivers.ts'
 import { PolityError } from '../src/kernel/errors.ts'
 import type { Kernel, KernelOptions } from '../src/kernel/kernel.ts'
 import { createKernel } from '../src/kernel/kernel.ts'
-import { endsAfter, pastOf, sentAfter } from '../src/kernel/past.ts'
+import { endsAfter, outcomeIn, pastOf } from '../src/kernel/past.ts'
 import { defineProgram } from '../src/kernel/program.ts'
 import { defineTool } from '../src/kernel/tools.ts'
 import type { JournalEvent, Json, Pid, Program, Sys, Tool } from '../src/kernel/types.ts'
@@ -211,6 +215,59 @@ test('resume names the program that is missing, by its version', async () => {
   )
 })
 
+test('resume throws before anything runs where the past of one is missing, and the others go on by themselves', async () => {
+  const disk = memoryStore()
+  const store: Store = { ...disk, durability: 'relaxed', close() {} }
+  const asks = program('asks', async (sys) => sys.ask('go on?'))
+  const first = createKernel({ store, programs: [asks] })
+  const origin = first.spawn(asks, null)
+  const other = first.spawn(asks, null)
+  await settle()
+  const fork = await first.fork(origin.pid)
+  await settle()
+  first.kill(origin.pid)
+  await first.close()
+  disk.drop([origin.pid]) // as a damaged store may come to have it
+  const second = createKernel({ store, programs: [asks] })
+  assert.throws(() => second.resume(), { code: 'NO_SUCH_PROCESS' })
+  assert.deepEqual(
+    [other.pid, fork.pid].map((pid) => second.info(pid).state),
+    ['stopped', 'stopped'],
+  )
+  second.resume(other.pid)
+  await settle()
+  assert.deepEqual(
+    second.questions.map(({ pid }) => pid),
+    [other.pid],
+  )
+  await second.close()
+})
+
+test('whoever closes a kernel, also a second time, waits until its store is given up', async () => {
+  const disk = memoryStore()
+  let open = true
+  const store: Store = {
+    ...disk,
+    durability: 'relaxed',
+    async commit({ events, puts }) {
+      const batch = { events: [...events], puts: [...puts] }
+      await settle()
+      await disk.commit(batch)
+    },
+    close: () => void (open = false),
+  }
+  const kernel = createKernel({ store })
+  kernel.spawn(
+    program('naps', async (sys) => sys.sleep(600_000)),
+    null,
+  )
+  const first = kernel.close()
+  await kernel.close()
+  assert.equal(open, false)
+  await first
+  await kernel.close()
+})
+
 test('a changed program stops with the call it no longer makes, and nothing is lost', async () => {
   const m = machine()
   const said = (second: string): Program =>
@@ -327,6 +384,26 @@ test('sleeping, waiting and receiving go on for the rest of their time', async (
   second.resume()
   for (const pid of pids)
     assert.equal(Number(await m.end(second.run(pid).result)) - startedAt, 10_000, second.info(pid).program)
+})
+
+test('a budget of time goes on from the spawn, also while no kernel is there, and is over at once where it ran out meanwhile', async () => {
+  const m = machine()
+  const hangs = program('hangs', async (sys) => sys.receive())
+  const first = m.boot({ programs: [hangs] })
+  const startedAt = m.time.now()
+  const [short, long] = [5_000, 10_000].map((wallMs) => first.spawn(hangs, null, { budget: { wallMs } }).pid)
+  await m.end(new Promise<void>((resolve) => m.time.after(4_000, resolve)))
+  m.crash()
+  m.time.jump(3_000)
+  const second = m.boot({ programs: [hangs] })
+  second.resume()
+  for (const [pid, endedAfter] of [
+    [short, 7_000],
+    [long, 10_000],
+  ] as const) {
+    assert.equal(await codeOf(m.end(second.run(pid as Pid).result)), 'BUDGET_EXCEEDED')
+    assert.equal(m.time.now() - startedAt, endedAfter)
+  }
 })
 
 test('budgets go on: what was used stays used, and a call in doubt counts as what was set aside for it', async () => {
@@ -756,7 +833,8 @@ test('a fork from a future that a rewind undid hears nothing of the calls that h
   ].map((event, seq) => ({ pid, seq, at: seq, ...event }) as unknown as JournalEvent)
   const past = pastOf(journal, { before: 5 })
   assert.deepEqual([...past.asked], [1])
-  assert.deepEqual([sentAfter(journal, 5, past), endsAfter(journal, 5, past)], [[], []])
+  assert.deepEqual(endsAfter(journal, 5, past), [])
+  assert.deepEqual(outcomeIn(journal, { n: 1, startSeq: 3 }), { isSent: false })
 })
 
 test('an effect in doubt is a question with its key; the person’s word decides', async () => {
@@ -789,6 +867,90 @@ test('an effect in doubt is a question with its key; the person’s word decides
     second.answer(question?.id ?? 0, answer, value)
     assert.deepEqual([await m.end(second.run(pid).result), keys.length], expected)
     assert.equal(new Set(keys).size, 1)
+  }
+})
+
+test('every doubt is asked about, however many questions wait: none is told to have come to nothing', async () => {
+  const m = machine()
+  let tries = 0
+  const pay = tool('pay', 'once', () => (tries++, never()))
+  const pays = program('pays', async (sys) => codeOf(sys.call('pay', {})))
+  const asks = program('asks', async (sys) => codeOf(sys.ask('well?')))
+  const first = m.boot({ programs: [pays, asks], tools: [pay] })
+  for (let i = 0; i < 3; i++) first.spawn(pays, null)
+  await settle()
+  m.crash()
+  const second = m.boot({ programs: [pays, asks], tools: [pay], limits: { inboxMax: 1 } })
+  const runs = second.resume()
+  await settle()
+  assert.deepEqual(
+    second.questions.map(({ kind }) => kind),
+    ['in-doubt', 'in-doubt', 'in-doubt'],
+  )
+  assert.equal(await m.end(second.spawn(asks, null).result), 'LIMIT_EXCEEDED')
+  for (const { id } of second.questions) second.answer(id, 'fail')
+  assert.deepEqual(await m.end(Promise.all(runs.map((run) => run.result))), ['IN_DOUBT', 'IN_DOUBT', 'IN_DOUBT'])
+  assert.equal(tries, 3)
+})
+
+test('a message that a store has read is as it was sent: whole and frozen, however large', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'polity-mail-'))
+  try {
+    const waits = program('waits', async (sys) => {
+      await sys.ask('go on?')
+      const { body, ...mail } = await sys.receive()
+      return [(body as { text: string }).text.length, Object.isFrozen(body), Object.keys(mail)]
+    })
+    const boot = (): Kernel =>
+      createKernel({
+        store: openSqliteStore(join(folder, 'store.db')),
+        programs: [waits],
+        limits: { valueBytesMax: 1_000 },
+      })
+    const first = boot()
+    const run = first.spawn(waits, null)
+    const stopped = codeOf(run.result)
+    first.send(run.pid, { text: 'x'.repeat(980) })
+    await first.close()
+    assert.equal(await stopped, 'KERNEL_CLOSED')
+    const second = boot()
+    const [resumed] = second.resume()
+    while (second.questions.length === 0) await settle()
+    second.answer(second.questions[0]?.id ?? 0, 'yes')
+    assert.deepEqual(await resumed?.result, [980, true, ['id', 'from']])
+    await second.close()
+  } finally {
+    rmSync(folder, { recursive: true })
+  }
+})
+
+test('a store that fails is asked `commitTriesMax` times; where the last of them is kept, the kernel goes on', async () => {
+  for (const [fails, code, commits] of [
+    [3, 'none', 5],
+    [4, 'STORE_FAILED', 4],
+  ] as const) {
+    const time = createTime(3, false)
+    const disk = memoryStore()
+    let left = 0
+    let tries = 0
+    const store: Store = {
+      ...disk,
+      durability: 'relaxed',
+      commit(batch) {
+        tries++
+        if (left-- > 0) throw new Error('the disk is away')
+        return disk.commit(batch)
+      },
+      close: () => {},
+    }
+    const kernel = createKernel({ store, clock: time.live().clock, limits: { commitTriesMax: 4 } })
+    left = fails
+    const { result } = kernel.spawn(async () => 'kept', null)
+    let told: string | undefined
+    void codeOf(result).then((said) => (told = said))
+    await time.drain()
+    while (told === undefined && (await time.step())) continue
+    assert.deepEqual([told, tries], [code, commits])
   }
 })
 

@@ -10,6 +10,7 @@ import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { after, before, test } from 'node:test'
+import type { LanguageModelV4GenerateResult } from '@ai-sdk/provider'
 import { boot } from '../src/boot.ts'
 import { trace } from '../src/cli/commands/trace.ts'
 import { parseCommandLine } from '../src/cli/options.ts'
@@ -19,10 +20,11 @@ import type { LanguageModel } from '../src/kernel/drivers.ts'
 import { defineProgram } from '../src/kernel/program.ts'
 import type { CallEnd, Json, Sys } from '../src/kernel/types.ts'
 import { readRefusal } from '../src/kernel/rate-limits.ts'
+import { parseLaw } from '../src/policy/law.ts'
 import { cliContext } from './cli-context.ts'
 import { clockAhead } from './clock-ahead.ts'
 import type { End } from './world.ts'
-import { createWorld, endOf, HANGS_MS, within } from './world.ts'
+import { answer, createWorld, cutStore, endOf, HANGS_MS, rawModel, within } from './world.ts'
 
 const LONG = process.env['POLITY_LONG'] === '1'
 const quotaWords = 'You exceeded your current quota, please check your plan and billing details.'
@@ -131,6 +133,19 @@ test('what waiting mends is waited for: a rate, a quota of a minute as long as t
   }
 })
 
+test('a late answer to a try that is over takes nothing from the answer that comes beside it', async () => {
+  const answers: ((result: LanguageModelV4GenerateResult) => void)[] = []
+  const model = rawModel(() => new Promise((give) => answers.push(give)))
+  const world = createWorld({ models: { m: model }, limits: { generateMs: 1_000 } })
+  const run = world.kernel.spawn(async (sys: Sys) => (await sys.generate('hi')).text, null)
+  const end = endOf(run.result)
+  while (answers.length < 2) await new Promise((turn) => setImmediate(turn))
+  answers[1]?.(answer('in time'))
+  answers[0]?.(answer('late'))
+  assert.deepEqual(await world.settled(end), { value: 'in time' })
+  assert.equal(answers.length, 2)
+})
+
 test('a body that is deep, wide, or throws when it is read says nothing', () => {
   let deep: unknown = 'insufficient_quota'
   for (let i = 0; i < 1_000; i++) deep = { code: deep }
@@ -160,6 +175,37 @@ test('a provider that asks to come again after the call’s last moment is not w
   assert.deepEqual(chained.end, { value: 'here' })
   const ever = await oneCall({ m: scripted(() => refusing(429, {}, rateWords)) }, { coreWaitMs: 5_000 })
   assert.deepEqual(ever.end, { code: 'OVERLOADED', message: `m refused the call for 5000 ms: ${rateWords}` })
+})
+
+test('time that a person took, or that there was no kernel, is no wait for a core: a refusal after it is waited out', async () => {
+  const hour = 3_600_000
+  const refusedOnce = (): LanguageModel => scripted([refusing(429, {}, rateWords), 'at last'])
+  const law = { rules: [{ id: 'word', effect: 'ask', call: 'generate' }] } as const
+  const asks = defineProgram('asks', async (sys) => (await sys.generate('hi')).text)
+  // Within one turn of the event loop: simulated time would go on in the next.
+  const until = async (isSo: () => boolean): Promise<void> => {
+    for (let i = 0; !isSo() && i < 1_000; i++) await new Promise<void>((done) => process.nextTick(done))
+    assert.ok(isSo())
+  }
+
+  const approved = createWorld({ models: { m: refusedOnce() }, law: parseLaw(law) })
+  const run = approved.kernel.spawn(asks, null)
+  await until(() => approved.kernel.questions.length > 0)
+  approved.clock.jump(2 * hour)
+  approved.kernel.answer(approved.kernel.questions[0]?.id as number, 'allow')
+  assert.deepEqual(await approved.settled(endOf(run.result)), { value: 'at last' })
+
+  const first = createWorld({ models: { m: scripted([{ hang: true }]) }, programs: [asks] })
+  const { pid, result } = first.kernel.spawn(asks, null)
+  result.catch(() => {})
+  await until(() => first.kernel.cores[0]?.inFlight === 1)
+  await first.kernel.close()
+  const clock = simulatedClock()
+  clock.jump(2 * hour)
+  const store = cutStore(first.store.batches, Infinity)
+  const second = createWorld({ clock, store, models: { m: refusedOnce() }, programs: [asks] })
+  second.kernel.resume(pid)
+  assert.deepEqual(await second.settled(endOf(second.kernel.run(pid).result)), { value: 'at last' })
 })
 
 test('a core that has only refused for ten seconds says so until it serves, and one that is slow to answer does not', async () => {

@@ -107,6 +107,67 @@ for (const [name, disk] of Object.entries(disks)) {
       assert.deepEqual(line.map(has), [false, false, false])
     })
 
+    test('a journal that is forked while it is about to go stays, with what it came from, and is counted once', async (t) => {
+      const place = disk()
+      const asks = defineProgram('asks', async (sys) => {
+        await sys.wait(await sys.spawn(twice, null))
+        return sys.ask('go on?')
+      }) as unknown as Program
+      const programs = [twice, asks]
+      const first = createKernel({ store: place.open(), programs })
+      const parent = first.spawn(asks, null).pid
+      while (first.questions.length === 0) await settle()
+      const child = first.ps().find((one) => one.parent === parent)
+      const origin = child?.pid as Pid
+      const used = first.info(parent).usage
+      const fork = await forked(first, origin)
+      const forking = first.fork(fork)
+      assert.equal(first.collect(0), 2)
+      const late = await forking
+      assert.deepEqual(await late.result, await first.run(fork).result)
+      await settle()
+      assert.equal((await first.replay(late.pid)).same, true, 'its past is there')
+      await first.close()
+
+      const second = createKernel({ store: place.open(), programs })
+      assert.deepEqual(second.info(parent).usage, used)
+      second.resume()
+      assert.equal((await second.replay(late.pid)).same, true)
+      assert.equal(second.collect(0), 3, 'what the last one held is free')
+      await settle()
+      await second.close()
+      const third = createKernel({ store: place.open(), programs })
+      t.after(() => third.close())
+      for (const pid of [origin, fork, late.pid]) assert.deepEqual(await third.events(pid), [])
+      assert.deepEqual(third.info(parent).usage, used)
+    })
+
+    test('children that ended before a restart go with their parent, once that has ended', async (t) => {
+      const place = disk()
+      const asks = defineProgram('asks', async (sys) => {
+        const children = [await sys.spawn(twice, null), await sys.spawn(twice, null)]
+        await sys.wait(children[0] as Pid)
+        await sys.ask('go on?')
+        return sys.wait(children[1] as Pid)
+      }) as unknown as Program
+      const programs = [twice, asks]
+      const first = createKernel({ store: place.open(), programs })
+      first.spawn(asks, null)
+      while (first.questions.length === 0 || first.ps().filter(({ state }) => state === 'done').length < 2)
+        await settle()
+      await first.close()
+      const second = createKernel({ store: place.open(), programs })
+      t.after(() => second.close())
+      const run = second.resume()[0]
+      while (second.questions.length === 0) await settle()
+      assert.equal(second.collect(0), 0, 'it may still wait for them')
+      second.answer(second.questions[0]?.id ?? 0, 'yes')
+      assert.equal(await run?.result, 'two')
+      assert.equal(second.collect(0), 3)
+      await settle()
+      for await (const { pid } of second.history()) assert.fail(`process ${pid} is there still`)
+    })
+
     test('so it is after a restart', async (t) => {
       const place = disk()
       const first = boot(t, place)
@@ -188,6 +249,59 @@ for (const [name, disk] of Object.entries(disks)) {
       assert.equal(kernel.collect(0), 2)
       await settle()
       assert.deepEqual(line.map(has), [false, false])
+    })
+
+    test('a fork whose journal could not be removed holds its origin as before, and one more that was removed then does not free it', async (t) => {
+      let fails = true
+      const store = disk().open()
+      const { kernel, has } = boot(t, {
+        open: () => ({
+          ...store,
+          drop(pids) {
+            if (fails) throw new Error('busy')
+            store.drop(pids)
+          },
+        }),
+      })
+      const origin = await ran(kernel)
+      const forks = [await forked(kernel, origin), await forked(kernel, origin)] as const
+      const warned = new Promise((resolve) => void process.once('warning', resolve))
+      assert.equal(kernel.collect(2), 1)
+      await warned
+      fails = false
+      for (const [keep, left] of [
+        [2, [true, false, true]],
+        [1, [true, false, false]],
+        [0, [false, false, false]],
+      ] as const) {
+        assert.equal(kernel.collect(keep), 1)
+        await settle()
+        assert.deepEqual([origin, ...forks].map(has), left)
+      }
+    })
+
+    test('the children that a parent did not wait for go after it, ended or not when it ended', async (t) => {
+      const store = disk().open()
+      const child = defineProgram('child', (sys, ms: number) => sys.sleep(ms)) as Program
+      const parent = defineProgram('parent', async (sys) => {
+        const pids = [await sys.spawn(child, 0), await sys.spawn(child, 1e8)]
+        await sys.sleep(5)
+        return pids
+      })
+      const kernel = createKernel({ store, programs: [child, parent] })
+      t.after(() => kernel.close())
+      const run = kernel.spawn(parent, null)
+      const pids = [run.pid, ...(await run.result)]
+      assert.deepEqual(
+        pids.map((pid) => kernel.info(pid).state),
+        ['done', 'done', 'killed'],
+      )
+      assert.equal(kernel.collect(0), 3)
+      await settle()
+      assert.deepEqual(
+        pids.map((pid) => store.events(pid).length),
+        [0, 0, 0],
+      )
     })
 
     test('what children used is counted once, however often their journals could not be removed', async (t) => {
@@ -339,6 +453,65 @@ for (const [name, disk] of Object.entries(disks)) {
       const third = await started(again.kernel, 'third')
       assert.notEqual(third, second, 'a key that is left over holds nothing')
       assert.equal(await started(again.kernel, 'third'), third)
+    })
+
+    test('a key starts another process as soon as its journal is gone, also while the store does not know yet that it goes', async (t) => {
+      const store = disk().open()
+      const started: Pid[] = []
+      const start = (): void =>
+        void started.push(kernel.spawn(twice, null, { once: { key: 'order-17', digest: 'one' } }).pid)
+      const { kernel } = boot(t, {
+        open: () => ({
+          ...store,
+          drop(pids) {
+            store.drop(pids)
+            queueMicrotask(start)
+          },
+        }),
+      })
+      start()
+      await settle()
+      start()
+      assert.equal(kernel.collect(0), 1)
+      await settle()
+      const [first, again, afterIt] = started
+      assert.equal(again, first)
+      assert.equal(started.length, 3)
+      assert.notEqual(afterIt, first)
+    })
+
+    test('a key that was used again stays, where a store removed the journal before it and said that it could not', async (t) => {
+      let fails = true
+      const store = disk().open()
+      const kernel = createKernel({
+        store: {
+          ...store,
+          drop(pids) {
+            store.drop(pids)
+            if (fails) throw new Error('no word came back')
+          },
+        },
+        programs: [twice],
+        limits: { processesEndedMax: 1 },
+      })
+      t.after(() => kernel.close())
+      const started = async (): Promise<Pid> => {
+        const run = kernel.spawn(twice, null, { once: { key: 'order-17', digest: 'one' } })
+        await run.result
+        return run.pid
+      }
+      const warned = new Promise((resolve) => void process.once('warning', resolve))
+      const first = await started()
+      assert.equal(kernel.collect(0), 1)
+      await warned
+      // Until the first has left RAM too.
+      while (kernel.ps().some(({ pid }) => pid === first)) await ran(kernel)
+      const second = await started()
+      assert.notEqual(second, first)
+      fails = false
+      kernel.collect(1)
+      await settle()
+      assert.equal(await started(), second)
     })
   })
 }

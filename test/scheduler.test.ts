@@ -457,6 +457,33 @@ describe('trouble', () => {
     assert.deepEqual([server.stats().aborted, server.stats().completed, server.stats().calls], [1, 1, 2])
   })
 
+  test('a small call has its turn when the large one that it stood behind is killed, not when another call ends', async () => {
+    const clock = simulatedClock()
+    const world = createWorld({
+      clock,
+      models: {
+        m: { model: scripted(() => ({ text: 'x', delayMs: 30_000 }), { clock }), tokensPerMinute: 10_000, slots: 5 },
+      },
+      discipline: 'fifo',
+    })
+    const calls = defineProgram('calls', async (sys, maxOutputTokens: number) => {
+      await sys.generate({ prompt: 'x', maxOutputTokens })
+    })
+    const after = (ms: number): Promise<unknown> =>
+      world.settled(world.kernel.spawn(async (sys: Sys) => sys.sleep(ms), null).result)
+    const running = world.kernel.spawn(calls, 5_000)
+    await after(10)
+    const large = world.kernel.spawn(calls, 9_000)
+    await after(10)
+    const small = world.kernel.spawn(calls, 100)
+    await after(10)
+    assert.deepEqual([world.kernel.cores[0]?.inFlight, world.kernel.cores[0]?.waiting], [1, 2])
+    large.kill()
+    await after(10)
+    assert.deepEqual([world.kernel.cores[0]?.inFlight, world.kernel.cores[0]?.waiting], [2, 0])
+    await world.settled(Promise.all([running.result, small.result]))
+  })
+
   test('a queue is bounded in length and in time; who is turned away is told', async () => {
     const clock = simulatedClock()
     const server = simulated({ clock, slots: 1, outputTokens: 1_490 })

@@ -12,6 +12,7 @@ import { setTimeout as pause } from 'node:timers/promises'
 import { pathToFileURL } from 'node:url'
 import { promisify } from 'node:util'
 import fc from 'fast-check'
+import type { Account } from '../src/client.ts'
 import { createClient } from '../src/client.ts'
 import { memoryStore } from '../src/drivers/store/memory.ts'
 import { openSqliteStore } from '../src/drivers/store/sqlite.ts'
@@ -24,7 +25,7 @@ import { defineProgram } from '../src/kernel/program.ts'
 import type { Program, RunEvent, Sys } from '../src/kernel/types.ts'
 import { isLoopback } from '../src/server/guards.ts'
 import type { Unknown } from '../src/server/http.ts'
-import { createKey, listKeys, openKeys, revokeKey } from '../src/server/keys.ts'
+import { createKey, keysOf, listKeys, openKeys, revokeKey } from '../src/server/keys.ts'
 import { createModelDoor } from '../src/server/model-door.ts'
 import type { Caller, Scope } from '../src/server/caller.ts'
 import { doorPrograms, doorsOf, serve } from '../src/server/serve.ts'
@@ -476,6 +477,17 @@ describe('views', () => {
 
 // --------------------------------------------------------------------------------------------------------------- serve
 
+const bin = resolve('bin/polity.js')
+const env = { ...process.env, POLITY_STORE: '', POLITY_DEBUG: '', NO_COLOR: '1' }
+
+function runCli(...args: string[]): Promise<{ code: number; out: string; err: string }> {
+  return new Promise((done) => {
+    execFile(process.execPath, [bin, ...args], { cwd: folder, env }, (error, out, err) =>
+      done({ code: error === null ? 0 : Number(error.code), out, err }),
+    )
+  })
+}
+
 describe('serve', () => {
   test('is for this machine only until there is a key', async () => {
     const kernel = kernelFor()
@@ -609,6 +621,83 @@ describe('serve', () => {
     await server.close()
   })
 
+  test('an owner sees what every key has spent, beside a server and alone; a key sees its own, whatever it opens', async () => {
+    const path = newStore()
+    const open = () =>
+      createKernel({
+        store: openSqliteStore(path),
+        models: { main: scripted(() => ({ text: 'yes' })) },
+        programs: [...doorPrograms],
+      })
+    const root = createKey(path, { principal: 'root', scopes: ['admin'] }, NOW)
+    const near = createKey(path, { principal: 'ada', scopes: ['models'], budget: { tokens: 400 }, label: 'near' }, NOW)
+    const fresh = createKey(path, { principal: 'mia', scopes: ['files'], budget: { usd: 2 } }, NOW)
+    const listed = async (): Promise<{ readonly [id: string]: { readonly tokens: number; readonly usd: number } }> => {
+      const { code, out } = await runCli('key', 'list', '--json', '--store', path)
+      assert.equal(code, 0)
+      const all = JSON.parse(out) as { id: string; spent: { tokens: number; usd: number } }[]
+      return Object.fromEntries(all.map(({ id, spent }) => [id, spent]))
+    }
+    const nothing = { tokens: 0, usd: 0 }
+    assert.deepEqual(await listed(), { [root.entry.id]: nothing, [near.entry.id]: nothing, [fresh.entry.id]: nothing })
+
+    const kernel = open()
+    const server = await serve({
+      kernel,
+      store: path,
+      doors: doorsOf({ kernel, programs: [], keys: keysOf(path) }),
+      port: 0,
+    })
+    const ask = async (max: number): Promise<number> => {
+      const answer = await fetch(`${server.url}/v1/chat/completions`, {
+        method: 'POST',
+        headers: { authorization: `Bearer ${near.key}`, 'content-type': 'application/json' },
+        body: JSON.stringify({
+          model: 'main',
+          max_tokens: max,
+          messages: [{ role: 'user', content: 'x '.repeat(200) }],
+        }),
+      })
+      await answer.text()
+      return answer.status
+    }
+    const as = (key: string) => createClient({ url: server.url, key })
+    let spent = 0
+    try {
+      assert.equal(await ask(10), 200)
+      const all = (await as(root.key).budgets()).accounts
+      assert.deepEqual(
+        all.map(({ name, holder }) => [name, holder?.principal]).toSorted(),
+        [
+          [root.entry.id, 'root'],
+          [near.entry.id, 'ada'],
+          [fresh.entry.id, 'mia'],
+        ].toSorted(),
+      )
+      const { used, budget, holder } = all.find(({ name }) => name === near.entry.id) as Account
+      spent = used.inputTokens + used.outputTokens
+      assert.ok(spent > 0)
+      assert.deepEqual([budget, holder], [{ tokens: 400 }, { principal: 'ada', label: 'near', isOpen: true }])
+      for (const { key, entry } of [near, fresh]) {
+        const { account, accounts } = await as(key).budgets()
+        assert.deepEqual([account?.name, accounts.length], [entry.id, 1])
+      }
+      assert.deepEqual((await listed())[near.entry.id], { tokens: spent, usd: 0 }, 'beside a server')
+      const { out } = await runCli('key', 'list', '--store', path)
+      assert.match(out, new RegExp(`ada .* 400 tokens +${spent} tokens \\(${Math.floor(spent / 4)}%\\) .*near`))
+      assert.match(out, /mia .* \$2\.00 +- /)
+    } finally {
+      await server.close()
+      await kernel.close()
+    }
+    assert.deepEqual((await listed())[near.entry.id], { tokens: spent, usd: 0 }, 'alone')
+    // A store that cannot be read is no reason not to see the keys.
+    writeFileSync(path, 'nothing')
+    const ill = await runCli('key', 'list', '--store', path)
+    assert.deepEqual([ill.code, /ada .*\?/.test(ill.out)], [0, true], ill.err)
+    assert.match(ill.err, /what was spent cannot be read/)
+  })
+
   test('a key that tries to fill the disk is refused when its room in the store is full, and nobody else is', async () => {
     const path = newStore()
     const bytesMax = 1_000_000
@@ -700,16 +789,8 @@ describe('serve', () => {
   })
 
   test('`polity serve` and `polity key`, as they are lived with', async () => {
-    const bin = resolve('bin/polity.js')
     const file = join(folder, 'slow.ts')
     writeFileSync(file, 'export default async function slow(sys, ms) { await sys.sleep(ms); return sys.principal }\n')
-    const env = { ...process.env, POLITY_STORE: '', POLITY_DEBUG: '', NO_COLOR: '1' }
-    const polity = async (...args: string[]): Promise<{ code: number; out: string; err: string }> =>
-      new Promise((done) => {
-        execFile(process.execPath, [bin, ...args], { cwd: folder, env }, (error, out, err) =>
-          done({ code: error === null ? 0 : Number(error.code), out, err }),
-        )
-      })
     const limits = ['--limit', 'processesKeptMax=10', '--limit', 'mcpSessionsPerPrincipalMax=1', '--cache', '54']
     const words = ['serve', 'slow.ts', '--port', '0', '--json', ...limits]
     const child = spawn(process.execPath, [bin, ...words], { cwd: folder, env })
@@ -763,15 +844,15 @@ describe('serve', () => {
       })
       const { pid, principal } = (await begun.json()) as { pid: number; principal: string }
       assert.equal(principal, 'local')
-      const made = await polity('key', 'create', 'ada', '--budget-tokens', '5000', '--label', 'a b')
+      const made = await runCli('key', 'create', 'ada', '--budget-tokens', '5000', '--label', 'a b')
       assert.match(made.err, /^key [0-9a-f]{8} of ada opens models; it is shown this once\n$/)
       const key = made.out.trim()
       const status = async (): Promise<number> =>
         (await fetch(`${url}/v1/models`, { headers: { 'x-api-key': key } })).status
       assert.equal(await status(), 200)
       assert.equal((await fetch(`${url}/v1/models`)).status, 401)
-      assert.match((await polity('doctor')).out, /^ok +keys +1 key, 0 of them revoked$/m)
-      const [list, wrong] = await Promise.all([polity('key', 'list'), polity('key', 'create', 'x', '--scope', 'root')])
+      assert.match((await runCli('doctor')).out, /^ok +keys +1 key, 0 of them revoked$/m)
+      const [list, wrong] = await Promise.all([runCli('key', 'list'), runCli('key', 'create', 'x', '--scope', 'root')])
       assert.match(list.out, /^ID +PRINCIPAL.*\n[0-9a-f]{8} +ada +models +5000 tokens .* open +a b\n$/)
       assert.deepEqual([wrong.code, wrong.out], [2, ''])
       for (const [given, why] of [
@@ -780,11 +861,11 @@ describe('serve', () => {
         ['--limit=processesKeptMax=few', /not processesKeptMax=few/],
         ['--cache=0', /--cache takes a number of MiB from 1/],
       ] as const) {
-        const refused = await polity('serve', given, '--store', 'other.db')
+        const refused = await runCli('serve', given, '--store', 'other.db')
         assert.deepEqual([refused.code, refused.out], [2, ''], given)
         assert.match(refused.err, why)
       }
-      assert.equal((await polity('key', 'revoke', key.slice(7, 15))).code, 0)
+      assert.equal((await runCli('key', 'revoke', key.slice(7, 15))).code, 0)
       assert.equal(await status(), 401)
       child.kill('SIGINT')
       assert.equal(await within(6_000, ended, 'the end'), 130, err)

@@ -125,6 +125,24 @@ describe('restore', () => {
     ])
   })
 
+  test('ends the children spawned since at once: what they would have written later is not there', async () => {
+    const world = createWorld()
+    const late = defineProgram('late', async (sys) => {
+      await sys.sleep(50)
+      await sys.write('late', 'by a child that was undone')
+    })
+    const seen = await lived(world, async (sys) => {
+      const { id, restored } = await sys.snapshot()
+      if (restored === 0) {
+        await sys.spawn(late, null)
+        await sys.restore(id)
+      }
+      await sys.sleep(100)
+      return sys.list()
+    })
+    assert.deepEqual(seen, [])
+  })
+
   test('in the middle of parallel work leaves nothing of the old frame behind', async () => {
     const world = createWorld({
       tools: [

@@ -179,6 +179,51 @@ test('a thread that ends of itself is missed by nobody: all goes on here, and th
   }
 })
 
+test('while the thread has a batch nothing is removed here, and what is removed goes on from batch to batch', async () => {
+  const threads = process.getBuiltinModule('node:worker_threads')
+  const { DatabaseSync, StatementSync } = process.getBuiltinModule('node:sqlite')
+  const { Worker } = threads
+  const { run } = StatementSync.prototype
+  const jobs: string[] = []
+  let overlaps = 0
+  threads.Worker = class extends Worker {
+    constructor(...given: ConstructorParameters<typeof Worker>) {
+      super(...given)
+      this.on('message', (answer: object) => void ('ready' in answer || jobs.shift()))
+    }
+    override postMessage(job: { readonly job: string }): void {
+      jobs.push(job.job)
+      // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a thread is no window
+      super.postMessage(job)
+    }
+  }
+  StatementSync.prototype.run = function (...given: readonly unknown[]) {
+    if (this.sourceSQL === 'BEGIN IMMEDIATE' && jobs.includes('commit')) overlaps++
+    return run.apply(this, given as Parameters<typeof run>)
+  }
+  try {
+    const path = fresh()
+    const store = openSqliteStore(path)
+    let seq = await useThread(store)
+    const old = Array.from({ length: 6_000 }, (_, i) => 1_000 + i)
+    for (let i = 0; i < old.length; i += 300, seq += 300)
+      await store.commit({ events: old.slice(i, i + 300).map((pid, n) => event(seq + n, pid)), puts: [] })
+    store.drop(old)
+    const rows = new DatabaseSync(path, { readOnly: true })
+    const isRemoved = () => rows.prepare('SELECT count(*) AS n FROM dropping').get()?.['n'] === 0
+    // One batch after the other, as a journal with much to do has them.
+    let batches = 0
+    for (; batches < 1_000 && !isRemoved(); batches++, seq += MANY) await store.commit(batchOf(seq, MANY))
+    assert.ok(batches < 1_000)
+    assert.equal(overlaps, 0)
+    rows.close()
+    store.close()
+  } finally {
+    StatementSync.prototype.run = run
+    threads.Worker = Worker
+  }
+})
+
 test('a full file keeps nothing of a batch in the thread either, and the store stays usable', async () => {
   const store = openSqliteStore(fresh(), { fileBytesMax: 2 * 1_048_576 })
   let seq = await useThread(store)

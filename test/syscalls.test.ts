@@ -20,7 +20,7 @@ import type { Limits } from '../src/kernel/limits.ts'
 import { defineProgram } from '../src/kernel/program.ts'
 import type { Budget, CallName, Json, Pid, Program, Sys, Tool } from '../src/kernel/types.ts'
 import { hostile, isPlain } from './hostile.ts'
-import type { RecordingStore, World } from './world.ts'
+import type { End, RecordingStore, World } from './world.ts'
 import {
   answer,
   codeOf,
@@ -797,15 +797,22 @@ describe('what belongs to another principal looks exactly like what is not there
     assert.equal(await world.settled(alice.result), 1, 'alice still has what is hers')
   })
 
-  test('a child has its parent’s principal, whatever it asks for', async () => {
+  test('a child has its parent’s principal, and is refused one of its own', async () => {
     const world = createWorld(options())
     const who = defineProgram('who', (sys) => Promise.resolve(sys.principal))
     const { result } = world.kernel.spawn(
-      async (sys: Sys) => sys.wait(await sys.spawn(who, null, { principal: 'root' })),
+      async (sys: Sys): Promise<Json> =>
+        [
+          await endOf(sys.spawn(who, null, { principal: 'root' } as object)),
+          await sys.wait<string>(await sys.spawn(who, null)),
+        ] as Json,
       null,
       { principal: 'guest' },
     )
-    assert.equal(await world.settled(result), 'guest')
+    const [refused, child] = (await world.settled(result)) as [End, string]
+    assert.equal(codeOf(refused), 'INVALID_ARGUMENT')
+    assert.match('message' in refused ? refused.message : '', /a child has its parent’s principal/)
+    assert.equal(child, 'guest')
   })
 })
 
@@ -1304,6 +1311,10 @@ describe('a broken embedder', () => {
         }),
       )
       assert.equal(await onGround(world, async ({ sys }) => codeOf(await endOf(sys.embed(['a', 'b'])))), code)
+      // Who says that it failed has sold nothing; who was late, or said nonsense, may have.
+      const alone = world.kernel.spawn(async (sys: Sys) => codeOf(await endOf(sys.embed(['a'.repeat(300)]))), null)
+      assert.equal(await world.settled(alone.result), what === 'resolves to too few' ? 'ok' : code)
+      assert.equal(alone.usage.inputTokens, code === 'DRIVER_FAILED' ? 0 : 100)
       assertPlainJournal(world.store)
       await assertServes(world)
     })
@@ -1395,6 +1406,11 @@ describe('a broken tool', () => {
       'hangs with a lock',
       tool('t', () => new Promise(() => {}), { timeoutMs: 500, locks: ['one'] }),
       ['TOOL_TIMEOUT', 'TIMEOUT'],
+    ],
+    [
+      'returns what looks like a promise and throws when it is asked, with a lock',
+      tool('t', () => ({ then: throwing }), { timeoutMs: 500, locks: ['one'] }),
+      ['TOOL_FAILED'],
     ],
     [
       'mutates its input',
@@ -1550,6 +1566,19 @@ describe('in real time', () => {
       await within(1_000, assertServes({ kernel, settled: (promise) => promise }), 'the next process')
       await within(100, kernel.close(), 'close')
     }
+  })
+
+  test('a process that always has something to learn leaves turns to the event loop', async () => {
+    const { kernel } = real({ limits: { callsPerProcessMax: 100_000 } })
+    let turns = 0
+    const timer = setInterval(() => turns++, 1)
+    const run = kernel.spawn(async (sys: Sys) => {
+      while (turns < 3) await sys.list('')
+      return 'heard'
+    }, null)
+    assert.deepEqual(await endOf(run.result), { value: 'heard' })
+    clearInterval(timer)
+    await kernel.close()
   })
 
   test('closing ends within 100 ms whatever hangs, and says so to whoever waits', async () => {

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { stripVTControlCharacters } from 'node:util'
 import fc from 'fast-check'
+import { usd } from '../src/cli/amounts.ts'
 import { teamPicture, type TeamInfo } from '../src/cli/commands/top-team.ts'
 import { comparisonText, replayedText, resultsText } from '../src/cli/evaluation-text.ts'
 import { processTable } from '../src/cli/process-table.ts'
@@ -69,6 +70,19 @@ describe('a table', () => {
   })
 })
 
+test('an amount of money that is not nothing is not shown as nothing', () => {
+  assert.deepEqual([0, 1.25, 0.05, 0.0042, 0.001, 0.000012, 0.00000123, 1e-9].map(usd), [
+    '$0',
+    '$1.25',
+    '$0.05',
+    '$0.0042',
+    '$0.0010',
+    '$0.000012',
+    '$0.0000012',
+    '$0.0000000010',
+  ])
+})
+
 describe('what a terminal of any width is shown', () => {
   test('of processes and teams', () => {
     const processes = Array.from({ length: 3 }, (_, i) => ({
@@ -108,6 +122,36 @@ describe('what a terminal of any width is shown', () => {
     }
     const narrow = stripVTControlCharacters(processTable(processes, terminal(40), 1e7).join('\n'))
     assert.match(narrow, /^ +PID +PROGRAM +STATE +WAITING ON *\n17000 {2}magen\S+ +running +call\(/, narrow)
+  })
+
+  test('of processes of several principals, and of one', () => {
+    const processes = ['ada', 'somebody-with-a-long-name', 'bob'].map((principal, at) => ({
+      pid: at + 1,
+      parent: null,
+      program: 'clerk',
+      name: null,
+      principal,
+      state: 'running',
+      waiting: 'generate',
+      core: 'openai/gpt-5-mini',
+      queued: false,
+      usage: { inputTokens: 1_234, outputTokens: 0, usd: 0.000012, calls: 3 },
+      startedAt: 0,
+      endedAt: null,
+    })) as unknown as readonly ProcessInfo[]
+    const shown = (some: readonly ProcessInfo[], columns: number): readonly string[] =>
+      processTable(some, terminal(columns), 1e4).map((line) => stripVTControlCharacters(line).trimEnd())
+    assert.deepEqual(shown(processes, 120).slice(0, 3), [
+      'PID  PROGRAM  PRINCIPAL                  STATE    WAITING ON  CORE               QUEUE  CALLS  TOKENS        USD   AGE',
+      '  1  clerk    ada                        running  generate    openai/gpt-5-mini  -          3    1.2k  $0.000012  10 s',
+      '  2  clerk    somebody-with-a-long-name  running  generate    openai/gpt-5-mini  -          3    1.2k  $0.000012  10 s',
+    ])
+    assert.deepEqual(
+      shown(processes, 80)[2],
+      '  2  clerk    somebody-with-a-lon…  running  generate      1.2k  $0.000012  10 s',
+    )
+    for (const columns of WIDTHS) assert.ok(widest(shown(processes, columns).join('\n')) <= columns)
+    assert.ok(!shown(processes.slice(0, 1), 120).join().includes('PRINCIPAL'))
   })
 
   test('of an evaluation, a comparison and replayed actions', () => {

@@ -15,7 +15,9 @@ import type { Browser, Page } from 'playwright-core'
 import { scripted } from '../src/drivers/llm/scripted.ts'
 import { defineProgram } from '../src/kernel/program.ts'
 import type { Sys } from '../src/kernel/types.ts'
-import { createKey } from '../src/server/keys.ts'
+import { lawSchema } from '../src/policy/law-schema.ts'
+import { parseLaw } from '../src/policy/law.ts'
+import { createKey, revokeKey } from '../src/server/keys.ts'
 import { startServer } from '../src/server/http.ts'
 import { webDoor } from '../src/server/web-door.ts'
 import { changesOf } from '../web/src/diff.ts'
@@ -44,6 +46,7 @@ function buildWeb(): void {
   const youngest = [
     'web',
     'src/client.ts',
+    'src/policy/runaway.ts',
     'src/evaluation/team.ts',
     'src/evaluation/team-measures.ts',
     'src/agents/pieces/speaker.ts',
@@ -459,6 +462,193 @@ describe('the dashboard', { skip }, () => {
           { principal: 'local', name: 'writer' },
         ).result,
     ))
+
+  test('an admin chooses whose notes; a key of one principal is offered nobody', () => {
+    const keys: string[] = []
+    return on(
+      async (page) => {
+        const use = async (key: string): Promise<void> => {
+          await page.getByRole('dialog').getByLabel('Key').fill(key)
+          await page.getByRole('dialog').getByRole('button', { name: 'Use this key' }).click()
+          await page.keyboard.press('4')
+        }
+        await use(keys[0] as string)
+        await page.getByRole('heading', { name: 'There are no notes' }).waitFor()
+        const whose = page.getByLabel('Whose notes')
+        assert.deepEqual(await whose.locator('option').allInnerTexts(), [
+          'notes of this key',
+          'notes of ada',
+          'notes of mia',
+        ])
+        await whose.selectOption('mia')
+        const notes = page.locator('.note')
+        await notes.filter({ hasText: 'mia likes whales' }).waitFor()
+        assert.equal(await notes.count(), 1)
+        await page.getByLabel('Search notes').fill('whales')
+        await page.keyboard.press('Enter')
+        await notes.filter({ hasText: 'nearness' }).waitFor()
+        assert.match(await notes.innerText(), /^mia likes whales/)
+        await notes.getByRole('button', { name: /^Forget note/ }).click()
+        await page.getByRole('dialog').getByRole('button', { name: 'Forget' }).click()
+        await notes.waitFor({ state: 'detached' })
+        await whose.selectOption('ada')
+        await notes.filter({ hasText: 'ada likes whales' }).waitFor()
+        await page.getByRole('button', { name: 'Forget key' }).click()
+        await use(keys[1] as string)
+        await notes.filter({ hasText: 'ada likes whales' }).waitFor()
+        assert.equal(await whose.count(), 0)
+      },
+      async ({ kernel, store }) => {
+        for (const principal of ['ada', 'mia'])
+          await kernel.spawn(async (sys) => void (await sys.remember(`${principal} likes whales`)), null, { principal })
+            .result
+        keys.push(createKey(store, { principal: 'root', scopes: ['admin'] }, Date.now()).key)
+        keys.push(createKey(store, { principal: 'ada', scopes: ['memory', 'runs'] }, Date.now()).key)
+      },
+    )
+  })
+
+  test('all that a law says is shown, and what lets a call through that no rule speaks of', () => {
+    // Each key of a law, with the words by which it is seen; null: it binds nothing, and is for editors.
+    const seen: { readonly [key: string]: RegExp | null } = {
+      $schema: null,
+      description: /^A law that has everything$/m,
+      rules: /deny\s+no-deletes\s+nothing is deleted/,
+      temporal: /ask\s+confirmed\s+precedence\(confirm, sending\)\s+ask before you send/,
+      events: /sending\s+tool send_\*/,
+      runaway: /deny\s+kernel\/runaway\s+the process ends/,
+    }
+    const runaway: { readonly [key: string]: RegExp } = {
+      identical: /3 identical calls/,
+      streak: /8 calls of one tool in a row/,
+      calls: /5 tool calls in all/,
+      spawns: /20 children/,
+      burst: /20.0k tokens within 1 m 00 s/,
+      effect: /deny\s+kernel\/runaway/,
+      ends: /the process ends with more than/,
+    }
+    const { properties } = lawSchema
+    assert.deepEqual(Object.keys(properties).toSorted(), Object.keys(seen).toSorted(), 'the law has grown')
+    assert.deepEqual(Object.keys(properties.runaway.properties).toSorted(), Object.keys(runaway).toSorted())
+    const law = parseLaw({
+      $schema: 'law.json',
+      description: 'A law that has everything',
+      rules: [
+        { id: 'no-deletes', effect: 'deny', tool: 'delete_*', reason: 'nothing is deleted' },
+        { id: 'mail', effect: 'deny', call: 'send', principal: 'eve' },
+        { id: 'all', effect: 'allow', tool: 'label' },
+      ],
+      temporal: [
+        { id: 'confirmed', formula: 'precedence(confirm, sending)', effect: 'ask', reason: 'ask before you send' },
+      ],
+      events: { sending: { tool: 'send_*' } },
+      runaway: {
+        identical: 3,
+        streak: 8,
+        calls: 5,
+        spawns: 20,
+        burst: { tokens: 20_000, ms: 60_000 },
+        effect: 'deny',
+        ends: true,
+      },
+    })
+    return on(
+      async (page) => {
+        await page.keyboard.press('5')
+        await page.getByText('A law that has everything').waitFor()
+        const text = await page.locator('.policy .columns > div').first().innerText()
+        for (const [key, words] of [...Object.entries(seen), ...Object.entries(runaway)])
+          if (words !== null) assert.match(text, words, key)
+        // A rule opens to what it is, whole.
+        await page.getByText('precedence(confirm, sending)').first().click()
+        await page.locator('.exact', { hasText: '"formula"' }).waitFor()
+
+        const decision = (what: string) => page.locator('.decisions .decision-row', { hasText: what })
+        await decision('sleep').getByText('no rule speaks of it').waitFor()
+        await decision('pay').getByText('no rule allows it').waitFor()
+        assert.equal(await decision('sleep').getByText('allow').first().innerText(), 'allow')
+      },
+      async ({ kernel }) => {
+        await kernel.spawn(
+          async (sys) => {
+            await sys.sleep(1)
+            await sys.call('pay', { to: 'ACME', amount: 1, invoice: 'x' }).catch(() => {})
+          },
+          null,
+          { principal: 'ada' },
+        ).result
+      },
+      { law },
+    )
+  })
+
+  test('an admin sees what every key has spent, the one nearest to its ceiling first; a key its own', () => {
+    const keys: string[] = []
+    return on(
+      async (page) => {
+        const use = async (key: string): Promise<void> => {
+          await page.getByRole('dialog').getByLabel('Key').fill(key)
+          await page.getByRole('dialog').getByRole('button', { name: 'Use this key' }).click()
+          await page.keyboard.press('6')
+        }
+        await use(keys[0] as string)
+        await page.getByRole('heading', { name: 'All accounts, the nearest to a ceiling first' }).waitFor()
+        const rows = page.locator('.accounts tbody tr')
+        assert.deepEqual(
+          (await rows.locator('.holder').allInnerTexts()).map((one) => one.trim()),
+          ['mia', 'ada', 'root', 'eve'],
+        )
+        // That of a program has no key.
+        assert.match(await rows.nth(3).innerText(), /^trial\s+spent .* tokens; no ceiling$/)
+        const [near, far, free, shut] = [0, 1, 2, 4].map((i) => rows.nth(i))
+        assert.match(
+          await near!.innerText(),
+          /^mia [0-9a-f]{8} nightly\s+tokens\s+(\d+) of \d+\s+spent \S+ and \1 tokens$/,
+        )
+        assert.equal(await near!.locator('.near').count(), 1, 'beyond nine tenths of it')
+        assert.equal(await far!.locator('.near').count(), 0)
+        const share = Number(await near!.getByRole('meter', { name: 'tokens' }).getAttribute('aria-valuenow'))
+        assert.ok(share >= 90 && share <= 100, `${share}%`)
+        assert.match(await free!.innerText(), /spent nothing; no ceiling/)
+        assert.match(await shut!.innerText(), /revoked or expired/)
+        // On a telephone nothing runs over its side.
+        await page.setViewportSize({ width: 360, height: 740 })
+        assert.ok(await page.evaluate<boolean>('document.documentElement.scrollWidth <= innerWidth'))
+        assert.ok(
+          await page.evaluate<boolean>(
+            "[...document.querySelectorAll('.scroll')].every((one) => one.scrollWidth <= one.clientWidth)",
+          ),
+        )
+        await page.setViewportSize({ width: 1280, height: 800 })
+        await page.getByRole('button', { name: 'Forget key' }).click()
+        // One that opens models alone.
+        await use(keys[1] as string)
+        await page.locator('.note .parts', { hasText: 'tokens' }).waitFor()
+        assert.equal(await page.locator('.accounts').count(), 0)
+      },
+      async ({ kernel, store }) => {
+        const add = (input: Parameters<typeof createKey>[1]) => createKey(store, input, Date.now())
+        const root = add({ principal: 'root', scopes: ['admin'] })
+        const spends = async (account: string, principal: string): Promise<number> => {
+          await kernel.spawn(
+            async (sys) => (await sys.generate({ prompt: 'Say something.', maxOutputTokens: 40 })).text,
+            null,
+            { account, principal },
+          ).result
+          const { used } = kernel.account(account)
+          return used.inputTokens + used.outputTokens
+        }
+        const trial = await spends('trial', 'nobody')
+        const mia = add({ principal: 'mia', scopes: ['models'], label: 'nightly', budget: { tokens: trial + 1 } })
+        await spends(mia.entry.id, 'mia')
+        const ada = add({ principal: 'ada', scopes: ['runs'], budget: { tokens: trial * 4 } })
+        await spends(ada.entry.id, 'ada')
+        const eve = add({ principal: 'eve', scopes: ['runs'], budget: { tokens: 0 } })
+        revokeKey(store, eve.entry.id, Date.now())
+        keys.push(root.key, mia.key)
+      },
+    )
+  })
 
   test('runs that ended long ago come from the journal when somebody asks for them', () =>
     on(

@@ -22,10 +22,15 @@ export function tokens(count: number): string {
   return scaled(count, 1_000, ['', 'k', 'M', 'G']).replace(' ', '')
 }
 
-/** $0.0042, $1.25. */
+/** $0.0042, $1.25; of the smallest amounts as many digits as say something: $0.000012. */
 export function usd(amount: number): string {
-  return amount === 0 ? '$0' : amount < 0.01 ? `$${amount.toFixed(4)}` : `$${amount.toFixed(2)}`
+  if (amount === 0) return '$0'
+  if (amount >= 0.01) return `$${amount.toFixed(2)}`
+  return `$${amount.toFixed(Math.min(DIGITS_MAX, Math.max(4, 1 - Math.floor(Math.log10(amount)))))}`
 }
+
+/** Of `toFixed`. */
+const DIGITS_MAX = 100
 
 /** 1 file, 2 files. */
 export function counted(count: number, noun: string, plural = `${noun}s`): string {

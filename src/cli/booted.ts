@@ -8,7 +8,8 @@
  *
  * Invariants
  *   B1. What can be wrong is found before the store is taken; the store is given up again when anything after fails.
- *   B2. A setup holds absolute paths, so a run can be resumed from any folder.
+ *   B2. A setup holds absolute paths, so a run can be resumed from any folder, and what the law said: it goes on under that,
+ *       or under one that is named.
  *   B3. For a replay nothing is opened but the store, and that for reading: tools are declared, and there is no folder.
  *   B4. Runs that can share a kernel do (crewsOf): one of them that waits or fails keeps none of the others waiting.
  */
@@ -31,7 +32,7 @@ import type { Context } from './command.ts'
 import type { ProgramFile } from './program-file.ts'
 import { loadProgramFile, programsOf } from './program-file.ts'
 import type { Setup } from './setup.ts'
-import { embedderDefault, modelDefault, setupKey, setupOf } from './setup.ts'
+import { embedderDefault, hashOfLaw, modelDefault, setupKey, setupOf } from './setup.ts'
 import type { Sources } from './sources.ts'
 import { declaredTools, openSources } from './sources.ts'
 import { openStore, readStore } from './store-file.ts'
@@ -40,6 +41,8 @@ export interface Booted {
   readonly kernel: Kernel
   readonly main: Program<Json, Json>
   readonly setup: Setup
+  /** The law is not the one that the run was begun with. */
+  readonly isLawChanged: boolean
   readonly sources: Sources | undefined
   /** Keeps the setup beside a run, and both at once: a person is told of it next, whatever its program does. */
   noteSetup(pid: Pid): void
@@ -58,6 +61,9 @@ export interface Plan {
   readonly main: Program<Json, Json>
   readonly programs: readonly Program[]
   readonly setup: Setup
+  readonly law: Law | undefined
+  /** The law is not the one that the run was begun with. */
+  readonly isLawChanged: boolean
   /** Models that its programs and its setup name. */
   readonly models: ReadonlyMap<string, LanguageModel>
 }
@@ -78,7 +84,7 @@ export async function bootAgain(context: Context, pid: Pid, over: Setup = {}, bu
 
 /** The same to live that run again, beside whoever has the store open: nothing is written, and its folders are not opened. */
 export async function bootToRead(context: Context, pid: Pid, over: Setup = {}): Promise<Booted> {
-  return bootOne(context, await planAgain(context, pid, over), true)
+  return bootOne(context, await planToRead(context, pid, over), true)
 }
 
 async function bootOne(context: Context, plan: Plan, isReplay = false): Promise<Booted> {
@@ -89,17 +95,32 @@ async function bootOne(context: Context, plan: Plan, isReplay = false): Promise<
 
 async function planFor(context: Context, given: Setup, budget: Budget = {}): Promise<Plan> {
   const { main, programs } = await programsFor(given.program)
-  if (given.law !== undefined) lawIn(given.law)
-  const setup = absolute({ ...given, model: given.model ?? (hasModel(main) ? undefined : modelDefault) })
+  const law = given.law === undefined ? undefined : lawIn(given.law)
+  const setup = absolute({
+    ...given,
+    model: given.model ?? (hasModel(main) ? undefined : modelDefault),
+    lawHash: law && hashOfLaw(law),
+  })
   const names = namesOf(programs, setup.model)
   if (budget.usd !== undefined) checkPrice(names, setup)
   const models = new Map<string, LanguageModel>()
   for (const name of names) models.set(name, await loadModel(name, context.storePath))
-  return { main, programs, setup, models }
+  return { main, programs, setup, law, isLawChanged: false, models }
 }
 
-/** The plan of a run that is in the store. */
+/** The plan of a run that is in the store. Throws `SETUP_MISMATCH` where its law has changed since it began, and none is named. */
 export async function planAgain(context: Context, pid: Pid, over: Setup = {}, budget: Budget = {}): Promise<Plan> {
+  const plan = await planToRead(context, pid, over, budget)
+  if (plan.isLawChanged && over.law === undefined)
+    throw new PolityError(
+      'SETUP_MISMATCH',
+      `process ${pid} was begun with another law than ${plan.setup.law} has now; put the law that it had back there, or go on under this one with --law ${plan.setup.law}`,
+    )
+  return plan
+}
+
+/** The same for who asks no law anything. */
+async function planToRead(context: Context, pid: Pid, over: Setup, budget: Budget = {}): Promise<Plan> {
   const reader = readStore(context.storePath)
   let start: ProcessStart
   let setup: Setup | undefined
@@ -131,8 +152,10 @@ export async function planAgain(context: Context, pid: Pid, over: Setup = {}, bu
     }
     checkRenamed(start, merged.program, file)
   }
-  if (merged.law !== undefined) checkKept(pid, merged.law)
-  return { ...(await planFor(context, merged, budget)), pid }
+  if (merged.law !== undefined && over.law === undefined) checkKept(pid, merged.law)
+  const plan = await planFor(context, merged, budget)
+  // Of a run of an earlier version it is not known what its law said.
+  return { ...plan, pid, isLawChanged: setup?.lawHash !== undefined && setup.lawHash !== plan.setup.lawHash }
 }
 
 /** A function without a name is called as its file is, so under another name it is another program. */
@@ -155,7 +178,7 @@ function checkKept(pid: Pid, path: string): void {
   } catch (error) {
     throw new PolityError(
       'CONFIG_INVALID',
-      `process ${pid} was started under a law: ${messageOf(error)}. Put the law that it had back there, and give the command again`,
+      `process ${pid} was started under a law: ${messageOf(error)}. Put the law that it had back there, or name the file of a law with --law`,
       { cause: error },
     )
   }
@@ -169,8 +192,8 @@ export function crewsOf(plans: readonly Plan[]): readonly (readonly Plan[])[] {
   const crews: { readonly terms: string; readonly files: Map<string, string | undefined>; readonly plans: Plan[] }[] =
     []
   for (const plan of plans) {
-    const { law, price, model, embedder = embedderDefault, program } = plan.setup
-    const terms = JSON.stringify([law, price, model ?? [...plan.models.keys()][0], embedder])
+    const { lawHash, price, model, embedder = embedderDefault, program } = plan.setup
+    const terms = JSON.stringify([lawHash, price, model ?? [...plan.models.keys()][0], embedder])
     const names = plan.programs.map(nameOf)
     let crew = crews.find(
       (one) => one.terms === terms && names.every((name) => !one.files.has(name) || one.files.get(name) === program),
@@ -188,7 +211,7 @@ export async function bootTogether(
   plans: readonly Plan[],
   isReplay = false,
 ): Promise<readonly (Booted | Refusal)[]> {
-  const { setup } = plans[0] as Plan
+  const { setup, law } = plans[0] as Plan
   const embedder = await loadEmbedder(setup.embedder ?? embedderDefault)
   const store: Store = isReplay ? readOnlyStore(context.storePath) : await openStore(context.storePath)
   const opened = new Map<string, Sources | Refusal>()
@@ -214,13 +237,13 @@ export async function bootTogether(
         if (!programs.has(nameOf(one))) programs.set(nameOf(one), one === main ? watched(one, thrown) : one)
     }
     // Under a law questions will come: a key that cannot be used is told before anything runs.
-    if (setup.law !== undefined && !isReplay) approvalKeyOf(context.storePath)
+    if (law !== undefined && !isReplay) approvalKeyOf(context.storePath)
     const kernel = await boot({
       store,
       models: modelsOf(plans, setup),
       embedder,
       ...(setup.model === undefined ? {} : { model: setup.model }),
-      ...(setup.law === undefined ? {} : { law: setup.law }),
+      ...(law === undefined ? {} : { law }),
       approvalKey: () => approvalKeyOf(context.storePath),
       programs: [...programs.values()],
       tools: isReplay
@@ -238,6 +261,7 @@ export async function bootTogether(
         kernel,
         main: programs.get(nameOf(plan.main)) as Plan['main'],
         setup: plan.setup,
+        isLawChanged: plan.isLawChanged,
         sources,
         noteSetup(pid) {
           const value = JSON.stringify({ setup: plan.setup, at: kernel.info(pid).startedAt })
@@ -388,6 +412,7 @@ function absolute(setup: Setup): Setup {
     embedder: setup.embedder,
     price: setup.price,
     law: setup.law === undefined ? undefined : resolve(setup.law),
+    lawHash: setup.lawHash,
     in: setup.in?.map((path) => resolve(path)),
   })
 }

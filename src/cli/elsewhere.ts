@@ -8,8 +8,8 @@
  *     await wishOr(context, { command: 'forget', … }, (kernel) => kernel.forgetNote(id, principal))   // or here, where none has it
  *
  * Invariants
- *   EW1. A run goes on in a server only with what it was begun with: program, model, price, law, folders (checkTerms).
- *        One of which the store does not say that goes on in none.
+ *   EW1. A run goes on in a server only with what it was begun with: program, model, price, law, folders (checkTerms),
+ *        or under the server's law where that is named. One of which the store does not say that goes on in none.
  *   EW2. Whoever stops following stops nothing: the run goes on in the server.
  */
 import { setTimeout as pause } from 'node:timers/promises'
@@ -23,6 +23,7 @@ import type { Kernel } from '../kernel/kernel.ts'
 import { createKernel } from '../kernel/kernel.ts'
 import { startOf } from '../kernel/past.ts'
 import type { Json, Pid, ProcessInfo, ProcessStart, Usage } from '../kernel/types.ts'
+import { lawIn } from './booted.ts'
 import type { Context } from './command.ts'
 import type { Ending } from './follow.ts'
 import { questionText, tell } from './follow.ts'
@@ -31,7 +32,7 @@ import { sayRefusals } from './refusals.ts'
 import { exitCodeOfSignal, exitCodes } from './report.ts'
 import { coresOf, isBelow } from './run-status.ts'
 import type { Setup } from './setup.ts'
-import { rootOf, setupOf } from './setup.ts'
+import { differenceOf, hashOfLaw, rootOf, setupOf } from './setup.ts'
 import type { Status } from './store-file.ts'
 import { askStatus, openStore, ownerOf, readStore } from './store-file.ts'
 
@@ -185,8 +186,11 @@ export async function stoppedOf(context: Context, pids: readonly Pid[]): Promise
   })
 }
 
-/** Throws unless a run of the store can go on in the server as it was begun. */
-export function checkTerms(context: Context, { pid: server, setups }: Serving, pid: Pid): void {
+/**
+ * Throws unless a run of the store can go on in the server as it was begun; or knowingly under a law that is named, which
+ * has to be the server's.
+ */
+export function checkTerms(context: Context, { pid: server, setups }: Serving, pid: Pid, law?: string): void {
   const reader = readStore(context.storePath)
   let root: ProcessStart
   let own: Setup | undefined
@@ -204,30 +208,26 @@ export function checkTerms(context: Context, { pid: server, setups }: Serving, p
       'STORE_LOCKED',
       `process ${pid} runs ${name}, which the server in process ${server} that has the store open does not serve; ${alone}`,
     )
+  if (law !== undefined && theirs.lawHash !== hashOfLaw(lawIn(law)))
+    throw new PolityError(
+      'STORE_LOCKED',
+      `the server in process ${server} has the store open and another law than ${law}; leave out --law, or end that server first`,
+    )
   if (own === undefined)
     throw new PolityError(
       'STORE_LOCKED',
       `process ${pid} does not go on in the server in process ${server} that has the store open, because the store does not say with what it was begun; end that server, and name the program with --program`,
     )
-  const differs = (Object.keys(terms) as (keyof Setup)[]).find((key) => {
-    // A program with a model of its own is begun without one.
-    if (key === 'model' && own.model === undefined) return false
-    return JSON.stringify(own[key]) !== JSON.stringify(theirs[key])
-  })
+  const differs = differenceOf(law === undefined ? own : { ...own, ...lawOf(theirs) }, theirs)
   if (differs !== undefined)
     throw new PolityError(
       'STORE_LOCKED',
-      `process ${pid} was begun with another ${terms[differs]} than the server in process ${server} has, and that has the store open; ${alone}`,
+      `process ${pid} was begun with another ${differs} than the server in process ${server} has, and that has the store open; ${alone}${differs === 'law' && theirs.law !== undefined ? `, or go on under the server’s law with --law ${theirs.law}` : ''}`,
     )
 }
 
-const terms: { readonly [Key in keyof Setup]-?: string } = {
-  program: 'program file',
-  model: 'model',
-  embedder: 'embedder',
-  price: 'price',
-  law: 'law',
-  in: 'set of folders',
+function lawOf({ law, lawHash }: Setup): Setup {
+  return { law, lawHash }
 }
 
 /** Says that options which choose another program or model are not for the server. */

@@ -64,6 +64,7 @@ const saysItself: ReadonlySet<ErrorCode> = new Set([
   'STORE_LOCKED',
   'STORE_FAILED',
   'STORE_INVALID',
+  'SETUP_MISMATCH',
   'NO_SUCH_MODEL',
   'NO_SUCH_PROGRAM',
   'LIMIT_EXCEEDED',

@@ -10,6 +10,7 @@
  *   SV1. What can be wrong is found before the store is taken; the store is given up again when anything after fails.
  *   SV2. `context.unfinished` holds every run of a client that has not ended: whoever ends this command, it is told.
  *   SV3. What is needed to resume a run is in the batch of its start, and all is written by the kernel alone.
+ *   SV4. By no door does a run go on with something else than it was begun with (as-begun.ts).
  */
 import { readFileSync } from 'node:fs'
 import { resolve } from 'node:path'
@@ -23,9 +24,10 @@ import type { Kernel, ModelOptions } from '../kernel/kernel.ts'
 import type { Limits } from '../kernel/limits.ts'
 import type { Price, ProcessStart, Program, Tool } from '../kernel/types.ts'
 import { parseJson } from '../policy/json.ts'
+import type { Law } from '../policy/law.ts'
 import type { ForeignTools } from '../server/foreign-tools.ts'
 import { parseForeignTools } from '../server/foreign-tools.ts'
-import { scopesOfKeys } from '../server/keys.ts'
+import { keysOf, scopesOfKeys } from '../server/keys.ts'
 import { CLIENT } from '../server/mcp/offers.ts'
 import type { ServerLimits } from '../server/limits.ts'
 import { GATEWAY } from '../server/model-door.ts'
@@ -33,6 +35,7 @@ import type { Door } from '../server/route.ts'
 import { doorPrograms, doorsOf } from '../server/serve.ts'
 import { checkTelemetry, startTelemetry } from '../server/telemetry.ts'
 import { installedPrograms } from './agent-store/load.ts'
+import { asBegun } from './as-begun.ts'
 import { lawIn, openSourcesFor } from './booted.ts'
 import type { Context } from './command.ts'
 import type { Serving as Noted } from './elsewhere.ts'
@@ -40,7 +43,7 @@ import { servingKey } from './elsewhere.ts'
 import { usageError } from './options.ts'
 import { loadProgramFile, programsOf } from './program-file.ts'
 import type { Setup } from './setup.ts'
-import { embedderDefault, modelDefault, setupKey } from './setup.ts'
+import { embedderDefault, hashOfLaw, modelDefault, setupKey } from './setup.ts'
 import type { Sources } from './sources.ts'
 import { cachesWithin, openStore } from './store-file.ts'
 
@@ -109,10 +112,11 @@ export async function bootServing(context: Context, wanted: Wanted): Promise<Ser
     const tools: readonly Tool[] = sources === undefined ? [] : [...sources.tools, calculator() as Tool]
     // Under a law questions will come: a key that cannot be used is told before anything runs.
     if (law !== undefined) approvalKeyOf(context.storePath)
-    const setupFor = ({ program, version }: ProcessStart): Setup | undefined => {
-      const found = programs.find((one) => one.name === program && one.version === version)
-      return found === undefined ? undefined : setupOf(wanted, files.get(found), names[0] as string)
-    }
+    const setups: { readonly [program: string]: Setup } = Object.fromEntries(
+      programs.map((one) => [nameOf(one), setupOf(wanted, files.get(one), names[0] as string, law)]),
+    )
+    const setupFor = ({ program, version }: ProcessStart): Setup | undefined =>
+      setups[nameOf({ name: program, version })]
     const kernel = await boot({
       store,
       models,
@@ -138,9 +142,6 @@ export async function bootServing(context: Context, wanted: Wanted): Promise<Ser
       },
       { text: false },
     )
-    const setups = Object.fromEntries(
-      programs.map((one) => [`${one.name}@${one.version}`, setupOf(wanted, files.get(one), names[0] as string)]),
-    )
     // For commands of other processes, which go on with a run here only on the terms that it was begun with.
     kernel.keep(servingKey, JSON.stringify({ pid: process.pid, setups } satisfies Noted))
     await kernel.events(0) // there is no process 0: it waits until what was written is kept
@@ -153,11 +154,12 @@ export async function bootServing(context: Context, wanted: Wanted): Promise<Ser
         })
       : undefined
     const doors = doorsOf({
-      kernel: telemetry?.kernel ?? kernel,
+      kernel: asBegun(telemetry?.kernel ?? kernel, store, setups),
       programs,
       tools,
       clientTools,
       ...(law === undefined ? {} : { law }),
+      keys: keysOf(context.storePath),
       audit: (range) => readAudit(store, range),
       ...(wanted.serverLimits === undefined ? {} : { limits: wanted.serverLimits }),
       ...(wanted.pushHosts === undefined
@@ -208,7 +210,7 @@ async function filesOf(
         throw usageError(
           `${file ?? 'polity'} has a program ${program.name}, which is the name of one of the server's own; give it another`,
         )
-      const name = `${program.name}@${program.version}`
+      const name = nameOf(program)
       const other = byName.get(name)
       if (other !== undefined && !found.has(program))
         throw usageError(
@@ -249,15 +251,19 @@ function priceOf({ prices }: Wanted, model: string): Price | undefined {
   return prices.get(model) ?? (model === modelDefault ? undefined : prices.get(''))
 }
 
-function setupOf(wanted: Wanted, file: string | undefined, model: string): Setup {
-  const { law, embedder, in: folders } = wanted
+function nameOf({ name, version }: Pick<Program, 'name' | 'version'>): string {
+  return `${name}@${version}`
+}
+
+function setupOf(wanted: Wanted, file: string | undefined, model: string, law: Law | undefined): Setup {
+  const { embedder, in: folders } = wanted
   const price = priceOf(wanted, model)
   return {
     ...(file === undefined ? {} : { program: file }),
     model,
     ...(embedder === undefined ? {} : { embedder }),
     ...(price === undefined ? {} : { price }),
-    ...(law === undefined ? {} : { law: resolve(law) }),
+    ...(law === undefined ? {} : { law: resolve(wanted.law as string), lawHash: hashOfLaw(law) }),
     ...(folders.length === 0 ? {} : { in: folders.map((path) => resolve(path)) }),
   }
 }

@@ -7,6 +7,8 @@
  *     accounts.settle(process)                             // the root ended: what it used stays used
  *     accounts.keep()                                      // the kernel closes
  *     accounts.wrote('key-7', () => 412)                   // what was journaled for it; read only where that has a ceiling
+ *     accounts.all()                                       // every one that was opened, or that something was ever paid from
+ *     spentIn(reader)                                      // the same from a store alone, by name, for who has no kernel
  *
  * Invariants
  *   AC1. What an account has used is what its ended roots used, kept with their last event, and what the others have used
@@ -15,13 +17,17 @@
  *        room stays as it was left, for whoever gives it a `bytesPerDay` again.
  *   AC3. What is written for an account fills its room, which drains evenly within a day. Nothing begins in a full one, so
  *        it is over-filled by no more than what was let in before: in no day is more written than twice its ceiling and that.
+ *   AC4. What is read from a store alone is what a kernel would count if it began with that store now; beside a kernel that
+ *        has it open, also while a root ends, which is counted once.
  */
 import type { Put, Store } from './drivers.ts'
 import { PolityError } from './errors.ts'
 import type { Journal } from './journal.ts'
+import { ownUsage } from './past.ts'
 import type { Payer, Process } from './process.ts'
 import { unused } from './process.ts'
-import type { AccountBudget, AccountInfo, Budget, Usage } from './types.ts'
+import { removedOf } from './retention.ts'
+import type { AccountBudget, AccountInfo, Budget, Pid, Usage } from './types.ts'
 
 /** The accounts of a kernel. */
 export interface Accounts {
@@ -37,6 +43,8 @@ export interface Accounts {
   /** Why nothing more may begin that is written for it; undefined while there is room. */
   full(name: string): PolityError | undefined
   info(name: string): AccountInfo
+  /** By name. */
+  all(): readonly AccountInfo[]
 }
 
 class Account implements Payer {
@@ -45,7 +53,7 @@ class Account implements Payer {
   readonly above = undefined
   readonly name: string
   budget: Budget = NO_BUDGET
-  used: { -readonly [K in keyof Usage]: Usage[K] }
+  used: Counted
   reservedTokens = 0
   reservedUsd = 0
   /** What its ended roots used. */
@@ -62,6 +70,8 @@ class Account implements Payer {
   }
 }
 
+type Counted = { -readonly [Key in keyof Usage]: Usage[Key] }
+
 /** What was written and has not drained yet, as of a time. */
 interface Room {
   readonly bytes: number
@@ -71,6 +81,23 @@ interface Room {
 const NO_BUDGET: Budget = Object.freeze({})
 const EMPTY: Room = Object.freeze({ bytes: 0, at: 0 })
 const DAY_MS = 86_400_000
+const KEY = 'account/'
+/** Behind every key of an account. */
+const KEYS_END = 'account0'
+
+function keyOf(name: string): string {
+  return `${KEY}${name}`
+}
+
+/** The names of the accounts that a root has ever ended for. */
+function* namesIn(store: Pick<Store, 'range'>): Generator<string> {
+  for (const [key] of store.range('meta', KEY, KEYS_END)) yield key.slice(KEY.length)
+}
+
+function keptIn(store: Pick<Store, 'get'>, name: string): Kept {
+  const kept = store.get('meta', keyOf(name))
+  return kept === undefined ? unused() : (JSON.parse(String(kept)) as Kept)
+}
 
 export function createAccounts({
   store,
@@ -82,16 +109,15 @@ export function createAccounts({
   readonly now: () => number
 }): Accounts {
   const accounts = new Map<string, Account>()
-  const keyOf = (name: string): string => `account/${name}`
+
+  function read(name: string): Account {
+    const { room = EMPTY, ...settled } = keptIn(store, name)
+    return new Account(name, settled, room)
+  }
 
   function of(name: string): Account {
     let account = accounts.get(name)
-    if (account === undefined) {
-      const kept = store.get('meta', keyOf(name))
-      const { room = EMPTY, ...settled } = (kept === undefined ? unused() : JSON.parse(String(kept))) as Kept
-      account = new Account(name, settled, room)
-      accounts.set(name, account)
-    }
+    if (account === undefined) accounts.set(name, (account = read(name)))
     return account
   }
 
@@ -106,6 +132,17 @@ export function createAccounts({
     const { bytes, at } = room
     const time = now()
     return { bytes: Math.max(0, bytes - (Math.max(0, time - at) / DAY_MS) * bytesPerDay), at: time }
+  }
+
+  function infoOf(account: Account): AccountInfo {
+    const { name, budget, used, reservedTokens, reservedUsd, bytesPerDay } = account
+    return {
+      name,
+      budget,
+      used: { ...used },
+      reserved: { tokens: reservedTokens, usd: reservedUsd },
+      room: bytesPerDay === Infinity ? null : { bytes: Math.round(roomOf(account).bytes), bytesPerDay },
+    }
   }
 
   return {
@@ -147,19 +184,91 @@ export function createAccounts({
         { detail: { account: name, kind: 'bytesPerDay', used: Math.round(bytes), budget: bytesPerDay, retryMs } },
       )
     },
-    info(name) {
-      const account = of(name)
-      const { budget, used, reservedTokens, reservedUsd, bytesPerDay } = account
-      return {
-        name,
-        budget,
-        used: { ...used },
-        reserved: { tokens: reservedTokens, usd: reservedUsd },
-        room: bytesPerDay === Infinity ? null : { bytes: Math.round(roomOf(account).bytes), bytesPerDay },
-      }
+    info: (name) => infoOf(of(name)),
+    all() {
+      const names = new Set([...accounts.keys(), ...namesIn(store)])
+      // One that is only looked at takes no place among those that are drawn on.
+      return [...names].toSorted().map((name) => infoOf(accounts.get(name) ?? read(name)))
     },
   }
 }
 
 /** An account in the store. */
 type Kept = Usage & { readonly room?: Room }
+
+// ------------------------------------------------------------------------------------------------- from a store alone
+
+/** What can be read of a store beside the kernel that has it open. */
+type Readable = Pick<Store, 'get' | 'range' | 'processes' | 'events'>
+
+/** A root that has not ended, and what it and its descendants took so far. */
+interface OpenRoot {
+  readonly pid: Pid
+  readonly used: Counted
+}
+
+/** What every account of a store has used; what is set aside for calls under way counts as used. */
+export function spentIn(store: Readable): ReadonlyMap<string, Usage> {
+  const open = openRootsIn(store)
+  const names = new Set([...namesIn(store), ...open.keys()])
+  return new Map([...names].map((name) => [name, spentOf(store, name, open.get(name) ?? [])]))
+}
+
+/** A root ends with what its account has used in one commit: one that is open after that was read is not in it yet. */
+function spentOf(store: Readable, name: string, roots: readonly OpenRoot[]): Usage {
+  for (let open = roots; ;) {
+    const { room: _, ...spent } = keptIn(store, name)
+    const still = open.filter(({ pid }) => isOpen(store, pid))
+    if (still.length === open.length) {
+      for (const { used } of open) add(spent, used)
+      return spent
+    }
+    open = still
+  }
+}
+
+function isOpen(store: Readable, pid: Pid): boolean {
+  const [head] = store.processes({ from: pid, to: pid + 1 })
+  return head !== undefined && head.end === undefined
+}
+
+/** By account. */
+function openRootsIn(store: Readable): ReadonlyMap<string, readonly OpenRoot[]> {
+  interface Open extends OpenRoot {
+    readonly account: string
+    readonly parent: Pid | null
+    /** Children whose journals were to be removed: what they took is in `used`. */
+    readonly removed: ReadonlySet<Pid>
+  }
+  const open = new Map<Pid, Open>()
+  // By pid, so that whoever is above another comes before it.
+  for (const { start, end } of store.processes()) {
+    const { pid, parent } = start
+    const above = parent === null ? undefined : open.get(parent)
+    if (end !== undefined) {
+      if (above !== undefined && !above.removed.has(pid)) addChild(above.used, end.usage)
+      continue
+    }
+    const account = parent === null ? start.account : above?.account
+    if (account === undefined) continue
+    const used = ownUsage(store.events(pid))
+    const { usage, pids = [] } = removedOf(store, pid)
+    if (usage !== undefined) add(used, usage)
+    open.set(pid, { pid, parent, account, used, removed: new Set(pids) })
+  }
+  const roots = new Map<string, OpenRoot[]>()
+  for (const one of [...open.values()].toReversed()) {
+    if (one.parent !== null) addChild((open.get(one.parent) as Open).used, one.used)
+    else roots.set(one.account, [...(roots.get(one.account) ?? []), one])
+  }
+  return roots
+}
+
+function add(sum: Counted, more: Usage): void {
+  for (const key of Object.keys(sum) as (keyof Usage)[]) sum[key] += more[key]
+}
+
+function addChild(sum: Counted, child: Usage): void {
+  add(sum, child)
+  sum.children++
+}

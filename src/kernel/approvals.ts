@@ -27,6 +27,7 @@ import { PolityError } from './errors.ts'
 import type { Journal } from './journal.ts'
 import type { Call } from './process.ts'
 import type { Binding, Json, Pid, Question } from './types.ts'
+import { createUnkept } from './unkept.ts'
 
 /** How far a person's word reaches. */
 export type Scope = 'once' | 'run' | 'principal'
@@ -72,8 +73,7 @@ export interface ApprovalsOptions {
 }
 
 export function createApprovals({ store, journal, clock, key }: ApprovalsOptions): Approvals {
-  /** Those that are on their way to the store. */
-  const given = new Map<string, Approval>()
+  const given = createUnkept<Approval>({ store, journal })
   /** Most stores never hold any, and are not searched for them. */
   let hasAny: boolean | undefined
 
@@ -84,17 +84,20 @@ export function createApprovals({ store, journal, clock, key }: ApprovalsOptions
   function keep(approval: Approval): Approval {
     hasAny = true
     given.set(keyOf(approval), approval)
-    journal.whenKept(() => given.delete(keyOf(approval)))
     journal.put({ table: 'meta', key: keyOf(approval), value: JSON.stringify(approval) })
     return approval
+  }
+
+  function keptAt(at: string): Approval | undefined {
+    const kept = store.get('meta', at)
+    return kept === undefined ? undefined : readApproval(kept as string)
   }
 
   return {
     find(binding) {
       for (const scope of key === undefined ? [] : SCOPES) {
         const at = keyOf({ ...binding, scope })
-        const kept = given.has(at) ? undefined : store.get('meta', at)
-        const approval = given.get(at) ?? (kept === undefined ? undefined : readApproval(kept as string))
+        const approval = given.get(at) ?? keptAt(at)
         if (approval !== undefined && holds(approval, binding)) return approval
       }
       return undefined

@@ -9,7 +9,8 @@
  * prints it) sees that too.
  *
  * Invariants
- *   AU1. An entry is kept in one batch with what follows from its decision (the start of the call, or its end).
+ *   AU1. An entry is kept in one batch with what follows from its decision (the start of the call, its wait for a person's
+ *        word, or its end).
  *   AU2. Entries outlive the journals of their processes: they are never collected.
  */
 import type { Clock } from './clock.ts'

@@ -20,7 +20,7 @@ import type { Gate } from './gate.ts'
 import type { Journal } from './journal.ts'
 import type { Memory } from './memory.ts'
 import type { Outcome } from './past.ts'
-import { endsAfter, originPast, outcomeIn, readPast, sentAfter, startOf } from './past.ts'
+import { endsAfter, originPast, outcomeIn, readPast, startOf } from './past.ts'
 import type { Call, Process } from './process.ts'
 import { overBudget, transition } from './process.ts'
 import type { Programs } from './programs.ts'
@@ -136,12 +136,8 @@ export function createBranches({
       },
     )
     const ended = adopted.length === 0 ? past.ended : new Set([...past.ended, ...adopted.map((one) => one.n)])
-    // Inside a tree the call is open in the parent, and tells of itself (gate.ts).
-    const sent = forkOf.call === null ? sentAfter(events, forkOf.seq, past).filter((n) => !ended.has(n)) : []
-    for (const n of sent) journal.append({ type: 'call-sent', pid: process.pid, n })
-    const asked = sent.length === 0 ? past.asked : new Set([...past.asked].filter((n) => !sent.includes(n)))
     const ends = adopted.length === 0 ? past.ends : [...past.ends, ...adopted]
-    transition(process, { type: 'restart', past: { ...past, ends, ended, asked, counted: new Set() } })
+    transition(process, { type: 'restart', past: { ...past, ends, ended, counted: new Set() } })
   }
 
   function becameOf(call: Call): Outcome {

@@ -2,10 +2,16 @@
  * Commands: what other operating-system processes want of the kernel that owns the store (`polity kill`, `answer`, `top`,
  * `resume`). They write their wishes into the store; the kernel looks for them now and then.
  *
- *     const commands = listen({ store, clock, kill, answer, resume, fork, collect, revoke, forget, info, status })
+ *     const commands = listen({ store, clock, flush, kill, answer, resume, fork, collect, revoke, forget, info, status })
  *     commands?.cancel()
  *
  * A wish that names a reply is told how it went: its outcome is published with the status for OUTCOME_MS.
+ *
+ * Invariants
+ *   CO1. What a wish came to is kept before its outcome is published, and before the wish leaves the store.
+ *   CO2. A wish that a crash interrupts is done by the next kernel. Done twice, it does no more than once: a process that
+ *        has ended is not killed again, a question that was answered has gone, and a fork is made once under its reply.
+ *        Only files that are restored go back from what was written since; that is a version that one can go back to.
  */
 import type { ForkOptions } from './branches.ts'
 import type { Clock } from './clock.ts'
@@ -21,6 +27,8 @@ export interface CommandsOptions {
   readonly clock: Clock
   /** False once the kernel is closed: nobody is heard any more. */
   readonly isOpen: () => boolean
+  /** Ends once all that has happened is kept. */
+  readonly flush: () => Promise<void>
   readonly kill: (pid: Pid, reason: string | undefined) => void
   readonly answer: (id: number, text: string, proof: string | undefined) => void
   /** The pids of all that go on. */
@@ -49,37 +57,48 @@ export interface Outcome {
 
 /** Looks for commands until it is cancelled; undefined for a store that can hold none. */
 export function listen(options: CommandsOptions): { cancel(): void } | undefined {
-  const { store, clock, isOpen, status } = options
+  const { store, clock, isOpen, flush, status } = options
   if (store.takeCommands === undefined) return undefined
   /** The last ones, the oldest first. */
   let outcomes: (Outcome & { readonly at: number })[] = []
+  let done: Command[] = []
   let isDue = false
+  const publish = (): void => {
+    isDue = false
+    const oldest = clock.now() - OUTCOME_MS
+    outcomes = outcomes.filter(({ at }) => at >= oldest).slice(-OUTCOMES_MAX)
+    try {
+      store.commandsDone?.(done)
+      done = []
+      if (isAsked) store.publishStatus?.(JSON.stringify({ ...status(), outcomes: outcomes as unknown as Json }))
+      isAsked = false
+    } catch (error) {
+      warn('the status could not be published', error)
+    }
+  }
+  /** Whether somebody looks for the status. */
+  let isAsked = false
   /** Once for all wishes that were granted together. */
   const publishSoon = (): void => {
     if (isDue) return
     isDue = true
-    clock.soon(() => {
-      isDue = false
-      if (!isOpen()) return
-      const oldest = clock.now() - OUTCOME_MS
-      outcomes = outcomes.filter(({ at }) => at >= oldest).slice(-OUTCOMES_MAX)
-      try {
-        store.publishStatus?.(JSON.stringify({ ...status(), outcomes: outcomes as unknown as Json }))
-      } catch (error) {
-        warn('the status could not be published', error)
-      }
-    })
+    clock.soon(() => isDue && isOpen() && publish())
   }
   const take = async (command: Command): Promise<void> => {
     try {
       const value = await obey(command, options)
+      await flush()
       if (command.reply !== undefined) outcomes.push({ at: clock.now(), reply: command.reply, value })
     } catch (error) {
+      // Of a kernel that was closed meanwhile it is still wished: the next one grants it.
+      if (!isOpen()) return
       // A wish from outside that cannot be granted (an ended pid, an answered question) harms nobody here.
       if (command.reply === undefined) warn(`the command ${command.command} from outside was not obeyed`, error)
       else outcomes.push({ at: clock.now(), reply: command.reply, error: toErrorData(error) })
     }
-    if (command.command === 'status' || command.reply !== undefined) publishSoon()
+    done.push(command)
+    if (command.command === 'status' || command.reply !== undefined) isAsked = true
+    publishSoon()
   }
   const wait = () =>
     clock.after(POLL_MS, () => {
@@ -93,14 +112,19 @@ export function listen(options: CommandsOptions): { cancel(): void } | undefined
       timer = wait()
     })
   let timer = wait()
-  return { cancel: () => timer.cancel() }
+  return {
+    cancel() {
+      timer.cancel()
+      if (isDue) publish()
+    },
+  }
 }
 
 function obey(
   wish: Command,
   { kill, answer, resume, fork, collect, revoke, forget, info, restoreFiles, collectFiles }: CommandsOptions,
 ): Json | Promise<Json> {
-  const { command, pid, id, text, proof, at, budget, keep, source, principal } = wish
+  const { command, pid, id, text, proof, at, budget, keep, source, principal, reply } = wish
   const given = <T>(value: T | undefined, name: string): T => {
     if (value === undefined) throw invalid(`the command ${command}`, name, 'nothing')
     return value
@@ -118,6 +142,7 @@ function obey(
       return fork(given(pid, 'pid'), {
         ...(at === undefined ? {} : { at }),
         ...(budget === undefined ? {} : { budget }),
+        ...(reply === undefined ? {} : { once: { key: `wish ${reply}`, digest: JSON.stringify([pid, at, budget]) } }),
       })
     case 'collect':
       return collect(given(keep, 'keep'))

@@ -201,6 +201,8 @@ export interface Store {
   drop(pids: readonly Pid[]): void
   /** Wishes of other operating-system processes, oldest first; each is returned once. Absent where there can be none. */
   takeCommands?(): readonly Command[]
+  /** These are done, and what they did is kept: the next owner is not given them. @default done with `takeCommands` */
+  commandsDone?(commands: readonly Command[]): void
   /** Answers to `status`: shown by `polity top` in another process. */
   publishStatus?(status: string): void
   /** Gives the store up. Safe to call twice. */

@@ -190,6 +190,12 @@ export const errorTable = {
     client: 'Fork before the call named in the message, or tell who runs this server that the program has changed.',
     retry: false,
   },
+  SETUP_MISMATCH: {
+    means: 'The run was begun with another program, model, price, law or folders than it would go on with.',
+    todo: 'The message says what differs: put that back, or name what it is to go on with.',
+    client: 'Start it anew, or tell who runs this server what the message says.',
+    retry: false,
+  },
   STORE_LOCKED: {
     means: 'Another kernel has this store open.',
     todo: 'Wait for it to end, or use another store file.',

@@ -112,6 +112,8 @@ export class Exchange implements CoreCall, Dispatchable, Late {
   together = 0
   arrivedAt = 0
   #queuedAt = 0
+  /** When it was first admitted in this kernel: neither a person's word nor the time between two kernels was a wait for a core. */
+  #begunAt = 0
 
   constructor(options: ExchangeOptions, call: Call, request: CheckedRequest, plan: Plan) {
     this.#options = options
@@ -154,6 +156,7 @@ export class Exchange implements CoreCall, Dispatchable, Late {
   start(past?: PastTurns): void {
     this.#call.onAbort((error) => this.#cancelled(error))
     if (past !== undefined) this.#takeUp(past)
+    this.#begunAt = this.#options.clock.now()
     this.#admit()
   }
 
@@ -491,25 +494,23 @@ export class Exchange implements CoreCall, Dispatchable, Late {
         : { type: 'served', tokens: this.#plan.inputTokens, headers: headersOf(fieldOf(error, 'responseHeaders')) },
     )
     const core = this.#plan.cores[this.#core] as Core
-    // A driver that says that it failed did not sell anything. One that was late, or said nonsense, may have.
-    const isLost = PolityError.isInstance(error) && (error.code === 'DRIVER_TIMEOUT' || error.code === 'DRIVER_INVALID')
     this.#next(
       PolityError.isInstance(error)
         ? error
         : new PolityError('DRIVER_FAILED', `${core.id}: ${messageOf(error)}`, { cause: error, ...detailOf(error) }),
       error,
-      isLost,
+      mayHaveCost(error),
     )
   }
 
   /** Refused: back to the queue, or on to the next core where waiting for this one would be in vain. */
   #refused(error: unknown, { words, isFinal, retryAfterMs }: Refusal): void {
     const { clock, limits } = this.#options
-    const { core, startedAt } = this.#call
+    const { core } = this.#call
     const now = clock.now()
     const headers = headersOf(fieldOf(error, 'responseHeaders'))
     const pauseMs = readRateLimits(headers, now).retryAfterMs ?? retryAfterMs
-    const leftMs = startedAt + limits.coreWaitMs - now
+    const leftMs = this.#begunAt + limits.coreWaitMs - now
     const isOver = isFinal || fieldOf(error, 'isRetryable') === false
     const isTooLong = !isOver && pauseMs !== undefined && leftMs > 0 && pauseMs > leftMs
     this.#giveBack({
@@ -607,6 +608,11 @@ export class Exchange implements CoreCall, Dispatchable, Late {
 function statusOf(error: unknown): number | undefined {
   const status = fieldOf(error, 'statusCode')
   return typeof status === 'number' ? status : undefined
+}
+
+/** A driver that says that it failed did not sell anything. One that was late, or said nonsense, may have. */
+export function mayHaveCost(error: unknown): boolean {
+  return PolityError.isInstance(error) && (error.code === 'DRIVER_TIMEOUT' || error.code === 'DRIVER_INVALID')
 }
 
 /** Whether the same call may go well on the same core in a moment: the driver's word, else server faults and silence. */

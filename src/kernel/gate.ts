@@ -360,11 +360,11 @@ export function createGate(machine: Machine): Gate {
     if (earlier !== undefined) return allow(verdict, earlier.approver)
     if ((refused.get(question) ?? 0) >= ASKED_MAX)
       return deny('the same was asked before in this run, and nobody allowed it', null)
-    waitsForWord(call)
     const others = asking.get(question)
+    if (others === undefined) audit?.note({ ...noted, effect: 'ask', by: null })
+    waitsForWord(call)
     // The same call beside it waits for the answer to this one, and is asked about only if that is yes.
     if (others !== undefined) return void others.push(() => call.open && decided(call, go))
-    audit?.note({ ...noted, effect: 'ask', by: null })
     let answer: ReturnType<Inbox['ask']>
     try {
       answer = machine.inbox.ask(call, {

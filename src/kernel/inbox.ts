@@ -4,6 +4,8 @@
  * Invariants
  *   Q1. A question ends once: by an answer, by its time limit, or with the call that asked.
  *   Q2. Silence is never consent: an approval that runs out is a denial, a doubt that runs out stays a doubt.
+ *   Q3. A doubt has its question however many wait: to refuse it would say of what may have happened that it has not. There
+ *       are no more doubts than calls that were open when the kernel before this one went.
  */
 import type { Approval } from './approvals.ts'
 import type { Clock } from './clock.ts'
@@ -45,7 +47,7 @@ export function createInbox(clock: Clock, limits: Limits, firstId: number): Inbo
   let lastId = firstId
 
   function ask(call: Call, { timeoutMs, ...input }: QuestionInput): Promise<Answer | undefined> {
-    if (open.size >= limits.inboxMax)
+    if (input.kind !== 'in-doubt' && open.size >= limits.inboxMax)
       throw new PolityError(
         'LIMIT_EXCEEDED',
         `${open.size} questions wait for people; the limit inboxMax is ${limits.inboxMax}`,

@@ -12,6 +12,7 @@
  *       what was appended.
  *   J2. Puts (notes, files) are in the batch of the event that reports them: neither is ever kept without the other.
  *   J3. A failed commit is tried again; when the tries are used up the kernel halts, and nothing after is ever kept.
+ *   J4. What is kept is told in order of `seq`, also where somebody who is told makes the next commit.
  */
 import type { Clock } from './clock.ts'
 import type { Put, Store } from './drivers.ts'
@@ -68,6 +69,9 @@ export function createJournal({ store, clock, limits, onAppend, onCommit, onHalt
   let later = false
   let committing = false
   let underWay: Segment | undefined
+  let telling = false
+  /** Kept while others were being told of. */
+  const untold: Segment[] = []
   let halted: PolityError | undefined
   /** Since the last event. */
   let puts: Put[] = NONE
@@ -131,8 +135,16 @@ export function createJournal({ store, clock, limits, onAppend, onCommit, onHalt
   function succeeded(segment: Segment): void {
     committing = false
     underWay = undefined
-    onCommit(segment.events)
-    for (const fn of segment.waiters) fn()
+    if (telling) {
+      untold.push(segment)
+      return
+    }
+    telling = true
+    for (let kept: Segment | undefined = segment; kept !== undefined; kept = untold.shift()) {
+      onCommit(kept.events)
+      for (const fn of kept.waiters) fn()
+    }
+    telling = false
     const next = segments[0] as Segment
     if (!isEmpty(next)) schedule(next.waiters.length > 0)
   }
@@ -148,6 +160,16 @@ export function createJournal({ store, clock, limits, onAppend, onCommit, onHalt
     segments = [newSegment()]
     onHalt(halted)
     for (const fn of waiters) fn(halted)
+  }
+
+  /** A new segment; what was put since the last event belongs to the next one, and goes with it. */
+  function openNext(): void {
+    const full = open()
+    const next = newSegment()
+    segments.push(next)
+    if (puts.length === 0) return
+    next.puts = full.puts.filter((put) => puts.includes(put))
+    full.puts = full.puts.filter((put) => !puts.includes(put))
   }
 
   function putAlone(put: Put): void {
@@ -178,7 +200,7 @@ export function createJournal({ store, clock, limits, onAppend, onCommit, onHalt
       if (halted) return placed
       // Only the start of a call opens a new segment: what belongs together (a write and its end, a child and the end of
       // its spawn) is appended in one go and always shares one.
-      if (placed.type === 'call-start' && open().events.length >= limits.commitEventsMax) segments.push(newSegment())
+      if (placed.type === 'call-start' && open().events.length >= limits.commitEventsMax) openNext()
       const segment = open()
       segment.events = added(segment.events, placed)
       onAppend?.(placed, puts)

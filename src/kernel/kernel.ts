@@ -45,7 +45,9 @@ import { union } from './lists.ts'
 import { createLlm } from './llm.ts'
 import { createMailbox } from './mailbox.ts'
 import { createMemory } from './memory.ts'
+import { createNoteReader } from './note-reader.ts'
 import { createStarts } from './once.ts'
+import type { Past } from './past.ts'
 import { ownUsage, readPast, startIn, startOf, unmade } from './past.ts'
 import { toPlain } from './plain.ts'
 import { Process, charge, headInfo, isClean, labelsOf, processInfo, transition } from './process.ts'
@@ -131,7 +133,7 @@ export interface Run<Output = Json> {
   readonly input: Json | undefined
   /** The output, once it is kept; rejects with a `PolityError`. */
   readonly result: Promise<Output>
-  /** Everything that happens to the process and its descendants from now on, until it ends. */
+  /** Everything that happens to the process and its descendants from when one begins to go through it until the process ends. */
   readonly events: AsyncIterable<RunEvent>
   readonly usage: Usage
   info(): ProcessInfo
@@ -193,6 +195,8 @@ export interface Kernel {
   readonly embedder: string | null
   /** What an account has used. With `budget` it has these ceilings from now on; before that, or after a restart, none. */
   account(name: string, budget?: AccountBudget): AccountInfo
+  /** Every account that has ceilings, or that something was ever paid from, by name. */
+  accounts(): readonly AccountInfo[]
   /** Hears every event once it is kept, and with `text` (the default) what models say as it comes, for which they stream. Returns a function that stops it. */
   watch(hear: (event: RunEvent) => void, options?: WatchOptions): () => void
   /** Removes the journals of ended processes, the oldest first, until `keep` are left. Returns how many went. */
@@ -205,6 +209,8 @@ export interface Kernel {
   revokeSource(source: string, options?: RevokeOptions & { readonly dryRun?: boolean }): Promise<Revocation>
   /** Forgets a note of a principal, as a process of it, under the law. Throws `NO_SUCH_NOTE`. */
   forgetNote(id: string, principal: string): Promise<void>
+  /** The principals in whose memory something was kept, by name: who they are, and nothing of what it was. @default from the first one on */
+  memories(after?: string): AsyncIterable<string>
   /** Keeps an entry of the store's table `meta` for a door, in order with the journal; null removes it. The kernel's own keys are not for doors. */
   keep(key: string, value: string | null): void
   /** The entries whose keys begin with that, by key, as the store has them: what doors have kept, those of earlier kernels too. */
@@ -343,6 +349,7 @@ export function createKernel(options: KernelOptions): Kernel {
   })
   let live = 0
   let closed: PolityError | undefined
+  let closing: Promise<void> | undefined
 
   const access = createAccess(options.law, (pid) => {
     const kept = store.events(pid)
@@ -450,6 +457,7 @@ export function createKernel(options: KernelOptions): Kernel {
     store,
     clock,
     isOpen: () => closed === undefined,
+    flush: journal.flush,
     kill,
     answer: answerFromOutside,
     resume: (pid) => resume(pid).map((run) => run.pid),
@@ -733,12 +741,19 @@ export function createKernel(options: KernelOptions): Kernel {
     )
     mailbox.strike(process)
     if (wasRunning) live--
-    const { onEnd, parent } = process
-    process.onEnd = undefined
+    const { parent } = process
     // A child that its parent may still wait for stays, and goes when it was waited for; everything else goes in its turn.
     const stays = parent !== undefined && !parent.ended && parent.children?.has(process) === true
-    if (onEnd !== undefined) for (const fn of onEnd) fn(process)
+    tellEnd(process)
     if (!stays) retention.retire(process)
+  }
+
+  /** Tells whoever waits that the process runs no longer. */
+  function tellEnd(process: Process): void {
+    const { onEnd, result } = process
+    process.onEnd = undefined
+    if (result !== undefined) tellResult(process, result)
+    if (onEnd !== undefined) for (const fn of onEnd) fn(process)
   }
 
   /** Stops a process where it is: its journal has no end, so it can be resumed. */
@@ -749,9 +764,7 @@ export function createKernel(options: KernelOptions): Kernel {
     transition(process, { type: 'stop', error })
     watch.stopped(process)
     live--
-    const { onEnd } = process
-    process.onEnd = undefined
-    if (onEnd !== undefined) for (const fn of onEnd) fn(process)
+    tellEnd(process)
   }
 
   // -------------------------------------------------------------------------------------------------------- recovery
@@ -797,22 +810,25 @@ export function createKernel(options: KernelOptions): Kernel {
     }
     // Throws what is missing before anything of it runs. The program of a child may be one that only its parent names:
     // it goes on once its parent has lived its `spawn` again (programs.ts).
-    const ready: { process: Process; program: Program }[] = []
+    const ready: { process: Process; program: Program; past: Past }[] = []
+    const unnamed: Process[] = []
     for (const process of stopped) {
+      const past = readPast(store, process.start)
       if (programs.knows(process) || process.parent === undefined || !stopped.includes(process.parent)) {
-        ready.push({ process, program: programs.of(process.start) })
+        ready.push({ process, program: programs.of(process.start), past })
         if (process.parent === undefined) programs.toolsOf(process.start)
-      } else programs.await(process)
+      } else unnamed.push(process)
     }
-    for (const { process, program } of ready) goOnFromJournal(process, program)
+    for (const process of unnamed) programs.await(process)
+    for (const { process, program, past } of ready) goOnFromJournal(process, program, past)
     return stopped.map(toRun)
   }
 
   /** Lives its journal again, with the program and the tools that are known now. */
-  function goOnFromJournal(process: Process, program: Program): void {
+  function goOnFromJournal(process: Process, program: Program, past = readPast(store, process.start)): void {
     Object.assign(process, { program })
     Object.assign(process, { tools: programs.toolsOf(process.start) })
-    transition(process, { type: 'restart', past: readPast(store, process.start) })
+    transition(process, { type: 'restart', past })
     run(process)
   }
 
@@ -864,7 +880,7 @@ export function createKernel(options: KernelOptions): Kernel {
     }
 
     get events() {
-      return watch.events(this.#process, this.#process.ended)
+      return watch.events(this.#process)
     }
 
     get input() {
@@ -889,17 +905,18 @@ export function createKernel(options: KernelOptions): Kernel {
   }
 
   function resultOf(process: Process): Promise<Json> {
-    return new Promise((resolve, reject) => {
-      const tell = (): void => {
-        journal.whenKept((error) => {
-          if (error !== undefined) reject(error)
-          else if (process.state === 'done') resolve(process.value ?? null)
-          else reject(fromErrorData(process.error ?? { code: 'KERNEL_CLOSED', message: 'the kernel is closed' }))
-        })
-      }
-      if (process.state !== 'running') tell()
-      else if (process.onEnd === undefined) process.onEnd = [tell]
-      else process.onEnd.push(tell)
+    if (process.result === undefined) {
+      process.result = Promise.withResolvers<Json>()
+      if (process.state !== 'running') tellResult(process, process.result)
+    }
+    return process.result.promise
+  }
+
+  function tellResult(process: Process, { resolve, reject }: PromiseWithResolvers<Json>): void {
+    journal.whenKept((error) => {
+      if (error !== undefined) reject(error)
+      else if (process.state === 'done') resolve(process.value ?? null)
+      else reject(fromErrorData(process.error ?? { code: 'KERNEL_CLOSED', message: 'the kernel is closed' }))
     })
   }
 
@@ -942,8 +959,7 @@ export function createKernel(options: KernelOptions): Kernel {
     if (closed !== undefined) throw closed
   }
 
-  async function close(): Promise<void> {
-    if (closed?.code === 'KERNEL_CLOSED') return
+  async function shutDown(): Promise<void> {
     const error = new PolityError('KERNEL_CLOSED', 'the kernel is closed; its processes can be resumed')
     if (closed === undefined) {
       closed = error
@@ -960,6 +976,11 @@ export function createKernel(options: KernelOptions): Kernel {
     options.leases?.close()
     watch.close()
     store.close()
+  }
+
+  /** Whoever closes it, also once more, waits for the one end. */
+  function close(): Promise<void> {
+    return (closing ??= shutDown())
   }
 
   function ps(): readonly ProcessInfo[] {
@@ -1120,10 +1141,17 @@ export function createKernel(options: KernelOptions): Kernel {
       }
       return accounts.info(name)
     },
+    accounts: accounts.all,
     watch: watch.all,
     collect: retention.collect,
     revokeSource,
     forgetNote,
+    async *memories(after) {
+      checkOpen()
+      await journal.flush()
+      checkOpen()
+      yield* createNoteReader(store).principals(after)
+    },
     keep(key, value) {
       checkOpen()
       journal.putAlone({ table: 'meta', key, value })

@@ -87,7 +87,7 @@ export interface Limits {
   readonly askMs: number
   /** Longest time that `sleep`, `receive` and `wait` take as an argument, ms. */
   readonly waitMs: number
-  /** Questions that wait for people. Beyond: `LIMIT_EXCEEDED`. */
+  /** Questions that wait for people. Beyond: `LIMIT_EXCEEDED`, but for effects in doubt, which are always asked about. */
   readonly inboxMax: number
   /** Time the dispatcher runs before it lets timers and I/O have a turn, ms. */
   readonly sliceMs: number

@@ -2,7 +2,8 @@
  * Mailboxes: bounded queues of messages, one a process, addressed by pid or by name.
  *
  * Invariants
- *   B1. A message that was accepted is received at most once and is not lost: it is in the journal with the sender's end.
+ *   B1. A message that was accepted is received at most once and is not lost: it is in the journal with the sender's end, and
+ *       is measured when it is sent, not again when it is received with what stands around its body.
  *   B2. One sender's messages to one receiver are received in the order in which they were sent.
  *   B3. To a name is to all running processes of that name and principal, by pid. Who they are is looked up, and not looked for
  *       among all processes nor among those who have ended.
@@ -10,6 +11,7 @@
 import { PolityError } from './errors.ts'
 import type { Journal } from './journal.ts'
 import type { Limits } from './limits.ts'
+import { freezePlain } from './plain.ts'
 import type { Call, Process } from './process.ts'
 import type { FileShare, Json, Mail, Pid } from './types.ts'
 
@@ -29,7 +31,7 @@ export interface Mailbox {
   strike(process: Process): void
   /** Whom the sender reaches by a name. */
   named(sender: Process, name: string): Process[]
-  /** The oldest matching message; undefined if the call has to wait (it then stands among the receivers). */
+  /** The oldest matching message, plain and frozen; undefined if the call has to wait (it then stands among the receivers). */
   receive(call: Call, from: number | undefined): Mail | undefined
 }
 
@@ -87,7 +89,7 @@ export function createMailbox({ journal, limits, end }: MailboxOptions): Mailbox
         from,
         body,
         ...(labels === undefined ? {} : { labels }),
-        ...(give === undefined ? {} : { share: give(receiver) }),
+        ...(give === undefined ? {} : { share: Object.freeze(give(receiver)) }),
       })
       journal.append({ type: 'mail-sent', pid: receiver.pid, mail })
       const at = receiver.receivers?.findIndex((call) => wants(call, mail)) ?? -1
@@ -102,7 +104,11 @@ export function createMailbox({ journal, limits, end }: MailboxOptions): Mailbox
   function receive(call: Call, from: number | undefined): Mail | undefined {
     const { process } = call
     const at = process.mail?.findIndex((mail) => from === undefined || mail.from === from) ?? -1
-    if (at >= 0) return process.mail?.splice(at, 1)[0]
+    if (at >= 0) {
+      const mail = process.mail?.splice(at, 1)[0] as Mail
+      // What was sent in this kernel is frozen whole; what a store has read is not.
+      return Object.isFrozen(mail) ? mail : freezePlain(mail, 'receive', Infinity)
+    }
     if (process.receivers === undefined || process.receivers.length === 0) process.receivers = [call]
     else process.receivers.push(call)
     call.onAbort(() => {

@@ -21,6 +21,7 @@ import { defaultLimits } from './limits.ts'
 import { merged } from './lists.ts'
 import type { NoteVersion } from './note.ts'
 import type { Space } from './spaces.ts'
+import { PRINCIPAL } from './spaces.ts'
 import { createTier } from './tier.ts'
 import type { NoteKind, RecallOptions } from './types.ts'
 
@@ -49,6 +50,8 @@ export interface NoteReader {
   seqIn(key: string): number
   /** Ids of the spaces that hold notes. */
   spaces(): Iterable<string>
+  /** The principals among them, by name, from behind that one on. */
+  principals(after?: string): Iterable<string>
 }
 
 /** A note, and the event since which it has the property. */
@@ -175,14 +178,19 @@ export function createNoteReader(
     }
   }
 
-  function* spaces(): Generator<string> {
-    for (let from = ''; ;) {
-      const [first] = store.range('note', from, '\u{10ffff}', { limit: 1 })
+  function* spaces(start = '', end = '\u{10ffff}'): Generator<string> {
+    for (let from = start; ;) {
+      const [first] = store.range('note', from, end, { limit: 1 })
       if (first === undefined) return
       const id = spaceIdIn(first[0])
       yield id
       from = `${id}${END}`
     }
+  }
+
+  function* principals(after?: string): Generator<string> {
+    const start = after === undefined ? PRINCIPAL : `${PRINCIPAL}${after}${END}`
+    for (const id of spaces(start, `${PRINCIPAL}\u{10ffff}`)) yield id.slice(PRINCIPAL.length)
   }
 
   return {
@@ -208,7 +216,8 @@ export function createNoteReader(
       return all
     },
     seqIn,
-    spaces,
+    spaces: () => spaces(),
+    principals,
   }
 }
 

@@ -17,6 +17,7 @@ import type { Store } from './drivers.ts'
 import { PolityError } from './errors.ts'
 import type { Journal } from './journal.ts'
 import type { Once, Pid } from './types.ts'
+import { createUnkept } from './unkept.ts'
 
 /** Where starts are looked up. */
 export interface StartsOptions {
@@ -42,8 +43,8 @@ interface Entry {
 }
 
 export function createStarts({ store, journal, has }: StartsOptions): Starts {
-  /** What is on its way to the store; null: that the key goes. */
-  const fresh = new Map<string, Entry | null>()
+  /** null: the key goes. */
+  const fresh = createUnkept<Entry | null>({ store, journal })
   const keyOf = (key: string): string => `once ${key}`
 
   function entryOf(key: string): Entry | undefined {
@@ -51,10 +52,6 @@ export function createStarts({ store, journal, has }: StartsOptions): Starts {
     if (coming !== undefined) return coming ?? undefined
     const kept = store.get('meta', keyOf(key))
     return kept === undefined ? undefined : (JSON.parse(String(kept)) as Entry)
-  }
-
-  function settle(key: string, entry: Entry | null): void {
-    journal.whenKept(() => fresh.get(key) === entry && fresh.delete(key))
   }
 
   return {
@@ -71,15 +68,12 @@ export function createStarts({ store, journal, has }: StartsOptions): Starts {
       const entry = { pid, digest }
       fresh.set(key, entry)
       journal.put({ table: 'meta', key: keyOf(key), value: JSON.stringify(entry) })
-      const event = append()
-      settle(key, entry)
-      return event
+      return append()
     },
     forget(key, pid) {
       if (entryOf(key)?.pid !== pid) return
       fresh.set(key, null)
       journal.putAlone({ table: 'meta', key: keyOf(key), value: null })
-      settle(key, null)
     },
   }
 }

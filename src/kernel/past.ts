@@ -228,14 +228,6 @@ export function endsAfter(events: readonly JournalEvent[], before: number, past:
   return ends
 }
 
-/** Calls that waited for a person's word before that event and went on after it: in a fork, as there, they may have happened. */
-export function sentAfter(events: readonly JournalEvent[], before: number, past: Past): readonly number[] {
-  const sent: number[] = []
-  for (const event of futureOf(events, before))
-    if (event.type === 'call-sent' && past.asked.has(event.n)) sent.push(event.n)
-  return sent
-}
-
 /** What became of a call: whether it may have happened, and its end. */
 export interface Outcome {
   readonly isSent: boolean

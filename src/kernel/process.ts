@@ -227,8 +227,10 @@ export class Process implements Dispatchable, Payer {
   mail: Mail[] | undefined = undefined
   /** Its open `receive` calls, oldest first. */
   receivers: Call[] | undefined = undefined
-  /** `wait` calls of others for this process, and whoever else wants to know of its end. */
-  onEnd: ((process: Process) => void)[] | undefined = undefined
+  /** `wait` calls of others for this process. */
+  onEnd: Set<(process: Process) => void> | undefined = undefined
+  /** What doors hear of its end: one for all of them, made when first asked for. */
+  result: PromiseWithResolvers<Json> | undefined = undefined
   /** Messages of the last `generate`, to journal only what is new. */
   lastPrompt: { readonly n: number; readonly messages: readonly LanguageModelV4Message[] } | undefined = undefined
   wallTimer: Timer | undefined = undefined
@@ -356,6 +358,8 @@ export function transition(process: Process, action: Action): void {
       process.past = undefined
       return
     case 'restart': {
+      // Who was told that it stopped has had that; now it may end.
+      if (process.state === 'stopped') process.result = undefined
       process.state = 'running'
       process.error = undefined
       process.entered = false

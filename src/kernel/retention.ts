@@ -9,6 +9,7 @@
  *   K2. What a removed child used is noted for its parent first, so that a parent that runs on keeps its sums; once, also
  *       where its journal could not be removed then and goes another time.
  *   K3. The journal of a process stays while a fork of it has one: it is the fork's past. With its last fork it may go.
+ *       So it is with a fork that is made while the journal is about to go.
  *   K4. After the journal of a process goes the key under which it was started (once.ts).
  *   K5. Whose journals there are is known without the store being read: a principal's few are found among many.
  *   K6. Of a fork, what may be asked for without its journal is put down before that goes (tool-state.ts).
@@ -87,6 +88,8 @@ export function createRetention({
   const removedUsage = new Map<Pid, Usage>()
   /** Children that are in those sums, and whose journals are in the store still. */
   const counted = new Set<Pid>()
+  /** Children of unfinished processes that ended under an earlier kernel: who is resumed may still wait for them. */
+  const endedBefore = new Map<Pid, Kept[]>()
   /** How many journals of forks each process is the past of. */
   const forks = new Map<Pid, number>()
   /** By principal. */
@@ -122,6 +125,11 @@ export function createRetention({
 
   function retire(process: Process): void {
     ended.push(process.pid)
+    const children = endedBefore.get(process.pid)
+    if (children !== undefined) {
+      for (const child of children) kept.push(child)
+      endedBefore.delete(process.pid)
+    }
     kept.push(keptOf(process.start))
     if (ended.length < limits.processesEndedMax + RETIRE_STEP) return
     for (const pid of ended.splice(0, ended.length - limits.processesEndedMax)) table.delete(pid)
@@ -171,7 +179,6 @@ export function createRetention({
   }
 
   function remove(drop: readonly Kept[]): void {
-    const pids = drop.map(({ pid }) => pid)
     for (const { pid, origin } of drop) if (origin !== null) onGoing(pid)
     // A parent that runs on has used what its children used, also after a restart: it is noted before they go.
     const parents = new Set<Pid>()
@@ -193,18 +200,34 @@ export function createRetention({
       })
     journal.whenKept((error) => {
       if (error !== undefined || !isOpen()) return
+      const { going, held } = parted(drop)
+      if (held.length > 0) kept = [...held, ...kept]
+      if (going.length === 0) return
       try {
-        store.drop(pids)
+        store.drop(going.map(({ pid }) => pid))
       } catch (dropError) {
         // They stay where they are, and go another time.
-        warn(`${pids.length} old journals could not be removed`, dropError)
-        kept = [...drop, ...kept]
-        for (const { origin } of drop) hold(origin)
+        warn(`${going.length} old journals could not be removed`, dropError)
+        kept = [...going, ...kept]
+        for (const { origin } of going) hold(origin)
         return
       }
-      for (const one of drop) went(one)
-      onGone(drop)
+      for (const one of going) went(one)
+      onGone(going)
     })
+  }
+
+  /** Those that may still go, and those that somebody forked meanwhile; these hold what they came from again, which is behind them. */
+  function parted(drop: readonly Kept[]): { readonly going: readonly Kept[]; readonly held: readonly Kept[] } {
+    const going: Kept[] = []
+    const held: Kept[] = []
+    for (const one of drop) {
+      if (forks.has(one.pid)) {
+        held.push(one)
+        hold(one.origin)
+      } else going.push(one)
+    }
+    return { going, held }
   }
 
   function recover(heads: Iterable<ProcessHead>, lately: number): ReturnType<Retention['recover']> {
@@ -218,7 +241,7 @@ export function createRetention({
       const { pid, parent } = start
       if (end === undefined) {
         unfinished.push(start)
-        const noted = notedOf(pid)
+        const noted = removedOf(store, pid)
         if (noted.usage !== undefined) removedUsage.set(pid, noted.usage)
         removed.set(pid, new Set(noted.pids))
         usage.set(pid, noted.usage === undefined ? [] : [noted.usage])
@@ -226,18 +249,18 @@ export function createRetention({
       }
       if (end.at > lately) endedLately.push(start)
       const waiter = parent === null ? undefined : removed.get(parent)
-      // A parent that goes on may still wait for it.
       if (waiter === undefined) kept.push(keptOf(start))
-      else if (waiter.has(pid)) counted.add(pid)
-      else usage.get(parent as Pid)?.push(sum(undefined, end.usage))
+      else if (waiter.has(pid)) {
+        counted.add(pid)
+        kept.push(keptOf(start))
+      } else {
+        usage.get(parent as Pid)?.push(sum(undefined, end.usage))
+        const siblings = endedBefore.get(parent as Pid)
+        if (siblings === undefined) endedBefore.set(parent as Pid, [keptOf(start)])
+        else siblings.push(keptOf(start))
+      }
     }
     return { unfinished, endedLately, usedBelow: (pid) => usage.get(pid) ?? [] }
-  }
-
-  /** What was noted of removed children. */
-  function notedOf(parent: Pid): { readonly usage?: Usage; readonly pids?: readonly Pid[] } {
-    const noted = store.get('meta', removedKey(parent))
-    return noted === undefined ? {} : (JSON.parse(noted as string) as { usage: Usage; pids: readonly Pid[] })
   }
 
   return { began, journalsOf: (principal) => journals.get(principal) ?? NONE, retire, collect, recover }
@@ -249,6 +272,15 @@ function keptOf({ pid, principal, parent, forkOf, once }: ProcessStart): Kept {
 }
 
 const NONE: ReadonlySet<Pid> = new Set()
+
+/** What is noted of the children of a process whose journals were removed, or were to be: what they took, themselves counted, and who they are. */
+export function removedOf(
+  store: Pick<Store, 'get'>,
+  parent: Pid,
+): { readonly usage?: Usage; readonly pids?: readonly Pid[] } {
+  const noted = store.get('meta', removedKey(parent))
+  return noted === undefined ? {} : (JSON.parse(noted as string) as { usage: Usage; pids: readonly Pid[] })
+}
 
 /** Where the usage of removed children stands in the store. */
 function removedKey(parent: Pid): string {

@@ -25,6 +25,7 @@ import type { Process } from './process.ts'
 import { labelsOf } from './process.ts'
 import type { Space } from './spaces.ts'
 import type { FileEntry, FileQuota, FileShare } from './types.ts'
+import { createUnkept } from './unkept.ts'
 
 /** What somebody was given. */
 interface Grant {
@@ -68,7 +69,7 @@ export interface Shares {
   end(process: Process, id: number): void
 }
 
-/** Shares that are remembered beside the store, which does not have the newest yet. */
+/** Shares that are remembered after they are kept. */
 const RECENT_MAX = 1_024
 /** Shares that are looked at before others have a turn. */
 const SHARES_A_STEP = 2_048
@@ -83,10 +84,10 @@ export function createShares({
   readonly journal: Journal
   readonly now: () => number
 }): Shares {
-  const recent = new Map<number, Grant>()
+  const recent = createUnkept<Grant>({ store, journal, rememberedMax: RECENT_MAX })
 
   function find(id: number): Grant | undefined {
-    const found = recent.get(id)
+    const found = recent.get(keyOf(id))
     if (found !== undefined) return found
     const kept = store.get('file', keyOf(id))
     return kept === undefined ? undefined : (JSON.parse(kept as string) as Grant)
@@ -94,13 +95,7 @@ export function createShares({
 
   function keep(grant: Grant): void {
     journal.put({ table: 'file', key: keyOf(grant.id), value: JSON.stringify(grant) })
-    recent.delete(grant.id)
-    recent.set(grant.id, grant)
-    if (recent.size <= RECENT_MAX) return
-    for (const id of recent.keys()) {
-      recent.delete(id)
-      break
-    }
+    recent.set(keyOf(grant.id), grant)
   }
 
   function isOver(grant: Grant): boolean {
@@ -117,9 +112,9 @@ export function createShares({
     const entries: FileEntry[] = []
     const labels = new Set<string>()
     let rows = 0
-    for (const [, value] of store.range('file', 'share ', 'share!')) {
+    for (const [key, value] of store.range('file', 'share ', 'share!')) {
       if (++rows % SHARES_A_STEP === 0) yield undefined
-      const grant = JSON.parse(value as string) as Grant
+      const grant = recent.get(key) ?? (JSON.parse(value as string) as Grant)
       if (!isWithin(process, grant.to) && process.root.pid !== grant.from) continue
       if (isOver(grant)) continue
       entries.push({ path: shownPath(grant.path, grant.id), version: grant.id, bytes: 0, at: grant.at ?? 0 })

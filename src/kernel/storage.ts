@@ -11,7 +11,8 @@
  *   F3. Nothing reads what was not committed, and a write is reported only when it is (the gate waits; syscalls.ts).
  *   F4. What one call does to many files is kept in one batch: all of it or nothing.
  *   F5. Who writes beyond a quota is refused before anything is put. A quota binds all that have the space, and all trees of
- *       a principal together; it counts what is kept, not what is new.
+ *       a principal together; it counts what is kept, not what is new. A principal has the files that each of its spaces
+ *       wrote and did not remove: a fork takes nothing off what its base has.
  *   F6. What reaches several files, or another one than its path says (a copy, a folder, a line search), is asked of the law
  *       for each file, as the plain call on it would be.
  */
@@ -38,6 +39,7 @@ import type { Shares, View } from './shares.ts'
 import { createShares } from './shares.ts'
 import type { Space } from './spaces.ts'
 import type { FileEntry, FileVersion, ReadOptions } from './types.ts'
+import { createUnkept } from './unkept.ts'
 
 /** Which files a restore brings back, and from when. */
 export interface Point extends Place {
@@ -131,8 +133,9 @@ export function createStorage({ store, journal, limits, now, may }: StorageOptio
   const shares = createShares({ store, journal, now })
   const search = createFileSearch({ store, tree, journal })
   // What was put and is not committed yet is counted too; it is found here, since nothing else writes.
-  const totals = createLately<FileTotals>(store, journal, limits.filesCachedMax)
-  const present = createLately<boolean>(store, journal, limits.filesCachedMax)
+  const totals = createUnkept<FileTotals>({ store, journal, rememberedMax: limits.filesCachedMax })
+  /** Of what the space itself wrote or removed: a fork has what its base has until then. */
+  const present = createUnkept<boolean>({ store, journal, rememberedMax: limits.filesCachedMax })
   /** While a collection is under way: contents that versions were made of, and those that are about to go. */
   let used: Set<string> | undefined
   let doomed: ReadonlySet<string> | undefined
@@ -151,11 +154,15 @@ export function createStorage({ store, journal, limits, now, may }: StorageOptio
     const version = journal.lastSeq + 1
     const at = now()
     let files = 0
+    /** What the principal has more: a file of the base stays there, whatever a fork does to it. */
+    let ownFiles = 0
     let bytes = 0
     const sums = items.map(({ path, content }) => {
-      const name = `${space.id}\0${path}`
-      const was = present.get(name) ?? isFile(tree.newest(space, path))
+      const known = present.get(`${space.id}\0${path}`)
+      const was = known ?? isFile(tree.newest(space, path))
+      const wasOwn = space.base === undefined ? was : (known ?? isFile(tree.newest({ id: space.id }, path)))
       if (was !== (content !== null)) files += was ? -1 : 1
+      if (wasOwn !== (content !== null)) ownFiles += wasOwn ? -1 : 1
       bytes += content?.bytes ?? 0
       return { files, bytes }
     })
@@ -171,7 +178,7 @@ export function createStorage({ store, journal, limits, now, may }: StorageOptio
       )
       check(
         beforeAll,
-        { files, bytes },
+        { files: ownFiles, bytes },
         { files: limits.principalFilesMax, bytes: limits.principalBytesMax },
         `the files of ${principal}`,
       )
@@ -193,7 +200,7 @@ export function createStorage({ store, journal, limits, now, may }: StorageOptio
     }
     if (items.length > 0) {
       totals.set(space.id, plus(before, { files, bytes }))
-      const all = plus(beforeAll, { files, bytes })
+      const all = plus(beforeAll, { files: ownFiles, bytes })
       totals.set(principalKey(principal), all)
       journal.put({ table: 'file', key: principalKey(principal), value: JSON.stringify(all) })
     }
@@ -483,9 +490,7 @@ export function createStorage({ store, journal, limits, now, may }: StorageOptio
               journal.putAlone({ table: 'file', key: collectedKey(space), value: String(sum) })
             }
             if (principal === undefined) return
-            // What a fork has in place of a file of its base is one file of both: it is given back twice.
-            const { files: allFiles, bytes: allBytes } = totalsOfPrincipal(principal)
-            const all = { files: Math.max(0, allFiles - files), bytes: Math.max(0, allBytes - bytes) }
+            const all = plus(totalsOfPrincipal(principal), { files: -files, bytes: -bytes })
             totals.set(principalKey(principal), all)
             journal.putAlone({ table: 'file', key: principalKey(principal), value: JSON.stringify(all) })
           },
@@ -584,31 +589,6 @@ function check(is: FileTotals, more: FileTotals, most: FileTotals, whose: string
 
 function principalKey(principal: string): string {
   return `principal ${principal}`
-}
-
-/** What was set last, of so many keys, and all that the store does not have yet. */
-function createLately<Value>(
-  store: Pick<Store, 'lastSeq'>,
-  journal: Pick<Journal, 'lastSeq'>,
-  keysMax: number,
-): { get(key: string): Value | undefined; set(key: string, value: Value): void } {
-  /** By the event that it is kept with, or one that is kept no earlier; the oldest first. */
-  const values = new Map<string, { readonly value: Value; readonly seq: number }>()
-  let most = keysMax
-  return {
-    get: (key) => values.get(key)?.value,
-    set(key, value) {
-      values.delete(key)
-      values.set(key, { value, seq: journal.lastSeq + 1 })
-      if (values.size <= most) return
-      const kept = store.lastSeq()
-      for (const [oldest, { seq }] of values) {
-        if (seq > kept || values.size <= keysMax / 2) break
-        values.delete(oldest)
-      }
-      most = Math.max(keysMax, values.size + keysMax / 2)
-    },
-  }
 }
 
 // ------------------------------------------------------------------------------------------------------------ contents

@@ -15,6 +15,7 @@ import type { Journal } from './journal.ts'
 import { unknownKey } from './known-keys.ts'
 import type { Limits } from './limits.ts'
 import type { Plan } from './exchange.ts'
+import { mayHaveCost } from './exchange.ts'
 import type { Llm } from './llm.ts'
 import type { CheckedRequest } from './request.ts'
 import { checkRequest, toJournal } from './request.ts'
@@ -152,6 +153,11 @@ export function createTable(
     return { args, journal: args }
   }
 
+  /** Of a wait that may have no end: Infinity then. In the journal that is the longest time that could have been asked for. */
+  function bounded<Args extends { readonly timeoutMs: number }>(args: Args): { args: Args; journal: Json } {
+    return { args, journal: { ...args, timeoutMs: Math.min(args.timeoutMs, limits.waitMs) } }
+  }
+
   /** What is left of a time that runs since the call started: after a restart only the rest is waited. */
   function restOf(call: Call, ms: number): number {
     return Math.max(0, call.startedAt + ms - clock.now())
@@ -189,16 +195,16 @@ export function createTable(
 
   const wait: Syscall<{ pid: Pid; timeoutMs: number }> = {
     check: (_process, [pid, options]) =>
-      plain({
+      bounded({
         pid: whole('wait: pid', pid),
-        timeoutMs: timeout('wait', optionsOf('wait', options, TIMEOUT_KEYS), limits.waitMs, limits),
+        timeoutMs: timeout('wait', optionsOf('wait', options, TIMEOUT_KEYS), Infinity, limits),
       }),
     run(call, { pid, timeoutMs }) {
       const target = machine.find(call.process, pid)
       const tell = (ended: Process): void => {
         if (!call.open) return
         // Stopped: it may be resumed, and then ends.
-        if (!ended.ended) return void (ended.onEnd ??= []).push(tell)
+        if (!ended.ended) return void (ended.onEnd ??= new Set()).add(tell)
         machine.waited(ended, call.process)
         call.labels = labelsOf(ended)
         if (ended.state === 'done') end(call, ended.value)
@@ -213,11 +219,13 @@ export function createTable(
       }
       if (target.ended) tell(target)
       else {
-        ;(target.onEnd ??= []).push(tell)
-        if (timeoutMs < limits.waitMs) {
+        ;(target.onEnd ??= new Set()).add(tell)
+        // Who waits no longer leaves nothing behind, whether its time or its process is over.
+        const leave = (): void => void target.onEnd?.delete(tell)
+        call.onAbort(leave)
+        if (timeoutMs < Infinity) {
           call.timer = clock.after(restOf(call, timeoutMs), () => {
-            // Who asks again and again leaves nothing behind.
-            target.onEnd = target.onEnd?.filter((one) => one !== tell)
+            leave()
             fail(call, new PolityError('TIMEOUT', `process ${pid} did not end within ${timeoutMs} ms`))
           })
         }
@@ -297,17 +305,19 @@ export function createTable(
   const receive: Syscall<{ from?: Pid; timeoutMs: number }> = {
     check(_process, [given]) {
       const options = optionsOf('receive', given, RECEIVE_KEYS)
-      const { from } = options
-      const timeoutMs = timeout('receive', options, limits.waitMs, limits)
-      return plain(from === undefined ? { timeoutMs } : { from: whole('receive: from', from), timeoutMs })
+      const timeoutMs = timeout('receive', options, Infinity, limits)
+      return bounded(
+        options['from'] === undefined ? { timeoutMs } : { from: whole('receive: from', options['from']), timeoutMs },
+      )
     },
+    plain: true,
     run(call, { from, timeoutMs }) {
       const mail = mailbox.receive(call, from)
       if (mail !== undefined) {
         call.labels = mail.labels
         return mail
       }
-      if (timeoutMs < limits.waitMs) {
+      if (timeoutMs < Infinity) {
         call.timer = clock.after(restOf(call, timeoutMs), () => {
           const error = new PolityError('TIMEOUT', `no message came within ${timeoutMs} ms`)
           call.abort(error)
@@ -369,7 +379,7 @@ export function createTable(
       // Sent: what it may cost is spent, also if its end is never heard.
       call.core = embedder.name
       // Embedders report no counts: the estimate stands.
-      call.usage = {
+      const usage = {
         inputTokens: call.reserved?.tokens ?? 0,
         cachedTokens: 0,
         outputTokens: 0,
@@ -382,11 +392,20 @@ export function createTable(
           `${embedder.name} did not answer within ${limits.generateMs} ms`,
         )
         call.abort(error)
+        call.usage = usage
         fail(call, error)
       })
-      return call
-        .race(Promise.resolve(embedder.embed(texts, { signal: call.signal })))
-        .then((vectors) => vectorsOf(vectors, embedder.name, texts.length))
+      return call.race(Promise.resolve(embedder.embed(texts, { signal: call.signal }))).then(
+        (vectors) => {
+          // Paid, whatever they are.
+          call.usage = usage
+          return vectorsOf(vectors, embedder.name, texts.length)
+        },
+        (error: unknown) => {
+          if (mayHaveCost(error)) call.usage = usage
+          throw error
+        },
+      )
     },
   }
 
@@ -843,13 +862,20 @@ function timeout(
 }
 
 const budgetKeys = ['tokens', 'usd', 'wallMs', 'steps', 'children'] as const
-const spawnKeys = new Set(['budget', 'priority', 'principal', 'tools', 'name', 'law'])
-const runKeys = new Set([...spawnKeys, 'account', 'labels', 'after', 'once', 'quota'])
+const spawnKeys = new Set(['budget', 'priority', 'tools', 'name', 'law'])
+const runKeys = new Set([...spawnKeys, 'principal', 'account', 'labels', 'after', 'once', 'quota'])
 
 /** Spawn options, checked and plain. */
 export function checkSpawnOptions(given: unknown): SpawnOptions {
   if (given === undefined) return NO_OPTIONS
-  return checkOptions(optionsOf('spawn', given, spawnKeys))
+  const options = optionsOf('spawn', given)
+  if (options['principal'] !== undefined)
+    throw new PolityError(
+      'INVALID_ARGUMENT',
+      'spawn: a child has its parent’s principal; only who starts a run says on whose behalf it is',
+    )
+  for (const key of Object.keys(options)) if (!spawnKeys.has(key)) throw unknownKey('spawn: options', key, spawnKeys)
+  return checkOptions(options)
 }
 
 /** The same for a run, which a door starts. */

@@ -193,15 +193,16 @@ export function createTools({ deadlines, limits, states, find }: ToolsOptions): 
   /** Without a promise for a tool that answers at once. `ended` is called once the tool has ended, however late. */
   function execute(call: Call, tool: Tool, input: Json, ended: () => void): Json | Promise<Json> {
     let output: unknown
-    let isPromise: boolean
+    let promised: Promise<unknown> | undefined
     try {
       output = tool.execute(input, new Context(call, tool, reach))
-      isPromise = typeof (output as { then?: unknown } | null)?.then === 'function'
+      // What only looks like a promise may throw when it is asked: as one, it rejects.
+      if (typeof (output as { then?: unknown } | null)?.then === 'function') promised = Promise.resolve(output)
     } catch (error) {
       ended()
       throw failed(tool, error)
     }
-    if (!isPromise) {
+    if (promised === undefined) {
       ended()
       return checkOutput(tool, output)
     }
@@ -218,7 +219,7 @@ export function createTools({ deadlines, limits, states, find }: ToolsOptions): 
         timer.cancel()
         reject(error)
       })
-      ;(output as PromiseLike<unknown>).then(
+      promised.then(
         (value) => {
           timer.cancel()
           ended()

@@ -238,8 +238,6 @@ export interface SpawnOptions {
   readonly budget?: Budget
   /** Higher goes first under the `priority` discipline. @default the parent's, else 0 */
   readonly priority?: number
-  /** On whose behalf. Only the root chooses; children have their parent's. @default 'local' */
-  readonly principal?: string
   /** Of the tools that parent and program hold, those that this process holds. @default all of them */
   readonly tools?: readonly string[]
   /** Address for `send`, beside the pid. Not unique: a group is several processes of one name. */
@@ -253,6 +251,8 @@ export interface SpawnOptions {
 
 /** What a door may say of a run beside that. */
 export interface RunOptions extends SpawnOptions {
+  /** On whose behalf. Children have their parent's. @default 'local' */
+  readonly principal?: string
   /** Account that the run draws on beside its own budget; see `Kernel.account`. @default none */
   readonly account?: string
   /** Labels of the input: what the run has learned before it begins. @default none */

@@ -9,7 +9,8 @@
  *
  * Invariants
  *   VE1. `of` never rejects, and comes back within `noteVectorMs`.
- *   VE2. At most `CALLS_MAX` calls of the embedder are under way.
+ *   VE2. At most `CALLS_MAX` calls of the embedder are waited for. One that goes on after its time, although it was told to stop,
+ *        counts no more: its place might never come back. How many such there are the pauses after failures bound.
  *   VE3. A vector that is given has length 1.
  */
 import type { Clock } from './clock.ts'

@@ -18,8 +18,8 @@ export interface Watch {
   kept(events: readonly JournalEvent[], rootOf: (pid: Pid) => Pid): void
   /** Where the text of a tree's models goes; undefined while nobody watches it. */
   textOf(root: Pid): ((delta: string, call: Call) => void) | undefined
-  /** The events of a process and its descendants until it ends. */
-  events(process: Process, over: boolean): AsyncIterable<RunEvent>
+  /** The events of a process and its descendants, from when somebody begins to go through them until it ends. */
+  events(process: Process): AsyncIterable<RunEvent>
   /** Everything that happens; the text of models too, unless it is said otherwise. */
   all(hear: (event: RunEvent) => void, options?: WatchOptions): () => void
   /** The process was stopped: nothing more comes of it. */
@@ -36,11 +36,14 @@ export interface WatchOptions {
   readonly text?: boolean | 'if-streamed'
 }
 
+const OVER: IteratorReturnResult<undefined> = Object.freeze({ value: undefined, done: true })
+
 interface Queue {
   readonly process: Process
   readonly events: RunEvent[]
+  /** Nothing more comes. */
   over: boolean
-  wake: (() => void) | undefined
+  readonly wake: () => void
 }
 
 /** What watching needs of the rest of the kernel. */
@@ -145,25 +148,43 @@ export function createWatch({ limits, isWithin, lastSeq, keep }: WatchLinks): Wa
       events.push(event)
     }
     if (event.type === 'process-end' && event.pid === queue.process.pid) queue.over = true
-    queue.wake?.()
+    queue.wake()
   }
 
-  async function* events(process: Process, over: boolean): AsyncGenerator<RunEvent> {
-    if (over) return
-    const queue: Queue = { process, events: [], over: process.state !== 'running', wake: undefined }
+  /** By hand and not as a generator: who gives up while nothing happens is let go at once, not when something does. */
+  function follow(process: Process): AsyncIterator<RunEvent, undefined> {
+    const queue: Queue = { process, events: [], over: process.state !== 'running', wake: hand }
     const root = process.root.pid
     const set = queues.get(root) ?? new Set()
-    queues.set(root, set)
-    set.add(queue)
-    try {
-      for (;;) {
-        for (let next = queue.events.shift(); next !== undefined; next = queue.events.shift()) yield next
-        if (queue.over) return
-        await new Promise<void>((resolve) => (queue.wake = resolve))
+    if (!queue.over) queues.set(root, set.add(queue))
+    /** Those who have asked for an event that has not come. */
+    const asking: ((given: IteratorResult<RunEvent, undefined>) => void)[] = []
+
+    function hand(): void {
+      while (asking.length > 0 && (queue.events.length > 0 || queue.over)) {
+        const value = queue.events.shift()
+        asking.shift()?.(value === undefined ? OVER : { value, done: false })
       }
-    } finally {
+      if (queue.over && queue.events.length === 0) leaveQueue()
+    }
+
+    function leaveQueue(): void {
       set.delete(queue)
-      if (set.size === 0) queues.delete(root)
+      if (set.size === 0 && queues.get(root) === set) queues.delete(root)
+    }
+
+    return {
+      next: () =>
+        new Promise((resolve) => {
+          asking.push(resolve)
+          hand()
+        }),
+      return() {
+        queue.over = true
+        queue.events.length = 0
+        hand()
+        return Promise.resolve(OVER)
+      },
     }
   }
 
@@ -173,7 +194,7 @@ export function createWatch({ limits, isWithin, lastSeq, keep }: WatchLinks): Wa
       if (textHearers === 0 && !queues.has(root)) return undefined
       return (delta, call) => say(root, delta, call)
     },
-    events,
+    events: (process) => ({ [Symbol.asyncIterator]: () => follow(process) }),
     all(hear, { text = true } = {}) {
       if (typeof hear !== 'function')
         throw new PolityError('INVALID_ARGUMENT', `watch takes a function, not ${messageOf(hear).slice(0, 80)}`)
@@ -186,14 +207,14 @@ export function createWatch({ limits, isWithin, lastSeq, keep }: WatchLinks): Wa
       for (const queue of queues.get(process.root.pid) ?? []) {
         if (queue.process !== process) continue
         queue.over = true
-        queue.wake?.()
+        queue.wake()
       }
     },
     close() {
       for (const set of queues.values()) {
         for (const queue of set) {
           queue.over = true
-          queue.wake?.()
+          queue.wake()
         }
       }
     },

@@ -77,7 +77,8 @@ export const atRest: RunawayState = Object.freeze({
   spent: Object.freeze([]),
 })
 
-const IDENTICAL = 4
+/** Of `identical`, where a law does not say. */
+export const identicalDefault = 4
 const REMEMBERED = 32
 const CYCLE_MAX = 4
 const KEY_CHARS_MAX = 200
@@ -91,7 +92,7 @@ export interface RunawayWatch {
 }
 
 export function compileRunaway({
-  identical = IDENTICAL,
+  identical = identicalDefault,
   streak = Infinity,
   calls = Infinity,
   spawns = Infinity,

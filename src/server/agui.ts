@@ -56,7 +56,7 @@ export function aguiDoor({ kernel, programs, clock }: AguiDoorOptions): Door {
     const pid = resumed?.pid ?? view.spawn(program, lastSaid(input)).pid
     let events: EventStream
     try {
-      events = exchange.events()
+      events = exchange.events({}, ({ code, message }) => [{ data: JSON.stringify(telling.failed(code, message)) }])
     } catch (error) {
       if (resumed === undefined) view.kill(pid, 'its client has too many streams')
       throw error

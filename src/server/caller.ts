@@ -17,6 +17,9 @@ import type { RunOptions } from '../kernel/types.ts'
  */
 export type Scope = 'models' | 'runs' | 'memory' | 'files' | 'approvals' | 'admin'
 
+/** What a caller needs for something: that scope, or with `any` a key that opens anything at all. */
+export type Needed = Scope | 'any'
+
 /** Who calls. */
 export interface Caller {
   readonly principal: string
@@ -32,8 +35,8 @@ export interface Caller {
 export type Asker = Pick<Caller, 'principal' | 'priority'> & Partial<Pick<Caller, 'key'>>
 
 /** Whether a caller may do what needs that scope. */
-export function holds({ scopes }: Pick<Caller, 'scopes'>, scope: Scope): boolean {
-  return scopes.has(scope) || scopes.has('admin')
+export function holds({ scopes }: Pick<Caller, 'scopes'>, scope: Needed): boolean {
+  return scope === 'any' ? scopes.size > 0 : scopes.has(scope) || scopes.has('admin')
 }
 
 /** What every process of a caller is started with; `asked` is the priority that it would like. Throws `INVALID_ARGUMENT`. */

@@ -13,16 +13,18 @@
  *   HT1. Every request gets one answer, or its connection ends. A handler that throws, or returns without an answer, gets 500.
  *   HT2. What is not a `PolityError` is told to the owner of the server, and never to the client.
  *   HT3. No client makes the server keep more than the limits say (limits.ts), for longer than they say.
- *   HT4. `exchange.signal` aborts once the client is gone or refused, or the server closes.
+ *   HT4. `exchange.signal` aborts once the client is gone or refused, or the server closes, and its reason says which.
  *   HT5. `close` resolves, whatever clients and handlers do.
- *   HT6. Who is refused hears no more within a heartbeat: the callers of all answers under way are asked for again then.
+ *   HT6. Who is refused hears no more within a heartbeat, but for why: the callers of all answers under way are asked for
+ *        again then. A whole answer is what the next request with that key would get.
+ *   HT7. A stream that the server ends says so where its door has words for it; nothing comes after them.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import type { Clock } from '../kernel/clock.ts'
 import { realClock } from '../kernel/clock.ts'
-import { PolityError, messageOf, warn } from '../kernel/errors.ts'
+import { PolityError, warn } from '../kernel/errors.ts'
 import type { KeysOf } from '../kernel/known-keys.ts'
 import { checkKeys } from '../kernel/known-keys.ts'
 import type { Json } from '../kernel/types.ts'
@@ -35,11 +37,12 @@ import { openStream } from './event-stream.ts'
 import { checkHosts, checkOrigins, refusalOf } from './guards.ts'
 import type { ServerLimits } from './limits.ts'
 import { checkServerLimits } from './limits.ts'
+import { listen } from './listen.ts'
 import type { Caller } from './caller.ts'
 import { holds } from './caller.ts'
 import type { Found } from './route-table.ts'
 import { routesOf } from './route-table.ts'
-import type { Door, EventStream, Exchange } from './route.ts'
+import type { Door, EventStream, Exchange, LastWord } from './route.ts'
 import { statusTable } from './status.ts'
 
 /** Why nobody is known by a request: answered with 401. */
@@ -148,26 +151,38 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     // Its handler does not heed the signal, or its client takes nothing.
     if (one.refused !== undefined) return void response.destroy()
     if (response.writableEnded) return
-    const why = whyRefused(request, known)
-    if (why === undefined) return
-    one.refused = new PolityError('ACCESS_DENIED', why)
+    const refused = refusalNow(request, known)
+    if (refused === undefined) return
+    one.refused = refused
     // Before the signal: nothing that is sent in answer to it goes out.
-    if (stream !== undefined) stream.end()
+    if (stream !== undefined) endStream(one, refused.error, refused.status)
     else if (response.headersSent) response.destroy()
-    one.abort.abort(one.refused)
+    one.abort.abort(refused.error)
   }
 
-  function whyRefused(request: IncomingMessage, { caller, route }: Known): string | undefined {
+  function refusalNow(request: IncomingMessage, { caller, route }: Known): Refused | undefined {
+    const refused = (status: number, why: string): Refused => ({ status, error: new PolityError('ACCESS_DENIED', why) })
     try {
       const who = options.authenticate(request)
-      if ('refused' in who) return who.refused
-      const isSame = who.principal === caller.principal && who.key === caller.key
-      const isHeld = route.scope === null || holds(who, route.scope)
-      return isSame && isHeld ? undefined : 'this key is no longer what it was when the request came'
+      if ('refused' in who) return refused(401, who.refused)
+      if (who.principal !== caller.principal || who.key !== caller.key)
+        return refused(401, 'this key is no longer what it was when the request came')
+      if (route.scope === null || holds(who, route.scope)) return undefined
+      return refused(403, 'this key no longer opens what was asked for with it')
     } catch (error) {
       onError(error, request)
-      return 'the server cannot tell whose request this is; its owner can see why'
+      return refused(401, 'the server cannot tell whose request this is; its owner can see why')
     }
+  }
+
+  /** Ends a stream with what its door says of that. */
+  function endStream({ request, stream, lastWord }: Open, error: PolityError, status: number): void {
+    try {
+      for (const event of lastWord?.(error, status) ?? []) stream?.send(event)
+    } catch (wrong) {
+      onError(wrong, request)
+    }
+    stream?.end()
   }
 
   // -------------------------------------------------------------------------------------------------------- requests
@@ -180,13 +195,14 @@ export async function startServer(options: ServerOptions): Promise<Server> {
       abort: new AbortController(),
       known: undefined,
       stream: undefined,
+      lastWord: undefined,
       refused: undefined,
     }
     open.add(one)
     response.once('close', () => {
       open.delete(one)
       over()
-      if (!response.writableFinished) one.abort.abort(new PolityError('KILLED', 'the client went away'))
+      if (!response.writableFinished) one.abort.abort(new PolityError('KILLED', 'its client went away'))
     })
     // Of a client that went away: told by `close`.
     response.on('error', () => {})
@@ -259,13 +275,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     let caller = nobody
     if (route.scope !== null) {
       const who = options.authenticate(request)
-      if ('refused' in who) {
-        // A browser asks its person for a key only where it is told that Basic will do, and only for pages is it told.
-        const isPage = headers['sec-fetch-mode'] === 'navigate'
-        return refuse(401, 'ACCESS_DENIED', who.refused, {
-          'www-authenticate': isPage ? 'Basic realm="polity", charset="UTF-8"' : 'Bearer realm="polity"',
-        })
-      }
+      if ('refused' in who) return refuse(401, 'ACCESS_DENIED', who.refused, challengeTo(request))
       if (!holds(who, route.scope))
         return refuse(403, 'ACCESS_DENIED', `this key has not the scope ${route.scope}, which ${method} ${path} needs`)
       caller = who
@@ -285,8 +295,14 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     const url = request.url ?? ''
     let body: Promise<Json> | undefined
     /** What a handler says once its caller is refused: nothing but that. */
-    const refuse = (refused: PolityError): void =>
-      answers.writeError(response, refused, statusTable[refused.code], door.errorBody ?? errorBody)
+    const refuse = ({ error, status }: Refused): void =>
+      answers.writeError(
+        response,
+        error,
+        status,
+        door.errorBody ?? refusalBody,
+        status === 401 ? challengeTo(request) : undefined,
+      )
     const exchange: Exchange = {
       caller,
       method: request.method ?? '',
@@ -305,9 +321,11 @@ export async function startServer(options: ServerOptions): Promise<Server> {
         if (one.refused !== undefined) return refuse(one.refused)
         answers.write(response, status, type, text, headers)
       },
-      events(headers) {
-        if (one.refused !== undefined) throw one.refused
-        return events(request, response, one, caller, headers)
+      events(headers, lastWord) {
+        if (one.refused !== undefined) throw one.refused.error
+        const stream = events(request, response, one, caller, headers)
+        one.lastWord = lastWord
+        return stream
       },
       request,
       response,
@@ -320,6 +338,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
       if (!PolityError.isInstance(error) || response.headersSent)
         return answers.fail(request, response, error, door.errorBody ?? refusalBody)
       try {
+        if (one.refused !== undefined) return refuse(one.refused)
         const status = door.statusOf?.(error) ?? statusTable[error.code] ?? 500
         answers.writeError(response, error, status, door.errorBody ?? errorBody)
       } catch (wrong) {
@@ -373,7 +392,12 @@ export async function startServer(options: ServerOptions): Promise<Server> {
       })
     const cut = (which: (one: Open) => boolean): Promise<unknown> => {
       const cutOnes = [...open].filter(which)
-      for (const { abort } of cutOnes) abort.abort(new PolityError('KERNEL_CLOSED', 'the server is closing'))
+      for (const one of cutOnes) {
+        const error = new PolityError('KERNEL_CLOSED', 'the server is closing')
+        // Where its door has no words for it, its handler has a moment to find some.
+        if (one.lastWord !== undefined) endStream(one, error, statusTable.KERNEL_CLOSED)
+        one.abort.abort(error)
+      }
       return Promise.all(cutOnes.map(({ response }) => new Promise<void>((resolve) => response.once('close', resolve))))
     }
     // Who says nothing is not waited for.
@@ -390,36 +414,19 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     await closed
   }
 
-  await listen()
+  try {
+    await listen(server, { host, port: options.port })
+  } catch (error) {
+    heartbeat.cancel()
+    throw error
+  }
+  server.on('error', (error) => warn('the server', error))
   const { port } = server.address() as AddressInfo
   const shown = host === '0.0.0.0' ? '127.0.0.1' : host === '::' ? '::1' : host
   return {
     url: `http://${shown.includes(':') ? `[${shown}]` : shown}:${port}`,
     port,
     close: () => (closing ??= drain()),
-  }
-
-  function listen(): Promise<void> {
-    return new Promise((resolve, reject) => {
-      const fail = (error: NodeJS.ErrnoException): void => {
-        heartbeat.cancel()
-        const why =
-          error.code === 'EADDRINUSE'
-            ? `port ${options.port} of ${host} is in use; name another`
-            : `the server cannot listen on ${host}, port ${options.port}: ${messageOf(error)}`
-        reject(new PolityError('CONFIG_INVALID', why, { cause: error }))
-      }
-      try {
-        server.once('error', fail)
-        server.listen({ host, port: options.port, backlog: BACKLOG }, () => {
-          server.off('error', fail)
-          server.on('error', (error) => warn('the server', error))
-          resolve()
-        })
-      } catch (error) {
-        fail(error as NodeJS.ErrnoException)
-      }
-    })
   }
 }
 
@@ -433,9 +440,6 @@ const eventHeaders: Headers = {
 /** Of all requests without one; nobody writes into a query. */
 const NO_QUERY = new URLSearchParams()
 
-/** Connections that wait to be taken: the kernel of the machine has its own bound, which holds where it is lower. */
-const BACKLOG = 4_096
-
 /** A request under way. */
 interface Open {
   readonly request: IncomingMessage
@@ -444,14 +448,27 @@ interface Open {
   /** undefined until it passed the guards. */
   known: Known | undefined
   stream: OpenStream | undefined
+  lastWord: LastWord | undefined
   /** Why its caller is no longer let in. */
-  refused: PolityError | undefined
+  refused: Refused | undefined
+}
+
+/** Why a caller is no longer let in, and the status that says so. */
+interface Refused {
+  readonly error: PolityError
+  readonly status: number
 }
 
 /** A request that passed the guards. */
 interface Known extends Found {
   readonly caller: Caller
   readonly path: string
+}
+
+/** What goes with 401. A browser asks its person for a key only where it is told that Basic will do, and only for pages is it told. */
+function challengeTo({ headers }: IncomingMessage): Headers {
+  const isPage = headers['sec-fetch-mode'] === 'navigate'
+  return { 'www-authenticate': isPage ? 'Basic realm="polity", charset="UTF-8"' : 'Bearer realm="polity"' }
 }
 
 function pathOf(url: string): string {

@@ -133,19 +133,34 @@ export function listKeys(store: string): readonly KeyEntry[] {
   return readEntries(pathOf(store)) ?? []
 }
 
+/** Tells the keys of a store as they are now, and reads the file only where that has changed. What it returns throws `CONFIG_INVALID`. */
+export function keysOf(store: string): () => readonly KeyEntry[] {
+  const path = pathOf(store)
+  let seen = ''
+  let entries: readonly KeyEntry[] = []
+  return () => {
+    const now = fileNow(path)
+    if (now !== seen) {
+      entries = readEntries(path) ?? []
+      seen = now
+    }
+    return entries
+  }
+}
+
 /**
  * Tells what a key may do now, by its id: nothing once it is revoked or has expired. null is whoever needed none, who may do
  * everything until there is one. What it returns throws `CONFIG_INVALID`.
  */
 export function scopesOfKeys(store: string, clock: Pick<Clock, 'now'>): (key: string | null) => readonly Scope[] {
-  const path = pathOf(store)
-  let seen = ''
+  const keys = keysOf(store)
+  let seen: readonly KeyEntry[] = []
   let byId: ReadonlyMap<string, KeyEntry> = new Map()
   let hadKey = false
   return (key) => {
-    const now = fileNow(path)
+    const now = keys()
     if (now !== seen) {
-      byId = new Map((readEntries(path) ?? []).map((entry) => [entry.id, entry]))
+      byId = new Map(now.map((entry) => [entry.id, entry]))
       hadKey ||= byId.size > 0
       seen = now
     }
@@ -156,7 +171,7 @@ export function scopesOfKeys(store: string, clock: Pick<Clock, 'now'>): (key: st
 }
 
 /** It was not revoked, and has not expired. */
-function opens({ revokedAt, expiresAt }: KeyEntry, now: number): boolean {
+export function opens({ revokedAt, expiresAt }: KeyEntry, now: number): boolean {
   return revokedAt === null && (expiresAt === null || now < expiresAt)
 }
 

@@ -36,6 +36,8 @@ export interface ServerLimits {
   readonly responsesKeptMax: number
   /** MCP sessions of one principal. Beyond, the one that was idle longest ends; where all are in use: 429. */
   readonly mcpSessionsPerPrincipalMax: number
+  /** How long a call in an MCP session waits for a client whose stream broke, ms. Then its process ends. */
+  readonly mcpReturnMs: number
   /** Longest silence of an event stream, ms; then a comment is sent. */
   readonly heartbeatMs: number
   /** How long a client may take nothing of an answer that waits for it, ms. Then, or up to twice as late, the connection is cut. */
@@ -74,6 +76,8 @@ export const defaultServerLimits: ServerLimits = {
   responsesKeptMax: 1_000,
   // A hundred clients of one principal, and some that forgot to say goodbye.
   mcpSessionsPerPrincipalMax: 128,
+  // Official clients come back after a second, and try twice.
+  mcpReturnMs: 5_000,
   // Below the 30 s and 60 s after which common proxies give silent connections up.
   heartbeatMs: 15_000,
   // Four heartbeats.

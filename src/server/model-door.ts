@@ -12,7 +12,7 @@
  *   MD1. A client hears of no tool call that the law did not let through. Where none of an answer's calls was, the model is
  *        told why and asked again, DENIED_ROUNDS_MAX times.
  *   MD2. What the user asked for, as the law sees it, is the text of the user messages: what tools gave is nobody's wish.
- *   MD3. Who goes away stops costing: the process is killed, and its model call with it.
+ *   MD3. Who goes away, or is no longer let in, stops costing: the process is killed, and its model call with it.
  */
 import type { LanguageModelV4ToolResultPart } from '@ai-sdk/provider'
 import { anything } from '../kernel/anything.ts'
@@ -40,7 +40,7 @@ import type { Asker } from './caller.ts'
 import { runOptionsOf } from './caller.ts'
 import type { ForeignTool, ForeignTools } from './foreign-tools.ts'
 import { foreignToolsOf } from './foreign-tools.ts'
-import { endLeftOvers, resultFor } from './request-run.ts'
+import { endLeftOvers, resultFor, whyAborted } from './request-run.ts'
 
 export interface ModelDoorOptions {
   /** What calls of clients' tools mean. @default nothing is known of them */
@@ -95,7 +95,10 @@ export interface ModelDoor {
   /** Throws a `PolityError`. */
   generate(request: ModelRequest, listener?: Listener): Promise<ModelReply>
   embed(
-    request: { readonly caller: Asker; readonly model?: string; readonly texts: readonly string[] },
+    request: Pick<ModelRequest, 'caller' | 'priority' | 'budget'> & {
+      readonly model?: string
+      readonly texts: readonly string[]
+    },
     listener?: Pick<Listener, 'signal'>,
   ): Promise<Embedded>
 }
@@ -164,7 +167,7 @@ export function createModelDoor(kernel: Kernel, { tools = {} }: ModelDoorOptions
     mine.waiting++
     const served = mine.end
       .then(() => {
-        if (signal?.aborted === true) throw new PolityError('KILLED', 'the client went away before its turn')
+        if (signal?.aborted === true) throw whyAborted(signal)
         return serveAfter(mine.last, (pid) => (mine.last = pid))
       })
       .finally(async () => {
@@ -190,7 +193,7 @@ export function createModelDoor(kernel: Kernel, { tools = {} }: ModelDoorOptions
     },
     embedder: kernel.embedder,
     generate,
-    async embed({ caller, model, texts }, { signal } = {}) {
+    async embed({ model, texts, ...asked }, { signal } = {}) {
       let vectors: Embedded['vectors'] = []
       const program: Program<null, null> = {
         name: GATEWAY,
@@ -203,7 +206,7 @@ export function createModelDoor(kernel: Kernel, { tools = {} }: ModelDoorOptions
           return null
         },
       }
-      const run = kernel.spawn(program, null, optionsOf({ caller }))
+      const run = kernel.spawn(program, null, optionsOf(asked))
       await ended(run, signal, undefined)
       return { vectors, inputTokens: run.usage.inputTokens, model: kernel.embedder as string }
     },
@@ -220,7 +223,7 @@ interface RunInOrder {
 }
 
 interface Listener {
-  /** Aborted: the client went away, and the process is killed. */
+  /** Aborted: nobody waits for the answer any more, and the process is killed for the reason of the signal. */
   readonly signal?: AbortSignal
   /** Hears the text as it comes. */
   readonly onText?: (delta: string) => void

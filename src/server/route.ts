@@ -16,7 +16,7 @@
 import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http'
 import type { PolityError } from '../kernel/errors.ts'
 import type { Json } from '../kernel/types.ts'
-import type { Caller, Scope } from './caller.ts'
+import type { Caller, Needed } from './caller.ts'
 
 /** One request, as a handler sees it. */
 export interface Exchange {
@@ -27,7 +27,10 @@ export interface Exchange {
   readonly params: { readonly [name: string]: string }
   readonly query: URLSearchParams
   readonly headers: IncomingHttpHeaders
-  /** Aborts when the client went away before it was answered in full, its key opens nothing more, or the server closes. */
+  /**
+   * Aborts when the client went away before it was answered in full, its key opens nothing more, or the server closes. The
+   * reason is a `PolityError` that says which: `KILLED`, `ACCESS_DENIED` or `KERNEL_CLOSED`.
+   */
   readonly signal: AbortSignal
   /** The body as JSON, within the limit. Throws `INVALID_ARGUMENT`, `TOO_LARGE`. An empty body is null. */
   json(): Promise<Json>
@@ -35,17 +38,26 @@ export interface Exchange {
   reply(status: number, body: Json, headers?: { readonly [name: string]: string }): void
   /** Answers with text of a type such as `text/plain; charset=utf-8`. */
   replyText(status: number, type: string, body: string, headers?: { readonly [name: string]: string }): void
-  /** Answers with a stream of server-sent events. */
-  events(headers?: { readonly [name: string]: string }): EventStream
+  /** Answers with a stream of server-sent events. `lastWord`: how the door says on it that the server ends it, and why. */
+  events(headers?: { readonly [name: string]: string }, lastWord?: LastWord): EventStream
   /** For SDKs that take over a request whole, with `securityHeaders` set before. The body has not been read. */
   readonly request: IncomingMessage
   readonly response: ServerResponse
 }
 
+export interface StreamEvent {
+  readonly data: string
+  readonly event?: string
+  readonly id?: string
+}
+
+/** What a stream says when the server ends it: its caller is refused, or the server closes. `status`: what a whole answer would have. */
+export type LastWord = (error: PolityError, status: number) => Iterable<StreamEvent>
+
 /** An answer that goes on: server-sent events. */
 export interface EventStream {
   /** False where the client reads more slowly than it is written to: what can be left out or merged should be. */
-  send(event: { readonly data: string; readonly event?: string; readonly id?: string }): boolean
+  send(event: StreamEvent): boolean
   /** Resolves once the client has taken what was written, or has gone away. */
   drained(): Promise<void>
   end(): void
@@ -55,8 +67,8 @@ export interface Route {
   readonly method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'
   /** As find-my-way reads it: `/api/v1/processes/:pid`. */
   readonly path: string
-  /** null: anybody who reaches the server. */
-  readonly scope: Scope | null
+  /** `any`: whoever has a key, whatever it opens. null: anybody who reaches the server. */
+  readonly scope: Needed | null
   /** Largest body, bytes. @default limits of http.ts */
   readonly bodyBytesMax?: number
   handle(exchange: Exchange): void | Promise<void>

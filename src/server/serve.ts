@@ -32,6 +32,7 @@ import type { KeyEntry } from './keys.ts'
 import { openKeys } from './keys.ts'
 import type { ServerLimits } from './limits.ts'
 import { checkServerLimits } from './limits.ts'
+import { checkAddress } from './listen.ts'
 import { mcpDoor } from './mcp/door.ts'
 import { metricsDoor } from './metrics.ts'
 import { createModelDoor } from './model-door.ts'
@@ -56,11 +57,26 @@ export async function serve(given: ServeOptions): Promise<Server> {
   const { keyBytesPerDayMax } = checkServerLimits(options.limits)
   const keys = openKeys(store, {
     clock,
-    // A name that is not this machine's own is one by which others come, through a proxy.
-    isPrivate: [options.host ?? '127.0.0.1', ...(options.allowHosts ?? [])].every(isLoopback),
+    isPrivate: isPrivate(options),
     onKeys: (entries) => openAccounts(kernel, entries, keyBytesPerDayMax),
   })
   return startServer({ ...options, clock, doors: [healthDoor(kernel), ...doors], authenticate: keys.authenticate })
+}
+
+/** What of that can be wrong before there is a kernel: the keys and the address. Throws `CONFIG_INVALID`. */
+export async function checkServe(
+  options: Pick<ServeOptions, 'store' | 'host' | 'port' | 'allowHosts' | 'clock'>,
+): Promise<void> {
+  const { store, host = HOST, port, clock = realClock() } = options
+  openKeys(store, { clock, isPrivate: isPrivate(options) })
+  await checkAddress({ host, port })
+}
+
+const HOST = '127.0.0.1'
+
+/** A name that is not this machine's own is one by which others come, through a proxy. */
+function isPrivate({ host = HOST, allowHosts = [] }: Pick<ServeOptions, 'host' | 'allowHosts'>): boolean {
+  return [host, ...allowHosts].every(isLoopback)
 }
 
 /** What doors are made of. */
@@ -74,6 +90,8 @@ export interface DoorsOptions {
   readonly clientTools?: ForeignTools
   /** The law that the kernel was given. @default none */
   readonly law?: Law
+  /** The keys of its store as they are now (`keysOf`). @default what they may spend is shown without whose they are */
+  readonly keys?: () => readonly KeyEntry[]
   /** Reads the audit of its store (`readAudit`). @default there is none to be shown */
   readonly audit?: (range: AuditRange) => Iterable<AuditEntry | undefined>
   /** As the server is given them. @default those of limits.ts */
@@ -91,6 +109,7 @@ const doorsKeys: KeysOf<DoorsOptions> = {
   tools: true,
   clientTools: true,
   law: true,
+  keys: true,
   audit: true,
   limits: true,
   push: true,
@@ -99,9 +118,9 @@ const doorsKeys: KeysOf<DoorsOptions> = {
 /** All doors there are. Throws `CONFIG_INVALID`. */
 export function doorsOf(options: DoorsOptions): readonly Door[] {
   checkKeys('doorsOf', options, doorsKeys)
-  const { kernel, programs, tools = [], clientTools = {}, law, audit, limits, push } = options
+  const { kernel, programs, tools = [], clientTools = {}, law, keys, audit, limits, push } = options
   const models = createModelDoor(kernel, { tools: clientTools })
-  const { responsesKeptMax, streamEventsKeptMax, mcpSessionsPerPrincipalMax } = checkServerLimits(limits)
+  const { responsesKeptMax, streamEventsKeptMax, mcpSessionsPerPrincipalMax, mcpReturnMs } = checkServerLimits(limits)
   return [
     openaiDoor({ models, responsesKeptMax }),
     apiDoor({
@@ -110,9 +129,16 @@ export function doorsOf(options: DoorsOptions): readonly Door[] {
       tools,
       ringEventsMax: streamEventsKeptMax,
       ...(law === undefined ? {} : { law }),
+      ...(keys === undefined ? {} : { keys }),
       ...(audit === undefined ? {} : { audit }),
     }),
-    mcpDoor({ kernel, tools, programs, sessionsPerPrincipalMax: mcpSessionsPerPrincipalMax }),
+    mcpDoor({
+      kernel,
+      tools,
+      programs,
+      sessionsPerPrincipalMax: mcpSessionsPerPrincipalMax,
+      returnMs: mcpReturnMs,
+    }),
     a2aDoor({ kernel, programs, ...(push === undefined ? {} : { push }) }),
     aguiDoor({ kernel, programs }),
     aiosDoor({ kernel, models, programs, prefix: '/aios' }),

@@ -45,6 +45,7 @@ export const statusTable: { readonly [Code in ErrorCode]: number } = {
   PARENT_ENDED: ENDED,
   PROGRAM_FAILED: 500,
   REPLAY_MISMATCH: 409,
+  SETUP_MISMATCH: 409,
   STORE_LOCKED: 503,
   STORE_FAILED: 503,
   STORE_INVALID: 500,

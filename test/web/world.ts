@@ -23,7 +23,9 @@ import { createKernel } from '../../src/kernel/kernel.ts'
 import { defineProgram } from '../../src/kernel/program.ts'
 import { defineTool } from '../../src/kernel/tools.ts'
 import type { Json, Message, Program, Sys, Tool } from '../../src/kernel/types.ts'
+import type { Law } from '../../src/policy/law.ts'
 import { parseLaw } from '../../src/policy/law.ts'
+import { keysOf } from '../../src/server/keys.ts'
 import { doorPrograms, doorsOf, serve } from '../../src/server/serve.ts'
 
 // --------------------------------------------------------------------------------------------------------------- tools
@@ -72,7 +74,7 @@ const sendMail = defineTool({
 
 const tools: readonly Tool[] = [searchInvoices, pay, label, sendMail]
 
-const law = parseLaw({
+const lawOfWorld = parseLaw({
   description:
     'Reading is free; money above 500 and mail to the outside are a person’s to allow, and nothing goes to strangers.',
   rules: [
@@ -317,6 +319,8 @@ export interface WorldOptions {
   readonly processesEndedMax?: number
   /** Models beside those of this world. */
   readonly models?: { readonly [name: string]: LanguageModel }
+  /** @default that of this world */
+  readonly law?: Law
   /** @default that of the machine */
   readonly clock?: Clock
 }
@@ -327,6 +331,7 @@ export async function startWorld({
   tokensPerSecond,
   processesEndedMax = 2_000,
   models = {},
+  law = lawOfWorld,
   clock = realClock(),
 }: WorldOptions = {}): Promise<World> {
   const folder = mkdtempSync(join(tmpdir(), 'polity-web-'))
@@ -364,7 +369,7 @@ export async function startWorld({
   const start = (at: number): ReturnType<typeof serve> =>
     serve({
       kernel,
-      doors: doorsOf({ kernel, programs, tools, law, audit: (range) => readAudit(store, range) }),
+      doors: doorsOf({ kernel, programs, tools, law, keys: keysOf(path), audit: (range) => readAudit(store, range) }),
       store: path,
       port: at,
       clock,

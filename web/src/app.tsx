@@ -33,6 +33,8 @@ export function App() {
   return (
     <SessionProvider value={session}>
       <Frame
+        // What one key was shown goes with it.
+        key={key ?? ''}
         hasKey={key !== undefined}
         onKey={(given) => {
           keepKey(given)

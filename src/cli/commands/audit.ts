@@ -1,10 +1,13 @@
 /** `polity audit`: the decisions of the law, and whether their log is whole. */
+import type { StoreReader } from '../../drivers/store/sqlite-reader.ts'
 import { readAudit, verifyAudit } from '../../kernel/audit.ts'
+import type { Pid } from '../../kernel/types.ts'
 import { counted } from '../amounts.ts'
 import { defineCommand } from '../command.ts'
 import { usageError } from '../options.ts'
 import { exitCodes } from '../report.ts'
 import { readStore } from '../store-file.ts'
+import type { Column } from '../table.ts'
 import { table } from '../table.ts'
 import { oneLine, roomOf } from '../terminal.ts'
 
@@ -39,16 +42,32 @@ export const audit = defineCommand({
         (entry) => entry !== undefined && (values.pid === undefined || entry.pid === values.pid),
       )
       if (entries.length === 0) context.note('no decision was made under a law here')
+      const principals = principalsOf(
+        reader,
+        entries.map((entry) => entry?.pid ?? 0),
+      )
+      // Shown where they are not all of one.
+      const isOfOne = new Set([...principals.values()].filter((one) => one !== undefined)).size < 2
       const rows = entries.map((entry) => [
         new Date(entry?.at ?? 0).toISOString(),
         String(entry?.pid),
+        ...(isOfOne ? [] : [oneLine(principals.get(entry?.pid ?? 0) ?? '-')]),
         String(entry?.n),
         entry?.effect ?? '',
         oneLine(entry?.what ?? ''),
         entry?.rule ?? 'no rule',
         entry?.by ?? '',
       ])
-      const columns = ['AT', 'PID', 'CALL', 'EFFECT', 'WHAT', 'RULE', 'BY'].map((title) => ({ title }))
+      const columns: readonly Column[] = [
+        { title: 'AT', rank: 2 },
+        { title: 'PID' },
+        ...(isOfOne ? [] : [{ title: 'PRINCIPAL', widthMin: 9 }]),
+        { title: 'CALL', rank: 3 },
+        { title: 'EFFECT' },
+        { title: 'WHAT', widthMin: 16 },
+        { title: 'RULE', widthMin: 8 },
+        { title: 'BY', rank: 1 },
+      ]
       if (entries.length > 0 || context.isJson)
         context.result(
           table(columns, rows, roomOf(context.out), (text, row) =>
@@ -62,3 +81,13 @@ export const audit = defineCommand({
     }
   },
 })
+
+/** By pid; an entry outlives the journal of its process, and does not say whose it was. */
+function principalsOf(reader: StoreReader, pids: readonly Pid[]): ReadonlyMap<Pid, string | undefined> {
+  return new Map(
+    [...new Set(pids)].map((pid) => {
+      const [head] = reader.processes({ from: pid, to: pid + 1 })
+      return [pid, head?.start.principal]
+    }),
+  )
+}

@@ -21,6 +21,11 @@ export const fork = defineCommand({
     },
     program: { kind: 'text', value: 'file.ts', help: 'the file of its program, where the store does not know it' },
     model: { kind: 'text', value: 'provider/model', help: 'another model, for calls from there on' },
+    law: {
+      kind: 'text',
+      value: 'file',
+      help: 'another law, for calls from there on; also the same file, where it has changed since the run began',
+    },
     ...budgetOptions,
     ...priceOption,
   },
@@ -34,16 +39,16 @@ export const fork = defineCommand({
       ...(values.at === undefined ? {} : { at: values.at }),
       ...(Object.keys(budget).length === 0 ? {} : { budget }),
     }
-    const setup = { program: values.program, model: values.model, price: priceOf(values.price) }
+    const over = { program: values.program, model: values.model, price: priceOf(values.price) }
     const server = serverOf(context)
     if (server !== undefined) {
-      refuseOver(server, setup)
-      checkTerms(context, server, pid)
+      refuseOver(server, over)
+      checkTerms(context, server, pid, values.law)
       const forked = (await wish(context, { command: 'fork', pid, ...options })) as Pid
       noteFork(context, pid, forked, values.at)
       return followElsewhere(context, server, forked)
     }
-    const booted = await bootAgain(context, pid, setup, budget)
+    const booted = await bootAgain(context, pid, { ...over, law: values.law }, budget)
     try {
       const run = await booted.kernel.fork(pid, options)
       booted.noteSetup(run.pid)

@@ -1,4 +1,8 @@
 /** `polity key create|list|revoke`: who may use `polity serve`, for what, and at what cost. */
+import { existsSync } from 'node:fs'
+import { spentIn } from '../../kernel/accounts.ts'
+import { messageOf } from '../../kernel/errors.ts'
+import type { Usage } from '../../kernel/types.ts'
 import type { Scope } from '../../server/caller.ts'
 import type { KeyEntry } from '../../server/keys.ts'
 import { createKey, listKeys, revokeKey, scopes } from '../../server/keys.ts'
@@ -7,9 +11,9 @@ import type { Context, ValuesOf } from '../command.ts'
 import { defineCommand } from '../command.ts'
 import { usageError } from '../options.ts'
 import { exitCodes } from '../report.ts'
-import { prepareStoreFolder } from '../store-file.ts'
+import { prepareStoreFolder, readStore } from '../store-file.ts'
 import { table } from '../table.ts'
-import { oneLine } from '../terminal.ts'
+import { oneLine, roomOf } from '../terminal.ts'
 
 const UNITS: { readonly [unit: string]: number } = { m: 60_000, h: 3_600_000, d: 86_400_000 }
 
@@ -51,18 +55,23 @@ const verbs: { readonly [verb: string]: Verb } = {
   list(context) {
     const keys = listKeys(context.storePath)
     const now = context.clock.now()
+    const spent = spentBy(context)
     const rows = keys.map((one) => [
       one.id,
       oneLine(one.principal),
       one.scopes.join(','),
       budgetText(one),
+      spent === undefined ? '?' : spentText(one, spent(one)),
       String(one.priority),
       duration(now - one.createdAt),
       stateOf(one, now),
       oneLine(one.label),
     ])
     if (keys.length === 0) context.note('there is no key; `polity key create <principal>` makes one')
-    context.result(keys.length === 0 ? '' : table(columns, rows, context.out.columns).join('\n'), keys.map(shown))
+    context.result(
+      keys.length === 0 ? '' : table(columns, rows, roomOf(context.out)).join('\n'),
+      keys.map((one) => ({ ...shown(one), spent: spent?.(one) ?? null })),
+    )
     return exitCodes.done
   },
 
@@ -81,7 +90,7 @@ export const key = defineCommand({
   options,
   details:
     'A key acts on behalf of a principal: it sees the runs of that principal and no others. Only its hash is kept, beside the store. A server that runs knows of every change with the next request. ' +
-    'What a key may use is counted from its first day on, and its holder is refused beyond it.',
+    'What a key may use is counted from its first day on, and its holder is refused beyond it; `list` shows what was spent of it, also while a server runs, with what is set aside for calls under way.',
   examples: [
     'polity key create ada',
     'polity key create ci --scope models --scope runs --budget-usd 5 --expires 30d --label nightly',
@@ -104,10 +113,11 @@ const columns = [
   { title: 'PRINCIPAL', widthMin: 8 },
   { title: 'SCOPES', widthMin: 8 },
   { title: 'BUDGET' },
-  { title: 'PRIORITY', align: 'right', rank: 2 },
-  { title: 'AGE', align: 'right', rank: 1 },
+  { title: 'SPENT' },
+  { title: 'PRIORITY', align: 'right', rank: 3 },
+  { title: 'AGE', align: 'right', rank: 2 },
   { title: 'STATE' },
-  { title: 'LABEL', widthMin: 4, rank: 3 },
+  { title: 'LABEL', widthMin: 4, rank: 1 },
 ] as const
 
 function budgetText({ budget }: KeyEntry): string {
@@ -116,6 +126,50 @@ function budgetText({ budget }: KeyEntry): string {
     ...(budget.usd === undefined ? [] : [usd(budget.usd)]),
   ]
   return parts.join(', ') || '-'
+}
+
+interface Spent {
+  /** Input and output together. */
+  readonly tokens: number
+  readonly usd: number
+}
+
+/** What was spent with a key; undefined where the store cannot be read, which is no reason not to list the keys. */
+function spentBy(context: Context): ((key: KeyEntry) => Spent) | undefined {
+  let spent: ReadonlyMap<string, Usage> = new Map()
+  // Before anything ran there is no store, and nothing was spent.
+  if (existsSync(context.storePath)) {
+    try {
+      const reader = readStore(context.storePath)
+      try {
+        spent = spentIn(reader)
+      } finally {
+        reader.close()
+      }
+    } catch (error) {
+      context.note(`what was spent cannot be read: ${messageOf(error)}`)
+      return undefined
+    }
+  }
+  return ({ id }) => {
+    const { inputTokens = 0, outputTokens = 0, usd: dollars = 0 } = spent.get(id) ?? {}
+    return { tokens: inputTokens + outputTokens, usd: dollars }
+  }
+}
+
+/** With its share of a ceiling, such as `4200 tokens (84%), $0.12`. */
+function spentText({ budget }: KeyEntry, { tokens, usd: dollars }: Spent): string {
+  const parts = [
+    ...(tokens === 0 ? [] : [`${tokens} tokens${shareText(tokens, budget.tokens)}`]),
+    ...(dollars === 0 ? [] : [`${usd(dollars)}${shareText(dollars, budget.usd)}`]),
+  ]
+  return parts.join(', ') || '-'
+}
+
+/** Rounded down: 100% is all of it. */
+function shareText(spent: number, ceiling: number | undefined): string {
+  if (ceiling === undefined) return ''
+  return ` (${ceiling === 0 ? 100 : Math.floor((spent / ceiling) * 100)}%)`
 }
 
 function stateOf({ revokedAt, expiresAt }: KeyEntry, now: number): string {

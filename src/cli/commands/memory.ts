@@ -187,9 +187,7 @@ function noteWhy(context: Context, reader: StoreReader, values: Values): void {
 }
 
 function ownersIn(reader: StoreReader): readonly string[] {
-  return [...createNoteReader(reader).spaces()].flatMap((id) =>
-    id.startsWith(PRINCIPAL) ? [id.slice(PRINCIPAL.length)] : [],
-  )
+  return [...createNoteReader(reader).principals()]
 }
 
 function tableOf(context: Context, found: readonly RecalledNote[], isRanked: boolean): string {

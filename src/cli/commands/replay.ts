@@ -25,13 +25,23 @@ export const replay = defineCommand({
       value: 'provider/model',
       help: 'the model that was the default then, where the store does not know it',
     },
+    law: {
+      kind: 'text',
+      value: 'file',
+      help: 'the file of its law, where that has moved',
+    },
   },
   details:
-    'No model, tool or file is touched: every answer comes from the journal, which is only read, so it works beside a server that has the store open. Exit code 0 when it is the same, 1 when it differs.',
+    'No model, tool or file is touched and no law is asked: every answer comes from the journal, which is only read, so it works beside a server that has the store open. Exit code 0 when it is the same, 1 when it differs.',
   examples: ['polity replay 17', 'polity replay 17 --program clerk.ts'],
   async run(context, { values, positionals }) {
     const pid = pidOf(positionals[0])
-    const booted = await bootToRead(context, pid, { program: values.program, model: values.model })
+    const booted = await bootToRead(context, pid, {
+      program: values.program,
+      model: values.model,
+      law: values.law,
+    })
+    const { setup, isLawChanged } = booted
     try {
       const interrupted = new Promise<undefined>((resolve) =>
         context.interrupted.addEventListener('abort', () => resolve(undefined), { once: true }),
@@ -45,7 +55,11 @@ export const replay = defineCommand({
       const text = report.same
         ? `${out.paint('green', 'same')}: process ${pid} made its ${counted(report.calls, 'call')} as the journal has them`
         : `${out.paint('red', 'differs')}: process ${pid}, after ${counted(report.calls, 'call')}: ${oneLine(report.difference ?? '')}`
-      context.result(text, { pid, ...report })
+      context.result(text, { pid, ...report, ...(isLawChanged ? { isLawChanged } : {}) })
+      if (isLawChanged)
+        context.warn(
+          `polity: process ${pid} was begun with another law than ${setup.law} has now. A replay takes what the law said from the journal; what it would say now is for: ${context.commandLine('policy explain')}`,
+        )
       return report.same ? exitCodes.done : exitCodes.failed
     } finally {
       await booted.close()

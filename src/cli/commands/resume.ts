@@ -10,7 +10,7 @@ import type { Serving } from '../elsewhere.ts'
 import { checkTerms, followElsewhere, refuseOver, serverOf, stoppedOf, wish, wishAll } from '../elsewhere.ts'
 import type { Followed } from '../follow.ts'
 import { followAll } from '../follow.ts'
-import { pidOf } from '../options.ts'
+import { pidOf, usageError } from '../options.ts'
 import { printRun } from '../output.ts'
 import { exitCodeOf, exitCodes, sentenceOf } from '../report.ts'
 import { readStore } from '../store-file.ts'
@@ -27,22 +27,36 @@ export const resume = defineCommand({
       help: 'the file of its program, where the store does not know it or it has moved',
     },
     model: { kind: 'text', value: 'provider/model', help: 'another model, for calls that it has not made yet' },
+    law: {
+      kind: 'text',
+      value: 'file',
+      help: 'another law, from there on; also the same file, where it has changed since the run began',
+    },
   },
   details:
-    'A run lives its journal again without any effect, and then goes on. While `polity serve` has the store open it goes on there, if it was begun with what the server has. The store remembers program, model, law and folders of every run of this command line. ' +
+    'A run lives its journal again without any effect, and then goes on. While `polity serve` has the store open it goes on there, if it was begun with what the server has. The store remembers program, model, law and folders of every run of this command line; where its law has changed since, it goes on only with --law. ' +
     'Without a pid all that are stopped go on together; one that fails stops no other, and the exit code is the largest of theirs. With --json each has a line of its own then.',
-  examples: ['polity resume 17', 'polity resume', 'polity resume 17 --program clerk.ts'],
+  examples: [
+    'polity resume 17',
+    'polity resume',
+    'polity resume 17 --program clerk.ts',
+    'polity resume 17 --law clerk.json',
+  ],
   async run(context, { values, positionals }) {
-    const over = { program: values.program, model: values.model }
+    const { program, model, law } = values
+    if (law !== undefined && positionals.length === 0)
+      throw usageError('resume takes --law with a pid: each run has a law of its own')
     const server = serverOf(context)
     if (server !== undefined) {
-      refuseOver(server, over)
+      refuseOver(server, { program, model })
       return resumeInServer(
         context,
         server,
         positionals.length > 0 ? rootPid(context, pidOf(positionals[0])) : undefined,
+        law,
       )
     }
+    const over = { program, model, law }
     if (positionals.length > 0) {
       const pid = rootPid(context, pidOf(positionals[0]))
       const booted = await bootAgain(context, pid, over)
@@ -63,13 +77,18 @@ function nothingStopped(context: Context): number {
 }
 
 /** The run, or all that are stopped, in the server that has the store open. */
-async function resumeInServer(context: Context, server: Serving, pid: Pid | undefined): Promise<number> {
+async function resumeInServer(
+  context: Context,
+  server: Serving,
+  pid: Pid | undefined,
+  law: string | undefined,
+): Promise<number> {
   const goOn = (one: Pid): Promise<number> => {
     context.note(context.err.paint('dim', `process ${one} goes on in the server (process ${server.pid})`))
     return followElsewhere(context, server, one)
   }
   if (pid !== undefined) {
-    checkTerms(context, server, pid)
+    checkTerms(context, server, pid, law)
     await wish(context, { command: 'resume', pid })
     return goOn(pid)
   }
@@ -112,6 +131,7 @@ function notResumed(context: Context, error: unknown, pid: Pid): number {
 interface Over {
   readonly program: string | undefined
   readonly model: string | undefined
+  readonly law: string | undefined
 }
 
 /** All of them, together where one kernel can serve them; one that cannot go on keeps none of the others waiting. */
@@ -168,7 +188,7 @@ async function resumeCrew(
         refuse(error, pid)
         continue
       }
-      if (over.program !== undefined || over.model !== undefined) one.noteSetup(pid)
+      if (Object.values(over).some((given) => given !== undefined)) one.noteSetup(pid)
       context.note(context.err.paint('dim', `process ${pid} goes on`))
     }
     if (runs.length === 0) return exitCodes.done

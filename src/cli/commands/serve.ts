@@ -7,7 +7,7 @@ import { checkLimits, defaultLimits } from '../../kernel/limits.ts'
 import { listKeys } from '../../server/keys.ts'
 import type { ServerLimits } from '../../server/limits.ts'
 import { checkServerLimits, defaultServerLimits } from '../../server/limits.ts'
-import { serve as serveKernel } from '../../server/serve.ts'
+import { checkServe, serve as serveKernel } from '../../server/serve.ts'
 import { counted } from '../amounts.ts'
 import type { Context } from '../command.ts'
 import { defineCommand } from '../command.ts'
@@ -16,7 +16,7 @@ import { exitCodeOfSignal } from '../report.ts'
 import type { Serving } from '../serving.ts'
 import { bootServing } from '../serving.ts'
 import { modelDefault } from '../setup.ts'
-import { cacheDefault } from '../store-file.ts'
+import { cacheDefault, ownerOf } from '../store-file.ts'
 
 const PORT = 7070
 const FILES_MAX = 1_000
@@ -107,6 +107,15 @@ export const serve = defineCommand({
     if (port > 65_535) throw usageError(`--port takes a number up to 65535, not ${port}`)
     const limits = limitsOf(values.limit)
     if (values.cache === 0) throw usageError('--cache takes a number of MiB from 1')
+    const place = {
+      store: context.storePath,
+      port,
+      ...(values.host === undefined ? {} : { host: values.host }),
+      allowHosts: values['allow-host'],
+      clock: context.clock,
+    }
+    // Before a store is made, or anything goes on in it. One that another kernel has is told of first: no port helps there.
+    if (!ownerOf(context.storePath).isOwned) await checkServe(place)
     const serving = await bootServing(context, {
       files: positionals,
       models: values.model,
@@ -125,15 +134,11 @@ export const serve = defineCommand({
     try {
       if (sources !== undefined) context.note(context.err.paint('dim', sources.summary))
       const server = await serveKernel({
+        ...place,
         kernel,
         doors,
-        store: context.storePath,
-        port,
-        ...(values.host === undefined ? {} : { host: values.host }),
-        allowHosts: values['allow-host'],
         allowOrigins: values['allow-origin'],
         limits: { drainMs: DRAIN_MS, ...limits.server },
-        clock: context.clock,
         onError: (error, { method, url }) => {
           if (context.isDebug) console.error(error)
           context.warn(`polity: ${method} ${url?.split('?')[0]}: ${messageOf(error)}`)

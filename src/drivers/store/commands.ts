@@ -2,7 +2,8 @@
  * What other processes say to the kernel that owns a store, and what it shows them: tables `command` and `state`.
  *
  * A command waits in its table until an owner takes it, also when there is none now: an answer given while no kernel
- * runs is there when one boots.
+ * runs is there when one boots. It goes once it is done: the next owner does what a crash interrupted, unless that too
+ * was a second try.
  */
 import type { DatabaseSync } from 'node:sqlite'
 import type { Command } from '../../kernel/drivers.ts'
@@ -14,6 +15,8 @@ export const commandTables = 'CREATE TABLE command(id INTEGER PRIMARY KEY AUTOIN
 
 /** Commands that wait in one store. Beyond: `LIMIT_EXCEEDED` to the sender. */
 const COMMANDS_WAITING_MAX = 10_000
+/** Owners that try one command: what ends each of them would end all that come. */
+const TRIES_MAX = 2
 const verbs: ReadonlySet<unknown> = new Set<Command['command']>([
   'kill',
   'answer',
@@ -45,34 +48,55 @@ export function insertCommand(database: DatabaseSync, command: Command): void {
     )
 }
 
-/** Takes a command back by its reply; false where an owner has taken it. */
+/** Takes a command back by its reply; false where an owner has taken it, which may do it yet, but after which nobody does. */
 export function deleteCommand(database: DatabaseSync, reply: string): boolean {
-  const { changes } = database
-    .prepare("DELETE FROM command WHERE CASE WHEN json_valid(wish) THEN json_extract(wish, '$.reply') END = ?")
-    .run(reply)
-  return changes > 0
+  const [row] = database
+    .prepare(
+      `DELETE FROM command WHERE CASE WHEN json_valid(wish) THEN json_extract(wish, '$.reply') END = ?
+       RETURNING json_extract(wish, '$.tries') AS tries`,
+    )
+    .all(reply)
+  return row !== undefined && row['tries'] === null
 }
 
 /** Wishes, as the owner of the store takes them. */
 export interface CommandBox {
   /** A number that changes when another connection writes. The connection must hold no read transaction. */
   version(): unknown
-  /** Whether any waits. */
-  any(): boolean
-  /** Takes all that wait, oldest first. Its caller opens the transaction. */
-  take(): Command[]
+  /** Whether any came after the one of that number. */
+  any(after: number): boolean
+  /** Takes all that did, oldest first; `last` is the number of the last one. Its caller opens the transaction. */
+  take(after: number): { readonly taken: readonly Command[]; readonly last: number }
+  /** Removes what was taken and is done. Its caller opens the transaction. */
+  done(commands: readonly Command[]): void
 }
 
 /** The box of a store file. */
 export function createCommandBox(database: DatabaseSync): CommandBox {
   const prepare = preparer(database)
+  const idOf = new WeakMap<Command, number>()
   return {
     version: () => prepare('PRAGMA data_version').get()?.['data_version'],
-    any: () => prepare('SELECT 1 FROM command LIMIT 1').get() !== undefined,
-    take() {
-      const rows = prepare('SELECT id, wish FROM command ORDER BY id').all()
-      if (rows.length > 0) prepare('DELETE FROM command WHERE id <= ?').run(rows.at(-1)?.['id'] as number)
-      return rows.map((row) => toCommand(parse(row['wish'] as string))).filter((command) => command !== undefined)
+    any: (after) => prepare('SELECT 1 FROM command WHERE id > ? LIMIT 1').get(after) !== undefined,
+    take(after) {
+      const taken: Command[] = []
+      const rows = prepare('SELECT id, wish FROM command WHERE id > ? ORDER BY id').all(after)
+      for (const row of rows) {
+        const id = row['id'] as number
+        const wish = parse(row['wish'] as string)
+        const command = toCommand(wish)
+        const { tries = 0 } = (wish ?? {}) as { readonly tries?: number }
+        if (command === undefined || tries >= TRIES_MAX) prepare('DELETE FROM command WHERE id = ?').run(id)
+        else {
+          prepare("UPDATE command SET wish = json_set(wish, '$.tries', ?) WHERE id = ?").run(tries + 1, id)
+          idOf.set(command, id)
+          taken.push(command)
+        }
+      }
+      return { taken, last: (rows.at(-1)?.['id'] as number | undefined) ?? after }
+    },
+    done(commands) {
+      for (const command of commands) prepare('DELETE FROM command WHERE id = ?').run(idOf.get(command) ?? null)
     },
   }
 }

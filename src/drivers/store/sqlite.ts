@@ -78,6 +78,7 @@ const CHECKPOINT_LOAD = 2_048
 /** Pages of the log after which SQLite brings it into the file by itself; its own default. */
 const LOG_PAGES = 1_000
 const FILE_BYTES_MIN = 1_048_576
+const NO_COMMANDS: readonly Command[] = []
 
 /** Where there can be no second thread. */
 const noThread: CommitThread = {
@@ -177,7 +178,12 @@ function ownStore(
   let lastSeq = -1
   let unindexedRows = UNINDEXED_ROWS_MAX // an earlier owner may have left some
   let droppingSoon = false
+  /** A step is due, and waits for the thread. */
+  let droppingWaits = false
+  let threadHasBatch = false
   let commandsVersion: unknown
+  /** Number of the last one that this owner took. */
+  let lastCommand = 0
   let thread: CommitThread | undefined
   let logLoad = 0
   let checkpointsThere = false
@@ -236,18 +242,23 @@ function ownStore(
   ): Promise<void> {
     transaction.unpin()
     const index = unindexedRows >= UNINDEXED_ROWS_MAX
+    threadHasBatch = true
     try {
       await ready.commit(rows, puts, index)
     } catch (error) {
       if (!ready.isReady) lastSeq = read(() => journal.lastSeq()) // it may have been kept before the thread ended
+      if (droppingWaits) dropSoon()
       throw toStoreError(path, error)
     } finally {
+      threadHasBatch = false
       transaction.unpin()
       for (const put of puts) entries.forget(put)
     }
     if (index) unindexedRows = 0
     kept(rows)
     bear(load)
+    // Now, before the next batch may come: while one follows another there is no other time.
+    if (droppingWaits) dropMore()
   }
 
   function kept(rows: readonly Row[]): void {
@@ -281,6 +292,8 @@ function ownStore(
   function dropMore(): void {
     droppingSoon = false
     if (!database.isOpen) return
+    droppingWaits = threadHasBatch
+    if (droppingWaits) return
     let more = false
     try {
       changeDropping(() => void (more = dropping.step()))
@@ -345,16 +358,18 @@ function ownStore(
         transaction.unpin()
         const version = commands.version()
         if (version === commandsVersion) return []
-        if (!commands.any()) {
+        if (!commands.any(lastCommand)) {
           commandsVersion = version // another connection wrote, as the second thread does all the time
           return []
         }
-        let taken: Command[] = []
-        write(() => void (taken = commands.take()), 1)
+        let { taken, last } = { taken: NO_COMMANDS, last: lastCommand }
+        write(() => void ({ taken, last } = commands.take(lastCommand)), 1)
         commandsVersion = version // not before: what failed to be taken still waits
+        lastCommand = last
         return taken
       })
     },
+    commandsDone: (done) => write(() => commands.done(done), done.length),
     publishStatus: (status) => write(() => writeState(database, 'status', status), 1 + status.length / TEXT_A_LOAD),
     close(): void {
       if (!database.isOpen) return

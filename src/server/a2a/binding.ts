@@ -3,7 +3,7 @@
  */
 import type { A2ARequestHandler } from '@a2a-js/sdk/server'
 import { PolityError, fieldOf } from '../../kernel/errors.ts'
-import type { Exchange } from '../route.ts'
+import type { Exchange, LastWord } from '../route.ts'
 import type { A2aSdk } from './sdk.ts'
 
 /** Who answers a request. */
@@ -26,9 +26,9 @@ export function versionOf({ types }: A2aSdk, { headers }: Exchange): string {
 }
 
 /** Sends the answers of a stream. What goes wrong before the first is an answer by itself. */
-export async function stream(exchange: Exchange, replies: AsyncGenerator<unknown>): Promise<void> {
+export async function stream(exchange: Exchange, replies: AsyncGenerator<unknown>, lastWord: LastWord): Promise<void> {
   const first = await replies.next()
-  const events = exchange.events()
+  const events = exchange.events({}, lastWord)
   for (let next = first; next.done !== true; next = await replies.next()) {
     if (!events.send({ data: JSON.stringify(next.value) })) await events.drained()
     if (exchange.signal.aborted) await replies.return(undefined)

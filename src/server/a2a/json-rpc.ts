@@ -27,7 +27,9 @@ export async function answerJsonRpc(sdk: A2aSdk, { agent, fault }: Answering, ex
     const reply = await handler.handle(body as Record<string, unknown>, context)
     if (fault.thrown !== undefined) throw fault.thrown
     if (!(Symbol.asyncIterator in reply)) return exchange.reply(200, reply as unknown as Json)
-    await stream(exchange, reply)
+    await stream(exchange, reply, (error, status) => [
+      { data: JSON.stringify(jsonRpcRefusal(error, status, (fieldOf(body, 'id') ?? null) as Json)) },
+    ])
   } catch (error) {
     if (exchange.response.headersSent) throw error
     if (fault.thrown !== undefined) throw fault.thrown
@@ -37,11 +39,11 @@ export async function answerJsonRpc(sdk: A2aSdk, { agent, fault }: Answering, ex
   }
 }
 
-/** What the server refused before it came here. */
-export function jsonRpcRefusal({ code, message }: PolityError, status: number): Json {
+/** What the server refused, of a request that came here only with its `id`. */
+export function jsonRpcRefusal({ code, message }: PolityError, status: number, id: Json = null): Json {
   return {
     jsonrpc: '2.0',
-    id: null,
+    id,
     error: { code: status === 400 ? -32_600 : -32_603, message: `${code}: ${message}` },
   }
 }

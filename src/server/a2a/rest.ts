@@ -12,7 +12,7 @@ import type { SendMessageRequest, SendMessageResponse, StreamResponse, TaskPushN
 import type { ServerCallContext } from '@a2a-js/sdk/server'
 import type { PolityError } from '../../kernel/errors.ts'
 import type { Json } from '../../kernel/types.ts'
-import type { Exchange } from '../route.ts'
+import type { Exchange, StreamEvent } from '../route.ts'
 import type { Answering } from './binding.ts'
 import { stream, versionOf } from './binding.ts'
 import type { A2aSdk } from './sdk.ts'
@@ -23,7 +23,7 @@ export async function answerRest(sdk: A2aSdk, { agent, fault }: Answering, excha
   try {
     server.validateVersion(requestedVersion, await agent.getAgentCard(), 'HTTP+JSON')
     const answer = await perform(sdk, agent, exchange, new server.ServerCallContext({ requestedVersion }))
-    if (Symbol.asyncIterator in answer) await stream(exchange, answer)
+    if (Symbol.asyncIterator in answer) await stream(exchange, answer, restLastWord)
     else exchange.replyText(200, types.A2A_CONTENT_TYPE, JSON.stringify(answer))
   } catch (error) {
     if (exchange.response.headersSent) throw error
@@ -31,6 +31,11 @@ export async function answerRest(sdk: A2aSdk, { agent, fault }: Answering, excha
     const status = errors.restStatusFor(error)
     exchange.replyText(status, types.A2A_CONTENT_TYPE, JSON.stringify(errors.toRestErrorBody(error, status)))
   }
+}
+
+/** An error behind other events, as the official client and server of this binding have it. */
+function restLastWord(error: PolityError, status: number): readonly StreamEvent[] {
+  return [{ event: 'error', data: JSON.stringify(restRefusal(error, status)) }]
 }
 
 /** What the server refused before it came here: google.rpc.Status, as all errors of this binding (A2A 1.0, section 11). */

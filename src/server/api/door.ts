@@ -18,6 +18,7 @@ import type { Kernel } from '../../kernel/kernel.ts'
 import type { Json, Program, Tool } from '../../kernel/types.ts'
 import type { Law } from '../../policy/law.ts'
 import type { Caller } from '../caller.ts'
+import type { KeyEntry } from '../keys.ts'
 import type { Door } from '../route.ts'
 import { adviceOf, statusTable } from '../status.ts'
 import type { View } from '../view.ts'
@@ -45,6 +46,8 @@ export interface ApiOptions {
   readonly tools?: readonly Tool[]
   /** The law that the kernel was given. @default none: whoever holds a tool may call it */
   readonly law?: Law
+  /** The keys of its store as they are now (`keysOf` of keys.ts). @default accounts are shown without whose they are */
+  readonly keys?: () => readonly KeyEntry[]
   /** Reads the audit (`readAudit` of kernel/audit.ts). @default there is none to be shown */
   readonly audit?: (range: AuditRange) => Iterable<AuditEntry | undefined>
   /** @default the machine's */
@@ -61,7 +64,9 @@ export interface Api {
   readonly programs: readonly Program[]
   readonly tools: readonly Tool[]
   readonly law: Law | undefined
+  readonly keys: () => readonly KeyEntry[]
   readonly audit: ApiOptions['audit']
+  readonly clock: Clock
   readonly feeds: Feeds
 }
 
@@ -72,13 +77,15 @@ export function apiDoor(options: ApiOptions): Door {
 
 /** The operations of the API, the document among them. */
 export function apiOperations(options: ApiOptions): readonly Operation[] {
-  const { kernel, programs = [], tools = [], law, audit, clock = realClock(), ringEventsMax, lingerMs } = options
+  const { kernel, programs = [], tools = [], law, keys = noKeys, audit, clock = realClock() } = options
+  const { ringEventsMax, lingerMs } = options
   endLeftOvers(
     kernel,
     memoryPrograms.map(({ name }) => name),
   )
   const feeds = createFeeds({ clock, ringEventsMax, lingerMs })
-  const api: Api = { kernel, view: (caller) => viewOf(kernel, caller, programs), programs, tools, law, audit, feeds }
+  const view: Api['view'] = (caller) => viewOf(kernel, caller, programs)
+  const api: Api = { kernel, view, programs, tools, law, keys, audit, clock, feeds }
   const operations: Operation[] = [
     ...processOperations(api),
     ...traceOperations(api),
@@ -100,6 +107,8 @@ export function apiOperations(options: ApiOptions): readonly Operation[] {
   let document: { [key: string]: Json } | undefined
   return operations
 }
+
+const noKeys = (): readonly KeyEntry[] => []
 
 function errorBody(error: PolityError, status: number): Json {
   const { code, message, detail } = error

@@ -98,10 +98,18 @@ export const Account = named(
   'Account',
   'What an API key may spend in all its runs, and has spent',
   z.object({
-    name: z.string(),
-    budget: Budget,
+    name: z.string().describe('The id of the key'),
+    holder: z
+      .object({
+        principal: z.string(),
+        label: z.string().describe('What it is for, as its owner put it'),
+        isOpen: z.boolean().describe('It was not revoked, and has not expired'),
+      })
+      .nullable()
+      .describe('Who has the key; null where there is no key of that name'),
+    budget: Budget.describe('Its ceilings; what is left out has none'),
     used: Usage,
-    reserved,
+    reserved: reserved.describe('Set aside for calls under way'),
     room: z
       .object({
         bytes: whole.describe('Filled now. At bytesPerDay and above nothing begins'),
@@ -115,8 +123,15 @@ export type Account = z.infer<typeof Account>
 
 export const Budgets = named(
   'Budgets',
-  'The account of the caller’s key, and the budgets of its running processes',
-  z.object({ account: Account.nullable(), items: z.array(BudgetUse) }),
+  'What keys and running processes may spend, and have spent',
+  z.object({
+    account: Account.nullable().describe('Of the caller’s own key; null without one'),
+    accounts: z.array(Account).describe('A page of those that the caller may see, by name: its own, of an admin all'),
+    next: z.string().nullable().describe('Cursor of the next page of accounts; null: this is the last'),
+    items: z
+      .array(BudgetUse)
+      .describe('On the first page, the processes with a budget of their own that run. None for a key without `runs`'),
+  }),
 )
 export type Budgets = z.infer<typeof Budgets>
 

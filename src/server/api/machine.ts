@@ -2,16 +2,21 @@
  * Operations on the machine: what can be started, which tools and cores there are, what is used of the budgets, and what
  * waits for a person.
  */
+import { z } from 'zod'
 import { describeTool } from '../../kernel/tools.ts'
 import type { AccountInfo, Program, Question as KernelQuestion, Tool } from '../../kernel/types.ts'
+import { holds } from '../caller.ts'
+import type { KeyEntry } from '../keys.ts'
+import { opens } from '../keys.ts'
 import type { Api } from './door.ts'
 import type { Operation } from './operation.ts'
 import { operation } from './operation.ts'
 import type { Account, ProgramInfo, Question, ToolInfo } from './machine-schemas.ts'
 import * as schemas from './machine-schemas.ts'
+import { pageOf, pageQuery } from './paging.ts'
 import { Done } from './process-schemas.ts'
 
-export function machineOperations({ kernel, view, programs, tools }: Api): readonly Operation[] {
+export function machineOperations({ kernel, view, programs, tools, keys, clock }: Api): readonly Operation[] {
   return [
     operation({
       id: 'listPrograms',
@@ -61,12 +66,20 @@ export function machineOperations({ kernel, view, programs, tools }: Api): reado
       id: 'getBudgets',
       method: 'GET',
       path: '/budgets',
-      scope: 'runs',
-      summary: 'What the caller may spend, and has spent',
+      scope: 'any',
+      summary: 'What the caller may spend, and has spent; of an admin, what everybody may',
+      description:
+        'Every key is told its own account, whatever its scopes. An admin is told all there are, page by page: those of all keys, also of revoked ones, and those that programs of the server named.',
+      query: z.strictObject(pageQuery),
       reply: schemas.Budgets,
-      run({ caller }) {
-        const items = view(caller)
-          .ps()
+      run({ caller, query }) {
+        const account = caller.key === null ? null : kernel.account(caller.key)
+        const seen = holds(caller, 'admin') ? kernel.accounts() : account === null ? [] : [account]
+        const { items: accounts, next } = pageOf(seen, query, ({ name }) => [name])
+        const holders = holdersOf(keys(), clock.now())
+        const shown = (one: AccountInfo): Account => accountOf(one, holders.get(one.name) ?? null)
+        const processes = query.cursor === undefined && holds(caller, 'runs') ? view(caller).ps() : []
+        const items = processes
           .filter(({ state, budget }) => (state === 'running' || state === 'stopped') && Object.keys(budget).length > 0)
           .map(({ pid, program, name, principal, budget, usage }) => ({
             pid,
@@ -76,7 +89,7 @@ export function machineOperations({ kernel, view, programs, tools }: Api): reado
             budget,
             used: usage,
           }))
-        return { account: caller.key === null ? null : accountOf(kernel.account(caller.key)), items }
+        return { account: account === null ? null : shown(account), accounts: accounts.map(shown), next, items }
       },
     }),
     operation({
@@ -137,9 +150,14 @@ function inputSchemaOf(tool: Tool): ToolInfo['inputSchema'] {
   }
 }
 
-function accountOf({ name, budget, used, reserved, room }: AccountInfo): Account {
+function holdersOf(keys: readonly KeyEntry[], now: number): ReadonlyMap<string, Account['holder']> {
+  return new Map(keys.map((key) => [key.id, { principal: key.principal, label: key.label, isOpen: opens(key, now) }]))
+}
+
+function accountOf({ name, budget, used, reserved, room }: AccountInfo, holder: Account['holder']): Account {
   return {
     name,
+    holder,
     budget: { ...budget },
     used: { ...used },
     reserved: { ...reserved },

@@ -1,28 +1,32 @@
 /**
- * Operations on the notes of the caller. Each runs as a small process on its behalf, so that the law is asked, and the
- * journal has it, as for any other access.
+ * Operations on notes. Each runs as a small process on behalf of the principal whose notes they are, so that the law is
+ * asked, and the journal has it, as for any other access.
  *
- * Invariant
+ * Invariants
  *   AM1. There is no other way from here to a note than a system call of such a process, but for revoking a source: that
  *        is the owner's.
+ *   AM2. It is a process of the caller's principal. Only an admin may name another, and pays for it; the process says who
+ *        asked.
  */
 import { z } from 'zod'
 import { PolityError } from '../../kernel/errors.ts'
 import { defineProgram } from '../../kernel/program.ts'
-import type { Json, NoteInput, Program, RecallOptions, RecalledNote, Sys } from '../../kernel/types.ts'
+import type { Json, NoteInput, Program, RecallOptions, RecalledNote, RunOptions, Sys } from '../../kernel/types.ts'
 import type { Caller } from '../caller.ts'
-import { runOptionsOf } from '../caller.ts'
+import { holds, runOptionsOf } from '../caller.ts'
 import { resultFor } from '../request-run.ts'
 import type { Api } from './door.ts'
 import type { Operation } from './operation.ts'
 import { operation } from './operation.ts'
-import { cursorOf, pageQuery, readCursor } from './paging.ts'
-import type { Note } from './note-schemas.ts'
+import { PAGE_DEFAULT, cursorOf, pageQuery, readCursor } from './paging.ts'
+import type { Memory, Note } from './note-schemas.ts'
 import * as schemas from './note-schemas.ts'
 import { Done } from './process-schemas.ts'
 
 /** Notes of a page that names no limit. */
 const LIMIT_DEFAULT = 10
+/** As for the principal of a key. */
+const PRINCIPAL_CHARS_MAX = 200
 
 interface Recall extends RecallOptions {
   readonly query: string
@@ -46,14 +50,17 @@ const forget = defineProgram('api/forget', async (sys) => sys.forget((await mail
 export const memoryPrograms = [recall, remember, forget] as readonly Program[]
 
 export function memoryOperations({ kernel }: Api): readonly Operation[] {
-  /** Runs on behalf of the caller, without tools; ends with the request. */
+  /** Runs on behalf of whose notes they are, by default the caller's, without tools; ends with the request. */
   async function runAs<Output>(
-    caller: Caller,
+    {
+      caller,
+      principal,
+      signal,
+    }: { readonly caller: Caller; readonly principal?: string; readonly signal: AbortSignal },
     program: Program<unknown, Output>,
     asked: object,
-    signal: AbortSignal,
   ): Promise<Output> {
-    const run = kernel.spawn(program, null, { ...runOptionsOf(caller), tools: [] })
+    const run = kernel.spawn(program, null, { ...runOptionsOf(caller), ...onBehalf(caller, principal), tools: [] })
     kernel.send(run.pid, asked as Json)
     return resultFor(run, signal)
   }
@@ -66,8 +73,9 @@ export function memoryOperations({ kernel }: Api): readonly Operation[] {
       scope: 'memory',
       summary: 'Notes: those that a query finds, or all',
       description:
-        'With a query by their words, the best first, in one page; without one all of them, the newest first. Those of the caller’s principal only.',
+        'With a query by their words, the best first, in one page; without one all of them, the newest first. Those of one principal: the caller’s, or whom an admin names.',
       query: z.strictObject({
+        principal: whose,
         query: z.string().optional().describe('Words to look for. Default all notes'),
         tag: z.string().optional().describe('Only notes with this tag'),
         kind: z.enum(['note', 'fact', 'summary']).optional().describe('Only notes of this kind'),
@@ -81,7 +89,7 @@ export function memoryOperations({ kernel }: Api): readonly Operation[] {
       }),
       reply: schemas.Notes,
       errors: ['ACCESS_DENIED'],
-      async run({ caller, query: { query, cursor, limit = LIMIT_DEFAULT, kind, ...filters }, signal }) {
+      async run({ caller, query: { principal, query, cursor, limit = LIMIT_DEFAULT, kind, ...filters }, signal }) {
         if (query !== undefined && cursor !== undefined)
           throw new PolityError('INVALID_ARGUMENT', 'query: cursor is for the list without a query, which has pages')
         const asked: Recall = {
@@ -91,7 +99,7 @@ export function memoryOperations({ kernel }: Api): readonly Operation[] {
           ...(kind === undefined ? {} : { kinds: [kind] }),
           ...(cursor === undefined ? {} : { before: String(readCursor(cursor)[0]) }),
         }
-        const { notes, next } = await runAs(caller, recall, asked, signal)
+        const { notes, next } = await runAs({ caller, principal, signal }, recall, asked)
         return {
           items: notes.map((note) => noteOf(note, query !== undefined)),
           next: next === null ? null : cursorOf([next]),
@@ -108,7 +116,7 @@ export function memoryOperations({ kernel }: Api): readonly Operation[] {
       status: 201,
       reply: schemas.NoteKept,
       errors: ['ACCESS_DENIED', 'TOO_LARGE'],
-      run: async ({ caller, body, signal }) => ({ id: await runAs(caller, remember, body, signal) }),
+      run: async ({ caller, body, signal }) => ({ id: await runAs({ caller, signal }, remember, body) }),
     }),
     operation({
       id: 'revokeNotes',
@@ -135,14 +143,45 @@ export function memoryOperations({ kernel }: Api): readonly Operation[] {
       path: '/notes/:note',
       scope: 'memory',
       summary: 'Forget a note',
+      query: z.strictObject({ principal: whose }),
       reply: Done,
       errors: ['ACCESS_DENIED', 'NO_SUCH_NOTE'],
-      async run({ caller, params, signal }) {
-        await runAs(caller, forget, { id: params.note }, signal)
+      async run({ caller, params, query: { principal }, signal }) {
+        await runAs({ caller, principal, signal }, forget, { id: params.note })
         return {}
       },
     }),
+    operation({
+      id: 'listMemories',
+      method: 'GET',
+      path: '/memories',
+      scope: 'admin',
+      summary: 'Whose notes there are',
+      description:
+        'The principals in whose memory something was kept, by name; `principal` of the list of notes takes one. Of what was kept it says nothing.',
+      query: z.strictObject(pageQuery),
+      reply: schemas.Memories,
+      async run({ query: { cursor, limit = PAGE_DEFAULT } }) {
+        const after = cursor === undefined ? undefined : String(readCursor(cursor)[0])
+        const items: Memory[] = []
+        for await (const principal of kernel.memories(after)) {
+          if (items.length === limit) return { items, next: cursorOf([(items.at(-1) as Memory).principal]) }
+          items.push({ principal })
+        }
+        return { items, next: null }
+      },
+    }),
   ]
+}
+
+const whose = z.string().max(PRINCIPAL_CHARS_MAX).optional().describe('Whose: only for an admin. Default the caller’s')
+
+/** Another principal, where the caller may act for it: told apart by who asks, never by whether there is such a one. */
+function onBehalf(caller: Caller, principal = caller.principal): Pick<RunOptions, 'principal' | 'name'> {
+  if (principal === caller.principal) return {}
+  if (!holds(caller, 'admin'))
+    throw new PolityError('ACCESS_DENIED', 'principal: only a key with the scope admin names another than its own')
+  return { principal, name: `asked by ${caller.principal}` }
 }
 
 /** What was asked for, and nothing else. */

@@ -31,7 +31,7 @@ export type NoteRequest = z.infer<typeof NoteRequest>
 
 export const Note = named(
   'Note',
-  'A note of the caller’s principal',
+  'A note',
   z.object({
     id: z.string(),
     text: z.string(),
@@ -78,6 +78,15 @@ export const Notes = pageOf(
   Note,
 )
 export type Notes = z.infer<typeof Notes>
+
+export const Memory = named(
+  'Memory',
+  'A principal in whose memory something was kept',
+  z.object({ principal: z.string() }),
+)
+export type Memory = z.infer<typeof Memory>
+export const Memories = pageOf('Memories', 'principals in whose memory something was kept, by name', Memory)
+export type Memories = z.infer<typeof Memories>
 
 export const RevokeRequest = named(
   'RevokeRequest',

@@ -19,7 +19,7 @@ import { PolityError } from '../../kernel/errors.ts'
 import { sha256 } from '../../kernel/digest.ts'
 import type { Json, Once } from '../../kernel/types.ts'
 import { canonical } from '../../policy/canonical.ts'
-import type { Caller, Scope } from '../caller.ts'
+import type { Caller, Needed } from '../caller.ts'
 import { valueAt } from '../fields.ts'
 import type { Exchange, Route } from '../route.ts'
 
@@ -68,7 +68,7 @@ export interface Described {
   readonly method: Route['method']
   /** Below `API_PATH`, parts that vary as `:name`. */
   readonly path: string
-  readonly scope: Scope | null
+  readonly scope: Needed | null
   /** A few words. */
   readonly summary: string
   /** What else its user should know. */

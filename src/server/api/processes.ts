@@ -93,7 +93,7 @@ export function processOperations({ view }: Api): readonly Operation[] {
       isOnce: true,
       status: 201,
       reply: schemas.Process,
-      errors: ['NO_SUCH_PROCESS', 'NO_SUCH_PROGRAM', 'NO_SUCH_TOOL', 'LIMIT_EXCEEDED'],
+      errors: ['NO_SUCH_PROCESS', 'NO_SUCH_PROGRAM', 'NO_SUCH_TOOL', 'SETUP_MISMATCH', 'LIMIT_EXCEEDED'],
       async run({ caller, params, body, once }) {
         const { pid } = await view(caller).fork(params.pid, body, once)
         return processAt(view(caller), pid)
@@ -105,9 +105,10 @@ export function processOperations({ view }: Api): readonly Operation[] {
       path: '/processes/:pid/resume',
       scope: 'runs',
       summary: 'Go on with a process that was stopped, and its descendants',
-      description: 'One that runs goes on running; one that has ended is forked instead.',
+      description:
+        'With what it was begun with: where the server has another model, price, law or other folders since, it does not go on. One that runs goes on running; one that has ended is forked instead.',
       reply: schemas.Resumed,
-      errors: ['NO_SUCH_PROCESS', 'NO_SUCH_PROGRAM', 'NO_SUCH_TOOL'],
+      errors: ['NO_SUCH_PROCESS', 'NO_SUCH_PROGRAM', 'NO_SUCH_TOOL', 'SETUP_MISMATCH'],
       run({ caller, params }) {
         const mine = view(caller)
         return { items: mine.resume(params.pid).map(({ pid }) => processAt(mine, pid)) }

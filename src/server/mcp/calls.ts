@@ -12,8 +12,9 @@
  *   CA1. Only the user of a caller with the scope `approvals` is asked, and only about processes of that very call.
  *   CA2. Who comes back with an answer comes to the same process, with the arguments that it began with, and only as the
  *        same caller and in the same run.
- *   CA3. A client that cancels, or goes away, ends its process, unless it was told that the call has become a task. One that
- *        does not come back with an answer does so after STATE_MS. Who no longer waits leaves no reader of its run.
+ *   CA3. A client that cancels, or goes away, ends its process, unless it was told that the call has become a task; so does
+ *        one that is no longer let in, and a server that closes. The process ends with the reason. One that does not come back
+ *        with an answer ends it after STATE_MS. Who no longer waits leaves no reader of its run.
  *   CA4. What a process learned and did counts for the next calls of its client, however it ends and whoever waits for it;
  *        what a client is shown of a process counts before it is shown.
  *   CA5. A call becomes a task only for a client that can take one, and only once its process and the mark that it is one are
@@ -29,6 +30,7 @@ import { textOf } from '../fields.ts'
 import type { Following, Step } from '../follow.ts'
 import { isWithin } from '../follow.ts'
 import { viewOf } from '../view.ts'
+import { goneOf } from './carriers.ts'
 import { answerIn, formOf, keyOf } from './forms.ts'
 import type { Offer } from './offers.ts'
 import type { MintState } from './request-state.ts'
@@ -128,9 +130,10 @@ export function createCalls(
     } catch (error) {
       return failure(error)
     }
-    const stop = (): void => run.kill('its client went away')
-    if (mcpReq.signal.aborted) stop()
-    mcpReq.signal.addEventListener('abort', stop, { once: true })
+    const gone = goneOf(context)
+    const stop = (): void => run.kill(whyGone(gone).message)
+    if (gone.aborted) stop()
+    gone.addEventListener('abort', stop, { once: true })
     try {
       if (isAsked) {
         const task = await toTask(run, offer, true)
@@ -150,9 +153,9 @@ export function createCalls(
       await followed
       return toResult(await run.result, offer)
     } catch (error) {
-      return failure(error)
+      return failure(gone.aborted ? whyGone(gone) : error)
     } finally {
-      mcpReq.signal.removeEventListener('abort', stop)
+      gone.removeEventListener('abort', stop)
     }
   }
 
@@ -203,11 +206,13 @@ export function createCalls(
     pid: Pid,
     client: Pick<Client, 'caller' | 'canAsk'>,
     passed: ReadonlySet<number>,
-    { mcpReq }: ServerContext,
-    signal: AbortSignal = mcpReq.signal,
+    context: ServerContext,
+    signal?: AbortSignal,
   ): Promise<Question | undefined> {
+    const { mcpReq } = context
+    const gone = goneOf(context)
     let count = 0
-    for await (const step of following.follow(pid, AbortSignal.any([signal, mcpReq.signal]))) {
+    for await (const step of following.follow(pid, signal === undefined ? gone : AbortSignal.any([signal, gone]))) {
       const token = mcpReq._meta?.progressToken
       const message = token === undefined ? undefined : wordsOf(step)
       // One that is not taken by the client is lost to it alone.
@@ -224,6 +229,15 @@ export function createCalls(
       if (question !== undefined) return question
     }
     return undefined
+  }
+
+  /** Why nobody waits for an answer any more. A client that cancels aborts with words of its own, or none. */
+  function whyGone({ reason }: AbortSignal): PolityError {
+    if (PolityError.isInstance(reason)) return reason
+    return new PolityError(
+      'KILLED',
+      reason instanceof sdk.SdkError ? 'its client went away' : 'its client canceled the call',
+    )
   }
 
   function ask(

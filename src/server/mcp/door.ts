@@ -27,7 +27,9 @@ import { fieldOf } from '../fields.ts'
 import { defaultServerLimits } from '../limits.ts'
 import type { Door, Exchange } from '../route.ts'
 import { securityHeaders } from '../answers.ts'
+import { unknownHeader } from '../polity-headers.ts'
 import { statusTable } from '../status.ts'
+import { authInfoOf } from './carriers.ts'
 import type { Connected, Extend } from './client-server.ts'
 import { createClientServers } from './client-server.ts'
 import type { OffersOptions } from './offers.ts'
@@ -52,6 +54,8 @@ export interface McpDoorOptions extends OffersOptions {
   readonly taskAfterMs?: number
   /** Sessions of one principal, of clients of the earlier era. @default that of limits.ts */
   readonly sessionsPerPrincipalMax?: number
+  /** How long a call in a session waits for a client whose stream broke, ms; then it ends. @default that of limits.ts */
+  readonly returnMs?: number
 }
 
 /** What a principal's clients have done and learned. Labels stay; a name that is new begins a new order of calls anyway. */
@@ -73,12 +77,15 @@ interface Parts {
 /** Named runs of one principal whose order of calls is remembered; of those beyond, the one idle longest is forgotten. */
 const RUNS_PER_PRINCIPAL_MAX = 1_000
 const RUN_CHARS_MAX = 200
+/** Names the run that a call belongs to, where there are no sessions. */
+const RUN = 'x-polity-run'
 
 export function mcpDoor({
   kernel,
   extend,
   taskAfterMs,
   sessionsPerPrincipalMax = defaultServerLimits.mcpSessionsPerPrincipalMax,
+  returnMs = defaultServerLimits.mcpReturnMs,
   ...given
 }: McpDoorOptions): Door {
   const offers = offersOf(given)
@@ -100,7 +107,7 @@ export function mcpDoor({
           const standing = createStanding(kernel, pastOf(caller).labels)
           return serverOf({ caller, standing, era: 'legacy' })
         },
-        sessionsPerPrincipalMax,
+        { perPrincipalMax: sessionsPerPrincipalMax, returnMs },
       ),
       modern: sdk.server.createMcpHandler(({ authInfo }) => serverOf(authInfo?.extra as unknown as Connected), {
         legacy: 'reject',
@@ -109,11 +116,16 @@ export function mcpDoor({
   }
 
   async function handle(exchange: Exchange): Promise<void> {
-    const { request, response, caller, method } = exchange
+    const { request, response, caller, method, signal } = exchange
+    const unknown = unknownHeader(exchange.headers, [RUN])
+    if (unknown !== undefined) throw new PolityError('INVALID_ARGUMENT', unknown.message)
     if (method !== 'POST' && hasBody(request)) throw new PolityError('INVALID_ARGUMENT', `${method} takes no body`)
     const body = method === 'POST' ? withTaskMark(await exchange.json()) : undefined
     const { sdk, sessions, modern } = await (parts ??= load())
     let thrown: unknown
+    const closed = new AbortController()
+    const use = (done: () => void): void => void response.once('close', done)
+    use(() => closed.abort())
     const answer = sdk.node.toNodeHandler({
       async fetch(asked) {
         try {
@@ -124,12 +136,11 @@ export function mcpDoor({
               { jsonrpc: '2.0', id: fieldOf(body, 'id') ?? null, error: refusal },
               { status: isLegacy ? 200 : 400 },
             )
-          if (isLegacy) return await sessions.answer(asked, body, caller, (done) => response.once('close', done))
+          if (isLegacy) return until(closed.signal, await sessions.answer(asked, body, caller, { signal, use }))
           const connected: Connected = { caller, standing: standingOf(exchange), era: 'modern' }
-          const extra = connected as unknown as Record<string, unknown>
           return await modern.fetch(asked, {
             parsedBody: body,
-            authInfo: { token: '', clientId: caller.principal, scopes: [...caller.scopes], extra },
+            authInfo: authInfoOf(caller, { ...connected, signal }),
           })
         } catch (error) {
           const isOurs = PolityError.isInstance(error)
@@ -154,9 +165,9 @@ export function mcpDoor({
 
   function standingOf({ caller, headers }: Exchange): ClientStanding {
     const { key, principal } = caller
-    const run = String(headers['x-polity-run'] ?? '')
+    const run = String(headers[RUN] ?? '')
     if (run.length > RUN_CHARS_MAX)
-      throw new PolityError('INVALID_ARGUMENT', `x-polity-run takes at most ${RUN_CHARS_MAX} characters`)
+      throw new PolityError('INVALID_ARGUMENT', `${RUN} takes at most ${RUN_CHARS_MAX} characters`)
     const { labels, unnamed, named } = pastOf(caller)
     if (run === '') {
       const standing = unnamed.get(key) ?? createStanding(kernel, labels)
@@ -184,6 +195,13 @@ export function mcpDoor({
     routes: (['GET', 'POST', 'DELETE'] as const).map((method) => ({ method, path: '/mcp', scope: 'runs', handle })),
     errorBody,
   }
+}
+
+/** The answer, of which nothing is asked any more once its connection has closed: a stream is free to be taken up again then. */
+function until(closed: AbortSignal, { body, status, headers }: Response): Response {
+  // Where it breaks off, nobody is there who could be told.
+  const left = body?.pipeThrough(new TransformStream<Uint8Array, Uint8Array>(), { signal: closed }) ?? null
+  return new Response(left, { status, headers })
 }
 
 function hasBody({ headers }: Exchange['request']): boolean {

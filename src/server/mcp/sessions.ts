@@ -2,34 +2,42 @@
  * Sessions of clients of the earlier era (up to 2025-11-25) over HTTP: each has a server of its own, which can ask the client
  * and send it notices, and remembers what it sent so that a client whose stream broke can go on.
  *
- *     const sessions = createSessions(sdk, (caller) => serverFor(caller))
- *     const response = await sessions.answer(request, body, caller, (done) => response.once('close', done))
+ *     const sessions = createSessions(sdk, (caller) => serverFor(caller), { perPrincipalMax, returnMs })
+ *     const response = await sessions.answer(request, body, caller, { signal, use: (done) => response.once('close', done) })
  *
  * Invariants
  *   SE1. A session is its caller's alone: to anybody else it does not exist.
  *   SE2. A session that nothing uses ends after IDLE_MS; a principal has at most `perPrincipalMax`, of which the one that
  *        was idle longest makes room.
  *   SE3. What is kept for going on is bounded by EVENTS_MAX and EVENT_BYTES_MAX in each session; older is forgotten.
+ *   SE4. A call whose stream broke ends where its client does not take it up again within `returnMs` (carriers.ts).
  */
 import type { EventStore, JSONRPCMessage, McpServer } from '@modelcontextprotocol/server'
 import { randomBytes } from 'node:crypto'
 import { PolityError } from '../../kernel/errors.ts'
 import type { Json } from '../../kernel/types.ts'
 import type { Caller } from '../caller.ts'
+import type { Carriers, Line } from './carriers.ts'
+import { createCarriers } from './carriers.ts'
 import type { ServerSdk } from './sdk.ts'
 
 export interface Sessions {
-  answer(request: Request, body: Json | undefined, caller: Caller, use: Use): Promise<Response>
+  answer(request: Request, body: Json | undefined, caller: Caller, line: Line): Promise<Response>
 }
 
-/** Told what to call when the answer has gone out, or its client is gone. */
-type Use = (done: () => void) => void
+export interface SessionsOptions {
+  readonly perPrincipalMax: number
+  /** How long a call waits for a client whose stream broke, ms. */
+  readonly returnMs: number
+}
 
 interface Session {
   readonly principal: string
   readonly key: string | null
   readonly transport: InstanceType<ServerSdk['server']['WebStandardStreamableHTTPServerTransport']>
   readonly server: McpServer
+  readonly carriers: Carriers
+  readonly events: KeptEvents
   /** Requests and streams that are open. */
   openCount: number
   idle: NodeJS.Timeout | undefined
@@ -46,29 +54,39 @@ const RETRY_MS = 1_000
 export function createSessions(
   { server: sdk }: ServerSdk,
   serverFor: (caller: Caller) => McpServer,
-  perPrincipalMax: number,
+  { perPrincipalMax, returnMs }: SessionsOptions,
 ): Sessions {
   const sessions = new Map<string, Session>()
 
-  async function answer(request: Request, body: Json | undefined, caller: Caller, use: Use): Promise<Response> {
+  async function answer(request: Request, body: Json | undefined, caller: Caller, line: Line): Promise<Response> {
     const id = request.headers.get('mcp-session-id')
     if (id === null)
       return sdk.isInitializeRequest(body)
-        ? begin(request, body, caller, use)
+        ? begin(request, body, caller, line)
         : refusal(400, 'a request without a session begins with initialize')
     const session = sessions.get(id)
     if (session === undefined || session.principal !== caller.principal || session.key !== caller.key)
       return refusal(404, 'there is no such session; begin another with initialize')
-    touch(id, session, use)
-    return session.transport.handleRequest(request, { parsedBody: body })
+    touch(id, session, line)
+    const { carriers, events, transport } = session
+    if (request.method === 'POST')
+      return carriers.carry(line, caller, (authInfo) =>
+        transport.handleRequest(request, { parsedBody: body, authInfo }),
+      )
+    const stream = events.streamOf(request.headers.get('last-event-id') ?? '')
+    const response = await transport.handleRequest(request)
+    if (stream !== undefined && response.ok) carriers.takenUp(stream, line)
+    return response
   }
 
-  async function begin(request: Request, body: Json | undefined, caller: Caller, use: Use): Promise<Response> {
+  async function begin(request: Request, body: Json | undefined, caller: Caller, line: Line): Promise<Response> {
     makeRoom(caller)
     const server = serverFor(caller)
+    const carriers = createCarriers(returnMs)
+    const events = createKeptEvents(carriers)
     const transport = new sdk.WebStandardStreamableHTTPServerTransport({
       sessionIdGenerator: () => randomBytes(18).toString('base64url'),
-      eventStore: createEventStore(),
+      eventStore: events.store,
       retryInterval: RETRY_MS,
       onsessioninitialized(id) {
         const session: Session = {
@@ -76,6 +94,8 @@ export function createSessions(
           key: caller.key,
           transport,
           server,
+          carriers,
+          events,
           // The request that begins it.
           openCount: 1,
           idle: undefined,
@@ -94,14 +114,14 @@ export function createSessions(
       if (session === undefined) await server.close()
       else {
         // Only now: what the session itself holds must not hold its first request.
-        touch(id, session, use)
+        touch(id, session, line)
         session.openCount--
       }
     }
   }
 
   /** It is used, and so the youngest; idle from when its last answer has gone out. */
-  function touch(id: string, session: Session, use: Use): void {
+  function touch(id: string, session: Session, { use }: Line): void {
     sessions.delete(id)
     sessions.set(id, session)
     clearTimeout(session.idle)
@@ -147,15 +167,22 @@ function refusal(status: number, message: string): Response {
   )
 }
 
-function createEventStore(): EventStore {
+/** What was sent in a session, for clients whose stream broke. */
+interface KeptEvents {
+  readonly store: EventStore
+  streamOf(id: string): string | undefined
+}
+
+function createKeptEvents(carriers: Carriers): KeptEvents {
   const events = new Map<
     string,
     { readonly stream: string; readonly message: JSONRPCMessage; readonly bytes: number }
   >()
   let count = 0
   let bytes = 0
-  return {
+  const store: EventStore = {
     async storeEvent(stream, message) {
+      carriers.stored(stream, message)
       const id = String(++count)
       const size = JSON.stringify(message).length
       events.set(id, { stream, message, bytes: size })
@@ -176,4 +203,5 @@ function createEventStore(): EventStore {
       return stream
     },
   }
+  return { store, streamOf: (id) => events.get(id)?.stream }
 }

@@ -17,7 +17,7 @@ import { createStanding } from './standing.ts'
 import { withTaskMark } from './task-wire.ts'
 import { createTasks } from './tasks.ts'
 
-export interface McpStdioOptions extends Omit<McpDoorOptions, 'sessionsPerPrincipalMax'> {
+export interface McpStdioOptions extends Omit<McpDoorOptions, 'sessionsPerPrincipalMax' | 'returnMs'> {
   readonly caller: Caller
 }
 

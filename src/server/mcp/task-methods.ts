@@ -17,6 +17,7 @@ import type { Kernel } from '../../kernel/kernel.ts'
 import type { Question } from '../../kernel/types.ts'
 import { viewOf } from '../view.ts'
 import type { Calls, Client } from './calls.ts'
+import { goneOf } from './carriers.ts'
 import { answerIn, formOf, keyOf } from './forms.ts'
 import type { ServerSdk } from './sdk.ts'
 import { labelsIn } from './standing.ts'
@@ -164,8 +165,9 @@ export function addTaskMethods(
     const { pid } = task.info
     const passed = new Set<number>()
     const { mcpReq } = context
+    const gone = goneOf(context)
     let current = task
-    while (current.end === undefined && !mcpReq.signal.aborted) {
+    while (current.end === undefined && !gone.aborted) {
       const client = { caller, canAsk: canAsk(context) }
       const question = await calls.questionOf(pid, client, passed, context)
       if (question !== undefined) {

@@ -1,26 +1,24 @@
 /**
  * A streamed answer: opened by its first event, and slow clients get fewer and longer pieces of text.
  *
- *     const out = createAnswerStream(exchange, clock, { first: () => [...], text: (choice, delta) => event })
+ *     const out = createAnswerStream(exchange, clock, { first: () => [...], text: (choice, delta) => [...], failed: (body) => [...] })
  *     models.generate(request, { signal, onText: (delta) => out.text(0, delta) })
- *     await answerIn(out, async () => { … await out.send(event) }, (body) => [...])
+ *     await answerIn(out, async () => { … await out.send(event) })
  *
  * Invariants
  *   AS1. Until the first event the answer is not begun: an error before it has its own HTTP status. What has not begun
  *        after OPEN_AFTER_MS is begun all the same, so that no client or proxy takes a long wait for a dead line.
  *   AS2. Text is sent when it comes. While the client takes nothing, it is joined, and sent as one piece when it does.
  *   AS3. Nothing is lost or out of order: what waits goes before any other event.
- *   AS4. An answer that fails after it has begun says so at its end (answerIn).
+ *   AS4. An answer that fails after it has begun says so at its end (answerIn), also where the server ends it.
  */
 import type { Clock } from '../../kernel/clock.ts'
 import { PolityError } from '../../kernel/errors.ts'
-import type { EventStream, Exchange } from '../route.ts'
+import type { EventStream, Exchange, StreamEvent } from '../route.ts'
 import { httpStatusOf, openaiError, tellable } from './errors.ts'
 
 /** Well below the minute after which clients and proxies commonly give up. */
 const OPEN_AFTER_MS = 10_000
-
-export type StreamEvent = Parameters<EventStream['send']>[0]
 
 /** How events are made. They are numbered as they are made, so each is made when it is sent. */
 export interface EventMaker {
@@ -28,6 +26,8 @@ export interface EventMaker {
   readonly first: () => readonly StreamEvent[]
   /** What says a piece of text of a choice. */
   readonly text: (choice: number, delta: string) => readonly StreamEvent[]
+  /** What says of an answer that has begun that it failed, by the body of that error. */
+  readonly failed: (body: ReturnType<typeof openaiError>) => readonly StreamEvent[]
 }
 
 export interface AnswerStream {
@@ -39,6 +39,8 @@ export interface AnswerStream {
   rest(choice: number, whole: string): void
   /** Resolves once the client has room for more. */
   send(event: StreamEvent): Promise<void>
+  /** Says that the answer failed. */
+  fail(error: PolityError): Promise<void>
   /** Ends the answer, if it has begun. */
   end(): void
 }
@@ -61,7 +63,7 @@ export function createAnswerStream(exchange: Exchange, clock: Clock, make: Event
   function open(): EventStream {
     if (stream !== undefined) return stream
     timer.cancel()
-    stream = exchange.events()
+    stream = exchange.events({}, (error, status) => make.failed(openaiError(error, status)))
     for (const event of make.first()) write(stream, event)
     return stream
   }
@@ -110,6 +112,9 @@ export function createAnswerStream(exchange: Exchange, clock: Clock, make: Event
       write(to, event)
       if (isFull) await to.drained()
     },
+    async fail(error) {
+      for (const event of make.failed(openaiError(error, httpStatusOf(error)))) await answer.send(event)
+    },
     end() {
       timer.cancel()
       if (stream === undefined) return
@@ -120,17 +125,13 @@ export function createAnswerStream(exchange: Exchange, clock: Clock, make: Event
   return answer
 }
 
-/** Answers by `work`, and ends the answer. `failed` says of an answer that has begun that it failed, by the body of that error. */
-export async function answerIn(
-  out: AnswerStream,
-  work: () => Promise<void>,
-  failed: (body: ReturnType<typeof openaiError>) => Iterable<StreamEvent>,
-): Promise<void> {
+/** Answers by `work`, and ends the answer. */
+export async function answerIn(out: AnswerStream, work: () => Promise<void>): Promise<void> {
   try {
     await work()
   } catch (error) {
     const told = tellable(error)
-    if (out.isOpen) for (const event of failed(openaiError(told, httpStatusOf(told)))) await out.send(event)
+    if (out.isOpen) await out.fail(told)
     // The server answers it, where nothing was said yet, and tells its owner of what is not ours.
     if (!out.isOpen || told !== error) throw error
   } finally {

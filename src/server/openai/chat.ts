@@ -45,16 +45,13 @@ async function stream(
   const out = createAnswerStream(exchange, gateway.clock, {
     first: () => requests.map((_, choice) => event(firstChunk(head, choice))),
     text: (choice, delta) => [event(textChunk(head, choice, delta))],
+    failed: (error) => [event(error)],
   })
-  await answerIn(
-    out,
-    async () => {
-      const replies = await answersTo(gateway, exchange, requests, out.text)
-      for (const [choice, { generation }] of replies.entries()) out.rest(choice, generation.text)
-      for (const chunk of lastChunks(head, replies, body.stream_options?.include_usage === true))
-        await out.send(event(chunk))
-      await out.send({ data: '[DONE]' })
-    },
-    (error) => [event(error)],
-  )
+  await answerIn(out, async () => {
+    const replies = await answersTo(gateway, exchange, requests, out.text)
+    for (const [choice, { generation }] of replies.entries()) out.rest(choice, generation.text)
+    for (const chunk of lastChunks(head, replies, body.stream_options?.include_usage === true))
+      await out.send(event(chunk))
+    await out.send({ data: '[DONE]' })
+  })
 }

@@ -8,6 +8,7 @@ import type { Exchange } from '../route.ts'
 import { harmless, parseBody } from './body.ts'
 import { badField } from './errors.ts'
 import type { Gateway } from './gateway.ts'
+import { termsOf } from './terms.ts'
 
 /** As OpenAI: texts of one request. */
 const TEXTS_MAX = 2_048
@@ -22,9 +23,13 @@ const embeddingsBody = z.strictObject({
 
 export async function embeddings({ models }: Gateway, exchange: Exchange): Promise<void> {
   const body = parseBody(embeddingsBody, await exchange.json())
+  // A run and a deadline are of calls of models: vectors have no order.
+  const { priority, budget } = termsOf(exchange.headers)
   const { vectors, inputTokens, model } = await models.embed(
     {
       caller: exchange.caller,
+      priority,
+      budget,
       texts: typeof body.input === 'string' ? [body.input] : body.input,
       ...(typeof body.model === 'string' ? { model: body.model } : {}),
     },

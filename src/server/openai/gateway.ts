@@ -26,7 +26,7 @@ export function createGateway(models: ModelDoor, clock: Clock): Gateway {
 /** Stream of `randomAt` that makes ids (the letters `oaid`). */
 const ID_STREAM = 0x6f61_6964
 
-/** Asks for several answers at once; all stop where the client goes away, one fails, or `onText` throws. Throws a `PolityError`. */
+/** Asks for several answers at once; all stop with the signal, and where one fails or `onText` throws. Throws a `PolityError`. */
 export async function answersTo(
   { models }: Gateway,
   { signal, caller }: Exchange,
@@ -46,7 +46,7 @@ export async function answersTo(
   try {
     return await Promise.all(requests.map((request, choice) => answer(request, choice, until)))
   } catch (error) {
-    failed.abort(error)
+    failed.abort(new PolityError('KILLED', 'another choice of its request failed'))
     throw error
   }
 }

@@ -4,7 +4,7 @@
  */
 import type { Json, Message } from '../../kernel/types.ts'
 import type { ModelReply } from '../model-door.ts'
-import type { StreamEvent } from './answer-stream.ts'
+import type { StreamEvent } from '../route.ts'
 import { polityField } from './polity.ts'
 import { writeArguments } from './prompt.ts'
 import type { ResponsesBody } from './responses-request.ts'

@@ -76,18 +76,15 @@ async function stream(
   const out = createAnswerStream(exchange, gateway.clock, {
     first: events.begin,
     text: (_choice, delta) => events.text(delta),
-  })
-  await answerIn(
-    out,
-    async () => {
-      const replies = await answersTo(gateway, exchange, [request], out.text)
-      const reply = replies[0] as ModelReply
-      out.rest(0, reply.generation.text)
-      for (const event of events.end(finish(reply))) await out.send(event)
-    },
-    (body) => {
+    failed: (body) => {
       const { code, message } = body['error'] as { code: string; message: string }
       return events.failed(failedResponse(head, code, message), { code, message })
     },
-  )
+  })
+  await answerIn(out, async () => {
+    const replies = await answersTo(gateway, exchange, [request], out.text)
+    const reply = replies[0] as ModelReply
+    out.rest(0, reply.generation.text)
+    for (const event of events.end(finish(reply))) await out.send(event)
+  })
 }

@@ -6,10 +6,22 @@
  *     x-polity-deadline-ms: 2000         when the answer is no longer worth having, ms from now
  *     x-polity-budget-tokens: 5000       ceilings of this request alone
  *     x-polity-budget-usd: 0.02
+ *
+ * Invariant
+ *   TE1. A header `x-polity-…` that is none of these is refused, and so is a value that does not fit.
  */
 import type { IncomingHttpHeaders } from 'node:http'
 import type { ModelRequest } from '../model-door.ts'
+import { unknownHeader } from '../polity-headers.ts'
 import { badField } from './errors.ts'
+
+const names = [
+  'x-polity-run',
+  'x-polity-priority',
+  'x-polity-deadline-ms',
+  'x-polity-budget-tokens',
+  'x-polity-budget-usd',
+] as const
 
 /** Longest name of a run, characters. */
 const RUN_CHARS_MAX = 200
@@ -18,6 +30,8 @@ const RUN_CHARS_MAX = 200
 export function termsOf(
   headers: IncomingHttpHeaders,
 ): Pick<ModelRequest, 'run' | 'priority' | 'deadlineMs' | 'budget'> {
+  const unknown = unknownHeader(headers, names)
+  if (unknown !== undefined) throw badField(unknown.name, unknown.message, 'unknown_parameter')
   const run = headerOf(headers, 'x-polity-run')
   if (run !== undefined && (run === '' || run.length > RUN_CHARS_MAX))
     throw badField('x-polity-run', `The header x-polity-run takes a name of 1 to ${RUN_CHARS_MAX} characters.`)
@@ -41,14 +55,14 @@ export function termsOf(
   }
 }
 
-function headerOf(headers: IncomingHttpHeaders, name: string): string | undefined {
+function headerOf(headers: IncomingHttpHeaders, name: (typeof names)[number]): string | undefined {
   const value = headers[name]
   return Array.isArray(value) ? value.join(', ') : value
 }
 
 function numberOf(
   headers: IncomingHttpHeaders,
-  name: string,
+  name: (typeof names)[number],
   takes: string,
   fits: (value: number) => boolean,
 ): number | undefined {

@@ -1,37 +1,46 @@
-/** The notes of the key's principal: what was learned, by which process, from where. All of them, or what words find. */
+/** The notes of a principal, the key's own or whom an admin chooses: what was learned, by which process, from where. All of them, or what words find. */
 import { useEffect, useRef, useState } from 'react'
-import type { Note } from '../../../src/client.ts'
+import type { Client, Note } from '../../../src/client.ts'
+import { ApiError } from '../../../src/client.ts'
 import { moment } from '../format.ts'
 import { Prose } from '../json.tsx'
 import { useKeys } from '../keys.ts'
 import { runHash } from '../route.ts'
-import { Confirm, Empty, Failure, Waiting, say, useSession } from '../ui.tsx'
+import { Confirm, Empty, Failure, Waiting, say, useAsked, useSession } from '../ui.tsx'
 
 const LIMIT = 50
+/** Principals to choose from. */
+const OWNERS_MAX = 1_000
 
 interface Search {
   /** Empty: all notes. */
   readonly text: string
   readonly tag: string
+  /** Whose notes; empty: those of the key's principal. */
+  readonly principal: string
 }
 
+const everything = { text: '', tag: '' } as const
+
 export function Memory() {
-  const [given, setGiven] = useState<Search>({ text: '', tag: '' })
-  const [asked, setAsked] = useState<Search>({ text: '', tag: '' })
+  const [given, setGiven] = useState<Search>({ ...everything, principal: '' })
+  const [asked, setAsked] = useState<Search>({ ...everything, principal: '' })
   const [forgets, setForgets] = useState<Note>()
   const search = useRef<HTMLInputElement>(null)
   const { client } = useSession()
+  const owners = useAsked((signal) => ownersOf(client, signal), ['owners'])
   const notes = useNotes(asked)
   const { items } = notes
-  const ask = (next: Search): void => {
-    const trimmed = { text: next.text.trim(), tag: next.tag.trim() }
+  const ask = (next: Omit<Search, 'principal'> & Partial<Search>): void => {
+    const { text, tag, principal = asked.principal } = next
+    const trimmed = { text: text.trim(), tag: tag.trim(), principal }
     setGiven(trimmed)
-    if (trimmed.text === asked.text && trimmed.tag === asked.tag) notes.again()
+    if (trimmed.text === asked.text && trimmed.tag === asked.tag && principal === asked.principal) notes.again()
     else setAsked(trimmed)
   }
   useKeys({
     '/': () => search.current?.focus(),
-    Escape: () => ask({ text: '', tag: '' }),
+    Escape: () => ask(everything),
   })
   const isSearch = asked.text !== ''
   return (
@@ -62,6 +71,20 @@ export function Memory() {
           aria-label="Only with this tag"
           onChange={(event) => setGiven({ ...given, tag: event.target.value })}
         />
+        {owners.value !== undefined && owners.value.length > 0 && (
+          <select
+            value={asked.principal}
+            aria-label="Whose notes"
+            onChange={(event) => ask({ ...given, principal: event.target.value })}
+          >
+            <option value="">notes of this key</option>
+            {owners.value.map((principal) => (
+              <option key={principal} value={principal}>
+                notes of {principal}
+              </option>
+            ))}
+          </select>
+        )}
         <button type="submit">{given.text.trim() === '' ? 'List' : 'Search'}</button>
         {items !== undefined && (
           <span className="muted">
@@ -81,19 +104,22 @@ export function Memory() {
         isSearch ? (
           <Empty title="No note has these words">
             <p>Notes are found by their words; fewer or other ones may find some.</p>
-            <button type="button" onClick={() => ask({ text: '', tag: '' })}>
+            <button type="button" onClick={() => ask(everything)}>
               Show all notes
             </button>
           </Empty>
         ) : asked.tag !== '' ? (
           <Empty title={`No note has the tag ${asked.tag}`}>
-            <button type="button" onClick={() => ask({ text: '', tag: '' })}>
+            <button type="button" onClick={() => ask(everything)}>
               Show all notes
             </button>
           </Empty>
         ) : (
           <Empty title="There are no notes">
-            <p>What processes of this principal remember appears here. Each keeps it with:</p>
+            <p>
+              What processes of {asked.principal === '' ? 'this principal' : asked.principal} remember appears here.
+              Each keeps it with:
+            </p>
             <pre>await sys.remember('Ada prefers tea')</pre>
           </Empty>
         )
@@ -118,7 +144,7 @@ export function Memory() {
           danger
           onClose={() => setForgets(undefined)}
           run={async () => {
-            await client.notes.forget(forgets.id)
+            await client.notes.forget(forgets.id, asked.principal === '' ? undefined : asked.principal)
             say('The note is forgotten.')
             notes.drop(forgets.id)
           }}
@@ -128,6 +154,17 @@ export function Memory() {
       )}
     </section>
   )
+}
+
+/** The principals that have notes, for an admin to choose from; nobody else is told. */
+async function ownersOf(client: Client, signal: AbortSignal): Promise<readonly string[]> {
+  try {
+    const { items } = await client.notes.memories({ limit: OWNERS_MAX }, { signal })
+    return items.map(({ principal }) => principal)
+  } catch (error) {
+    if (error instanceof ApiError && error.status === 403) return []
+    throw error
+  }
 }
 
 const trustWords: { readonly [Trust in Note['trust']]: { readonly short: string; readonly whole: string } } = {
@@ -235,7 +272,7 @@ interface Notes {
 const nothing = { items: undefined, next: null, error: undefined } as const
 
 /** What words find, in one page; without words all notes, page by page. */
-function useNotes({ text, tag }: Search): Notes {
+function useNotes({ text, tag, principal }: Search): Notes {
   const { client } = useSession()
   const [found, setFound] = useState<{
     readonly items: readonly Note[] | undefined
@@ -244,7 +281,7 @@ function useNotes({ text, tag }: Search): Notes {
   }>(nothing)
   const [page, setPage] = useState<{ readonly cursor?: string; readonly round: number }>({ round: 0 })
   const [isReading, setReading] = useState(false)
-  const query = `${text}\0${tag}`
+  const query = `${text}\0${tag}\0${principal}`
   const last = useRef(query)
   useEffect(() => {
     const gone = new AbortController()
@@ -252,7 +289,12 @@ function useNotes({ text, tag }: Search): Notes {
     last.current = query
     const { cursor } = isAnother ? {} : page
     if (isAnother) setFound(nothing)
-    const which = { limit: LIMIT, ...(tag === '' ? {} : { tag }), ...(cursor === undefined ? {} : { cursor }) }
+    const which = {
+      limit: LIMIT,
+      ...(tag === '' ? {} : { tag }),
+      ...(principal === '' ? {} : { principal }),
+      ...(cursor === undefined ? {} : { cursor }),
+    }
     setReading(true)
     const answer = text === '' ? client.notes.list(which, { signal: gone.signal }) : client.notes.search(text, which)
     answer

@@ -1,11 +1,12 @@
 /** The law: what it decided, rule by rule; what it says of a call that nobody makes. */
 import { useEffect, useState } from 'react'
 import type { AuditEntry, Client, Explanation } from '../../../src/client.ts'
+import type { Law } from '../../../src/policy/law.ts'
 import { clock, count, moment } from '../format.ts'
-import { Exact } from '../json.tsx'
 import { List } from '../list.tsx'
 import { goTo, runHash } from '../route.ts'
 import { Empty, Failure, Waiting, useAsked, useSession } from '../ui.tsx'
+import { LawInForce } from './law.tsx'
 
 /** Decisions that are read at once, the newest first. */
 const PAGE = 500
@@ -16,10 +17,7 @@ export function Policy() {
   const audit = useDecisions(client)
   const [effect, setEffect] = useState<'all' | 'allow' | 'ask' | 'deny'>('all')
   const [chosen, setChosen] = useState(-1)
-  const law = policy.value?.law as
-    | { readonly description?: string; readonly rules?: readonly Rule[] }
-    | null
-    | undefined
+  const law = policy.value?.law as Law | null | undefined
   const entries = (audit.entries ?? []).filter((entry) => effect === 'all' || entry.effect === effect)
   const choose = (next: typeof effect): void => {
     setEffect(next)
@@ -40,17 +38,7 @@ export function Policy() {
               <pre>polity serve --law law.json</pre>
             </Empty>
           ) : (
-            <>
-              {law.description !== undefined && <p>{law.description}</p>}
-              <ol className="rules">
-                {(law.rules ?? []).map((rule) => (
-                  <RuleLine key={rule.id} rule={rule} />
-                ))}
-              </ol>
-              <p className="muted small">
-                Read from the top; the first rule that fits decides. A tool call that none fits is denied.
-              </p>
-            </>
+            <LawInForce law={law} />
           )}
         </div>
         <Explain />
@@ -141,7 +129,7 @@ export function Policy() {
                   <span className={`effect ${decided}`}>{decided}</span>
                 </div>
                 <div role="gridcell">{what}</div>
-                <div role="gridcell">{rule ?? <span className="muted">no rule allows it</span>}</div>
+                <div role="gridcell">{rule ?? <span className="muted">{undecided[decided]}</span>}</div>
                 <div role="gridcell">{by ?? ''}</div>
                 <div role="gridcell" className="number">
                   <a href={runHash(pid, 'timeline', n)} tabIndex={-1}>
@@ -157,33 +145,11 @@ export function Policy() {
   )
 }
 
-interface Rule {
-  readonly id: string
-  readonly effect: 'allow' | 'ask' | 'deny'
-  readonly reason?: string
-  readonly [key: string]: unknown
-}
-
-function RuleLine({ rule }: { readonly rule: Rule }) {
-  const { id, effect, reason, ...match } = rule
-  return (
-    <li>
-      <details>
-        <summary>
-          <span className={`effect ${effect}`}>{effect}</span> <code>{id}</code>{' '}
-          <span className="muted">{reason ?? briefOf(match)}</span>
-        </summary>
-        <Exact value={rule} />
-      </details>
-    </li>
-  )
-}
-
-function briefOf(match: object): string {
-  return Object.entries(match)
-    .map(([key, value]) => `${key} ${typeof value === 'string' ? value : JSON.stringify(value)}`)
-    .join(', ')
-    .slice(0, 120)
+/** Of a call that no rule decided. */
+const undecided: { readonly [Effect in AuditEntry['effect']]: string } = {
+  allow: 'no rule speaks of it',
+  ask: 'no rule',
+  deny: 'no rule allows it',
 }
 
 interface Decisions {
