@@ -250,9 +250,16 @@ async function constantRate(to: string, rate: number, seconds: number): Promise<
   return taken
 }
 
-/** Streams, all open at once: the time of each piece from the upstream to here, ms. */
-async function openStreams(to: string, count: number): Promise<number[]> {
-  const taken: number[] = []
+/** Times of pieces from the upstream to the client, ms. The first come while and just after the streams are opened. */
+interface PieceTimes {
+  readonly first: readonly number[]
+  readonly later: readonly number[]
+}
+
+/** Streams, all open at once. */
+async function openStreams(to: string, count: number): Promise<PieceTimes> {
+  const first: number[] = []
+  const later: number[] = []
   await Promise.all(
     Array.from({ length: count }, async (_, i) => {
       // Not all in one moment, and not in step with each other.
@@ -265,15 +272,14 @@ async function openStreams(to: string, count: number): Promise<number[]> {
         const now = performance.timeOrigin + performance.now()
         for (const stamp of contentOf(data).split(' ')) {
           if (stamp === '') continue
-          taken.push(now - Number(stamp))
-          pieces++
+          ;(pieces++ === 0 ? first : later).push(now - Number(stamp))
         }
       })
       await new Promise((resolve) => answer.on('close', resolve))
       assert.ok(isDone && pieces === PIECES, `a stream ended with ${pieces} of ${PIECES} pieces`)
     }),
   )
-  return taken
+  return { first, later }
 }
 
 /** Streams whose clients all go away: how long the upstream still works for any of them, ms. */
@@ -357,7 +363,8 @@ async function main(): Promise<void> {
   ]
   const whole = contestants.map((): number[] => [])
   const cpu = contestants.map((): number[] => [])
-  const pieces = contestants.map((): number[] => [])
+  const firstPieces = contestants.map((): number[] => [])
+  const laterPieces = contestants.map((): number[] => [])
   const gone = contestants.map((): number[] => [])
   // The first seconds compile; they are not counted.
   for (const { url } of contestants) {
@@ -370,7 +377,11 @@ async function main(): Promise<void> {
       whole[i]?.push(...(await constantRate(url, rate, seconds)))
       cpu[i]?.push(((await cpuOf(child)) - before) / (rate * seconds))
     }
-  for (const [i, { url }] of contestants.entries()) pieces[i]?.push(...(await openStreams(url, streams)))
+  for (const [i, { url }] of contestants.entries()) {
+    const { first, later } = await openStreams(url, streams)
+    firstPieces[i]?.push(...first)
+    laterPieces[i]?.push(...later)
+  }
   for (let round = 0; round < rounds; round++)
     for (const [i, { url }] of contestants.entries()) gone[i]?.push(await goneClients(url, server.url, 200))
   for (const { child } of [server, ...contestants]) child.disconnect()
@@ -379,7 +390,8 @@ async function main(): Promise<void> {
   for (const [what, taken] of [
     [`whole answers, ${rate} a second`, whole],
     ['of each, processor time', cpu],
-    [`pieces of ${streams} streams`, pieces],
+    [`first pieces of ${streams} streams, ${Math.round((streams * 1_000) / PIECE_MS)} opened a second`, firstPieces],
+    [`pieces of ${streams} open streams`, laterPieces],
     ['200 clients gone, until the last call ends', gone],
   ] as const) {
     const [bare, polity] = contestants.map(({ name }, i) => rowOf(`${what}: ${name}`, taken[i] as number[])) as [
