@@ -115,7 +115,7 @@ test('a file that says nothing of clients’ tools is refused before the store i
   assert.ok(!existsSync(store))
 })
 
-test('a server that cannot listen, or that others could reach without a key, leaves no store behind', async () => {
+test('a server that cannot listen or read its folder, or that others could reach without a key, leaves no store behind', async () => {
   const taken = createServer()
   await new Promise<void>((resolve) => taken.listen(0, '127.0.0.1', resolve))
   const { port } = taken.address() as AddressInfo
@@ -125,11 +125,15 @@ test('a server that cannot listen, or that others could reach without a key, lea
       [['--port', `${port}`], `port ${port} of 127.0.0.1 is in use; name another.`],
       [['--port', '0', '--host', '192.0.2.1', '--allow-host', 'a.org'], 'make one with `polity key create'],
       [['--port', '0', '--host', '0.0.0.0'], 'make one with `polity key create'],
+      [['--port', '0', '--in', join(folder, 'none')], 'there is no folder or file '],
     ] as const) {
       const { code, err } = await polity('serve', ...words)
       assert.deepEqual([code, err.includes(says)], [2, true], err)
       assert.deepEqual(readdirSync(folder), before)
     }
+    const { code, err } = await polity('ask', 'Who froze the harbour?', '--in', join(folder, 'none'))
+    assert.deepEqual([code, err.includes('there is no folder or file ')], [2, true], err)
+    assert.deepEqual(readdirSync(folder), before)
   } finally {
     await new Promise((resolve) => taken.close(resolve))
   }

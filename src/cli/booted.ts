@@ -34,7 +34,7 @@ import { loadProgramFile, programsOf } from './program-file.ts'
 import type { Setup } from './setup.ts'
 import { embedderDefault, hashOfLaw, modelDefault, setupKey, setupOf } from './setup.ts'
 import type { Sources } from './sources.ts'
-import { declaredTools, openSources } from './sources.ts'
+import { checkSources, declaredTools, openSources } from './sources.ts'
 import { openStore, readStore } from './store-file.ts'
 
 export interface Booted {
@@ -213,6 +213,14 @@ export async function bootTogether(
 ): Promise<readonly (Booted | Refusal)[]> {
   const { setup, law } = plans[0] as Plan
   const embedder = await loadEmbedder(setup.embedder ?? embedderDefault)
+  if (plans.length === 1 && !isReplay) {
+    // Where nothing can be read, no store is made.
+    try {
+      checkSources(setup.in ?? [])
+    } catch (error) {
+      return [{ refused: error }]
+    }
+  }
   const store: Store = isReplay ? readOnlyStore(context.storePath) : await openStore(context.storePath)
   const opened = new Map<string, Sources | Refusal>()
   const read = (): Sources[] => [...opened.values()].flatMap((one) => (isRefusal(one) ? [] : [one]))

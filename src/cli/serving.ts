@@ -45,6 +45,7 @@ import { loadProgramFile, programsOf } from './program-file.ts'
 import type { Setup } from './setup.ts'
 import { embedderDefault, hashOfLaw, modelDefault, setupKey } from './setup.ts'
 import type { Sources } from './sources.ts'
+import { checkSources } from './sources.ts'
 import { cachesWithin, openStore } from './store-file.ts'
 
 export interface Wanted {
@@ -104,6 +105,7 @@ export async function bootServing(context: Context, wanted: Wanted): Promise<Ser
   const embedder = await loadEmbedder(wanted.embedder ?? embedderDefault)
   if (wanted.otlp) await checkTelemetry()
   const caches = wanted.cache === undefined ? undefined : cachesWithin(wanted.cache)
+  checkSources(wanted.in)
   const store = await openStore(context.storePath, caches && { memory: caches.memory })
   let sources: Sources | undefined
   try {

@@ -13,6 +13,7 @@
  *   S1. What is not under a given folder and is not a given file cannot be read, listed or found.
  */
 import { createHash } from 'node:crypto'
+import type { Stats } from 'node:fs'
 import { copyFileSync, mkdirSync, readdirSync, realpathSync, rmSync, statSync, utimesSync } from 'node:fs'
 import { basename, dirname, join, resolve } from 'node:path'
 import type { FolderIndex, IndexProgress, IndexReport, SearchHit } from '../drivers/folder/folder-index.ts'
@@ -102,12 +103,12 @@ export async function openSources(paths: readonly string[], options: SourcesOpti
   }
 }
 
-async function openSource(
-  path: string,
-  isAlone: boolean,
-  taken: ReadonlySet<string>,
-  { indexFolder, signal, onProgress }: SourcesOptions,
-): Promise<Source> {
+/** Whether they can be opened, before anything is made for them. Throws `CONFIG_INVALID`. */
+export function checkSources(paths: readonly string[]): void {
+  for (const path of paths) statOf(resolve(path))
+}
+
+function statOf(path: string): Stats {
   const shown = fromHere(path)
   let stat
   try {
@@ -123,6 +124,17 @@ async function openSource(
   }
   if (!stat.isDirectory() && !stat.isFile())
     throw wrong(`${shown} is neither a folder nor a file; --in names the folder to read`)
+  return stat
+}
+
+async function openSource(
+  path: string,
+  isAlone: boolean,
+  taken: ReadonlySet<string>,
+  { indexFolder, signal, onProgress }: SourcesOptions,
+): Promise<Source> {
+  const shown = fromHere(path)
+  const stat = statOf(path)
   const name = basename(path) || 'root'
   const stem = `${name
     .replace(/[^\w.-]+/g, '-')
