@@ -60,6 +60,13 @@ function buildWeb(): void {
   })
 }
 
+/** Gives the page a key, and goes to a view of it. */
+async function withKey(page: Page, key: string, view: string): Promise<void> {
+  await page.getByRole('dialog').getByLabel('Key').fill(key)
+  await page.getByRole('dialog').getByRole('button', { name: 'Use this key' }).click()
+  await page.keyboard.press(view)
+}
+
 function timesIn(path: string): number[] {
   const stat = statSync(path)
   return stat.isDirectory() ? readdirSync(path).flatMap((name) => timesIn(join(path, name))) : [stat.mtimeMs]
@@ -467,11 +474,7 @@ describe('the dashboard', { skip }, () => {
     const keys: string[] = []
     return on(
       async (page) => {
-        const use = async (key: string): Promise<void> => {
-          await page.getByRole('dialog').getByLabel('Key').fill(key)
-          await page.getByRole('dialog').getByRole('button', { name: 'Use this key' }).click()
-          await page.keyboard.press('4')
-        }
+        const use = (key: string): Promise<void> => withKey(page, key, '4')
         await use(keys[0] as string)
         await page.getByRole('heading', { name: 'There are no notes' }).waitFor()
         const whose = page.getByLabel('Whose notes')
@@ -586,11 +589,7 @@ describe('the dashboard', { skip }, () => {
     const keys: string[] = []
     return on(
       async (page) => {
-        const use = async (key: string): Promise<void> => {
-          await page.getByRole('dialog').getByLabel('Key').fill(key)
-          await page.getByRole('dialog').getByRole('button', { name: 'Use this key' }).click()
-          await page.keyboard.press('6')
-        }
+        const use = (key: string): Promise<void> => withKey(page, key, '6')
         await use(keys[0] as string)
         await page.getByRole('heading', { name: 'All accounts, the nearest to a ceiling first' }).waitFor()
         const rows = page.locator('.accounts tbody tr')
