@@ -6,7 +6,7 @@
  *
  * Contestants, each in a process of its own, one after another in every round: a loop written by hand, the kernel in memory,
  * and with its journal in SQLite (relaxed). The kernel is that of the package as npm packs it; `sources` takes that of
- * `src/`, whose types Node strips in the same process. The peak of the resident set is that of the whole process.
+ * `src/`, whose types Node strips in the same process. Flags of Node are passed on to each. The peak of the resident set is that of the whole process.
  */
 import { spawnSync } from 'node:child_process'
 import { mkdtempSync, rmSync } from 'node:fs'
@@ -54,7 +54,9 @@ async function compare(): Promise<void> {
 }
 
 function inProcess(program: string, name: string): Figures {
-  const { stdout, stderr, status } = spawnSync(process.execPath, [program, name, String(runs)], { encoding: 'utf8' })
+  const { stdout, stderr, status } = spawnSync(process.execPath, [...process.execArgv, program, name, String(runs)], {
+    encoding: 'utf8',
+  })
   if (status !== 0) throw new Error(stderr)
   return JSON.parse(stdout) as Figures
 }

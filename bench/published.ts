@@ -1,8 +1,8 @@
 /**
- * A bench's program on the package as users have it: one chunk of JavaScript, and no types that Node strips at the start,
- * which alone takes 45 MB.
+ * A bench's program on the package as users have it: JavaScript in a few chunks, and no types that Node strips at the start,
+ * which takes memory of its own.
  *
- *     const program = await publishedIn(folder, import.meta.filename)     // node program --child
+ *     const program = await publishedIn(folder, join(import.meta.dirname, 'concurrent-child.ts'))   // node program memory 10000
  *
  * The folder is empty, and holds the package (scripts/packed.ts) and the program then. What the program imports of `src/` is
  * imported from the package: by its own name where that is exported, else from `polity`; all else is in the program.

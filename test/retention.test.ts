@@ -45,6 +45,24 @@ const disks: { readonly [name: string]: () => Disk } = {
 
 test.after(() => folder.remove())
 
+/** A disk whose journals cannot be removed as long as it is busy. */
+function busyAtDrop(disk: Disk): Disk & { isBusy: boolean } {
+  const place = {
+    isBusy: true,
+    open(): Store {
+      const store = disk.open()
+      return {
+        ...store,
+        drop(pids) {
+          if (place.isBusy) throw new Error('busy')
+          store.drop(pids)
+        },
+      }
+    },
+  }
+  return place
+}
+
 function boot(t: TestContext, disk: Disk): { kernel: Kernel; has(pid: Pid): boolean } {
   const store = disk.open()
   const kernel = createKernel({ store, programs: [twice], limits: { processesEndedMax: 1_000 } })
@@ -227,24 +245,14 @@ for (const [name, disk] of Object.entries(disks)) {
     })
 
     test('a journal that could not be removed goes another time, and its origin not before it', async (t) => {
-      let fails = true
-      const place = disk()
-      const store = place.open()
-      const { kernel, has } = boot(t, {
-        open: () => ({
-          ...store,
-          drop(pids) {
-            if (fails) throw new Error('busy')
-            store.drop(pids)
-          },
-        }),
-      })
+      const place = busyAtDrop(disk())
+      const { kernel, has } = boot(t, place)
       const warned = new Promise<Error>((resolve) => void process.once('warning', resolve))
       const line = [await ran(kernel)]
       line.push(await forked(kernel, line[0] as Pid))
       assert.equal(kernel.collect(1), 1)
       assert.match((await warned).message, /1 old journals could not be removed: busy/)
-      fails = false
+      place.isBusy = false
       assert.deepEqual(line.map(has), [true, true])
       assert.equal(kernel.collect(0), 2)
       await settle()
@@ -252,23 +260,14 @@ for (const [name, disk] of Object.entries(disks)) {
     })
 
     test('a fork whose journal could not be removed holds its origin as before, and one more that was removed then does not free it', async (t) => {
-      let fails = true
-      const store = disk().open()
-      const { kernel, has } = boot(t, {
-        open: () => ({
-          ...store,
-          drop(pids) {
-            if (fails) throw new Error('busy')
-            store.drop(pids)
-          },
-        }),
-      })
+      const place = busyAtDrop(disk())
+      const { kernel, has } = boot(t, place)
       const origin = await ran(kernel)
       const forks = [await forked(kernel, origin), await forked(kernel, origin)] as const
       const warned = new Promise((resolve) => void process.once('warning', resolve))
       assert.equal(kernel.collect(2), 1)
       await warned
-      fails = false
+      place.isBusy = false
       for (const [keep, left] of [
         [2, [true, false, true]],
         [1, [true, false, false]],

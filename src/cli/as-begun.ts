@@ -14,7 +14,7 @@ import { PolityError } from '../kernel/errors.ts'
 import type { Kernel } from '../kernel/kernel.ts'
 import type { Pid } from '../kernel/types.ts'
 import type { Setup } from './setup.ts'
-import { differenceOf, setupAt } from './setup.ts'
+import { differenceOf, nameOf, setupAt } from './setup.ts'
 
 /** @param setups what the server begins runs with, by `name@version` of their program */
 export function asBegun(
@@ -26,7 +26,7 @@ export function asBegun(
     let root = kernel.info(pid)
     while (root.parent !== null) root = kernel.info(root.parent)
     const own = setupAt(store, { pid: root.pid, at: root.startedAt })
-    const theirs = setups[`${root.program}@${root.version}`]
+    const theirs = setups[nameOf({ name: root.program, version: root.version })]
     // Whether a program is served at all is not asked here.
     const differs = own === undefined || theirs === undefined ? undefined : differenceOf(own, theirs)
     if (differs !== undefined)

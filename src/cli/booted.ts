@@ -32,7 +32,7 @@ import type { Context } from './command.ts'
 import type { ProgramFile } from './program-file.ts'
 import { loadProgramFile, programsOf } from './program-file.ts'
 import type { Setup } from './setup.ts'
-import { embedderDefault, hashOfLaw, modelDefault, setupKey, setupOf } from './setup.ts'
+import { embedderDefault, hashOfLaw, modelDefault, nameOf, setupKey, setupOf } from './setup.ts'
 import type { Sources } from './sources.ts'
 import { checkSources, declaredTools, openSources } from './sources.ts'
 import { openStore, readStore } from './store-file.ts'
@@ -351,10 +351,6 @@ function watched(program: Program, thrown: Map<Pid, unknown>): Program {
 
 /** Errors that are kept: a program may spawn itself, and fail, without end. */
 const THROWN_MAX = 1_000
-
-function nameOf({ name, version }: Program): string {
-  return `${name}@${version}`
-}
 
 async function programsFor(
   file: string | undefined,

@@ -32,7 +32,7 @@ import { sayRefusals } from './refusals.ts'
 import { exitCodeOfSignal, exitCodes } from './report.ts'
 import { coresOf, isBelow } from './run-status.ts'
 import type { Setup } from './setup.ts'
-import { differenceOf, hashOfLaw, rootOf, setupOf } from './setup.ts'
+import { differenceOf, hashOfLaw, nameOf, rootOf, setupOf } from './setup.ts'
 import type { Status } from './store-file.ts'
 import { askStatus, openStore, ownerOf, readStore } from './store-file.ts'
 
@@ -200,7 +200,7 @@ export function checkTerms(context: Context, { pid: server, setups }: Serving, p
   } finally {
     reader.close()
   }
-  const name = `${root.program}@${root.version}`
+  const name = nameOf({ name: root.program, version: root.version })
   const theirs = setups[name]
   const alone = `end that server to go on with it, or name another store`
   if (theirs === undefined)

@@ -43,7 +43,7 @@ import { servingKey } from './elsewhere.ts'
 import { usageError } from './options.ts'
 import { loadProgramFile, programsOf } from './program-file.ts'
 import type { Setup } from './setup.ts'
-import { embedderDefault, hashOfLaw, modelDefault, setupKey } from './setup.ts'
+import { embedderDefault, hashOfLaw, modelDefault, nameOf, setupKey } from './setup.ts'
 import type { Sources } from './sources.ts'
 import { checkSources } from './sources.ts'
 import { cachesWithin, openStore } from './store-file.ts'
@@ -251,10 +251,6 @@ function namesOf(programs: readonly Program[], given: readonly string[]): string
 
 function priceOf({ prices }: Wanted, model: string): Price | undefined {
   return prices.get(model) ?? (model === modelDefault ? undefined : prices.get(''))
-}
-
-function nameOf({ name, version }: Pick<Program, 'name' | 'version'>): string {
-  return `${name}@${version}`
 }
 
 function setupOf(wanted: Wanted, file: string | undefined, model: string, law: Law | undefined): Setup {

@@ -56,6 +56,11 @@ export function setupAt(
   return at === undefined || at === root.at ? setup : undefined
 }
 
+/** By what the setups of a server are known: a program of one version. */
+export function nameOf({ name, version }: { readonly name: string; readonly version: string }): string {
+  return `${name}@${version}`
+}
+
 /** One hash for laws that say the same, however their files are formatted. */
 export function hashOfLaw(law: Law): string {
   return sha256(canonical(law))

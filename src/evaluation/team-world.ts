@@ -28,8 +28,6 @@ import type { Json, Tool } from '../kernel/types.ts'
 import { EPISODE, worldState } from './episode-tools.ts'
 import { openStage, type OpenEnvironment, type Soon, type World } from './world.ts'
 
-export { CHECK } from '../agents/pieces/joint-plan.ts'
-
 /** The one player. */
 export const TEAM = 'team'
 

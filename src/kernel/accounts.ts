@@ -256,12 +256,10 @@ function openRootsIn(store: Readable): ReadonlyMap<string, readonly OpenRoot[]> 
     if (usage !== undefined) add(used, usage)
     open.set(pid, { pid, parent, account, used, removed: new Set(pids) })
   }
-  const roots = new Map<string, OpenRoot[]>()
-  for (const one of [...open.values()].toReversed()) {
-    if (one.parent !== null) addChild((open.get(one.parent) as Open).used, one.used)
-    else roots.set(one.account, [...(roots.get(one.account) ?? []), one])
-  }
-  return roots
+  for (const { parent, used } of [...open.values()].toReversed())
+    if (parent !== null) addChild((open.get(parent) as Open).used, used)
+  const roots = [...open.values()].filter(({ parent }) => parent === null)
+  return Map.groupBy(roots, ({ account }) => account)
 }
 
 function add(sum: Counted, more: Usage): void {

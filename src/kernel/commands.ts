@@ -73,7 +73,7 @@ export function listen(options: CommandsOptions): { cancel(): void } | undefined
       if (isAsked) store.publishStatus?.(JSON.stringify({ ...status(), outcomes: outcomes as unknown as Json }))
       isAsked = false
     } catch (error) {
-      warn('the status could not be published', error)
+      warn('what was done of the store’s commands, and the status, could not be written', error)
     }
   }
   /** Whether somebody looks for the status. */
@@ -109,13 +109,15 @@ export function listen(options: CommandsOptions): { cancel(): void } | undefined
         // A store that is busy with somebody else’s write; the wishes are still there the next time.
         warn('the store’s commands could not be read', error)
       }
+      // What could not be told of is told of now.
+      if (done.length > 0) publishSoon()
       timer = wait()
     })
   let timer = wait()
   return {
     cancel() {
       timer.cancel()
-      if (isDue) publish()
+      if (isDue || done.length > 0) publish()
     },
   }
 }

@@ -70,7 +70,7 @@ export function createJournal({ store, clock, limits, onAppend, onCommit, onHalt
   let committing = false
   let underWay: Segment | undefined
   let telling = false
-  /** Kept while others were being told of. */
+  /** Kept, and not told of yet. */
   const untold: Segment[] = []
   let halted: PolityError | undefined
   /** Since the last event. */
@@ -135,18 +135,20 @@ export function createJournal({ store, clock, limits, onAppend, onCommit, onHalt
   function succeeded(segment: Segment): void {
     committing = false
     underWay = undefined
-    if (telling) {
-      untold.push(segment)
-      return
-    }
+    untold.push(segment)
+    if (telling) return
     telling = true
-    for (let kept: Segment | undefined = segment; kept !== undefined; kept = untold.shift()) {
-      onCommit(kept.events)
-      for (const fn of kept.waiters) fn()
+    try {
+      for (let kept = untold.shift(); kept !== undefined; kept = untold.shift()) {
+        onCommit(kept.events)
+        for (const fn of kept.waiters) fn()
+      }
+    } finally {
+      // One who throws keeps nothing from those who come later.
+      telling = false
+      const next = segments[0] as Segment
+      if (!isEmpty(next)) schedule(next.waiters.length > 0)
     }
-    telling = false
-    const next = segments[0] as Segment
-    if (!isEmpty(next)) schedule(next.waiters.length > 0)
   }
 
   function failed(segment: Segment, tries: number, error: unknown): void {

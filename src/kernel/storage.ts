@@ -490,7 +490,9 @@ export function createStorage({ store, journal, limits, now, may }: StorageOptio
               journal.putAlone({ table: 'file', key: collectedKey(space), value: String(sum) })
             }
             if (principal === undefined) return
-            const all = plus(totalsOfPrincipal(principal), { files: -files, bytes: -bytes })
+            // The books of an earlier version may hold too little: what is below nothing would be room that nobody gave.
+            const rest = plus(totalsOfPrincipal(principal), { files: -files, bytes: -bytes })
+            const all = { files: Math.max(0, rest.files), bytes: Math.max(0, rest.bytes) }
             totals.set(principalKey(principal), all)
             journal.putAlone({ table: 'file', key: principalKey(principal), value: JSON.stringify(all) })
           },

@@ -9,7 +9,7 @@ import type { Approvals } from './approvals.ts'
 import type { Audit } from './audit.ts'
 import type { Clock } from './clock.ts'
 import type { Dispatcher } from './dispatcher.ts'
-import { PolityError, fromErrorData, invalid, messageOf } from './errors.ts'
+import { PolityError, fieldOf, fromErrorData, invalid, messageOf } from './errors.ts'
 import type { Inbox } from './inbox.ts'
 import type { Journal } from './journal.ts'
 import { unknownKey } from './known-keys.ts'
@@ -868,14 +868,12 @@ const runKeys = new Set([...spawnKeys, 'principal', 'account', 'labels', 'after'
 /** Spawn options, checked and plain. */
 export function checkSpawnOptions(given: unknown): SpawnOptions {
   if (given === undefined) return NO_OPTIONS
-  const options = optionsOf('spawn', given)
-  if (options['principal'] !== undefined)
+  if (fieldOf(given, 'principal') !== undefined)
     throw new PolityError(
       'INVALID_ARGUMENT',
       'spawn: a child has its parent’s principal; only who starts a run says on whose behalf it is',
     )
-  for (const key of Object.keys(options)) if (!spawnKeys.has(key)) throw unknownKey('spawn: options', key, spawnKeys)
-  return checkOptions(options)
+  return checkOptions(optionsOf('spawn', given, spawnKeys))
 }
 
 /** The same for a run, which a door starts. */

@@ -277,7 +277,13 @@ export async function startServer(options: ServerOptions): Promise<Server> {
       const who = options.authenticate(request)
       if ('refused' in who) return refuse(401, 'ACCESS_DENIED', who.refused, challengeTo(request))
       if (!holds(who, route.scope))
-        return refuse(403, 'ACCESS_DENIED', `this key has not the scope ${route.scope}, which ${method} ${path} needs`)
+        return refuse(
+          403,
+          'ACCESS_DENIED',
+          route.scope === 'any'
+            ? `this key has no scope, and ${method} ${path} needs one`
+            : `this key has not the scope ${route.scope}, which ${method} ${path} needs`,
+        )
       caller = who
     }
     const bodyRefused = bodyRefusal(request, route.bodyBytesMax ?? limits.bodyBytesMax)

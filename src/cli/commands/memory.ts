@@ -179,15 +179,11 @@ function noteRest(context: Context, count: number, found: readonly RecalledNote[
 /** Nothing was found: perhaps because the notes are somebody else's. */
 function noteWhy(context: Context, reader: StoreReader, values: Values): void {
   const { id } = spaceOf(values)
-  const owners = ownersIn(reader)
+  const owners = [...createNoteReader(reader).principals()]
   if (owners.includes(id.slice(PRINCIPAL.length))) return context.note('no note is like that')
   context.note(
     `${oneLine(id.slice(PRINCIPAL.length))} has no notes here${owners.length === 0 ? '' : `; there are some of ${owners.slice(0, 20).map(oneLine).join(', ')}`}`,
   )
-}
-
-function ownersIn(reader: StoreReader): readonly string[] {
-  return [...createNoteReader(reader).principals()]
 }
 
 function tableOf(context: Context, found: readonly RecalledNote[], isRanked: boolean): string {
@@ -282,7 +278,7 @@ function stats(context: Context, { principal }: Values): number {
   const reader = readStore(context.storePath)
   try {
     const notes = createNoteReader(reader)
-    const owners = ownersIn(reader).filter((one) => principal === undefined || one === principal)
+    const owners = [...notes.principals()].filter((one) => principal === undefined || one === principal)
     const found = owners.map((owner) => statsOf(notes, owner))
     if (found.length === 0)
       context.note(principal === undefined ? 'there are no notes here' : `${oneLine(principal)} has no notes here`)

@@ -78,7 +78,6 @@ const CHECKPOINT_LOAD = 2_048
 /** Pages of the log after which SQLite brings it into the file by itself; its own default. */
 const LOG_PAGES = 1_000
 const FILE_BYTES_MIN = 1_048_576
-const NO_COMMANDS: readonly Command[] = []
 
 /** Where there can be no second thread. */
 const noThread: CommitThread = {
@@ -362,11 +361,11 @@ function ownStore(
           commandsVersion = version // another connection wrote, as the second thread does all the time
           return []
         }
-        let { taken, last } = { taken: NO_COMMANDS, last: lastCommand }
-        write(() => void ({ taken, last } = commands.take(lastCommand)), 1)
+        let box: ReturnType<typeof commands.take> = { taken: [], last: lastCommand }
+        write(() => void (box = commands.take(lastCommand)), 1)
         commandsVersion = version // not before: what failed to be taken still waits
-        lastCommand = last
-        return taken
+        lastCommand = box.last
+        return box.taken
       })
     },
     commandsDone: (done) => write(() => commands.done(done), done.length),
