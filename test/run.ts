@@ -1,7 +1,7 @@
 /**
- * Runs the tests: those that start and kill processes in processes of their own, all others together in one (much faster
- * to start, and nothing of ours leans on a fresh process), the largest properties in another. Two of these groups at a
- * time: there are two cores at least.
+ * Runs the tests: those that start and kill processes in processes of their own, all others together in a few (much faster to
+ * start, and nothing of ours leans on a fresh process). Three groups at a time, on two cores at least: tests wait as often
+ * as they compute.
  *
  *     npm test              everything, in its short form
  *     npm run test:long     the same with POLITY_LONG=1: all seeds, all kills
@@ -11,24 +11,13 @@ import { globSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
-const apart = [
-  'test/cli.test.ts',
-  'test/policy-cli.test.ts',
-  'test/sandbox.test.ts',
-  'test/crash.test.ts',
-  'test/examples.test.ts',
-  'test/docs.test.ts',
-  'test/web.test.ts',
-  'test/mcp.test.ts',
-  'test/acp.test.ts',
-  'test/agent-store.test.ts',
-  'test/package.test.ts',
-]
-const large = ['determinism', 'embodied-teams', 'experiments', 'faults', 'policy-diff', 'soak', 'staged'].map(
-  (name) => `test/${name}.test.ts`,
-)
+const named = (names: string): string[] => names.split(' ').map((name) => `test/${name}.test.ts`)
+const commands = named('cli policy-cli docs examples package')
+const others = named('sandbox web mcp crash acp agent-store')
+const large = named('determinism embodied-teams experiments faults policy-diff soak staged teams-table')
+const apart = [...commands, ...others, ...large]
 const together = globSync('test/*.test.ts')
-  .filter((file) => !apart.includes(file) && !large.includes(file))
+  .filter((file) => !apart.includes(file))
   .toSorted()
 
 /** What Node compiled, for the hundreds of processes that the tests start: each begins in a third of the time. */
@@ -61,8 +50,10 @@ function run({ isolation, files, later }: Group): Promise<number> {
 
 const output: Buffer[] = []
 const groups: Group[] = [
-  { isolation: 'none', files: together, later: false },
-  { isolation: 'process', files: apart, later: true },
+  { isolation: 'none', files: together.filter((_, i) => i % 2 === 0), later: false },
+  { isolation: 'process', files: commands, later: true },
+  { isolation: 'process', files: others, later: true },
+  { isolation: 'none', files: together.filter((_, i) => i % 2 === 1), later: true },
   { isolation: 'none', files: large, later: true },
 ]
 // All, even if one fails: who mends wants to see it all.
@@ -70,6 +61,6 @@ const statuses: number[] = []
 async function runNext(): Promise<void> {
   for (let group = groups.shift(); group !== undefined; group = groups.shift()) statuses.push(await run(group))
 }
-await Promise.all([runNext(), runNext()])
+await Promise.all([runNext(), runNext(), runNext()])
 for (const text of output) process.stdout.write(text)
 process.exitCode = Math.max(...statuses)
