@@ -327,7 +327,7 @@ export async function liveADay({ hours, runs, store: kind, seed, countObjects = 
       running: ledger.living.size,
       questions: kernel.questions.length,
     })
-    if (kind === 'sqlite') kernel.collect(KEPT_MAX / 2)
+    if (kind === 'sqlite') void kernel.collect(KEPT_MAX / 2)
     if (isDay()) clock.after(HOUR_MS, hour)
   }
 

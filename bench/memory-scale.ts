@@ -29,6 +29,7 @@ import { hashingEmbedder } from '../src/drivers/embedder/hashing.ts'
 import { openSqliteStore } from '../src/drivers/store/sqlite.ts'
 import { memoryStore } from '../src/drivers/store/memory.ts'
 import { createCodeMemory, SLOT_CODES } from '../src/drivers/store/codes.ts'
+import { createProducts } from '../src/drivers/store/products.ts'
 import { rowReader } from '../src/drivers/store/statements.ts'
 import { tokensOf } from '../src/drivers/store/tokens.ts'
 import { dimensions as wordDimensions, vectorOf } from '../src/drivers/llm/reader-vectors.ts'
@@ -358,6 +359,10 @@ function parts(): void {
     )
     console.log(`signs of ${slots.length * SLOT_CODES} codes of 256 numbers, ${name}: ${scan} µs`)
     console.log(`products with 4,000 of them, ${name}: ${bestUs(() => codes.products(places, places.length))} µs`)
+    const products = createProducts(useWebAssembly)
+    const [vector, vectors] = [new Float32Array(256).fill(0.1), new Int8Array(256 * 1_000).fill(3)]
+    const us = bestUs(() => products(vector, vectors, 256, 1_000))
+    console.log(`products with 1,000 vectors of 256 numbers of 8 bits, ${name}: ${us} µs`)
   }
 }
 

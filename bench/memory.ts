@@ -321,7 +321,7 @@ function ablations(): (readonly [string, Partial<RankWeights>])[] {
   const names = Object.keys(rankWeights).filter(
     (name) => name !== 'derived' && name !== 'link',
   ) as (keyof RankWeights)[]
-  const neighbours = { previous: 0, answer: 0, secondPrevious: 0, following: 0 }
+  const neighbours = { previous: 0, answer: 0, secondPrevious: 0, secondTurn: 0, following: 0 }
   return [
     ['the ranking alone', {}],
     ...names.map((name) => [`without ${name}`, { [name]: 0 }] as const),

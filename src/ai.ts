@@ -22,6 +22,7 @@ import { PolityError, invalid } from './kernel/errors.ts'
 import type { KeysOf } from './kernel/known-keys.ts'
 import { checkKeys } from './kernel/known-keys.ts'
 import type { Kernel } from './kernel/kernel.ts'
+import { checkPrincipal } from './kernel/principal.ts'
 import type { Budget, ModelChoice } from './kernel/types.ts'
 import type { ForeignTool } from './server/foreign-tools.ts'
 import { createModelDoor } from './server/model-door.ts'
@@ -74,10 +75,12 @@ const optionKeys: KeysOf<PolityOptions> = {
   tools: true,
 }
 
-/** The kernel's models for one principal. Throws `CONFIG_INVALID` for an option that there is not. */
+/** The kernel's models for one principal. Throws `CONFIG_INVALID` for an option that there is not, `INVALID_ARGUMENT` for a name that no principal has. */
 export function createPolity(options: PolityOptions): PolityProvider {
   checkKeys('createPolity', options, optionKeys)
   const { kernel, principal = 'local', account, run, priority, budget, tools = {} } = options
+  checkPrincipal('createPolity: principal', principal)
+  if (account !== undefined) checkPrincipal('createPolity: account', account)
   const door = createModelDoor(kernel, { tools })
   const caller = { principal, key: account ?? null }
 

@@ -12,8 +12,26 @@
  * Invariants
  *   CL1. A stream gives each journal event once, in order. Where the server no longer has all that was missed, it gives
  *        `{ type: 'reset' }` first: whoever keeps a picture fetches it anew.
- *   CL2. What the server refuses is an `ApiError` with a code of the table of errors.
+ *   CL2. What the server refuses is an `ApiError` with a code of the table of errors, which says whether trying again may
+ *        help; so is why a stream ends before its process does. What never left is a `PolityError`.
+ *   CL3. An option that a method does not take is refused before anything is sent (client-options.ts).
  */
+import type { Kinds } from './client-options.ts'
+import {
+  checkKind,
+  checkOptions,
+  duration,
+  flag,
+  number,
+  onceKey,
+  oneOrMore,
+  signal,
+  text,
+  texts,
+  whole,
+  words,
+} from './client-options.ts'
+import { PolityError, errorTable, messageOf } from './kernel/errors.ts'
 import type { KeysOf } from './kernel/known-keys.ts'
 import { checkKeys } from './kernel/known-keys.ts'
 import type { Json } from './kernel/types.ts'
@@ -63,6 +81,8 @@ export type * from './server/api/note-schemas.ts'
 export type * from './server/api/machine-schemas.ts'
 export type * from './server/api/policy-schemas.ts'
 export type { Failure } from './server/api/schema.ts'
+// What is thrown of options that do not fit, and what a code in a result or an event means: the same as of 'polity'.
+export { PolityError, errorTable } from './kernel/errors.ts'
 // What the events of a run say of its team: the same as `polity top --team`.
 export { openTeam, teamOf } from './evaluation/team.ts'
 export type { LedgerEntry, Line, Seat, Spoken, Team as TeamView, TeamReader } from './evaluation/team.ts'
@@ -70,7 +90,7 @@ export { drift, driftOf, monopoly, stalling } from './evaluation/team-measures.t
 export type { Drift, Monopoly, Stalling } from './evaluation/team-measures.ts'
 
 export interface ClientOptions {
-  /** Where the server is, such as `http://127.0.0.1:7070`. */
+  /** Where the server is, such as `http://127.0.0.1:7070`; below a path where a proxy has it there. */
   readonly url: string
   /** API key. @default none, which a loopback server without keys takes */
   readonly key?: string
@@ -126,7 +146,14 @@ export interface PageQuery {
   readonly limit?: number
 }
 
+/** A page of budgets. */
+export interface BudgetsQuery extends PageQuery {
+  /** Leaves the others out. @default both */
+  readonly only?: 'accounts' | 'runs'
+}
+
 export interface EventsOptions {
+  /** Ends the stream, without an error. */
   readonly signal?: AbortSignal
   /** Only events after this place in the journal; 0 with a process: from its beginning. @default from now on */
   readonly after?: number
@@ -134,6 +161,16 @@ export interface EventsOptions {
   readonly types?: readonly RunEvent['type'][]
   /** Whether models are to stream for this listener. @default where `types` has text-delta */
   readonly text?: boolean
+}
+
+export interface ResultOptions extends RequestOptions {
+  /** Longest wait for its end, ms; 0: what is known at once. @default until it ends */
+  readonly waitMs?: number
+}
+
+export interface TraceQuery extends PageQuery {
+  /** Arguments and values whole. @default summaries */
+  readonly full?: boolean
 }
 
 /** What an event stream gives. `reset`: events were missed that the server no longer has. */
@@ -156,13 +193,15 @@ export class ApiError extends Error {
   readonly code: Failure['code'] | 'HTTP'
   /** What can be done about it. */
   readonly todo: string | undefined
+  /** Whether the same request may succeed later without a change. Of an answer that is none of the API: by its status. */
+  readonly retryable: boolean
   readonly detail: unknown
   /** When the server says to come again, ms. */
   readonly retryAfterMs: number | undefined
 
   constructor(
     status: number,
-    failure: { code: ApiError['code']; message: string; todo?: string; detail?: unknown },
+    failure: { code: ApiError['code']; message: string; todo?: string; retryable?: boolean; detail?: unknown },
     retryAfterMs?: number,
   ) {
     super(failure.message)
@@ -170,6 +209,7 @@ export class ApiError extends Error {
     this.status = status
     this.code = failure.code
     this.todo = failure.todo
+    this.retryable = failure.retryable ?? isPassing(status, failure.code)
     this.detail = failure.detail
     this.retryAfterMs = retryAfterMs
   }
@@ -177,14 +217,14 @@ export class ApiError extends Error {
 
 export type Client = ReturnType<typeof createClient>
 
-/** Throws `CONFIG_INVALID` for an option that is none, and a TypeError for a URL that is none. */
+/** Throws `CONFIG_INVALID` for an option that is none, or that is not what it should be. */
 export function createClient(options: ClientOptions) {
-  checkKeys('createClient', options, optionKeys)
-  const root = new URL(options.url.replace(/\/+$/, '') + '/api/v1')
+  checkClientOptions(options)
+  const root = options.url.replace(/\/+$/, '') + '/api/v1'
   const send = options.fetch ?? globalThis.fetch.bind(globalThis)
 
   function open(method: string, path: string, { query = {}, body, headers = {}, signal }: Asking): Promise<Response> {
-    const url = new URL(root.href + path)
+    const url = new URL(root + path)
     for (const [name, value] of Object.entries(query)) {
       if (value === undefined) continue
       url.searchParams.set(name, Array.isArray(value) ? value.join(',') : String(value))
@@ -201,16 +241,37 @@ export function createClient(options: ClientOptions) {
     })
   }
 
-  async function ask<Answer>(method: string, path: string, asking: Asking = {}): Promise<Answer> {
+  async function ask<Answer>(method: string, path: string, asking: Asking): Promise<Answer> {
     const response = await open(method, path, asking)
     if (!response.ok) throw await errorOf(response)
     return (await response.json()) as Answer
   }
 
-  const get = <Answer>(path: string, query: Asking['query'], asking: RequestOptions = {}): Promise<Answer> =>
-    ask('GET', path, { ...asking, query })
-  const post = <Answer>(path: string, body: unknown, asking: Asking = {}): Promise<Answer> =>
-    ask('POST', path, { ...asking, body })
+  /** `at` is the method as it is written, for what is said of its arguments. */
+  async function get<Answer, Query extends object = object>(
+    at: string,
+    place: Place,
+    asking: RequestOptions | undefined,
+    query = {} as Query,
+    kinds = {} as Kinds<Query>,
+  ): Promise<Answer> {
+    checkOptions(at, query, kinds)
+    if (asking !== undefined) checkOptions(at, asking, requestKinds)
+    return ask('GET', pathOf(at, place), { ...asking, query: query as Asking['query'] })
+  }
+
+  async function post<Answer>(
+    at: string,
+    place: Place,
+    body: unknown,
+    asking: OnceOptions = {},
+    kinds: Kinds<OnceOptions> | Kinds<RequestOptions> = requestKinds,
+  ): Promise<Answer> {
+    checkOptions<object>(at, asking, kinds)
+    const { idempotencyKey, ...rest } = asking
+    const headers = idempotencyKey === undefined ? {} : { headers: { 'idempotency-key': idempotencyKey } }
+    return ask('POST', pathOf(at, place), { ...rest, ...headers, body })
+  }
 
   /** Pages one after another. */
   async function* items<Item, Query extends PageQuery>(
@@ -225,8 +286,13 @@ export function createClient(options: ClientOptions) {
     }
   }
 
-  /** A stream that connects again until its process ended, its signal aborts, or the server refuses. */
-  async function* stream(path: string, { signal, after, types, text }: EventsOptions): AsyncGenerator<StreamedEvent> {
+  function stream(at: string, place: Place, eventsOptions: EventsOptions): AsyncGenerator<StreamedEvent> {
+    checkOptions(at, eventsOptions, eventsKinds)
+    return follow(pathOf(at, place), eventsOptions)
+  }
+
+  /** A stream that connects again until its process ended, its signal aborts, or the server refuses for good. */
+  async function* follow(path: string, { signal, after, types, text }: EventsOptions): AsyncGenerator<StreamedEvent> {
     let last: string | undefined
     let pauseMs = PAUSE_MS
     let wasOpen = false
@@ -243,7 +309,7 @@ export function createClient(options: ClientOptions) {
         })
         if (!response.ok) {
           const error = await errorOf(response)
-          if (!isPassing(error.status)) throw error
+          if (!error.retryable) throw error
           pauseMs = Math.max(pauseMs, error.retryAfterMs ?? 0)
         } else {
           // It was cut before it brought an id: nobody knows what there was in between.
@@ -252,6 +318,12 @@ export function createClient(options: ClientOptions) {
           for await (const { event, data, id } of eventsIn(response, stop)) {
             pauseMs = PAUSE_MS
             if (event === 'end') return
+            if (event === 'failure') {
+              const { status, ...failure } = JSON.parse(data) as { status: number } & Told
+              const error = new ApiError(status, failure)
+              if (!error.retryable) throw error
+              break
+            }
             if (id !== undefined) last = id
             if (event === 'reset') yield { type: 'reset' }
             else if (data !== '') yield JSON.parse(data) as RunEvent
@@ -271,106 +343,231 @@ export function createClient(options: ClientOptions) {
   }
 
   const processes = {
-    list: (query: ProcessQuery = {}, asking?: RequestOptions) => get<ProcessPage>('/processes', { ...query }, asking),
+    list: (query?: ProcessQuery, asking?: RequestOptions) =>
+      get<ProcessPage, ProcessQuery>('processes.list', ['/processes'], asking, query, processKinds),
     /** All pages of the list. */
-    each: (query: ProcessQuery = {}) => items<Process, ProcessQuery>((at) => processes.list(at), query),
-    get: (pid: number, asking?: RequestOptions) => get<Process>(`/processes/${pid}`, {}, asking),
-    start: (request: StartRequest, asking?: OnceOptions) => post<Process>('/processes', request, asOnce(asking)),
-    kill: (pid: number, reason?: string) =>
-      post<Process>(`/processes/${pid}/kill`, reason === undefined ? {} : { reason }),
+    each: (query: ProcessQuery = {}, asking?: RequestOptions) =>
+      items<Process, ProcessQuery>((at) => processes.list(at, asking), query),
+    get: (pid: number, asking?: RequestOptions) => get<Process>('processes.get', ['/processes/', { pid }], asking),
+    start: (request: StartRequest, asking?: OnceOptions) =>
+      post<Process>('processes.start', ['/processes'], request, asking, onceKinds),
+    kill: (pid: number, reason?: string, asking?: RequestOptions) =>
+      post<Process>('processes.kill', ['/processes/', { pid }, '/kill'], { reason }, asking),
     fork: (pid: number, request: ForkRequest = {}, asking?: OnceOptions) =>
-      post<Process>(`/processes/${pid}/fork`, request, asOnce(asking)),
+      post<Process>('processes.fork', ['/processes/', { pid }, '/fork'], request, asking, onceKinds),
     /** Goes on with a process that was stopped, and with its descendants. */
-    resume: (pid: number) => post<Resumed>(`/processes/${pid}/resume`, {}),
-    replay: (pid: number, asking?: RequestOptions) => post<ReplayReport>(`/processes/${pid}/replay`, {}, asking),
-    send: (pid: number, body: Json) => post<Done>(`/processes/${pid}/send`, { body }),
-    tree: (pid: number, asking?: RequestOptions) => get<ProcessTree>(`/processes/${pid}/tree`, {}, asking),
+    resume: (pid: number, asking?: RequestOptions) =>
+      post<Resumed>('processes.resume', ['/processes/', { pid }, '/resume'], {}, asking),
+    replay: (pid: number, asking?: RequestOptions) =>
+      post<ReplayReport>('processes.replay', ['/processes/', { pid }, '/replay'], {}, asking),
+    send: (pid: number, body: Json, asking?: RequestOptions) =>
+      post<Done>('processes.send', ['/processes/', { pid }, '/send'], { body }, asking),
+    tree: (pid: number, asking?: RequestOptions) =>
+      get<ProcessTree>('processes.tree', ['/processes/', { pid }, '/tree'], asking),
     /** How it ended, once it has. With `waitMs` what is known after that time at the latest; 0: at once. */
-    async result(
-      pid: number,
-      { waitMs = Infinity, signal }: RequestOptions & { readonly waitMs?: number } = {},
-    ): Promise<Result> {
+    async result(pid: number, resultOptions: ResultOptions = {}): Promise<Result> {
+      checkOptions('processes.result', resultOptions, resultKinds)
+      const { waitMs = Infinity, signal } = resultOptions
+      const path = pathOf('processes.result', ['/processes/', { pid }, '/result'])
       for (let left = waitMs; ; left -= WAIT_S_MAX * 1000) {
         const wait = Math.max(0, Math.min(WAIT_S_MAX, left / 1000))
-        const result = await get<Result>(`/processes/${pid}/result`, { wait }, { signal })
+        const result = await ask<Result>('GET', path, { query: { wait }, signal })
         if (result.state !== 'running' || left <= WAIT_S_MAX * 1000) return result
       }
     },
     /** Its system calls. With `full`, arguments and values whole. */
-    trace: (pid: number, query: PageQuery & { readonly full?: boolean } = {}, asking?: RequestOptions) =>
-      get<SpanPage>(`/processes/${pid}/trace`, { ...query }, asking),
+    trace: (pid: number, query?: TraceQuery, asking?: RequestOptions) =>
+      get<SpanPage, TraceQuery>('processes.trace', ['/processes/', { pid }, '/trace'], asking, query, traceKinds),
     /** One of its system calls, whole. */
-    call: (pid: number, n: number, asking?: RequestOptions) => get<Span>(`/processes/${pid}/trace/${n}`, {}, asking),
+    call: (pid: number, n: number, asking?: RequestOptions) =>
+      get<Span>('processes.call', ['/processes/', { pid }, '/trace/', { n }], asking),
     /** What its model calls were sent and answered; the last one first with `sort: '-n'`. */
-    conversation: (pid: number, query: PageQuery & { readonly sort?: 'n' | '-n' } = {}, asking?: RequestOptions) =>
-      get<ModelCallPage>(`/processes/${pid}/conversation`, { ...query }, asking),
+    conversation: (pid: number, query?: SortedQuery<'n'>, asking?: RequestOptions) =>
+      get<ModelCallPage, SortedQuery<'n'>>(
+        'processes.conversation',
+        ['/processes/', { pid }, '/conversation'],
+        asking,
+        query,
+        sortedKinds,
+      ),
     /** The files of its tree, as it sees them, by path. */
-    files: (pid: number, query: FilesQuery = {}, asking?: RequestOptions) =>
-      get<FilePage>(`/processes/${pid}/files`, { ...query }, asking),
+    files: (pid: number, query?: FilesQuery, asking?: RequestOptions) =>
+      get<FilePage, FilesQuery>('processes.files', ['/processes/', { pid }, '/files'], asking, query, filesKinds),
     /** All pages of them. */
-    eachFile: (pid: number, query: FilesQuery = {}) =>
-      items<FileVersion, FilesQuery>((at) => processes.files(pid, at), query),
-    /** One file with its content. @default its last version */
+    eachFile: (pid: number, query: FilesQuery = {}, asking?: RequestOptions) =>
+      items<FileVersion, FilesQuery>((at) => processes.files(pid, at, asking), query),
+    /** One file with its content. `version` is that of a `FileVersion`. @default its last version */
     file: (pid: number, path: string, version?: number, asking?: RequestOptions) =>
-      get<FileContent>(`/processes/${pid}/file`, { path, version }, asking),
+      get<FileContent, FileQuery>(
+        'processes.file',
+        ['/processes/', { pid }, '/file'],
+        asking,
+        { path, version },
+        fileKinds,
+      ),
     /** Every version of a file, the newest first. */
     fileVersions: (pid: number, path: string, query: PageQuery = {}, asking?: RequestOptions) =>
-      get<FilePage>(`/processes/${pid}/file/versions`, { path, ...query }, asking),
+      get<FilePage, PageQuery & Pick<FileQuery, 'path'>>(
+        'processes.fileVersions',
+        ['/processes/', { pid }, '/file/versions'],
+        asking,
+        { ...query, path },
+        { ...pageKinds, path: words },
+      ),
     /** What happens to it and its descendants, until it ends. */
-    events: (pid: number, eventsOptions: EventsOptions = {}) => stream(`/processes/${pid}/events`, eventsOptions),
+    events: (pid: number, eventsOptions: EventsOptions = {}) =>
+      stream('processes.events', ['/processes/', { pid }, '/events'], eventsOptions),
   }
 
   const notes = {
     /** All of them, the newest first. */
-    list: (query: NotesQuery = {}, asking?: RequestOptions) => get<Notes>('/notes', { ...query }, asking),
-    each: (query: NotesQuery = {}) => items<Note, NotesQuery>((at) => notes.list(at), query),
+    list: (query?: NotesQuery, asking?: RequestOptions) =>
+      get<Notes, NotesQuery>('notes.list', ['/notes'], asking, query, notesKinds),
+    each: (query: NotesQuery = {}, asking?: RequestOptions) =>
+      items<Note, NotesQuery>((at) => notes.list(at, asking), query),
     /** Those that the words find, the best first. */
-    search: (query: string, more: Omit<NotesQuery, 'cursor'> = {}) => get<Notes>('/notes', { query, ...more }),
-    remember: (note: NoteRequest) => post<NoteKept>('/notes', note),
+    search: (query: string, more: Omit<NotesQuery, 'cursor'> = {}, asking?: RequestOptions) =>
+      get<Notes, Searching>('notes.search', ['/notes'], asking, { ...more, query }, searchKinds),
+    remember: (note: NoteRequest, asking?: RequestOptions) =>
+      post<NoteKept>('notes.remember', ['/notes'], note, asking),
     /** Takes back all that comes from a source; for keys with the scope admin. */
-    revoke: (asked: RevokeRequest) => post<Revocation>('/revocations', asked),
+    revoke: (asked: RevokeRequest, asking?: RequestOptions) =>
+      post<Revocation>('notes.revoke', ['/revocations'], asked, asking),
     /** `principal`: whose it is; only an admin names another than its own. */
-    forget: (id: string, principal?: string) =>
-      ask<Done>('DELETE', `/notes/${encodeURIComponent(id)}`, { query: { principal } }),
+    async forget(id: string, principal?: string, asking: RequestOptions = {}): Promise<Done> {
+      checkKind('notes.forget: id', id, words)
+      if (principal !== undefined) checkKind('notes.forget: principal', principal, text)
+      checkOptions('notes.forget', asking, requestKinds)
+      return ask('DELETE', `/notes/${encodeURIComponent(id)}`, { ...asking, query: { principal } })
+    },
     /** The principals that have notes; for keys with the scope admin. */
-    memories: (query: PageQuery = {}, asking?: RequestOptions) => get<Memories>('/memories', { ...query }, asking),
+    memories: (query?: PageQuery, asking?: RequestOptions) =>
+      get<Memories, PageQuery>('notes.memories', ['/memories'], asking, query, pageKinds),
   }
 
   return {
     processes,
     /** What happens to all processes of the caller; for an admin, to all. Never ends by itself. */
-    events: (eventsOptions: EventsOptions = {}) => stream('/events', eventsOptions),
+    events: (eventsOptions: EventsOptions = {}) => stream('events', ['/events'], eventsOptions),
     notes,
     questions: {
-      list: (asking?: RequestOptions) => get<Questions>('/questions', {}, asking),
-      answer: (id: number, text: string, value?: Json) =>
-        post<Done>(`/questions/${id}/answer`, value === undefined ? { text } : { text, value }),
+      list: (asking?: RequestOptions) => get<Questions>('questions.list', ['/questions'], asking),
+      answer: (id: number, text: string, value?: Json, asking?: RequestOptions) =>
+        post<Done>('questions.answer', ['/questions/', { id }, '/answer'], { text, value }, asking),
     },
     policy: {
-      get: () => get<Policy>('/policy', {}),
-      explain: (call: WrittenCall, law?: { [key: string]: Json }) =>
-        post<Explanation>('/policy/explain', law === undefined ? { call } : { call, law }),
-      test: (cases: TestRequest['cases'], law?: { [key: string]: Json }) =>
-        post<TestReport>('/policy/test', law === undefined ? { cases } : { cases, law }),
+      get: (asking?: RequestOptions) => get<Policy>('policy.get', ['/policy'], asking),
+      explain: (call: WrittenCall, law?: { [key: string]: Json }, asking?: RequestOptions) =>
+        post<Explanation>('policy.explain', ['/policy/explain'], { call, law }, asking),
+      test: (cases: TestRequest['cases'], law?: { [key: string]: Json }, asking?: RequestOptions) =>
+        post<TestReport>('policy.test', ['/policy/test'], { cases, law }, asking),
     },
     /** What the law decided; the newest first with `sort: '-number'`. */
-    audit: (query: PageQuery & { readonly sort?: 'number' | '-number' } = {}, asking?: RequestOptions) =>
-      get<AuditPage>('/audit', { ...query }, asking),
-    tools: (asking?: RequestOptions) => get<Tools>('/tools', {}, asking),
-    programs: (asking?: RequestOptions) => get<Programs>('/programs', {}, asking),
-    cores: (asking?: RequestOptions) => get<Cores>('/cores', {}, asking),
-    limits: (asking?: RequestOptions) => get<Limits>('/limits', {}, asking),
-    /** A page of accounts, an admin's of all; the first page has the processes with a budget too. */
-    budgets: (query: PageQuery = {}, asking?: RequestOptions) => get<Budgets>('/budgets', { ...query }, asking),
-    openapi: () => get<{ [key: string]: Json }>('/openapi.json', {}),
+    audit: (query?: SortedQuery<'number'>, asking?: RequestOptions) =>
+      get<AuditPage, SortedQuery<'number'>>('audit', ['/audit'], asking, query, sortedKinds),
+    tools: (asking?: RequestOptions) => get<Tools>('tools', ['/tools'], asking),
+    programs: (asking?: RequestOptions) => get<Programs>('programs', ['/programs'], asking),
+    cores: (asking?: RequestOptions) => get<Cores>('cores', ['/cores'], asking),
+    limits: (asking?: RequestOptions) => get<Limits>('limits', ['/limits'], asking),
+    /** A page of accounts, an admin's of all, and one of the processes with a budget. */
+    budgets: (query?: BudgetsQuery, asking?: RequestOptions) =>
+      get<Budgets, BudgetsQuery>('budgets', ['/budgets'], asking, query, budgetsKinds),
+    openapi: (asking?: RequestOptions) => get<{ [key: string]: Json }>('openapi', ['/openapi.json'], asking),
   }
 }
 
 interface Asking extends RequestOptions {
-  readonly query?: { readonly [name: string]: string | number | boolean | readonly string[] | undefined }
+  readonly query?: { readonly [name: string]: string | number | boolean | readonly string[] | undefined } | undefined
   readonly body?: unknown
   readonly headers?: { readonly [name: string]: string }
 }
+
+/** An error as the API tells it. */
+type Told = ConstructorParameters<typeof ApiError>[1]
+
+/** A path below the API's: its words, and the numbers between them by their names. */
+type Place = readonly (string | { readonly [name: string]: number })[]
+
+/** Throws `INVALID_ARGUMENT` for what is no number: `..` would lead elsewhere. */
+function pathOf(at: string, place: Place): string {
+  return place
+    .map((part) => {
+      if (typeof part === 'string') return part
+      const [name = '', value] = Object.entries(part)[0] ?? []
+      checkKind(`${at}: ${name}`, value, whole)
+      return String(value)
+    })
+    .join('')
+}
+
+function checkClientOptions(options: ClientOptions): void {
+  checkKeys('createClient', options, optionKeys)
+  const { url, key, fetch } = options as { readonly [Name in keyof ClientOptions]?: unknown }
+  const refuse = (name: string, takes: string, got: unknown): never => {
+    throw new PolityError(
+      'CONFIG_INVALID',
+      `createClient: ${name} takes ${takes}, not ${messageOf(got).slice(0, 80) || '""'}`,
+    )
+  }
+  if (typeof url !== 'string' || !isServerUrl(url))
+    refuse('url', 'where the server is, such as http://127.0.0.1:7070, without /api/v1', url)
+  // What no header can hold would fail at each request, and a stream would try it for ever.
+  if (key !== undefined && (typeof key !== 'string' || !/^\s*[\x21-\x7e]+\s*$/.test(key)))
+    refuse('key', 'a key of `polity key create`', typeof key === 'string' ? 'text with other characters' : key)
+  if (fetch !== undefined && typeof fetch !== 'function') refuse('fetch', 'a function like `fetch`', fetch)
+}
+
+/** `fetch` takes no name and password in it, and what stands behind the path would be lost. */
+function isServerUrl(text: string): boolean {
+  if (!URL.canParse(text)) return false
+  const { protocol, username, password, search, hash, pathname } = new URL(text)
+  return (
+    /^https?:$/.test(protocol) && `${username}${password}${search}${hash}` === '' && !/\/api\/v1\/*$/.test(pathname)
+  )
+}
+
+// ---------------------------------------------------------------------------------------------------- what methods take
+
+type SortedQuery<Key extends string> = PageQuery & { readonly sort?: Key | `-${Key}` }
+type FileQuery = { readonly path: string; readonly version?: number | undefined }
+type Searching = Omit<NotesQuery, 'cursor'> & { readonly query: string }
+
+const requestKinds: Kinds<RequestOptions> = { signal }
+const onceKinds: Kinds<OnceOptions> = { signal, idempotencyKey: onceKey }
+const resultKinds: Kinds<ResultOptions> = { signal, waitMs: duration }
+const eventsKinds: Kinds<EventsOptions> = { signal, after: whole, types: texts, text: flag }
+const pageKinds: Kinds<PageQuery> = { cursor: text, limit: number }
+const budgetsKinds: Kinds<BudgetsQuery> = { ...pageKinds, only: text }
+const sortedKinds: Kinds<SortedQuery<string>> = { ...pageKinds, sort: text }
+const traceKinds: Kinds<TraceQuery> = { ...pageKinds, full: flag }
+const filesKinds: Kinds<FilesQuery> = { ...pageKinds, prefix: text, removed: flag }
+const fileKinds: Kinds<FileQuery> = { path: words, version: whole }
+const processKinds: Kinds<ProcessQuery> = {
+  ...pageKinds,
+  state: oneOrMore,
+  program: text,
+  name: text,
+  principal: text,
+  parent: whole,
+  root: whole,
+  all: flag,
+  sort: text,
+}
+const { cursor, ...filterKinds }: Kinds<NotesQuery> = {
+  ...pageKinds,
+  principal: text,
+  tag: text,
+  kind: text,
+  session: text,
+  source: text,
+  trust: text,
+  validAt: number,
+  learnedBefore: number,
+}
+const notesKinds: Kinds<NotesQuery> = { cursor, ...filterKinds }
+const searchKinds: Kinds<Searching> = { query: words, ...filterKinds }
+
+// ------------------------------------------------------------------------------------------------------------ the line
 
 /** First and longest pause before a stream connects again, ms. */
 const PAUSE_MS = 250
@@ -378,11 +575,9 @@ const PAUSE_MS_MAX = 5_000
 /** A stream that brings nothing for so long is dead, ms: three heartbeats of the server. */
 const SILENCE_MS = 45_000
 
-function asOnce({ idempotencyKey, ...asking }: OnceOptions = {}): Asking {
-  return idempotencyKey === undefined ? asking : { ...asking, headers: { 'idempotency-key': idempotencyKey } }
-}
-
-function isPassing(status: number): boolean {
+/** Where the server does not say whether to come again: an earlier version, or a proxy before it. */
+function isPassing(status: number, code: ApiError['code']): boolean {
+  if (code !== 'HTTP' && Object.hasOwn(errorTable, code)) return errorTable[code].retry
   return status === 408 || status === 429 || status >= 500
 }
 
@@ -393,7 +588,7 @@ async function errorOf(response: Response): Promise<ApiError> {
   try {
     const { error } = JSON.parse(text) as { error?: { code?: unknown; message?: unknown } }
     if (typeof error?.code === 'string' && typeof error.message === 'string')
-      return new ApiError(response.status, error as ConstructorParameters<typeof ApiError>[1], retryAfterMs)
+      return new ApiError(response.status, error as Told, retryAfterMs)
   } catch {
     // No answer of the API: a proxy's page, or another server.
   }

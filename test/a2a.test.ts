@@ -266,6 +266,7 @@ describe('a program as an agent', () => {
     const client = await clientOf(server, 'failing')
     const failed = await sent(client, say('x'))
     assert.deepEqual([stateOf(failed), saidBy(failed)], ['TASK_STATE_FAILED', 'PROGRAM_FAILED: out of order'])
+    assert.deepEqual(failed.status?.message?.metadata, { code: 'PROGRAM_FAILED', retryable: false })
     const rejected = await sent(client, say('law'))
     assert.equal(stateOf(rejected), 'TASK_STATE_REJECTED')
     assert.match(saidBy(rejected), /no money/)
@@ -517,6 +518,12 @@ describe('a program as an agent', () => {
       const body = (await response.json()) as { [field: string]: unknown; error: { [field: string]: unknown } }
       return { status: response.status, body }
     }
+    const infoOf = (reason: string): object => ({
+      '@type': 'type.googleapis.com/google.rpc.ErrorInfo',
+      reason,
+      domain: 'polity',
+      metadata: { retryable: 'false' },
+    })
     for (const [path, key, method, status, name, reason] of [
       ['/a2a/echo/message:send', 'eve', 'POST', 401, 'UNAUTHENTICATED', 'ACCESS_DENIED'],
       ['/a2a/echo/tasks', 'eve', 'GET', 401, 'UNAUTHENTICATED', 'ACCESS_DENIED'],
@@ -528,13 +535,14 @@ describe('a program as an agent', () => {
       assert.deepEqual(error, {
         code: status,
         status: name,
-        details: [{ '@type': 'type.googleapis.com/google.rpc.ErrorInfo', reason, domain: 'polity' }],
+        details: [infoOf(reason)],
       })
       assert.deepEqual([got, Object.keys(body), typeof message], [status, ['error'], 'string'])
     }
     for (const path of ['/a2a/echo', '/a2a/echo/.well-known/agent-card.json'] as const) {
       const { status, body } = await refused(path, 'eve', path === '/a2a/echo' ? 'POST' : 'GET')
       assert.deepEqual([status, body['jsonrpc'], body['id'], body.error['code']], [401, '2.0', null, -32_603])
+      assert.deepEqual(body.error['data'], [infoOf('ACCESS_DENIED')])
     }
   })
 

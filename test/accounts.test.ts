@@ -127,7 +127,7 @@ describe('accounts', () => {
       const once = { key: `${i}`.padEnd(500, 'k'), digest: 'd' }
       assert.equal(await w.settled(w.kernel.spawn(asks, 0, { once }).result), 'done')
     }
-    assert.equal(w.kernel.collect(0), 40)
+    assert.equal(await w.settled(w.kernel.collect(0)), 40)
     assert.equal(await w.settled(w.kernel.spawn(asks, 0, { account: 'team' }).result), 'done')
     assert.ok((w.kernel.account('team').room?.bytes ?? 0) < 2_000)
   })
@@ -177,7 +177,7 @@ describe('accounts', () => {
       const { used } = second.kernel.account('team')
       assert.equal(used.inputTokens + used.outputTokens, tokens, `after ${count} commits`)
       assert.deepEqual(spent ?? unused(), used, `read after ${count} commits`)
-      second.kernel.collect(0)
+      await second.settled(second.kernel.collect(0))
       assert.deepEqual(second.kernel.account('team').used, used, 'collected')
       await second.kernel.close()
     }
@@ -198,7 +198,7 @@ describe('accounts', () => {
     await first.settled(first.kernel.spawn(asks, 3, { account: 'other' }).result)
     await first.settled(first.kernel.spawn(asks, 3).result)
     await first.settled(first.kernel.fork(open.pid, { at: 1, account: 'other' }))
-    first.kernel.collect(0)
+    await first.settled(first.kernel.collect(0))
     const told = first.kernel.accounts()
     assert.deepEqual(
       told.map(({ name, budget, used }) => [name, budget, used.steps > 0]),
@@ -225,6 +225,61 @@ describe('accounts', () => {
       await kernel.close()
     }
     await first.kernel.close()
+  })
+
+  test('a page is the accounts behind a name, whoever is in RAM and whoever only in the store, and costs what is on it', async () => {
+    // Of 10,000, of which the store has half; some of their names sort otherwise by their bytes than by their UTF-16 units.
+    const names = Array.from({ length: 10_000 }, (_, i) => `${['a', '\u{1f600}', '\uff5e', 'é'][i % 4]}${i}`)
+    const first = createWorld({ models: models() })
+    const kept = names.filter((_, i) => i % 8 < 4)
+    for (const account of kept) first.kernel.spawn(asks, 0, { account }).result.catch(() => {})
+    await first.settled(first.kernel.spawn(asks, 1, { account: names[0] as string }).result)
+    await first.kernel.close()
+
+    const store = cutStore(first.store.batches, Infinity)
+    const read = { entries: 0, gets: 0 }
+    const { kernel } = createWorld({
+      models: models(),
+      store: {
+        ...store,
+        get(...args) {
+          read.gets++
+          return store.get(...args)
+        },
+        // As a store may read it: whole, before the first is taken.
+        range(...args) {
+          const found = [...store.range(...args)]
+          read.entries += found.length
+          return found
+        },
+      },
+    })
+    for (const [i, name] of names.entries()) if (i % 3 !== 0) kernel.account(name, { tokens: i })
+    const known = names.filter((_, i) => i % 8 < 4 || i % 3 !== 0)
+    const byBytes = known.toSorted((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b)))
+    assert.deepEqual(
+      kernel.accounts().map(({ name }) => name),
+      byBytes,
+    )
+    const seen: string[] = []
+    for (let after: string | undefined; seen.length < names.length;) {
+      Object.assign(read, { entries: 0, gets: 0 })
+      const page = kernel.accounts(after, 100)
+      assert.ok(read.entries <= 101 && read.gets === 0, JSON.stringify(read))
+      seen.push(...page.map(({ name }) => name))
+      if (page.length < 100) break
+      after = page.at(-1)?.name
+    }
+    assert.deepEqual(seen, byBytes)
+    // Behind a name that is none of theirs; one that nobody opened has no ceiling, and what it used.
+    assert.equal(kernel.accounts('', 1)[0]?.name, byBytes[0])
+    assert.deepEqual(kernel.accounts('\u{10ffff}'), [])
+    const [one] = kernel.accounts('a', 1)
+    assert.deepEqual([one?.name, one?.budget, one?.used.steps], ['a0', {}, 1])
+    for (const wrong of [0, -1, NaN, 'ten' as unknown as number])
+      assert.throws(() => kernel.accounts(undefined, wrong), /accounts: limit takes a number of at least 1/)
+    assert.throws(() => kernel.accounts(7 as unknown as string), /accounts: after takes the name of an account/)
+    await kernel.close()
   })
 
   test('a root that ends while a store is read is counted once', async () => {

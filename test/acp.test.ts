@@ -103,8 +103,9 @@ interface Editor {
 /** What the person says to a permission; undefined closes the dialog. */
 type Person = (asked: RequestPermissionRequest) => string | undefined
 
-async function open(): Promise<Editor> {
-  const child = spawn(process.execPath, [bin, 'acp', 'agent.ts', '--law', 'law.json', '--quiet'], { cwd: folder })
+async function open(...more: string[]): Promise<Editor> {
+  const words = ['acp', 'agent.ts', '--law', 'law.json', '--quiet', ...more]
+  const child = spawn(process.execPath, [bin, ...words], { cwd: folder })
   children.push(child)
   let err = ''
   child.stderr.on('data', (chunk: Buffer) => (err += chunk.toString()))
@@ -349,6 +350,40 @@ test(
   },
 )
 
+test('a run goes on under another law or with other folders only where its person is told and says so', async () => {
+  const [unsaid, knowing] = [await editor.session(), await editor.session()]
+  for (const id of [unsaid, knowing]) assert.match((await editor.prompt(id, 'hello')).said, /^Who /)
+  await editor.kill()
+  writeFileSync(join(folder, 'law.json'), JSON.stringify({ rules: law.rules.slice(1) }))
+  editor = await open()
+  const asked: (string | undefined | null)[] = []
+  let says: string | undefined
+  person = ({ toolCall: { title } }) => {
+    asked.push(title?.replace(/\d+/, 'n'))
+    return says
+  }
+  const another = (what: string): string => `Process n was begun with another ${what} than there is now`
+  for (const id of [unsaid, knowing]) await editor.load(id)
+  assert.match((await editor.prompt(unsaid, 'Ada')).said, /^Nothing was done/)
+  says = 'go-on'
+  assert.match((await editor.prompt(knowing, 'Ada')).said, /^Who /, 'without the answer, it asks again')
+  assert.deepEqual(asked.splice(0), [another('law'), another('law')])
+  // It was told, and is not told again; nor where the law is as it was.
+  await editor.kill()
+  editor = await open()
+  await editor.load(knowing)
+  assert.equal((await editor.prompt(knowing, 'Ada')).said, 'Hello, Ada')
+  await editor.kill()
+  writeFileSync(join(folder, 'law.json'), JSON.stringify(law))
+  editor = await open('--in', folder)
+  await editor.load(unsaid)
+  says = 'leave'
+  assert.equal((await editor.prompt(unsaid, 'ada')).said, 'paid ada')
+  assert.deepEqual(asked.splice(0), [another('set of folders')])
+  await editor.kill()
+  editor = await open()
+})
+
 test('a cancelled prompt kills its run; a closed editor stops it, so that it can be resumed', async () => {
   const { session, prompt, agent: asked, err, close } = editor
   const id = await session()
@@ -368,6 +403,6 @@ test('a cancelled prompt kills its run; a closed editor stops it, so that it can
   const { processes } = JSON.parse(out) as { readonly processes: readonly { readonly state: string }[] }
   const states = processes.map(({ state }) => state)
   // With those of the tests before: one is stopped still, and in a long run one was left.
-  assert.equal(states.filter((state) => state === 'killed').length, LONG ? 3 : 1)
+  assert.equal(states.filter((state) => state === 'killed').length, LONG ? 4 : 2)
   assert.equal(states.filter((state) => state === 'stopped').length, 2)
 })

@@ -1110,6 +1110,27 @@ describe('budgets', () => {
         )
         assert.deepEqual([seen[3]?.used.steps, seen[2]?.used.steps, seen[3]?.budget], [1, 0, { tokens: 100 }])
 
+        // Of runs as many as of accounts, each once, whichever of both goes on longer; or only the ones or the others.
+        for (let i = 0; i < 9; i++) await as('bob').processes.start({ program: 'idle', budget: { steps: 3 } })
+        const runs = kernel.ps().filter(({ budget, endedAt }) => budget.steps === 3 && endedAt === null)
+        for (const [limit, only] of [[3], [4], [100], [2, 'accounts'], [2, 'runs']] as const) {
+          const through = { accounts: [] as string[], runs: [] as number[] }
+          for (let cursor: string | null | undefined; cursor !== null;) {
+            const page = await as('root').budgets({ limit, ...(only && { only }), ...(cursor && { cursor }) })
+            assert.ok(page.accounts.length <= limit && page.items.length <= limit)
+            through.accounts.push(...page.accounts.map(({ name }) => name))
+            through.runs.push(...page.items.map(({ pid }) => pid))
+            cursor = page.next
+          }
+          assert.deepEqual(through.accounts, only === 'runs' ? [] : seen.map(({ name }) => name))
+          assert.deepEqual(through.runs, only === 'accounts' ? [] : runs.map(({ pid }) => pid))
+        }
+        const list = await as('root').processes.list({ limit: 1 })
+        assert.match(
+          JSON.stringify(await budgetsOf(world, 'root', `/api/v1/budgets?cursor=${list.next}`)),
+          /cursor is of another list; begin without it/,
+        )
+
         const own = await as('payer').budgets()
         assert.deepEqual([own.account, own.accounts, own.next, own.items], [seen[3], [seen[3]], null, []])
         assert.equal((await as('filer').budgets()).account?.name, 'k04')
@@ -1213,8 +1234,8 @@ describe('a start with an Idempotency-Key', () => {
       assert.equal(other.code, 'KEY_REUSED')
       assert.match(other.message, new RegExp(`started process ${fork} by another request`))
       // What a fork came from stays while that has a journal.
-      assert.ok(kernel.collect(0) >= 2)
-      await until(async () => (await kernel.events(done as number)).length === 0)
+      assert.ok((await kernel.collect(0)) >= 2)
+      assert.deepEqual(await kernel.events(done as number), [])
       const anew = await ann.processes.start({ program: 'echo', input: 2 }, under('one'))
       assert.notEqual(anew.pid, done)
       assert.equal((await ann.processes.start({ program: 'echo', input: 2 }, under('one'))).pid, anew.pid)

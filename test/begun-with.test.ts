@@ -3,7 +3,7 @@
  * line alone, beside a server and by the server's own door. Real stores, a real server on a port; the commands run here.
  */
 import assert from 'node:assert/strict'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
@@ -15,7 +15,8 @@ import { bootServing } from '../src/cli/serving.ts'
 import type { Setup } from '../src/cli/setup.ts'
 import { pidOfSetup } from '../src/cli/setup.ts'
 import { openSqliteStore } from '../src/drivers/store/sqlite.ts'
-import { readSqliteStore } from '../src/drivers/store/sqlite-reader.ts'
+import { readSqliteStore, readStatus, sendCommand } from '../src/drivers/store/sqlite-reader.ts'
+import type { Outcome as KernelOutcome } from '../src/kernel/commands.ts'
 import { createKernel } from '../src/kernel/kernel.ts'
 import { serve } from '../src/server/serve.ts'
 import { cliContext } from './cli-context.ts'
@@ -40,25 +41,31 @@ interface Outcome {
   readonly err: string
 }
 
+/** A command on a store, which a signal interrupts. */
+async function interruptible(
+  storePath: string,
+  interrupted: AbortSignal,
+  [name, ...words]: readonly string[],
+): Promise<Outcome> {
+  const { context, said } = cliContext({ storePath, interrupted, isJson: words.includes('--json') })
+  const command = await loadCommand(name as string)
+  assert.ok(command !== undefined)
+  try {
+    const code = await command.run(context, parseCommandLine(command, words))
+    return { ...said, code }
+  } catch (error) {
+    return { out: said.out, err: `${said.err}${sentenceOf(error)}\n`, code: exitCodeOf(error) }
+  }
+}
+
 /** The commands of one store. */
 function commandsOn(storePath: string) {
-  async function interruptible(interrupted: AbortSignal, [name, ...words]: readonly string[]): Promise<Outcome> {
-    const { context, said } = cliContext({ storePath, interrupted, isJson: words.includes('--json') })
-    const command = await loadCommand(name as string)
-    assert.ok(command !== undefined)
-    try {
-      const code = await command.run(context, parseCommandLine(command, words))
-      return { ...said, code }
-    } catch (error) {
-      return { out: said.out, err: `${said.err}${sentenceOf(error)}\n`, code: exitCodeOf(error) }
-    }
-  }
-  const polity = (...words: string[]): Promise<Outcome> => interruptible(new AbortController().signal, words)
+  const polity = (...words: string[]): Promise<Outcome> => interruptible(storePath, new AbortController().signal, words)
 
   /** Begins a run, and stops it while it sleeps. */
   async function stopped(...more: string[]): Promise<string> {
     const interruption = new AbortController()
-    const run = interruptible(interruption.signal, ['run', sleeper, '400', ...more])
+    const run = interruptible(storePath, interruption.signal, ['run', sleeper, '400', ...more])
     for (let tries = 0; tries < 500; tries++) {
       await pause(10)
       try {
@@ -106,7 +113,7 @@ const serving = (storePath: string, law: string | undefined, price?: number) =>
 test('alone a run goes on under what its law said, however the file is written; under another one only where it is named', async () => {
   const { polity, stopped } = commandsOn(join(folder, 'alone.db'))
   const law = file('alone.json', first)
-  const [same, changed, third, ended] = [
+  const [own, changed, third, ended] = [
     await stopped('--law', law),
     await stopped('--law', law),
     await stopped('--law', law),
@@ -114,7 +121,7 @@ test('alone a run goes on under what its law said, however the file is written; 
   ]
   assert.equal((await polity('resume', ended)).code, 0)
   file('alone.json', formatted)
-  assert.deepEqual(await polity('resume', same, '--json').then(({ code }) => code), 0)
+  assert.deepEqual(await polity('resume', own, '--json').then(({ code }) => code), 0)
 
   file('alone.json', other)
   const says = `process ${changed} was begun with another law than ${law} has now; put the law that it had back there, or go on under this one with --law ${law}.`
@@ -131,24 +138,46 @@ test('alone a run goes on under what its law said, however the file is written; 
     [2, 'resume takes --law with a pid: each run has a law of its own.\n'],
   )
 
-  // A replay asks no law: it says that the file has another one.
-  const replayed = await polity('replay', ended)
-  assert.deepEqual(
-    [replayed.code, replayed.out],
-    [0, `same: process ${ended} made its 1 call as the journal has them\n`],
-  )
-  assert.match(replayed.err, new RegExp(`process ${ended} was begun with another law than \\S+alone.json has now`))
-  const told = JSON.parse((await polity('replay', ended, '--json')).out) as object
-  assert.deepEqual(told, { pid: Number(ended), same: true, calls: 1, isLawChanged: true })
-  const elsewhere = await polity('replay', ended, '--law', file('kept.json', formatted))
-  assert.deepEqual([elsewhere.code, elsewhere.err], [0, ''])
+  // A replay asks no law: its file may say what it likes, or be gone.
+  const same = `same: process ${ended} made its 1 call as the journal has them\n`
+  assert.deepEqual(await polity('replay', ended), { code: 0, out: same, err: '' })
+  renameSync(law, `${law}.gone`)
+  assert.deepEqual(await polity('replay', ended), { code: 0, out: same, err: '' })
+  for (const command of ['resume', 'fork']) {
+    const gone = await polity(command, command === 'fork' ? ended : changed)
+    assert.deepEqual(
+      [gone.code, gone.err.includes(`was started under a law: there is no law file ${law}. Put the law that it had`)],
+      [2, true],
+      gone.err,
+    )
+  }
+  renameSync(`${law}.gone`, law)
 
   assert.equal((await polity('fork', ended, '--at', '0', '--law', law)).code, 0)
   assert.equal((await polity('resume', changed, '--law', law)).code, 0)
-  // What it was gone on with is noted: from there on it is its own.
-  assert.equal((await polity('replay', changed)).err, '')
   file('alone.json', first)
   assert.equal((await polity('resume', third)).code, 0)
+})
+
+test('what a law said stands in the journal: a replay is the same without its file, where the law did not let a run end too', async () => {
+  const { polity } = commandsOn(join(folder, 'unmet.db'))
+  const law = file(
+    'unmet.json',
+    '{"rules":[{"id":"all","effect":"allow"}],"events":{"wrote":{"call":"write"}},"temporal":[{"id":"written","formula":"existence(wrote)"}]}',
+  )
+  const hasty = file('hasty.ts', 'export default async function hasty() { return 7 }\n')
+  const alone = await polity('run', hasty, '--law', law, '--json')
+  assert.equal(alone.code, 1)
+  assert.match(alone.out, /must not end before it has met: written/)
+  rmSync(law)
+  const replayed = await polity('replay', '1')
+  assert.deepEqual(replayed, { code: 0, out: 'same: process 1 made its 0 calls as the journal has them\n', err: '' })
+  // Nor is a model or an embedder loaded: what they said stands there too.
+  await renote(join(folder, 'unmet.db'), (setup) => ({ ...setup, model: 'nosuch/model', embedder: 'nosuch/embedder' }))
+  assert.deepEqual(await polity('replay', '1'), replayed)
+  const throws = file('throws.ts', "export default async function hasty() { throw new TypeError('otherwise') }\n")
+  const other = await polity('replay', '1', '--program', throws)
+  assert.deepEqual([other.code, other.out.startsWith('differs: process 1')], [1, true], other.err)
 })
 
 test('a run of an earlier version, which noted the path alone, goes on as before', async () => {
@@ -249,3 +278,69 @@ test('a server goes on with a run only as it was begun, by the command beside it
     assert.equal((await door(`${refused}/resume`)).status, 200)
   })
 })
+
+test('what went on knowingly in a server under its law goes on under it after a restart, in a server and alone', async () => {
+  const storePath = join(folder, 'knowingly.db')
+  const { polity, stopped } = commandsOn(storePath)
+  const law = file('knowingly.json', first)
+  const pids = [await stopped('--law', law), await stopped('--law', law)]
+  file('knowingly.json', other)
+  const before = await serving(storePath, law)
+  for (const pid of pids) {
+    const leaving = new AbortController()
+    const left = interruptible(storePath, leaving.signal, ['resume', pid, '--law', law])
+    while (before.kernel.info(Number(pid)).state !== 'running') await pause(5)
+    leaving.abort('SIGINT')
+    assert.equal((await left).code, 130)
+  }
+  await before.close()
+
+  const [served, alone] = pids as [string, string]
+  const after = await serving(storePath, law)
+  try {
+    const resumed = await polity('resume', served)
+    assert.deepEqual([resumed.code, resumed.out], [0, '400\n'], resumed.err)
+  } finally {
+    await after.close()
+  }
+  const resumed = await polity('resume', alone)
+  assert.deepEqual([resumed.code, resumed.out], [0, '400\n'], resumed.err)
+})
+
+test('a wish that was meant for a server before goes on in no other than the run was begun with', async () => {
+  const storePath = join(folder, 'meant.db')
+  const { polity, stopped } = commandsOn(storePath)
+  const law = file('meant.json', first)
+  const pid = Number(await stopped('--law', law))
+  const named = 'of a law that the server before had'
+  for (const [command, says] of [
+    [{ command: 'resume', pid }, 'another law'],
+    [{ command: 'resume', pid, law: named }, 'another law'],
+    [{ command: 'fork', pid, at: 0 }, 'another law'],
+  ] as const) {
+    sendCommand(storePath, { ...command, reply: 'late' })
+    const served = await serving(storePath, file('meant-now.json', other))
+    try {
+      const { error } = await outcomeOf(storePath, 'late')
+      assert.deepEqual([error?.code, error?.message.includes(says)], ['SETUP_MISMATCH', true], error?.message)
+      assert.equal(served.kernel.info(pid).state, 'stopped')
+    } finally {
+      await served.close()
+    }
+  }
+  // Nor in that of a command, which has a kernel for its own runs.
+  sendCommand(storePath, { command: 'resume', pid, reply: 'alone' })
+  const run = polity('run', sleeper, '400')
+  assert.match((await outcomeOf(storePath, 'alone')).error?.message ?? '', /does not go on in the kernel of other runs/)
+  assert.equal((await run).code, 0)
+  assert.equal((await polity('resume', String(pid))).code, 0)
+})
+
+async function outcomeOf(path: string, reply: string): Promise<KernelOutcome> {
+  for (;;) {
+    const { outcomes = [] } = JSON.parse(readStatus(path) ?? '{}') as { readonly outcomes?: readonly KernelOutcome[] }
+    const found = outcomes.find((outcome) => outcome.reply === reply)
+    if (found !== undefined) return found
+    await pause(10)
+  }
+}

@@ -200,7 +200,14 @@ test('serve says how a stopped run goes on, and that works where there are keys;
     refused.err,
     new RegExp(`process ${child} is a child of 1, .* replay the run instead: polity replay 1 --store s\\.db`),
   )
+  const unforked = await ended('s.db', undefined, 'fork', child, '--at', '0')
+  assert.equal(unforked.code, 2)
+  assert.match(
+    unforked.err,
+    new RegExp(`process ${child} is a child of 1, .* export its program child; fork the run instead`),
+  )
   const both = file('both.ts', "export { default } from './parent.ts'\nexport { child } from './child.ts'\n")
   const named = await ended('s.db', undefined, 'replay', child, '--program', both)
   assert.match(named.out, /^same: /, named.err)
+  assert.equal((await ended('s.db', undefined, 'fork', child, '--at', '0', '--program', both)).out, '7\n')
 })

@@ -579,7 +579,7 @@ test('a replay of a run with folders needs neither them nor a place to write', a
   if (shown !== undefined) assert.equal(shown.out.match(/^same: /gm)?.length, 2, shown.out)
 })
 
-test('a run whose law has gone or changed its form is not lived again: it is said which file it was', async () => {
+test('a run whose law has gone or changed its form does not go on: it is said which file it was; a replay needs none', async () => {
   const law = join(folder, 'moved.law')
   writeFileSync(law, '{"rules":[{"id":"looks","effect":"allow","tool":"search"}]}')
   const store = ['--store', 'moved.db']
@@ -587,8 +587,9 @@ test('a run whose law has gone or changed its form is not lived again: it is sai
   assert.equal(ran.code, 0, ran.err)
   const pid = String((await listed('moved.db', '--all')).processes[0]?.pid)
   const saysOf = async () => {
-    const { code, err } = await polity('replay', pid, ...store)
+    const { code, err } = await polity('fork', pid, ...store)
     assert.equal(code, 2)
+    assert.match((await polity('replay', pid, ...store)).out, /^same: /)
     return err.trim()
   }
   const put = 'Put the law that it had back there, or name the file of a law with --law.'

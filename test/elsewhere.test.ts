@@ -537,6 +537,24 @@ test('wishes of a store without a server: each is done once, by whoever opens it
   }
 })
 
+test('a kill that the kernel did not live to obey is done by whoever wished it', async () => {
+  const before = storePath
+  storePath = join(folder, 'kill.db')
+  try {
+    const kernel = await boot({ store: storePath, programs: [defineProgram('naps', (sys) => sys.sleep(600_000))] })
+    const { pid } = kernel.spawn('naps', null)
+    await kernel.close()
+    // Somebody has the store, never looks for wishes, and goes.
+    const owner = openSqliteStore(storePath)
+    const killing = polity('kill', String(pid), '--reason', 'enough')
+    await pause(120)
+    owner.close()
+    assert.deepEqual(await killing, { code: 0, out: `killed ${pid}\n`, err: '' })
+  } finally {
+    storePath = before
+  }
+})
+
 test('what a door keeps beside a run is in the batch of its start, and no two commits overlap', async () => {
   const inner = memoryStore()
   const batches: Batch[] = []

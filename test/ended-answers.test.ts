@@ -368,7 +368,7 @@ describe('a call over MCP', () => {
           const { isError, _meta } = await within(2_000, result)
           assert.deepEqual(
             [isError, _meta?.['polity/error']],
-            [true, { code: 'KERNEL_CLOSED', message: 'the server is closing' }],
+            [true, { code: 'KERNEL_CLOSED', message: 'the server is closing', retryable: true }],
           )
         }
         await until('the process ends', () => running(world) === 0)

@@ -619,7 +619,7 @@ describe('quotas', () => {
     })
     assert.deepEqual(found, [['ok', 'ok', 'LIMIT_EXCEEDED', ['in/0', 'in/1']], 8, 'LIMIT_EXCEEDED'])
     assert.deepEqual(countedOf(world), { files: 10, bytes: 10 })
-    world.kernel.collect(0)
+    await world.settled(world.kernel.collect(0))
     await world.settled(world.kernel.collectFiles())
     assert.deepEqual(countedOf(world), { files: 0, bytes: 0 })
   })
@@ -1155,8 +1155,7 @@ describe('a collection', () => {
     await lived(world, (sys) => sys.write('b', 'shared'), { principal: 'other' })
     assert.deepEqual(kept(world), { versions: 3, contents: 2 })
     assert.deepEqual(await world.settled(world.kernel.collectFiles()), { versions: 0, contents: 0, bytes: 0 })
-    world.kernel.collect(1)
-    await settle()
+    await world.settled(world.kernel.collect(1))
     assert.deepEqual(await world.settled(world.kernel.collectFiles()), { versions: 2, contents: 1, bytes: 3 })
     assert.deepEqual(kept(world), { versions: 1, contents: 1 })
     assert.deepEqual(
@@ -1187,8 +1186,7 @@ describe('a collection', () => {
       return checked
     })
     await settle()
-    world.kernel.collect(0)
-    await settle()
+    await world.settled(world.kernel.collect(0))
     // The parent began to wait when the first and the fourth were the last, and went on when the third and the fifth were.
     assert.deepEqual(await world.settled(world.kernel.collectFiles()), { versions: 1, contents: 1, bytes: 1 })
     const early = await world.kernel.fork(run.pid, { at: 3 })
@@ -1208,7 +1206,7 @@ describe('a collection', () => {
       for (let i = 0; i < 600; i++) await sys.write(`g${i}`, `g${i}`)
     })
     await world.settled(dead.result)
-    world.kernel.collect(0)
+    await world.settled(world.kernel.collect(0))
     spawned(world, async (sys) => {
       await sys.write('f', 'first')
       await sys.wait(await sys.spawn(busy, 0))
@@ -1216,8 +1214,7 @@ describe('a collection', () => {
       await sys.receive()
     })
     for (let i = 0; i < 40; i++) await settle()
-    world.kernel.collect(0)
-    await settle()
+    await world.settled(world.kernel.collect(0))
     const state = (one: World): Json => [
       [...one.store.range('blob', '', '~')].length,
       ...['principal ', 'collected ', 'loose ', 'tree ', 'newest ', 'writes '].map((begin) => {
@@ -1272,8 +1269,7 @@ describe('a collection', () => {
           await sys.receive()
         })
         await settle()
-        world.kernel.collect(keep)
-        await settle()
+        await world.settled(world.kernel.collect(keep))
         const sights = async (): Promise<Json> => {
           const seen: Json[] = []
           for (const { pid, usage } of world.kernel.ps().filter((one) => one.parent === null && one.forkOf === null)) {
@@ -1289,8 +1285,7 @@ describe('a collection', () => {
         }
         const before = await sights()
         await settle()
-        world.kernel.collect(0)
-        await settle()
+        await world.settled(world.kernel.collect(0))
         await world.settled(world.kernel.collectFiles())
         assert.deepEqual(await sights(), before)
         run.kill()

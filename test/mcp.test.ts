@@ -7,7 +7,7 @@ import type { CallToolResult } from '@modelcontextprotocol/client'
 import { StdioClientTransport } from '@modelcontextprotocol/client/stdio'
 import assert from 'node:assert/strict'
 import { once as nextOf } from 'node:events'
-import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { connect as netConnect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -18,8 +18,10 @@ import { runInNewContext } from 'node:vm'
 import { z } from 'zod'
 import type { Mcp, McpOptions } from '../src/drivers/mcp.ts'
 import { openMcp } from '../src/drivers/mcp.ts'
+import { readSqliteStore } from '../src/drivers/store/sqlite-reader.ts'
 import { pinsOf } from '../src/drivers/tool-pins.ts'
 import { boot, defineProgram, defineTool } from '../src/index.ts'
+import type { JournalEvent } from '../src/kernel/types.ts'
 import type { Json, Kernel, KernelOptions, Law, Tool } from '../src/index.ts'
 import type { Server } from '../src/server/http.ts'
 import { startServer } from '../src/server/http.ts'
@@ -64,6 +66,16 @@ const isAlive = (pid: unknown): boolean => {
 
 const gone = async (pid: unknown): Promise<void> => {
   while (isAlive(pid)) await pause(5)
+}
+
+/** All that the journal of a store has. */
+function eventsIn(path: string): readonly JournalEvent[] {
+  const reader = readSqliteStore(path)
+  try {
+    return reader.since(-1)
+  } finally {
+    reader.close()
+  }
 }
 
 const opened: { close(): Promise<void> }[] = []
@@ -173,12 +185,12 @@ describe('outside servers as tools', { concurrency: 4 }, () => {
   for (const mode of ['flood', 'endless', 'garbage'] as const) {
     test(`a server that answers with ${mode} is cut off or refused, and the kernel goes on`, async () => {
       const { file: _, ...raw } = server(mode)
-      const { kernel } = await open({ servers: { raw: { ...raw, defaults: { timeoutMs: 4_000 } } } })
+      const { kernel } = await open({ servers: { raw: { ...raw, defaults: { timeoutMs: 20_000 } } } })
       const others = kernel.spawn(async (sys) => {
         for (let i = 0; i < 10; i++) await sys.sleep(1)
         return 'alive'
       }, null)
-      const end = await within(5_000, endOf(call(kernel, 'raw/act')), 'the call')
+      const end = await within(25_000, endOf(call(kernel, 'raw/act')), 'the call')
       assert.equal(codeOf(end), mode === 'garbage' ? 'TOOL_INVALID' : 'TOOL_FAILED', JSON.stringify(end))
       assert.equal(await others.result, 'alive')
     })
@@ -934,6 +946,36 @@ describe('the kernel as an MCP server', () => {
     assert.match(textOf(await use(client, 'recall', { query: 'stdio' })), /stdio works/)
     await client.close()
     await within(2_000, gone(pid), 'polity mcp')
+  })
+
+  test('polity mcp that a signal ends says that to the calls of its client, and a client that goes away is told apart', async () => {
+    const cli = join(import.meta.dirname, '..', 'bin', 'polity.js')
+    const file = join(folder, 'sleeper.ts')
+    writeFileSync(file, 'export default async function sleeper(sys) { await sys.sleep(600_000) }\n')
+    for (const [store, end, why] of [
+      ['signal.db', 'SIGTERM', 'the server is closing'],
+      ['stdin.db', 'stdin', 'its client went away'],
+    ] as const) {
+      const path = join(folder, store)
+      const transport = new StdioClientTransport({
+        command: process.execPath,
+        args: [cli, 'mcp', file, '--store', path],
+        stderr: 'pipe',
+      })
+      const client = new Client({ name: 'test', version: '1' })
+      await client.connect(transport)
+      const pid = transport.pid as number
+      const call = use(client, 'run_sleeper', {}).then(textOf, (error: unknown) => String(error))
+      while (!eventsIn(path).some(({ type }) => type === 'call-start')) await pause(10)
+      if (end === 'SIGTERM') process.kill(pid, end)
+      else await client.close()
+      if (end === 'SIGTERM')
+        assert.match(await within(2_000, call, 'the call'), /^KERNEL_CLOSED: the server is closing/)
+      await within(5_000, gone(pid), 'polity mcp')
+      const last = eventsIn(path).findLast(({ type }) => type === 'process-end')
+      assert.ok(last?.type === 'process-end')
+      assert.equal(last.error?.message, `killed from outside: ${why}`)
+    }
   })
 })
 

@@ -87,7 +87,7 @@ test('what calls of clients’ tools mean is declared by name or pattern, and th
   for (const [wrong, message] of [
     [{ send: { outbound: 'yes' } }, /send\.outbound: .*expected such as/],
     [{ send: { effect: 'once' } }, /send: .*effect/],
-    [['send'], /the file: /],
+    [['send'], /no tools of clients: Invalid input: expected record/],
     [{ '': {} }, /no tools of clients/],
   ] as const)
     assert.throws(() => parseForeignTools(wrong), { code: 'CONFIG_INVALID', message })
@@ -228,4 +228,22 @@ test('a tool whose name no process can hold is refused with its name', async () 
     endOf(createModelDoor(w.kernel).generate({ caller, messages: [user('hi')], tools: [bad] })),
   )
   assert.ok('code' in end && end.code === 'INVALID_ARGUMENT' && end.message.includes('"a b"'))
+})
+
+test('equal lists of tools are made once; a list that differs in a schema is another', async () => {
+  const model = scripted(() => 'done')
+  const w = createWorld({ models: { main: model } })
+  const door = createModelDoor(w.kernel)
+  const other = tools.map((one) => ({
+    ...one,
+    inputSchema: { type: 'object', properties: { to: { type: 'number' } } },
+  }))
+  const copy = JSON.parse(JSON.stringify(tools)) as typeof tools
+  for (const list of [tools, copy, other, tools])
+    await w.settled(door.generate({ caller, messages: [user('hi')], tools: list }))
+  const [first, second, third, fourth] = model.calls.map((call) => call.tools)
+  assert.equal(first, second)
+  assert.deepEqual(fourth, first)
+  assert.notDeepEqual(third, first)
+  assert.ok(JSON.stringify(third).includes('"number"') && !JSON.stringify(fourth).includes('"number"'))
 })

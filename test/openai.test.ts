@@ -3,8 +3,11 @@
  */
 import assert from 'node:assert/strict'
 import { request as httpRequest } from 'node:http'
+import { connect, type Socket } from 'node:net'
 import { after, describe, test } from 'node:test'
-import type { LanguageModelV4CallOptions } from '@ai-sdk/provider'
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
+import type { LanguageModelV4CallOptions, LanguageModelV4StreamPart } from '@ai-sdk/provider'
 import OpenAI from 'openai'
 import { zodFunction, zodResponseFormat, zodTextFormat } from 'openai/helpers/zod'
 import { z } from 'zod'
@@ -1066,6 +1069,73 @@ describe('errors', () => {
     )
     assert.equal(error.code, 'driver_failed')
   })
+})
+
+// ------------------------------------------------------------------------------------------------------- open streams
+
+test('an open stream holds less than 32 kB, both ends of its connection with it', async () => {
+  setFlagsFromString('--expose-gc')
+  const gc = runInNewContext('gc') as () => void
+  const heap = async (): Promise<number> => {
+    for (let time = 0; time < 4; time++) {
+      gc()
+      await new Promise((resolve) => setTimeout(resolve, 30))
+    }
+    return process.memoryUsage().heapUsed
+  }
+  const open: ReadableStreamDefaultController<LanguageModelV4StreamPart>[] = []
+  const kernel = createKernel({
+    store: memoryStore(),
+    models: {
+      [model]: {
+        specificationVersion: 'v4',
+        provider: 'test',
+        modelId: 'model',
+        supportedUrls: {},
+        capabilities: { slots: 1_000 },
+        doGenerate: () => Promise.reject(new Error('it streams')),
+        doStream: async () => ({
+          stream: new ReadableStream({
+            start(controller) {
+              open.push(controller)
+              controller.enqueue({ type: 'text-start', id: '0' })
+              controller.enqueue({ type: 'text-delta', id: '0', delta: 'piece ' })
+            },
+          }),
+        }),
+      },
+    },
+  })
+  const server = await startServer({
+    doors: [openaiDoor({ models: createModelDoor(kernel) })],
+    port: 0,
+    authenticate: () => ({ principal: 'ada', scopes: new Set(['models']), key: null }),
+  })
+  ends.push(async () => {
+    await server.close()
+    await kernel.close()
+  })
+  const body = JSON.stringify({ model, messages: hello, tools: [weather], stream: true })
+  const head = `POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: ${body.length}\r\n\r\n`
+  let heard = 0
+  const sockets: Socket[] = []
+  const openMore = async (count: number): Promise<void> => {
+    const until = heard + count
+    for (let i = 0; i < count; i++) {
+      const socket = connect(server.port, '127.0.0.1', () => void socket.write(head + body))
+      socket.on('data', (bytes) => void (heard += bytes.toString('latin1').split('piece ').length - 1))
+      sockets.push(socket)
+    }
+    while (heard < until) await new Promise((resolve) => setTimeout(resolve, 5))
+  }
+  // The first compile, and make what all share.
+  await openMore(100)
+  const before = await heap()
+  await openMore(200)
+  const held = ((await heap()) - before) / 200
+  for (const socket of sockets) socket.destroy()
+  for (const controller of open) controller.error(new Error('over'))
+  assert.ok(held < 32_000, `${Math.round(held)} bytes a stream`)
 })
 
 // ------------------------------------------------------------------------------------------------- kernel and gateway

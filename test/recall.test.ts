@@ -197,6 +197,27 @@ describe('the ranking', () => {
     assert.equal(idsOf(rankNotes('camping last month', said, { limit: 1, now: Date.parse('2023-06-03') }))[0], 'n1')
   })
 
+  test('what tells a time comes first where the query asks when, and what tells a number where it asks how many', () => {
+    const said = [
+      'Ann: My old neighbour proposed.',
+      'Ann: He proposed last Friday.',
+      'Ann: He proposed to three of us.',
+    ].map((text, place): Candidate => ({ note: note(`n${place}`, text) }))
+    const best = (query: string): readonly [string, boolean] => {
+      const [first] = rankNotes(query, said, { limit: 1 })
+      return [first!.note.id, first!.why().some(({ by }) => by === 'form')]
+    }
+    for (const query of [
+      'When was it that he proposed?',
+      'Which day had he proposed?',
+      'How long ago had he proposed?',
+    ])
+      assert.deepEqual(best(query), ['n1', true], query)
+    assert.deepEqual(best('How many had he proposed to?'), ['n2', true])
+    for (const query of ['Who proposed?', 'What did he propose when he was asked?'])
+      assert.equal(best(query)[1], false, query)
+  })
+
   test('a fact leads to what it was drawn from, and a note to what it is linked with', () => {
     const all: Candidate[] = [
       { note: note('n1', 'Ann: She moved in with us, and she barks.') },

@@ -553,10 +553,8 @@ test('what children used stays used when their journals are gone', async () => {
   await settle()
   const used = first.info(pid).usage
   assert.deepEqual([used.outputTokens, used.steps, used.children], [30, 3, 3])
-  assert.equal(first.collect(1), 2)
-  await settle()
-  assert.equal(first.collect(0), 1)
-  await settle()
+  assert.equal(await m.end(first.collect(1)), 2)
+  assert.equal(await m.end(first.collect(0)), 1)
   m.crash()
   const second = m.boot(options())
   assert.deepEqual({ ...second.info(pid).usage }, { ...used })
@@ -565,8 +563,7 @@ test('what children used stays used when their journals are gone', async () => {
   second.answer(second.questions[0]?.id ?? 0, 'no')
   await m.end(second.run(pid).result)
   assert.deepEqual({ ...second.info(pid).usage }, { ...used })
-  assert.equal(second.collect(0), 1)
-  await settle()
+  assert.equal(await m.end(second.collect(0)), 1)
   assert.deepEqual([...second.ps()].length, 1)
 })
 

@@ -20,6 +20,7 @@ import { createRanking, type Part } from '../src/drivers/store/bm25.ts'
 import { createCodeMemory, SLOT_CODES } from '../src/drivers/store/codes.ts'
 import { createSearch, searchTables, type Search, type SearchOptions } from '../src/drivers/store/search.ts'
 import type { Postings } from '../src/drivers/store/postings.ts'
+import { createProducts } from '../src/drivers/store/products.ts'
 import { createSegments, type SpaceSegments } from '../src/drivers/store/segments.ts'
 import { openSqliteStore } from '../src/drivers/store/sqlite.ts'
 import { tokensOf } from '../src/drivers/store/tokens.ts'
@@ -247,13 +248,14 @@ test('keys of what was found count as memory of their space, and take no more of
   const [roomy, tight] = [createSearch(database), createSearch(database, { wordBytesMax: 100_000 })]
   roomy.find('note', ['1\0'], ['ship'], 1)
   const before = roomy.kept.bytes
-  assert.equal(roomy.find('note', ['1\0'], ['ship'], 300).length, 300)
+  assert.equal(roomy.find('note', ['1\0'], ['ship'], 100).length, 100)
   const withKeys = roomy.kept.bytes
-  assert(withKeys - before >= 299 * 40 && withKeys - before <= 299 * 100, `${withKeys - before} bytes for 299 keys`)
-  roomy.find('note', ['1\0'], ['ship'], 300)
+  assert(withKeys - before >= 99 * 40 && withKeys - before <= 99 * 100, `${withKeys - before} bytes for 99 keys`)
+  roomy.find('note', ['1\0'], ['ship'], 100)
   assert.equal(roomy.kept.bytes, withKeys, 'known keys count once')
-  roomy.nearest('note', ['1\0'], vectorOf(1, 400), 600)
-  assert.equal(roomy.kept.bytes - before, Math.round((withKeys - before) / 299) * 599)
+  // Of much of a space, all are read.
+  roomy.nearest('note', ['1\0'], vectorOf(1, 400), 500)
+  assert.equal(roomy.kept.bytes - before, Math.round((withKeys - before) / 99) * 599)
   for (let space = 0; space < 20; space++) {
     const prefixes = [`${space}\0`]
     assert.deepEqual(tight.find('note', prefixes, ['whale'], 600), roomy.find('note', prefixes, ['whale'], 600))
@@ -300,6 +302,128 @@ test('words that are asked for take no more memory than they may, and hold nothi
   assert.equal((lists[4] as readonly Postings[])[0]?.total, 8)
 })
 
+test('keys are found again whatever stands in them, and whatever was removed beside them', () => {
+  for (const isGap of [false, true]) {
+    const { database, search } = opened()
+    const keys = Array.from({ length: 40 }, (_, i) => `a\0${i % 7 === 3 ? 'two\nlines' : i % 7 === 4 ? '' : 'x'}${i}`)
+    for (const [i, key] of keys.entries()) search.index('note', key, { vector: vectorOf(1, i) })
+    if (isGap) for (const gone of [0, 17, 39]) search.remove('note', keys[gone] as string)
+    const left = keys.filter((_, i) => !isGap || ![0, 17, 39].includes(i))
+    for (const limit of [5, 40]) {
+      const reader = createSearch(database)
+      for (const [i, key] of keys.entries()) {
+        const hits = reader.nearest('note', ['a\0'], vectorOf(1, i), limit).map((hit) => hit.key)
+        assert.equal(hits[0] === key, left.includes(key), key)
+        if (limit === 40) assert.deepEqual(hits.toSorted(), left.toSorted())
+      }
+    }
+  }
+  // Without a line in any of them.
+  const { search } = opened()
+  const keys = Array.from({ length: 40 }, (_, i) => `a\0x${i}`)
+  for (const [i, key] of keys.entries()) search.index('note', key, { vector: vectorOf(1, i) })
+  for (const [i, key] of keys.entries()) assert.equal(search.nearest('note', ['a\0'], vectorOf(1, i), 40)[0]?.key, key)
+})
+
+test('spaces that grow together do not become segments all at once', () => {
+  const { database, search } = opened({ recentMax: 64 })
+  const segments = database.prepare('SELECT count(*) AS n FROM segment')
+  const rounds: number[] = []
+  for (let round = 0, before = 0; round < 128; round++) {
+    for (let space = 0; space < 64; space++) search.index('note', `${space}\0${round}`, { text: 'whale' })
+    const now = segments.get()?.['n'] as number
+    rounds.push(now - before)
+    before = now
+  }
+  assert(Math.max(...rounds) <= 4, rounds.join(' '))
+  assert(rounds.reduce((sum, one) => sum + one) >= 64)
+})
+
+/** The entries of `searchable` whose vectors are in the file, by rows or together. */
+function entriesWithVectors(database: DatabaseSync): number[] {
+  const ids = database
+    .prepare('SELECT id FROM vector')
+    .all()
+    .map((row) => row['id'] as number)
+  const dead = new Set(
+    database
+      .prepare('SELECT space, entry FROM dead')
+      .all()
+      .map(({ space, entry }) => `${space} ${entry}`),
+  )
+  for (const { space, dimensions, data } of database.prepare('SELECT * FROM code WHERE dimensions < 0').all()) {
+    const bytes = data as Uint8Array
+    const count = bytes.length / (4 + 4 - (dimensions as number))
+    for (const entry of new Uint32Array(bytes.slice(0, count * 4).buffer))
+      if (!dead.has(`${space} ${entry}`)) ids.push((space as number) * 2 ** 28 + entry)
+  }
+  return ids.sort((a, b) => a - b)
+}
+
+test('vectors are found alike however they lie in the file: row by row, together, and while a space outgrows that', () => {
+  fc.assert(
+    fc.property(
+      fc.nat(),
+      fc.integer({ min: 2, max: 9 }),
+      fc.array(fc.constantFrom(0, 5, 20, 1_000), { minLength: 1, maxLength: 4 }),
+      fc.array(fc.record({ entry: fc.nat(40), isRemoval: fc.nat(4).map((n) => n === 0) }), {
+        maxLength: 200,
+        size: 'max',
+      }),
+      (seed, recentMax, smallMaxes, steps) => {
+        const { database } = opened()
+        // One after the other writes, as versions do; 0 is as the version before kept them, and all of them read.
+        const kept = smallMaxes.map((smallMax) => createSearch(database, { recentMax, smallMax }))
+        const entries = new Map<string, Float32Array>()
+        for (const [i, { entry, isRemoval }] of steps.entries()) {
+          const writer = kept[Math.floor((i * kept.length) / steps.length)] as Search
+          const key = `a\0${entry}`
+          const vector = vectorOf(seed, i, entry % 3 === 0 ? 12 : 8)
+          if (isRemoval) writer.remove('note', key)
+          else writer.index('note', key, { vector })
+          if (isRemoval) entries.delete(key)
+          else entries.set(key, vector)
+          if (i % 40 !== 39 && i !== steps.length - 1) continue
+          for (const reader of [...kept, createSearch(database, { recentMax, vectorBytesMax: 0 })])
+            for (const dimensions of [8, 12]) {
+              const hits = reader.nearest('note', ['a\0'], vectorOf(seed, 3, dimensions), 100)
+              const own = [...entries].filter(([, vector]) => vector.length === dimensions).map(([key]) => key)
+              assert.deepEqual(hits.map(({ key }) => key).toSorted(), own.toSorted())
+              for (const { key, score } of hits) {
+                const other = entries.get(key) as Float32Array
+                assert(Math.abs(score - cosineOf(vectorOf(seed, 3, dimensions), other)) < 0.02)
+              }
+            }
+        }
+        const ids = database.prepare('SELECT id FROM searchable ORDER BY id').all()
+        assert.deepEqual(
+          entriesWithVectors(database),
+          ids.map((row) => row['id']),
+        )
+      },
+    ),
+    { seed, numRuns: isLong ? 100 : 15 },
+  )
+})
+
+test('settled vectors of a small space lie together in the file; once it has grown, each has a row again, and a code', () => {
+  const { database, search } = opened({ recentMax: 16, smallMax: 64 })
+  const count = (sql: string): unknown => database.prepare(`SELECT count(*) AS n FROM ${sql}`).get()?.['n']
+  for (let i = 0; i < 64; i++) search.index('note', `a\0${i}`, { vector: vectorOf(1, i) })
+  assert.deepEqual([count('vector'), count('code WHERE dimensions = -8'), count('code')], [0, 4, 4])
+  search.index('note', 'a\0more', { vector: vectorOf(1, 64) })
+  assert.deepEqual([count('vector'), count('code')], [1, 4])
+  search.remove('note', 'a\x003')
+  for (let i = 0; i < 15; i++) search.index('note', `a\0y${i}`, { vector: vectorOf(1, 65 + i) })
+  assert.deepEqual([count('vector'), count('code WHERE dimensions = 8'), count('code')], [79, 5, 5])
+})
+
+function cosineOf(a: Float32Array, b: Float32Array): number {
+  const product = (x: Float32Array, y: Float32Array): number =>
+    x.reduce((sum, one, i) => sum + one * (y[i] as number), 0)
+  return product(a, b) / Math.sqrt(product(a, a) * product(b, b))
+}
+
 test('what was written again or removed is gone from words and vectors, through merges, for every reader', () => {
   fc.assert(
     fc.property(
@@ -340,7 +464,7 @@ test('what was written again or removed is gone from words and vectors, through 
         check(search)
         check(other)
         assert.equal(database.prepare('SELECT count(*) AS n FROM searchable').get()?.['n'], entries.size)
-        assert.equal(database.prepare('SELECT count(*) AS n FROM vector').get()?.['n'], entries.size)
+        assert.equal(entriesWithVectors(database).length, entries.size)
       },
     ),
     { seed, numRuns: isLong ? 300 : 15 },
@@ -416,16 +540,11 @@ test('what vectors are found through their codes are nearly all of the true near
   for (const [i, vector] of vectors.entries()) search.index('note', `a\0${i}`, { vector })
   database.exec('COMMIT')
   const small = createSearch(database, { vectorBytesMax: 0 })
-  const cosine = (a: Float32Array, b: Float32Array): number => {
-    const product = (x: Float32Array, y: Float32Array): number =>
-      x.reduce((sum, one, i) => sum + one * (y[i] as number), 0)
-    return product(a, b) / Math.sqrt(product(a, a) * product(b, b))
-  }
   let came = 0
   for (let q = 0; q < 10; q++) {
     const query = (vectors[q * 17] as Float32Array).map((number, d) => number + vectorOf(8, q, dimensions)[d]! * 0.6)
     const best = vectors
-      .map((vector, i) => ({ key: `a\0${i}`, score: cosine(query, vector) }))
+      .map((vector, i) => ({ key: `a\0${i}`, score: cosineOf(query, vector) }))
       .toSorted((a, b) => b.score - a.score)
     const hits = search.nearest('note', ['a\0'], query, 10)
     came += hits.filter(({ key }) => best.slice(0, 10).some((one) => one.key === key)).length
@@ -522,6 +641,33 @@ test('codes are compared alike in WebAssembly and in JavaScript', () => {
     }),
     { seed, numRuns: isLong ? 50 : 4 },
   )
+})
+
+test('products with vectors are the same in WebAssembly and in JavaScript, to the last bit, whatever the lengths', () => {
+  const [fast, plain] = [createProducts(), createProducts(false)]
+  fc.assert(
+    fc.property(fc.nat(), fc.integer({ min: 1, max: 300 }), fc.nat(5), fc.nat(40), (seed, dimensions, gap, count) => {
+      const vector = Float32Array.from({ length: dimensions }, (_, i) => randomAt(seed, 1, i) - 0.5)
+      const stride = dimensions + gap
+      const data = Int8Array.from({ length: stride * count }, (_, i) => randomAt(seed, 2, i) * 255 - 127)
+      const products = fast(vector, data, stride, count)
+      assert.deepEqual(products, plain(vector, data, stride, count))
+      if (count === 0) return
+      const first = vector.reduce((sum, number, i) => sum + number * (data[i] as number), 0)
+      assert(Math.abs((products[0] as number) - first) < 0.01)
+    }),
+    { seed, numRuns: isLong ? 300 : 30 },
+  )
+  // More than are brought there at once.
+  for (const [dimensions, count] of [
+    [8, 20_000],
+    [4_096, 100],
+    [16_384, 2],
+  ] as const) {
+    const vector = Float32Array.from({ length: dimensions }, (_, i) => randomAt(seed, 1, i) - 0.5)
+    const data = Int8Array.from({ length: dimensions * count }, (_, i) => (i * 37) % 255)
+    assert.deepEqual(fast(vector, data, dimensions, count), plain(vector, data, dimensions, count))
+  }
 })
 
 test('how far a code is from the query is the sizes of the numbers whose signs differ, to a 30th of the largest four', () => {

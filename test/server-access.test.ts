@@ -735,7 +735,9 @@ describe('serve', () => {
         },
         ...(body === undefined ? {} : { body: JSON.stringify(body) }),
       })
-      return { status: answer.status, text: await answer.text(), after: Number(answer.headers.get('retry-after')) }
+      const { status, headers } = answer
+      const soon = headers.get('x-should-retry')
+      return { status, text: await answer.text(), after: Number(headers.get('retry-after')), soon }
     }
     const chat = (key: string, chars: number) =>
       send(key, 'POST', '/v1/chat/completions', {
@@ -755,9 +757,13 @@ describe('serve', () => {
       // When to come again, and how full it is, are told truly.
       const againS = (before / bytesMax - 1) * 86_400
       const note = await send(greedy.key, 'POST', '/api/v1/notes', { text: 'y' })
-      const { error } = JSON.parse(note.text) as { error: { todo: string; detail: { retryMs: number } } }
+      const { error } = JSON.parse(note.text) as {
+        error: { todo: string; retryable: boolean; detail: { retryMs: number } }
+      }
       assert.match(error.todo, /^Come again when `retry-after` has passed, or ask who runs this server for more room/)
       assert.equal(note.after, Math.ceil(error.detail.retryMs / 1_000))
+      // It passes by itself; but not so soon that a client should try again at once.
+      assert.deepEqual([error.retryable, note.soon], [true, 'false'])
       for (const { after } of [full, note])
         assert.ok(after > 1 && Math.abs(after - againS) < 30, `${after} s, not ${againS}`)
       const seen = createClient({ url: server.url, key: greedy.key })

@@ -329,15 +329,15 @@ describe('errors', () => {
       const { status, headers, body } = await ask(server, { path: `/throw/${code}` })
       assert.equal(status, statusTable[code], code)
       assert.ok(status >= 400 && status < 600, `${code} is an error to HTTP too`)
-      assert.deepEqual(JSON.parse(body), { error: { code, message: 'as asked', todo: clientAdvice(code) } })
+      const { retry: retryable } = errorTable[code]
+      assert.deepEqual(JSON.parse(body), { error: { code, message: 'as asked', todo: clientAdvice(code), retryable } })
       // Who reads this has a wire and no shell, and no hand on the program or its configuration.
       assert.doesNotMatch(JSON.parse(body).error.todo, /`|boot|spawn|manifest|core|configuration|disk/, code)
       if (/\b(?:raise|mended|damaged|taken|add)\b/.test(JSON.parse(body).error.todo))
         assert.match(JSON.parse(body).error.todo, /who runs/, code)
-      assert.equal(headers['x-should-retry'], String(errorTable[code].retry), code)
+      assert.equal(headers['x-should-retry'], String(retryable), code)
       assert.equal(headers['retry-after'] !== undefined, status === 429 || status === 503, `${code} says when`)
-      if (errorTable[code].retry)
-        assert.ok([429, 503, 504].includes(status), `${code} may succeed later, so its status says so`)
+      if (retryable) assert.ok([429, 503, 504].includes(status), `${code} may succeed later, so its status says so`)
     }
     const wanted: { [code in ErrorCode]?: number } = {
       INVALID_ARGUMENT: 400,

@@ -25,8 +25,9 @@ import { storeConformance } from '../src/drivers/store/conformance.ts'
 import { memoryStore } from '../src/drivers/store/memory.ts'
 import { readSqliteStore, readStatus, sendCommand } from '../src/drivers/store/sqlite-reader.ts'
 import { openSqliteStore } from '../src/drivers/store/sqlite.ts'
-import { compareKeys } from '../src/drivers/store/sorted-map.ts'
+import { compareKeys } from '../src/kernel/lists.ts'
 import { randomAt } from '../src/kernel/clock.ts'
+import type { Put, Store } from '../src/kernel/drivers.ts'
 import type { JournalEvent } from '../src/kernel/types.ts'
 
 // In memory where there is such a folder: nothing here depends on the disk, and waiting for one takes most of the time.
@@ -364,7 +365,7 @@ test('files that are not stores are refused with a sentence, and left as they ar
   for (const [path, words] of [
     [text, /not a Polity store/],
     [foreign, /another program/],
-    [future, /format 99; .* reads format 2\. The version of Polity that made it can read it; .*--store/],
+    [future, /format 99; .* reads format 3\. The version of Polity that made it can read it; .*--store/],
   ] as const) {
     const before = readFileSync(path)
     assert.throws(() => openSqliteStore(path), { code: 'STORE_INVALID', message: words })
@@ -376,6 +377,60 @@ test('files that are not stores are refused with a sentence, and left as they ar
   assert.throws(() => openSqliteStore(join(text, 'x.db')), { code: 'STORE_FAILED', message: /cannot be created/ })
   assert.throws(() => openSqliteStore(':memory:'), { code: 'CONFIG_INVALID', message: /memoryStore/ })
   assert.throws(() => openSqliteStore(fresh(), { durability: 'memory' as 'strict' }), { code: 'CONFIG_INVALID' })
+})
+
+test('a store of format 2 is read as it is, gone on with where it is opened, and then no longer one of format 2', async () => {
+  const path = fresh()
+  const note = (i: number): Put => ({
+    table: 'note',
+    key: `a\0${i}`,
+    value: String(i),
+    text: `word${i} common`,
+    vector: Float32Array.from({ length: 16 }, (_, d) => randomAt(1, i, d) - 0.5),
+  })
+  const fill = async (store: Store, from: number, to: number): Promise<void> =>
+    await store.commit({ events: [], puts: Array.from({ length: to - from }, (_, i) => note(from + i)) })
+  const format = (): unknown => {
+    const database = new DatabaseSync(path)
+    const { user_version: format } = database.prepare('PRAGMA user_version').get() as { user_version: number }
+    database.close()
+    return format
+  }
+  // As format 2 has it: a row for each vector, and codes of all that is settled.
+  const old = openSqliteStore(path, { memory: { smallMax: 0 } })
+  await fill(old, 0, 700)
+  old.close()
+  const database = new DatabaseSync(path)
+  assert.equal(database.prepare('SELECT count(*) AS n FROM vector').get()?.['n'], 700)
+  database.exec('PRAGMA user_version = 2')
+  database.close()
+  function check(store: Pick<Store, 'search' | 'nearest'>, count: number): void {
+    for (const i of [0, 3, 511, 512, count - 1]) {
+      assert.equal(store.search('note', ['a\0'], [`word${i}`], 2)[0]?.key, `a\0${i}`)
+      assert.equal(store.nearest('note', ['a\0'], note(i).vector as Float32Array, 2)[0]?.key, `a\0${i}`)
+    }
+    const vector = note(7).vector as Float32Array
+    if (count <= 2_048) assert.equal(store.nearest('note', ['a\0'], vector, 5_000).length, count)
+  }
+  const reader = readSqliteStore(path)
+  check(reader, 700)
+  reader.close()
+  assert.equal(format(), 2)
+  for (const [before, count] of [
+    [700, 700],
+    [700, 1_400],
+    [1_400, 2_600],
+    [2_600, 4_000],
+  ] as const) {
+    const store = openSqliteStore(path)
+    await fill(store, before, count)
+    check(store, count)
+    store.close()
+    assert.equal(format(), 3)
+    const other = readSqliteStore(path)
+    check(other, count)
+    other.close()
+  }
 })
 
 test('a missing folder is made, and an empty file becomes a store', () => {

@@ -21,6 +21,7 @@ import { createKey, revokeKey } from '../src/server/keys.ts'
 import { startServer } from '../src/server/http.ts'
 import { webDoor } from '../src/server/web-door.ts'
 import { changesOf } from '../web/src/diff.ts'
+import { count, usd } from '../web/src/format.ts'
 import { clockAhead } from './clock-ahead.ts'
 import type { World, WorldOptions } from './web/world.ts'
 import { programs, startWorld } from './web/world.ts'
@@ -46,6 +47,7 @@ function buildWeb(): void {
   const youngest = [
     'web',
     'src/client.ts',
+    'src/client-options.ts',
     'src/policy/runaway.ts',
     'src/evaluation/team.ts',
     'src/evaluation/team-measures.ts',
@@ -598,8 +600,8 @@ describe('the dashboard', { skip }, () => {
           ['mia', 'ada', 'root', 'eve'],
         )
         // That of a program has no key.
-        assert.match(await rows.nth(3).innerText(), /^trial\s+spent .* tokens; no ceiling$/)
-        const [near, far, free, shut] = [0, 1, 2, 4].map((i) => rows.nth(i))
+        assert.match(await rows.nth(2).innerText(), /^trial\s+spent .* tokens; no ceiling$/)
+        const [near, far, free, shut] = [0, 1, 3, 4].map((i) => rows.nth(i))
         assert.match(
           await near!.innerText(),
           /^mia [0-9a-f]{8} nightly\s+tokens\s+(\d+) of \d+\s+spent \S+ and \1 tokens$/,
@@ -646,6 +648,41 @@ describe('the dashboard', { skip }, () => {
         revokeKey(store, eve.entry.id, Date.now())
         keys.push(root.key, mia.key)
       },
+    )
+  })
+
+  test('what a run took says what the kernel says, children whose journals are gone with it, in the table, the tree and on its page', () => {
+    const speaks = defineProgram('speaks', async (sys: Sys) => {
+      await sys.generate({ prompt: 'Say something.', maxOutputTokens: 40 })
+      return null
+    })
+    const asked = defineProgram('asked', async (sys: Sys) => {
+      for (let i = 0; i < 3; i++) await sys.wait(await sys.spawn(speaks, null))
+      return (await sys.receive()).body
+    })
+    let pid = 0
+    return on(
+      async (page, { kernel, url }) => {
+        const { usage } = kernel.info(pid)
+        assert.deepEqual([usage.steps, usage.children], [3, 3])
+        const tokens = count(usage.inputTokens + usage.outputTokens)
+        const says = async (): Promise<string[]> =>
+          Promise.all(['tokens', 'usd', 'calls'].map((one) => page.locator(cell(pid, one)).innerText()))
+        await page.locator(row(pid)).waitFor()
+        const told = [tokens, usd(usage.usd), count(usage.calls)]
+        assert.deepEqual(await says(), told)
+        await page.getByRole('button', { name: 'Tree' }).click()
+        assert.deepEqual(await says(), told)
+        await page.goto(`${url}/#/run/${pid}/timeline`)
+        await page.locator('.run-head').getByText(tokens, { exact: true }).waitFor()
+        await page.locator('.run-head').getByText(usd(usage.usd), { exact: true }).waitFor()
+      },
+      async ({ kernel }) => {
+        ;({ pid } = kernel.spawn(asked, null, { principal: 'ada' }))
+        await until(() => kernel.info(pid).waiting === 'receive', 'its children have ended')
+        assert.equal(await kernel.collect(0), 3)
+      },
+      { processesEndedMax: 1 },
     )
   })
 
@@ -837,9 +874,90 @@ describe('the dashboard', { skip }, () => {
         })
         console.log(`  10,000 processes: the longest task ${longest.toFixed(0)} ms`)
         assert.ok(longest < 100, `a task of ${longest} ms`)
+        const wake = async (rounds: number): Promise<void> => {
+          for (let round = 0; round < rounds; round++) {
+            for (let i = 0; i < 500; i++) kernel.send(pids[(i * 20 + round) % pids.length] as number, 'work')
+            await page.waitForTimeout(50)
+          }
+          await page.waitForTimeout(500)
+        }
+        await wake(20) // each row once
+        const before = await heldBy(page)
+        await wake(40)
+        const held = await heldBy(page)
+        console.log(
+          `  after 20,000 more wakes ${(held.bytes - before.bytes) >> 10} kB more of ${before.bytes >> 10} kB`,
+        )
+        assert.ok(held.bytes < before.bytes * 1.15, `${before.bytes} bytes became ${held.bytes}`)
+        assert.ok(held.nodes <= before.nodes + 20, `${before.nodes} nodes became ${held.nodes}`)
       },
       ({ kernel }) => {
         for (let i = 0; i < 10_000; i++) kernel.spawn(programNamed('busy'), null, { principal: `team-${i % 7}` })
+      },
+    ))
+
+  test('10,000 principals: the page of budgets finds the one that is near its ceiling, and anybody by name; it stays quick, and does not grow', () =>
+    on(
+      async (page, { kernel, url }) => {
+        // Ten pages.
+        const refreshed = async (): Promise<void> => {
+          for (let i = 0; i < 10; i++) await page.waitForResponse((one) => one.url().includes('only=accounts'))
+        }
+        const first = refreshed()
+        await page.goto(`${url}/#/budgets`)
+        await first
+        const accounts = page.locator('.accounts tbody tr')
+        await accounts.first().waitFor()
+        assert.match(await accounts.first().innerText(), /^team-07777\s+tokens\s+\d+ of \d+/)
+        const runs = page.locator('.budgets:not(.accounts) tbody tr')
+        await runs.first().waitFor()
+        assert.equal(await runs.locator('a').first().innerText(), String(kernel.ps().at(-2)?.pid), 'the nearest')
+        assert.deepEqual([await accounts.count(), await runs.count()], [50, 50])
+        await page
+          .getByText('9950 more are farther from a ceiling')
+          .or(page.getByText('9.9k more are'))
+          .first()
+          .waitFor()
+
+        await page.keyboard.press('/')
+        await page.keyboard.type('team-01234')
+        await page.getByText('1 of 10.0k accounts').waitFor()
+        assert.match(await accounts.innerText(), /^team-01234/)
+        await page.getByLabel('Search accounts').fill('')
+        const longest = await longestTask(page, async () => {
+          const next = refreshed()
+          const pids = kernel.ps().map(({ pid }) => pid)
+          for (let i = 0; i < 500; i++) kernel.send(pids[i * 20] as number, 'work')
+          await next
+          await page.waitForTimeout(300)
+        })
+        // The last answer and the one before it are held, and no more.
+        const before = await heldBy(page)
+        await refreshed()
+        const held = await heldBy(page)
+        console.log(`  10,000 principals and runs: the longest task ${longest.toFixed(0)} ms`)
+        assert.ok(longest < 100, `a task of ${longest} ms`)
+        assert.ok(held.bytes < before.bytes * 1.15, `${before.bytes} bytes became ${held.bytes}`)
+        assert.ok(held.nodes <= before.nodes + 20, `${before.nodes} nodes became ${held.nodes}`)
+        // What a table leaves out is there for who asks.
+        await page.getByRole('button', { name: 'Show more' }).first().click()
+        assert.equal(await accounts.count(), 200)
+      },
+      async ({ kernel }) => {
+        for (let i = 0; i < 10_000; i++) kernel.account(`team-${String(i).padStart(5, '0')}`, { tokens: 5_000 })
+        kernel.account('team-00003', { tokens: 0 })
+        for (let i = 0; i < 10_000; i++)
+          kernel.spawn(programNamed('busy'), null, {
+            principal: `team-${i}`,
+            budget: { wallMs: i === 9_999 ? 6e6 : 6e7 },
+          })
+        await kernel.spawn(
+          async (sys) => (await sys.generate({ prompt: 'Say something.', maxOutputTokens: 40 })).text,
+          null,
+          { account: 'team-07777' },
+        ).result
+        const { used } = kernel.account('team-07777')
+        kernel.account('team-07777', { tokens: used.inputTokens + used.outputTokens + 1 })
       },
     ))
 
@@ -851,7 +969,11 @@ describe('the dashboard', { skip }, () => {
         await dialog.getByLabel('Key').fill('polity_00000000_wrong')
         await dialog.getByRole('button', { name: 'Use this key' }).click()
         await dialog.getByText('not known here').waitFor()
-        const { key } = createKey(store, { principal: 'ada', scopes: ['runs'] }, Date.now())
+        // As the field shows one; no header could hold it.
+        await dialog.getByLabel('Key').fill('polity_\u2026')
+        await dialog.getByRole('button', { name: 'Use this key' }).click()
+        await dialog.locator('input:invalid').waitFor()
+        const { key, entry } = createKey(store, { principal: 'ada', scopes: ['runs'] }, Date.now())
         kernel.spawn(programNamed('idle'), null, { principal: 'grace', name: 'hidden' })
         const mine = kernel.spawn(programNamed('idle'), null, { principal: 'ada' })
         await dialog.getByLabel('Key').fill(key)
@@ -875,6 +997,12 @@ describe('the dashboard', { skip }, () => {
         await page.getByRole('button', { name: 'Forget key' }).click()
         await dialog.waitFor()
         assert.equal(await page.evaluate<string | null>("sessionStorage.getItem('polity.key')"), null)
+        // One that is taken back while the page listens is asked for anew, and why.
+        await withKey(page, key, '1')
+        await page.locator(row(mine.pid)).waitFor()
+        revokeKey(store, entry.id, Date.now())
+        // With the next heartbeat, 1 s: what is asked for by itself would come upon it later.
+        await dialog.getByText('this key was revoked').waitFor({ timeout: 3_000 })
       },
       ({ store }) => createKey(store, { principal: 'root', scopes: ['admin'] }, Date.now()),
     ))
@@ -997,6 +1125,17 @@ async function longestTask(page: Page, act: () => Promise<unknown>): Promise<num
   const times = events.flatMap(({ tid, tdur }) => (main.has(tid) && tdur !== undefined ? [tdur / 1_000] : []))
   assert.ok(times.length > 0, 'no task of the page was seen')
   return Math.max(...times)
+}
+
+/** What the page holds once what nobody reaches is gone. */
+async function heldBy(page: Page): Promise<{ readonly bytes: number; readonly nodes: number }> {
+  const session = await page.context().newCDPSession(page)
+  await session.send('Performance.enable')
+  await session.send('HeapProfiler.collectGarbage')
+  const { metrics } = await session.send('Performance.getMetrics')
+  await session.detach()
+  const of = (name: string): number => metrics.find((one) => one.name === name)?.value ?? NaN
+  return { bytes: of('JSHeapUsedSize'), nodes: of('Nodes') }
 }
 
 /** Run in the page: what a screen reader could not name, and what has a role without what the role needs. */

@@ -18,10 +18,10 @@
  */
 import { z } from 'zod'
 import { PolityError } from '../kernel/errors.ts'
+import { inputOf } from '../kernel/input-form.ts'
 import { defineProgram } from '../kernel/program.ts'
 import type { ModelChoice, Program, Sys } from '../kernel/types.ts'
 import { act, canLook, look, type TaskInput } from './pieces/acting.ts'
-import { inputOf } from './pieces/input-form.ts'
 import { byEach, drafted, plainMind, type Agreed, type Mind, type Run } from './pieces/joint-draft.ts'
 import { faultsSaid, noTeam, sceneOf, type JointStep, type Scene } from './pieces/joint-plan.ts'
 import { inTurns, withFeedback } from './pieces/joint-talk.ts'

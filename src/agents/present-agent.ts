@@ -20,8 +20,8 @@
  */
 import { z } from 'zod'
 import { PolityError, type ErrorCode } from '../kernel/errors.ts'
+import { inputOf } from '../kernel/input-form.ts'
 import { defineProgram } from '../kernel/program.ts'
-import { inputOf } from './pieces/input-form.ts'
 import { filmed, keepBytes, spoken, type FilmForm, type Voice } from './pieces/media.ts'
 import { sectionsOf, textUnder, type Section } from './pieces/sections.ts'
 import { outlineStage, slideStages, withFunctions, type PlannedSlide, type TalkTerms } from './pieces/slide-stages.ts'

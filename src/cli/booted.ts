@@ -10,7 +10,8 @@
  *   B1. What can be wrong is found before the store is taken; the store is given up again when anything after fails.
  *   B2. A setup holds absolute paths, so a run can be resumed from any folder, and what the law said: it goes on under that,
  *       or under one that is named.
- *   B3. For a replay nothing is opened but the store, and that for reading: tools are declared, and there is no folder.
+ *   B3. For a replay nothing is opened but the store, and that for reading: tools are declared, and there is no folder, no
+ *       model and no law.
  *   B4. Runs that can share a kernel do (crewsOf): one of them that waits or fails keeps none of the others waiting.
  */
 import { readFileSync } from 'node:fs'
@@ -19,9 +20,10 @@ import { boot, loadEmbedder, loadModel } from '../boot.ts'
 import { approvalKeyOf } from '../drivers/store/approval-key.ts'
 import { calculator } from '../drivers/calculator.ts'
 import { readOnlyStore } from '../drivers/store/read-only.ts'
-import type { LanguageModel, ProcessHead, Store } from '../kernel/drivers.ts'
+import type { LanguageModel, ProcessHead } from '../kernel/drivers.ts'
 import { PolityError, messageOf } from '../kernel/errors.ts'
 import type { Kernel, ModelOptions } from '../kernel/kernel.ts'
+import { createKernel } from '../kernel/kernel.ts'
 import { startOf } from '../kernel/past.ts'
 import type { Budget, Json, Pid, ProcessStart, Program, Sys, Tool, ToolContext } from '../kernel/types.ts'
 import { parseJson } from '../policy/json.ts'
@@ -32,7 +34,16 @@ import type { Context } from './command.ts'
 import type { ProgramFile } from './program-file.ts'
 import { loadProgramFile, programsOf } from './program-file.ts'
 import type { Setup } from './setup.ts'
-import { embedderDefault, hashOfLaw, modelDefault, nameOf, setupKey, setupOf } from './setup.ts'
+import {
+  differenceOf,
+  embedderDefault,
+  hashOfLaw,
+  modelDefault,
+  nameOf,
+  setupAt,
+  setupEntry,
+  setupOf,
+} from './setup.ts'
 import type { Sources } from './sources.ts'
 import { checkSources, declaredTools, openSources } from './sources.ts'
 import { openStore, readStore } from './store-file.ts'
@@ -41,9 +52,9 @@ export interface Booted {
   readonly kernel: Kernel
   readonly main: Program<Json, Json>
   readonly setup: Setup
-  /** The law is not the one that the run was begun with. */
-  readonly isLawChanged: boolean
   readonly sources: Sources | undefined
+  /** What of a run in the store is otherwise here than it was begun with, in words; undefined where nothing is, or it is not known. */
+  differs(pid: Pid): string | undefined
   /** Keeps the setup beside a run, and both at once: a person is told of it next, whatever its program does. */
   noteSetup(pid: Pid): void
   /** What the program threw in that process, with its stack; undefined if it did not. */
@@ -62,8 +73,6 @@ export interface Plan {
   readonly programs: readonly Program[]
   readonly setup: Setup
   readonly law: Law | undefined
-  /** The law is not the one that the run was begun with. */
-  readonly isLawChanged: boolean
   /** Models that its programs and its setup name. */
   readonly models: ReadonlyMap<string, LanguageModel>
 }
@@ -82,20 +91,32 @@ export async function bootAgain(context: Context, pid: Pid, over: Setup = {}, bu
   return bootOne(context, await planAgain(context, pid, over, budget))
 }
 
-/** The same to live that run again, beside whoever has the store open: nothing is written, and its folders are not opened. */
-export async function bootToRead(context: Context, pid: Pid, over: Setup = {}): Promise<Booted> {
-  return bootOne(context, await planToRead(context, pid, over), true)
+/** A kernel to live that run again, beside whoever has the store open. */
+export async function bootToRead(context: Context, pid: Pid, over: Pick<Setup, 'program'> = {}): Promise<Kernel> {
+  const { program, model = modelDefault, in: paths } = await setupAgain(context, pid, over)
+  const { programs } = await programsFor(program)
+  return createKernel({
+    store: readOnlyStore(context.storePath),
+    // A name: which model a call had stands in the journal.
+    model,
+    programs,
+    tools: paths === undefined ? [] : [...declaredTools(), calculator() as Tool],
+  })
 }
 
-async function bootOne(context: Context, plan: Plan, isReplay = false): Promise<Booted> {
-  const [outcome] = await bootTogether(context, [plan], isReplay)
+async function bootOne(context: Context, plan: Plan): Promise<Booted> {
+  const [outcome] = await bootTogether(context, [plan])
   if (isRefusal(outcome)) throw outcome.refused
   return outcome as Booted
 }
 
-async function planFor(context: Context, given: Setup, budget: Budget = {}): Promise<Plan> {
+async function planFor(
+  context: Context,
+  given: Setup,
+  budget: Budget = {},
+  law: Law | undefined = given.law === undefined ? undefined : lawIn(given.law),
+): Promise<Plan> {
   const { main, programs } = await programsFor(given.program)
-  const law = given.law === undefined ? undefined : lawIn(given.law)
   const setup = absolute({
     ...given,
     model: given.model ?? (hasModel(main) ? undefined : modelDefault),
@@ -105,22 +126,24 @@ async function planFor(context: Context, given: Setup, budget: Budget = {}): Pro
   if (budget.usd !== undefined) checkPrice(names, setup)
   const models = new Map<string, LanguageModel>()
   for (const name of names) models.set(name, await loadModel(name, context.storePath))
-  return { main, programs, setup, law, isLawChanged: false, models }
+  return { main, programs, setup, law, models }
 }
 
 /** The plan of a run that is in the store. Throws `SETUP_MISMATCH` where its law has changed since it began, and none is named. */
 export async function planAgain(context: Context, pid: Pid, over: Setup = {}, budget: Budget = {}): Promise<Plan> {
-  const plan = await planToRead(context, pid, over, budget)
-  if (plan.isLawChanged && over.law === undefined)
+  const setup = await setupAgain(context, pid, over)
+  const law = setup.law === undefined || over.law !== undefined ? undefined : keptLaw(pid, setup.law)
+  // Of a run of an earlier version it is not known what its law said.
+  if (law !== undefined && setup.lawHash !== undefined && setup.lawHash !== hashOfLaw(law))
     throw new PolityError(
       'SETUP_MISMATCH',
-      `process ${pid} was begun with another law than ${plan.setup.law} has now; put the law that it had back there, or go on under this one with --law ${plan.setup.law}`,
+      `process ${pid} was begun with another law than ${setup.law} has now; put the law that it had back there, or go on under this one with --law ${setup.law}`,
     )
-  return plan
+  return { ...(await planFor(context, setup, budget, law)), pid }
 }
 
-/** The same for who asks no law anything. */
-async function planToRead(context: Context, pid: Pid, over: Setup, budget: Budget = {}): Promise<Plan> {
+/** What a run of the store was begun with, with what is given over it. Its program can be loaded. */
+async function setupAgain(context: Context, pid: Pid, over: Setup): Promise<Setup> {
   const reader = readStore(context.storePath)
   let start: ProcessStart
   let setup: Setup | undefined
@@ -152,10 +175,7 @@ async function planToRead(context: Context, pid: Pid, over: Setup, budget: Budge
     }
     checkRenamed(start, merged.program, file)
   }
-  if (merged.law !== undefined && over.law === undefined) checkKept(pid, merged.law)
-  const plan = await planFor(context, merged, budget)
-  // Of a run of an earlier version it is not known what its law said.
-  return { ...plan, pid, isLawChanged: setup?.lawHash !== undefined && setup.lawHash !== plan.setup.lawHash }
+  return merged
 }
 
 /** A function without a name is called as its file is, so under another name it is another program. */
@@ -171,10 +191,10 @@ function checkRenamed(
   )
 }
 
-/** A run goes on, and is lived again, under the law that it was started with; its file may have gone since. */
-function checkKept(pid: Pid, path: string): void {
+/** A run goes on under the law that it was started with; its file may have gone since. */
+function keptLaw(pid: Pid, path: string): Law {
   try {
-    lawIn(path)
+    return lawIn(path)
   } catch (error) {
     throw new PolityError(
       'CONFIG_INVALID',
@@ -205,15 +225,11 @@ export function crewsOf(plans: readonly Plan[]): readonly (readonly Plan[])[] {
   return crews.map((crew) => crew.plans)
 }
 
-/** One kernel for the plans of a crew. A plan whose folders cannot be read is refused, and the others are served. With `isReplay` B3 holds. */
-export async function bootTogether(
-  context: Context,
-  plans: readonly Plan[],
-  isReplay = false,
-): Promise<readonly (Booted | Refusal)[]> {
+/** One kernel for the plans of a crew. A plan whose folders cannot be read is refused, and the others are served. */
+export async function bootTogether(context: Context, plans: readonly Plan[]): Promise<readonly (Booted | Refusal)[]> {
   const { setup, law } = plans[0] as Plan
   const embedder = await loadEmbedder(setup.embedder ?? embedderDefault)
-  if (plans.length === 1 && !isReplay) {
+  if (plans.length === 1) {
     // Where nothing can be read, no store is made.
     try {
       checkSources(setup.in ?? [])
@@ -221,7 +237,7 @@ export async function bootTogether(
       return [{ refused: error }]
     }
   }
-  const store: Store = isReplay ? readOnlyStore(context.storePath) : await openStore(context.storePath)
+  const store = await openStore(context.storePath)
   const opened = new Map<string, Sources | Refusal>()
   const read = (): Sources[] => [...opened.values()].flatMap((one) => (isRefusal(one) ? [] : [one]))
   try {
@@ -229,7 +245,7 @@ export async function bootTogether(
       setup: { in: paths },
     } of plans) {
       const key = JSON.stringify(paths)
-      if (paths === undefined || isReplay || opened.has(key)) continue
+      if (paths === undefined || opened.has(key)) continue
       opened.set(key, await openSourcesFor(context, paths).catch((error: unknown) => ({ refused: error })))
     }
     const sourcesOf = (plan: Plan | undefined) => opened.get(JSON.stringify(plan?.setup.in))
@@ -245,7 +261,7 @@ export async function bootTogether(
         if (!programs.has(nameOf(one))) programs.set(nameOf(one), one === main ? watched(one, thrown) : one)
     }
     // Under a law questions will come: a key that cannot be used is told before anything runs.
-    if (law !== undefined && !isReplay) approvalKeyOf(context.storePath)
+    if (law !== undefined) approvalKeyOf(context.storePath)
     const kernel = await boot({
       store,
       models: modelsOf(plans, setup),
@@ -253,13 +269,15 @@ export async function bootTogether(
       ...(setup.model === undefined ? {} : { model: setup.model }),
       ...(law === undefined ? {} : { law }),
       approvalKey: () => approvalKeyOf(context.storePath),
+      // What was wished of a server that is gone is for the next server, which serves more than these runs.
+      goesOn({ pid }) {
+        throw new PolityError('STORE_LOCKED', `process ${pid} does not go on in the kernel of other runs`)
+      },
       programs: [...programs.values()],
-      tools: isReplay
-        ? toolsOfReplay(setup)
-        : toolsOf(read(), (pid) => {
-            const root = rootIn(kernel, pid)
-            return sourcesOf(plans.find((plan) => plan.pid === root)) as Sources
-          }),
+      tools: toolsOf(read(), (pid) => {
+        const root = rootIn(kernel, pid)
+        return sourcesOf(plans.find((plan) => plan.pid === root)) as Sources
+      }),
     })
     const close = closing(kernel, read())
     return plans.map((plan) => {
@@ -269,11 +287,14 @@ export async function bootTogether(
         kernel,
         main: programs.get(nameOf(plan.main)) as Plan['main'],
         setup: plan.setup,
-        isLawChanged: plan.isLawChanged,
         sources,
+        differs(pid) {
+          const own = setupAt(store, { pid, at: kernel.info(pid).startedAt })
+          return own && differenceOf(own, plan.setup)
+        },
         noteSetup(pid) {
-          const value = JSON.stringify({ setup: plan.setup, at: kernel.info(pid).startedAt })
-          kernel.keep(setupKey(pid), value)
+          const { key, value } = setupEntry({ pid, at: kernel.info(pid).startedAt }, plan.setup)
+          kernel.keep(key, value)
           kernel.keepNow()
         },
         thrownIn: (pid) => thrown.get(pid),
@@ -317,11 +338,6 @@ function toolsOf(all: readonly Sources[], sourcesOf: (pid: Pid) => Sources): rea
     },
   }))
   return [...own, calculator() as Tool]
-}
-
-/** What is declared where the run was started; it executes nothing. */
-function toolsOfReplay({ in: paths }: Setup): readonly Tool[] {
-  return paths === undefined ? [] : [...declaredTools(), calculator() as Tool]
 }
 
 function rootIn(kernel: Kernel, pid: Pid): Pid {

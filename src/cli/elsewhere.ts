@@ -30,7 +30,7 @@ import { questionText, tell } from './follow.ts'
 import { printRun } from './output.ts'
 import { sayRefusals } from './refusals.ts'
 import { exitCodeOfSignal, exitCodes } from './report.ts'
-import { coresOf, isBelow } from './run-status.ts'
+import { isBelow, refusingFor } from './run-status.ts'
 import type { Setup } from './setup.ts'
 import { differenceOf, hashOfLaw, nameOf, rootOf, setupOf } from './setup.ts'
 import type { Status } from './store-file.ts'
@@ -188,9 +188,14 @@ export async function stoppedOf(context: Context, pids: readonly Pid[]): Promise
 
 /**
  * Throws unless a run of the store can go on in the server as it was begun; or knowingly under a law that is named, which
- * has to be the server's.
+ * has to be the server's. Returns what goes with the wish: the server looks again, for it may be another one by then.
  */
-export function checkTerms(context: Context, { pid: server, setups }: Serving, pid: Pid, law?: string): void {
+export function checkTerms(
+  context: Context,
+  { pid: server, setups }: Serving,
+  pid: Pid,
+  law?: string,
+): Pick<Command, 'law'> {
   const reader = readStore(context.storePath)
   let root: ProcessStart
   let own: Setup | undefined
@@ -208,7 +213,8 @@ export function checkTerms(context: Context, { pid: server, setups }: Serving, p
       'STORE_LOCKED',
       `process ${pid} runs ${name}, which the server in process ${server} that has the store open does not serve; ${alone}`,
     )
-  if (law !== undefined && theirs.lawHash !== hashOfLaw(lawIn(law)))
+  const named = law === undefined ? undefined : hashOfLaw(lawIn(law))
+  if (named !== undefined && theirs.lawHash !== named)
     throw new PolityError(
       'STORE_LOCKED',
       `the server in process ${server} has the store open and another law than ${law}; leave out --law, or end that server first`,
@@ -218,12 +224,13 @@ export function checkTerms(context: Context, { pid: server, setups }: Serving, p
       'STORE_LOCKED',
       `process ${pid} does not go on in the server in process ${server} that has the store open, because the store does not say with what it was begun; end that server, and name the program with --program`,
     )
-  const differs = differenceOf(law === undefined ? own : { ...own, ...lawOf(theirs) }, theirs)
+  const differs = differenceOf(named === undefined ? own : { ...own, ...lawOf(theirs) }, theirs)
   if (differs !== undefined)
     throw new PolityError(
       'STORE_LOCKED',
       `process ${pid} was begun with another ${differs} than the server in process ${server} has, and that has the store open; ${alone}${differs === 'law' && theirs.law !== undefined ? `, or go on under the server’s law with --law ${theirs.law}` : ''}`,
     )
+  return named === undefined ? {} : { law: named }
 }
 
 function lawOf({ law, lawHash }: Setup): Setup {
@@ -292,7 +299,7 @@ async function endingOf(context: Context, reader: StoreReader, pid: Pid): Promis
         return ending('stopped', info?.error ?? serverGone, info?.usage ?? noUsage, exitCodes.stopped)
       if (status !== undefined) {
         showQuestions(context, reader, status, pid, shown)
-        say(coresOf(reader, status, pid))
+        say(await refusingFor(context.storePath, reader, status, pid))
       }
       askedAt = context.clock.now()
     }

@@ -2,14 +2,15 @@
  * The processes of a store as `ps`, `top` and `kill` see them: from the journal, with what a live kernel adds to it.
  *
  * The journal knows who began, who ended and what it cost; only the kernel knows what a process waits for right now.
- * Where no kernel has the store open, a process without an end is stopped.
+ * Where no kernel has the store open, a process without an end is stopped, and has used what a kernel would count that began
+ * with the store now.
  */
 import type { StoreReader } from '../drivers/store/sqlite-reader.ts'
 import type { CoreInfo } from '../kernel/kernel.ts'
-import { ownUsage } from '../kernel/past.ts'
 import { headInfo } from '../kernel/process.ts'
 import type { Pid, ProcessInfo, Question, Usage } from '../kernel/types.ts'
-import { askStatus, ownerOf } from './store-file.ts'
+import { openIn } from '../kernel/usage.ts'
+import { askProcesses, askStatus, ownerOf } from './store-file.ts'
 
 export interface ProcessList {
   readonly store: string
@@ -22,7 +23,7 @@ export interface ProcessList {
   readonly processes: readonly ProcessInfo[]
   /** How many ended processes were left out. */
   readonly endedLeftOut: number
-  /** What all runs of the store took, also those left out. */
+  /** What all runs took that have a journal, also those left out. */
   readonly total: { readonly tokens: number; readonly usd: number }
   readonly cores: readonly CoreInfo[]
   readonly questions: readonly Question[]
@@ -41,42 +42,38 @@ export async function listProcesses(
   { all = false, waitMs }: ListOptions = {},
 ): Promise<ProcessList> {
   const { isOwned, pid: owner } = ownerOf(path)
-  const status = isOwned ? await askStatus(path, reader, waitMs) : undefined
-  const live = new Map(status?.processes.map((one) => [one.pid, one]))
-  const usage = new Map<Pid, Counted>()
-  const found = new Map<Pid, ProcessInfo>()
-  const endedChildren: { parent: Pid; usage: Usage }[] = []
+  const found: ProcessInfo[] = []
   const total = { tokens: 0, usd: 0 }
   let endedLeftOut = 0
+
+  function add(parent: Pid | null, used: Usage, isOpen: boolean, info: () => ProcessInfo): void {
+    if (parent === null) addCost(total, used)
+    if (isOpen || all) found.push(info())
+    else endedLeftOut++
+  }
+
+  const open: ProcessInfo[] = []
   for (const head of reader.processes()) {
-    const { start, end } = head
-    if (end !== undefined && start.parent !== null) endedChildren.push({ parent: start.parent, usage: end.usage })
-    if (end !== undefined && start.parent === null) addCost(total, end.usage)
-    if (end !== undefined && !all) {
-      endedLeftOut++
-      continue
-    }
-    const now = end === undefined ? live.get(start.pid) : undefined
-    if (end === undefined && now === undefined) usage.set(start.pid, ownUsage(reader.events(start.pid)))
-    found.set(start.pid, now ?? headInfo(head, isOwned ? 'running' : 'stopped'))
+    const info = (): ProcessInfo => headInfo(head, isOwned ? 'running' : 'stopped')
+    if (head.end === undefined) open.push(info())
+    else add(head.start.parent, head.end.usage, false, info)
   }
-  // A kernel counts what descendants took with their ancestors; so does the journal's view, from the youngest up.
-  for (const { parent, usage: used } of endedChildren) addTo(usage.get(parent), used)
-  for (const pid of [...usage.keys()].toReversed()) {
-    const parent = found.get(pid)?.parent
-    if (parent !== null && parent !== undefined) addTo(usage.get(parent), usage.get(pid) as Usage)
+  // After the heads are read: what is asked about has begun.
+  const status = isOwned ? await askStatus(path, reader, waitMs) : undefined
+  const pids = open.map(({ pid }) => pid)
+  const live = status && (await askProcesses(path, reader, status, pids, waitMs))
+  const used = live === undefined && open.length > 0 ? openIn(reader) : undefined
+  for (const began of open) {
+    const taken = used?.get(began.pid)?.used
+    const info = live?.get(began.pid) ?? (taken === undefined ? headNow(reader, began) : { ...began, usage: taken })
+    if (info !== undefined) add(info.parent, info.usage, info.endedAt === null, () => info)
   }
-  const processes = [...found.values()].map((info) => {
-    const counted = usage.get(info.pid)
-    return counted === undefined ? info : Object.assign(info, { usage: counted })
-  })
-  for (const info of processes) if (info.parent === null && info.endedAt === null) addCost(total, info.usage)
   return {
     store: path,
     isOwned,
     owner: owner ?? null,
-    isAnswered: !isOwned || status !== undefined,
-    processes: byTree(processes),
+    isAnswered: !isOwned || live !== undefined,
+    processes: byTree(found),
     endedLeftOut,
     total,
     cores: status?.cores ?? [],
@@ -84,22 +81,15 @@ export async function listProcesses(
   }
 }
 
+/** Of a process that had not ended when it was read first: it has since, or its journal has gone too. */
+function headNow(reader: StoreReader, { pid, state }: ProcessInfo): ProcessInfo | undefined {
+  const [head] = reader.processes({ from: pid, to: pid + 1 })
+  return head && headInfo(head, state as 'running' | 'stopped')
+}
+
 function addCost(total: { tokens: number; usd: number }, { inputTokens, outputTokens, usd }: Usage): void {
   total.tokens += inputTokens + outputTokens
   total.usd += usd
-}
-
-type Counted = { -readonly [Key in keyof Usage]: Usage[Key] }
-
-function addTo(sum: Counted | undefined, more: Usage): void {
-  if (sum === undefined) return
-  sum.inputTokens += more.inputTokens
-  sum.cachedTokens += more.cachedTokens
-  sum.outputTokens += more.outputTokens
-  sum.usd += more.usd
-  sum.steps += more.steps
-  sum.calls += more.calls
-  sum.children += more.children + 1
 }
 
 /** Roots by pid, each with its descendants behind it. */

@@ -10,7 +10,8 @@
  *   SV1. What can be wrong is found before the store is taken; the store is given up again when anything after fails.
  *   SV2. `context.unfinished` holds every run of a client that has not ended: whoever ends this command, it is told.
  *   SV3. What is needed to resume a run is in the batch of its start, and all is written by the kernel alone.
- *   SV4. By no door does a run go on with something else than it was begun with (as-begun.ts).
+ *   SV4. By no door, and by no command of another process, does a run go on with something else than it was begun with
+ *        (as-begun.ts), unless the law is named under which it is to.
  */
 import { readFileSync } from 'node:fs'
 import { resolve } from 'node:path'
@@ -35,7 +36,7 @@ import type { Door } from '../server/route.ts'
 import { doorPrograms, doorsOf } from '../server/serve.ts'
 import { checkTelemetry, startTelemetry } from '../server/telemetry.ts'
 import { installedPrograms } from './agent-store/load.ts'
-import { asBegun } from './as-begun.ts'
+import { asBegun, termsOf } from './as-begun.ts'
 import { lawIn, openSourcesFor } from './booted.ts'
 import type { Context } from './command.ts'
 import type { Serving as Noted } from './elsewhere.ts'
@@ -43,7 +44,7 @@ import { servingKey } from './elsewhere.ts'
 import { usageError } from './options.ts'
 import { loadProgramFile, programsOf } from './program-file.ts'
 import type { Setup } from './setup.ts'
-import { embedderDefault, hashOfLaw, modelDefault, nameOf, setupKey } from './setup.ts'
+import { embedderDefault, hashOfLaw, modelDefault, nameOf, setupEntry } from './setup.ts'
 import type { Sources } from './sources.ts'
 import { checkSources } from './sources.ts'
 import { cachesWithin, openStore } from './store-file.ts'
@@ -133,8 +134,9 @@ export async function bootServing(context: Context, wanted: Wanted): Promise<Ser
       tools,
       beside(start) {
         const setup = setupFor(start)
-        return setup && { key: setupKey(start.pid), value: JSON.stringify({ setup, at: start.at }) }
+        return setup && setupEntry(start, setup)
       },
+      goesOn: termsOf(store, setups),
     })
     kernel.watch(
       (event) => {

@@ -56,6 +56,14 @@ export function setupAt(
   return at === undefined || at === root.at ? setup : undefined
 }
 
+/** What is kept beside a run that began at that time. */
+export function setupEntry(
+  root: { readonly pid: Pid; readonly at: number },
+  setup: Setup,
+): { readonly key: string; readonly value: string } {
+  return { key: setupKey(root.pid), value: JSON.stringify({ setup, at: root.at }) }
+}
+
 /** By what the setups of a server are known: a program of one version. */
 export function nameOf({ name, version }: { readonly name: string; readonly version: string }): string {
   return `${name}@${version}`
@@ -99,7 +107,7 @@ export function rootOf(reader: StoreReader, start: ProcessStart): ProcessStart {
   return root
 }
 
-export function setupKey(pid: Pid): string {
+function setupKey(pid: Pid): string {
   return `setup/${pid}`
 }
 

@@ -14,9 +14,11 @@ import { openConnection, realStorePath } from '../drivers/store/connection.ts'
 import { readState } from '../drivers/store/commands.ts'
 import { memoryDefaults } from '../drivers/store/entries.ts'
 import type { StoreReader } from '../drivers/store/sqlite-reader.ts'
-import { readSqliteStore, sendCommand } from '../drivers/store/sqlite-reader.ts'
+import { readSqliteStore, sendCommand, takeBackCommand } from '../drivers/store/sqlite-reader.ts'
 import type { SqliteStoreOptions } from '../drivers/store/sqlite.ts'
 import { openSqliteStore } from '../drivers/store/sqlite.ts'
+import type { Outcome } from '../kernel/commands.ts'
+import { statusPidsMax } from '../kernel/commands.ts'
 import type { ProcessHead, Store } from '../kernel/drivers.ts'
 import { PolityError, messageOf } from '../kernel/errors.ts'
 import type { Limits } from '../kernel/limits.ts'
@@ -30,6 +32,7 @@ export const storePathDefault = '.polity/polity.db'
 /** What a kernel publishes when it is asked. */
 export interface Status {
   readonly at: number
+  /** So many and no more, the youngest of those that have not ended first; `askProcesses` has the others. */
   readonly processes: readonly ProcessInfo[]
   readonly cores: readonly CoreInfo[]
   readonly questions: readonly Question[]
@@ -40,6 +43,10 @@ const OPEN_PAUSE_MS = 15
 /** A kernel looks for wishes every 100 ms, when it is not computing. */
 const STATUS_WAIT_MS = 2_000
 const STATUS_PAUSE_MS = 20
+/** Pages that are asked for at once: 2 MB of answer. */
+const PAGES_TOGETHER_MAX = 8
+/** A page is published once; where another answer took its place before it was seen, it is asked for again, ms. */
+const PAGE_AGAIN_MS = 1_000
 
 /** Opens the store for a kernel, and makes it where there is none. */
 export async function openStore(path: string, options: Pick<SqliteStoreOptions, 'memory'> = {}): Promise<Store> {
@@ -158,6 +165,75 @@ export async function askStatus(
     await pause(STATUS_PAUSE_MS)
     const status = reader.status()
     if (status !== undefined && status !== before) return JSON.parse(status) as Status
+  }
+  return undefined
+}
+
+/**
+ * How these processes stand, by pid, asked of the kernel that owns the store and of whom that is its status: those that the
+ * status shows, and the others page by page. Those of which it knows nothing any more are left out. undefined when it does
+ * not answer in time, which it has for each page.
+ */
+export async function askProcesses(
+  path: string,
+  reader: StoreReader,
+  { processes }: Pick<Status, 'processes'>,
+  pids: readonly Pid[],
+  waitMs = STATUS_WAIT_MS,
+): Promise<ReadonlyMap<Pid, ProcessInfo> | undefined> {
+  const shown = new Map(processes.map((one) => [one.pid, one]))
+  const found = new Map<Pid, ProcessInfo>()
+  const missing: Pid[] = []
+  for (const pid of pids) {
+    const info = shown.get(pid)
+    if (info === undefined) missing.push(pid)
+    else found.set(pid, info)
+  }
+  const together = PAGES_TOGETHER_MAX * statusPidsMax
+  for (let at = 0; at < missing.length; at += together) {
+    const pages = await askPages(path, reader, missing.slice(at, at + together), waitMs)
+    if (pages === undefined) return undefined
+    for (const info of pages) found.set(info.pid, info)
+  }
+  return found
+}
+
+/** Of this process: no two pages are asked for by the same name. */
+let pages = 0
+
+async function askPages(
+  path: string,
+  reader: StoreReader,
+  pids: readonly Pid[],
+  waitMs: number,
+): Promise<readonly ProcessInfo[] | undefined> {
+  const asked = new Map<string, readonly Pid[]>()
+  for (let at = 0; at < pids.length; at += statusPidsMax)
+    asked.set(`${process.pid} page ${++pages}`, pids.slice(at, at + statusPidsMax))
+  const found: ProcessInfo[] = []
+  // What stands there may be the answer to an earlier process of the same id.
+  let seen = reader.status()
+  for (let waited = 0; waited < waitMs; waited += PAGE_AGAIN_MS) {
+    try {
+      for (const [reply, some] of asked) sendCommand(path, { command: 'status', pids: some, reply })
+    } catch {
+      return undefined // as in askStatus
+    }
+    for (let ms = 0; ms < PAGE_AGAIN_MS && waited + ms < waitMs; ms += STATUS_PAUSE_MS) {
+      await pause(STATUS_PAUSE_MS)
+      const status = reader.status()
+      if (status === undefined || status === seen) continue
+      seen = status
+      const { outcomes = [] } = JSON.parse(status) as { readonly outcomes?: readonly Outcome[] }
+      for (const { reply, value } of outcomes) {
+        // A kernel of an earlier version knows no pages.
+        if (!asked.delete(reply)) continue
+        if (!Array.isArray(value)) return undefined
+        for (const info of value) found.push(info as unknown as ProcessInfo)
+      }
+      if (asked.size === 0) return found
+    }
+    for (const reply of asked.keys()) takeBackCommand(path, reply)
   }
   return undefined
 }

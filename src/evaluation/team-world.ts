@@ -23,6 +23,7 @@ import {
   type Turn,
 } from '../environments/environment.ts'
 import { PolityError } from '../kernel/errors.ts'
+import { issuesOf } from '../kernel/input-form.ts'
 import { defineTool } from '../kernel/tools.ts'
 import type { Json, Tool } from '../kernel/types.ts'
 import { EPISODE, worldState } from './episode-tools.ts'
@@ -122,7 +123,7 @@ function opened(inner: OpenEnvironment, play: Others['play'], isOther: (agent: s
         ? said.data.actions
             .filter(({ agent }) => isOther(agent))
             .map(({ agent }) => badArguments(agent, 'is not of the team'))
-        : [badArguments(TEAM, z.prettifyError(said.error).replaceAll('\n', ' '))]
+        : [badArguments(TEAM, issuesOf(said.error))]
       const state = await inner.state()
       const theirs = await Promise.all(
         (turn?.toAct ?? [])

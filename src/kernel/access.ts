@@ -161,7 +161,10 @@ const VALUE_CHARS_MAX = 1_000
 const NO_TOOL: Json = Object.freeze({ tool: '', input: null })
 
 function hear(process: Process, tool: string): void {
-  if (process.heard?.includes(tool) !== true) process.heard = [...(process.heard ?? []), tool]
+  const { heard } = process
+  // Most hear of one: a list that is made longer has room for seventeen more.
+  if (heard === undefined) process.heard = [tool]
+  else if (!heard.includes(tool)) process.heard = [...heard, tool]
 }
 
 /** Tools that had a part in notes. */

@@ -7,7 +7,7 @@
  *     accounts.settle(process)                             // the root ended: what it used stays used
  *     accounts.keep()                                      // the kernel closes
  *     accounts.wrote('key-7', () => 412)                   // what was journaled for it; read only where that has a ceiling
- *     accounts.all()                                       // every one that was opened, or that something was ever paid from
+ *     accounts.page('key-7', 100)                          // the next ones of all that were opened, or that something was ever paid from
  *     spentIn(reader)                                      // the same from a store alone, by name, for who has no kernel
  *
  * Invariants
@@ -17,17 +17,19 @@
  *        room stays as it was left, for whoever gives it a `bytesPerDay` again.
  *   AC3. What is written for an account fills its room, which drains evenly within a day. Nothing begins in a full one, so
  *        it is over-filled by no more than what was let in before: in no day is more written than twice its ceiling and that.
- *   AC4. What is read from a store alone is what a kernel would count if it began with that store now; beside a kernel that
+ *   AC4. A page costs what is on it, however many accounts there are.
+ *   AC5. What is read from a store alone is what a kernel would count if it began with that store now; beside a kernel that
  *        has it open, also while a root ends, which is counted once.
  */
 import type { Put, Store } from './drivers.ts'
 import { PolityError } from './errors.ts'
 import type { Journal } from './journal.ts'
-import { ownUsage } from './past.ts'
+import { compareKeys, merged } from './lists.ts'
 import type { Payer, Process } from './process.ts'
 import { unused } from './process.ts'
-import { removedOf } from './retention.ts'
 import type { AccountBudget, AccountInfo, Budget, Pid, Usage } from './types.ts'
+import type { Counted, OpenProcess } from './usage.ts'
+import { addUsage, openIn } from './usage.ts'
 
 /** The accounts of a kernel. */
 export interface Accounts {
@@ -43,8 +45,8 @@ export interface Accounts {
   /** Why nothing more may begin that is written for it; undefined while there is room. */
   full(name: string): PolityError | undefined
   info(name: string): AccountInfo
-  /** By name. */
-  all(): readonly AccountInfo[]
+  /** By name, from behind that one on, at most so many. */
+  page(after?: string, limit?: number): readonly AccountInfo[]
 }
 
 class Account implements Payer {
@@ -70,8 +72,6 @@ class Account implements Payer {
   }
 }
 
-type Counted = { -readonly [Key in keyof Usage]: Usage[Key] }
-
 /** What was written and has not drained yet, as of a time. */
 interface Room {
   readonly bytes: number
@@ -96,7 +96,11 @@ function* namesIn(store: Pick<Store, 'range'>): Generator<string> {
 
 function keptIn(store: Pick<Store, 'get'>, name: string): Kept {
   const kept = store.get('meta', keyOf(name))
-  return kept === undefined ? unused() : (JSON.parse(String(kept)) as Kept)
+  return kept === undefined ? unused() : keptOf(kept)
+}
+
+function keptOf(value: string | Uint8Array): Kept {
+  return JSON.parse(String(value)) as Kept
 }
 
 export function createAccounts({
@@ -109,16 +113,44 @@ export function createAccounts({
   readonly now: () => number
 }): Accounts {
   const accounts = new Map<string, Account>()
-
-  function read(name: string): Account {
-    const { room = EMPTY, ...settled } = keptIn(store, name)
-    return new Account(name, settled, room)
-  }
+  /** Of these, in the order of the store's keys. */
+  const names: string[] = []
 
   function of(name: string): Account {
     let account = accounts.get(name)
-    if (account === undefined) accounts.set(name, (account = read(name)))
+    if (account === undefined) {
+      accounts.set(name, (account = accountOf(name, keptIn(store, name))))
+      names.splice(placeOf(name), 0, name)
+    }
     return account
+  }
+
+  /** How many names come before it. */
+  function placeOf(name: string): number {
+    let low = 0
+    let high = names.length
+    while (low < high) {
+      const middle = (low + high) >> 1
+      if (compareKeys(names[middle] as string, name) < 0) low = middle + 1
+      else high = middle
+    }
+    return low
+  }
+
+  function* opened(after: string | undefined): Generator<Named> {
+    for (let at = after === undefined ? 0 : placeOf(`${after}\0`); at < names.length; at++) {
+      const name = names[at] as string
+      yield { name, account: () => accounts.get(name) as Account }
+    }
+  }
+
+  /** One that is only looked at takes no place among those that are drawn on. */
+  function* kept(after: string | undefined, limit: number): Generator<Named> {
+    const from = after === undefined ? KEY : `${keyOf(after)}\0`
+    for (const [key, value] of store.range('meta', from, KEYS_END, { limit })) {
+      const name = key.slice(KEY.length)
+      yield { name, account: () => accountOf(name, keptOf(value)) }
+    }
   }
 
   function putOf({ name, settled, room }: Account): Put {
@@ -185,10 +217,11 @@ export function createAccounts({
       )
     },
     info: (name) => infoOf(of(name)),
-    all() {
-      const names = new Set([...accounts.keys(), ...namesIn(store)])
-      // One that is only looked at takes no place among those that are drawn on.
-      return [...names].toSorted().map((name) => infoOf(accounts.get(name) ?? read(name)))
+    page(after, limit = Infinity) {
+      const found: AccountInfo[] = []
+      for (const { account } of merged([opened(after), kept(after, limit)], (a, b) => compareKeys(a.name, b.name)))
+        if (found.push(infoOf(account())) >= limit) break
+      return found
     },
   }
 }
@@ -196,31 +229,38 @@ export function createAccounts({
 /** An account in the store. */
 type Kept = Usage & { readonly room?: Room }
 
+/** An account that is made of what is kept only where it is shown. */
+interface Named {
+  readonly name: string
+  account(): Account
+}
+
+function accountOf(name: string, { room = EMPTY, ...settled }: Kept): Account {
+  return new Account(name, settled, room)
+}
+
 // ------------------------------------------------------------------------------------------------- from a store alone
 
 /** What can be read of a store beside the kernel that has it open. */
 type Readable = Pick<Store, 'get' | 'range' | 'processes' | 'events'>
 
-/** A root that has not ended, and what it and its descendants took so far. */
-interface OpenRoot {
-  readonly pid: Pid
-  readonly used: Counted
-}
-
 /** What every account of a store has used; what is set aside for calls under way counts as used. */
 export function spentIn(store: Readable): ReadonlyMap<string, Usage> {
-  const open = openRootsIn(store)
+  const roots = [...openIn(store, ({ account }) => account !== undefined).values()].filter(
+    ({ start }) => start.parent === null,
+  )
+  const open = Map.groupBy(roots, ({ start }) => start.account as string)
   const names = new Set([...namesIn(store), ...open.keys()])
   return new Map([...names].map((name) => [name, spentOf(store, name, open.get(name) ?? [])]))
 }
 
 /** A root ends with what its account has used in one commit: one that is open after that was read is not in it yet. */
-function spentOf(store: Readable, name: string, roots: readonly OpenRoot[]): Usage {
+function spentOf(store: Readable, name: string, roots: readonly OpenProcess[]): Usage {
   for (let open = roots; ;) {
     const { room: _, ...spent } = keptIn(store, name)
-    const still = open.filter(({ pid }) => isOpen(store, pid))
+    const still = open.filter(({ start: { pid } }) => isOpen(store, pid))
     if (still.length === open.length) {
-      for (const { used } of open) add(spent, used)
+      for (const { used } of open) addUsage(spent, used)
       return spent
     }
     open = still
@@ -230,43 +270,4 @@ function spentOf(store: Readable, name: string, roots: readonly OpenRoot[]): Usa
 function isOpen(store: Readable, pid: Pid): boolean {
   const [head] = store.processes({ from: pid, to: pid + 1 })
   return head !== undefined && head.end === undefined
-}
-
-/** By account. */
-function openRootsIn(store: Readable): ReadonlyMap<string, readonly OpenRoot[]> {
-  interface Open extends OpenRoot {
-    readonly account: string
-    readonly parent: Pid | null
-    /** Children whose journals were to be removed: what they took is in `used`. */
-    readonly removed: ReadonlySet<Pid>
-  }
-  const open = new Map<Pid, Open>()
-  // By pid, so that whoever is above another comes before it.
-  for (const { start, end } of store.processes()) {
-    const { pid, parent } = start
-    const above = parent === null ? undefined : open.get(parent)
-    if (end !== undefined) {
-      if (above !== undefined && !above.removed.has(pid)) addChild(above.used, end.usage)
-      continue
-    }
-    const account = parent === null ? start.account : above?.account
-    if (account === undefined) continue
-    const used = ownUsage(store.events(pid))
-    const { usage, pids = [] } = removedOf(store, pid)
-    if (usage !== undefined) add(used, usage)
-    open.set(pid, { pid, parent, account, used, removed: new Set(pids) })
-  }
-  for (const { parent, used } of [...open.values()].toReversed())
-    if (parent !== null) addChild((open.get(parent) as Open).used, used)
-  const roots = [...open.values()].filter(({ parent }) => parent === null)
-  return Map.groupBy(roots, ({ account }) => account)
-}
-
-function add(sum: Counted, more: Usage): void {
-  for (const key of Object.keys(sum) as (keyof Usage)[]) sum[key] += more[key]
-}
-
-function addChild(sum: Counted, child: Usage): void {
-  add(sum, child)
-  sum.children++
 }

@@ -64,88 +64,156 @@ export interface StreamOptions {
 /** Parts of a stream after which others have their turn: one that never waits would keep timers and signals from theirs. */
 const PARTS_A_TURN = 256
 
-/** Reads a stream to its end; stops when `signal` aborts, whatever the driver does. */
-export async function streamedAnswer(
+/** Reads a stream to its end; stops when `signal` aborts, whatever the driver does. May throw before there is a promise. */
+export function streamedAnswer(
   model: LanguageModel,
   options: LanguageModelV4CallOptions,
   signal: AbortSignal,
   onText: (delta: string, parts: number) => void,
-  { partsMax, bytesMax, turn }: StreamOptions,
+  limits: StreamOptions,
 ): Promise<Answer> {
-  const result = await model.doStream(options)
-  if (typeof result?.stream?.getReader !== 'function') throw badDriver(model, 'doStream gave no stream')
-  const reader = result.stream.getReader()
-  const content: ModelContent[] = []
-  const texts = new Map<string, CollectedText>()
-  let finish: Extract<LanguageModelV4StreamPart, { type: 'finish' }> | undefined
-  let bytes = 0
+  // Not one function with what follows: what is open for minutes would hold on to the request as long.
+  return Promise.resolve(model.doStream(options)).then((result) => {
+    if (typeof result?.stream?.getReader !== 'function') throw badDriver(model, 'doStream gave no stream')
+    return readAll(result.stream.getReader(), signal, new Collected(model, result.response, onText, limits), limits)
+  })
+}
+
+async function readAll(
+  reader: ReadableStreamDefaultReader<LanguageModelV4StreamPart>,
+  signal: AbortSignal,
+  collected: Collected,
+  { turn }: StreamOptions,
+): Promise<Answer> {
   const leave = (): void => void Promise.resolve(reader.cancel()).catch(() => {})
   signal.addEventListener('abort', leave, { once: true })
   try {
-    for (let parts = 0; ; parts++) {
-      if (parts > partsMax) throw badDriver(model, `a stream of more than ${partsMax} parts`)
-      if (parts % PARTS_A_TURN === PARTS_A_TURN - 1) await new Promise<void>(turn)
-      const { done, value: part } = await reader.read()
+    for (;;) {
+      if (collected.parts % PARTS_A_TURN === PARTS_A_TURN - 1) await new Promise<void>(turn)
+      const { done, value } = await reader.read()
       if (done || signal.aborted) break
-      switch (part?.type) {
-        case 'text-start':
-        case 'reasoning-start': {
-          const text: CollectedText = { type: part.type === 'text-start' ? 'text' : 'reasoning', text: '' }
-          if (part.providerMetadata !== undefined) text.providerMetadata = part.providerMetadata
-          texts.set(`${text.type}:${part.id}`, text)
-          content.push(text)
-          break
-        }
-        case 'text-delta':
-        case 'reasoning-delta': {
-          const kind = part.type === 'text-delta' ? 'text' : 'reasoning'
-          const text = texts.get(`${kind}:${part.id}`)
-          if (text === undefined || typeof part.delta !== 'string')
-            throw badDriver(model, `${part.type} without its start, or without text`)
-          if ((bytes += part.delta.length) > bytesMax)
-            throw new PolityError(
-              'TOO_LARGE',
-              `the answer of ${model.provider}/${model.modelId} is larger than ${bytesMax} bytes`,
-            )
-          text.text += part.delta
-          if (part.providerMetadata !== undefined) text.providerMetadata = part.providerMetadata
-          if (kind === 'text') onText(part.delta, content.length)
-          break
-        }
-        case 'text-end':
-        case 'reasoning-end': {
-          // The signature of a thought comes with its end; without it a provider does not take the thought back.
-          const text = texts.get(`${part.type === 'text-end' ? 'text' : 'reasoning'}:${part.id}`)
-          if (text !== undefined && part.providerMetadata !== undefined) text.providerMetadata = part.providerMetadata
-          break
-        }
-        case 'tool-call':
-        case 'tool-result':
-        case 'file':
-        case 'source':
-          content.push(part)
-          break
-        case 'finish':
-          finish = part
-          break
-        case 'error':
-          throw part.error
-        default:
-          if (typeof part?.type !== 'string') throw badDriver(model, 'a stream part without a type')
-      }
+      collected.add(value)
     }
   } finally {
     signal.removeEventListener('abort', leave)
     leave()
   }
-  if (finish === undefined) throw badDriver(model, 'the stream ended without a finish part')
-  return {
-    content,
-    finishReason: finish.finishReason?.unified,
-    usage: finish.usage,
-    headers: headersOf(fieldOf(result.response, 'headers')),
-    polity: fieldOf(finish.providerMetadata, 'polity'),
+  return collected.answer()
+}
+
+const NOTHING: ModelContent[] = Object.freeze([]) as never
+
+/** What has come of a stream. One small object, with little that is made before it is needed: a thousand may be open. */
+class Collected {
+  readonly #model: LanguageModel
+  readonly #response: unknown
+  readonly #onText: (delta: string, parts: number) => void
+  readonly #limits: StreamOptions
+  parts = 0
+  #bytes = 0
+  /** Replaced, not changed, while it is empty. */
+  #content = NOTHING
+  /** The text that was begun last, to which nearly all parts belong, and the others. */
+  #last: BegunText | undefined = undefined
+  #others: Map<string, CollectedText> | undefined = undefined
+  #finish: Extract<LanguageModelV4StreamPart, { type: 'finish' }> | undefined = undefined
+
+  constructor(
+    model: LanguageModel,
+    response: unknown,
+    onText: (delta: string, parts: number) => void,
+    limits: StreamOptions,
+  ) {
+    this.#model = model
+    this.#response = response
+    this.#onText = onText
+    this.#limits = limits
   }
+
+  add(part: LanguageModelV4StreamPart | undefined): void {
+    const { partsMax, bytesMax } = this.#limits
+    if (++this.parts > partsMax) throw badDriver(this.#model, `a stream of more than ${partsMax} parts`)
+    switch (part?.type) {
+      case 'text-start':
+      case 'reasoning-start': {
+        const text: CollectedText = { type: part.type === 'text-start' ? 'text' : 'reasoning', text: '' }
+        if (part.providerMetadata !== undefined) text.providerMetadata = part.providerMetadata
+        this.#begin(part.id, text)
+        this.#push(text)
+        break
+      }
+      case 'text-delta':
+      case 'reasoning-delta': {
+        const kind = part.type === 'text-delta' ? 'text' : 'reasoning'
+        const text = this.#begun(kind, part.id)
+        if (text === undefined || typeof part.delta !== 'string')
+          throw badDriver(this.#model, `${part.type} without its start, or without text`)
+        if ((this.#bytes += part.delta.length) > bytesMax)
+          throw new PolityError(
+            'TOO_LARGE',
+            `the answer of ${this.#model.provider}/${this.#model.modelId} is larger than ${bytesMax} bytes`,
+          )
+        text.text += part.delta
+        if (part.providerMetadata !== undefined) text.providerMetadata = part.providerMetadata
+        if (kind === 'text') this.#onText(part.delta, this.#content.length)
+        break
+      }
+      case 'text-end':
+      case 'reasoning-end': {
+        // The signature of a thought comes with its end; without it a provider does not take the thought back.
+        const text = this.#begun(part.type === 'text-end' ? 'text' : 'reasoning', part.id)
+        if (text !== undefined && part.providerMetadata !== undefined) text.providerMetadata = part.providerMetadata
+        break
+      }
+      case 'tool-call':
+      case 'tool-result':
+      case 'file':
+      case 'source':
+        this.#push(part)
+        break
+      case 'finish':
+        this.#finish = part
+        break
+      case 'error':
+        throw part.error
+      default:
+        if (typeof part?.type !== 'string') throw badDriver(this.#model, 'a stream part without a type')
+    }
+  }
+
+  #push(part: ModelContent): void {
+    if (this.#content.length === 0) this.#content = [part]
+    else this.#content.push(part)
+  }
+
+  #begin(id: string, text: CollectedText): void {
+    const last = this.#last
+    if (last !== undefined) (this.#others ??= new Map()).set(`${last.text.type}:${last.id}`, last.text)
+    this.#last = { id, text }
+  }
+
+  #begun(kind: CollectedText['type'], id: string): CollectedText | undefined {
+    const last = this.#last
+    if (last !== undefined && last.id === id && last.text.type === kind) return last.text
+    return this.#others?.get(`${kind}:${id}`)
+  }
+
+  answer(): Answer {
+    const finish = this.#finish
+    if (finish === undefined) throw badDriver(this.#model, 'the stream ended without a finish part')
+    return {
+      content: this.#content,
+      finishReason: finish.finishReason?.unified,
+      usage: finish.usage,
+      headers: headersOf(fieldOf(this.#response, 'headers')),
+      polity: fieldOf(finish.providerMetadata, 'polity'),
+    }
+  }
+}
+
+interface BegunText {
+  readonly id: string
+  readonly text: CollectedText
 }
 
 interface CollectedText {

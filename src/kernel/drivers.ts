@@ -136,6 +136,8 @@ export interface Command {
     | 'revoke'
     | 'forget'
   readonly pid?: Pid
+  /** Of `status`: the processes that are asked about, at most 500. */
+  readonly pids?: readonly Pid[]
   readonly id?: number
   readonly text?: string
   /** Of an answer that allows a call: the signed approval, as JSON. */
@@ -145,11 +147,15 @@ export interface Command {
   readonly budget?: Budget
   /** Of `collect`: how many journals of ended processes stay. */
   readonly keep?: number
+  /** Of `resume` and `fork`: hash of the law under which the run is to go on knowingly. @default that with which it was begun */
+  readonly law?: string
   /** Of `revoke`: the source of the notes, and whose; without a principal, all. Of `forget`, the note is `text`. */
   readonly source?: string
   readonly principal?: string
   /** Under which name the outcome is published with the status. */
   readonly reply?: string
+  /** Owners that had it before and ended before it was done; said by the store. @default 0 */
+  readonly tries?: number
 }
 
 /**
@@ -203,6 +209,8 @@ export interface Store {
   takeCommands?(): readonly Command[]
   /** These are done, and what they did is kept: the next owner is not given them. @default done with `takeCommands` */
   commandsDone?(commands: readonly Command[]): void
+  /** These are not done, and the owner closes in order: the next one is given them as this one was. @default as after a crash */
+  giveBackCommands?(commands: readonly Command[]): void
   /** Answers to `status`: shown by `polity top` in another process. */
   publishStatus?(status: string): void
   /** Gives the store up. Safe to call twice. */

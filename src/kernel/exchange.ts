@@ -3,7 +3,8 @@
  * gives the core back; goes to the queue again when it was refused, tries again after a pause, asks the next core.
  *
  * Written as a small machine of callbacks, not as async functions, and as one object that is at once the call in its
- * core's queue, the waiter of its time limits and what the dispatcher wakes: there is one in every step of every agent.
+ * core's queue, the waiter of its time limits, what the dispatcher wakes and what hears that its call was cancelled: there is
+ * one in every step of every agent.
  *
  * Invariants
  *   X1. A granted place on a core is given back exactly once, whatever the driver does.
@@ -31,14 +32,17 @@ import { PolityError, fieldOf, messageOf } from './errors.ts'
 import type { Limits } from './limits.ts'
 import { estimateTokens } from './messages.ts'
 import type { PastTurns } from './past.ts'
-import type { Call, Process } from './process.ts'
+import type { Abortable, Call, Process } from './process.ts'
 import type { Refusal } from './rate-limits.ts'
 import { readRateLimits, readRefusal } from './rate-limits.ts'
 import type { CheckedRequest } from './request.ts'
+import { NO_OPTIONS } from './request.ts'
 import type { Core, CoreCall, Release, Scheduler } from './scheduler.ts'
 import type { Turns } from './turns.ts'
 import { joined, paid, startedOver, takenUp, textSoFar, turnEndOf, usageSoFar, withTurn } from './turns.ts'
 import type { CallUsage, Generation, KeptTurn, Reservation } from './types.ts'
+
+const NOTHING: Reservation = Object.freeze({ tokens: 0, usd: 0 })
 
 /** By so much a sum of costs may be wrong, US dollars. */
 const USD_ERROR = 1e-9
@@ -79,7 +83,7 @@ export interface ExchangeOptions {
 }
 
 /** One model call on its way through its cores, started by `start`. */
-export class Exchange implements CoreCall, Dispatchable, Late {
+export class Exchange implements CoreCall, Dispatchable, Late, Abortable {
   readonly #options: ExchangeOptions
   readonly #call: Call
   readonly #request: CheckedRequest
@@ -104,7 +108,7 @@ export class Exchange implements CoreCall, Dispatchable, Late {
   /** In this stay the driver was told to make room. */
   #isTold = false
   /** By how much the prompt was longer than estimated: forgiven, as it is where an answer comes in one. */
-  #over: Reservation = { tokens: 0, usd: 0 }
+  #over: Reservation = NOTHING
   /** States of this call that a driver lost. */
   #lost = 0
   queued = false
@@ -154,7 +158,7 @@ export class Exchange implements CoreCall, Dispatchable, Late {
 
   /** `past`: what an earlier kernel has of the answer. */
   start(past?: PastTurns): void {
-    this.#call.onAbort((error) => this.#cancelled(error))
+    this.#call.onAbort(this)
     if (past !== undefined) this.#takeUp(past)
     this.#begunAt = this.#options.clock.now()
     this.#admit()
@@ -180,12 +184,12 @@ export class Exchange implements CoreCall, Dispatchable, Late {
     const core = this.#plan.cores[this.#core] as Core
     // Who made room keeps its age, or it would make room for ever.
     if (this.#turns === undefined) this.arrivedAt = clock.now()
-    this.#queuedAt = clock.now()
     call.core = core.id
     scheduler.admit(core, this)
     // Granted at once; or granted, refused by its driver on the spot and queued again, all before this line.
     if (this.place === undefined || call.inQueue) return
     call.inQueue = true
+    this.#queuedAt = clock.now()
     this.#timer = deadlines.set(limits.coreWaitMs, this)
     if (this.#waitsFor !== core.id) this.#waits(core)
   }
@@ -233,8 +237,7 @@ export class Exchange implements CoreCall, Dispatchable, Late {
   }
 
   #ask(core: Core): void {
-    const { clock, deadlines, limits, watcher } = this.#options
-    const call = this.#call
+    const { deadlines, limits, watcher } = this.#options
     const stay = ++this.#stay
     this.#isTold = false
     const controller = new AbortController()
@@ -242,7 +245,7 @@ export class Exchange implements CoreCall, Dispatchable, Late {
     this.#timer = deadlines.set(limits.generateMs, this)
     try {
       const options = this.#driverOptions(controller.signal, core)
-      const watch = watcher(call.process)
+      const watch = watcher(this.#call.process)
       // Who goes on with a text has to see it come.
       if (watch === undefined && core.preempt !== 'prefix') {
         const promised = core.model.doGenerate(options)
@@ -252,31 +255,41 @@ export class Exchange implements CoreCall, Dispatchable, Late {
           (result) => this.#heard(stay, result, undefined),
           (error: unknown) => this.#failed(stay, error),
         )
-      } else {
-        let said = ''
-        let saidBytes = 0
-        const tell = (delta: string, parts: number): void => {
-          if (stay !== this.#stay) return
-          watch?.(delta, call)
-          // A text can be gone on with; a thought or a tool call cannot.
-          if (core.preempt !== 'prefix' || parts !== 1) return
-          said += delta
-          // Added up: to measure the whole text at each delta would take the square of its length.
-          saidBytes += Buffer.byteLength(delta)
-          if (core.queue.waiting > 0) this.#maybeYield(core, said, Math.ceil(saidBytes / 3))
-        }
-        streamedAnswer(core.model, options, controller.signal, tell, {
-          partsMax: limits.streamPartsMax,
-          bytesMax: limits.valueBytesMax,
-          turn: clock.yield,
-        }).then(
-          (answer) => this.#heard(stay, undefined, answer),
-          (error: unknown) => this.#failed(stay, error),
-        )
-      }
+      } else this.#stream(core, stay, options, watch)
     } catch (error) {
       this.#failed(stay, error)
     }
+  }
+
+  /** Apart from `#ask`: its functions would keep all that these need for as long as an answer takes that nobody watches. */
+  #stream(
+    core: Core,
+    stay: number,
+    options: LanguageModelV4CallOptions,
+    watch: ReturnType<ExchangeOptions['watcher']>,
+  ): void {
+    const { clock, limits } = this.#options
+    const call = this.#call
+    let said = ''
+    let saidBytes = 0
+    const tell = (delta: string, parts: number): void => {
+      if (stay !== this.#stay) return
+      watch?.(delta, call)
+      // A text can be gone on with; a thought or a tool call cannot.
+      if (core.preempt !== 'prefix' || parts !== 1) return
+      said += delta
+      // Added up: to measure the whole text at each delta would take the square of its length.
+      saidBytes += Buffer.byteLength(delta)
+      if (core.queue.waiting > 0) this.#maybeYield(core, said, Math.ceil(saidBytes / 3))
+    }
+    streamedAnswer(core.model, options, options.abortSignal as AbortSignal, tell, {
+      partsMax: limits.streamPartsMax,
+      bytesMax: limits.valueBytesMax,
+      turn: clock.yield,
+    }).then(
+      (answer) => this.#heard(stay, undefined, answer),
+      (error: unknown) => this.#failed(stay, error),
+    )
   }
 
   #driverOptions(abortSignal: AbortSignal, core: Core): LanguageModelV4CallOptions {
@@ -285,22 +298,26 @@ export class Exchange implements CoreCall, Dispatchable, Late {
     // Position in the journal: what `recorded` answers by. Providers ignore options that are not theirs.
     const polity = core.preempt === 'exact' ? { pid: process.pid, n, turn: this.#turn(core) } : { pid: process.pid, n }
     const begun = core.preempt === 'prefix' ? textSoFar(this.#turns) : ''
-    // One literal without accessors: an object with a getter of its own costs ten times one without (bench/primitives.ts).
-    return {
+    // A literal without accessors: an object with a getter of its own costs ten times one without (bench/primitives.ts).
+    const usual = {
       prompt: begun === '' ? messages : [...messages, { role: 'assistant', content: [{ type: 'text', text: begun }] }],
       maxOutputTokens:
         begun === '' ? this.#plan.maxOutputTokens : Math.max(1, this.#plan.maxOutputTokens - estimateTokens(begun)),
+      tools: this.#plan.tools,
+      providerOptions:
+        options['providerOptions'] === undefined ? { polity } : { ...(options['providerOptions'] as object), polity },
+      abortSignal,
+    }
+    if (options === NO_OPTIONS) return usual as unknown as LanguageModelV4CallOptions
+    return {
+      ...usual,
       temperature: options['temperature'],
       topP: options['topP'],
       topK: options['topK'],
       seed: options['seed'],
       stopSequences: options['stopSequences'],
       responseFormat: options['schema'] === undefined ? undefined : { type: 'json', schema: options['schema'] },
-      tools: this.#plan.tools,
       toolChoice: options['toolChoice'],
-      providerOptions:
-        options['providerOptions'] === undefined ? { polity } : { ...(options['providerOptions'] as object), polity },
-      abortSignal,
     } as unknown as LanguageModelV4CallOptions
   }
 
@@ -592,7 +609,8 @@ export class Exchange implements CoreCall, Dispatchable, Late {
     }
   }
 
-  #cancelled(error: PolityError): void {
+  /** Its call was cancelled. */
+  aborted(error: PolityError): void {
     const { process } = this.#call
     this.#timer?.cancel()
     // Who was stopped may be resumed; whether this was a stop is known when it is done.

@@ -21,11 +21,11 @@ import type { Past } from './past.ts'
 import { differs, unmade } from './past.ts'
 import { freezePlain, toPlain } from './plain.ts'
 import type { Process } from './process.ts'
-import { Call, charge, overBudget, reserve, unreserve } from './process.ts'
+import { Call, NO_CALLS, charge, overBudget, reserve, unreserve } from './process.ts'
 import { createSys } from './sys.ts'
 import type { Machine, Syscall } from './syscalls.ts'
 import { LATER, createTable } from './syscalls.ts'
-import type { Binding, CallName, Json, KeptTurn, Reservation, Sys } from './types.ts'
+import type { Binding, CallEnd, CallName, Json, KeptTurn, Reservation, Sys } from './types.ts'
 
 /** The way from a program to the mechanisms, and back. */
 export interface Gate {
@@ -67,10 +67,9 @@ export function createGate(machine: Machine): Gate {
     // A frame that was left behind (the process ended, or went back to a snapshot) waits for ever and is collected.
     if (process.frame !== frame) return new Promise(ignore)
     const call = new Call(process, process.made++, name)
-    const { promise, resolve, reject } = Promise.withResolvers<unknown>()
+    const { promise, resolve } = Promise.withResolvers<unknown>()
     call.promise = promise
     call.resolve = resolve
-    call.reject = reject
     begin(call, given)
     return promise
   }
@@ -78,7 +77,7 @@ export function createGate(machine: Machine): Gate {
   /** The program learns the error, if it awaits it. One that forgot the call does not bring the whole machine down. */
   function refuse(call: Call, error: PolityError): void {
     call.promise?.catch(ignore)
-    call.reject(error)
+    call.resolve(Promise.reject(error))
   }
 
   function begin(call: Call, given: readonly unknown[]): void {
@@ -505,11 +504,10 @@ export function createGate(machine: Machine): Gate {
       if (error === undefined) machine.toolStates.put(call)
       else machine.toolStates.drop(call)
     }
-    const { at, seq } = journal.append(end)
+    const kept = journal.append(end) as CallEnd
     if (journal.halted !== undefined) return
     if (call.followers !== undefined) for (const { call: one } of call.followers) follow(one, call)
-    call.endedAt = at
-    call.endSeq = seq
+    call.end = kept
     if (process.ends.length === 0) process.ends = [call]
     else process.ends.push(call)
     if (specOf(call).kept !== true || call.error !== undefined) {
@@ -609,9 +607,11 @@ export function createGate(machine: Machine): Gate {
     }
     const call = process.ends[0]
     if (call === undefined || !call.ready) return false
-    process.ends.shift()
-    process.learnedAt = call.endedAt
-    access.learned(process, call, call, call.endSeq)
+    if (process.ends.length === 1) process.ends = NO_CALLS
+    else process.ends.shift()
+    const end = call.end as CallEnd
+    process.learnedAt = end.at
+    access.learned(process, call, end, end.seq)
     if (call.error === undefined) {
       call.resolve(call.value)
     } else {

@@ -61,7 +61,7 @@ export function createInbox(clock: Clock, limits: Limits, firstId: number): Inbo
         open.delete(id)
         resolve(answer)
       }
-      call.onAbort(() => end(undefined))
+      call.onAbort({ aborted: () => end(undefined) })
       open.set(id, {
         question: { id, pid: call.process.pid, ...input, askedAt, expiresAt: askedAt + timeoutMs },
         end,

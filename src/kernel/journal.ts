@@ -71,7 +71,7 @@ export function createJournal({ store, clock, limits, onAppend, onCommit, onHalt
   let underWay: Segment | undefined
   let telling = false
   /** Kept, and not told of yet. */
-  const untold: Segment[] = []
+  let untold: Segment[] = NONE
   let halted: PolityError | undefined
   /** Since the last event. */
   let puts: Put[] = NONE
@@ -111,8 +111,8 @@ export function createJournal({ store, clock, limits, onAppend, onCommit, onHalt
     if (committing || halted) return
     const segment = segments[0] as Segment
     if (isEmpty(segment)) return
-    segments.shift()
-    if (segments.length === 0) segments.push(newSegment())
+    if (segments.length === 1) segments = [newSegment()]
+    else segments.shift()
     committing = true
     underWay = segment
     attempt(segment, 1)
@@ -135,7 +135,7 @@ export function createJournal({ store, clock, limits, onAppend, onCommit, onHalt
   function succeeded(segment: Segment): void {
     committing = false
     underWay = undefined
-    untold.push(segment)
+    untold = added(untold, segment)
     if (telling) return
     telling = true
     try {

@@ -50,6 +50,7 @@ import { createStarts } from './once.ts'
 import type { Past } from './past.ts'
 import { ownUsage, readPast, startIn, startOf, unmade } from './past.ts'
 import { toPlain } from './plain.ts'
+import { PRINCIPAL_TAKES, checkPrincipal, isPrincipal } from './principal.ts'
 import { Process, charge, headInfo, isClean, labelsOf, processInfo, transition } from './process.ts'
 import { defineProgram } from './program.ts'
 import { createPrograms } from './programs.ts'
@@ -63,7 +64,7 @@ import type { Collected } from './file-collection.ts'
 import type { Files } from './storage.ts'
 import { createStorage } from './storage.ts'
 import type { Machine } from './syscalls.ts'
-import { checkBudget, checkPoint, checkRunOptions, isAccountName } from './syscalls.ts'
+import { checkBudget, checkPoint, checkRunOptions } from './syscalls.ts'
 import { createToolStates } from './tool-state.ts'
 import { checkTools, createTools } from './tools.ts'
 import type {
@@ -116,7 +117,12 @@ export interface KernelOptions {
   /** Gives the key that approvals from other operating-system processes are signed with; called only when it is needed. @default none: only who holds the kernel can allow a call */
   readonly approvalKey?: () => string
   /** What a door keeps in the store's table `meta` beside the start of a root process, in the same batch. @default nothing */
-  readonly beside?: (start: ProcessStart) => { readonly key: string; readonly value: string } | undefined
+  readonly beside?: (start: ProcessStart) => Beside | undefined
+  /**
+   * Asked before another operating-system process lets a run go on here, or forks it: throws what stands against that. `law` is
+   * the hash of the law that was named for it. What it returns is kept as with `beside`, once the run goes on. @default nothing stands against it
+   */
+  readonly goesOn?: (start: ProcessStart, law: string | undefined) => Beside | undefined
   readonly clock?: Clock
   readonly limits?: Partial<Limits>
   /** Order in which waiting model calls are served. @default 'attained-service' */
@@ -124,6 +130,12 @@ export interface KernelOptions {
   readonly disciplineOptions?: DisciplineOptions
   /** What this kernel shares the limits of its cores through with other kernels that use the same provider keys; closed with the kernel. @default the limits are its own */
   readonly leases?: LeaseStore
+}
+
+/** An entry of the table `meta` that a door keeps beside a run. */
+export interface Beside {
+  readonly key: string
+  readonly value: string
 }
 
 /** One run of a program. */
@@ -195,12 +207,15 @@ export interface Kernel {
   readonly embedder: string | null
   /** What an account has used. With `budget` it has these ceilings from now on; before that, or after a restart, none. */
   account(name: string, budget?: AccountBudget): AccountInfo
-  /** Every account that has ceilings, or that something was ever paid from, by name. */
-  accounts(): readonly AccountInfo[]
+  /** Accounts that have ceilings, or that something was ever paid from, by name (in the order of its UTF-8 bytes): from behind `after` on, at most `limit`. A page costs what is on it. @default all */
+  accounts(after?: string, limit?: number): readonly AccountInfo[]
   /** Hears every event once it is kept, and with `text` (the default) what models say as it comes, for which they stream. Returns a function that stops it. */
   watch(hear: (event: RunEvent) => void, options?: WatchOptions): () => void
-  /** Removes the journals of ended processes, the oldest first, until `keep` are left. Returns how many went. */
-  collect(keep: number): number
+  /**
+   * Removes the journals of ended processes, the oldest first, until `keep` are left. Tells, once they are gone, how many
+   * went: fewer than there are too many where a fork holds one. Rejects where the store could not remove them; they stay.
+   */
+  collect(keep: number): Promise<number>
   /**
    * Takes all notes that come from a source, by themselves or through the notes they were drawn from, from every process,
    * whatever snapshot or fork it goes back to. The owner's deed: no law is asked. With `dryRun` only tells which. It cannot
@@ -234,6 +249,7 @@ export const kernelKeys: KeysOf<KernelOptions> = {
   law: true,
   approvalKey: true,
   beside: true,
+  goesOn: true,
   clock: true,
   limits: true,
   discipline: true,
@@ -460,12 +476,20 @@ export function createKernel(options: KernelOptions): Kernel {
     flush: journal.flush,
     kill,
     answer: answerFromOutside,
-    resume: (pid) => resume(pid).map((run) => run.pid),
-    fork: async (pid, forkOptions) => (await branches.fork(pid, forkOptions)).pid,
+    resume(pid, law) {
+      const kept = goesOn(pid, law)
+      const runs = resume(pid)
+      if (kept !== undefined) journal.putAlone({ table: 'meta', ...kept })
+      return runs.map((run) => run.pid)
+    },
+    async fork(pid, forkOptions, law) {
+      goesOn(pid, law)
+      return (await branches.fork(pid, forkOptions)).pid
+    },
     collect: retention.collect,
     revoke: revokeSource,
     forget: forgetNote,
-    restoreFiles: async (pid, point) => (await restoreFiles(pid, point)) as unknown as Json,
+    restoreFiles: async (pid, point, once) => (await restoreFiles(pid, point, once)) as unknown as Json,
     collectFiles: async () => (await collectFiles()) as unknown as Json,
     info,
     status: () =>
@@ -476,6 +500,12 @@ export function createKernel(options: KernelOptions): Kernel {
         questions: approvals.sealed(inbox.questions),
       }) as unknown as { [key: string]: Json },
   })
+
+  /** What is to be kept of the run once it goes on; of what there is not, others say so. */
+  function goesOn(pid: Pid, law: string | undefined): Beside | undefined {
+    const root = lineage.find(pid)?.root.start
+    return root && options.goesOn?.(root, law)
+  }
 
   // ------------------------------------------------------------------------------------------------------ processes
 
@@ -653,17 +683,21 @@ export function createKernel(options: KernelOptions): Kernel {
     } catch (error) {
       return exitWith(process, toErrorData(error))
     }
-    const unmet = machine.access.unmet(process)
-    if (unmet.length > 0) {
+    const told = replays.get(process)
+    if (told === undefined) {
+      const unmet = machine.access.unmet(process)
+      if (unmet.length === 0) return finish(process, 'done', value, undefined)
       const rules = unmet.map(({ id, reason }) => (reason === undefined ? id : `${id} (${reason})`)).join(', ')
       const message = `the run returned, but must not end before it has met: ${rules}`
-      return exitWith(process, { code: 'ACCESS_DENIED', message, detail: { rules: unmet.map(({ id }) => id) } })
+      const detail = { pid: process.pid, rules: unmet.map(({ id }) => id) }
+      return exitWith(process, { code: 'ACCESS_DENIED', message, detail })
     }
-    const told = replays.get(process)
-    if (told === undefined) return finish(process, 'done', value, undefined)
     const was = process.past?.end
     const same =
-      was?.state === 'killed' || (was?.state === 'done' && JSON.stringify(was.value) === JSON.stringify(value))
+      was?.state === 'killed' ||
+      (was?.state === 'done' && JSON.stringify(was.value) === JSON.stringify(value)) ||
+      // What it returned then is not known: the law did not let it end, and a replay asks no law.
+      isUnmet(was)
     told(
       same
         ? { same, calls: process.made }
@@ -906,17 +940,21 @@ export function createKernel(options: KernelOptions): Kernel {
 
   function resultOf(process: Process): Promise<Json> {
     if (process.result === undefined) {
-      process.result = Promise.withResolvers<Json>()
+      const { promise, resolve } = Promise.withResolvers<Json>()
+      process.result = { promise, resolve }
       if (process.state !== 'running') tellResult(process, process.result)
     }
     return process.result.promise
   }
 
-  function tellResult(process: Process, { resolve, reject }: PromiseWithResolvers<Json>): void {
+  function tellResult(process: Process, { resolve }: NonNullable<Process['result']>): void {
     journal.whenKept((error) => {
-      if (error !== undefined) reject(error)
-      else if (process.state === 'done') resolve(process.value ?? null)
-      else reject(fromErrorData(process.error ?? { code: 'KERNEL_CLOSED', message: 'the kernel is closed' }))
+      if (error === undefined && process.state === 'done') return resolve(process.value ?? null)
+      resolve(
+        Promise.reject(
+          error ?? fromErrorData(process.error ?? { code: 'KERNEL_CLOSED', message: 'the kernel is closed' }),
+        ),
+      )
     })
   }
 
@@ -968,7 +1006,7 @@ export function createKernel(options: KernelOptions): Kernel {
       await journal.flush().catch(() => {})
     }
     closed = error
-    commands?.cancel()
+    await commands?.close()
     for (const core of cores.values()) {
       core.timer?.cancel()
       core.lease?.close()
@@ -1035,15 +1073,20 @@ export function createKernel(options: KernelOptions): Kernel {
     if (typeof source !== 'string' || source === '') throw invalid('revokeSource', 'the source of notes', source)
     await journal.flush()
     checkOpen()
+    if (principal !== undefined) checkPrincipal('revokeSource: principal', principal)
     const whose = principal === undefined ? {} : { principal }
     const found = dryRun ? [...revocable(store, source, whose)] : memory.revokeSource(source, whose)
     await journal.flush()
     return revocationOf(found)
   }
 
-  async function restoreFiles(pid: Pid, point: FilesPoint): Promise<FileEntry> {
+  async function restoreFiles(pid: Pid, point: FilesPoint, once?: string): Promise<FileEntry> {
     checkOpen()
     const checked = checkPoint(point, limits)
+    // What was written since a kernel did this, and ended before it could say so, stays.
+    if (once !== undefined)
+      for (const event of store.events(pid))
+        if (event.type === 'files-restored' && event.once === once) return event.value as unknown as FileEntry
     const process = table.get(pid)
     if (process === undefined || process.ended)
       throw lineage.find(pid) === undefined
@@ -1056,7 +1099,8 @@ export function createKernel(options: KernelOptions): Kernel {
     await journal.flush()
     checkOpen()
     const { value } = storage.restore(process, checked, true)
-    journal.append({ type: 'files-restored', pid, value: value as unknown as Json })
+    const restored = { type: 'files-restored', pid, value: value as unknown as Json } as const
+    journal.append(once === undefined ? restored : { ...restored, once })
     await journal.flush()
     return value
   }
@@ -1114,7 +1158,7 @@ export function createKernel(options: KernelOptions): Kernel {
     history,
     info,
     files,
-    restoreFiles,
+    restoreFiles: (pid, point) => restoreFiles(pid, point),
     collectFiles,
     async events(pid) {
       await journal.flush()
@@ -1130,7 +1174,7 @@ export function createKernel(options: KernelOptions): Kernel {
     model: defaultModel ?? null,
     embedder: options.embedder?.name ?? null,
     account(name, budget) {
-      if (!isAccountName(name)) throw invalid('account', 'a name of 1 to 200 printable characters', name)
+      if (!isPrincipal(name)) throw invalid('account', `a name of ${PRINCIPAL_TAKES}`, name)
       if (budget !== undefined) {
         const { bytesPerDay, ...ceilings } = budget
         const { wallMs } = checkBudget('account: budget', ceilings)
@@ -1141,7 +1185,12 @@ export function createKernel(options: KernelOptions): Kernel {
       }
       return accounts.info(name)
     },
-    accounts: accounts.all,
+    accounts(after, limit = Infinity) {
+      if (after !== undefined && typeof after !== 'string')
+        throw invalid('accounts: after', 'the name of an account', after)
+      if (!(limit >= 1)) throw invalid('accounts: limit', 'a number of at least 1', limit)
+      return accounts.page(after, limit)
+    },
     watch: watch.all,
     collect: retention.collect,
     revokeSource,
@@ -1163,6 +1212,16 @@ export function createKernel(options: KernelOptions): Kernel {
     keepNow: journal.flushNow,
     close,
   }
+}
+
+/** Whether the process returned, and the law did not let it end: not whether it threw what another process had failed with. */
+function isUnmet(end: ProcessEnd | undefined): boolean {
+  const { pid, rules } = (end?.error?.code === 'ACCESS_DENIED' ? (end.error.detail ?? {}) : {}) as {
+    readonly pid?: Pid
+    readonly rules?: Json
+  }
+  // A journal of an earlier version names no process.
+  return Array.isArray(rules) && (pid === undefined || pid === end?.pid)
 }
 
 /** What an owner forgets, the journal has as the deed of a process. */

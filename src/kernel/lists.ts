@@ -3,6 +3,7 @@
  *
  *     union(['web'], undefined, ['secret', 'web'])                // ['secret', 'web']
  *     merged([near, far], (a, b) => a - b)                        // lazily, each item once
+ *     compareKeys(a, b)                                           // the order of the store's keys
  *
  * Pure.
  */
@@ -36,4 +37,22 @@ export function* merged<Item>(
   } finally {
     for (const run of runs) run.return?.()
   }
+}
+
+/**
+ * Order by UTF-8 bytes, which is order by code points. JavaScript's `<` compares UTF-16 units, where the surrogates of
+ * characters beyond U+FFFF stand below U+E000 to U+FFFF.
+ */
+export function compareKeys(a: string, b: string): number {
+  const length = Math.min(a.length, b.length)
+  for (let i = 0; i < length; i++) {
+    const x = a.charCodeAt(i)
+    const y = b.charCodeAt(i)
+    if (x !== y) return (x < 0xd800 || y < 0xd800 ? x : rank(x)) - (x < 0xd800 || y < 0xd800 ? y : rank(y))
+  }
+  return a.length - b.length
+}
+
+function rank(unit: number): number {
+  return unit < 0xe000 ? unit + 0x2000 : unit - 0x800
 }

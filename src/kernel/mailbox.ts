@@ -111,9 +111,11 @@ export function createMailbox({ journal, limits, end }: MailboxOptions): Mailbox
     }
     if (process.receivers === undefined || process.receivers.length === 0) process.receivers = [call]
     else process.receivers.push(call)
-    call.onAbort(() => {
-      const index = process.receivers?.indexOf(call) ?? -1
-      if (index >= 0) process.receivers?.splice(index, 1)
+    call.onAbort({
+      aborted() {
+        const index = process.receivers?.indexOf(call) ?? -1
+        if (index >= 0) process.receivers?.splice(index, 1)
+      },
     })
     return undefined
   }

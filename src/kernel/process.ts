@@ -23,6 +23,7 @@ import { rootSpaces } from './spaces.ts'
 import type { Told } from './told.ts'
 import type {
   Budget,
+  CallEnd,
   CallName,
   CallUsage,
   Json,
@@ -37,6 +38,11 @@ import type {
   Tool,
   Usage,
 } from './types.ts'
+
+/** What is told that its call was cancelled. An object and not a function: a model call is one already (exchange.ts). */
+export interface Abortable {
+  aborted(error: PolityError): void
+}
 
 /** A system call that has not ended: what its mechanism may know and do. */
 export class Call {
@@ -74,20 +80,18 @@ export class Call {
   /** Labels of the value. */
   labels: readonly string[] | undefined = undefined
   error: ErrorData | undefined = undefined
-  endedAt = 0
-  /** Place of its end in the journal. */
-  endSeq = 0
+  /** Its end as the journal has it. */
+  end: CallEnd | undefined = undefined
   timer: Timer | undefined = undefined
   /** The same call in forks that were made while it was open: they get its end, so that its effect is not done again. */
   followers: { readonly call: Call; readonly goOn: () => void }[] | undefined = undefined
-  /** What the program was given. */
+  /** What the program was given, and what settles it: with a value, or with a promise that is rejected. */
   promise: Promise<unknown> | undefined = undefined
   resolve: (value: unknown) => void = ignore
-  reject: (error: unknown) => void = ignore
   #controller: AbortController | undefined = undefined
   #aborted: PolityError | undefined = undefined
   /** One listener, as nearly always, or several. */
-  #onAbort: ((error: PolityError) => void) | ((error: PolityError) => void)[] | undefined = undefined
+  #onAbort: Abortable | Abortable[] | undefined = undefined
 
   constructor(process: Process, n: number, name: CallName) {
     this.process = process
@@ -104,12 +108,12 @@ export class Call {
     return this.#controller.signal
   }
 
-  /** Runs `fn` when the call is cancelled; at once if it already is. */
-  onAbort(fn: (error: PolityError) => void): void {
-    if (this.#aborted !== undefined) fn(this.#aborted)
-    else if (this.#onAbort === undefined) this.#onAbort = fn
-    else if (typeof this.#onAbort === 'function') this.#onAbort = [this.#onAbort, fn]
-    else this.#onAbort.push(fn)
+  /** Tells `one` when the call is cancelled; at once if it already is. */
+  onAbort(one: Abortable): void {
+    if (this.#aborted !== undefined) one.aborted(this.#aborted)
+    else if (this.#onAbort === undefined) this.#onAbort = one
+    else if (Array.isArray(this.#onAbort)) this.#onAbort.push(one)
+    else this.#onAbort = [this.#onAbort, one]
   }
 
   /** Tells driver and mechanism to stop. */
@@ -119,14 +123,14 @@ export class Call {
     if (this.#controller !== undefined) abort(this.#controller, error)
     const told = this.#onAbort
     this.#onAbort = undefined
-    if (typeof told === 'function') told(error)
-    else if (told !== undefined) for (const fn of told) fn(error)
+    if (Array.isArray(told)) for (const one of told) one.aborted(error)
+    else told?.aborted(error)
   }
 
   /** `promise`, or the cancellation if that comes first. Whatever a driver does, its caller goes on. */
   race<T>(promise: PromiseLike<T>): Promise<T> {
     return new Promise((resolve, reject) => {
-      this.onAbort(reject)
+      this.onAbort({ aborted: reject })
       promise.then(resolve, reject)
     })
   }
@@ -188,7 +192,7 @@ export interface ProcessLinks {
 }
 
 /** Shared by all that wait for nothing. Frozen, so that nobody changes it by mistake. */
-const NO_CALLS = Object.freeze([]) as unknown as Call[]
+export const NO_CALLS = Object.freeze([]) as unknown as Call[]
 
 /** The record of a process. */
 export class Process implements Dispatchable, Payer {
@@ -203,7 +207,7 @@ export class Process implements Dispatchable, Payer {
   state: ProcessState = 'running'
   value: Json | undefined = undefined
   error: ErrorData | undefined = undefined
-  endedAt = 0
+  endedAt: number | undefined = undefined
   /** Descendants of the first degree that run, and those that ended and were not waited for. */
   children: Set<Process> | undefined = undefined
 
@@ -230,7 +234,7 @@ export class Process implements Dispatchable, Payer {
   /** `wait` calls of others for this process. */
   onEnd: Set<(process: Process) => void> | undefined = undefined
   /** What doors hear of its end: one for all of them, made when first asked for. */
-  result: PromiseWithResolvers<Json> | undefined = undefined
+  result: Pick<PromiseWithResolvers<Json>, 'promise' | 'resolve'> | undefined = undefined
   /** Messages of the last `generate`, to journal only what is new. */
   lastPrompt: { readonly n: number; readonly messages: readonly LanguageModelV4Message[] } | undefined = undefined
   wallTimer: Timer | undefined = undefined
@@ -506,7 +510,7 @@ export function processInfo(process: Process): ProcessInfo {
     core: call?.core ?? null,
     queued: call?.inQueue ?? false,
     startedAt: process.startedAt,
-    endedAt: process.ended ? process.endedAt : null,
+    endedAt: process.endedAt ?? null,
     usage: { ...process.used },
     budget: process.budget,
     error: process.error ?? null,

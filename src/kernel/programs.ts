@@ -66,6 +66,8 @@ export function createPrograms({ tools, table, store, onKnown }: ProgramsOptions
   const shared = new Set<string>()
   const common: Held = byName(tools, 'the kernel')
   const commonNames: readonly string[] = Object.freeze([...common.keys()])
+  /** By a list of tools: those of a root that has no others. */
+  const owned = new WeakMap<readonly Tool[], Held>()
 
   function find(given: GivenProgram, by?: Spawner): Program {
     if (typeof given === 'string') {
@@ -166,7 +168,13 @@ export function createPrograms({ tools, table, store, onKnown }: ProgramsOptions
   }
 
   function ofRoot({ tools: own, ownToolsOnly }: Program): Held {
-    return new Map([...(ownToolsOnly === true ? [] : common), ...own.map((tool) => [tool.name, tool] as const)])
+    if (ownToolsOnly !== true) return new Map([...common, ...own.map((tool) => [tool.name, tool] as const)])
+    const found = owned.get(own)
+    if (found !== undefined) return found
+    const held: Held = new Map(own.map((tool) => [tool.name, tool]))
+    // Many programs of one list, as a door makes them, share one: what is frozen will not say something else later.
+    if (Object.isFrozen(own)) owned.set(own, held)
+    return held
   }
 
   function toolsOf(start: ProcessStart): Held {

@@ -5,12 +5,14 @@
  *     read.stems       // ['race', 'take', 'place']: without the name, the date, and what only shapes a question
  *     read.speaker     // 'Melanie'
  *     read.isThen(at)  // whether that time is in May 2023
+ *     read.asks        // 'time': the answer tells one
  *
  * Pure. Words that say nothing are English; words of other languages all count. Times are read in English and in UTC.
  *
  * Invariants
  *   Q1. A query that holds a word has a stem: where nothing else is left, names and words that say little are kept.
  *   Q2. `isThen` is undefined where the query speaks of no time, so that no note is preferred for its time.
+ *   Q3. `asks` is undefined where the query asks neither for a time nor for a number.
  */
 import { stem } from './stem.ts'
 import { wordsIn } from './words.ts'
@@ -23,6 +25,8 @@ export interface ReadQuery {
   readonly speaker: string | undefined
   /** Whether a time, ms since 1970, is one that it speaks of. */
   readonly isThen: ((at: number) => boolean) | undefined
+  /** What its answer tells: "when", "how long" and the like ask for a time, "how many" and the like for a number. */
+  readonly asks: 'time' | 'number' | undefined
 }
 
 /** Reads a query. `speakers` are the names known, with their capitals; `now` is ms since 1970, for "yesterday" and "last week". */
@@ -50,7 +54,13 @@ export function readQuery(query: string, speakers: ReadonlySet<string>, now: num
     stems: [...new Set(words.map(stem))].slice(0, QUERY_WORDS_MAX),
     speaker: named.size === 1 ? speaker : undefined,
     isThen: time?.isThen,
+    asks: ASKS_TIME.test(query) ? 'time' : ASKS_NUMBER.test(query) ? 'number' : undefined,
   }
+}
+
+/** Whether a text tells what is asked for: some time ("last Friday", "two years"), or some number, in figures or in words. */
+export function tells(text: string, asked: 'time' | 'number'): boolean {
+  return (asked === 'time' ? TELLS_TIME : TELLS_NUMBER).test(text)
 }
 
 /** The words to ask a full text for: lower case, without repetition, in their order; without those that say little, where others are left. */
@@ -106,6 +116,18 @@ const DATES = [
 ]
 const AGO = new RegExp(`\\b(\\d{1,3}|an?|${NUMBERS.join('|')}) (day|week|month|year)s? ago\\b`, 'i')
 const LAST = new RegExp(`\\b(last|this|past) (week|month|year|${WEEKDAYS.join('|')})\\b`, 'i')
+
+const ASKS_TIME = /^\s*(?:since |until )?when\b|\bhow long\b|\b(?:what|which) (?:date|day|week|month|season|year)\b/i
+const ASKS_NUMBER = /\bhow (?:many|much|old|far|big|tall|often)\b/i
+const UNITS = 'day|week|weekend|month|year|morning|evening|night|spring|summer|autumn|winter'
+const TELLS_TIME = new RegExp(
+  `\\b(?:\\d+|yesterday|today|tonight|tomorrow|ago|since|last|next|(?:${UNITS}|${WEEKDAYS.join('|')})s?|${MONTHS.join('|')})\\b`,
+  'i',
+)
+const TELLS_NUMBER = new RegExp(
+  `\\d|\\b(?:${NUMBERS.join('|')}|twenty|thirty|forty|fifty|sixty|seventy|eighty|ninety|dozen|hundred|thousand|half|couple|once|twice)\\b`,
+  'i',
+)
 
 /** The time that a query speaks of. */
 interface Time {

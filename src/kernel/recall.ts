@@ -10,14 +10,15 @@
  * candidate's. In a conversation an answer seldom holds the words of the question that is asked later: they stand in the
  * turn before it, or somewhere in the session. So a note gets a share of the evidence of the notes beside it, most of it
  * from a question by somebody else that it follows, and of its session as a whole. What is itself a question, or hardly
- * more than an interjection, counts less; what was said by whom the query names, or when, counts more.
+ * more than an interjection, counts less; what was said by whom the query names, or when, counts more, and so does what
+ * tells a time or a number where the query asks for one.
  * bench/README.md has what each part adds, and what was tried and left out.
  *
  * Invariants
  *   R1. The same query, candidates and options give the same order, whatever order the candidates come in.
  *   R2. A note's score is the sum of the scores of its reasons, and each of these is above 0.
  */
-import { readQuery } from './query.ts'
+import { readQuery, tells } from './query.ts'
 import type { Note, RecallReason } from './types.ts'
 import type { WantedStems } from './words.ts'
 import { countStems, wantedStems } from './words.ts'
@@ -67,12 +68,18 @@ export interface RankWeights {
   readonly name: number
   /** Share added to the own evidence of a note from the time that is spoken of. */
   readonly time: number
+  /** Share added to all evidence of a note that tells a time, where the query asks when. */
+  readonly tellsTime: number
+  /** The same of a number, where it asks how many. */
+  readonly tellsNumber: number
   /** Share of the evidence of the note before. */
   readonly previous: number
   /** The same in addition, where that is a question by another speaker. */
   readonly answer: number
   /** Share of the evidence of the note before the one before. */
   readonly secondPrevious: number
+  /** The same in addition, in a talk: where the note says who speaks. Its turns are shorter than paragraphs. */
+  readonly secondTurn: number
   /** Share of the evidence of the note after. */
   readonly following: number
   /** The words of the query in the session as a whole. */
@@ -84,19 +91,22 @@ export interface RankWeights {
 }
 
 /**
- * Ours: round numbers on a plateau, found on the stories of bench/stories/tuning.txt and on the tuning half of the questions
- * of test/quality. `npm run bench:memory -- --ablate` says what each adds.
+ * Ours: round numbers on a plateau, found on the stories of bench/stories/tuning.txt, the first two talks of bench/talks and
+ * the tuning half of the questions of test/quality. `npm run bench:memory -- --ablate` says what each adds.
  */
 export const rankWeights: RankWeights = {
   lexical: 1,
   vector: 0.6,
-  question: 0.4,
+  question: 0.6,
   short: 0.5,
   name: 0.2,
   time: 0.5,
+  tellsTime: 0.3,
+  tellsNumber: 0.2,
   previous: 0.3,
   answer: 0.3,
   secondPrevious: 0.15,
+  secondTurn: 0.15,
   following: 0.2,
   session: 0.3,
   derived: 0.5,
@@ -112,13 +122,13 @@ export function rankNotes(
   const weights = options.weights === undefined ? rankWeights : { ...rankWeights, ...options.weights }
   const speakerOf = candidates.map(({ note }) => SPEAKER.exec(note.text)?.[1])
   const speakers = new Set(speakerOf.filter((name) => name !== undefined))
-  const { stems, speaker, isThen } = readQuery(query, speakers, options.now)
+  const { stems, speaker, isThen, asks } = readQuery(query, speakers, options.now)
 
   /** How often each candidate holds each stem, row by row. */
   const counts = new Uint16Array(candidates.length * stems.length)
   const wanted = wantedStems(stems)
   const readings = candidates.map(({ note }, place) =>
-    read(note, speakerOf[place], wanted, counts, place * stems.length),
+    read(note, speakerOf[place], asks, wanted, counts, place * stems.length),
   )
   const lexical = lexicalEvidence(candidates, readings, counts, stems.length, options.total)
   const vector = vectorEvidence(candidates)
@@ -143,9 +153,14 @@ export function rankNotes(
   const isNamed = (i: number): boolean => speaker !== undefined && readings[i]!.speaker === speaker
   const isOfTime = (i: number): boolean => isThen !== undefined && isThen(candidates[i]!.note.validFrom)
 
-  /** Every share that a note gets, told to `tell` with its reason. Told twice: for all to know the sums, for the best to say why. */
-  function evidence(i: number, tell: (by: RecallReason['by'], share: number, through?: string) => void): void {
+  /** Every share that a note gets, told to `hear` with its reason. Told twice: for all to know the sums, for the best to say why. */
+  function evidence(i: number, hear: (by: RecallReason['by'], share: number, through?: string) => void): void {
     const { note } = candidates[i]!
+    let all = 0
+    const tell: typeof hear = (by, share, through) => {
+      all += share
+      hear(by, share, through)
+    }
     const kept = dampened[i]!
     if (lexical[i]! > 0) tell('lexical', weights.lexical * lexical[i]! * kept)
     if (vector[i]! > 0) tell('vector', weights.vector * vector[i]! * kept)
@@ -157,7 +172,8 @@ export function rankNotes(
       const share = weights.previous + (answers ? weights.answer : 0)
       tell('neighbour', share * own[first]!, candidates[first]!.note.id)
       const second = previous[first]!
-      if (second !== -1) tell('neighbour', weights.secondPrevious * own[second]!, candidates[second]!.note.id)
+      const secondShare = weights.secondPrevious + (readings[i]!.speaker === undefined ? 0 : weights.secondTurn)
+      if (second !== -1) tell('neighbour', secondShare * own[second]!, candidates[second]!.note.id)
     }
     const next = following[i]!
     if (next !== -1) tell('neighbour', weights.following * own[next]!, candidates[next]!.note.id)
@@ -168,6 +184,7 @@ export function rankNotes(
     for (const id of linkedWith.get(note.id) ?? [])
       if (nearest === undefined || own[places.get(id)!]! > own[places.get(nearest)!]!) nearest = id
     if (nearest !== undefined) tell('link', weights.link * own[places.get(nearest)!]!, nearest)
+    if (readings[i]!.isOfForm) tell('form', (asks === 'time' ? weights.tellsTime : weights.tellsNumber) * all)
   }
 
   const following = new Int32Array(count).fill(-1)
@@ -328,6 +345,8 @@ interface Reading {
   readonly speaker: string | undefined
   /** Whether it ends by asking. */
   readonly isQuestion: boolean
+  /** Whether it tells a time, or a number, where the query asks for one. */
+  readonly isOfForm: boolean
   /** Whether there is more of it than was read. */
   readonly isCut: boolean
   /** In words, without the speaker's name. */
@@ -340,13 +359,21 @@ const SPEAKER = /^(\p{Lu}[\p{L}’'.-]*(?: \p{Lu}[\p{L}’'.-]*){0,2}):\s/u
 const READ_CHARS_MAX = 4_000
 
 /** Reads a note, and adds to its row how often it holds the stems. */
-function read(note: Note, speaker: string | undefined, wanted: WantedStems, counts: Uint16Array, row: number): Reading {
+function read(
+  note: Note,
+  speaker: string | undefined,
+  asks: 'time' | 'number' | undefined,
+  wanted: WantedStems,
+  counts: Uint16Array,
+  row: number,
+): Reading {
   const isCut = note.text.length > READ_CHARS_MAX
   const text = isCut ? note.text.slice(0, READ_CHARS_MAX) : note.text
   let length = countStems(text, wanted, counts, row) - (speaker === undefined ? 0 : speaker.split(' ').length)
   for (const more of [...note.keywords, ...note.tags, note.context])
     if (more !== '') length += countStems(more, wanted, counts, row)
-  return { speaker, isQuestion: QUESTION.test(text.slice(-QUESTION_END)), isCut, length }
+  const isOfForm = asks !== undefined && tells(text, asks)
+  return { speaker, isQuestion: QUESTION.test(text.slice(-QUESTION_END)), isOfForm, isCut, length }
 }
 
 /** A question mark at the end, before closing signs. */

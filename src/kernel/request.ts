@@ -20,6 +20,8 @@ export interface CheckedRequest {
   readonly tools: readonly string[]
   /** Compactions of the window that the messages came from; 0 also where they came from none. */
   readonly epoch: number
+  /** Number of its call. */
+  readonly n: number
 }
 
 const partKeys = new Set(['model', 'instructions', 'prompt', 'messages', 'tools'])
@@ -104,7 +106,7 @@ export function checkRequest(
   if (max !== undefined && !(typeof max === 'number' && Number.isSafeInteger(max) && max >= 1))
     throw invalid('generate.maxOutputTokens', 'a whole number of at least 1', max)
   const epoch = request.messages === undefined ? 0 : (epochOf(request.messages) ?? 0)
-  return { messages, models, isDefault, options: options ?? NO_OPTIONS, tools, epoch }
+  return { messages, models, isDefault, options: options ?? NO_OPTIONS, tools, epoch, n }
 }
 
 /** The default that the same call took in the journal: one that was changed since is for new calls only. */
@@ -169,7 +171,8 @@ function checkOption(key: string, value: Json): Json {
 }
 
 const toolChoices = new Set<unknown>(['auto', 'none', 'required', 'tool'])
-const NO_OPTIONS = Object.freeze({})
+/** Of a request that says no more than what is sent. */
+export const NO_OPTIONS = Object.freeze({})
 
 /**
  * The request as journaled. Messages that stood at the beginning of this process's last request are named, not repeated:
@@ -177,13 +180,13 @@ const NO_OPTIONS = Object.freeze({})
  * says how often, as `epoch`. Where the program named no model, `default` says so: what is compared when the call is made
  * again is what the program says.
  */
-export function toJournal(request: CheckedRequest, process: Process, n: number): Json {
+export function toJournal(request: CheckedRequest, process: Process): Json {
   const { messages, models, isDefault, options, tools, epoch } = request
   const last = process.lastPrompt
   let keep = 0
   if (last !== undefined)
     while (keep < messages.length && keep < last.messages.length && messages[keep] === last.messages[keep]) keep++
-  process.lastPrompt = { n, messages }
+  process.lastPrompt = request
   const added = last !== undefined && keep > 0 ? { like: last.n, keep, add: messages.slice(keep) } : { add: messages }
   const prompt = epoch > 0 ? { ...added, epoch } : added
   return (isDefault

@@ -2,7 +2,7 @@
  * Retention: which ended processes stay in RAM, and whose journals stay in the store. The oldest go first.
  *
  *     retention.retire(process)      // it has ended, and nobody waits for it any more
- *     retention.collect(100)         // removes journals until 100 of ended processes are left
+ *     await retention.collect(100)   // removes journals until 100 of ended processes are left
  *
  * Invariants
  *   K1. The end of a process is kept before its journal goes: a crash in between leaves one of them.
@@ -20,7 +20,10 @@ import type { Journal } from './journal.ts'
 import type { Limits } from './limits.ts'
 import type { Starts } from './once.ts'
 import type { Process } from './process.ts'
+import { unused } from './process.ts'
 import type { Pid, ProcessStart, Usage } from './types.ts'
+import { addChild, removedKey, removedNote, removedOf } from './usage.ts'
+import type { Counted } from './usage.ts'
 
 /** Who is forgotten, and when. */
 export interface Retention {
@@ -30,8 +33,8 @@ export interface Retention {
   journalsOf(principal: string): ReadonlySet<Pid>
   /** Puts an ended process in line to be forgotten: first from RAM, later from the store. */
   retire(process: Process): void
-  /** Removes the journals of ended processes until `keep` are left. Returns how many went. */
-  collect(keep: number): number
+  /** Removes the journals of ended processes until `keep` are left; tells how many went. Rejects where the store could not remove them. */
+  collect(keep: number): Promise<number>
   /** Takes over what an earlier kernel left, and says what the ended children of unfinished processes used. */
   recover(
     heads: Iterable<ProcessHead>,
@@ -85,7 +88,7 @@ export function createRetention({
   const ended: Pid[] = []
   let kept: Kept[] = []
   /** What children of running processes used whose journals were removed, by the parent. */
-  const removedUsage = new Map<Pid, Usage>()
+  const removedUsage = new Map<Pid, Counted>()
   /** Children that are in those sums, and whose journals are in the store still. */
   const counted = new Set<Pid>()
   /** Children of unfinished processes that ended under an earlier kernel: who is resumed may still wait for them. */
@@ -134,17 +137,43 @@ export function createRetention({
     if (ended.length < limits.processesEndedMax + RETIRE_STEP) return
     for (const pid of ended.splice(0, ended.length - limits.processesEndedMax)) table.delete(pid)
     const keep = store.durability === 'memory' ? limits.processesEndedMax : limits.processesKeptMax
-    if (kept.length >= keep + RETIRE_STEP) collect(keep)
+    if (kept.length < keep + RETIRE_STEP) return
+    // They stay where they are, and go another time. Why a kernel has closed, others tell.
+    collect(keep).catch((error: unknown) => isOpen() && warn('old journals could not be removed', error))
   }
 
-  function collect(keep: number): number {
+  async function collect(keep: number): Promise<number> {
     if (typeof keep !== 'number' || !(keep >= 0))
       throw new PolityError(
         'INVALID_ARGUMENT',
         `collect takes how many journals stay, not ${messageOf(keep).slice(0, 80)}`,
       )
+    const drop = take(keep)
+    if (drop.length === 0) return 0
+    return new Promise((resolve, reject) => {
+      const whenKept = (go: () => void): void =>
+        journal.whenKept((error) => {
+          if (error !== undefined) return reject(error)
+          if (!isOpen())
+            return reject(new PolityError('KERNEL_CLOSED', 'the kernel was closed before old journals went'))
+          try {
+            go()
+          } catch (failure) {
+            reject(failure as Error)
+          }
+        })
+      // Not before their ends are kept: a crash in between would leave neither journal nor end.
+      whenKept(() => {
+        note(drop)
+        whenKept(() => resolve(remove(drop)))
+      })
+    })
+  }
+
+  /** Takes out of the line who is to go, so that nobody else takes them too. */
+  function take(keep: number): readonly Kept[] {
     const over = kept.length - keep
-    if (over <= 0) return 0
+    if (over <= 0) return []
     let drop: readonly Kept[]
     if (forks.size === 0) {
       drop = kept.slice(0, over)
@@ -154,10 +183,7 @@ export function createRetention({
       const pids = new Set(drop.map(({ pid }) => pid))
       kept = kept.filter(({ pid }) => !pids.has(pid))
     }
-    if (drop.length === 0) return 0
-    // Not before their ends are kept: a crash in between would leave neither journal nor end.
-    journal.whenKept((error) => error === undefined && isOpen() && remove(drop))
-    return drop.length
+    return drop
   }
 
   /** The oldest whose journals may go, at most so many; after a fork, the origin that only it held. */
@@ -178,7 +204,8 @@ export function createRetention({
     return drop
   }
 
-  function remove(drop: readonly Kept[]): void {
+  /** What is to be known of them once they are gone. */
+  function note(drop: readonly Kept[]): void {
     for (const { pid, origin } of drop) if (origin !== null) onGoing(pid)
     // A parent that runs on has used what its children used, also after a restart: it is noted before they go.
     const parents = new Set<Pid>()
@@ -188,7 +215,7 @@ export function createRetention({
       if (parent === null || counted.has(pid) || table.get(parent)?.ended !== false) continue
       const last = store.events(pid).at(-1)
       if (last?.type !== 'process-end') continue
-      removedUsage.set(parent, sum(removedUsage.get(parent), last.usage))
+      removedUsage.set(parent, addChild(removedUsage.get(parent) ?? unused(), last.usage))
       counted.add(pid)
       parents.add(parent)
     }
@@ -196,25 +223,25 @@ export function createRetention({
       journal.putAlone({
         table: 'meta',
         key: removedKey(parent),
-        value: JSON.stringify({ usage: removedUsage.get(parent), pids: [...counted] }),
+        value: removedNote(removedUsage.get(parent) as Usage, counted),
       })
-    journal.whenKept((error) => {
-      if (error !== undefined || !isOpen()) return
-      const { going, held } = parted(drop)
-      if (held.length > 0) kept = [...held, ...kept]
-      if (going.length === 0) return
-      try {
-        store.drop(going.map(({ pid }) => pid))
-      } catch (dropError) {
-        // They stay where they are, and go another time.
-        warn(`${going.length} old journals could not be removed`, dropError)
-        kept = [...going, ...kept]
-        for (const { origin } of going) hold(origin)
-        return
-      }
-      for (const one of going) went(one)
-      onGone(going)
-    })
+  }
+
+  /** Returns how many went. */
+  function remove(drop: readonly Kept[]): number {
+    const { going, held } = parted(drop)
+    if (held.length > 0) kept = [...held, ...kept]
+    if (going.length === 0) return 0
+    try {
+      store.drop(going.map(({ pid }) => pid))
+    } catch (error) {
+      kept = [...going, ...kept]
+      for (const { origin } of going) hold(origin)
+      throw error
+    }
+    for (const one of going) went(one)
+    onGone(going)
+    return going.length
   }
 
   /** Those that may still go, and those that somebody forked meanwhile; these hold what they came from again, which is behind them. */
@@ -254,7 +281,7 @@ export function createRetention({
         counted.add(pid)
         kept.push(keptOf(start))
       } else {
-        usage.get(parent as Pid)?.push(sum(undefined, end.usage))
+        usage.get(parent as Pid)?.push(addChild(unused(), end.usage))
         const siblings = endedBefore.get(parent as Pid)
         if (siblings === undefined) endedBefore.set(parent as Pid, [keptOf(start)])
         else siblings.push(keptOf(start))
@@ -272,36 +299,6 @@ function keptOf({ pid, principal, parent, forkOf, once }: ProcessStart): Kept {
 }
 
 const NONE: ReadonlySet<Pid> = new Set()
-
-/** What is noted of the children of a process whose journals were removed, or were to be: what they took, themselves counted, and who they are. */
-export function removedOf(
-  store: Pick<Store, 'get'>,
-  parent: Pid,
-): { readonly usage?: Usage; readonly pids?: readonly Pid[] } {
-  const noted = store.get('meta', removedKey(parent))
-  return noted === undefined ? {} : (JSON.parse(noted as string) as { usage: Usage; pids: readonly Pid[] })
-}
-
-/** Where the usage of removed children stands in the store. */
-function removedKey(parent: Pid): string {
-  return `removed ${parent}`
-}
-
-/** With the child itself counted. */
-function sum(
-  before: Usage | undefined,
-  { inputTokens, cachedTokens, outputTokens, usd, steps, calls, children }: Usage,
-): Usage {
-  return {
-    inputTokens: (before?.inputTokens ?? 0) + inputTokens,
-    cachedTokens: (before?.cachedTokens ?? 0) + cachedTokens,
-    outputTokens: (before?.outputTokens ?? 0) + outputTokens,
-    usd: (before?.usd ?? 0) + usd,
-    steps: (before?.steps ?? 0) + steps,
-    calls: (before?.calls ?? 0) + calls,
-    children: (before?.children ?? 0) + children + 1,
-  }
-}
 
 /** Ended processes that wait before the oldest are forgotten together. */
 const RETIRE_STEP = 64

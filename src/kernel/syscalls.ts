@@ -26,6 +26,7 @@ import type { CheckedNote, Recall } from './note.ts'
 import { checkNote, checkRecall, meaningOf } from './note.ts'
 import type { Outcome, PastTurns } from './past.ts'
 import { toPlain } from './plain.ts'
+import { checkPrincipal } from './principal.ts'
 import type { Call, Process } from './process.ts'
 import { labelsOf, overBudget, reserve } from './process.ts'
 import type { Spawner } from './programs.ts'
@@ -222,7 +223,7 @@ export function createTable(
         ;(target.onEnd ??= new Set()).add(tell)
         // Who waits no longer leaves nothing behind, whether its time or its process is over.
         const leave = (): void => void target.onEnd?.delete(tell)
-        call.onAbort(leave)
+        call.onAbort({ aborted: leave })
         if (timeoutMs < Infinity) {
           call.timer = clock.after(restOf(call, timeoutMs), () => {
             leave()
@@ -331,7 +332,7 @@ export function createTable(
   const generate: Syscall<{ request: CheckedRequest; plan: Plan | undefined; past: PastTurns | undefined }> = {
     check(process, given, n) {
       const request = checkRequest(given[0] as GenerateRequest | string, process, n, machine.defaultModel, limits)
-      return { args: { request, plan: undefined, past: undefined }, journal: toJournal(request, process, n) }
+      return { args: { request, plan: undefined, past: undefined }, journal: toJournal(request, process) }
     },
     intent: () => true,
     plain: true,
@@ -882,8 +883,7 @@ export function checkRunOptions(given: unknown): RunOptions {
   const options = optionsOf('spawn', given, runKeys)
   const { account, labels, after, once, quota } = options
   if (quota !== undefined) checkQuota(quota)
-  if (account !== undefined && !isAccountName(account))
-    throw invalid('spawn: account', '1 to 200 printable characters', account)
+  if (account !== undefined) checkPrincipal('spawn: account', account)
   if (labels !== undefined && (!Array.isArray(labels) || labels.some((one) => typeof one !== 'string' || one === '')))
     throw invalid('spawn: labels', 'a list of labels', labels)
   if (after !== undefined) whole('spawn: after', after)
@@ -906,10 +906,6 @@ function checkOnce(given: Json): void {
 
 const ONCE_CHARS_MAX = 500
 
-export function isAccountName(given: unknown): given is string {
-  return typeof given === 'string' && PRINCIPAL.test(given)
-}
-
 /** Ceilings; throws `INVALID_ARGUMENT` that names what was wrong after `at`. */
 export function checkBudget(at: string, budget: unknown): Budget {
   if (typeof budget !== 'object' || budget === null || Array.isArray(budget)) throw invalid(at, 'an object', budget)
@@ -924,8 +920,7 @@ function checkOptions(options: Arguments): SpawnOptions {
   const { budget, priority, principal, tools, name, law } = options
   if (budget !== undefined) checkBudget('spawn: budget', budget)
   if (priority !== undefined && typeof priority !== 'number') throw invalid('spawn: priority', 'a number', priority)
-  if (principal !== undefined && (typeof principal !== 'string' || !PRINCIPAL.test(principal)))
-    throw invalid('spawn: principal', '1 to 200 printable characters', principal)
+  if (principal !== undefined) checkPrincipal('spawn: principal', principal)
   if (tools !== undefined && (!Array.isArray(tools) || tools.some((one) => typeof one !== 'string')))
     throw invalid('spawn: tools', 'a list of names of tools', tools)
   if (name !== undefined && (typeof name !== 'string' || name === ''))
@@ -955,7 +950,6 @@ function checkOwnLaw(given: Json): void {
 }
 
 const NO_OPTIONS: SpawnOptions = Object.freeze({})
-const PRINCIPAL = /^[^\p{Cc}\p{Cs}]{1,200}$/u
 /** A law that comes with a spawn may be a model's: reading it must not hold up the others. */
 const OWN_RULES_MAX = 64
 const OWN_LAW_CHARS_MAX = 16_384

@@ -11,6 +11,7 @@
  */
 import type { Deadlines } from './deadlines.ts'
 import { PolityError, messageOf, noSuchProcess } from './errors.ts'
+import { readAs } from './input-form.ts'
 import type { KeysOf } from './known-keys.ts'
 import { checkKeys } from './known-keys.ts'
 import { isWithin } from './lineage.ts'
@@ -19,7 +20,7 @@ import { freezePlain, toPlain } from './plain.ts'
 import type { Call, Process } from './process.ts'
 import { createStamp } from './stamp.ts'
 import type { ToolStates } from './tool-state.ts'
-import type { Json, Pid, Tool, ToolContext, ToolDescription, ToolSchema } from './types.ts'
+import type { Json, Pid, Tool, ToolContext, ToolDescription } from './types.ts'
 
 const NAME = /^[A-Za-z0-9_.\-/]{1,64}$/
 
@@ -137,7 +138,7 @@ export function createTools({ deadlines, limits, states, find }: ToolsOptions): 
         'NO_SUCH_TOOL',
         `process ${process.pid} holds no tool "${name}"; it holds ${[...process.tools.keys()].join(', ') || 'none'}`,
       )
-    const checked = validate(
+    const checked = readAs(
       tool.inputSchema,
       input,
       (what) => new PolityError('INVALID_ARGUMENT', `tool ${name}: ${what}`),
@@ -173,9 +174,11 @@ export function createTools({ deadlines, limits, states, find }: ToolsOptions): 
         late: () =>
           stop(new PolityError('TIMEOUT', `tool ${tool.name} waited ${timeoutMs} ms for ${names.join(', ')}`)),
       })
-      call.onAbort((error) => {
-        timer.cancel()
-        stop(error)
+      call.onAbort({
+        aborted(error) {
+          timer.cancel()
+          stop(error)
+        },
       })
       void before.then(() => {
         timer.cancel()
@@ -215,9 +218,11 @@ export function createTools({ deadlines, limits, states, find }: ToolsOptions): 
           call.abort(late)
         },
       })
-      call.onAbort((error) => {
-        timer.cancel()
-        reject(error)
+      call.onAbort({
+        aborted(error) {
+          timer.cancel()
+          reject(error)
+        },
       })
       promised.then(
         (value) => {
@@ -271,7 +276,7 @@ export function createTools({ deadlines, limits, states, find }: ToolsOptions): 
   function checkOutput(tool: Tool, output: unknown): Json {
     const wrong = (what: string) =>
       new PolityError('TOOL_INVALID', `tool ${tool.name} returned something else than it says: ${what}`)
-    const checked = tool.outputSchema === undefined ? output : validate(tool.outputSchema, output, wrong)
+    const checked = tool.outputSchema === undefined ? output : readAs(tool.outputSchema, output, wrong)
     try {
       return toPlain(checked, () => `tool ${tool.name}: output`, limits.valueBytesMax)
     } catch (error) {
@@ -354,17 +359,3 @@ function failed(tool: Tool, error: unknown): PolityError {
     ? error
     : new PolityError('TOOL_FAILED', `tool ${tool.name}: ${messageOf(error)}`, { cause: error })
 }
-
-function validate(schema: ToolSchema<unknown>, value: unknown, wrong: (what: string) => PolityError): unknown {
-  const result = schema['~standard'].validate(value)
-  if (result instanceof Promise) throw wrong('its schema checks asynchronously; a tool’s schema has to answer at once')
-  if (result.issues === undefined) return result.value
-  const issues = result.issues.slice(0, ISSUES_MAX).map(({ message, path }) => {
-    const at = (path ?? []).map((step) => String(typeof step === 'object' ? step.key : step)).join('.')
-    return at === '' ? message : `${at}: ${message}`
-  })
-  throw wrong(issues.join('; '))
-}
-
-/** Issues that an error names; a model corrects them one by one anyway. */
-const ISSUES_MAX = 5

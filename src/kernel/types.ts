@@ -432,9 +432,10 @@ export interface RecalledNote extends Note {
 export interface RecallReason {
   /**
    * `lexical`: its words. `vector`: its meaning. `neighbour`: a note next to it in its session. `session`: its session as a
-   * whole. `derived`: a fact or summary drawn from it. `link`: a note linked with it. `name`, `time`: who or when the query asks for.
+   * whole. `derived`: a fact or summary drawn from it. `link`: a note linked with it. `name`, `time`: who or when the query speaks of. `form`: it tells a time, or a number, where the
+   * query asks for one.
    */
-  readonly by: 'lexical' | 'vector' | 'neighbour' | 'session' | 'derived' | 'link' | 'name' | 'time'
+  readonly by: 'lexical' | 'vector' | 'neighbour' | 'session' | 'derived' | 'link' | 'name' | 'time' | 'form'
   /** What it added to the score. */
   readonly score: number
   /** The note through which it was found. */
@@ -804,6 +805,8 @@ export interface FilesRestored extends Placed {
   readonly type: 'files-restored'
   /** What was made of them, a `FileEntry`. */
   readonly value: Json
+  /** Under which wish of another operating-system process: it is granted once. */
+  readonly once?: string
 }
 
 /** A process ended. */

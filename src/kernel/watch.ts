@@ -38,13 +38,84 @@ export interface WatchOptions {
 
 const OVER: IteratorReturnResult<undefined> = Object.freeze({ value: undefined, done: true })
 
-interface Queue {
+/**
+ * What one watcher of a process has not heard yet. By hand and not as a generator: who gives up while nothing happens is let
+ * go at once, not when something does. One object, with methods in place of closures: each streamed answer has one.
+ */
+class Queue implements AsyncIterator<RunEvent, undefined> {
   readonly process: Process
-  readonly events: RunEvent[]
   /** Nothing more comes. */
   over: boolean
-  readonly wake: () => void
+  readonly #eventsMax: number
+  readonly #leave: (queue: Queue) => void
+  /** Replaced, not changed, while it is empty: who reads as fast as it is told never needs one. */
+  #events: RunEvent[] = NO_EVENTS
+  /** Those who have asked for an event that has not come, the oldest first; while there are any, no event waits. */
+  #asking: Asking[] = NOBODY_ASKS
+
+  constructor(process: Process, eventsMax: number, leave: (queue: Queue) => void) {
+    this.process = process
+    this.over = process.state !== 'running'
+    this.#eventsMax = eventsMax
+    this.#leave = leave
+  }
+
+  next(): Promise<IteratorResult<RunEvent, undefined>> {
+    if (this.#events.length > 0) {
+      const value = this.#events.shift() as RunEvent
+      if (this.#events.length === 0) {
+        this.#events = NO_EVENTS
+        if (this.over) this.#leave(this)
+      }
+      return Promise.resolve({ value, done: false })
+    }
+    if (this.over) return Promise.resolve(OVER)
+    return new Promise((resolve) => {
+      if (this.#asking.length === 0) this.#asking = [resolve]
+      else this.#asking.push(resolve)
+    })
+  }
+
+  return(): Promise<IteratorResult<RunEvent, undefined>> {
+    this.#events = NO_EVENTS
+    this.end()
+    return Promise.resolve(OVER)
+  }
+
+  push(event: RunEvent): void {
+    const events = this.#events
+    // It has left, while an event went round.
+    if (this.over && events.length === 0) return
+    const last = events[events.length - 1]
+    if (this.#asking.length > 0) this.#asking.shift()?.({ value: event, done: false })
+    else if (event.type === 'text-delta' && last?.type === 'text-delta' && last.pid === event.pid && last.n === event.n)
+      events[events.length - 1] = { ...event, delta: last.delta + event.delta }
+    else if (events.length === 0) this.#events = [event]
+    else {
+      if (events.length >= this.#eventsMax) {
+        const oldest = events.findIndex((one) => one.type === 'text-delta')
+        events.splice(Math.max(0, oldest), 1)
+      }
+      events.push(event)
+    }
+    if (event.type === 'process-end' && event.pid === this.process.pid) this.end()
+  }
+
+  /** Nothing more comes: who asks for it is told so. */
+  end(): void {
+    this.over = true
+    if (this.#events.length > 0) return
+    const asking = this.#asking
+    this.#asking = NOBODY_ASKS
+    for (const resolve of asking) resolve(OVER)
+    this.#leave(this)
+  }
 }
+
+type Asking = (given: IteratorResult<RunEvent, undefined>) => void
+
+const NO_EVENTS: RunEvent[] = Object.freeze([]) as never
+const NOBODY_ASKS: Asking[] = Object.freeze([]) as never
 
 /** What watching needs of the rest of the kernel. */
 export interface WatchLinks {
@@ -59,7 +130,8 @@ export interface WatchLinks {
 
 /** Nobody watches yet. */
 export function createWatch({ limits, isWithin, lastSeq, keep }: WatchLinks): Watch {
-  const queues = new Map<Pid, Set<Queue>>()
+  /** By root; replaced, not changed, as nearly all have one. */
+  const queues = new Map<Pid, readonly Queue[]>()
   /** Each with whether it wants text. */
   const hearers = new Map<(event: RunEvent) => void, NonNullable<WatchOptions['text']>>()
   let textHearers = 0
@@ -72,7 +144,8 @@ export function createWatch({ limits, isWithin, lastSeq, keep }: WatchLinks): Wa
   function kept(events: readonly JournalEvent[], rootOf: (pid: Pid) => Pid): void {
     keptSeq = events[events.length - 1]?.seq ?? keptSeq
     if (queues.size === 0 && hearers.size === 0) {
-      early.clear()
+      // A map that is cleared gets a new table, also where it was empty.
+      if (earlyTexts > 0) early.clear()
       earlyTexts = 0
       return
     }
@@ -126,7 +199,7 @@ export function createWatch({ limits, isWithin, lastSeq, keep }: WatchLinks): Wa
     }
     const watching = queues.get(root)
     if (watching === undefined) return
-    for (const queue of watching) push(queue, event)
+    for (const queue of watching) if (isWithin(event.pid, queue.process)) queue.push(event)
   }
 
   function leave(hear: (event: RunEvent) => void): void {
@@ -134,58 +207,18 @@ export function createWatch({ limits, isWithin, lastSeq, keep }: WatchLinks): Wa
     hearers.delete(hear)
   }
 
-  function push(queue: Queue, event: RunEvent): void {
-    if (!isWithin(event.pid, queue.process)) return
-    const { events } = queue
-    const last = events[events.length - 1]
-    if (event.type === 'text-delta' && last?.type === 'text-delta' && last.pid === event.pid && last.n === event.n) {
-      events[events.length - 1] = { ...event, delta: last.delta + event.delta }
-    } else {
-      if (events.length >= limits.watchEventsMax) {
-        const oldest = events.findIndex((one) => one.type === 'text-delta')
-        events.splice(Math.max(0, oldest), 1)
-      }
-      events.push(event)
-    }
-    if (event.type === 'process-end' && event.pid === queue.process.pid) queue.over = true
-    queue.wake()
+  function follow(process: Process): AsyncIterator<RunEvent, undefined> {
+    const queue = new Queue(process, limits.watchEventsMax, leaveQueue)
+    const root = process.root.pid
+    if (!queue.over) queues.set(root, [...(queues.get(root) ?? []), queue])
+    return queue
   }
 
-  /** By hand and not as a generator: who gives up while nothing happens is let go at once, not when something does. */
-  function follow(process: Process): AsyncIterator<RunEvent, undefined> {
-    const queue: Queue = { process, events: [], over: process.state !== 'running', wake: hand }
-    const root = process.root.pid
-    const set = queues.get(root) ?? new Set()
-    if (!queue.over) queues.set(root, set.add(queue))
-    /** Those who have asked for an event that has not come. */
-    const asking: ((given: IteratorResult<RunEvent, undefined>) => void)[] = []
-
-    function hand(): void {
-      while (asking.length > 0 && (queue.events.length > 0 || queue.over)) {
-        const value = queue.events.shift()
-        asking.shift()?.(value === undefined ? OVER : { value, done: false })
-      }
-      if (queue.over && queue.events.length === 0) leaveQueue()
-    }
-
-    function leaveQueue(): void {
-      set.delete(queue)
-      if (set.size === 0 && queues.get(root) === set) queues.delete(root)
-    }
-
-    return {
-      next: () =>
-        new Promise((resolve) => {
-          asking.push(resolve)
-          hand()
-        }),
-      return() {
-        queue.over = true
-        queue.events.length = 0
-        hand()
-        return Promise.resolve(OVER)
-      },
-    }
+  function leaveQueue(queue: Queue): void {
+    const root = queue.process.root.pid
+    const rest = (queues.get(root) ?? []).filter((one) => one !== queue)
+    if (rest.length > 0) queues.set(root, rest)
+    else queues.delete(root)
   }
 
   return {
@@ -205,18 +238,11 @@ export function createWatch({ limits, isWithin, lastSeq, keep }: WatchLinks): Wa
     },
     stopped(process) {
       for (const queue of queues.get(process.root.pid) ?? []) {
-        if (queue.process !== process) continue
-        queue.over = true
-        queue.wake()
+        if (queue.process === process) queue.end()
       }
     },
     close() {
-      for (const set of queues.values()) {
-        for (const queue of set) {
-          queue.over = true
-          queue.wake()
-        }
-      }
+      for (const watching of queues.values()) for (const queue of watching) queue.end()
     },
   }
 }

@@ -16,7 +16,8 @@
  *   AC3. A prompt that is cancelled is answered with `cancelled`, and its process is killed.
  *   AC4. Nothing but the protocol is written to stdout.
  *   AC5. To load a session does nothing. A run of it that was stopped goes on when its question is answered, or when the
- *        editor's user says so; otherwise it ends before the next one begins.
+ *        editor's user says so; otherwise it ends before the next one begins. With another law, model, price or other folders
+ *        than it was begun with it goes on only where the user says so, having been told which.
  *
  * Needs the package @agentclientprotocol/sdk, which is loaded when this is called.
  */
@@ -54,6 +55,8 @@ export interface AcpOptions {
   readonly budget?: Budget
   /** Told of each run before it does anything, and again where it goes on after a restart. */
   readonly begun?: (pid: Pid) => void
+  /** What of a run that was stopped is otherwise here than it was begun with, in words such as `law`. @default nothing is */
+  readonly differs?: (pid: Pid) => string | undefined
   /** Told of what is asked for and not done. */
   readonly note?: (text: string) => void
   /** @default those of the process */
@@ -67,6 +70,7 @@ const optionKeys: KeysOf<AcpOptions> = {
   heads: true,
   budget: true,
   begun: true,
+  differs: true,
   note: true,
   streams: true,
 }
@@ -93,7 +97,16 @@ const PAGE_SIZE = 50
 
 export async function serveAcp(options: AcpOptions, signal: AbortSignal): Promise<void> {
   checkKeys('serveAcp', options, optionKeys)
-  const { kernel, program, clock, heads, budget, begun = () => {}, note = () => {} } = options
+  const {
+    kernel,
+    program,
+    clock,
+    heads,
+    budget,
+    begun = () => {},
+    differs = () => undefined,
+    note = () => {},
+  } = options
   const { input, output } = options.streams ?? { input: process.stdin, output: process.stdout }
   const sdk = await loadAcp()
   const { RequestError, methods } = sdk
@@ -111,7 +124,7 @@ export async function serveAcp(options: AcpOptions, signal: AbortSignal): Promis
   async function take(
     session: Session,
     said: string,
-    ask: (pid: Pid, trouble: string | undefined) => Promise<Chosen>,
+    ask: (title: string, pid: Pid) => Promise<Chosen>,
   ): Promise<Turn | undefined> {
     const { last } = session
     if (last === undefined) return begin(session, said)
@@ -126,16 +139,18 @@ export async function serveAcp(options: AcpOptions, signal: AbortSignal): Promis
     if (state !== 'stopped') return begin(session, said, last)
     const past = await pastOf(kernel, heads(), last)
     const open = openQuestionsOf(past)
+    const otherwise = differs(last)
     /** Why it cannot go on with an answer alone. */
-    let trouble = error?.code === 'REPLAY_MISMATCH' ? error.message : undefined
+    let trouble = error?.code === 'REPLAY_MISMATCH' ? `cannot go on: ${error.message}` : undefined
+    if (otherwise !== undefined) trouble ??= `was begun with another ${otherwise} than there is now`
     if (open.length > 0 && trouble === undefined) {
       try {
         return { ...goOn(last, past), unsaid: said, open }
       } catch (thrown) {
-        trouble = messageOf(thrown)
+        trouble = `cannot go on: ${messageOf(thrown)}`
       }
     }
-    const chosen = await ask(last, trouble)
+    const chosen = await ask(`Process ${last} ${trouble ?? 'was interrupted'}`, last)
     if (chosen === 'go-on') return goOn(last, past)
     if (chosen === undefined) return undefined
     kernel.kill(last, 'left in the editor')
@@ -173,7 +188,7 @@ export async function serveAcp(options: AcpOptions, signal: AbortSignal): Promis
     session.prompt = cancel
     const over = AbortSignal.any([cancel.signal, signal])
     try {
-      let turn = await take(session, said, (pid, trouble) => askInterrupted({ client, sessionId, over }, pid, trouble))
+      let turn = await take(session, said, (title, pid) => askInterrupted({ client, sessionId, over }, title, pid))
       for (;;) {
         if (over.aborted) return { stopReason: 'cancelled' }
         if (turn === undefined) {

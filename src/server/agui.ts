@@ -24,6 +24,7 @@
 import type { AGUIEvent, Interrupt, RunAgentInput } from '@ag-ui/core'
 import type { Clock } from '../kernel/clock.ts'
 import { PolityError, fieldOf, noSuchProcess } from '../kernel/errors.ts'
+import { issuesOf } from '../kernel/input-form.ts'
 import type { Kernel } from '../kernel/kernel.ts'
 import type { CallEnd, JournalEvent, Json, Pid, ProcessEnd, Program, Question } from '../kernel/types.ts'
 import { textOf } from './fields.ts'
@@ -136,8 +137,7 @@ async function loadAgui(): Promise<Sdk> {
 function parseInput({ schema }: Sdk, body: Json): RunAgentInput {
   const { data, error } = schema.safeParse(body)
   if (error === undefined) return data as RunAgentInput
-  const issues = error.issues.slice(0, 5).map(({ path, message }) => `${path.join('.') || 'the body'}: ${message}`)
-  throw new PolityError('INVALID_ARGUMENT', `not a RunAgentInput: ${issues.join('; ')}`)
+  throw new PolityError('INVALID_ARGUMENT', `not a RunAgentInput: ${issuesOf(error)}`)
 }
 
 function lastSaid({ messages }: RunAgentInput): string {

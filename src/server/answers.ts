@@ -14,7 +14,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import { PolityError } from '../kernel/errors.ts'
 import type { Json } from '../kernel/types.ts'
 import type { Door } from './route.ts'
-import { adviceOf, retryAfterSeconds } from './status.ts'
+import { adviceOf, isRetryable, retryAfterSeconds, shouldRetry } from './status.ts'
 
 export type Headers = { readonly [name: string]: string }
 /** The form of an error. */
@@ -79,7 +79,7 @@ export function createAnswers({ stallMs, isLast, onError }: AnswersOptions): Ans
     const [path = ''] = (response.req.url ?? '').split('?', 1)
     write(response, status, 'application/json', JSON.stringify(body(error, status, path)), {
       // Read by OpenAI's and Anthropic's clients, which try 409, 429 and 5xx again otherwise.
-      'x-should-retry': String(error.retryable),
+      'x-should-retry': String(shouldRetry(error, status)),
       ...(seconds === undefined ? {} : { 'retry-after': String(seconds) }),
       ...headers,
     })
@@ -120,10 +120,11 @@ export function headOf(headers: Headers): string[] {
 /** The form of errors where a door has none of its own. */
 export function errorBody(error: PolityError): Json {
   const { code, message } = error
-  return { error: { code, message, todo: adviceOf(error) } }
+  return { error: { code, message, todo: adviceOf(error), retryable: isRetryable(error) } }
 }
 
 /** Where HTTP itself was refused, the advice of the error table does not fit; the message says what to do. */
-export function refusalBody({ code, message }: PolityError): Json {
-  return { error: { code, message } }
+export function refusalBody(error: PolityError): Json {
+  const { code, message } = error
+  return { error: { code, message, retryable: isRetryable(error) } }
 }

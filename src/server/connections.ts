@@ -3,7 +3,8 @@
  *
  *     const connections = createConnections({ clock, lingerMs, isClosing: () => closing !== undefined })
  *     server.on('connection', connections.opened).on('clientError', connections.onClientError)
- *     const over = connections.begin(request, response)          // call it when the response is closed
+ *     connections.begin(request, response)
+ *     response.on('close', () => connections.over(request))
  *
  * Invariants
  *   CN1. What is no HTTP gets at most one refusal, after the answers to what came before it; then its connection ends.
@@ -19,8 +20,10 @@ import { refusalBody, securityHeaders } from './answers.ts'
 
 export interface Connections {
   opened(socket: Socket): void
-  /** A request has come. Returns what is to be called when its response is closed. */
-  begin(request: IncomingMessage, response: ServerResponse): () => void
+  /** A request has come. */
+  begin(request: IncomingMessage, response: ServerResponse): void
+  /** Its response is closed. */
+  over(request: IncomingMessage): void
   onClientError(error: NodeJS.ErrnoException, socket: Socket): void
   /** Ends those on which no request is under way. */
   cutIdle(): void
@@ -51,24 +54,29 @@ export function createConnections({ clock, lingerMs, isClosing }: ConnectionsOpt
     socket.once('close', () => connections.delete(socket))
   }
 
-  function begin(request: IncomingMessage, response: ServerResponse): () => void {
-    const { socket } = request
-    const connection = connections.get(socket)
+  function begin(request: IncomingMessage, response: ServerResponse): void {
+    const connection = connections.get(request.socket)
     if (connection !== undefined) {
       connection.openCount++
       connection.last = { request, response }
     }
     // Before Node's own listener, which sets the time-out of an idle connection.
-    response.prependListener('finish', () => {
-      socket.setTimeout(0)
-      if (isClosing()) socket.end()
-      if (!request.complete) letGo(request)
-    })
-    return () => {
-      if (connection === undefined || --connection.openCount > 0) return
-      connection.last = undefined
-      if (connection.isOver) hangUp(socket)
-    }
+    response.prependListener('finish', finished)
+  }
+
+  /** One function for all responses. */
+  function finished(this: ServerResponse): void {
+    const request = this.req
+    request.socket.setTimeout(0)
+    if (isClosing()) request.socket.end()
+    if (!request.complete) letGo(request)
+  }
+
+  function over({ socket }: IncomingMessage): void {
+    const connection = connections.get(socket)
+    if (connection === undefined || --connection.openCount > 0) return
+    connection.last = undefined
+    if (connection.isOver) hangUp(socket)
   }
 
   /** The client still sends what nobody will read: it may go on for a moment, so that the answer reaches it. */
@@ -111,6 +119,7 @@ export function createConnections({ clock, lingerMs, isClosing }: ConnectionsOpt
   return {
     opened,
     begin,
+    over,
     onClientError,
     cutIdle() {
       for (const [socket, { openCount }] of connections) if (openCount === 0) socket.destroy()

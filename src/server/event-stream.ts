@@ -9,7 +9,7 @@
 import type { ServerResponse } from 'node:http'
 import { invalid } from '../kernel/errors.ts'
 import type { ServerLimits } from './limits.ts'
-import type { EventStream } from './route.ts'
+import type { EventStream, StreamEvent } from './route.ts'
 
 /** An event stream as the server holds it. */
 export interface OpenStream extends EventStream {
@@ -19,37 +19,64 @@ export interface OpenStream extends EventStream {
 
 /** Begins the answer. The headers are set and not yet sent. */
 export function openStream(response: ServerResponse, limits: ServerLimits): OpenStream {
-  const waiting: (() => void)[] = []
-  const wake = (): void => {
-    for (const resolve of waiting.splice(0)) resolve()
-  }
-  response.on('drain', wake)
-  response.on('close', wake)
   // Of inactivity: heartbeats keep a stream alive as long as its client takes them.
-  response.setTimeout(limits.stallMs, () => response.destroy())
+  response.setTimeout(limits.stallMs, cut)
   response.flushHeaders()
-  const isOver = (): boolean => response.writableEnded || response.destroyed
+  return new ResponseStream(response, limits)
+}
 
-  return {
-    send({ data, event, id }) {
-      const frame = frameOf(data, event, id)
-      if (isOver()) return false
-      if (response.writableLength > limits.streamBufferBytesMax) {
-        response.destroy()
-        return false
+function cut(this: ServerResponse): void {
+  this.destroy()
+}
+
+/** One object for a stream, as a thousand may be open: its listeners come when somebody waits. */
+class ResponseStream implements OpenStream {
+  readonly #response: ServerResponse
+  readonly #limits: ServerLimits
+  /** Those who wait until the client has taken what was written; undefined while nobody ever did. */
+  #waiting: (() => void)[] | undefined = undefined
+
+  constructor(response: ServerResponse, limits: ServerLimits) {
+    this.#response = response
+    this.#limits = limits
+  }
+
+  send({ data, event, id }: StreamEvent): boolean {
+    const response = this.#response
+    const frame = frameOf(data, event, id)
+    if (this.#isOver) return false
+    if (response.writableLength > this.#limits.streamBufferBytesMax) {
+      response.destroy()
+      return false
+    }
+    return response.write(frame)
+  }
+
+  drained(): Promise<void> {
+    const response = this.#response
+    if (this.#isOver || !response.writableNeedDrain) return Promise.resolve()
+    if (this.#waiting === undefined) {
+      this.#waiting = []
+      const wake = (): void => {
+        for (const resolve of this.#waiting?.splice(0) ?? []) resolve()
       }
-      return response.write(frame)
-    },
-    drained() {
-      if (isOver() || !response.writableNeedDrain) return Promise.resolve()
-      return new Promise((resolve) => waiting.push(resolve))
-    },
-    end() {
-      if (!isOver()) response.end()
-    },
-    beat() {
-      if (!isOver() && !response.writableNeedDrain) response.write(': \n\n')
-    },
+      response.on('drain', wake).on('close', wake)
+    }
+    const waiting = this.#waiting
+    return new Promise((resolve) => waiting.push(resolve))
+  }
+
+  end(): void {
+    if (!this.#isOver) this.#response.end()
+  }
+
+  beat(): void {
+    const response = this.#response
+    if (!this.#isOver && !response.writableNeedDrain) response.write(': \n\n')
+  }
+
+  get #isOver(): boolean {
+    return this.#response.writableEnded || this.#response.destroyed
   }
 }
 

@@ -10,6 +10,7 @@
  */
 import { z } from 'zod'
 import { PolityError } from '../kernel/errors.ts'
+import { issuesOf } from '../kernel/input-form.ts'
 import type { Tool } from '../kernel/types.ts'
 import { glob } from '../policy/glob.ts'
 
@@ -34,10 +35,9 @@ const schema = z.record(
 export function parseForeignTools(given: unknown): ForeignTools {
   const { data, error } = schema.safeParse(given)
   if (data !== undefined) return data as ForeignTools
-  const said = error.issues.slice(0, 5).map(({ path, message }) => `${path.join('.') || 'the file'}: ${message}`)
   throw new PolityError(
     'CONFIG_INVALID',
-    `these are no tools of clients: ${said.join('; ')}; expected such as {"send_*":{"outbound":true,"control":["to"]},"read_inbox":{"labels":["mail"]}}`,
+    `these are no tools of clients: ${issuesOf(error)}; expected such as {"send_*":{"outbound":true,"control":["to"]},"read_inbox":{"labels":["mail"]}}`,
   )
 }
 

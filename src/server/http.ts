@@ -188,7 +188,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
   // -------------------------------------------------------------------------------------------------------- requests
 
   function take(request: IncomingMessage, response: ServerResponse, expects: 'nothing' | 'continue' | 'other'): void {
-    const over = connections.begin(request, response)
+    connections.begin(request, response)
     const one: Open = {
       request,
       response,
@@ -199,23 +199,32 @@ export async function startServer(options: ServerOptions): Promise<Server> {
       refused: undefined,
     }
     open.add(one)
-    response.once('close', () => {
-      open.delete(one)
-      over()
-      if (!response.writableFinished) one.abort.abort(new PolityError('KILLED', 'its client went away'))
-    })
+    response.on('close', () => onClosed(one))
     // Of a client that went away: told by `close`.
-    response.on('error', () => {})
+    response.on('error', ignore)
 
     try {
       const known = guard(request, response, expects === 'other')
       if (known === undefined) return
       one.known = known
       if (expects === 'continue') response.writeContinue()
-      void handle(request, response, one, known)
+      handle(request, response, one, known)
     } catch (error) {
       answers.fail(request, response, error, refusalBody)
     }
+  }
+
+  function onClosed(one: Open): void {
+    const { request, response, stream, known } = one
+    open.delete(one)
+    connections.over(request)
+    if (stream !== undefined && known !== undefined) {
+      const { principal } = known.caller
+      const left = (streamsOf.get(principal) ?? 1) - 1
+      if (left > 0) streamsOf.set(principal, left)
+      else streamsOf.delete(principal)
+    }
+    if (!response.writableFinished) one.abort.abort(new PolityError('KILLED', 'its client went away'))
   }
 
   /** The route and the caller; undefined where the request was answered already. */
@@ -296,7 +305,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     return { ...found, caller, path }
   }
 
-  async function handle(request: IncomingMessage, response: ServerResponse, one: Open, known: Known): Promise<void> {
+  function handle(request: IncomingMessage, response: ServerResponse, one: Open, known: Known): void {
     const { route, door, caller, params, path } = known
     const url = request.url ?? ''
     let body: Promise<Json> | undefined
@@ -331,16 +340,15 @@ export async function startServer(options: ServerOptions): Promise<Server> {
         if (one.refused !== undefined) throw one.refused.error
         const stream = events(request, response, one, caller, headers)
         one.lastWord = lastWord
+        // An answer that goes on for minutes does not hold on to what was asked.
+        body = undefined
         return stream
       },
       request,
       response,
     }
-    try {
-      await route.handle(exchange)
-      if (!response.headersSent && !response.destroyed)
-        throw new Error(`the handler of ${route.method} ${route.path} returned without an answer`)
-    } catch (error) {
+    // By hand: a frame that waits, as of an async function, would be kept for each answer that goes on.
+    const failed = (error: unknown): void => {
       if (!PolityError.isInstance(error) || response.headersSent)
         return answers.fail(request, response, error, door.errorBody ?? refusalBody)
       try {
@@ -350,6 +358,15 @@ export async function startServer(options: ServerOptions): Promise<Server> {
       } catch (wrong) {
         answers.fail(request, response, wrong, refusalBody)
       }
+    }
+    const answered = (): void => {
+      if (!response.headersSent && !response.destroyed)
+        failed(new Error(`the handler of ${route.method} ${route.path} returned without an answer`))
+    }
+    try {
+      void Promise.resolve(route.handle(exchange)).then(answered, failed)
+    } catch (error) {
+      failed(error)
     }
   }
 
@@ -372,11 +389,6 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     if (response.destroyed) return stream
     streamsOf.set(principal, count + 1)
     one.stream = stream
-    response.once('close', () => {
-      const left = (streamsOf.get(principal) ?? 1) - 1
-      if (left > 0) streamsOf.set(principal, left)
-      else streamsOf.delete(principal)
-    })
     // What a HEAD asks for is there; nobody listens to the rest.
     if (request.method === 'HEAD') {
       stream.end()
@@ -445,6 +457,8 @@ const eventHeaders: Headers = {
 
 /** Of all requests without one; nobody writes into a query. */
 const NO_QUERY = new URLSearchParams()
+
+function ignore(): void {}
 
 /** A request under way. */
 interface Open {

@@ -20,6 +20,7 @@ import type { IncomingMessage } from 'node:http'
 import { createFolderOf, guarded, openConnection, realStorePath } from '../drivers/store/connection.ts'
 import type { Clock } from '../kernel/clock.ts'
 import { PolityError, fieldOf, invalid, messageOf, warn } from '../kernel/errors.ts'
+import { checkPrincipal, isPrincipal } from '../kernel/principal.ts'
 import type { Unknown } from './http.ts'
 import { parseJson } from '../policy/json.ts'
 import type { Caller, Scope } from './caller.ts'
@@ -70,7 +71,6 @@ const KEYS_MAX = 10_000
 const LOCK_MS = 5_000
 const LABEL_CHARS_MAX = 200
 const KEY = /^polity_([0-9a-f]{8})_[A-Za-z0-9_-]{43}$/
-const PRINCIPAL = /^[^\p{Cc}\p{Cs}]{1,200}$/u
 
 // ------------------------------------------------------------------------------------------------------------- editing
 
@@ -81,8 +81,7 @@ export function createKey(
   now: number,
 ): { readonly key: string; readonly entry: KeyEntry } {
   const { principal, budget = {}, priority = 0, label = '', expiresAt = null } = input
-  if (typeof principal !== 'string' || !PRINCIPAL.test(principal))
-    throw invalid('a key: principal', '1 to 200 printable characters', principal)
+  checkPrincipal('a key: principal', principal)
   if (principal === 'nobody') throw invalid('a key: principal', 'a name other than that of who has no key', principal)
   if (input.scopes.length === 0) throw invalid('a key: scopes', `some of ${scopes.join(', ')}`, 'none')
   for (const scope of input.scopes)
@@ -256,8 +255,7 @@ function isEntry(given: unknown): given is KeyEntry {
     /^[0-9a-f]{8}$/.test(one.id) &&
     typeof one.hash === 'string' &&
     /^[0-9a-f]{64}$/.test(one.hash) &&
-    typeof one.principal === 'string' &&
-    PRINCIPAL.test(one.principal) &&
+    isPrincipal(one.principal) &&
     Array.isArray(one.scopes) &&
     one.scopes.every((scope) => scopes.includes(scope)) &&
     typeof one.budget === 'object' &&

@@ -16,6 +16,7 @@
  */
 import type { LanguageModelV4ToolResultPart } from '@ai-sdk/provider'
 import { anything } from '../kernel/anything.ts'
+import { dropOldest } from '../kernel/drop-oldest.ts'
 import type { ErrorData } from '../kernel/errors.ts'
 import { PolityError, messageOf, toErrorData } from '../kernel/errors.ts'
 import type { Kernel, Run } from '../kernel/kernel.ts'
@@ -23,13 +24,13 @@ import { defineTool } from '../kernel/tools.ts'
 import { sumOf } from '../kernel/turns.ts'
 import type {
   Budget,
-  CallUsage,
   Generation,
   GenerateRequest,
   Json,
   Message,
   Pid,
   Program,
+  RunEvent,
   RunOptions,
   Sys,
   Tool,
@@ -110,52 +111,72 @@ export const GATEWAY = 'gateway'
 const DENIED_ROUNDS_MAX = 2
 /** Runs of one principal that the law knows something of; beyond, new ones are refused: forgetting one would undo it. */
 const RUNS_MAX = 10_000
+/** Lists of tools that are kept as the kernel has them, and the longest, characters of JSON: 32 kinds of agents, a coding agent's 50,000 twice over. */
+const TOOL_LISTS_MAX = 32
+const TOOL_LIST_CHARS_MAX = 131_072
+const NO_TOOLS: readonly Tool[] = Object.freeze([])
 
 export function createModelDoor(kernel: Kernel, { tools = {} }: ModelDoorOptions = {}): ModelDoor {
   const known = foreignToolsOf(tools)
   /** By principal and name: runs that are under way, and those of which the law knows something. */
   const runs = new Map<string, Map<string, RunInOrder>>()
+  /** By the text of a list of tools: agents send the same list with each request, and a hundred of them the same. */
+  const toolLists = new Map<string, readonly Tool[]>()
   endLeftOvers(kernel, [GATEWAY])
 
-  async function generate(request: ModelRequest, { signal, onText }: Listener = {}): Promise<ModelReply> {
-    const reply: { said?: Said } = {}
+  /** The tools of a request, as the kernel has them; of equal lists one is kept. Throws `INVALID_ARGUMENT`. */
+  function toolsOf(given: readonly ToolDescription[] = []): readonly Tool[] {
+    if (given.length === 0) return NO_TOOLS
+    const text = JSON.stringify(given)
+    const found = toolLists.get(text)
+    if (found !== undefined) return found
+    const made = Object.freeze(given.map((tool) => foreign(tool, known(tool.name))))
+    if (text.length > TOOL_LIST_CHARS_MAX) return made
+    if (toolLists.size >= TOOL_LISTS_MAX) dropOldest(toolLists)
+    toolLists.set(text, made)
+    return made
+  }
+
+  function generate(request: ModelRequest, listener: Listener = {}): Promise<ModelReply> {
+    if (request.run !== undefined) return inOrder(request, request.run, listener)
+    try {
+      return ask(request, undefined, listener).reply
+    } catch (error) {
+      return Promise.reject(error as Error)
+    }
+  }
+
+  function ask(
+    request: ModelRequest,
+    after: Pid | undefined,
+    { signal, onText }: Listener,
+  ): { readonly pid: Pid; readonly reply: Promise<ModelReply> } {
+    const served: Served = { request, said: undefined }
     const program: Program<Json, null> = {
       name: GATEWAY,
       version: '1',
-      tools: (request.tools ?? []).map((tool) => foreign(tool, known(tool.name))),
+      tools: toolsOf(request.tools),
       ownToolsOnly: true,
       model: undefined,
-      async run(sys) {
-        reply.said = await serve(sys, request)
-        return null
-      },
+      run: (sys) => serve(sys, served),
     }
     const labels = labelsOf(request.messages, known)
-    const pid = await inOrder(request, signal, async (after, begun) => {
-      const run = kernel.spawn(
-        program,
-        { asked: wordsOf(request.messages) },
-        {
-          ...optionsOf(request),
-          ...(labels.length === 0 ? {} : { labels }),
-          ...(after === undefined ? {} : { after }),
-        },
-      )
-      begun(run.pid)
-      await ended(run, signal, onText)
-      return run.pid
-    })
-    return { ...(reply.said as Said), pid }
+    const run = kernel.spawn(
+      program,
+      { asked: wordsOf(request.messages) },
+      {
+        ...optionsOf(request),
+        ...(labels.length === 0 ? {} : { labels }),
+        ...(after === undefined ? {} : { after }),
+      },
+    )
+    const { pid } = run
+    return { pid, reply: ended(run, signal, onText).then(() => ({ ...(served.said as Said), pid })) }
   }
 
   /** What a run has done is known once it has ended: who comes next waits for that. */
-  async function inOrder(
-    { run, caller }: ModelRequest,
-    signal: AbortSignal | undefined,
-    serveAfter: (after: Pid | undefined, begun: (pid: Pid) => void) => Promise<Pid>,
-  ): Promise<Pid> {
-    if (run === undefined) return serveAfter(undefined, () => {})
-    const { principal } = caller
+  async function inOrder(request: ModelRequest, run: string, listener: Listener): Promise<ModelReply> {
+    const { principal } = request.caller
     const own = runs.get(principal) ?? new Map<string, RunInOrder>()
     const mine = own.get(run) ?? { last: undefined, end: Promise.resolve(), waiting: 0 }
     if (!own.has(run) && own.size >= RUNS_MAX)
@@ -167,8 +188,10 @@ export function createModelDoor(kernel: Kernel, { tools = {} }: ModelDoorOptions
     mine.waiting++
     const served = mine.end
       .then(() => {
-        if (signal?.aborted === true) throw whyAborted(signal)
-        return serveAfter(mine.last, (pid) => (mine.last = pid))
+        if (listener.signal?.aborted === true) throw whyAborted(listener.signal)
+        const { pid, reply } = ask(request, mine.last, listener)
+        mine.last = pid
+        return reply
       })
       .finally(async () => {
         mine.waiting--
@@ -231,22 +254,46 @@ interface Listener {
 
 type Said = Omit<ModelReply, 'pid'>
 
-/** The program of one request: answers until there is something that the client may hear. */
-async function serve(sys: Sys, { model, messages, tools = [], settings, deadlineMs }: ModelRequest): Promise<Said> {
+/** A request, and what the client may hear, once it is known. */
+interface Served {
+  readonly request: ModelRequest
+  said: Said | undefined
+}
+
+/** The program of one request: answers until there is something that the client may hear. No frame waits for what nearly all answers are. */
+function serve(sys: Sys, served: Served): Promise<null> {
+  const { request } = served
+  return answerTo(sys, request, request.messages).then(async (generation) => {
+    served.said =
+      generation.toolCalls.length === 0
+        ? { generation, toolCalls: [], denied: [] }
+        : await letThrough(sys, request, generation)
+    return null
+  })
+}
+
+function answerTo(
+  sys: Sys,
+  { model, tools = [], settings, deadlineMs }: ModelRequest,
+  messages: readonly Message[],
+): Promise<Generation> {
+  return sys.generate({
+    ...settings,
+    ...(model === undefined ? {} : { model }),
+    messages,
+    tools: tools.map(({ name }) => name),
+    ...(deadlineMs === undefined ? {} : { deadlineMs }),
+  })
+}
+
+/** The calls of an answer that the law lets through; where it lets none, those of the next. */
+async function letThrough(sys: Sys, request: ModelRequest, first: Generation): Promise<Said> {
   const denied: DeniedCall[] = []
-  const conversation = [...messages]
-  let text = ''
-  let usage: CallUsage | undefined
+  const conversation = [...request.messages]
+  let answer = first
+  let text = answer.text
+  let usage = answer.usage
   for (let round = 0; ; round++) {
-    const answer = await sys.generate({
-      ...settings,
-      ...(model === undefined ? {} : { model }),
-      messages: conversation,
-      tools: tools.map(({ name }) => name),
-      ...(deadlineMs === undefined ? {} : { deadlineMs }),
-    })
-    text += answer.text
-    usage = usage === undefined ? answer.usage : sumOf(usage, answer.usage)
     const toolCalls: ToolCall[] = []
     const errors: DeniedCall[] = []
     // One after another: whether one may be made can depend on those before it.
@@ -262,6 +309,9 @@ async function serve(sys: Sys, { model, messages, tools = [], settings, deadline
     if (errors.length === 0 || toolCalls.length > 0 || round === DENIED_ROUNDS_MAX)
       return { generation: { ...answer, text, usage }, toolCalls, denied }
     conversation.push(answer.message, { role: 'tool', content: errors.map(resultOf) })
+    answer = await answerTo(sys, request, conversation)
+    text += answer.text
+    usage = sumOf(usage, answer.usage)
   }
 }
 
@@ -276,19 +326,31 @@ function resultOf({ call, error }: DeniedCall): LanguageModelV4ToolResultPart {
 }
 
 /** Resolves when the process has ended and all its text was heard; rejects with its error. */
-async function ended(run: Run<null>, signal: AbortSignal | undefined, onText: Listener['onText']): Promise<void> {
-  try {
-    if (onText === undefined) await resultFor(run, signal)
-    else await Promise.all([resultFor(run, signal), hear(run, onText)])
-  } catch (error) {
+function ended(run: Run<null>, signal: AbortSignal | undefined, onText: Listener['onText']): Promise<null> {
+  return resultFor(run, signal, onText === undefined ? undefined : hear(run, onText)).catch((error: unknown) => {
     // Nobody hears it any more; where the process has ended, this does nothing.
     run.kill('its client could not be told')
     throw error
-  }
+  })
 }
 
-async function hear(run: Run<null>, onText: (delta: string) => void): Promise<void> {
-  for await (const event of run.events) if (event.type === 'text-delta') onText(event.delta)
+/** Resolves once all was heard. By hand and not by `for await`: that would keep two frames for each answer that comes. */
+function hear(run: Run<null>, onText: (delta: string) => void): Promise<void> {
+  const events = run.events[Symbol.asyncIterator]()
+  return new Promise((resolve, reject) => {
+    const next = (): void => void events.next().then(take, reject)
+    const take = ({ done, value }: IteratorResult<RunEvent, unknown>): void => {
+      if (done === true) return resolve()
+      try {
+        if (value.type === 'text-delta') onText(value.delta)
+      } catch (error) {
+        void events.return?.()
+        return reject(error as Error)
+      }
+      next()
+    }
+    next()
+  })
 }
 
 function optionsOf({ caller, priority, budget }: Pick<ModelRequest, 'caller' | 'priority' | 'budget'>): RunOptions {
@@ -304,11 +366,16 @@ function foreign({ name, description, inputSchema }: ToolDescription, known: For
       description,
       effect: 'read',
       inputSchema: anything(inputSchema),
-      execute: () => null,
+      execute: nothing,
     })
   } catch (error) {
     throw new PolityError('INVALID_ARGUMENT', messageOf(error), { cause: error })
   }
+}
+
+/** The client makes the call. */
+function nothing(): null {
+  return null
 }
 
 /** The words of the user. */

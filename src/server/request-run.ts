@@ -11,12 +11,20 @@
 import { PolityError, messageOf } from '../kernel/errors.ts'
 import type { Kernel, Run } from '../kernel/kernel.ts'
 
-/** The result of a run, which a signal kills. Rejects with its error, or with the reason of the signal. */
-export async function resultFor<Output>(run: Run<Output>, signal: AbortSignal | undefined): Promise<Output> {
+/**
+ * The result of a run, which a signal kills. Rejects with its error, or with the reason of the signal. `heard` is what goes
+ * on as long as the run does, such as hearing its text: the result is asked for behind it, so that one thing is waited for.
+ */
+export async function resultFor<Output>(
+  run: Run<Output>,
+  signal: AbortSignal | undefined,
+  heard?: Promise<void>,
+): Promise<Output> {
   const stop = (): void => run.kill(messageOf(whyAborted(signal)))
   if (signal?.aborted === true) stop()
   signal?.addEventListener('abort', stop, { once: true })
   try {
+    if (heard !== undefined) await heard
     return await run.result
   } catch (error) {
     const isStopped = signal?.aborted === true && PolityError.isInstance(error) && error.code === 'KILLED'

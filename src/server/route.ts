@@ -32,7 +32,7 @@ export interface Exchange {
    * reason is a `PolityError` that says which: `KILLED`, `ACCESS_DENIED` or `KERNEL_CLOSED`.
    */
   readonly signal: AbortSignal
-  /** The body as JSON, within the limit. Throws `INVALID_ARGUMENT`, `TOO_LARGE`. An empty body is null. */
+  /** The body as JSON, within the limit; before `events`. Throws `INVALID_ARGUMENT`, `TOO_LARGE`. An empty body is null. */
   json(): Promise<Json>
   /** Answers with JSON. */
   reply(status: number, body: Json, headers?: { readonly [name: string]: string }): void
@@ -76,7 +76,7 @@ export interface Route {
 
 export interface Door {
   readonly routes: readonly Route[]
-  /** The body of an answer that is an error; `path` is what was asked for. @default `{ error: { code, message, todo } }` */
+  /** The body of an answer that is an error; `path` is what was asked for. @default `{ error: { code, message, todo, retryable } }` */
   readonly errorBody?: (error: PolityError, status: number, path: string) => Json
   /** The HTTP status, where it is not that of http.ts: AIOS answers 200 with an error inside. */
   readonly statusOf?: (error: PolityError) => number | undefined

@@ -62,6 +62,19 @@ export function retryAfterSeconds(error: PolityError, status: number): number | 
   return ms === undefined ? 1 : Math.ceil(ms / 1_000)
 }
 
+/** Whether the same request may succeed later without a change: as the table has it, and where there will be room again. */
+export function isRetryable(error: PolityError): boolean {
+  return error.retryable || roomAfterMs(error) !== undefined
+}
+
+/** Whether a client that tries again by itself should: it may succeed later, and so soon that it will wait. */
+export function shouldRetry(error: PolityError, status: number): boolean {
+  return isRetryable(error) && (retryAfterSeconds(error, status) ?? 0) <= SOON_S
+}
+
+/** OpenAI's and Anthropic's clients wait no longer for what `retry-after` says, and come before it. */
+const SOON_S = 60
+
 /** What a client can do about an error. */
 export function adviceOf(error: PolityError): string {
   return roomAfterMs(error) === undefined

@@ -410,7 +410,7 @@ export async function runWorld(seed: number, options: WorldOptions = {}): Promis
           }
           break
         case 'collect':
-          kernel.collect(random.int(0, 2))
+          kernel.collect(random.int(0, 2)).catch((error) => refusedOnlyAs(error, ['STORE_FAILED', 'KERNEL_CLOSED']))
       }
     } catch (error) {
       refusedOnlyAs(error, ['STORE_FAILED', 'KERNEL_CLOSED'])

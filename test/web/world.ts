@@ -373,7 +373,7 @@ export async function startWorld({
       store: path,
       port: at,
       clock,
-      limits: { drainMs: 200 },
+      limits: { drainMs: 200, heartbeatMs: 1_000 },
     })
   let server = await start(port)
   return {

@@ -1,6 +1,6 @@
 /** The frame: where one can go, whether the line is there, the key, the keys. */
 import type { ReactNode } from 'react'
-import { Component, Suspense, lazy, useEffect, useMemo, useState } from 'react'
+import { Component, Suspense, lazy, useEffect, useMemo, useRef, useState } from 'react'
 import { keyTable, useKeys } from './keys.ts'
 import type { Place } from './route.ts'
 import { goTo, places, useRoute } from './route.ts'
@@ -61,13 +61,18 @@ function Frame({ hasKey, onKey }: { readonly hasKey: boolean; readonly onKey: (k
   useEffect(() => {
     document.title = `${questions.length > 0 ? `(${questions.length}) ` : ''}${title} · Polity`
   }, [title, questions.length])
+  const views = useRef<HTMLElement>(null)
+  // Where they do not all fit, the one that is open is in sight.
+  useEffect(() => {
+    views.current?.querySelector('[aria-current]')?.scrollIntoView({ block: 'nearest' })
+  }, [here])
   return (
     <>
       <header className="bar">
         <a className="brand" href="#/processes">
           polity
         </a>
-        <nav aria-label="Views">
+        <nav aria-label="Views" ref={views}>
           {places.map((place) => (
             <a key={place} href={`#/${place}`} aria-current={place === here ? 'page' : undefined}>
               {titles[place]}
@@ -209,6 +214,9 @@ function KeyPrompt({
             autoComplete="off"
             spellCheck={false}
             placeholder="polity_…"
+            // What no header can hold is no key.
+            pattern="\s*[!-~]+\s*"
+            title="A key has no space and no special character, also not …"
             value={text}
             onChange={(event) => setText(event.target.value)}
             autoFocus

@@ -156,13 +156,12 @@ export function createLive(): Live {
     if (event.type === 'process-start') {
       if (rows.has(pid)) return
       const root = event.parent === null ? pid : (rows.get(event.parent)?.process.root ?? event.parent)
-      const forkOf = event['forkOf'] as { readonly pid: number } | null | undefined
       changed(
         add({
           pid,
           parent: event.parent,
           root,
-          forkOf: forkOf?.pid ?? null,
+          forkOf: event.forkOf?.pid ?? null,
           program: event.program,
           version: event.version,
           name: event.name,

@@ -170,9 +170,10 @@ export function openSession(key: string | undefined): Session {
           refreshQuestions()
       }
     } catch (error) {
-      // 401 and 403 were told where they came in.
       if (!(error instanceof ApiError)) throw error
-      if (state.line === 'live' || state.line === 'connecting') set({ line: 'lost', why: error.message })
+      // What refused the request was told where it came in; this is of a stream that was open.
+      const line = error.status === 401 ? 'locked' : error.status === 403 ? 'refused' : 'lost'
+      if (state.line === 'live' || state.line === 'connecting') set({ line, why: error.message })
     } finally {
       isStreaming = false
       // It was seen again before it had ended.

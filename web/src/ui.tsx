@@ -78,7 +78,11 @@ export function useAsked<T>(ask: (signal: AbortSignal) => Promise<T>, on: readon
   return { value: mine?.value, error: mine?.error, again: () => setRound((n) => n + 1) }
 }
 
-/** Asks again so long after each answer. A slow server is waited for. */
+/** Of the time, what may go on with asking: much takes long, and need not be as new. */
+const ASK_SHARE = 0.1
+const ASK_WAIT_MS_MAX = 30_000
+
+/** Asks again so long after each answer; longer after one that took long. A slow server is waited for. */
 export function usePolled<T>(ask: (signal: AbortSignal) => Promise<T>, ms: number): Asked<T> {
   const [answer, setAnswer] = useState<{ value: T | undefined; error: Error | undefined }>()
   const [round, setRound] = useState(0)
@@ -88,15 +92,18 @@ export function usePolled<T>(ask: (signal: AbortSignal) => Promise<T>, ms: numbe
     const gone = new AbortController()
     let timer: ReturnType<typeof setTimeout> | undefined
     const poll = async (): Promise<void> => {
+      let waitMs = ms
       if (document.visibilityState !== 'hidden') {
+        const startedAt = performance.now()
         const next = await latest.current(gone.signal).then(
           (value) => ({ value, error: undefined }),
           (error: Error) => ({ error }),
         )
         if (gone.signal.aborted) return
         setAnswer((before) => ({ value: before?.value, ...next }))
+        waitMs = Math.max(ms, Math.min(ASK_WAIT_MS_MAX, (performance.now() - startedAt) / ASK_SHARE))
       }
-      timer = setTimeout(() => void poll(), ms)
+      timer = setTimeout(() => void poll(), waitMs)
     }
     void poll()
     return () => {

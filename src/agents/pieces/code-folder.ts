@@ -14,11 +14,11 @@
 import { z } from 'zod'
 import { unifiedDiff } from '../../kernel/diff.ts'
 import { PolityError } from '../../kernel/errors.ts'
+import { inputOf } from '../../kernel/input-form.ts'
 import type { ModelChoice, Sys } from '../../kernel/types.ts'
 import type { Action } from './acting.ts'
 import { filesIn } from '../agentless.ts'
 import { codeOf } from '../code-act.ts'
-import { inputOf } from './input-form.ts'
 import { runTests } from './repository-run.ts'
 
 export interface CodeFolderOptions {

@@ -9,9 +9,9 @@
  */
 import { z } from 'zod'
 import { PolityError } from '../../kernel/errors.ts'
+import { issuesOf } from '../../kernel/input-form.ts'
 import type { Json, Sys } from '../../kernel/types.ts'
 import { actionShape, holds, type Seen } from './acting.ts'
-import { issuesOf } from './input-form.ts'
 
 /** What one player is to do. */
 export const moveShape = actionShape.extend({ agent: z.string() })
@@ -111,7 +111,7 @@ export async function faultsIn(sys: Sys, { players }: Scene, plan: Plan): Promis
         },
       ]
     const read = z.fromJSONSchema(action.input as Parameters<typeof z.fromJSONSchema>[0]).safeParse(args)
-    return read.success ? [] : [{ agent, message: `${name}: ${z.prettifyError(read.error).replaceAll('\n', ' ')}` }]
+    return read.success ? [] : [{ agent, message: `${name}: ${issuesOf(read.error)}` }]
   })
   if (faults.length > 0 || plan.length === 0 || !holds(sys, CHECK)) return faults
   const tried = await sys.call<{ readonly faults: string[] }>(CHECK, { actions: plan as unknown as Json })

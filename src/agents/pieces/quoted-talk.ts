@@ -79,13 +79,15 @@ function plainOf(text: string): string {
     .replaceAll(/[*_`]{1,3}(?=\S)|(?<=\S)[*_`]{1,3}/g, '')
 }
 
-const sentenceBreaks = new Intl.Segmenter('en', { granularity: 'sentence' })
+/** Made when first asked for: it takes some MB, and whoever imports this may never speak. */
+let sentenceBreaks: Intl.Segmenter | undefined
 
 function sentencesIn(text: string): readonly string[] {
+  const breaks = (sentenceBreaks ??= new Intl.Segmenter('en', { granularity: 'sentence' }))
   return text
     .split(/\n\s*\n/)
     .flatMap((paragraph) =>
-      [...sentenceBreaks.segment(paragraph.replaceAll(/\s+/g, ' '))]
+      [...breaks.segment(paragraph.replaceAll(/\s+/g, ' '))]
         .map(({ segment }) => segment.trim())
         .filter((one) => /[\p{L}\p{N}]/u.test(one)),
     )

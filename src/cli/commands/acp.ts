@@ -4,7 +4,7 @@ import { bootFor } from '../booted.ts'
 import { defineCommand } from '../command.ts'
 import { budgetOf, budgetOptions, priceOption, setupGiven } from '../options.ts'
 import { noteSources } from '../output.ts'
-import { exitCodes } from '../report.ts'
+import { exitCodeOfSignal, exitCodes } from '../report.ts'
 import { modelDefault } from '../setup.ts'
 
 export const acp = defineCommand({
@@ -56,11 +56,12 @@ export const acp = defineCommand({
             booted.noteSetup(pid)
             context.unfinished.add(pid)
           },
+          differs: booted.differs,
           note: context.note,
         },
         context.interrupted,
       )
-      return exitCodes.done
+      return context.interrupted.aborted ? exitCodeOfSignal(context.interrupted.reason) : exitCodes.done
     } finally {
       await booted.close()
     }

@@ -5,6 +5,7 @@ import type { Context } from '../command.ts'
 import { defineCommand } from '../command.ts'
 import { checkTerms, followElsewhere, refuseOver, serverOf, wish } from '../elsewhere.ts'
 import { follow } from '../follow.ts'
+import { ofChild } from '../of-child.ts'
 import { budgetOf, budgetOptions, pidOf, priceOf, priceOption } from '../options.ts'
 import { printRun } from '../output.ts'
 
@@ -40,17 +41,20 @@ export const fork = defineCommand({
       ...(Object.keys(budget).length === 0 ? {} : { budget }),
     }
     const over = { program: values.program, model: values.model, price: priceOf(values.price) }
+    const wrong = (error: unknown): never => {
+      throw ofChild(context, 'fork', pid, error)
+    }
     const server = serverOf(context)
     if (server !== undefined) {
       refuseOver(server, over)
-      checkTerms(context, server, pid, values.law)
-      const forked = (await wish(context, { command: 'fork', pid, ...options })) as Pid
+      const terms = checkTerms(context, server, pid, values.law)
+      const forked = (await wish(context, { command: 'fork', pid, ...options, ...terms }).catch(wrong)) as Pid
       noteFork(context, pid, forked, values.at)
       return followElsewhere(context, server, forked)
     }
     const booted = await bootAgain(context, pid, { ...over, law: values.law }, budget)
     try {
-      const run = await booted.kernel.fork(pid, options)
+      const run = await booted.kernel.fork(pid, options).catch(wrong)
       booted.noteSetup(run.pid)
       noteFork(context, pid, run.pid, values.at)
       return printRun(context, booted, run, await follow(context, booted, run))

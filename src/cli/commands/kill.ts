@@ -63,6 +63,8 @@ async function askOwner(
   for (let waited = 0; waited < OBEY_MS && !context.interrupted.aborted; waited += LOOK_MS) {
     const end = endOf(reader, pid)
     if (end !== undefined) return end
+    // Ended before it obeyed: a kernel that comes next is wished it too, and may never come.
+    if (!ownerOf(context.storePath).isOwned) return killHere(context, reader, pid, reason)
     await new Promise<void>((resolve) => void context.clock.after(LOOK_MS, resolve))
   }
   throw new PolityError(

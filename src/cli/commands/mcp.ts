@@ -9,7 +9,7 @@ import { defineCommand } from '../command.ts'
 import { priceOption, setupGiven } from '../options.ts'
 import { noteSources } from '../output.ts'
 import { loadProgramFile } from '../program-file.ts'
-import { exitCodes } from '../report.ts'
+import { exitCodeOfSignal, exitCodes } from '../report.ts'
 import { modelDefault } from '../setup.ts'
 
 export const mcp = defineCommand({
@@ -54,7 +54,7 @@ export const mcp = defineCommand({
         },
         context.interrupted,
       )
-      return exitCodes.done
+      return context.interrupted.aborted ? exitCodeOfSignal(context.interrupted.reason) : exitCodes.done
     } finally {
       await booted.close()
     }

@@ -6,6 +6,7 @@ import { checkLimits } from '../../kernel/limits.ts'
 import { noteAt, recallNotes } from '../../kernel/memory.ts'
 import { createNoteReader } from '../../kernel/note-reader.ts'
 import { checkNoteId, checkRecall, matches, seqOf } from '../../kernel/note.ts'
+import { PRINCIPAL_TAKES, isPrincipal } from '../../kernel/principal.ts'
 import type { Revocation } from '../../kernel/revoke.ts'
 import { revocable, revocationOf } from '../../kernel/revoke.ts'
 import { PRINCIPAL } from '../../kernel/spaces.ts'
@@ -95,6 +96,8 @@ export const memory = defineCommand({
     if ((word === undefined) !== (found.takes === undefined) || word === '')
       throw usageError(`polity memory ${verb} takes ${found.takes ?? 'nothing more'}`)
     checkTaken('polity memory', verb, verbOptions, values)
+    if (values.principal !== undefined && !isPrincipal(values.principal))
+      throw usageError(`--principal takes ${PRINCIPAL_TAKES}, not ${JSON.stringify(values.principal)}`)
     return found.run(context, word ?? '', values)
   },
 })

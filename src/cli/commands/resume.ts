@@ -88,8 +88,7 @@ async function resumeInServer(
     return followElsewhere(context, server, one)
   }
   if (pid !== undefined) {
-    checkTerms(context, server, pid, law)
-    await wish(context, { command: 'resume', pid })
+    await wish(context, { command: 'resume', pid, ...checkTerms(context, server, pid, law) })
     return goOn(pid)
   }
   // What has no end in the store runs in the server, or is stopped there.

@@ -23,7 +23,7 @@ import type { Part } from '../provenance.ts'
 import { provenanceIn } from '../provenance.ts'
 import { refusalText, sayRefusals } from '../refusals.ts'
 import { exitCodeOfSignal, exitCodes } from '../report.ts'
-import { coresOf } from '../run-status.ts'
+import { refusingFor } from '../run-status.ts'
 import { askStatus, ownerOf, readStore } from '../store-file.ts'
 import { cut, widthOf, wrap } from '../table.ts'
 import { oneLine, roomOf } from '../terminal.ts'
@@ -73,7 +73,7 @@ export const trace = defineCommand({
       }
       if (!values.follow) {
         printWhole(context, reader, pid, options)
-        for (const core of await waitedCores(context, reader, pid)) {
+        for (const core of await refusingCores(context, reader, pid)) {
           const text = refusalText(core, context.clock.now())
           if (text !== undefined) context.note(context.err.paint('yellow', text))
         }
@@ -136,12 +136,12 @@ function printWhole(context: Context, reader: StoreReader, pid: Pid, options: Tr
   if (hasChildren && !options.tree) context.note(context.err.paint('dim', 'it has children; --tree shows them too'))
 }
 
-/** The cores that the process, or one below it, waits for now: only the kernel that has the store open knows. */
-async function waitedCores(context: Context, reader: StoreReader, pid: Pid): Promise<readonly CoreInfo[]> {
+/** The cores that refuse and that the process, or one below it, waits for now: only the kernel that has the store open knows. */
+async function refusingCores(context: Context, reader: StoreReader, pid: Pid): Promise<readonly CoreInfo[]> {
   const [head] = reader.processes({ from: pid, to: pid + 1 })
   if (head === undefined || head.end !== undefined || !ownerOf(context.storePath).isOwned) return []
   const status = await askStatus(context.storePath, reader)
-  return status === undefined ? [] : coresOf(reader, status, pid)
+  return status === undefined ? [] : refusingFor(context.storePath, reader, status, pid)
 }
 
 /** What of the prompts was sent before, in a line. */
@@ -193,7 +193,7 @@ async function followTrace(context: Context, reader: StoreReader, pid: Pid, opti
       return exitCodes.done
     }
     if (context.clock.now() - askedAt >= STATUS_LOOK_MS) {
-      say(await waitedCores(context, reader, pid))
+      say(await refusingCores(context, reader, pid))
       askedAt = context.clock.now()
     }
     await new Promise<void>((resolve) => void context.clock.after(FOLLOW_MS, resolve))

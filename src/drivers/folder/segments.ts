@@ -18,8 +18,8 @@ const run = new RegExp(`(?:[${unspaced}]|[\\ud840-\\ud8bf][\\udc00-\\udfff])+`, 
 /** Longer runs are cut in parts of this length: a text without any sign between its words has no end. */
 const runCharsMax = 2_000
 
-// The locale matters little, as the dictionaries are chosen by script, and not at all to whoever runs this elsewhere.
-const segmenter = new Intl.Segmenter('und', { granularity: 'word' })
+/** Made when first asked for: with its dictionaries it takes 4 MB and some 10 ms. */
+let segmenter: Intl.Segmenter | undefined
 
 /** The text with a space around each word of such a script. */
 export function spaced(text: string): string {
@@ -27,6 +27,8 @@ export function spaced(text: string): string {
 }
 
 function spacedRun(signs: string): string {
+  // The locale matters little, as the dictionaries are chosen by script, and not at all to whoever runs this elsewhere.
+  segmenter ??= new Intl.Segmenter('und', { granularity: 'word' })
   let words = ''
   for (let at = 0; at < signs.length; at += runCharsMax)
     for (const { segment } of segmenter.segment(signs.slice(at, at + runCharsMax))) words += ` ${segment}`

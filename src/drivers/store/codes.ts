@@ -18,8 +18,7 @@
  * Le Scouarnec, Cache Locality is not Enough, 2015). A table's numbers are rounded to 0 to 15, so that those of 16 tables
  * still fit into a byte together; how many more codes have to be looked at for it stands in bench/README.md.
  *
- * Both scans are WebAssembly, a few hundred bytes put together below, with the instructions on 16 bytes at once that
- * JavaScript does not have: some 2 ns for the signs of 256 numbers, where JavaScript takes 30 (`node bench/memory-scale.ts
+ * Both scans are WebAssembly, a few hundred bytes put together below (instructions.ts): some 2 ns for the signs of 256 numbers, where JavaScript takes 30 (`node bench/memory-scale.ts
  * --parts`). Where there is no WebAssembly (`node --jitless`) the same is done in JavaScript.
  *
  * Invariants
@@ -27,11 +26,31 @@
  *   CO2. Slots that were given back are used again; memory never shrinks, so its owner bounds how many it takes.
  */
 
+import {
+  ADD,
+  advance,
+  type Code,
+  get,
+  I32,
+  instanceOf,
+  isBelow,
+  load,
+  loop,
+  MULTIPLY,
+  PAGE_BYTES,
+  set,
+  type SharedBytes,
+  simd,
+  sized,
+  tee,
+  V128,
+  zeros,
+} from './instructions.ts'
+
 /** Codes that a slot has room for. */
 export const SLOT_CODES = 512
 /** Products that are asked for at once, at most. */
 export const PRODUCTS_MAX = 4_096
-const PAGE_BYTES = 65_536
 /** Where things lie in front of the slots: tables of the query, its numbers, sums of a group; what is near; places, products. */
 const TABLES = 0
 const NUMBERS = 4_096
@@ -75,23 +94,13 @@ export interface CodeMemory {
 }
 
 interface Scans {
-  readonly memory: { readonly buffer: ArrayBuffer; grow(pages: number): unknown }
+  readonly memory: SharedBytes
   /** Writes place and distance of what is near, 16 bits each; returns where they end. */
   readonly near: (from: number, end: number, tables: number, tablesEnd: number, out: number, limit: number) => number
   /** `size` is the bytes of a code. */
   readonly products: (from: number, end: number, query: number, size: number, out: number) => void
   /** The signs of one code, each 8 of them `GROUP` bytes behind those before. */
   readonly signs: (from: number, end: number, out: number) => void
-}
-
-/** The part of WebAssembly's interface that is used here; the types of Node do not have it. */
-interface WebAssemblyLike {
-  readonly Memory: new (size: { initial: number }) => Scans['memory']
-  readonly Module: new (bytes: Uint8Array) => object
-  readonly Instance: new (
-    module: object,
-    imports: object,
-  ) => { readonly exports: Pick<Scans, 'near' | 'products' | 'signs'> }
 }
 
 /** An empty memory for codes of so many numbers, 256 to 1,024. `useWebAssembly` is for comparing the two ways. */
@@ -266,43 +275,11 @@ function plainScans(): Scans {
 // ---------------------------------------------------------------------------------------------------- in WebAssembly
 
 function fastScans(): Scans | undefined {
-  const { WebAssembly } = globalThis as { readonly WebAssembly?: WebAssemblyLike }
-  if (WebAssembly === undefined) return undefined
-  const memory = new WebAssembly.Memory({ initial: 1 })
-  const module = new WebAssembly.Module(Uint8Array.from(scanModule()))
-  const { near, products, signs } = new WebAssembly.Instance(module, { m: { m: memory } }).exports
-  return { memory, near, products, signs }
-}
-
-type Code = number[]
-const I32 = 0x7f
-const V128 = 0x7b
-const get = (local: number): Code => [0x20, local]
-const set = (local: number): Code => [0x21, local]
-/** Sets it and goes on with it. */
-const tee = (local: number): Code => [0x22, local]
-const simd = (...code: Code): Code => [0xfd, ...code]
-const zeros = simd(0x0c, ...Array.from({ length: 16 }, () => 0))
-const advance = (local: number, by: number): Code => [...get(local), 0x41, ...sized(by), 0x6a, ...set(local)]
-const isBelow = (a: number, b: number): Code => [...get(a), ...get(b), 0x49]
-/** Repeats while its body leaves true. */
-const loop = (...body: Code[]): Code => [0x03, 0x40, ...body.flat(), 0x0d, 0, 0x0b]
-const load = (local: number, offset: number): Code => [...get(local), ...simd(0x00, 0, offset)]
-const ADD = 0x6a
-const MULTIPLY = 0x6c
-
-/** The module in the binary format of WebAssembly 2.0 (with SIMD): three functions on one memory. */
-function scanModule(): Code {
-  const bodies = [nearBody(), productsBody(), signsBody()].flatMap((body) => sized(body.length).concat(body))
-  const numbers = (count: number): Code => [count, ...Array.from({ length: count }, () => I32)]
-  return [
-    [0x00, 0x61, 0x73, 0x6d, 1, 0, 0, 0],
-    [1, 25, 3, 0x60, ...numbers(6), ...numbers(1), 0x60, ...numbers(5), 0, 0x60, ...numbers(3), 0], // types: numbers to one, or to nothing
-    [2, 8, 1, 1, 0x6d, 1, 0x6d, 2, 0, 1], // imports: a memory "m" of "m", of at least a page
-    [3, 4, 3, 0, 1, 2], // functions: one of each type
-    [7, 27, 3, ...named('near'), 0, 0, ...named('products'), 0, 1, ...named('signs'), 0, 2],
-    [10, ...sized(bodies.length + 1), 3, ...bodies],
-  ].flat()
+  return instanceOf<Omit<Scans, 'memory'>>(1, [
+    { name: 'near', parameters: 6, results: 1, body: nearBody() },
+    { name: 'products', parameters: 5, results: 0, body: productsBody() },
+    { name: 'signs', parameters: 3, results: 0, body: signsBody() },
+  ])
 }
 
 /**
@@ -412,13 +389,4 @@ function signsBody(): Code {
     [...advance(code, 16), ...advance(out, 4 * GROUP), ...isBelow(code, end)],
   )
   return [2, 1, I32, 1, V128, ...body, 0x0b] // locals: one number, one vector
-}
-
-/** A number of up to 13 bits, always in two bytes. */
-function sized(number: number): Code {
-  return [(number & 127) | 128, number >> 7]
-}
-
-function named(name: string): Code {
-  return [name.length, ...Buffer.from(name)]
 }

@@ -2,8 +2,8 @@
  * What other processes say to the kernel that owns a store, and what it shows them: tables `command` and `state`.
  *
  * A command waits in its table until an owner takes it, also when there is none now: an answer given while no kernel
- * runs is there when one boots. It goes once it is done: the next owner does what a crash interrupted, unless that too
- * was a second try.
+ * runs is there when one boots. It goes once it is done: the next owner is given what a crash interrupted, and is told how
+ * many had it before. One that closes in order gives back what it did not do, as if it had never had it.
  */
 import type { DatabaseSync } from 'node:sqlite'
 import type { Command } from '../../kernel/drivers.ts'
@@ -15,8 +15,6 @@ export const commandTables = 'CREATE TABLE command(id INTEGER PRIMARY KEY AUTOIN
 
 /** Commands that wait in one store. Beyond: `LIMIT_EXCEEDED` to the sender. */
 const COMMANDS_WAITING_MAX = 10_000
-/** Owners that try one command: what ends each of them would end all that come. */
-const TRIES_MAX = 2
 const verbs: ReadonlySet<unknown> = new Set<Command['command']>([
   'kill',
   'answer',
@@ -69,6 +67,8 @@ export interface CommandBox {
   take(after: number): { readonly taken: readonly Command[]; readonly last: number }
   /** Removes what was taken and is done. Its caller opens the transaction. */
   done(commands: readonly Command[]): void
+  /** Takes nobody to have had what was taken. Its caller opens the transaction. */
+  giveBack(commands: readonly Command[]): void
 }
 
 /** The box of a store file. */
@@ -86,17 +86,27 @@ export function createCommandBox(database: DatabaseSync): CommandBox {
         const wish = parse(row['wish'] as string)
         const command = toCommand(wish)
         const { tries = 0 } = (wish ?? {}) as { readonly tries?: number }
-        if (command === undefined || tries >= TRIES_MAX) prepare('DELETE FROM command WHERE id = ?').run(id)
+        if (command === undefined) prepare('DELETE FROM command WHERE id = ?').run(id)
         else {
           prepare("UPDATE command SET wish = json_set(wish, '$.tries', ?) WHERE id = ?").run(tries + 1, id)
-          idOf.set(command, id)
-          taken.push(command)
+          const given = tries === 0 ? command : { ...command, tries }
+          idOf.set(given, id)
+          taken.push(given)
         }
       }
       return { taken, last: (rows.at(-1)?.['id'] as number | undefined) ?? after }
     },
     done(commands) {
       for (const command of commands) prepare('DELETE FROM command WHERE id = ?').run(idOf.get(command) ?? null)
+    },
+    giveBack(commands) {
+      for (const command of commands) {
+        const id = idOf.get(command) ?? null
+        const { tries = 0 } = command
+        // What nobody had before can be taken back by its sender again.
+        if (tries === 0) prepare("UPDATE command SET wish = json_remove(wish, '$.tries') WHERE id = ?").run(id)
+        else prepare("UPDATE command SET wish = json_set(wish, '$.tries', ?) WHERE id = ?").run(tries, id)
+      }
     },
   }
 }
@@ -117,14 +127,17 @@ function toCommand(value: unknown): Command | undefined {
   return known as unknown as Command
 }
 
-const fieldTypes: { readonly [Key in Exclude<keyof Command, 'command'>]: 'number' | 'string' | 'object' } = {
+/** What a sender may say. How many had it before is not a sender’s to say. */
+const fieldTypes: { readonly [Key in Exclude<keyof Command, 'command' | 'tries'>]: 'number' | 'string' | 'object' } = {
   pid: 'number',
+  pids: 'object',
   id: 'number',
   text: 'string',
   proof: 'string',
   at: 'number',
   budget: 'object',
   keep: 'number',
+  law: 'string',
   source: 'string',
   principal: 'string',
   reply: 'string',

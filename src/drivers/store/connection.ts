@@ -5,7 +5,7 @@
  *     guarded(path, () => database.exec('…'))      // SQLite's errors come out as `PolityError`
  *
  * Invariants
- *   F1. A file that is not a store of this format is never written to.
+ *   F1. A file that is not a store of a format that is read is never written to.
  *   F2. `node:sqlite` is loaded by the first connection, not by importing this file.
  *   F3. No file of a store is ever opened except by SQLite: closing a second descriptor of a file drops the POSIX locks
  *       that this process holds on it.
@@ -20,8 +20,10 @@ import { makeFolder } from '../make-folder.ts'
 
 /** Written into the header of every store file: "poli". */
 const APPLICATION_ID = 0x706f6c69
-/** Format of the tables below. A file with another one is refused. */
-const FORMAT = 2
+/** Format of the tables. A file with another one is refused, but for those that this version goes on with. */
+const FORMAT = 3
+/** Format 2 has the same tables, and no vectors of small spaces together in `code` (vectors.ts): all that it may hold is read. */
+const FORMATS_READ: readonly number[] = [2, FORMAT]
 const PAGE_BYTES = 4_096
 /** Longest wait for another process that writes (a command, at most a millisecond or so), ms. */
 const BUSY_MS = 2_000
@@ -137,11 +139,11 @@ export function fileBytes(path: string): number {
 
 // ------------------------------------------------------------------------------------------------------------ format
 
-/** Throws `STORE_INVALID` unless the file is a store of this format. Returns false for a file without any content. */
+/** Throws `STORE_INVALID` unless the file is a store of a format that is read. Returns false for a file without any content. */
 export function checkFormat(database: DatabaseSync, path: string): boolean {
   const application = numberOf(database, 'PRAGMA application_id')
   const format = numberOf(database, 'PRAGMA user_version')
-  if (application === APPLICATION_ID && format === FORMAT) return true
+  if (application === APPLICATION_ID && FORMATS_READ.includes(format)) return true
   if (application === APPLICATION_ID) {
     throw new PolityError(
       'STORE_INVALID',
@@ -165,6 +167,11 @@ export function createTables(database: DatabaseSync, tables: string): void {
   database.exec(
     `BEGIN IMMEDIATE; ${tables}; PRAGMA application_id = ${APPLICATION_ID}; PRAGMA user_version = ${FORMAT}; COMMIT`,
   )
+}
+
+/** Before a store of an earlier format is written to: the version of Polity that made it refuses it from now on. */
+export function raiseFormat(database: DatabaseSync): void {
+  if (numberOf(database, 'PRAGMA user_version') !== FORMAT) database.exec(`PRAGMA user_version = ${FORMAT}`)
 }
 
 /** The one number that a statement gives. */

@@ -10,11 +10,11 @@
  * The same for every store with a `node:sqlite` connection: a file's (sqlite.ts) or one in memory (memory.ts).
  *
  * How it lies in the file. Entries belong to spaces (spaces.ts). What is indexed is first kept as it came (`recent`,
- * `vector`); every 512 entries of a space become a segment with their words (segments.ts) and a row of codes
- * (vectors.ts). Reading keeps of each space what it needs again and again in memory: the words of the recent entries, lengths,
- * where words stand that were looked for, codes (tiers, each with a byte limit). All that is kept in memory comes out of the
- * file and is known by the version of the space, so that it does not matter which thread or process wrote, nor whether it was
- * rolled back.
+ * `vector`); every 512 entries of a space become a segment with their words (segments.ts) and a row of their vectors, or of
+ * codes of them where the space is large (vectors.ts). Reading keeps of each space what it needs again and again in memory:
+ * the words of the recent entries, lengths, where words stand that were looked for, codes (tiers, each with a byte limit). All
+ * that is kept in memory comes out of the file and is known by the version of the space, so that it does not matter which
+ * thread or process wrote, nor whether it was rolled back.
  *
  * Invariants
  *   T1. Words are data: whatever they hold, they are looked for. A word that is cut in several tokens ("covid-19") is found
@@ -63,6 +63,8 @@ export interface SearchOptions {
   readonly eviction?: EvictionName
   /** Entries of a space that become a segment; fewer than 512 are for tests. 2 to 512. @default 512 */
   readonly recentMax?: number
+  /** Entries in segments up to which the vectors of a space lie together, and are all compared; others are for tests. @default 2,048 */
+  readonly smallMax?: number
 }
 
 /** What each part of it takes at most where nothing else is said. */
@@ -113,7 +115,7 @@ export function createSearch(database: DatabaseSync, options: SearchOptions = {}
   const prepare = preparer(database)
   const spaces = createSpaces(database)
   const segments = createSegments(database, { bytesMax: listBytesMax, eviction })
-  const vectors = createVectors(database, { bytesMax: vectorBytesMax, eviction })
+  const vectors = createVectors(database, { bytesMax: vectorBytesMax, eviction, smallMax: options.smallMax })
   const rank = createRanking()
   const tier = createTier<number, Known>({ bytesMax: wordBytesMax, eviction })
 
@@ -134,7 +136,7 @@ export function createSearch(database: DatabaseSync, options: SearchOptions = {}
     const id = space.id * SPACE_ENTRIES + entry
     if (tokens.length > 0) prepare('INSERT INTO recent VALUES(?, ?)').run(id, tokens.join(' '))
     if (hasVector) vectors.put(id, vector)
-    if (space.next - space.settled >= recentMax) settle(space)
+    if (space.next - space.settled >= recentMax - earlierBy(space, recentMax)) settle(space)
   }
 
   /** Recent entries become a segment, and segments that are due are merged. */
@@ -147,11 +149,12 @@ export function createSearch(database: DatabaseSync, options: SearchOptions = {}
       addTokens(words, entry, tokens)
     }
     segments.write(id, settled, next, words, lengths)
-    vectors.settle(id, settled, next)
+    const goneNow = (): Set<number> => new Set(dead === 0 ? [] : spaces.deadSince(id, 0))
+    vectors.settle(id, settled, next, goneNow())
     prepare('DELETE FROM recent WHERE id >= ? AND id < ?').run(id * SPACE_ENTRIES + settled, id * SPACE_ENTRIES + next)
     spaces.bury(id, settled, next)
     spaces.settle(id)
-    const gone = new Set(dead === 0 ? [] : spaces.deadSince(id, 0))
+    const gone = goneNow()
     for (const [first, last] of segments.settle(id, gone)) {
       if (gone.size === 0) continue
       vectors.thin(id, first, last, gone)
@@ -223,7 +226,7 @@ export function createSearch(database: DatabaseSync, options: SearchOptions = {}
     if (keys.size + entries.length > KEYS_MAX) keys.clear()
     const missing = entries.filter((entry) => !keys.has(entry))
     if (missing.length === 0) return
-    for (const [entry, key] of spaces.keysOf(space.id, missing)) keys.set(entry, key)
+    spaces.addKeys(keys, space, missing)
     tier.resize(space.id, bytesOf(known))
   }
 
@@ -293,6 +296,14 @@ export function createSearch(database: DatabaseSync, options: SearchOptions = {}
 
   return { index, remove, find, nearest, kept: tier }
 }
+
+/** By how much the first segment of a space is shorter: up to half, so that spaces that grow together do not settle all at once. */
+function earlierBy({ id, settled }: Space, recentMax: number): number {
+  return settled > 0 ? 0 : Math.floor((((id - 1) * GOLDEN) % 1) * recentMax * 0.5)
+}
+
+/** Its multiples spread evenly over a unit (Knuth, TAOCP 3, section 6.4). */
+const GOLDEN = (Math.sqrt(5) - 1) / 2
 
 /** Keys of one space that are kept in memory. */
 const KEYS_MAX = 16_384

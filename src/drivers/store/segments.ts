@@ -32,7 +32,7 @@ import {
   type Postings,
 } from './postings.ts'
 import { preparer, rowReader } from './statements.ts'
-import { compareKeys } from './sorted-map.ts'
+import { compareKeys } from '../../kernel/lists.ts'
 
 /**
  * The blocks of a segment have ids that follow each other, from `base` on; `leaders` has the first token of each, in order.

@@ -4,6 +4,7 @@
  * Writing costs a hash lookup; the order is brought up to date by the next `range`. Removed keys stay in the order until
  * they are half of it.
  */
+import { compareKeys } from '../../kernel/lists.ts'
 import type { RangeOptions, Value } from './entries.ts'
 
 /** A map that can be read in the order of its keys. */
@@ -88,22 +89,4 @@ export function sortedMap(): SortedMap {
       return found
     },
   }
-}
-
-/**
- * Order by UTF-8 bytes, which is order by code points. JavaScript's `<` compares UTF-16 units, where the surrogates of
- * characters beyond U+FFFF stand below U+E000 to U+FFFF.
- */
-export function compareKeys(a: string, b: string): number {
-  const length = Math.min(a.length, b.length)
-  for (let i = 0; i < length; i++) {
-    const x = a.charCodeAt(i)
-    const y = b.charCodeAt(i)
-    if (x !== y) return (x < 0xd800 || y < 0xd800 ? x : rank(x)) - (x < 0xd800 || y < 0xd800 ? y : rank(y))
-  }
-  return a.length - b.length
-}
-
-function rank(unit: number): number {
-  return unit < 0xe000 ? unit + 0x2000 : unit - 0x800
 }

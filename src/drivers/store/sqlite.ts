@@ -40,6 +40,7 @@ import {
   guarded,
   openConnection,
   prepareFile,
+  raiseFormat,
   realStorePath,
   toStoreError,
 } from './connection.ts'
@@ -147,6 +148,7 @@ function prepare(database: DatabaseSync, file: string, durability: Durability, f
   if (!made) prepareFile(database)
   if (!made) createTables(database, [journalTables, entryTables, commandTables, droppingTables].join(';'))
   database.exec(settingsOf(durability, fileBytesMax))
+  raiseFormat(database)
   writeState(database, 'owner', process.pid)
 }
 
@@ -369,6 +371,7 @@ function ownStore(
       })
     },
     commandsDone: (done) => write(() => commands.done(done), done.length),
+    giveBackCommands: (undone) => write(() => commands.giveBack(undone), undone.length),
     publishStatus: (status) => write(() => writeState(database, 'status', status), 1 + status.length / TEXT_A_LOAD),
     close(): void {
       if (!database.isOpen) return

@@ -8,8 +8,8 @@
  * A vector is kept in the file with 8 bits a number. Codes of the settled ones are kept there too, and in memory (codes.ts):
  * 4 bits a number, of the vector after a fixed random rotation. A search narrows down three times: by their signs it goes
  * through all codes of the space, by the codes it orders those that are left, and what is best then is read from the file
- * and ordered by its cosine. Recent entries, and all of a small space, are in memory in full. How many of the true nearest
- * are found so stands in bench/README.md.
+ * and ordered by its cosine. Recent entries, and all of a small space, are in memory in full: nothing is narrowed down there.
+ * How many of the true nearest are found so stands in bench/README.md.
  *
  * After the rotation each number tells as much as the others, whatever the embedder does with its dimensions, and the share
  * of signs in which two vectors differ follows their angle (Charikar, Similarity Estimation Techniques from Rounding
@@ -20,7 +20,9 @@
  *   VE1. The code of a vector depends on the vector alone.
  *   VE2. Only vectors of one length are compared.
  *   VE3. What is in memory is known by `settled`, `next` and `thinned` of its space; the file is always right.
- *   VE4. A space that does not fit into memory is read from the file each time: slow, and right. Of the codes of a space all
+ *   VE4. Of a small space the settled vectors lie together in the file. One that has grown has a row for each, and codes; so
+ *        has a small one of which format 2 of the file was the last. Both are read the same, so writers may differ in `smallMax`.
+ *   VE5. A space that does not fit into memory is read from the file each time: slow, and right. Of the codes of a space all
  *        are in memory, or none; which of both is decided when they are read, and anew when others come or go.
  */
 import type { DatabaseSync } from 'node:sqlite'
@@ -28,10 +30,15 @@ import type { EvictionName } from '../../kernel/eviction.ts'
 import { createTier } from '../../kernel/tier.ts'
 import { bestOf, type Best, type Ranked } from './best.ts'
 import { createCodeMemory, PRODUCTS_MAX, SLOT_CODES, type CodeMemory } from './codes.ts'
+import { createProducts, type Products } from './products.ts'
 import { SPACE_ENTRIES, type Space } from './spaces.ts'
 import { preparer } from './statements.ts'
 
-/** `vector` by the id of the entry; `code` has those of settled entries together: their numbers, 32 bits each, then their codes. */
+/**
+ * `vector` by the id of the entry; `code` has those of settled entries together: their numbers, 32 bits each, then their codes.
+ * Where its `dimensions` are below 0, its entries have no row in `vector`: in place of codes it has the vectors themselves,
+ * each with the sum of its squares in front, 32 bits.
+ */
 export const vectorTables = `
   CREATE TABLE vector(id INTEGER PRIMARY KEY, data BLOB NOT NULL);
   CREATE TABLE code(id INTEGER PRIMARY KEY, space INTEGER NOT NULL, dimensions INTEGER NOT NULL, first INTEGER NOT NULL,
@@ -42,7 +49,7 @@ const CODE_SIZE_MIN = 256
 const CODE_SIZE_MAX = 1_024
 /** Recent entries of a space, at most: so many become a segment. */
 export const RECENT_MAX = 512
-/** Entries that a space has had as long as it is small. Up to so many, comparing with all is as fast as narrowing down. */
+/** Settled entries up to which a space is small: comparing with all of so many is as fast as narrowing down. */
 const SMALL_MAX = 2_048
 /** Part of the memory for codes that one space may take: at the default, 1.2 million vectors of up to 256 numbers. */
 const SPACE_SHARE = 0.75
@@ -59,8 +66,8 @@ const STEP = 0.3352
 export interface Vectors {
   put(id: number, vector: Float32Array): void
   remove(id: number): void
-  /** Entries of a range of a space are settled. */
-  settle(space: number, first: number, last: number): void
+  /** Entries of a range of a space are settled. `dead` are those of the space that are gone. */
+  settle(space: number, first: number, last: number, dead: ReadonlySet<number>): void
   /** Codes of dead entries go. */
   thin(space: number, first: number, last: number, dead: ReadonlySet<number>): void
   nearest(spaces: readonly Space[], vector: Float32Array, options: NearestOptions): Ranked[]
@@ -77,6 +84,8 @@ export interface NearestOptions {
 export interface VectorMemoryOptions {
   readonly bytesMax: number
   readonly eviction: EvictionName
+  /** Settled entries up to which a space is small. @default 2,048 */
+  readonly smallMax?: number
 }
 
 /** Some codes in memory, with the numbers of their entries. */
@@ -99,16 +108,34 @@ interface Known {
   readonly isInMemory: boolean
 }
 
-/** Vectors side by side, with the numbers of their entries and their lengths. */
-interface Full {
+/** Vectors with 8 bits a number, each `stride` behind the one before, with the numbers of their entries and their lengths. */
+interface Vectors8 {
+  readonly data: Int8Array
+  readonly stride: number
+  readonly entries: ArrayLike<number>
+  readonly lengths: ArrayLike<number>
+}
+
+/** Vectors that came row by row, with room for more. */
+interface Rows extends Vectors8 {
   data: Int8Array
   readonly entries: number[]
   readonly lengths: number[]
 }
 
-export function createVectors(database: DatabaseSync, { bytesMax, eviction }: VectorMemoryOptions): Vectors {
+/** Vectors in full: those that lie together in the file, and those of rows. */
+interface Full {
+  packed: readonly Vectors8[]
+  readonly rows: Rows
+}
+
+export function createVectors(
+  database: DatabaseSync,
+  { bytesMax, eviction, smallMax = SMALL_MAX }: VectorMemoryOptions,
+): Vectors {
   const prepare = preparer(database)
   const memories = new Map<number, CodeMemory>()
+  let createdProducts: Products | undefined
   const tier = createTier<string, Known & { readonly memory: CodeMemory }>({
     bytesMax,
     eviction,
@@ -121,6 +148,9 @@ export function createVectors(database: DatabaseSync, { bytesMax, eviction }: Ve
     if (memory === undefined) memories.set(size, (memory = createCodeMemory(size)))
     return memory
   }
+
+  /** Made for the first question: most stores are never asked. */
+  const products: Products = (...given) => (createdProducts ??= createProducts())(...given)
 
   function put(id: number, vector: Float32Array): void {
     prepare('INSERT INTO vector VALUES(?, ?)').run(id, new Uint8Array(quantised(vector).buffer))
@@ -147,15 +177,49 @@ export function createVectors(database: DatabaseSync, { bytesMax, eviction }: Ve
     return joinedIn(prepare(sql).get(JSON.stringify(ids), dimensions))
   }
 
-  function settle(space: number, first: number, last: number): void {
-    const groups = Map.groupBy(rowsOf(space, first, last), ({ data }) => data.length)
-    for (const [dimensions, group] of groups)
+  function settle(space: number, first: number, last: number, dead: ReadonlySet<number>): void {
+    if (last <= smallMax) return pack(space, first, last)
+    unpack(space, dead)
+    for (const [dimensions, group] of rowsByLength(space, first, last))
       keep(
         space,
         dimensions,
         first,
         group.map(({ entry, data }) => ({ entry, code: codeOf(data) })),
       )
+  }
+
+  /** All that a search of a small space compares comes as one value, on pages behind each other, and not from a row for each. */
+  function pack(space: number, first: number, last: number): void {
+    for (const [dimensions, group] of rowsByLength(space, first, last))
+      keep(
+        space,
+        -dimensions,
+        first,
+        group.map(({ entry, data }) => ({ entry, code: withSquares(data) })),
+      )
+    const base = space * SPACE_ENTRIES
+    prepare('DELETE FROM vector WHERE id >= ? AND id < ?').run(base + first, base + last)
+  }
+
+  /** A space is not small any more: codes tell which of its vectors are worth reading, each from a row of its own. */
+  function unpack(space: number, dead: ReadonlySet<number>): void {
+    const sql = 'SELECT id, dimensions, first, data FROM code WHERE space = ? AND dimensions < 0'
+    for (const { id, dimensions, first, data } of prepare(sql).all(space) as unknown as CodeRow[]) {
+      const codes: Entry[] = []
+      for (const { entry, code } of unpacked(data, dimensions)) {
+        if (dead.has(entry)) continue
+        const vector = code.subarray(SQUARES_BYTES)
+        prepare('INSERT INTO vector VALUES(?, ?)').run(space * SPACE_ENTRIES + entry, vector)
+        codes.push({ entry, code: codeOf(signed(vector)) })
+      }
+      if (codes.length > 0) keep(space, -dimensions, first, codes)
+      prepare('DELETE FROM code WHERE id = ?').run(id)
+    }
+  }
+
+  function rowsByLength(space: number, first: number, last: number) {
+    return Map.groupBy(rowsOf(space, first, last), ({ data }) => data.length)
   }
 
   function keep(space: number, dimensions: number, first: number, entries: readonly Entry[]): void {
@@ -173,6 +237,20 @@ export function createVectors(database: DatabaseSync, { bytesMax, eviction }: Ve
       prepare('DELETE FROM code WHERE id = ?').run(id)
       if (alive.length > 0) keep(space, dimensions, at, alive)
     }
+  }
+
+  /** Vectors of a small space that lie together. */
+  function packedOf(space: number, dimensions: number): Vectors8[] {
+    const rows = prepare('SELECT data FROM code WHERE space = ? AND dimensions = ? ORDER BY first').all(
+      space,
+      -dimensions,
+    )
+    return rows.map((row) => {
+      const { entries, codes, stride } = codesIn(row['data'] as Uint8Array, -dimensions)
+      const view = new DataView(codes.buffer, codes.byteOffset)
+      const lengths = Array.from(entries, (_, i) => Math.sqrt(view.getUint32(i * stride, true)))
+      return { data: signed(codes.subarray(SQUARES_BYTES)), stride, entries, lengths }
+    })
   }
 
   function* settledCodes(space: Space, dimensions: number, from: number): Generator<Codes, void> {
@@ -211,7 +289,7 @@ export function createVectors(database: DatabaseSync, { bytesMax, eviction }: Ve
     const key = `${space.id}/${dimensions}`
     let known = tier.get(key)
     if (known?.space.version === space.version) return known
-    const from = space.next <= SMALL_MAX ? 0 : space.settled
+    const from = space.settled <= smallMax ? 0 : space.settled
     // The dead among what was settled or thinned since are told of no more.
     let isOld = known?.space.thinned !== space.thinned || (from === 0 && known.space.settled !== space.settled)
     // Which codes there are changes with what is settled or thinned alone, not with what is removed.
@@ -221,19 +299,23 @@ export function createVectors(database: DatabaseSync, { bytesMax, eviction }: Ve
       tier.delete(key)
       known = undefined
     }
-    known ??= { space: { ...space, next: 0 }, slots: [], from: 0, full: emptyFull(), isInMemory, memory }
+    known ??= { space: { ...space, next: 0 }, slots: [], from: 0, full: emptyFull(dimensions), isInMemory, memory }
     let first = known.space.next
     if (known.from !== from) {
       if (isInMemory) {
         for (const slot of filled(settledCodes(space, dimensions, known.from), memory, known.slots.at(-1)))
           known.slots.push(slot)
       }
-      known.full = emptyFull()
+      known.full = emptyFull(dimensions)
       known.from = first = from
     }
-    addFull(known.full, vectorsOf(space.id, first, space.next, dimensions), space.id, dimensions)
+    if (first === from) known.full.packed = packedOf(space.id, dimensions)
+    addRows(known.full.rows, vectorsOf(space.id, first, space.next, dimensions), space.id, dimensions)
     known.space = space
-    const fullBytes = known.full.data.length + known.full.entries.length * FULL_BYTES
+    const fullBytes = [known.full.rows, ...known.full.packed].reduce(
+      (sum, { data, entries }) => sum + data.length + entries.length * FULL_BYTES,
+      0,
+    )
     return tier.set(key, known, known.slots.length * bytesOf(memory) + fullBytes)
   }
 
@@ -321,13 +403,15 @@ export function createVectors(database: DatabaseSync, { bytesMax, eviction }: Ve
     for (const space of spaces) {
       const known = knownOf(space, vector.length, memory)
       const admits = admitsIn(space.id)
-      const { entries, lengths, data } = known.full
-      for (let i = 0; i < entries.length; i++) {
-        const entry = entries[i] as number
-        if (admits?.(entry) === false) continue
-        const lengthsProduct = length * (lengths[i] as number)
-        const score = lengthsProduct > 0 ? product(vector, data, i * vector.length) / lengthsProduct : 0
-        if (ranked.wants(score, space.id, entry)) ranked.add(score, space.id, entry)
+      for (const { entries, lengths, data, stride } of [known.full.rows, ...known.full.packed]) {
+        const all = products(vector, data, stride, entries.length)
+        for (let i = 0; i < entries.length; i++) {
+          const entry = entries[i] as number
+          if (admits?.(entry) === false) continue
+          const lengthsProduct = length * (lengths[i] as number)
+          const score = lengthsProduct > 0 ? (all[i] as number) / lengthsProduct : 0
+          if (ranked.wants(score, space.id, entry)) ranked.add(score, space.id, entry)
+        }
       }
       if (known.from > 0) offer(known, query, best, admits)
     }
@@ -337,16 +421,17 @@ export function createVectors(database: DatabaseSync, { bytesMax, eviction }: Ve
 
   /** Adds entries with their cosine. */
   function read(chosen: readonly Ranked[], vector: Float32Array, length: number, ranked: Best): void {
+    if (chosen.length === 0) return
     const { ids, data } = vectorsOfIds(
       chosen.map(({ space, entry }) => space * SPACE_ENTRIES + entry).sort((a, b) => a - b),
       vector.length,
     )
+    const all = products(vector, data, vector.length, ids.length)
     for (const [i, id] of ids.entries()) {
       const space = Math.floor(id / SPACE_ENTRIES)
       const entry = id - space * SPACE_ENTRIES
-      const at = i * vector.length
-      const own = lengthOf(data, at, vector.length)
-      const score = length * own > 0 ? product(vector, data, at) / (length * own) : 0
+      const own = lengthOf(data, i * vector.length, vector.length)
+      const score = length * own > 0 ? (all[i] as number) / (length * own) : 0
       if (ranked.wants(score, space, entry)) ranked.add(score, space, entry)
     }
   }
@@ -404,8 +489,23 @@ function packed(entries: readonly Entry[]): Uint8Array {
   return data
 }
 
+/** Bytes of a code, or of a vector with its sum of squares. */
+function strideOf(dimensions: number): number {
+  return dimensions < 0 ? SQUARES_BYTES - dimensions : codeSizeOf(dimensions) / 2
+}
+
+/** Bytes of the sum of its squares in front of a vector. */
+const SQUARES_BYTES = 4
+
+function withSquares(data: Int8Array): Uint8Array {
+  const code = new Uint8Array(SQUARES_BYTES + data.length)
+  new DataView(code.buffer).setUint32(0, squaresOf(data, 0, data.length), true)
+  code.set(data, SQUARES_BYTES) // bytes keep their bits
+  return code
+}
+
 function codesIn(data: Uint8Array, dimensions: number): Codes {
-  const stride = codeSizeOf(dimensions) / 2
+  const stride = strideOf(dimensions)
   const count = data.length / (4 + stride)
   const view = new DataView(data.buffer, data.byteOffset)
   const entries = new Uint32Array(count)
@@ -496,29 +596,16 @@ function quantised(vector: Float32Array): Int8Array {
   return data
 }
 
-/** Of a vector and the one that begins at that place. Four sums beside each other: one would wait for itself. */
-function product(a: Float32Array, data: Int8Array, at: number): number {
-  let one = 0
-  let two = 0
-  let three = 0
-  let four = 0
-  let i = 0
-  for (; i + 3 < a.length; i += 4) {
-    one += (a[i] as number) * (data[at + i] as number)
-    two += (a[i + 1] as number) * (data[at + i + 1] as number)
-    three += (a[i + 2] as number) * (data[at + i + 2] as number)
-    four += (a[i + 3] as number) * (data[at + i + 3] as number)
-  }
-  for (; i < a.length; i++) one += (a[i] as number) * (data[at + i] as number)
-  return one + two + three + four
-}
-
 /** Of the vector that begins at that place. */
 function lengthOf(data: Int8Array, at: number, dimensions: number): number {
+  return Math.sqrt(squaresOf(data, at, dimensions))
+}
+
+function squaresOf(data: Int8Array, at: number, dimensions: number): number {
   let squares = 0
   // By its place: stepping through with `of` takes five times as long. Whole numbers: adding others takes twice as long.
   for (let i = at; i < at + dimensions; i++) squares = (squares + (data[i] as number) * (data[i] as number)) | 0
-  return Math.sqrt(squares)
+  return squares
 }
 
 /** Vectors of one length side by side, by the ids of their entries. */
@@ -538,11 +625,11 @@ function joinedIn(row: unknown): Joined {
 /** What a vector in memory takes beside its numbers, bytes. */
 const FULL_BYTES = 16
 
-function emptyFull(): Full {
-  return { data: new Int8Array(0), entries: [], lengths: [] }
+function emptyFull(dimensions: number): Full {
+  return { packed: [], rows: { data: new Int8Array(0), stride: dimensions, entries: [], lengths: [] } }
 }
 
-function addFull(full: Full, { ids, data }: Joined, space: number, dimensions: number): void {
+function addRows(full: Rows, { ids, data }: Joined, space: number, dimensions: number): void {
   const used = full.entries.length * dimensions
   if (used === 0) full.data = data
   else if (full.data.length < used + data.length) {

@@ -3,7 +3,9 @@
  */
 import type { A2ARequestHandler } from '@a2a-js/sdk/server'
 import { PolityError, fieldOf } from '../../kernel/errors.ts'
+import type { Json } from '../../kernel/types.ts'
 import type { Exchange, LastWord } from '../route.ts'
+import { isRetryable } from '../status.ts'
 import type { A2aSdk } from './sdk.ts'
 
 /** Who answers a request. */
@@ -34,6 +36,16 @@ export async function stream(exchange: Exchange, replies: AsyncGenerator<unknown
     if (exchange.signal.aborted) await replies.return(undefined)
   }
   events.end()
+}
+
+/** What a program reads of an error of the kernel: google.rpc.ErrorInfo, whose metadata are texts. */
+export function errorInfo(error: PolityError): Json {
+  return {
+    '@type': 'type.googleapis.com/google.rpc.ErrorInfo',
+    reason: error.code,
+    domain: 'polity',
+    metadata: { retryable: String(isRetryable(error)) },
+  }
 }
 
 /** The agent with its errors in the words of the protocol. */

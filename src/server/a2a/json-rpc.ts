@@ -6,7 +6,7 @@ import { fieldOf } from '../../kernel/errors.ts'
 import type { Json } from '../../kernel/types.ts'
 import type { Exchange } from '../route.ts'
 import type { Answering } from './binding.ts'
-import { stream, versionOf } from './binding.ts'
+import { errorInfo, stream, versionOf } from './binding.ts'
 import type { A2aSdk } from './sdk.ts'
 
 export async function answerJsonRpc(sdk: A2aSdk, { agent, fault }: Answering, exchange: Exchange): Promise<void> {
@@ -40,11 +40,12 @@ export async function answerJsonRpc(sdk: A2aSdk, { agent, fault }: Answering, ex
 }
 
 /** What the server refused, of a request that came here only with its `id`. */
-export function jsonRpcRefusal({ code, message }: PolityError, status: number, id: Json = null): Json {
+export function jsonRpcRefusal(error: PolityError, status: number, id: Json = null): Json {
+  const message = `${error.code}: ${error.message}`
   return {
     jsonrpc: '2.0',
     id,
-    error: { code: status === 400 ? -32_600 : -32_603, message: `${code}: ${message}` },
+    error: { code: status === 400 ? -32_600 : -32_603, message, data: [errorInfo(error)] },
   }
 }
 

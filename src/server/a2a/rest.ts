@@ -14,7 +14,7 @@ import type { PolityError } from '../../kernel/errors.ts'
 import type { Json } from '../../kernel/types.ts'
 import type { Exchange, StreamEvent } from '../route.ts'
 import type { Answering } from './binding.ts'
-import { stream, versionOf } from './binding.ts'
+import { errorInfo, stream, versionOf } from './binding.ts'
 import type { A2aSdk } from './sdk.ts'
 
 export async function answerRest(sdk: A2aSdk, { agent, fault }: Answering, exchange: Exchange): Promise<void> {
@@ -39,9 +39,9 @@ function restLastWord(error: PolityError, status: number): readonly StreamEvent[
 }
 
 /** What the server refused before it came here: google.rpc.Status, as all errors of this binding (A2A 1.0, section 11). */
-export function restRefusal({ code, message }: PolityError, status: number): Json {
-  const details = [{ '@type': 'type.googleapis.com/google.rpc.ErrorInfo', reason: code, domain: 'polity' }]
-  return { error: { code: status, status: statusNames[status] ?? 'UNKNOWN', message, details } }
+export function restRefusal(error: PolityError, status: number): Json {
+  const name = statusNames[status] ?? 'UNKNOWN'
+  return { error: { code: status, status: name, message: error.message, details: [errorInfo(error)] } }
 }
 
 /** Names of google.rpc.Code, by the status of HTTP. */

@@ -15,9 +15,10 @@
  */
 import type { Artifact, Message, Part, Task, TaskState, TaskStatus } from '@a2a-js/sdk'
 import type { ErrorData } from '../../kernel/errors.ts'
-import { PolityError } from '../../kernel/errors.ts'
+import { PolityError, fromErrorData } from '../../kernel/errors.ts'
 import type { JournalEvent, Json, Pid, ProcessEnd, ProcessInfo, Question } from '../../kernel/types.ts'
 import { textOf } from '../fields.ts'
+import { isRetryable } from '../status.ts'
 import type { A2aSdk } from './sdk.ts'
 
 export interface TaskName {
@@ -139,7 +140,10 @@ export function createTelling({ types: { TaskState, Role } }: A2aSdk, mayAnswer:
       timestamp: new Date(at).toISOString(),
     })
     if (end?.error !== undefined)
-      return say(`end-${end.seq}`, `${end.error.code}: ${end.error.message}`, { code: end.error.code })
+      return say(`end-${end.seq}`, `${end.error.code}: ${end.error.message}`, {
+        code: end.error.code,
+        retryable: isRetryable(fromErrorData(end.error)),
+      })
     if (end !== undefined || first === undefined)
       return { state, message: undefined, timestamp: new Date(at).toISOString() }
     const { id, text, choices, expiresAt } = first

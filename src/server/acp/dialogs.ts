@@ -2,7 +2,7 @@
  * What the editor's user is asked in a dialog, which ACP calls a permission.
  *
  *     await permit(kernel, { client, sessionId, over }, question, toolCallId)     // what the law, or a crash, asks
- *     const chosen = await askInterrupted({ client, sessionId, over }, pid)       // whether a stopped run is to go on
+ *     const chosen = await askInterrupted({ client, sessionId, over }, title, pid) // whether a stopped run is to go on
  *
  * Invariant
  *   DI1. A dialog that was closed, or that the editor cannot show, decides nothing: a call is denied or waits for somebody
@@ -52,9 +52,8 @@ export async function permit(kernel: Kernel, dialog: Dialog, question: Question,
   }
 }
 
-/** Asks what is to become of a run that was stopped in the middle of its work. `trouble`: why it cannot simply go on. */
-export async function askInterrupted(dialog: Dialog, pid: Pid, trouble?: string): Promise<Chosen> {
-  const title = trouble === undefined ? `Process ${pid} was interrupted` : `Process ${pid} cannot go on: ${trouble}`
+/** Asks what is to become of a run that was stopped in the middle of its work, or that cannot simply go on: the title says why. */
+export async function askInterrupted(dialog: Dialog, title: string, pid: Pid): Promise<Chosen> {
   try {
     const toolCall = { toolCallId: `process-${pid}`, title, status: 'pending' } as const
     return (await ask(dialog, toolCall, interruptedOptions)) as Chosen

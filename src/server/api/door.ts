@@ -13,18 +13,17 @@
 import type { AuditEntry, AuditRange } from '../../kernel/audit.ts'
 import type { Clock } from '../../kernel/clock.ts'
 import { realClock } from '../../kernel/clock.ts'
-import type { PolityError } from '../../kernel/errors.ts'
 import type { Kernel } from '../../kernel/kernel.ts'
 import type { Json, Program, Tool } from '../../kernel/types.ts'
 import type { Law } from '../../policy/law.ts'
 import type { Caller } from '../caller.ts'
 import type { KeyEntry } from '../keys.ts'
 import type { Door } from '../route.ts'
-import { adviceOf, statusTable } from '../status.ts'
 import type { View } from '../view.ts'
 import { viewOf } from '../view.ts'
 // The document names schemas in the order in which these files are loaded.
 import { eventOperations } from './events.ts'
+import { errorBody } from './failure.ts'
 import { fileOperations } from './files.ts'
 import type { Feeds } from './feed.ts'
 import { createFeeds } from './feed.ts'
@@ -109,17 +108,3 @@ export function apiOperations(options: ApiOptions): readonly Operation[] {
 }
 
 const noKeys = (): readonly KeyEntry[] => []
-
-function errorBody(error: PolityError, status: number): Json {
-  const { code, message, detail } = error
-  const todo = todoOf(error, status)
-  return {
-    error: { code, message, ...(todo === undefined ? {} : { todo }), ...(detail === undefined ? {} : { detail }) },
-  }
-}
-
-/** What the table advises does not fit where HTTP itself was refused. */
-function todoOf(error: PolityError, status: number): string | undefined {
-  if (statusTable[error.code] === status) return adviceOf(error)
-  return status === 405 ? 'Use one of the methods that the message names.' : undefined
-}

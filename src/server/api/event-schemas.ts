@@ -26,6 +26,11 @@ export const RunEvent = named(
       budget: Budget,
       tools: z.array(z.string()),
       input: json.optional(),
+      account: z.string().optional().describe('The key that pays, by its id'),
+      forkOf: z
+        .looseObject({ pid, seq: whole, call: whole.nullable() })
+        .nullable()
+        .describe('Of a fork: whose past it has, up to which event, and to which call'),
     }),
     z.looseObject({
       type: z.literal('call-start'),
@@ -57,6 +62,7 @@ export const RunEvent = named(
       trusted: z.literal(true).optional().describe('Of a tool call: the tool is declared trusted'),
       usage: CallUsage.optional(),
       waitedMs: z.number().optional(),
+      labels: z.array(z.string()).optional().describe('Of the value: whoever learns it has seen them'),
     }),
     z.looseObject({
       type: z.literal('mail-sent'),
@@ -64,7 +70,7 @@ export const RunEvent = named(
       mail: z.looseObject({ id: whole, from: whole, body: json }),
     }),
     z.looseObject({ type: z.literal('process-rewind'), ...placed, n: whole, value: json }),
-    z.looseObject({ type: z.literal('files-restored'), ...placed, value: json }),
+    z.looseObject({ type: z.literal('files-restored'), ...placed, value: json, once: z.string().optional() }),
     z.looseObject({
       type: z.literal('process-end'),
       ...placed,
@@ -72,8 +78,14 @@ export const RunEvent = named(
       value: json.optional(),
       error: Failure.optional(),
       usage: Usage,
+      labels: z.array(z.string()).optional().describe('Of what it had learned, and so of the value'),
     }),
     z.looseObject({ type: z.literal('text-delta'), pid, n: whole, delta: z.string() }),
   ]),
 )
-export type RunEvent = z.infer<typeof RunEvent>
+export type RunEvent = Written<z.infer<typeof RunEvent>>
+
+/** What is written above, each event by itself: what later versions may add is let through, but a misspelt field does not compile. */
+type Written<Event> = Event extends unknown
+  ? { [Key in keyof Event as string extends Key ? never : Key]: Event[Key] }
+  : never

@@ -5,9 +5,9 @@
  *     GET /api/v1/processes/17/events?after=0        from the beginning of 17
  *
  * The id of an event is its place in the journal; a stream goes on after `Last-Event-ID`, or `after`. What was missed comes
- * from the journals where the stream is of one process, and otherwise from the ring of its feed (feed.ts). Two events are
- * the stream's own: `reset`, some of what was missed is gone, so whoever keeps a picture fetches it anew; and `end`, the
- * process has ended, and there is nothing to come back for.
+ * from the journals where the stream is of one process, and otherwise from the ring of its feed (feed.ts). Three events
+ * are the stream's own: `reset`, some of what was missed is gone, so whoever keeps a picture fetches it anew; `end`, the
+ * process has ended, and there is nothing to come back for; and `failure`, the server ends the stream, and says why.
  *
  * Invariants
  *   EV1. Without a `reset`, a reader that comes back with the last id it saw gets every event once, in order.
@@ -22,6 +22,7 @@ import type { Caller } from '../caller.ts'
 import type { EventStream, Exchange } from '../route.ts'
 import type { View } from '../view.ts'
 import type { Api } from './door.ts'
+import { lastWord } from './failure.ts'
 import type { Entry, Feeds, Reader } from './feed.ts'
 import { entryOf } from './feed.ts'
 import type { Operation } from './operation.ts'
@@ -56,7 +57,7 @@ export function eventOperations({ view, feeds }: Api): readonly Operation[] {
       scope: 'runs',
       summary: 'What happens to all processes of the caller',
       description:
-        'Goes on after Last-Event-ID while the server still has what was missed; else the event `reset` says so. For an admin: all processes.',
+        'Goes on after Last-Event-ID while the server still has what was missed; else the event `reset` says so. For an admin: all processes. The event `failure` is the last one where the server ends the stream: an error, and its status.',
       query,
       isStream: true,
       reply: schemas.RunEvent,
@@ -69,7 +70,7 @@ export function eventOperations({ view, feeds }: Api): readonly Operation[] {
       scope: 'runs',
       summary: 'What happens to a process and its descendants',
       description:
-        'From the journal where something was missed: after=0 gives everything from the beginning. The event `end` is the last one, once the process has ended.',
+        'From the journal where something was missed: after=0 gives everything from the beginning. The event `end` is the last one, once the process has ended; `failure` where the server ends the stream: an error, and its status.',
       query,
       isStream: true,
       reply: schemas.RunEvent,
@@ -95,7 +96,7 @@ async function stream(
   const reader = feeds.open(view, keyOf(caller), { wants, streams })
   signal.addEventListener('abort', reader.wake, { once: true })
   try {
-    const sending: Sending = { out: exchange.events(), reader, signal, wanted }
+    const sending: Sending = { out: exchange.events({}, lastWord), reader, signal, wanted }
     if (tree === undefined) await sendAll(sending, after)
     else await sendTree(sending, tree, after)
     sending.out.end()

@@ -127,10 +127,10 @@ export const Budgets = named(
   z.object({
     account: Account.nullable().describe('Of the caller’s own key; null without one'),
     accounts: z.array(Account).describe('A page of those that the caller may see, by name: its own, of an admin all'),
-    next: z.string().nullable().describe('Cursor of the next page of accounts; null: this is the last'),
+    next: z.string().nullable().describe('Cursor of the next page of both; null: this is the last'),
     items: z
       .array(BudgetUse)
-      .describe('On the first page, the processes with a budget of their own that run. None for a key without `runs`'),
+      .describe('A page of the processes with a budget of their own that run, by pid. None for a key without `runs`'),
   }),
 )
 export type Budgets = z.infer<typeof Budgets>

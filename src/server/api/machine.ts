@@ -3,20 +3,22 @@
  * waits for a person.
  */
 import { z } from 'zod'
+import { PolityError } from '../../kernel/errors.ts'
 import { describeTool } from '../../kernel/tools.ts'
-import type { AccountInfo, Program, Question as KernelQuestion, Tool } from '../../kernel/types.ts'
+import type { AccountInfo, Pid, ProcessInfo, Program, Question as KernelQuestion, Tool } from '../../kernel/types.ts'
 import { holds } from '../caller.ts'
 import type { KeyEntry } from '../keys.ts'
 import { opens } from '../keys.ts'
 import type { Api } from './door.ts'
 import type { Operation } from './operation.ts'
 import { operation } from './operation.ts'
-import type { Account, ProgramInfo, Question, ToolInfo } from './machine-schemas.ts'
+import type { Account, BudgetUse, ProgramInfo, Question, ToolInfo } from './machine-schemas.ts'
 import * as schemas from './machine-schemas.ts'
-import { pageOf, pageQuery } from './paging.ts'
+import { cursorOf, PAGE_DEFAULT, pageOf, pageQuery, readCursor } from './paging.ts'
 import { Done } from './process-schemas.ts'
 
 export function machineOperations({ kernel, view, programs, tools, keys, clock }: Api): readonly Operation[] {
+  const keysById = indexed(keys)
   return [
     operation({
       id: 'listPrograms',
@@ -69,27 +71,33 @@ export function machineOperations({ kernel, view, programs, tools, keys, clock }
       scope: 'any',
       summary: 'What the caller may spend, and has spent; of an admin, what everybody may',
       description:
-        'Every key is told its own account, whatever its scopes. An admin is told all there are, page by page: those of all keys, also of revoked ones, and those that programs of the server named.',
-      query: z.strictObject(pageQuery),
+        'Every key is told its own account, whatever its scopes. An admin is told all there are, page by page: those of all keys, also of revoked ones, and those that programs of the server named. A page has as many accounts as the limit says, and as many running processes with a budget.',
+      query: z.strictObject({
+        only: z.enum(['accounts', 'runs']).optional().describe('Leave the others out. Default both'),
+        ...pageQuery,
+      }),
       reply: schemas.Budgets,
       run({ caller, query }) {
         const account = caller.key === null ? null : kernel.account(caller.key)
-        const seen = holds(caller, 'admin') ? kernel.accounts() : account === null ? [] : [account]
-        const { items: accounts, next } = pageOf(seen, query, ({ name }) => [name])
-        const holders = holdersOf(keys(), clock.now())
-        const shown = (one: AccountInfo): Account => accountOf(one, holders.get(one.name) ?? null)
-        const processes = query.cursor === undefined && holds(caller, 'runs') ? view(caller).ps() : []
-        const items = processes
-          .filter(({ state, budget }) => (state === 'running' || state === 'stopped') && Object.keys(budget).length > 0)
-          .map(({ pid, program, name, principal, budget, usage }) => ({
-            pid,
-            program,
-            name,
-            principal,
-            budget,
-            used: usage,
-          }))
-        return { account: account === null ? null : shown(account), accounts: accounts.map(shown), next, items }
+        const { cursor, limit = PAGE_DEFAULT, only } = query
+        const after = cursor === undefined ? undefined : readBudgetsCursor(cursor)
+        const own = account === null || after !== undefined ? [] : [account]
+        const seen = only === 'runs' ? [] : holds(caller, 'admin') ? kernel.accounts(after?.name, limit + 1) : own
+        const accounts = seen.slice(0, limit)
+        const hasRuns = only !== 'accounts' && after?.pid !== NO_MORE && holds(caller, 'runs')
+        const runs = hasRuns ? runsOf(view(caller).ps(), after?.pid, limit) : { items: [], next: null }
+        const byId = keysById()
+        const now = clock.now()
+        const shown = (one: AccountInfo): Account => accountOf(one, holderOf(byId.get(one.name), now))
+        return {
+          account: account === null ? null : shown(account),
+          accounts: accounts.map(shown),
+          next:
+            seen.length > limit || runs.next !== null
+              ? cursorOf([accounts.at(-1)?.name ?? after?.name ?? '', runs.next ?? NO_MORE])
+              : null,
+          items: runs.items,
+        }
       },
     }),
     operation({
@@ -112,8 +120,11 @@ export function machineOperations({ kernel, view, programs, tools, keys, clock }
       description: 'allow of an approval is for the one call with the arguments in its detail.',
       body: schemas.AnswerRequest,
       reply: Done,
-      run({ caller, params, body }) {
+      async run({ caller, params, body }) {
         view(caller).answer(params.question, body.text, body.value)
+        // What waits for it has it first, and what comes of that is kept before it is told (processes.ts, OP1).
+        await new Promise<void>((resolve) => clock.soon(resolve))
+        await kernel.events(0)
         return {}
       },
     }),
@@ -150,8 +161,51 @@ function inputSchemaOf(tool: Tool): ToolInfo['inputSchema'] {
   }
 }
 
-function holdersOf(keys: readonly KeyEntry[], now: number): ReadonlyMap<string, Account['holder']> {
-  return new Map(keys.map((key) => [key.id, { principal: key.principal, label: key.label, isOpen: opens(key, now) }]))
+/** Where a page of budgets ended: the last account on it, and the last process; `NO_MORE` where that was the last of all. */
+function readBudgetsCursor(cursor: string): { readonly name: string; readonly pid: Pid } {
+  const [name, pid] = readCursor(cursor)
+  if (typeof name === 'string' && Number.isSafeInteger(pid)) return { name, pid: pid as Pid }
+  throw new PolityError('INVALID_ARGUMENT', 'query: cursor is of another list; begin without it')
+}
+
+const NO_MORE = Number.MAX_SAFE_INTEGER
+
+/** Those that have a budget of their own and have not ended, by pid; `next` is the last of them where there are more. */
+function runsOf(
+  processes: readonly ProcessInfo[],
+  after: Pid | undefined,
+  limit: number,
+): { readonly items: BudgetUse[]; readonly next: Pid | null } {
+  const found = processes.filter(({ endedAt, budget }) => endedAt === null && Object.keys(budget).length > 0)
+  const cursor = after === undefined ? {} : { cursor: cursorOf([after]) }
+  const { items, next } = pageOf(found, { limit, ...cursor }, ({ pid }) => [pid])
+  return {
+    items: items.map(({ pid, program, name, principal, budget, usage }) => ({
+      pid,
+      program,
+      name,
+      principal,
+      budget,
+      used: usage,
+    })),
+    next: next === null ? null : (items.at(-1) as ProcessInfo).pid,
+  }
+}
+
+/** The keys by id, looked through only where they are others than before. */
+function indexed(keys: () => readonly KeyEntry[]): () => ReadonlyMap<string, KeyEntry> {
+  let seen: readonly KeyEntry[] = []
+  let byId: ReadonlyMap<string, KeyEntry> = new Map()
+  return () => {
+    const all = keys()
+    if (all !== seen) byId = new Map(all.map((key) => [key.id, key]))
+    seen = all
+    return byId
+  }
+}
+
+function holderOf(key: KeyEntry | undefined, now: number): Account['holder'] {
+  return key === undefined ? null : { principal: key.principal, label: key.label, isOpen: opens(key, now) }
 }
 
 function accountOf({ name, budget, used, reserved, room }: AccountInfo, holder: Account['holder']): Account {

@@ -22,11 +22,10 @@ import { PAGE_DEFAULT, cursorOf, pageQuery, readCursor } from './paging.ts'
 import type { Memory, Note } from './note-schemas.ts'
 import * as schemas from './note-schemas.ts'
 import { Done } from './process-schemas.ts'
+import { principalName } from './schema.ts'
 
 /** Notes of a page that names no limit. */
 const LIMIT_DEFAULT = 10
-/** As for the principal of a key. */
-const PRINCIPAL_CHARS_MAX = 200
 
 interface Recall extends RecallOptions {
   readonly query: string
@@ -174,7 +173,7 @@ export function memoryOperations({ kernel }: Api): readonly Operation[] {
   ]
 }
 
-const whose = z.string().max(PRINCIPAL_CHARS_MAX).optional().describe('Whose: only for an admin. Default the caller’s')
+const whose = principalName.optional().describe('Whose: only for an admin. Default the caller’s')
 
 /** Another principal, where the caller may act for it: told apart by who asks, never by whether there is such a one. */
 function onBehalf(caller: Caller, principal = caller.principal): Pick<RunOptions, 'principal' | 'name'> {

@@ -2,7 +2,7 @@
  * Notes as the native API takes and shows them (memory.ts).
  */
 import { z } from 'zod'
-import { json, named, pageOf, pid, time } from './schema.ts'
+import { json, named, pageOf, pid, principalName, time } from './schema.ts'
 
 const noteKind = z.enum(['note', 'fact', 'summary'])
 const noteTrust = z.enum(['request', 'trusted', 'untrusted'])
@@ -62,7 +62,7 @@ export const Note = named(
     why: z
       .array(
         z.object({
-          by: z.enum(['lexical', 'vector', 'neighbour', 'session', 'derived', 'link', 'name', 'time']),
+          by: z.enum(['lexical', 'vector', 'neighbour', 'session', 'derived', 'link', 'name', 'time', 'form']),
           score: z.number(),
           through: z.string().optional().describe('The note through which it was found'),
         }),
@@ -93,7 +93,7 @@ export const RevokeRequest = named(
   'Notes that come from a source',
   z.strictObject({
     source: z.string().min(1),
-    principal: z.string().optional().describe('Whose. Default everybody’s'),
+    principal: principalName.optional().describe('Whose. Default everybody’s'),
     dryRun: z.boolean().optional().describe('Only tell which. Default false'),
   }),
 )

@@ -68,11 +68,16 @@ const errorSchema: Schema = {
   properties: {
     error: {
       type: 'object',
-      required: ['code', 'message'],
+      required: ['code', 'message', 'retryable'],
       properties: {
         code: { type: 'string', enum: Object.keys(errorTable) },
         message: { type: 'string' },
         todo: { type: 'string', description: 'What can be done about it' },
+        retryable: {
+          type: 'boolean',
+          description:
+            'Whether the same request may succeed later without a change; `retry-after` says when, where that is known',
+        },
         detail: { description: 'Facts for programs, such as the rule that denied' },
       },
     },

@@ -12,6 +12,7 @@
  *   OP1. `run` sees only what its schemas let through. What they do not let through is `INVALID_ARGUMENT`, with the place,
  *        what was expected and what there is.
  *   OP2. What `run` returns has the type of `reply`; tests hold the answers of every route against the schema itself.
+ *   OP3. A question that was cut short is answered with why, never with what was found until then.
  */
 import { z } from 'zod'
 import type { ErrorCode } from '../../kernel/errors.ts'
@@ -139,7 +140,10 @@ export function operation<
           signal: exchange.signal,
           exchange,
         })
-        if (isStream !== true) exchange.reply(status, answer as Json)
+        if (isStream === true) return
+        // What was looked at until the server closed is not all there is: a page would be the last, a run would still run.
+        if (spec.method === 'GET') exchange.signal.throwIfAborted()
+        exchange.reply(status, answer as Json)
       },
     },
   }

@@ -2,7 +2,7 @@
  * The law, its decisions and their audit as the native API takes and shows them (policy.ts).
  */
 import { z } from 'zod'
-import { json, named, object, pageOf, pid, time, whole } from './schema.ts'
+import { json, named, object, pageOf, pid, principalName, time, whole } from './schema.ts'
 
 export const Effect = z.enum(['allow', 'deny', 'ask'])
 export type Effect = z.infer<typeof Effect>
@@ -23,8 +23,7 @@ export const WrittenCall = named(
     call: z.string().optional().describe('Default `call`: a tool call'),
     tool: z.string().optional(),
     args: json.optional(),
-    principal: z
-      .string()
+    principal: principalName
       .optional()
       .describe('Only for an admin; everybody else asks for themselves. Default the caller'),
     program: z.string().optional(),

@@ -16,13 +16,14 @@ import { flag, severalOf } from './operation.ts'
 import { cursorOf, PAGE_DEFAULT, pageOf, pageQuery, readPlace } from './paging.ts'
 import type { Process, ProcessPage, ProcessTree } from './process-schemas.ts'
 import * as schemas from './process-schemas.ts'
+import { principalName } from './schema.ts'
 
 /** What the list takes. */
 export const listQuery = z.strictObject({
   state: severalOf(schemas.ProcessState.options),
   program: z.string().optional(),
   name: z.string().optional(),
-  principal: z.string().optional().describe('Others than the caller are seen by an admin only'),
+  principal: principalName.optional().describe('Others than the caller are seen by an admin only'),
   parent: z.coerce.number().int().min(1).optional(),
   root: z.coerce.number().int().min(1).optional().describe('The process at the top of the tree'),
   all: flag.describe(

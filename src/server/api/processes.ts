@@ -1,5 +1,8 @@
 /**
  * Operations on processes: list, start, look, end, go on.
+ *
+ * Invariant
+ *   OP1. What a client is told to have been done is kept first: a crash after the answer does not take it back.
  */
 import { z } from 'zod'
 import { toErrorData } from '../../kernel/errors.ts'
@@ -13,8 +16,12 @@ import type { Result } from './process-schemas.ts'
 import * as schemas from './process-schemas.ts'
 import { WAIT_S_MAX } from './wait.ts'
 
-export function processOperations({ view }: Api): readonly Operation[] {
+export function processOperations({ kernel, view }: Api): readonly Operation[] {
   const awaitEnd = endings()
+  const kept = async <Answer>(answer: Answer): Promise<Answer> => {
+    await kernel.events(0) // there is no process 0: it waits until what was done is kept
+    return answer
+  }
 
   return [
     operation({
@@ -44,7 +51,7 @@ export function processOperations({ view }: Api): readonly Operation[] {
       errors: ['NO_SUCH_PROGRAM', 'NO_SUCH_TOOL', 'ACCESS_DENIED', 'LIMIT_EXCEEDED', 'TOO_LARGE'],
       run({ caller, body: { program, input, ...options }, once }) {
         const { pid } = view(caller).spawn(program, input, options as unknown as SpawnOptions, once)
-        return processAt(view(caller), pid)
+        return kept(processAt(view(caller), pid))
       },
     }),
     operation({
@@ -79,7 +86,7 @@ export function processOperations({ view }: Api): readonly Operation[] {
       errors: ['NO_SUCH_PROCESS'],
       run({ caller, params, body }) {
         view(caller).kill(params.pid, body.reason)
-        return processAt(view(caller), params.pid)
+        return kept(processAt(view(caller), params.pid))
       },
     }),
     operation({
@@ -96,7 +103,7 @@ export function processOperations({ view }: Api): readonly Operation[] {
       errors: ['NO_SUCH_PROCESS', 'NO_SUCH_PROGRAM', 'NO_SUCH_TOOL', 'SETUP_MISMATCH', 'LIMIT_EXCEEDED'],
       async run({ caller, params, body, once }) {
         const { pid } = await view(caller).fork(params.pid, body, once)
-        return processAt(view(caller), pid)
+        return kept(processAt(view(caller), pid))
       },
     }),
     operation({
@@ -136,7 +143,7 @@ export function processOperations({ view }: Api): readonly Operation[] {
       errors: ['NO_SUCH_PROCESS', 'MAILBOX_FULL', 'TOO_LARGE'],
       run({ caller, params, body }) {
         view(caller).send(params.pid, body.body)
-        return {}
+        return kept({})
       },
     }),
     operation({

@@ -13,6 +13,7 @@
 import { z } from 'zod'
 import { errorTable } from '../../kernel/errors.ts'
 import type { ErrorCode } from '../../kernel/errors.ts'
+import { PRINCIPAL_NAME, PRINCIPAL_TAKES } from '../../kernel/principal.ts'
 import type { Json } from '../../kernel/types.ts'
 
 /** The schemas that the document names, by id. */
@@ -29,6 +30,8 @@ export const json = z.unknown() as unknown as z.ZodType<Json>
 export const object = z.record(z.string(), json)
 export const whole = z.int().min(0)
 export const pid = z.int().min(1).describe('A process by the place of its start in the journal')
+/** The name of a principal that a request says. */
+export const principalName = z.string().regex(PRINCIPAL_NAME, `takes ${PRINCIPAL_TAKES}`)
 export const time = z.number().describe('ms since 1970')
 
 export const Failure = named(

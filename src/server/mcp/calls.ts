@@ -59,6 +59,8 @@ export interface CallsOptions {
   readonly following: Following
   /** How long a call may take before it becomes a task, of a client that leaves that to the server, ms. */
   readonly taskAfterMs: number
+  /** Aborts with the reason where the server closes and its requests cannot say so themselves. @default they say it */
+  readonly closing?: AbortSignal | undefined
 }
 
 export interface Calls {
@@ -99,8 +101,10 @@ const WAITING_MAX = 10_000
 
 export function createCalls(
   { server: sdk }: ServerSdk,
-  { kernel, tasks, following, taskAfterMs }: CallsOptions,
+  { kernel, tasks, following, taskAfterMs, closing }: CallsOptions,
 ): Calls {
+  const goneIn = (context: ServerContext): AbortSignal =>
+    closing === undefined ? goneOf(context) : AbortSignal.any([closing, goneOf(context)])
   const waiting = new Map<Pid, Waiting>()
 
   async function serve(
@@ -130,7 +134,7 @@ export function createCalls(
     } catch (error) {
       return failure(error)
     }
-    const gone = goneOf(context)
+    const gone = goneIn(context)
     const stop = (): void => run.kill(whyGone(gone).message)
     if (gone.aborted) stop()
     gone.addEventListener('abort', stop, { once: true })
@@ -210,7 +214,7 @@ export function createCalls(
     signal?: AbortSignal,
   ): Promise<Question | undefined> {
     const { mcpReq } = context
-    const gone = goneOf(context)
+    const gone = goneIn(context)
     let count = 0
     for await (const step of following.follow(pid, signal === undefined ? gone : AbortSignal.any([signal, gone]))) {
       const token = mcpReq._meta?.progressToken

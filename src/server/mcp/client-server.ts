@@ -51,6 +51,8 @@ export interface ClientServersOptions {
   readonly extend?: Extend | undefined
   /** How long a call may take before it becomes a task, of a client that leaves that to the server, ms. @default 1_000 */
   readonly taskAfterMs?: number | undefined
+  /** Aborts with the reason where the server closes and its requests cannot say so themselves. @default they say it */
+  readonly closing?: AbortSignal | undefined
 }
 
 /** As long as a wait does not break a person's flow of thought (Nielsen, Usability Engineering, 1993, section 5.5), ms. */
@@ -68,12 +70,12 @@ const instructions =
 
 export function createClientServers(
   sdk: ServerSdk,
-  { kernel, offers, tasks, extend, taskAfterMs = TASK_AFTER_MS }: ClientServersOptions,
+  { kernel, offers, tasks, extend, taskAfterMs = TASK_AFTER_MS, closing }: ClientServersOptions,
 ): (connected: Connected) => McpServer {
   if (!(taskAfterMs >= 0 && taskAfterMs <= TASK_AFTER_MS_MAX))
     throw new PolityError('CONFIG_INVALID', `taskAfterMs takes 0 to ${TASK_AFTER_MS_MAX} ms, not ${taskAfterMs}`)
   const following = createFollowing(kernel)
-  const calls = createCalls(sdk, { kernel, tasks, following, taskAfterMs })
+  const calls = createCalls(sdk, { kernel, tasks, following, taskAfterMs, closing })
   const states = createRequestStates(sdk)
   // The kernel checks what is given, where the law can see it.
   const schemas = new Map(

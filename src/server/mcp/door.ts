@@ -28,7 +28,7 @@ import { defaultServerLimits } from '../limits.ts'
 import type { Door, Exchange } from '../route.ts'
 import { securityHeaders } from '../answers.ts'
 import { unknownHeader } from '../polity-headers.ts'
-import { statusTable } from '../status.ts'
+import { isRetryable, statusTable } from '../status.ts'
 import { authInfoOf } from './carriers.ts'
 import type { Connected, Extend } from './client-server.ts'
 import { createClientServers } from './client-server.ts'
@@ -209,8 +209,10 @@ function hasBody({ headers }: Exchange['request']): boolean {
 }
 
 /** An error before anything of MCP was understood, in JSON-RPC's form. */
-function errorBody({ code, message }: PolityError, status: number): Json {
-  return { jsonrpc: '2.0', id: null, error: { code: status === 400 ? -32_700 : -32_000, message, data: { code } } }
+function errorBody(error: PolityError, status: number): Json {
+  const { code, message } = error
+  const data = { code, retryable: isRetryable(error) }
+  return { jsonrpc: '2.0', id: null, error: { code: status === 400 ? -32_700 : -32_000, message, data } }
 }
 
 export type { Extend }

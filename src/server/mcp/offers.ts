@@ -12,8 +12,8 @@
  *   OF2. No two offers have one name.
  */
 import { z } from 'zod'
-import { inputOf } from '../../agents/pieces/input-form.ts'
 import { PolityError } from '../../kernel/errors.ts'
+import { inputOf } from '../../kernel/input-form.ts'
 import type { Kernel, Run } from '../../kernel/kernel.ts'
 import { defineProgram } from '../../kernel/program.ts'
 import { describeTool } from '../../kernel/tools.ts'
@@ -131,14 +131,9 @@ function programOffer(given: Program | OfferedProgram): Offer {
     scope: 'runs',
     taskSupport: 'optional',
     start(kernel, input, options) {
-      if (shape === undefined) return kernel.spawn(program, (input as { readonly input?: Json }).input, options) as Run
-      const checked = shape.validate(input)
-      if (checked instanceof Promise || checked.issues !== undefined)
-        throw new PolityError(
-          'INVALID_ARGUMENT',
-          `${as}: ${checked instanceof Promise ? 'its schema checks asynchronously' : checked.issues.map(({ message }) => message).join('; ')}`,
-        )
-      return kernel.spawn(program, checked.value as Json, options) as Run
+      if (inputSchema === undefined)
+        return kernel.spawn(program, (input as { readonly input?: Json }).input, options) as Run
+      return kernel.spawn(program, inputOf(as, inputSchema, input) as Json, options) as Run
     },
   }
 }

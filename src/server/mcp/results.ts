@@ -5,8 +5,9 @@
  *     return failure(error)
  */
 import type { CallToolResult } from '@modelcontextprotocol/server'
-import { toErrorData } from '../../kernel/errors.ts'
+import { fromErrorData, toErrorData } from '../../kernel/errors.ts'
 import type { Json } from '../../kernel/types.ts'
+import { isRetryable } from '../status.ts'
 import type { Offer } from './offers.ts'
 
 /** The value of a process as the result of a tool. Content as MCP has it, such as that of an outside server, is passed on. */
@@ -31,11 +32,13 @@ function isContent(value: Json): value is { readonly content: readonly Json[] } 
   )
 }
 
+/** What a call ended with; whether to make it again stands in `_meta`, where programs look. */
 export function failure(error: unknown): CallToolResult {
-  const { code, message } = toErrorData(error)
+  const data = toErrorData(error)
+  const { code, message } = data
   return {
     isError: true,
     content: [{ type: 'text', text: `${code}: ${message}` }],
-    _meta: { 'polity/error': { code, message } },
+    _meta: { 'polity/error': { code, message, retryable: isRetryable(fromErrorData(data)) } },
   }
 }

@@ -26,33 +26,60 @@ export function createGateway(models: ModelDoor, clock: Clock): Gateway {
 /** Stream of `randomAt` that makes ids (the letters `oaid`). */
 const ID_STREAM = 0x6f61_6964
 
-/** Asks for several answers at once; all stop with the signal, and where one fails or `onText` throws. Throws a `PolityError`. */
-export async function answersTo(
-  { models }: Gateway,
-  { signal, caller }: Exchange,
-  requests: readonly Omit<ModelRequest, 'caller'>[],
-  onText?: (choice: number, delta: string) => void,
+/** Who hears the text of each choice as it comes. */
+export interface TextHearer {
+  text(choice: number, delta: string): void
+}
+
+/** Asks for several answers at once; all stop with the signal, and where one fails or `hearer` throws. Rejects with a `PolityError`. */
+export function answersTo(
+  gateway: Gateway,
+  { signal }: Exchange,
+  requests: readonly ModelRequest[],
+  hearer?: TextHearer,
 ): Promise<readonly ModelReply[]> {
-  const answer = async (request: Omit<ModelRequest, 'caller'>, choice: number, until: AbortSignal) => {
-    const hear = onText === undefined ? {} : { onText: (delta: string) => onText(choice, delta) }
-    const reply = await models.generate({ ...request, caller }, { signal: until, ...hear })
-    checkFinished(reply)
-    return reply
-  }
   const [only] = requests
-  if (only !== undefined && requests.length === 1) return [await answer(only, 0, signal)]
+  if (only !== undefined && requests.length === 1) return askFor(gateway, signal, only, hearer).then(finishedList)
+  return allAnswers(gateway, signal, requests, hearer)
+}
+
+async function allAnswers(
+  gateway: Gateway,
+  signal: AbortSignal,
+  requests: readonly ModelRequest[],
+  hearer: TextHearer | undefined,
+): Promise<readonly ModelReply[]> {
   const failed = new AbortController()
   const until = AbortSignal.any([signal, failed.signal])
   try {
-    return await Promise.all(requests.map((request, choice) => answer(request, choice, until)))
+    return await Promise.all(
+      requests.map((request, choice) => askFor(gateway, until, request, hearer, choice).then(finished)),
+    )
   } catch (error) {
     failed.abort(new PolityError('KILLED', 'another choice of its request failed'))
     throw error
   }
 }
 
-/** Throws `DRIVER_FAILED` where the model says that its answer is broken: no word of OpenAI's means that. */
-function checkFinished({ generation }: ModelReply): void {
+function askFor(
+  { models }: Gateway,
+  signal: AbortSignal,
+  request: ModelRequest,
+  hearer: TextHearer | undefined,
+  choice = 0,
+): Promise<ModelReply> {
+  const listener = hearer === undefined ? { signal } : { signal, onText: (delta: string) => hearer.text(choice, delta) }
+  return models.generate(request, listener)
+}
+
+function finishedList(reply: ModelReply): readonly ModelReply[] {
+  return [finished(reply)]
+}
+
+/** The reply. Throws `DRIVER_FAILED` where the model says that its answer is broken: no word of OpenAI's means that. */
+function finished(reply: ModelReply): ModelReply {
+  const { generation } = reply
   if (generation.finishReason === 'error' || generation.finishReason === 'interrupted')
     throw new PolityError('DRIVER_FAILED', `${generation.model} broke its answer off (${generation.finishReason})`)
+  return reply
 }

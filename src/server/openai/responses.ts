@@ -4,7 +4,7 @@
 import type { Json, Message } from '../../kernel/types.ts'
 import type { ModelReply, ModelRequest } from '../model-door.ts'
 import type { Exchange } from '../route.ts'
-import { answerIn, createAnswerStream } from './answer-stream.ts'
+import { AnswerStream, answerIn } from './answer-stream.ts'
 import { parseBody } from './body.ts'
 import { badField } from './errors.ts'
 import type { Gateway } from './gateway.ts'
@@ -16,7 +16,6 @@ import { createResponseEvents, failedResponse, messagesAfter, responseOf, wholeR
 import { responsesBody, responsesRequest } from './responses-request.ts'
 import { termsOf } from './terms.ts'
 
-type Request = Omit<ModelRequest, 'caller'>
 type Finish = (reply: ModelReply) => ReturnType<typeof wholeResponse>
 
 export async function respond(gateway: Gateway, kept: KeptResponses, exchange: Exchange): Promise<void> {
@@ -27,7 +26,7 @@ export async function respond(gateway: Gateway, kept: KeptResponses, exchange: E
       (item) => item.id === id,
     ),
   )
-  const request = { ...asked.request, ...termsOf(exchange.headers) }
+  const request: ModelRequest = { caller: exchange.caller, ...asked.request, ...termsOf(exchange.headers) }
   const head: ResponseHead = {
     key: gateway.id(),
     created: gateway.seconds(),
@@ -65,15 +64,15 @@ function previousOf(kept: KeptResponses, principal: string, id: string | null | 
   )
 }
 
-async function stream(
+function stream(
   gateway: Gateway,
   exchange: Exchange,
-  request: Request,
+  request: ModelRequest,
   head: ResponseHead,
   finish: Finish,
 ): Promise<void> {
   const events = createResponseEvents(head)
-  const out = createAnswerStream(exchange, gateway.clock, {
+  const out = new AnswerStream(exchange, gateway.clock, 1, {
     first: events.begin,
     text: (_choice, delta) => events.text(delta),
     failed: (body) => {
@@ -81,8 +80,7 @@ async function stream(
       return events.failed(failedResponse(head, code, message), { code, message })
     },
   })
-  await answerIn(out, async () => {
-    const replies = await answersTo(gateway, exchange, [request], out.text)
+  return answerIn(out, answersTo(gateway, exchange, [request], out), async (replies) => {
     const reply = replies[0] as ModelReply
     out.rest(0, reply.generation.text)
     for (const event of events.end(finish(reply))) await out.send(event)

@@ -1,9 +1,13 @@
 /** What may be spent, and what was: the account of the key, to an admin those of all keys, and the runs with a budget of their own. */
-import type { Account, Budget, Budgets as BudgetsRead, Client, Usage } from '../../../src/client.ts'
+import { useMemo, useRef, useState } from 'react'
+import type { Account, Budget, Budgets as BudgetsRead, Client, Process, Usage } from '../../../src/client.ts'
 import { bytes, count, duration, percent, usd } from '../format.ts'
+import { useKeys } from '../keys.ts'
 import { runHash } from '../route.ts'
-import { Empty, Failure, Waiting, usePolled, useSession } from '../ui.tsx'
+import { Empty, Failure, Waiting, usePolled, useSession, useSessionState, useTick } from '../ui.tsx'
 
+/** Rows of a table at first, and with each wish for more: what stands below it is not far. */
+const SHOWN_STEP = 50
 const SHOWN_MAX = 500
 /** Accounts of a page, and pages that are read at most: as many keys as a store may have. */
 const PAGE = 1_000
@@ -13,20 +17,12 @@ const ROOM_SHOWN = 0.05
 const REFRESH_MS = 2_000
 
 export function Budgets() {
-  const { client, live } = useSession()
+  const { client } = useSession()
   const { value, error, again } = usePolled((signal) => readAll(client, signal), REFRESH_MS)
   if (value === undefined)
     return error === undefined ? <Waiting what="the budgets" /> : <Failure error={error} again={again} />
-  const { account, accounts, items } = value
+  const { account, accounts } = value
   const isAlone = accounts.every(({ name }) => name === account?.name)
-  const ageOf = (pid: number): number | undefined => {
-    const started = live.rows.get(pid)?.process.startedAt
-    return started === undefined ? undefined : live.now() - started
-  }
-  const shown = items
-    .map((item) => ({ item, parts: partsOf(item.budget, item.used, ageOf(item.pid)) }))
-    .sort((a, b) => mostOf(b.parts) - mostOf(a.parts))
-    .slice(0, SHOWN_MAX)
   return (
     <section className="page wide">
       <h2 className="title">The account of this key</h2>
@@ -49,8 +45,31 @@ export function Budgets() {
         </div>
       )}
       {!isAlone && <Accounts accounts={accounts} />}
+      <Runs />
+    </section>
+  )
+}
+
+/** Those that run, of the table that the page keeps: the one that is nearest to a ceiling first. */
+function Runs() {
+  const { live } = useSession()
+  const { isLoaded, line } = useSessionState()
+  useTick(REFRESH_MS)
+  const [shown, setShown] = useState(SHOWN_STEP)
+  const now = live.now()
+  const all: { readonly process: Process; readonly parts: readonly Part[]; readonly most: number }[] = []
+  for (const { process } of live.rows.values()) {
+    if (process.endedAt !== null || Object.keys(process.budget).length === 0) continue
+    const parts = partsOf(process.budget, process.usage, now - process.startedAt)
+    all.push({ process, parts, most: mostOf(parts) })
+  }
+  all.sort((a, b) => b.most - a.most)
+  return (
+    <>
       <h2 className="title">Runs with a budget</h2>
-      {items.length === 0 ? (
+      {all.length === 0 && !isLoaded && line !== 'refused' ? (
+        <Waiting what="the runs" />
+      ) : all.length === 0 ? (
         <Empty title="No run has a budget of its own">
           <p>
             One is given when a run starts: <code>{'"budget": { "usd": 0.5 }'}</code>
@@ -68,7 +87,7 @@ export function Budgets() {
               </tr>
             </thead>
             <tbody>
-              {shown.map(({ item: { pid, program, name, principal }, parts }) => (
+              {all.slice(0, shown).map(({ process: { pid, program, name, principal }, parts }) => (
                 <tr key={pid}>
                   <th scope="row" className="number">
                     <a href={runHash(pid)}>{pid}</a>
@@ -84,24 +103,48 @@ export function Budgets() {
               ))}
             </tbody>
           </table>
-          {items.length > SHOWN_MAX && (
-            <p className="hint">{count(items.length - SHOWN_MAX)} more are left out; those that used most are shown.</p>
-          )}
+          <More all={all.length} shown={shown} onMore={setShown} />
         </div>
       )}
-    </section>
+    </>
   )
 }
 
 /** Those of all keys: first those that are open, of these the one that is nearest to a ceiling. */
 function Accounts({ accounts }: { readonly accounts: readonly Account[] }) {
-  const sorted = accounts
-    .map((account) => ({ account, parts: ceilingsOf(account), isShut: account.holder?.isOpen === false }))
-    .sort((a, b) => Number(a.isShut) - Number(b.isShut) || mostOf(b.parts) - mostOf(a.parts))
-    .map((one) => ({ ...one, parts: one.parts.filter((part) => part.name !== 'room' || shareOf(part) >= ROOM_SHOWN) }))
+  const search = useRef<HTMLInputElement>(null)
+  const [query, setQuery] = useState('')
+  const [shown, setShown] = useState(SHOWN_STEP)
+  useKeys({ '/': () => search.current?.focus() })
+  const nearest = useMemo(
+    () =>
+      accounts
+        .map((account) => ({ account, most: mostOf(ceilingsOf(account)), isShut: account.holder?.isOpen === false }))
+        .sort((a, b) => Number(a.isShut) - Number(b.isShut) || b.most - a.most || moreSpent(a.account, b.account)),
+    [accounts],
+  )
+  const words = query.toLowerCase().split(/\s+/).filter(Boolean)
+  const found =
+    words.length === 0
+      ? nearest
+      : nearest.filter(({ account }) => words.every((word) => wordsOf(account).includes(word)))
   return (
     <>
       <h2 className="title">All accounts, the nearest to a ceiling first</h2>
+      <div className="tools">
+        <input
+          ref={search}
+          type="search"
+          value={query}
+          placeholder="Search  /"
+          aria-label="Search accounts"
+          onChange={(change) => setQuery(change.target.value)}
+        />
+        <span className="muted">
+          {words.length > 0 && `${count(found.length)} of `}
+          {count(accounts.length)} accounts
+        </span>
+      </div>
       <div className="scroll">
         <table className="budgets accounts">
           <thead>
@@ -111,7 +154,7 @@ function Accounts({ accounts }: { readonly accounts: readonly Account[] }) {
             </tr>
           </thead>
           <tbody>
-            {sorted.slice(0, SHOWN_MAX).map(({ account, parts, isShut }) => (
+            {found.slice(0, shown).map(({ account, isShut }) => (
               <tr key={account.name} className={isShut ? 'shut' : ''}>
                 <th scope="row">
                   {account.holder !== null && <span className="holder">{account.holder.principal}</span>}{' '}
@@ -122,7 +165,9 @@ function Accounts({ accounts }: { readonly accounts: readonly Account[] }) {
                   {isShut && <span className="muted label">revoked or expired</span>}
                 </th>
                 <td className="whole">
-                  <Parts parts={parts} />
+                  <Parts
+                    parts={ceilingsOf(account).filter((part) => part.name !== 'room' || shareOf(part) >= ROOM_SHOWN)}
+                  />
                   {!isToldByCeilings(account) && (
                     <p className="muted">
                       {spentOf(account)}
@@ -134,21 +179,55 @@ function Accounts({ accounts }: { readonly accounts: readonly Account[] }) {
             ))}
           </tbody>
         </table>
-        {sorted.length > SHOWN_MAX && (
-          <p className="hint">{count(sorted.length - SHOWN_MAX)} more are left out; they are the farthest from one.</p>
-        )}
+        <More all={found.length} shown={shown} onMore={setShown} />
       </div>
     </>
   )
 }
 
+/** What a table leaves out, and how to see more of it. */
+function More({
+  all,
+  shown,
+  onMore,
+}: {
+  readonly all: number
+  readonly shown: number
+  readonly onMore: (shown: number) => void
+}) {
+  if (all <= shown) return null
+  return (
+    <p className="foot">
+      <span className="muted">{count(all - shown)} more are farther from a ceiling.</span>{' '}
+      {shown < SHOWN_MAX && (
+        <button type="button" onClick={() => onMore(Math.min(SHOWN_MAX, shown + SHOWN_STEP * 3))}>
+          Show more
+        </button>
+      )}
+    </p>
+  )
+}
+
+function wordsOf({ name, holder }: Account): string {
+  return `${name} ${holder?.principal ?? ''} ${holder?.label ?? ''}`.toLowerCase()
+}
+
+/** Of two that are as near to a ceiling. */
+function moreSpent(a: Account, b: Account): number {
+  return b.used.usd - a.used.usd || tokensOf(b.used) - tokensOf(a.used)
+}
+
+function tokensOf({ inputTokens, outputTokens }: Usage): number {
+  return inputTokens + outputTokens
+}
+
 /** All pages: which of them is near its ceiling, none of them knows alone. */
 async function readAll(client: Client, signal: AbortSignal): Promise<BudgetsRead> {
-  const first = await client.budgets({ limit: PAGE }, { signal })
+  const first = await client.budgets({ only: 'accounts', limit: PAGE }, { signal })
   const accounts = [...first.accounts]
   let { next } = first
   for (let pages = 1; next !== null && pages < PAGES_MAX; pages++) {
-    const page: BudgetsRead = await client.budgets({ limit: PAGE, cursor: next }, { signal })
+    const page: BudgetsRead = await client.budgets({ only: 'accounts', limit: PAGE, cursor: next }, { signal })
     accounts.push(...page.accounts)
     next = page.next
   }
@@ -160,7 +239,7 @@ function isToldByCeilings({ budget, used, reserved }: Account): boolean {
   return (
     Object.keys(budget).length > 0 &&
     (budget.usd !== undefined || used.usd === 0) &&
-    (budget.tokens !== undefined || used.inputTokens + used.outputTokens === 0) &&
+    (budget.tokens !== undefined || tokensOf(used) === 0) &&
     reserved.tokens === 0 &&
     reserved.usd === 0
   )
@@ -168,7 +247,7 @@ function isToldByCeilings({ budget, used, reserved }: Account): boolean {
 
 function spentOf({ used, reserved }: Account): string {
   const aside = reserved.tokens === 0 && reserved.usd === 0
-  return `spent ${amount(used.usd, used.inputTokens + used.outputTokens)}${aside ? '' : `; set aside for calls under way: ${amount(reserved.usd, reserved.tokens)}`}`
+  return `spent ${amount(used.usd, tokensOf(used))}${aside ? '' : `; set aside for calls under way: ${amount(reserved.usd, reserved.tokens)}`}`
 }
 
 function ceilingsOf(account: Account): Part[] {
@@ -192,7 +271,7 @@ interface Part {
 function partsOf(budget: Budget, used: Usage, ageMs: number | undefined): Part[] {
   const all: (Omit<Part, 'of'> & { readonly of: number | undefined })[] = [
     { name: 'money', used: used.usd, of: budget.usd, write: usd },
-    { name: 'tokens', used: used.inputTokens + used.outputTokens, of: budget.tokens, write: count },
+    { name: 'tokens', used: tokensOf(used), of: budget.tokens, write: count },
     { name: 'model calls', used: used.steps, of: budget.steps, write: count },
     { name: 'children', used: used.children, of: budget.children, write: count },
     { name: 'time', used: ageMs ?? 0, of: budget.wallMs, write: duration },
@@ -205,8 +284,9 @@ function roomOf({ room }: Account): Part[] {
   return [{ name: 'room', used: room.bytes, of: room.bytesPerDay, write: bytes, every: ' a day' }]
 }
 
+/** How near it is to a ceiling; one of nothing, of which nothing was spent, is nobody's to come near. */
 function mostOf(parts: readonly Part[]): number {
-  return Math.max(0, ...parts.map(shareOf))
+  return Math.max(0, ...parts.map((part) => (part.of === 0 && part.used === 0 ? 0 : shareOf(part))))
 }
 
 function shareOf({ used, of }: Part): number {
@@ -233,7 +313,7 @@ function Parts({ parts }: { readonly parts: readonly Part[] }) {
               <i style={{ inlineSize: percent(share) }} />
             </span>
             <span className="number">
-              {used === 0 ? 0 : write(used)} of {write(of)}
+              {used === 0 ? 0 : write(used)} of {of === 0 ? 0 : write(of)}
               {every}
             </span>
           </div>

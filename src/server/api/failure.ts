@@ -1,0 +1,39 @@
+/**
+ * An error as the native API tells it: in the body of an answer, and as the last event of a stream.
+ *
+ *     { code: 'OVERLOADED', message: '…', todo: 'Send less at once, and try again later.', retryable: true }
+ *
+ * Invariant
+ *   FA1. What is told is of the table of errors: who reads it can tell from it alone whether to try again.
+ */
+import type { PolityError } from '../../kernel/errors.ts'
+import type { Json } from '../../kernel/types.ts'
+import type { StreamEvent } from '../route.ts'
+import { adviceOf, isRetryable, statusTable } from '../status.ts'
+
+export function errorBody(error: PolityError, status: number): Json {
+  return { error: told(error, status) }
+}
+
+/** Why the server ends a stream: the event `failure`. Not `error`, which to an `EventSource` is the line itself. */
+export function lastWord(error: PolityError, status: number): readonly StreamEvent[] {
+  return [{ event: 'failure', data: JSON.stringify({ ...told(error, status), status }) }]
+}
+
+function told(error: PolityError, status: number): { readonly [key: string]: Json } {
+  const { code, message, detail } = error
+  const todo = todoOf(error, status)
+  return {
+    code,
+    message,
+    ...(todo === undefined ? {} : { todo }),
+    retryable: isRetryable(error),
+    ...(detail === undefined ? {} : { detail }),
+  }
+}
+
+/** What the table advises does not fit where HTTP itself was refused. */
+function todoOf(error: PolityError, status: number): string | undefined {
+  if (statusTable[error.code] === status) return adviceOf(error)
+  return status === 405 ? 'Use one of the methods that the message names.' : undefined
+}

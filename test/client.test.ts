@@ -1,0 +1,536 @@
+/** The client of the native API against a real server with real keys: what it refuses itself, what it is told, and when it gives up. */
+import assert from 'node:assert/strict'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, afterEach, describe, test } from 'node:test'
+import { setTimeout as pause } from 'node:timers/promises'
+import { createPolity } from '../src/ai.ts'
+import { parseCommandLine } from '../src/cli/options.ts'
+import type { Client, StreamedEvent } from '../src/client.ts'
+import { ApiError, PolityError, createClient, errorTable } from '../src/client.ts'
+import { memoryStore } from '../src/drivers/store/memory.ts'
+import type { Kernel } from '../src/kernel/kernel.ts'
+import { createKernel } from '../src/kernel/kernel.ts'
+import { defineProgram } from '../src/kernel/program.ts'
+import type { Program, Sys } from '../src/kernel/types.ts'
+import type { Server } from '../src/server/http.ts'
+import type { Scope } from '../src/server/caller.ts'
+import { createKey, revokeKey } from '../src/server/keys.ts'
+import type { ServerLimits } from '../src/server/limits.ts'
+import { doorPrograms, doorsOf, serve } from '../src/server/serve.ts'
+import { serveMcpStdio } from '../src/server/mcp/stdio.ts'
+import { cliContext } from './cli-context.ts'
+import { within } from './world.ts'
+
+const folder = mkdtempSync(join(tmpdir(), 'polity-client-'))
+after(() => rmSync(folder, { recursive: true, force: true }))
+const closing: (() => unknown)[] = []
+afterEach(async () => {
+  for (const close of closing.splice(0).toReversed()) await close()
+})
+
+interface Served {
+  readonly kernel: Kernel
+  readonly server: Server
+  readonly store: string
+  /** A key with these scopes, and how it is revoked. */
+  key(scopes: readonly Scope[], expiresMs?: number): { readonly key: string; revoke(): void }
+  close(): Promise<void>
+}
+
+let stores = 0
+const idle = defineProgram('idle', async (sys: Sys) => {
+  for (;;) await sys.receive()
+}) as unknown as Program
+
+async function served({
+  limits = {},
+  store = join(folder, `${++stores}.db`),
+  port = 0,
+}: { limits?: Partial<ServerLimits>; store?: string; port?: number } = {}): Promise<Served> {
+  const kernel = createKernel({ store: memoryStore(), programs: [idle, ...doorPrograms] })
+  const all = { heartbeatMs: 40, drainMs: 100, ...limits }
+  const key: Served['key'] = (scopes, expiresMs) => {
+    const at = expiresMs === undefined ? {} : { expiresAt: Date.now() + expiresMs }
+    const { key, entry } = createKey(store, { principal: 'ada', scopes, ...at }, Date.now())
+    return { key, revoke: () => void revokeKey(store, entry.id, Date.now()) }
+  }
+  const server = await serve({
+    kernel,
+    store,
+    port,
+    doors: doorsOf({ kernel, programs: [idle], limits: all }),
+    limits: all,
+  })
+  const close = async (): Promise<void> => {
+    await server.close()
+    await kernel.close()
+  }
+  closing.push(close)
+  return { kernel, server, store, key, close }
+}
+
+const failure = async (promise: Promise<unknown>): Promise<ApiError> => {
+  const error: unknown = await within(
+    5_000,
+    promise.then(
+      () => assert.fail('it was not refused'),
+      (rejected: unknown) => rejected,
+    ),
+  )
+  assert.ok(error instanceof ApiError, String(error))
+  return error
+}
+
+async function toEnd(events: AsyncIterable<StreamedEvent>, heard: (event: StreamedEvent) => void): Promise<void> {
+  for await (const event of events) heard(event)
+}
+
+describe('an event stream', () => {
+  for (const scope of ['one process', 'all processes'] as const)
+    for (const how of ['was revoked', 'has expired'] as const)
+      test(`of ${scope} says that its key ${how}, and the client raises that at once`, async () => {
+        const world = await served()
+        const { key, revoke } = world.key(['runs'], how === 'has expired' ? 600 : undefined)
+        let asked = 0
+        const client = createClient({
+          url: world.server.url,
+          key,
+          fetch: (...given) => {
+            asked++
+            return fetch(...given)
+          },
+        })
+        const { pid } = await client.processes.start({ program: 'idle' })
+        asked = 0
+        const begun = Promise.withResolvers<void>()
+        const events =
+          scope === 'one process' ? client.processes.events(pid, { after: 0 }) : client.events({ after: 0 })
+        const end = failure(toEnd(events, () => begun.resolve()))
+        await within(2_000, begun.promise)
+        if (how === 'was revoked') revoke()
+        const error = await end
+        const why = `this key ${how}; ask the owner of the server for another`
+        assert.deepEqual([error.code, error.status, error.message, error.retryable], ['ACCESS_DENIED', 401, why, false])
+        assert.equal(asked, 1, 'it did not have to ask again to learn why')
+      })
+
+  test('whose last event is read by hand has the error, its status, and nothing behind it', async () => {
+    const world = await served()
+    const { key, revoke } = world.key(['runs'])
+    const response = await fetch(`${world.server.url}/api/v1/events`, { headers: { authorization: `Bearer ${key}` } })
+    revoke()
+    const text = await within(2_000, response.text())
+    const [, name, data = ''] = /event: (.*)\ndata: (.*)\n\n$/.exec(text) ?? []
+    assert.equal(name, 'failure')
+    assert.deepEqual(JSON.parse(data), {
+      code: 'ACCESS_DENIED',
+      message: 'this key was revoked; ask the owner of the server for another',
+      retryable: false,
+      status: 401,
+    })
+  })
+
+  test('goes on where it was when its server closed and another took its place: that is no end', async () => {
+    const first = await served()
+    const { key } = first.key(['runs'])
+    const url = first.server.url
+    const client = createClient({ url, key })
+    const gone = new AbortController()
+    const heard: StreamedEvent[] = []
+    const end = toEnd(
+      client.events({ signal: gone.signal, types: ['process-start'] }),
+      (event) => void heard.push(event),
+    )
+    const raw = await fetch(`${url}/api/v1/events`, { headers: { authorization: `Bearer ${key}` } })
+    await client.processes.start({ program: 'idle' })
+    for (let i = 0; i < 200 && heard.length < 1; i++) await pause(5)
+    await first.close()
+    const last = /event: failure\ndata: (.*)\n\n$/.exec(await raw.text())?.[1] ?? '{}'
+    const { code, retryable, status, todo } = JSON.parse(last)
+    assert.deepEqual([code, retryable, status, typeof todo], ['KERNEL_CLOSED', true, 503, 'string'])
+    const second = await served({ store: first.store, port: first.server.port })
+    for (let i = 0; i < 400 && heard.length < 3; i++) {
+      if (i % 40 === 0) second.kernel.spawn(idle, null, { principal: 'ada' })
+      await pause(10)
+    }
+    gone.abort()
+    await within(2_000, end)
+    assert.ok(heard.some(({ type }) => type === 'process-start') && heard.length >= 3, JSON.stringify(heard))
+  })
+
+  test('that is refused for good is not asked for again and again', async () => {
+    const world = await served({ limits: { streamsPerPrincipalMax: 1 } })
+    const client = createClient({ url: world.server.url, key: world.key(['runs']).key })
+    const gone = new AbortController()
+    const first = toEnd(client.events({ signal: gone.signal }), () => {})
+    await pause(100)
+    const error = await failure(toEnd(client.events(), () => {}))
+    assert.deepEqual([error.code, error.status, error.retryable], ['LIMIT_EXCEEDED', 429, false])
+    gone.abort()
+    await first
+  })
+})
+
+test('a wait for a result that the server cuts short is told that it closes, not that the run goes on', async () => {
+  const world = await served()
+  const client = createClient({ url: world.server.url, key: world.key(['runs']).key })
+  const { pid } = await client.processes.start({ program: 'idle' })
+  const end = failure(client.processes.result(pid))
+  await pause(100)
+  await world.close()
+  const error = await end
+  assert.deepEqual([error.code, error.status, error.retryable], ['KERNEL_CLOSED', 503, true])
+})
+
+test('an error says whether trying again may help: of the API in its body, of others by the status, in results by its code', async () => {
+  const world = await served()
+  const client = createClient({ url: world.server.url, key: world.key(['runs']).key })
+  const missing = await failure(client.processes.get(999))
+  assert.deepEqual([missing.code, missing.retryable], ['NO_SUCH_PROCESS', false])
+  const unknown = await failure(createClient({ url: world.server.url, key: 'polity_x' }).processes.list())
+  assert.deepEqual([unknown.code, unknown.status, unknown.retryable], ['ACCESS_DENIED', 401, false])
+  const answering = (status: number, body: string): Promise<ApiError> =>
+    failure(createClient({ url: world.server.url, fetch: async () => new Response(body, { status }) }).processes.list())
+  const told = (code: string, more = {}): string => JSON.stringify({ error: { code, message: 'm', ...more } })
+  assert.equal((await answering(503, 'a proxy')).retryable, true)
+  assert.equal((await answering(404, 'a proxy')).retryable, false)
+  assert.equal((await answering(503, told('OVERLOADED'))).retryable, true)
+  assert.equal((await answering(429, told('LIMIT_EXCEEDED'))).retryable, false)
+  assert.equal((await answering(429, told('LIMIT_EXCEEDED', { retryable: true }))).retryable, true)
+  assert.equal((await answering(500, told('NEW_CODE'))).retryable, true)
+  const { pid } = await client.processes.start({ program: 'idle' })
+  await client.processes.kill(pid, 'enough')
+  const { error } = await client.processes.result(pid)
+  assert.equal(errorTable[error?.code ?? 'OVERLOADED'].retry, false)
+})
+
+// ------------------------------------------------------------------------------------------------------------- options
+
+/** What each method says of a key that is nearly one of its own, and of a value of another type. */
+const methods: {
+  readonly [at: string]: readonly [
+    misspelt: (client: Client) => unknown,
+    meant: string,
+    mistyped: (client: Client) => unknown,
+    says: string,
+  ]
+} = {
+  'processes.list': [
+    ({ processes }) => processes.list({ stat: 'running' } as never),
+    'state',
+    ({ processes }) => processes.list({ state: 5 } as never),
+    'state takes a text or a list of texts, not 5',
+  ],
+  'processes.get': [
+    ({ processes }) => processes.get(1, { singal: undefined } as never),
+    'signal',
+    ({ processes }) => processes.get('../notes' as never),
+    'pid takes a whole number, not ../notes',
+  ],
+  'processes.start': [
+    ({ processes }) => processes.start({ program: 'idle' }, { idempotencykey: 'a' } as never),
+    'idempotencyKey',
+    ({ processes }) => processes.start({ program: 'idle' }, { idempotencyKey: 'ä' }),
+    'idempotencyKey takes 1 to 200 printable ASCII characters, not ä',
+  ],
+  'processes.kill': [
+    ({ processes }) => processes.kill(1, 'why', { signa: null } as never),
+    'signal',
+    ({ processes }) => processes.kill(-1),
+    'pid takes a whole number, not -1',
+  ],
+  'processes.fork': [
+    ({ processes }) => processes.fork(1, {}, { idempotentKey: 'a' } as never),
+    'idempotencyKey',
+    ({ processes }) => processes.fork(1.5),
+    'pid takes a whole number, not 1.5',
+  ],
+  'processes.resume': [
+    ({ processes }) => processes.resume(1, { sinal: 1 } as never),
+    'signal',
+    ({ processes }) => processes.resume(undefined as never),
+    'pid takes a whole number, not undefined',
+  ],
+  'processes.replay': [
+    ({ processes }) => processes.replay(1, { sinal: 1 } as never),
+    'signal',
+    ({ processes }) => processes.replay(1, { signal: 5 } as never),
+    'signal takes an AbortSignal, not 5',
+  ],
+  'processes.send': [
+    ({ processes }) => processes.send(1, 'x', { sinal: 1 } as never),
+    'signal',
+    ({ processes }) => processes.send('1' as never, 'x'),
+    'pid takes a whole number, not 1',
+  ],
+  'processes.tree': [
+    ({ processes }) => processes.tree(1, { sinal: 1 } as never),
+    'signal',
+    ({ processes }) => processes.tree(Number.NaN),
+    'pid takes a whole number, not NaN',
+  ],
+  'processes.result': [
+    ({ processes }) => processes.result(1, { waitMS: 5 } as never),
+    'waitMs',
+    ({ processes }) => processes.result(1, { waitMs: '5' } as never),
+    'waitMs takes at least 0 ms, not 5',
+  ],
+  'processes.trace': [
+    ({ processes }) => processes.trace(1, { ful: true } as never),
+    'full',
+    ({ processes }) => processes.trace(1, { full: 'yes' } as never),
+    'full takes true or false, not yes',
+  ],
+  'processes.call': [
+    ({ processes }) => processes.call(1, 0, { sinal: 1 } as never),
+    'signal',
+    ({ processes }) => processes.call(1, '0' as never),
+    'n takes a whole number, not 0',
+  ],
+  'processes.conversation': [
+    ({ processes }) => processes.conversation(1, { sor: 'n' } as never),
+    'sort',
+    ({ processes }) => processes.conversation(1, { limit: 'x' } as never),
+    'limit takes a number, not x',
+  ],
+  'processes.files': [
+    ({ processes }) => processes.files(1, { prefx: 'a' } as never),
+    'prefix',
+    ({ processes }) => processes.files(1, { prefix: ['a'] } as never),
+    "prefix takes text, not [ 'a' ]",
+  ],
+  'processes.file': [
+    ({ processes }) => processes.file(1, 'a', undefined, { sinal: 1 } as never),
+    'signal',
+    ({ processes }) => processes.file(1, {} as never),
+    'path takes text that is not empty, not {}',
+  ],
+  'processes.fileVersions': [
+    ({ processes }) => processes.fileVersions(1, 'a', { limt: 1 } as never),
+    'limit',
+    ({ processes }) => processes.fileVersions(1, 5 as never),
+    'path takes text that is not empty, not 5',
+  ],
+  'processes.events': [
+    ({ processes }) => processes.events(1, { afer: 0 } as never),
+    'after',
+    ({ processes }) => processes.events(1, { types: 'process-end' } as never),
+    'types takes a list of texts, not process-end',
+  ],
+  'notes.list': [
+    ({ notes }) => notes.list({ tags: 'a' } as never),
+    'tag',
+    ({ notes }) => notes.list({ validAt: new Date(0) } as never),
+    'validAt takes a number, not 1970-01-01T00:00:00.000Z',
+  ],
+  'notes.search': [
+    ({ notes }) => notes.search('x', { limits: 5 } as never),
+    'limit',
+    ({ notes }) => notes.search(''),
+    'query takes text that is not empty, not ""',
+  ],
+  'notes.remember': [
+    ({ notes }) => notes.remember({ text: 'x' }, { sinal: 1 } as never),
+    'signal',
+    ({ notes }) => notes.remember({ text: 'x' }, { signal: {} } as never),
+    'signal takes an AbortSignal, not {}',
+  ],
+  'notes.revoke': [
+    ({ notes }) => notes.revoke({ source: 'x' }, { sinal: 1 } as never),
+    'signal',
+    ({ notes }) => notes.revoke({ source: 'x' }, { signal: true } as never),
+    'signal takes an AbortSignal, not true',
+  ],
+  'notes.forget': [
+    ({ notes }) => notes.forget('n1', 'ada', { sinal: 1 } as never),
+    'signal',
+    ({ notes }) => notes.forget(1 as never),
+    'id takes text that is not empty, not 1',
+  ],
+  'notes.memories': [
+    ({ notes }) => notes.memories({ cusor: 'a' } as never),
+    'cursor',
+    ({ notes }) => notes.memories({ cursor: null } as never),
+    'cursor takes text, not null',
+  ],
+  events: [
+    (client) => client.events({ type: ['process-end'] } as never),
+    'types',
+    (client) => client.events({ after: 'n1' } as never),
+    'after takes a whole number, not n1',
+  ],
+  'questions.list': [
+    ({ questions }) => questions.list({ sinal: 1 } as never),
+    'signal',
+    ({ questions }) => questions.list({ signal: 'a' } as never),
+    'signal takes an AbortSignal, not a',
+  ],
+  'questions.answer': [
+    ({ questions }) => questions.answer(1, 'allow', undefined, { sinal: 1 } as never),
+    'signal',
+    ({ questions }) => questions.answer('q1' as never, 'allow'),
+    'id takes a whole number, not q1',
+  ],
+  ...Object.fromEntries(
+    (['tools', 'programs', 'cores', 'limits', 'openapi'] as const).map((at) => [
+      at,
+      [
+        (client: Client) => client[at]({ sinal: 1 } as never),
+        'signal',
+        (client: Client) => client[at]({ signal: 1 } as never),
+        'signal takes an AbortSignal, not 1',
+      ] as const,
+    ]),
+  ),
+  'policy.get': [
+    ({ policy }) => policy.get({ sinal: 1 } as never),
+    'signal',
+    ({ policy }) => policy.get({ signal: 1 } as never),
+    'signal takes an AbortSignal, not 1',
+  ],
+  'policy.explain': [
+    ({ policy }) => policy.explain({}, undefined, { sinal: 1 } as never),
+    'signal',
+    ({ policy }) => policy.explain({}, undefined, { signal: 1 } as never),
+    'signal takes an AbortSignal, not 1',
+  ],
+  'policy.test': [
+    ({ policy }) => policy.test([], undefined, { sinal: 1 } as never),
+    'signal',
+    ({ policy }) => policy.test([], undefined, { signal: 1 } as never),
+    'signal takes an AbortSignal, not 1',
+  ],
+  audit: [
+    (client) => client.audit({ sor: 'number' } as never),
+    'sort',
+    (client) => client.audit({ sort: 5 } as never),
+    'sort takes text, not 5',
+  ],
+  budgets: [
+    (client) => client.budgets({ limits: 5 } as never),
+    'limit',
+    (client) => client.budgets({ limit: '5' } as never),
+    'limit takes a number, not 5',
+  ],
+}
+
+/** Every method there is by its name; those that go through pages are made of the one that gives a page. */
+function namesOf(client: Client): string[] {
+  return Object.entries(client)
+    .flatMap(([name, one]) =>
+      typeof one === 'function' ? [name] : Object.keys(one).map((method) => `${name}.${method}`),
+    )
+    .filter((name) => !/\.each/.test(name))
+}
+
+test('a method refuses an option that it does not take, or one of another type, before anything is sent', async (t) => {
+  const client = createClient({ url: 'http://127.0.0.1:1', fetch: () => assert.fail('it was sent') })
+  assert.deepEqual(Object.keys(methods).toSorted(), namesOf(client).toSorted())
+  for (const [at, [misspelt, meant, mistyped, says]] of Object.entries(methods))
+    await t.test(at, async () => {
+      const said = async (call: (client: Client) => unknown): Promise<string> => {
+        const error: unknown = await Promise.resolve()
+          .then(() => call(client))
+          .then(
+            () => undefined,
+            (thrown: unknown) => thrown,
+          )
+        assert.ok(PolityError.isInstance(error), String(error))
+        assert.equal(error.code, 'INVALID_ARGUMENT')
+        return error.message
+      }
+      const unknown = await said(misspelt)
+      assert.ok(unknown.startsWith(`${at} takes the keys `), unknown)
+      assert.ok(unknown.endsWith(`; did you mean ${meant}?`), unknown)
+      assert.equal(await said(mistyped), `${at}: ${says}`)
+    })
+})
+
+test('those that go through pages say it with the first page', async () => {
+  const client = createClient({ url: 'http://127.0.0.1:1', fetch: () => assert.fail('it was sent') })
+  for (const each of [
+    () => client.processes.each({ stat: 'running' } as never),
+    () => client.processes.eachFile(1, { prefx: 'a' } as never),
+    () => client.notes.each({ tags: 'a' } as never),
+  ])
+    await assert.rejects(
+      toEnd(each() as AsyncIterable<never>, () => {}),
+      { code: 'INVALID_ARGUMENT', message: /; did you mean / },
+    )
+})
+
+test('a client says at once what of its options is none', () => {
+  for (const [options, message] of [
+    [
+      {},
+      /^createClient: url takes where the server is, such as http:\/\/127.0.0.1:7070, without \/api\/v1, not undefined$/,
+    ],
+    [{ url: 'localhost:7070' }, /^createClient: url takes .*, not localhost:7070$/],
+    [{ url: '' }, /^createClient: url takes .*, not ""$/],
+    [{ url: 'http://127.0.0.1:1/api/v1/' }, /^createClient: url takes .*, without \/api\/v1, not /],
+    [{ url: 'http://ada:x@127.0.0.1:1' }, /^createClient: url takes /],
+    [{ url: 'file:///tmp' }, /^createClient: url takes /],
+    [{ url: new URL('http://127.0.0.1:1') }, /^createClient: url takes /],
+    [{ url: 'http://127.0.0.1:1', key: null }, /^createClient: key takes a key of `polity key create`, not null$/],
+    [
+      { url: 'http://127.0.0.1:1', key: 'polity_\u2026' },
+      /^createClient: key takes .*, not text with other characters$/,
+    ],
+    [{ url: 'http://127.0.0.1:1', fetch: {} }, /^createClient: fetch takes a function like `fetch`, not \{\}$/],
+  ] as const)
+    assert.throws(() => createClient(options as never), { code: 'CONFIG_INVALID', message })
+  createClient({ url: 'https://example.org/polity/', key: 'polity_x\n', fetch: undefined } as never)
+})
+
+// ------------------------------------------------------------------------------------------------------ of whom it asks
+
+test('a name that no key can have is refused wherever a request names a principal', async () => {
+  const world = await served()
+  const root = createClient({ url: world.server.url, key: world.key(['admin']).key })
+  for (const name of ['a\nb', 'x'.repeat(201), '\ud800'])
+    for (const ask of [
+      () => root.processes.list({ principal: name }),
+      () => root.notes.list({ principal: name }),
+      () => root.notes.search('x', { principal: name }),
+      () => root.notes.forget('n1', name),
+      () => root.notes.revoke({ source: 'x', principal: name }),
+      () => root.policy.explain({ tool: 'x', principal: name }),
+    ]) {
+      // Half a pair is U+FFFD on the way: a character like others.
+      if (name === '\ud800' && !/revoke|explain/.test(ask.toString())) continue
+      const error = await failure(ask())
+      assert.deepEqual([error.code, error.status], ['INVALID_ARGUMENT', 400])
+      assert.match(error.message, /principal: takes 1 to 200 printable characters/)
+    }
+  // Characters are counted as people do, as those of keys are.
+  assert.deepEqual((await root.processes.list({ principal: '\u{1f600}'.repeat(200) })).items, [])
+})
+
+test('and wherever a program or a person names one', async () => {
+  const { kernel, store } = await served()
+  const takes = (at: string) => ({
+    code: 'INVALID_ARGUMENT',
+    message: `${at} takes 1 to 200 printable characters, not a\nb`,
+  })
+  const principal = 'a\nb'
+  assert.throws(() => kernel.spawn(idle, null, { principal }), takes('spawn: principal'))
+  assert.throws(() => kernel.spawn(idle, null, { account: principal }), takes('spawn: account'))
+  assert.throws(() => createPolity({ kernel, principal }), takes('createPolity: principal'))
+  assert.throws(() => createPolity({ kernel, account: principal }), takes('createPolity: account'))
+  assert.throws(() => createKey(store, { principal, scopes: ['runs'] }, Date.now()), takes('a key: principal'))
+  await assert.rejects(kernel.forgetNote('n1', principal), takes('spawn: principal'))
+  await assert.rejects(kernel.revokeSource('x', { principal }), takes('revokeSource: principal'))
+  const caller = { principal, scopes: new Set<Scope>(['runs']), key: null }
+  await assert.rejects(
+    serveMcpStdio({ kernel, caller }, AbortSignal.abort()),
+    takes('the client of MCP: its principal'),
+  )
+  const { memory } = await import('../src/cli/commands/memory.ts')
+  const { context } = cliContext({ storePath: store })
+  await assert.rejects(
+    async () => memory.run(context, parseCommandLine(memory, ['list', '--principal', principal])),
+    /--principal takes 1 to 200 printable characters, not "a\\nb"$/,
+  )
+})
