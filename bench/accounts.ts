@@ -6,7 +6,7 @@
  *
  * A server on a SQLite store: half of the accounts have keys, and were drawn on in this life of the kernel, the others in an
  * earlier one. Measured: processor time of the whole process, the client's part included, a page of 100 and all pages
- * of 1,000; and `kernel.accounts` without the server, where it knows pages.
+ * of 1,000; and `kernel.accounts` without the server.
  */
 import { mkdtempDisposableSync } from 'node:fs'
 import { tmpdir } from 'node:os'

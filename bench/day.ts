@@ -327,7 +327,8 @@ export async function liveADay({ hours, runs, store: kind, seed, countObjects = 
       running: ledger.living.size,
       questions: kernel.questions.length,
     })
-    if (kind === 'sqlite') void kernel.collect(KEPT_MAX / 2)
+    if (kind === 'sqlite')
+      kernel.collect(KEPT_MAX / 2).catch((error: unknown) => ledger.fault(`collect: ${String(error)}`))
     if (isDay()) clock.after(HOUR_MS, hour)
   }
 

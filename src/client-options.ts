@@ -7,7 +7,8 @@
  *
  * Invariants
  *   CO1. A key that is not known is refused with the nearest that is; a known key may be undefined.
- *   CO2. Nothing here needs Node: the client runs in browsers.
+ *   CO2. Nothing here needs Node: the client runs in browsers. There an object that was given for something else is called
+ *        something that cannot be read.
  */
 import { invalid } from './kernel/errors.ts'
 import { checkKeys } from './kernel/known-keys.ts'

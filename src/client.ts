@@ -13,7 +13,8 @@
  *   CL1. A stream gives each journal event once, in order. Where the server no longer has all that was missed, it gives
  *        `{ type: 'reset' }` first: whoever keeps a picture fetches it anew.
  *   CL2. What the server refuses is an `ApiError` with a code of the table of errors, which says whether trying again may
- *        help; so is why a stream ends before its process does. What never left is a `PolityError`.
+ *        help; so is why a stream ends before its process does. What a method does not take is a `PolityError`. Where no
+ *        answer came, what `fetch` threw is thrown as it is; a stream tries again.
  *   CL3. An option that a method does not take is refused before anything is sent (client-options.ts).
  */
 import type { Kinds } from './client-options.ts'
@@ -219,8 +220,7 @@ export type Client = ReturnType<typeof createClient>
 
 /** Throws `CONFIG_INVALID` for an option that is none, or that is not what it should be. */
 export function createClient(options: ClientOptions) {
-  checkClientOptions(options)
-  const root = options.url.replace(/\/+$/, '') + '/api/v1'
+  const { root, authorization } = checkClientOptions(options)
   const send = options.fetch ?? globalThis.fetch.bind(globalThis)
 
   function open(method: string, path: string, { query = {}, body, headers = {}, signal }: Asking): Promise<Response> {
@@ -232,7 +232,7 @@ export function createClient(options: ClientOptions) {
     return send(url.href, {
       method,
       headers: {
-        ...(options.key === undefined ? {} : { authorization: `Bearer ${options.key}` }),
+        ...(authorization === undefined ? {} : { authorization }),
         ...(body === undefined ? {} : { 'content-type': 'application/json' }),
         ...headers,
       },
@@ -309,7 +309,7 @@ export function createClient(options: ClientOptions) {
         })
         if (!response.ok) {
           const error = await errorOf(response)
-          if (!error.retryable) throw error
+          if (isFinal(error)) throw error
           pauseMs = Math.max(pauseMs, error.retryAfterMs ?? 0)
         } else {
           // It was cut before it brought an id: nobody knows what there was in between.
@@ -500,7 +500,11 @@ function pathOf(at: string, place: Place): string {
     .join('')
 }
 
-function checkClientOptions(options: ClientOptions): void {
+/** What is sent of the options: where the API is, and the key as a header has it. Both without the blanks around them. */
+function checkClientOptions(options: ClientOptions): {
+  readonly root: string
+  readonly authorization: string | undefined
+} {
   checkKeys('createClient', options, optionKeys)
   const { url, key, fetch } = options as { readonly [Name in keyof ClientOptions]?: unknown }
   const refuse = (name: string, takes: string, got: unknown): never => {
@@ -509,21 +513,26 @@ function checkClientOptions(options: ClientOptions): void {
       `createClient: ${name} takes ${takes}, not ${messageOf(got).slice(0, 80) || '""'}`,
     )
   }
-  if (typeof url !== 'string' || !isServerUrl(url))
-    refuse('url', 'where the server is, such as http://127.0.0.1:7070, without /api/v1', url)
+  const server = typeof url === 'string' ? serverAt(url) : undefined
+  if (server === undefined)
+    return refuse('url', 'where the server is, such as http://127.0.0.1:7070, without /api/v1', url)
   // What no header can hold would fail at each request, and a stream would try it for ever.
-  if (key !== undefined && (typeof key !== 'string' || !/^\s*[\x21-\x7e]+\s*$/.test(key)))
+  const sent = typeof key === 'string' ? key.trim() : undefined
+  if (key !== undefined && (sent === undefined || !/^[\x21-\x7e]+$/.test(sent)))
     refuse('key', 'a key of `polity key create`', typeof key === 'string' ? 'text with other characters' : key)
   if (fetch !== undefined && typeof fetch !== 'function') refuse('fetch', 'a function like `fetch`', fetch)
+  return { root: `${server}/api/v1`, authorization: sent === undefined ? undefined : `Bearer ${sent}` }
 }
 
-/** `fetch` takes no name and password in it, and what stands behind the path would be lost. */
-function isServerUrl(text: string): boolean {
-  if (!URL.canParse(text)) return false
-  const { protocol, username, password, search, hash, pathname } = new URL(text)
-  return (
-    /^https?:$/.test(protocol) && `${username}${password}${search}${hash}` === '' && !/\/api\/v1\/*$/.test(pathname)
-  )
+/**
+ * Origin and path of a server's address; undefined where it is none. `fetch` takes no name and password in it, and behind `?`
+ * or `#`, be it empty, the path of a request would be lost.
+ */
+function serverAt(text: string): string | undefined {
+  if (!URL.canParse(text) || /[?#]/.test(text)) return undefined
+  const { protocol, username, password, origin, pathname } = new URL(text)
+  const isServer = /^https?:$/.test(protocol) && username + password === '' && !/\/api\/v1\/*$/.test(pathname)
+  return isServer ? origin + pathname.replace(/\/+$/, '') : undefined
 }
 
 // ---------------------------------------------------------------------------------------------------- what methods take
@@ -579,6 +588,11 @@ const SILENCE_MS = 45_000
 function isPassing(status: number, code: ApiError['code']): boolean {
   if (code !== 'HTTP' && Object.hasOwn(errorTable, code)) return errorTable[code].retry
   return status === 408 || status === 429 || status >= 500
+}
+
+/** Whether a stream ends with this refusal. That there is no room for one more passes, and so does a server that fails. */
+function isFinal({ status, retryable }: ApiError): boolean {
+  return !retryable && status < 500 && status !== 408 && status !== 429
 }
 
 async function errorOf(response: Response): Promise<ApiError> {

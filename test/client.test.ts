@@ -1,6 +1,6 @@
 /** The client of the native API against a real server with real keys: what it refuses itself, what it is told, and when it gives up. */
 import assert from 'node:assert/strict'
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, afterEach, describe, test } from 'node:test'
@@ -87,6 +87,11 @@ async function toEnd(events: AsyncIterable<StreamedEvent>, heard: (event: Stream
   for await (const event of events) heard(event)
 }
 
+async function until(is: () => boolean): Promise<void> {
+  for (let i = 0; i < 400 && !is(); i++) await pause(10)
+  assert.ok(is())
+}
+
 describe('an event stream', () => {
   for (const scope of ['one process', 'all processes'] as const)
     for (const how of ['was revoked', 'has expired'] as const)
@@ -125,6 +130,7 @@ describe('an event stream', () => {
     const [, name, data = ''] = /event: (.*)\ndata: (.*)\n\n$/.exec(text) ?? []
     assert.equal(name, 'failure')
     assert.deepEqual(JSON.parse(data), {
+      type: 'failure',
       code: 'ACCESS_DENIED',
       message: 'this key was revoked; ask the owner of the server for another',
       retryable: false,
@@ -160,16 +166,76 @@ describe('an event stream', () => {
     assert.ok(heard.some(({ type }) => type === 'process-start') && heard.length >= 3, JSON.stringify(heard))
   })
 
-  test('that is refused for good is not asked for again and again', async () => {
+  test('that has no room is tried again until there is some', async () => {
     const world = await served({ limits: { streamsPerPrincipalMax: 1 } })
-    const client = createClient({ url: world.server.url, key: world.key(['runs']).key })
-    const gone = new AbortController()
+    const statuses: number[] = []
+    const client = createClient({
+      url: world.server.url,
+      key: world.key(['runs']).key,
+      async fetch(...given) {
+        const response = await fetch(...given)
+        statuses.push(response.status)
+        return response
+      },
+    })
+    const [gone, enough] = [new AbortController(), new AbortController()]
     const first = toEnd(client.events({ signal: gone.signal }), () => {})
-    await pause(100)
-    const error = await failure(toEnd(client.events(), () => {}))
-    assert.deepEqual([error.code, error.status, error.retryable], ['LIMIT_EXCEEDED', 429, false])
+    await until(() => statuses.length === 1)
+    const second = toEnd(client.events({ signal: enough.signal }), () => enough.abort())
+    await until(() => statuses.includes(429))
     gone.abort()
     await first
+    await until(() => statuses.at(-1) === 200)
+    world.kernel.spawn(idle, null, { principal: 'ada' })
+    await within(2_000, second)
+  })
+
+  test('that something in front of its server fails is tried again, and what is not there is an error at once', async () => {
+    const world = await served()
+    const asked: string[] = []
+    const client = createClient({
+      url: world.server.url,
+      key: world.key(['runs']).key,
+      async fetch(input, init) {
+        asked.push(String(input))
+        const error = { code: 'STORE_INVALID', message: 'for now', retryable: false }
+        return asked.length > 1 ? fetch(input, init) : new Response(JSON.stringify({ error }), { status: 500 })
+      },
+    })
+    const enough = new AbortController()
+    const events = toEnd(client.events({ signal: enough.signal }), () => enough.abort())
+    await until(() => asked.length === 2)
+    await pause(100)
+    world.kernel.spawn(idle, null, { principal: 'ada' })
+    await within(2_000, events)
+    asked.length = 2
+    const { code, status } = await failure(toEnd(client.processes.events(999), () => {}))
+    assert.deepEqual([code, status, asked.length], ['NO_SUCH_PROCESS', 404, 3])
+  })
+
+  test('whose server cannot read its keys for a while is told that it is no fault of the key, and goes on after it', async () => {
+    const world = await served()
+    const { key } = world.key(['runs'])
+    const headers = { authorization: `Bearer ${key}` }
+    const raw = await fetch(`${world.server.url}/api/v1/events`, { headers })
+    const client = createClient({ url: world.server.url, key })
+    const enough = new AbortController()
+    const events = toEnd(client.events({ signal: enough.signal }), () => enough.abort())
+    await pause(100)
+    const keys = `${world.store}-keys`
+    const whole = readFileSync(keys)
+    writeFileSync(keys, '{')
+    const last = /event: failure\ndata: (.*)\n\n$/.exec(await within(2_000, raw.text()))?.[1] ?? '{}'
+    const { code, retryable, status } = JSON.parse(last)
+    assert.deepEqual([code, retryable, status], ['STORE_FAILED', true, 503])
+    const refused = await failure(client.processes.list())
+    assert.deepEqual([refused.code, refused.retryable, refused.status], ['STORE_FAILED', true, 503])
+    writeFileSync(keys, whole)
+    for (let i = 0; i < 100 && !enough.signal.aborted; i++) {
+      world.kernel.spawn(idle, null, { principal: 'ada' })
+      await pause(50)
+    }
+    await within(1_000, events)
   })
 })
 
@@ -207,6 +273,27 @@ test('an error says whether trying again may help: of the API in its body, of ot
 })
 
 // ------------------------------------------------------------------------------------------------------------- options
+
+test('what a method does not take is called what it is where there is no Node', async () => {
+  const client = createClient({ url: 'http://127.0.0.1:1' })
+  const { process } = globalThis
+  const said: string[] = []
+  for (const limit of [true, null, Symbol('ten'), 'ten', Number.NaN]) {
+    let refused: Promise<unknown>
+    Object.assign(globalThis, { process: undefined })
+    try {
+      refused = client.budgets({ limit: limit as never })
+    } finally {
+      Object.assign(globalThis, { process })
+    }
+    await refused.catch(({ message }: Error) => said.push(message))
+  }
+  const ends = ['true', 'null', 'Symbol(ten)', 'ten', 'NaN']
+  assert.deepEqual(
+    said,
+    ends.map((end) => `budgets: limit takes a number, not ${end}`),
+  )
+})
 
 /** What each method says of a key that is nearly one of its own, and of a value of another type. */
 const methods: {
@@ -472,6 +559,9 @@ test('a client says at once what of its options is none', () => {
     [{ url: 'http://127.0.0.1:1/api/v1/' }, /^createClient: url takes .*, without \/api\/v1, not /],
     [{ url: 'http://ada:x@127.0.0.1:1' }, /^createClient: url takes /],
     [{ url: 'file:///tmp' }, /^createClient: url takes /],
+    [{ url: 'http://127.0.0.1:1/?' }, /^createClient: url takes /],
+    [{ url: 'http://127.0.0.1:1/#' }, /^createClient: url takes /],
+    [{ url: 'http://127.0.0.1:1/api/v1 ' }, /^createClient: url takes /],
     [{ url: new URL('http://127.0.0.1:1') }, /^createClient: url takes /],
     [{ url: 'http://127.0.0.1:1', key: null }, /^createClient: key takes a key of `polity key create`, not null$/],
     [
@@ -482,6 +572,25 @@ test('a client says at once what of its options is none', () => {
   ] as const)
     assert.throws(() => createClient(options as never), { code: 'CONFIG_INVALID', message })
   createClient({ url: 'https://example.org/polity/', key: 'polity_x\n', fetch: undefined } as never)
+})
+
+test('blanks around the url and the key, as files and copying leave them, are not sent', async () => {
+  const sent: (readonly [string, string | null])[] = []
+  for (const [url, key] of [
+    ['http://127.0.0.1:1 ', 'polity_x\n'],
+    ['\n http://127.0.0.1:1// ', '\n\ufeffpolity_x'],
+    ['http://127.0.0.1:1', '\u2028polity_x\u2028'],
+  ] as const)
+    await createClient({
+      url,
+      key,
+      async fetch(at, { headers } = {}) {
+        sent.push([String(at), new Headers(headers).get('authorization')])
+        return Response.json({ items: [], next: null })
+      },
+    }).processes.list()
+  for (const one of sent) assert.deepEqual(one, ['http://127.0.0.1:1/api/v1/processes', 'Bearer polity_x'])
+  assert.equal(sent.length, 3)
 })
 
 // ------------------------------------------------------------------------------------------------------ of whom it asks

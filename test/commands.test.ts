@@ -351,3 +351,75 @@ test('what was done when the kernel closes is told and gone, and what was not is
   assert.equal(next.events(pid).at(-1)?.type, 'process-end')
   next.close()
 })
+
+test('whenever a kernel closes, a wish that it has done and kept is told and gone, and only one that it has not is the next one’s', async () => {
+  const scribe = defineProgram('scribe', async (sys) => {
+    await sys.write('a', 'one')
+    await sys.write('a', 'two')
+    const id = await sys.remember('hello')
+    await sys.ask(String(id))
+  }) as Program
+  for (const [command, count] of [
+    ['forget', 12],
+    ['restore-files', 5],
+  ] as const) {
+    const seen = new Set<boolean>()
+    // Each time it closes a step later after the wish was taken: a continuation, or all that are left.
+    for (let later = 0; later < count; later++) {
+      const path = fresh()
+      const disk = openSqliteStore(path, { durability: 'relaxed' })
+      const took = Promise.withResolvers<void>()
+      const store: Store = {
+        ...disk,
+        takeCommands() {
+          const taken = disk.takeCommands?.() ?? []
+          if (taken.length > 0) took.resolve()
+          return taken
+        },
+      }
+      const kernel = createKernel({ store, programs: [scribe] })
+      const { pid } = kernel.spawn(scribe, null)
+      while (kernel.questions.length === 0) await pause(1)
+      await kernel.events(pid)
+      const versions = [...kernel.files(pid).versions('a')].map(({ version }) => version)
+      sendCommand(path, {
+        reply: 'r',
+        ...(command === 'forget'
+          ? { command, text: kernel.questions[0]?.text as string, principal: 'local' }
+          : { command, pid, text: JSON.stringify({ path: 'a', version: Math.min(...versions) }) }),
+      })
+      await took.promise
+      for (let i = 0; i < later; i++)
+        await new Promise<void>((resolve) => (i % 2 === 0 ? queueMicrotask(resolve) : process.nextTick(resolve)))
+      await kernel.close()
+      const next = openSqliteStore(path)
+      const isDone =
+        command === 'forget'
+          ? [...next.processes()].some(({ start, end }) => start.program === 'owner/forget' && end?.state === 'done')
+          : next.events(pid).some(({ type }) => type === 'files-restored')
+      assert.equal(next.takeCommands?.().length, isDone ? 0 : 1, `${command}, ${later} later`)
+      next.close()
+      assert.equal(readStatus(path)?.includes('"reply":"r"') ?? false, isDone)
+      seen.add(isDone)
+    }
+    assert.equal(seen.size, 2, 'it was closed before and after')
+  }
+})
+
+test('how processes stand is told once; what else came of a wish, whatever it names, is told for longer', async () => {
+  const path = fresh()
+  const kernel = createKernel({ store: openSqliteStore(path), programs: [naps] })
+  const { pid } = kernel.spawn(naps, null)
+  await kernel.events(pid)
+  sendCommand(path, { command: 'fork', pid, pids: [pid], reply: 'fork' })
+  sendCommand(path, { command: 'status', pids: [pid], reply: 'status' })
+  await Promise.all([outcomeOf(path, 'fork'), outcomeOf(path, 'status')])
+  sendCommand(path, { command: 'status', reply: 'later' })
+  await outcomeOf(path, 'later')
+  const { outcomes } = JSON.parse(readStatus(path) as string) as { readonly outcomes: readonly Outcome[] }
+  assert.deepEqual(
+    outcomes.map(({ reply }) => reply),
+    ['fork', 'later'],
+  )
+  await kernel.close()
+})

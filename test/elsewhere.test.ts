@@ -19,7 +19,8 @@ import { boot } from '../src/boot.ts'
 import { wish } from '../src/cli/elsewhere.ts'
 import { isBelow } from '../src/cli/run-status.ts'
 import { openSqliteStore } from '../src/drivers/store/sqlite.ts'
-import type { JournalEvent } from '../src/kernel/types.ts'
+import type { Kernel } from '../src/kernel/kernel.ts'
+import type { JournalEvent, Program } from '../src/kernel/types.ts'
 import { realClock } from '../src/kernel/clock.ts'
 import type { Batch, Store } from '../src/kernel/drivers.ts'
 import { createKernel } from '../src/kernel/kernel.ts'
@@ -552,6 +553,46 @@ test('a kill that the kernel did not live to obey is done by whoever wished it',
     assert.deepEqual(await killing, { code: 0, out: `killed ${pid}\n`, err: '' })
   } finally {
     storePath = before
+  }
+})
+
+test('a kill is granted by the server that takes the store just before whoever wished it would', async () => {
+  const path = join(folder, 'kill-between.db')
+  const programs = [defineProgram('naps', (sys) => sys.sleep(600_000)) as Program]
+  const before = await boot({ store: path, programs })
+  const pids = [before.spawn(programs[0] as Program, null).pid, before.spawn(programs[0] as Program, null).pid]
+  await before.close()
+  const kill = await loadCommand('kill')
+  assert.ok(kill !== undefined)
+  for (const [at, pid] of pids.entries()) {
+    // The first finds an owner that goes without having looked for wishes, the second none.
+    const owner = at === 0 ? openSqliteStore(path) : undefined
+    const { context, said } = cliContext({ storePath: path })
+    let isGone = owner === undefined
+    let looks = 0
+    let next: Kernel | undefined
+    const between = {
+      ...context,
+      /** Whoever looks who has the store finds nobody; before it opens it, the next server has. */
+      get storePath() {
+        // Alone, the reader is opened before that look.
+        if (isGone && ++looks === (at === 0 ? 2 : 3)) next = createKernel({ store: openSqliteStore(path), programs })
+        return path
+      },
+    }
+    const killing = kill.run(between, parseCommandLine(kill, [String(pid)]))
+    if (owner !== undefined) {
+      await pause(60)
+      owner.close()
+      isGone = true
+    }
+    try {
+      assert.equal(await killing, 0)
+      assert.deepEqual([said.out, said.err], [`killed ${pid}\n`, ''])
+      assert.equal(next?.info(pid).state, 'killed', 'by the next server')
+    } finally {
+      await next?.close()
+    }
   }
 })
 

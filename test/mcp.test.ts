@@ -966,11 +966,20 @@ describe('the kernel as an MCP server', () => {
       await client.connect(transport)
       const pid = transport.pid as number
       const call = use(client, 'run_sleeper', {}).then(textOf, (error: unknown) => String(error))
-      while (!eventsIn(path).some(({ type }) => type === 'call-start')) await pause(10)
+      const { task } = await client.request(
+        { method: 'tools/call', params: { name: 'run_sleeper', arguments: {}, task: {} } as never },
+        z.looseObject({ task: z.looseObject({ taskId: z.string() }) }),
+      )
+      const { taskId } = task
+      const result = client
+        .request({ method: 'tasks/result', params: { taskId } }, z.looseObject({}))
+        .then(JSON.stringify, (error: unknown) => String(error))
+      while (eventsIn(path).filter(({ type }) => type === 'call-start').length < 2) await pause(10)
       if (end === 'SIGTERM') process.kill(pid, end)
       else await client.close()
       if (end === 'SIGTERM')
-        assert.match(await within(2_000, call, 'the call'), /^KERNEL_CLOSED: the server is closing/)
+        for (const said of [call, result])
+          assert.match(await within(2_000, said, 'the call'), /KERNEL_CLOSED: the server is closing/)
       await within(5_000, gone(pid), 'polity mcp')
       const last = eventsIn(path).findLast(({ type }) => type === 'process-end')
       assert.ok(last?.type === 'process-end')

@@ -247,3 +247,29 @@ test('equal lists of tools are made once; a list that differs in a schema is ano
   assert.notDeepEqual(third, first)
   assert.ok(JSON.stringify(third).includes('"number"') && !JSON.stringify(fourth).includes('"number"'))
 })
+
+test('tools that one principal sends are not taken for another’s, however alike their texts are', async () => {
+  const model = scripted(() => 'done')
+  const w = createWorld({ models: { main: model } })
+  const door = createModelDoor(w.kernel)
+  const ask = (principal: string, given: unknown): Promise<object> => {
+    const inputSchema = { type: 'object', properties: { q: { default: given } } }
+    const search = { name: 'search', description: '', inputSchema } as unknown as ToolDescription
+    return w.settled(
+      endOf(door.generate({ caller: { principal }, messages: [user('hi')], tools: [search] })),
+    ) as Promise<object>
+  }
+  const [endless, empty] = (JSON.parse('[1e999, null]') as [number, null]).values()
+  for (let i = 0; i < 2; i++) {
+    const refused = await ask('mallory', endless)
+    assert.ok('code' in refused && 'message' in refused)
+    assert.equal(refused.code, 'INVALID_ARGUMENT')
+    assert.match(String(refused.message), /^tool search: inputSchema\.properties\.q\.default is Infinity/)
+    assert.ok(!('code' in (await ask('ann', empty))), 'ann is served')
+  }
+  for (const none of [10n, () => 1, Symbol('s')]) {
+    const refused = await ask('mallory', none)
+    assert.ok('code' in refused && refused.code === 'INVALID_ARGUMENT', typeof none)
+    assert.ok(!('code' in (await ask('ann', undefined))), 'ann is served')
+  }
+})

@@ -10,7 +10,7 @@ import { baselines } from '../bench/memory-baselines.ts'
 import { checkConversations, timeOf } from '../bench/memory-file.ts'
 import { embedderConformance } from '../src/drivers/embedder/conformance.ts'
 import { wordsEmbedder } from '../src/drivers/embedder/words.ts'
-import { readQuery, searchWords } from '../src/kernel/query.ts'
+import { readQuery, searchWords, tells } from '../src/kernel/query.ts'
 import type { Candidate } from '../src/kernel/recall.ts'
 import { rankNotes } from '../src/kernel/recall.ts'
 import { dropOldest } from '../src/kernel/drop-oldest.ts'
@@ -271,6 +271,27 @@ describe('reading a query', () => {
     assert.deepEqual(read('In May 2023, where was the race of July?').stems, ['race', 'juli'])
     assert.equal(read('Where does Ana work?').speaker, 'Dr. Ana Ruiz')
     assert.equal(read('Where do Ana and Melanie work?').speaker, undefined)
+  })
+
+  test('knows what asks for a time or a number, and what tells one', () => {
+    const asks = (query: string): string | undefined => readQuery(query, new Set(), undefined).asks
+    for (const query of [
+      'When did she leave?',
+      'When’s the race?',
+      'Since when have they had it?',
+      'How long was she away?',
+    ])
+      assert.equal(asks(query), 'time', query)
+    for (const query of ['How many dogs?', 'How old is he?', 'And how often?'])
+      assert.equal(asks(query), 'number', query)
+    for (const query of ['When he asked, what did she say?', 'Who left?', 'How does it work?'])
+      assert.equal(asks(query), undefined, query)
+    for (const text of ['for an hour', 'at noon', '5pm', 'the 8th', 'in Sept', 'in May', '3 March', 'last Friday'])
+      assert.ok(tells(text, 'time'), text)
+    for (const text of ['I may go there.', 'He will march on.', 'marching', 'nobody cares'])
+      assert.ok(!tells(text, 'time'), text)
+    for (const text of ['two of us', '17', 'a dozen']) assert.ok(tells(text, 'number'), text)
+    for (const text of ['no one cares', 'someone']) assert.ok(!tells(text, 'number'), text)
   })
 
   test('has a word left whatever is in it', () => {

@@ -1127,3 +1127,18 @@ test('what was sent in the minute before a restart counts against the rates of a
     )
   }
 })
+
+test('one that has stopped says so to who asks, and to who asks when it has ended how that was', async () => {
+  const { time, boot, crash, end } = machine()
+  const waits = defineProgram('waits', async (sys: Sys) => sys.ask('Go on?'))
+  const { pid } = boot({ programs: [waits] }).spawn(waits, null)
+  await time.drain()
+  crash()
+  const kernel = boot({ programs: [waits] })
+  const run = kernel.run(pid)
+  await end(assert.rejects(run.result, { code: 'KERNEL_CLOSED' }))
+  kernel.kill(pid, 'no longer wanted')
+  await end(assert.rejects(run.result, { code: 'KILLED' }))
+  // A rejection that nobody hears would end this process.
+  await new Promise((resolve) => void setImmediate(resolve))
+})

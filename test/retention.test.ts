@@ -265,6 +265,62 @@ for (const [name, disk] of Object.entries(disks)) {
       }
     })
 
+    test('where a collection cannot read the store, all of its journals go another time, and what was read is not counted', async (t) => {
+      const place = disk()
+      const store = place.open()
+      let unread: Pid | undefined
+      const child = defineProgram('child', (sys) => sys.list()) as Program
+      const parent = defineProgram('parent', async (sys) => {
+        for (let i = 0; i < 3; i++) await sys.wait(await sys.spawn(child, null))
+        return sys.ask('more?')
+      }) as Program
+      const kernel = createKernel({
+        store: {
+          ...store,
+          events(pid) {
+            if (pid === unread) throw new Error('unread')
+            return store.events(pid)
+          },
+        },
+        programs: [twice, child, parent],
+      })
+      t.after(() => kernel.close())
+      const has = (pid: Pid): boolean => store.events(pid).length > 0
+      const origin = await ran(kernel)
+      const forks = [await forked(kernel, origin), await forked(kernel, origin)]
+      const { pid } = kernel.spawn(parent, null)
+      for (let waits = 0; waits < 100 && kernel.questions.length === 0; waits++) await settle()
+      const children = kernel.ps().flatMap((one) => (one.parent === pid ? [one.pid] : []))
+      assert.equal(children.length, 3)
+      const all = [origin, ...forks, ...children]
+      // As a crash leaves it: what is in the store, and nothing else.
+      const usedAfterRestart = async (): Promise<unknown> => {
+        await settle()
+        const other = createKernel({
+          store: { ...store, commit: () => {}, close: () => {} },
+          programs: [child, parent],
+        })
+        const { usage } = other.info(pid)
+        await other.close()
+        return { ...usage }
+      }
+      const usage = await usedAfterRestart()
+      assert.equal((usage as { children: number }).children, 3)
+
+      unread = children[1]
+      await assert.rejects(kernel.collect(1), /unread/)
+      assert.deepEqual(all.map(has), [true, true, true, true, true, true])
+      assert.deepEqual(await usedAfterRestart(), usage)
+      unread = undefined
+      const last = await forked(kernel, origin)
+      assert.equal(await kernel.collect(4), 3)
+      assert.deepEqual([...all, last].map(has), [true, false, false, false, true, true, true], 'one more fork holds it')
+      assert.deepEqual(await usedAfterRestart(), usage)
+      assert.equal(await kernel.collect(0), 4)
+      assert.deepEqual([...all, last].filter(has), [])
+      assert.deepEqual(await usedAfterRestart(), usage)
+    })
+
     test('the children that a parent did not wait for go after it, ended or not when it ended', async (t) => {
       const store = disk().open()
       const child = defineProgram('child', (sys, ms: number) => sys.sleep(ms)) as Program

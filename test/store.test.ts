@@ -365,7 +365,7 @@ test('files that are not stores are refused with a sentence, and left as they ar
   for (const [path, words] of [
     [text, /not a Polity store/],
     [foreign, /another program/],
-    [future, /format 99; .* reads format 3\. The version of Polity that made it can read it; .*--store/],
+    [future, /format 99; .* reads format 2 and 3\. The version of Polity that made it can read it; .*--store/],
   ] as const) {
     const before = readFileSync(path)
     assert.throws(() => openSqliteStore(path), { code: 'STORE_INVALID', message: words })

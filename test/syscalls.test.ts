@@ -1283,6 +1283,23 @@ describe('a model that hangs', () => {
   }
 })
 
+test('a stream that comes after its call was given up is left', async () => {
+  const { promise: late, resolve } = Promise.withResolvers<{ stream: ReadableStream }>()
+  const { promise: left, resolve: leave } = Promise.withResolvers<string>()
+  const model = rawModel(
+    () => new Promise<never>(() => {}),
+    () => late as never,
+  )
+  const world = createWorld(
+    options({ models: { core: { model, slots: 1 } }, limits: { generateMs: 1_000, generateTriesMax: 1 } }),
+  )
+  world.kernel.watch(() => {})
+  assert.equal(await onGround(world, async ({ sys }) => codeOf(await endOf(sys.generate('hi')))), 'DRIVER_TIMEOUT')
+  resolve({ stream: new ReadableStream({ cancel: () => leave('left') }) })
+  const outcome = await Promise.race([left, new Promise<string>((give) => void setTimeout(give, 500, 'still read'))])
+  assert.equal(outcome, 'left')
+})
+
 describe('a broken embedder', () => {
   const cases: readonly (readonly [string, Doing, ErrorCode])[] = [
     [

@@ -1,5 +1,5 @@
 /**
- * What a client of the API is told to have been done is kept first: a crash after the answer takes nothing back. Over real
+ * What a client of the API, of AIOS or of AG-UI is told to have been done is kept first: a crash after the answer takes nothing back. Over real
  * HTTP, on a store that keeps nothing for a while.
  */
 import assert from 'node:assert/strict'
@@ -16,7 +16,7 @@ import type { Program } from '../src/kernel/types.ts'
 import { doorsOf, serve } from '../src/server/serve.ts'
 import { within } from './world.ts'
 
-test('a run that was started, forked, sent to, answered or killed is kept before the client is told', async () => {
+test('a run that was started, by whatever door, forked, sent to, answered or killed is kept before the client is told', async () => {
   using folder = mkdtempDisposableSync(join(tmpdir(), 'polity-told-'))
   const disk = memoryStore()
   let held: (() => void)[] | undefined
@@ -41,19 +41,21 @@ test('a run that was started, forked, sent to, answered or killed is kept before
     port: 0,
   })
 
-  /** Told only once the store has kept it; returns what was told. */
-  async function post(path: string, body: object): Promise<{ readonly pid: number }> {
+  /** Told only once the store has kept it; returns what was told first. */
+  async function toldBy(path: string, body: object): Promise<string> {
     await kernel.events(0)
     held = []
     let isTold = false
-    const told = fetch(`${server.url}/api/v1/${path}`, {
+    const told = fetch(`${server.url}/${path}`, {
       method: 'POST',
       headers: { 'content-type': 'application/json' },
       body: JSON.stringify(body),
     }).then(async (answer) => {
+      const reader = answer.body?.getReader()
+      const said = Buffer.from((await reader?.read())?.value ?? []).toString()
       isTold = true
-      const said = (await answer.json()) as { readonly pid: number }
-      assert.ok(answer.ok, JSON.stringify(said))
+      await reader?.cancel()
+      assert.ok(answer.ok, said)
       return said
     })
     try {
@@ -67,6 +69,8 @@ test('a run that was started, forked, sent to, answered or killed is kept before
     }
     return within(2_000, told, path)
   }
+  const post = async (path: string, body: object): Promise<{ readonly pid: number }> =>
+    JSON.parse(await toldBy(`api/v1/${path}`, body)) as { readonly pid: number }
 
   try {
     const { pid } = await post('processes', { program: 'asks' })
@@ -75,6 +79,10 @@ test('a run that was started, forked, sent to, answered or killed is kept before
     const fork = await post(`processes/${pid}/fork`, { at: 0 })
     await post(`questions/${kernel.questions[0]?.id}/answer`, { text: 'yes' })
     await post(`processes/${fork.pid}/kill`, {})
+    const submitted = await toldBy('aios/agents/submit', { agent_id: 'a/asks', agent_config: { task: 'go' } })
+    assert.match(submitted, /"execution_id":\d/)
+    const input = { threadId: 't', runId: 'r', messages: [{ id: 'u', role: 'user', content: 'go' }] }
+    assert.match(await toldBy('agui/asks', { ...input, tools: [], context: [] }), /RUN_STARTED/)
   } finally {
     await server.close()
     await kernel.close()

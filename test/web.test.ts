@@ -1007,6 +1007,28 @@ describe('the dashboard', { skip }, () => {
       ({ store }) => createKey(store, { principal: 'root', scopes: ['admin'] }, Date.now()),
     ))
 
+  test('a stream that was refused is asked for again by itself, and at once where a person says so', () =>
+    on(async (page, { kernel }) => {
+      const events = '**/api/v1/events?*'
+      const trouble = page.getByText('It is tried again by itself.')
+      await page.route(events, (route) => route.fulfill({ status: 404, body: 'nothing here yet' }))
+      await page.reload()
+      await trouble.waitFor()
+      await page.unroute(events)
+      await trouble.waitFor({ state: 'detached', timeout: 6_000 })
+      const first = kernel.spawn(programNamed('idle'), null)
+      await page.locator(row(first.pid)).waitFor()
+      // It would wait for ten minutes.
+      await page.route(events, (route) => route.fulfill({ status: 429, headers: { 'retry-after': '600' }, body: '' }))
+      await page.reload()
+      await trouble.waitFor()
+      await page.unroute(events)
+      await page.getByRole('button', { name: 'Try now' }).click()
+      await trouble.waitFor({ state: 'detached', timeout: 2_000 })
+      const second = kernel.spawn(programNamed('idle'), null)
+      await page.locator(row(second.pid)).waitFor()
+    }))
+
   test('a core that refuses is told with its row and what to do, and where a run waits for it, until it serves', () => {
     const clock = clockAhead()
     let serves = false

@@ -87,6 +87,8 @@ async function readAll(
 ): Promise<Answer> {
   const leave = (): void => void Promise.resolve(reader.cancel()).catch(() => {})
   signal.addEventListener('abort', leave, { once: true })
+  // Before there was a stream nobody could leave it.
+  if (signal.aborted) leave()
   try {
     for (;;) {
       if (collected.parts % PARTS_A_TURN === PARTS_A_TURN - 1) await new Promise<void>(turn)

@@ -13,8 +13,9 @@
  *   CO2. A wish that a crash interrupts is done by the next kernel. Done twice, it does no more than once: a process that
  *        has ended is not killed again, a question that was answered has gone, a fork is made and files are restored once
  *        under their reply. Only a source that is revoked again takes what was written from it since.
- *   CO3. A kernel that closes in order counts as none that had the wish. One that TRIES_MAX kernels had, and none did, is
- *        done by no other: that is told to whoever waits, and to whoever runs the kernel.
+ *   CO3. A kernel that closes in order counts as none that had the wish, and leaves the next one none that it has done. One
+ *        that TRIES_MAX kernels had, and none did, is done by no other: that is told to whoever waits, and to whoever runs
+ *        the kernel.
  */
 import type { ForkOptions } from './branches.ts'
 import type { Clock } from './clock.ts'
@@ -67,6 +68,8 @@ export function listen(options: CommandsOptions): { close(): Promise<void> } | u
   let outcomes: (Outcome & { readonly at: number; readonly isLong?: true })[] = []
   let done: Command[] = []
   const underWay = new Set<Command>()
+  /** Those that a kernel that closed was at. */
+  const undone: Command[] = []
   let isDue = false
   const publish = (): void => {
     isDue = false
@@ -105,11 +108,15 @@ export function listen(options: CommandsOptions): { close(): Promise<void> } | u
           at: clock.now(),
           reply: command.reply,
           value,
-          ...(command.pids === undefined ? {} : { isLong: true }),
+          ...(command.command === 'status' && command.pids !== undefined ? { isLong: true } : {}),
         })
     } catch (error) {
       // Of a kernel that was closed meanwhile it is still wished: the next one grants it.
-      if (!isOpen()) return
+      if (!isOpen()) {
+        underWay.delete(command)
+        undone.push(command)
+        return
+      }
       // A wish from outside that cannot be granted (an ended pid, an answered question) harms nobody here. Whoever wished what
       // ended two kernels may have gone with them.
       if (command.reply === undefined || isTriedOut)
@@ -139,12 +146,16 @@ export function listen(options: CommandsOptions): { close(): Promise<void> } | u
   return {
     async close() {
       timer.cancel()
-      // What is kept is done, once those who waited for that have heard it.
-      if (underWay.size > 0) await settled()
+      // What is kept is done, once those who waited for that have heard it, and those who waited for them.
+      for (let turn = 0; underWay.size > 0 && turn < CLOSE_TURNS_MAX; turn++) {
+        await settled()
+        await flush().catch(() => {})
+      }
       if (isDue || done.length > 0) publish()
-      if (underWay.size === 0) return
+      undone.push(...underWay)
+      if (undone.length === 0) return
       try {
-        store.giveBackCommands?.([...underWay])
+        store.giveBackCommands?.(undone)
       } catch (error) {
         warn('what was not done of the store’s commands could not be given back', error)
       }
@@ -224,6 +235,8 @@ export const statusPidsMax = 500
 
 /** Kernels that try one wish: what ends each of them would end all that come. */
 const TRIES_MAX = 2
+/** Turns in which a wish that is done when its kernel closes comes to its end; each lets all continuations run, and what they wrote be kept. */
+const CLOSE_TURNS_MAX = 16
 /** How often wishes are looked for, ms. */
 const POLL_MS = 100
 /** How long an outcome is published, ms: whoever waits for one looks twenty times a second. */

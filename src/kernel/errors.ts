@@ -312,6 +312,8 @@ export function messageOf(error: unknown): string {
   let said: unknown = error
   try {
     if (error instanceof Error) said = error.message || error.name
+    // Where there is no Node as well: `polity/client` says so what it was given.
+    if (said === null || ['undefined', 'boolean', 'number', 'symbol'].includes(typeof said)) said = String(said)
     if (typeof said !== 'string')
       // Not imported: loading it is time that every `import 'polity'` would take.
       said = globalThis.process.getBuiltinModule('node:util').inspect(said, {

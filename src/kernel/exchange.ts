@@ -33,6 +33,7 @@ import type { Limits } from './limits.ts'
 import { estimateTokens } from './messages.ts'
 import type { PastTurns } from './past.ts'
 import type { Abortable, Call, Process } from './process.ts'
+import { NOTHING_RESERVED } from './process.ts'
 import type { Refusal } from './rate-limits.ts'
 import { readRateLimits, readRefusal } from './rate-limits.ts'
 import type { CheckedRequest } from './request.ts'
@@ -41,8 +42,6 @@ import type { Core, CoreCall, Release, Scheduler } from './scheduler.ts'
 import type { Turns } from './turns.ts'
 import { joined, paid, startedOver, takenUp, textSoFar, turnEndOf, usageSoFar, withTurn } from './turns.ts'
 import type { CallUsage, Generation, KeptTurn, Reservation } from './types.ts'
-
-const NOTHING: Reservation = Object.freeze({ tokens: 0, usd: 0 })
 
 /** By so much a sum of costs may be wrong, US dollars. */
 const USD_ERROR = 1e-9
@@ -108,7 +107,7 @@ export class Exchange implements CoreCall, Dispatchable, Late, Abortable {
   /** In this stay the driver was told to make room. */
   #isTold = false
   /** By how much the prompt was longer than estimated: forgiven, as it is where an answer comes in one. */
-  #over: Reservation = NOTHING
+  #over: Reservation = NOTHING_RESERVED
   /** States of this call that a driver lost. */
   #lost = 0
   queued = false

@@ -21,7 +21,7 @@ import type { Past } from './past.ts'
 import { differs, unmade } from './past.ts'
 import { freezePlain, toPlain } from './plain.ts'
 import type { Process } from './process.ts'
-import { Call, NO_CALLS, charge, overBudget, reserve, unreserve } from './process.ts'
+import { Call, NOTHING_RESERVED, NO_CALLS, charge, overBudget, reserve, unreserve } from './process.ts'
 import { createSys } from './sys.ts'
 import type { Machine, Syscall } from './syscalls.ts'
 import { LATER, createTable } from './syscalls.ts'
@@ -119,7 +119,7 @@ export function createGate(machine: Machine): Gate {
     process.open.push(call)
     // What the lost try may have cost is spent, whatever becomes of this one.
     if (call.counted)
-      journal.append({ type: 'call-reserve', seq: 0, at: 0, pid: process.pid, n: call.n, reserved: NOTHING })
+      journal.append({ type: 'call-reserve', seq: 0, at: 0, pid: process.pid, n: call.n, reserved: NOTHING_RESERVED })
     if (wrong !== undefined) return fail(call, wrong)
     const isShared = recorded.pid !== process.pid && specOf(call).intent?.(args) === true && call.name !== 'generate'
     const leader = isShared ? machine.openElsewhere(call) : undefined
@@ -641,5 +641,4 @@ function refusalOf({ root, rule, what, argsHash }: Binding): string {
 
 const ONE_CALL = Object.freeze({ calls: 1 })
 const STEP = Object.freeze({ steps: 1 })
-const NOTHING: Reservation = Object.freeze({ tokens: 0, usd: 0 })
 const ONE_STEP = Object.freeze({ calls: 1, steps: 1 })

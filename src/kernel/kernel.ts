@@ -786,6 +786,8 @@ export function createKernel(options: KernelOptions): Kernel {
   function tellEnd(process: Process): void {
     const { onEnd, result } = process
     process.onEnd = undefined
+    // What is told once is not told again, of one that stops and ends later.
+    if (!process.ended) process.result = undefined
     if (result !== undefined) tellResult(process, result)
     if (onEnd !== undefined) for (const fn of onEnd) fn(process)
   }
@@ -939,12 +941,13 @@ export function createKernel(options: KernelOptions): Kernel {
   }
 
   function resultOf(process: Process): Promise<Json> {
-    if (process.result === undefined) {
-      const { promise, resolve } = Promise.withResolvers<Json>()
-      process.result = { promise, resolve }
-      if (process.state !== 'running') tellResult(process, process.result)
-    }
-    return process.result.promise
+    if (process.result !== undefined) return process.result.promise
+    const { promise, resolve } = Promise.withResolvers<Json>()
+    const result = { promise, resolve }
+    // One that has stopped may end otherwise later: then whoever asks hears that.
+    if (process.state === 'running' || process.ended) process.result = result
+    if (process.state !== 'running') tellResult(process, result)
+    return promise
   }
 
   function tellResult(process: Process, { resolve }: NonNullable<Process['result']>): void {
@@ -1188,7 +1191,8 @@ export function createKernel(options: KernelOptions): Kernel {
     accounts(after, limit = Infinity) {
       if (after !== undefined && typeof after !== 'string')
         throw invalid('accounts: after', 'the name of an account', after)
-      if (!(limit >= 1)) throw invalid('accounts: limit', 'a number of at least 1', limit)
+      if (limit !== Infinity && !(Number.isSafeInteger(limit) && limit >= 1))
+        throw invalid('accounts: limit', 'a whole number of at least 1', limit)
       return accounts.page(after, limit)
     },
     watch: watch.all,

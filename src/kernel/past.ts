@@ -14,6 +14,7 @@
 import type { Store } from './drivers.ts'
 import { noSuchProcess, PolityError } from './errors.ts'
 import type { Call } from './process.ts'
+import { NOTHING_RESERVED } from './process.ts'
 import type {
   CallEnd,
   CallStart,
@@ -295,7 +296,7 @@ function chargesIn(events: readonly JournalEvent[]) {
     used.usd += usd
   }
   const spend = (reserved: Reservation | undefined): void => {
-    const { tokens, usd } = reserved ?? NOTHING
+    const { tokens, usd } = reserved ?? NOTHING_RESERVED
     used.outputTokens += tokens
     used.usd += usd
     unsettled.tokens += tokens
@@ -303,7 +304,7 @@ function chargesIn(events: readonly JournalEvent[]) {
   }
   /** The end of the call will not count what it took until here: its turns, and all that was set aside if it was under way. */
   const settle = (n: number): void => {
-    let { tokens, usd } = waiting.delete(n) ? NOTHING : (open.get(n) ?? NOTHING)
+    let { tokens, usd } = waiting.delete(n) ? NOTHING_RESERVED : (open.get(n) ?? NOTHING_RESERVED)
     for (const turn of turns.get(n) ?? []) {
       add(turn)
       tokens -= turn.inputTokens + turn.outputTokens
@@ -350,8 +351,6 @@ function chargesIn(events: readonly JournalEvent[]) {
   for (const n of open.keys()) settle(n)
   return { used, unsettled }
 }
-
-const NOTHING: Reservation = Object.freeze({ tokens: 0, usd: 0 })
 
 /** How the call that the program makes differs from the one in the journal; undefined if it is the same. */
 export function differs(recorded: CallStart, name: string, args: Json): string | undefined {

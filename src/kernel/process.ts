@@ -193,6 +193,8 @@ export interface ProcessLinks {
 
 /** Shared by all that wait for nothing. Frozen, so that nobody changes it by mistake. */
 export const NO_CALLS = Object.freeze([]) as unknown as Call[]
+/** What a call holds that holds nothing back. */
+export const NOTHING_RESERVED: Reservation = Object.freeze({ tokens: 0, usd: 0 })
 
 /** The record of a process. */
 export class Process implements Dispatchable, Payer {

@@ -117,15 +117,25 @@ const DATES = [
 const AGO = new RegExp(`\\b(\\d{1,3}|an?|${NUMBERS.join('|')}) (day|week|month|year)s? ago\\b`, 'i')
 const LAST = new RegExp(`\\b(last|this|past) (week|month|year|${WEEKDAYS.join('|')})\\b`, 'i')
 
-const ASKS_TIME = /^\s*(?:since |until )?when\b|\bhow long\b|\b(?:what|which) (?:date|day|week|month|season|year)\b/i
+const ASKS_TIME =
+  /^\s*(?:since |until )?when(?:['’]s| (?:am|are|can|could|did|do|does|had|has|have|is|may|might|must|shall|should|was|were|will|would))\b|\bhow long\b|\b(?:what|which) (?:date|day|month|season|time|week|year)\b/i
 const ASKS_NUMBER = /\bhow (?:many|much|old|far|big|tall|often)\b/i
-const UNITS = 'day|week|weekend|month|year|morning|evening|night|spring|summer|autumn|winter'
+const UNITS =
+  'minute|hour|day|week|weekend|month|season|year|decade|morning|noon|evening|night|midnight|spring|summer|autumn|winter'
+/** These two are verbs as well: they are months beside a number, or after what leads to one. */
+const VERBS = ['may', 'march']
+const NAMED_MONTHS = MONTHS.filter((name) => !VERBS.includes(name)).map(
+  (name) => `${name.slice(0, 3)}(?:t|${name.slice(3)})?`,
+)
 const TELLS_TIME = new RegExp(
-  `\\b(?:\\d+|yesterday|today|tonight|tomorrow|ago|since|last|next|(?:${UNITS}|${WEEKDAYS.join('|')})s?|${MONTHS.join('|')})\\b`,
+  `\\d|\\b(?:yesterday|today|tonight|tomorrow|ago|since|last|next|(?:${UNITS}|${WEEKDAYS.join('|')})s?|${NAMED_MONTHS.join('|')}|` +
+    `(?:by|during|early|in|late|mid|of|since|this|until) (?:${VERBS.join('|')}))\\b`,
   'i',
 )
+/** "One" is said of persons and things oftener than it counts. */
+const COUNTING = NUMBERS.filter((name) => name !== 'one')
 const TELLS_NUMBER = new RegExp(
-  `\\d|\\b(?:${NUMBERS.join('|')}|twenty|thirty|forty|fifty|sixty|seventy|eighty|ninety|dozen|hundred|thousand|half|couple|once|twice)\\b`,
+  `\\d|\\b(?:${COUNTING.join('|')}|twenty|thirty|forty|fifty|sixty|seventy|eighty|ninety|dozen|hundred|thousand|half|couple|once|twice)\\b`,
   'i',
 )
 

@@ -151,21 +151,30 @@ export function createRetention({
     const drop = take(keep)
     if (drop.length === 0) return 0
     return new Promise((resolve, reject) => {
+      const fail = (error: Error): void => {
+        putBack(drop)
+        reject(error)
+      }
       const whenKept = (go: () => void): void =>
         journal.whenKept((error) => {
-          if (error !== undefined) return reject(error)
-          if (!isOpen())
-            return reject(new PolityError('KERNEL_CLOSED', 'the kernel was closed before old journals went'))
-          try {
-            go()
-          } catch (failure) {
-            reject(failure as Error)
-          }
+          if (error !== undefined) return fail(error)
+          if (!isOpen()) return fail(new PolityError('KERNEL_CLOSED', 'the kernel was closed before old journals went'))
+          go()
         })
       // Not before their ends are kept: a crash in between would leave neither journal nor end.
       whenKept(() => {
-        note(drop)
-        whenKept(() => resolve(remove(drop)))
+        try {
+          note(drop)
+        } catch (error) {
+          return fail(error as Error)
+        }
+        whenKept(() => {
+          try {
+            resolve(remove(drop))
+          } catch (error) {
+            reject(error as Error)
+          }
+        })
       })
     })
   }
@@ -186,6 +195,12 @@ export function createRetention({
     return drop
   }
 
+  /** They go another time. */
+  function putBack(drop: readonly Kept[]): void {
+    kept = [...drop, ...kept]
+    for (const { origin } of drop) hold(origin)
+  }
+
   /** The oldest whose journals may go, at most so many; after a fork, the origin that only it held. */
   function chosen(count: number): readonly Kept[] {
     const drop: Kept[] = []
@@ -204,22 +219,28 @@ export function createRetention({
     return drop
   }
 
-  /** What is to be known of them once they are gone. */
+  /** What is to be known of them once they are gone. Where the store cannot be read it throws, and nothing is counted. */
   function note(drop: readonly Kept[]): void {
     for (const { pid, origin } of drop) if (origin !== null) onGoing(pid)
+    const obsolete = drop.filter(
+      ({ pid }) => removedUsage.has(pid) || (pid <= earlier && store.get('meta', removedKey(pid)) !== undefined),
+    )
     // A parent that runs on has used what its children used, also after a restart: it is noted before they go.
-    const parents = new Set<Pid>()
+    const used: (readonly [pid: Pid, parent: Pid, usage: Usage])[] = []
     for (const { pid, parent } of drop) {
-      if (removedUsage.delete(pid) || (pid <= earlier && store.get('meta', removedKey(pid)) !== undefined))
-        journal.putAlone({ table: 'meta', key: removedKey(pid), value: null })
       if (parent === null || counted.has(pid) || table.get(parent)?.ended !== false) continue
       const last = store.events(pid).at(-1)
-      if (last?.type !== 'process-end') continue
-      removedUsage.set(parent, addChild(removedUsage.get(parent) ?? unused(), last.usage))
-      counted.add(pid)
-      parents.add(parent)
+      if (last?.type === 'process-end') used.push([pid, parent, last.usage])
     }
-    for (const parent of parents)
+    for (const { pid } of obsolete) {
+      removedUsage.delete(pid)
+      journal.putAlone({ table: 'meta', key: removedKey(pid), value: null })
+    }
+    for (const [pid, parent, usage] of used) {
+      removedUsage.set(parent, addChild(removedUsage.get(parent) ?? unused(), usage))
+      counted.add(pid)
+    }
+    for (const parent of new Set(used.map(([, parent]) => parent)))
       journal.putAlone({
         table: 'meta',
         key: removedKey(parent),
@@ -235,8 +256,7 @@ export function createRetention({
     try {
       store.drop(going.map(({ pid }) => pid))
     } catch (error) {
-      kept = [...going, ...kept]
-      for (const { origin } of going) hold(origin)
+      putBack(going)
       throw error
     }
     for (const one of going) went(one)

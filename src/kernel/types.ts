@@ -432,8 +432,8 @@ export interface RecalledNote extends Note {
 export interface RecallReason {
   /**
    * `lexical`: its words. `vector`: its meaning. `neighbour`: a note next to it in its session. `session`: its session as a
-   * whole. `derived`: a fact or summary drawn from it. `link`: a note linked with it. `name`, `time`: who or when the query speaks of. `form`: it tells a time, or a number, where the
-   * query asks for one.
+   * whole. `derived`: a fact or summary drawn from it. `link`: a note linked with it. `name`, `time`: who or when the query
+   * speaks of. `form`: it tells a time, or a number, where the query asks for one.
    */
   readonly by: 'lexical' | 'vector' | 'neighbour' | 'session' | 'derived' | 'link' | 'name' | 'time' | 'form'
   /** What it added to the score. */

@@ -45,9 +45,11 @@ import { routesOf } from './route-table.ts'
 import type { Door, EventStream, Exchange, LastWord } from './route.ts'
 import { statusTable } from './status.ts'
 
-/** Why nobody is known by a request: answered with 401. */
+/** Why nobody is known by a request: answered with 401, or, where the server is at fault, with 503, to come again. */
 export interface Unknown {
   readonly refused: string
+  /** No key would be known now. @default false */
+  readonly isFault?: boolean
 }
 
 export interface ServerOptions {
@@ -162,16 +164,21 @@ export async function startServer(options: ServerOptions): Promise<Server> {
 
   function refusalNow(request: IncomingMessage, { caller, route }: Known): Refused | undefined {
     const refused = (status: number, why: string): Refused => ({ status, error: new PolityError('ACCESS_DENIED', why) })
+    // Not of the key: whoever comes again may be let in.
+    const fault = (why: string): Refused => ({
+      status: statusTable.STORE_FAILED,
+      error: new PolityError('STORE_FAILED', why),
+    })
     try {
       const who = options.authenticate(request)
-      if ('refused' in who) return refused(401, who.refused)
+      if ('refused' in who) return who.isFault === true ? fault(who.refused) : refused(401, who.refused)
       if (who.principal !== caller.principal || who.key !== caller.key)
         return refused(401, 'this key is no longer what it was when the request came')
       if (route.scope === null || holds(who, route.scope)) return undefined
       return refused(403, 'this key no longer opens what was asked for with it')
     } catch (error) {
       onError(error, request)
-      return refused(401, 'the server cannot tell whose request this is; its owner can see why')
+      return fault('the server cannot tell whose request this is; its owner can see why')
     }
   }
 
@@ -284,7 +291,10 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     let caller = nobody
     if (route.scope !== null) {
       const who = options.authenticate(request)
-      if ('refused' in who) return refuse(401, 'ACCESS_DENIED', who.refused, challengeTo(request))
+      if ('refused' in who)
+        return who.isFault === true
+          ? refuse(statusTable.STORE_FAILED, 'STORE_FAILED', who.refused)
+          : refuse(401, 'ACCESS_DENIED', who.refused, challengeTo(request))
       if (!holds(who, route.scope))
         return refuse(
           403,

@@ -325,7 +325,8 @@ export function openKeys(store: string, { clock, isPrivate, onKeys }: KeysOption
   function authenticate(request: IncomingMessage): Caller | Unknown {
     look()
     if (isOpen) return local
-    if (fault !== undefined) return { refused: 'the keys of this server cannot be read; its owner can see why' }
+    if (fault !== undefined)
+      return { refused: 'the keys of this server cannot be read; its owner can see why', isFault: true }
     const given = keyIn(request)
     if (given === undefined)
       return {

@@ -20,7 +20,7 @@ import { dropOldest } from '../kernel/drop-oldest.ts'
 import type { ErrorData } from '../kernel/errors.ts'
 import { PolityError, messageOf, toErrorData } from '../kernel/errors.ts'
 import type { Kernel, Run } from '../kernel/kernel.ts'
-import { defineTool } from '../kernel/tools.ts'
+import { defineTool, describeTool } from '../kernel/tools.ts'
 import { sumOf } from '../kernel/turns.ts'
 import type {
   Budget,
@@ -120,17 +120,22 @@ export function createModelDoor(kernel: Kernel, { tools = {} }: ModelDoorOptions
   const known = foreignToolsOf(tools)
   /** By principal and name: runs that are under way, and those of which the law knows something. */
   const runs = new Map<string, Map<string, RunInOrder>>()
-  /** By the text of a list of tools: agents send the same list with each request, and a hundred of them the same. */
+  /** By the text of a list of tools as models see it: agents send the same list with each request, and a hundred of them the same. */
   const toolLists = new Map<string, readonly Tool[]>()
   endLeftOvers(kernel, [GATEWAY])
 
-  /** The tools of a request, as the kernel has them; of equal lists one is kept. Throws `INVALID_ARGUMENT`. */
+  /**
+   * The tools of a request, as the kernel has them; of equal lists one is kept. Throws `INVALID_ARGUMENT`, `TOO_LARGE`.
+   *
+   * Looked up by what was checked: the text of what was given is that of others too (`1e999` and `null`), and one client's
+   * tools would be another's.
+   */
   function toolsOf(given: readonly ToolDescription[] = []): readonly Tool[] {
     if (given.length === 0) return NO_TOOLS
-    const text = JSON.stringify(given)
+    const made = Object.freeze(given.map((tool) => foreign(tool, known(tool.name))))
+    const text = JSON.stringify(made.map(describeTool))
     const found = toolLists.get(text)
     if (found !== undefined) return found
-    const made = Object.freeze(given.map((tool) => foreign(tool, known(tool.name))))
     if (text.length > TOOL_LIST_CHARS_MAX) return made
     if (toolLists.size >= TOOL_LISTS_MAX) dropOldest(toolLists)
     toolLists.set(text, made)

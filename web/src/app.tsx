@@ -176,7 +176,7 @@ function Trouble({ line, why }: { readonly line: Line; readonly why: string }) {
           ? `The server refused: ${why}.`
           : `No connection to the server; what is shown may be old. ${why === '' ? 'Look whether polity serve still runs.' : `${why}.`} It is tried again by itself.`}
       </span>
-      <button type="button" onClick={() => void session.refresh()}>
+      <button type="button" onClick={session.tryNow}>
         Try now
       </button>
     </div>

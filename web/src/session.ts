@@ -10,7 +10,8 @@
  *   SN1. There is one event stream. While the page is hidden for HIDDEN_MS it is given up, and goes on where it was when
  *        the page is seen again: browsers allow six connections to a server, all tabs together.
  *   SN2. Nothing is asked for again sooner than a second after the last time.
- *   SN3. The key lives in sessionStorage and in this object, and nowhere else.
+ *   SN3. What ended for another reason than the key is asked for again by itself.
+ *   SN4. The key lives in sessionStorage and in this object, and nowhere else.
  */
 import { ApiError, createClient } from '../../src/client.ts'
 import type { Client, Question, RunEvent } from '../../src/client.ts'
@@ -43,8 +44,8 @@ export interface Session {
   readonly rates: Rates
   state(): SessionState
   subscribe(hear: () => void): () => void
-  /** Reads the table again. */
-  refresh(): Promise<void>
+  /** Connects again and reads the table, now. */
+  tryNow(): void
   /** Reads some of the runs that ended earlier, the youngest of them first. */
   readOlder(): Promise<void>
   refreshQuestions(): void
@@ -144,8 +145,10 @@ export function openSession(key: string | undefined): Session {
 
   // ------------------------------------------------------------------------------------------------------- the stream
 
+  let following: ReturnType<typeof setTimeout> | undefined
   async function follow(): Promise<void> {
     if (isStreaming || isClosed) return
+    clearTimeout(following)
     isStreaming = true
     const { signal } = stream
     try {
@@ -174,11 +177,20 @@ export function openSession(key: string | undefined): Session {
       // What refused the request was told where it came in; this is of a stream that was open.
       const line = error.status === 401 ? 'locked' : error.status === 403 ? 'refused' : 'lost'
       if (state.line === 'live' || state.line === 'connecting') set({ line, why: error.message })
+      if (!isOfKey(error)) following = setTimeout(() => void follow(), RETRY_MS)
     } finally {
       isStreaming = false
       // It was seen again before it had ended.
       if (signal.aborted && state.line !== 'paused') void follow()
     }
+  }
+
+  function tryNow(): void {
+    // What waits to connect again does not wait any longer.
+    stream.abort()
+    stream = new AbortController()
+    void follow()
+    void refresh()
   }
 
   let hiddenTimer: ReturnType<typeof setTimeout> | undefined
@@ -240,8 +252,8 @@ export function openSession(key: string | undefined): Session {
         cursor = page.next
       }
     } catch (error) {
-      if (!(error instanceof ApiError) || error.status >= 500) retrying = setTimeout(() => void refresh(), RETRY_MS)
-      else if (state.line !== 'locked') set({ line: error.status === 403 ? 'refused' : 'lost', why: error.message })
+      if (!(error instanceof ApiError) || !isOfKey(error)) retrying = setTimeout(() => void refresh(), RETRY_MS)
+      else if (state.line !== 'locked') set({ line: 'refused', why: error.message })
     } finally {
       sinceBeginning()
     }
@@ -322,7 +334,7 @@ export function openSession(key: string | undefined): Session {
       listeners.add(hear)
       return () => listeners.delete(hear)
     },
-    refresh,
+    tryNow,
     readOlder,
     refreshQuestions,
     dropQuestion(id) {
@@ -337,11 +349,17 @@ export function openSession(key: string | undefined): Session {
       clearTimeout(hiddenTimer)
       clearTimeout(questionsTimer)
       clearTimeout(retrying)
+      clearTimeout(following)
       document.removeEventListener('visibilitychange', onVisibility)
       rates.stop()
       live.stop()
     },
   }
+}
+
+/** Whether it is for whoever has the key to mend: asking again would not. */
+function isOfKey({ status }: ApiError): boolean {
+  return status === 401 || status === 403
 }
 
 async function reasonOf(response: Response): Promise<string> {

@@ -34,9 +34,7 @@ export const kill = defineCommand({
         if (context.isJson) context.result('', { pid, state: before.state, killed: false })
         return exitCodes.done
       }
-      const end = ownerOf(context.storePath).isOwned
-        ? await askOwner(context, reader, pid, values.reason)
-        : await killHere(context, reader, pid, values.reason)
+      const end = await endedBy(context, reader, pid, values.reason)
       if (end.state !== 'killed') context.note(`process ${pid} ended by itself (${end.state})`)
       context.result(end.state === 'killed' ? `killed ${pid}` : '', {
         pid,
@@ -50,21 +48,32 @@ export const kill = defineCommand({
   },
 })
 
-async function askOwner(
+/** Whoever has the store is wished it; where nobody has, it is done here. Who owns it may change in between. */
+async function endedBy(
   context: Context,
   reader: StoreReader,
   pid: Pid,
   reason: string | undefined,
 ): Promise<ProcessEnd> {
-  sendCommand(
-    context.storePath,
-    reason === undefined ? { command: 'kill', pid } : { command: 'kill', pid, text: reason },
-  )
-  for (let waited = 0; waited < OBEY_MS && !context.interrupted.aborted; waited += LOOK_MS) {
+  let isWished = false
+  for (let waited = 0; waited === 0 || (waited < OBEY_MS && !context.interrupted.aborted); waited += LOOK_MS) {
     const end = endOf(reader, pid)
     if (end !== undefined) return end
     // Ended before it obeyed: a kernel that comes next is wished it too, and may never come.
-    if (!ownerOf(context.storePath).isOwned) return killHere(context, reader, pid, reason)
+    if (!ownerOf(context.storePath).isOwned) {
+      try {
+        return await killHere(context, reader, pid, reason)
+      } catch (error) {
+        // Another has come meanwhile.
+        if (!PolityError.isInstance(error) || error.code !== 'STORE_LOCKED') throw error
+      }
+    } else if (!isWished) {
+      sendCommand(
+        context.storePath,
+        reason === undefined ? { command: 'kill', pid } : { command: 'kill', pid, text: reason },
+      )
+      isWished = true
+    }
     await new Promise<void>((resolve) => void context.clock.after(LOOK_MS, resolve))
   }
   throw new PolityError(

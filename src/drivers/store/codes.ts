@@ -18,8 +18,8 @@
  * Le Scouarnec, Cache Locality is not Enough, 2015). A table's numbers are rounded to 0 to 15, so that those of 16 tables
  * still fit into a byte together; how many more codes have to be looked at for it stands in bench/README.md.
  *
- * Both scans are WebAssembly, a few hundred bytes put together below (instructions.ts): some 2 ns for the signs of 256 numbers, where JavaScript takes 30 (`node bench/memory-scale.ts
- * --parts`). Where there is no WebAssembly (`node --jitless`) the same is done in JavaScript.
+ * Both scans are WebAssembly, a few hundred bytes put together below (instructions.ts): some 2 ns for the signs of 256
+ * numbers, where JavaScript takes 30 (`node bench/memory-scale.ts --parts`). Where there is no WebAssembly (`node --jitless`) the same is done in JavaScript.
  *
  * Invariants
  *   CO1. Both ways give the same numbers.

@@ -147,7 +147,7 @@ export function checkFormat(database: DatabaseSync, path: string): boolean {
   if (application === APPLICATION_ID) {
     throw new PolityError(
       'STORE_INVALID',
-      `${path} is a store of format ${format}; this version of Polity reads format ${FORMAT}. The version of Polity that made it can read it; name another file with --store, or move it away and begin a new one.`,
+      `${path} is a store of format ${format}; this version of Polity reads format ${FORMATS_READ.join(' and ')}. The version of Polity that made it can read it; name another file with --store, or move it away and begin a new one.`,
     )
   }
   if (application === 0 && format === 0 && numberOf(database, 'SELECT count(*) FROM sqlite_schema') === 0) return false

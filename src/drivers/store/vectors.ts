@@ -22,6 +22,9 @@
  *   VE3. What is in memory is known by `settled`, `next` and `thinned` of its space; the file is always right.
  *   VE4. Of a small space the settled vectors lie together in the file. One that has grown has a row for each, and codes; so
  *        has a small one of which format 2 of the file was the last. Both are read the same, so writers may differ in `smallMax`.
+ *        A vector that is removed goes with its row at once. One that lies together with others is found no more, and stays
+ *        in the file until its range is thinned, as a code does, or its space has grown: taking it out alone would write
+ *        all of its value again, up to 512 vectors, for each note that is forgotten or changed.
  *   VE5. A space that does not fit into memory is read from the file each time: slow, and right. Of the codes of a space all
  *        are in memory, or none; which of both is decided when they are read, and anew when others come or go.
  */

@@ -1,12 +1,13 @@
 /**
  * Submitted agents: programs that are served, started as AIOS starts the agents of its hub.
  *
- *     submitAgent(view, body)      // { status: 'success', execution_id, message }
+ *     await submitAgent(kernel, view, body)      // { status: 'success', execution_id, message }
  *
  * An agent `author/name` is the program of that name, or else the one named after the slash; its input is the task, as it
  * is. The execution id is the pid, so it is the same for every door, and still there after a restart.
  */
 import { z } from 'zod'
+import type { Kernel } from '../../kernel/kernel.ts'
 import type { Json, ProcessInfo } from '../../kernel/types.ts'
 import { PolityError } from '../../kernel/errors.ts'
 import type { View } from '../view.ts'
@@ -20,10 +21,11 @@ const submission = z.object({
 /** Begins the name of a submitted process, so that `ps` finds it again. */
 const NAME = 'aios-agent/'
 
-/** Throws `NO_SUCH_PROGRAM`. */
-export function submitAgent(view: View, body: Json): Json {
+/** Tells the id once it is kept: a crash after that does not take it back. Throws `NO_SUCH_PROGRAM`. */
+export async function submitAgent(kernel: Kernel, view: View, body: Json): Promise<Json> {
   const { agent_id: id, agent_config: config } = parseBody(submission, body)
   const run = view.spawn(programOf(view, id), config.task, { name: NAME + id })
+  await kernel.events(0) // there is no process 0: it waits until what was done is kept
   return { status: 'success', execution_id: run.pid, message: `Agent ${id} submitted for execution` }
 }
 

@@ -169,7 +169,7 @@ export function aiosDoor({ kernel, models, programs = [], prefix = '' }: AiosOpt
       route('GET', '/get/mcp/server', 'models', () => ({ status: 'warning', message: 'MCP server not found' })),
       route('GET', '/agents/ps', 'runs', ({ caller }) => agentProcesses(view(caller))),
       route('POST', '/agents/submit', 'runs', async (exchange) =>
-        submitAgent(view(exchange.caller), await exchange.json()),
+        submitAgent(kernel, view(exchange.caller), await exchange.json()),
       ),
       route('GET', '/agents/:execution_id/status', 'runs', ({ caller, params }) =>
         agentStatus(view(caller), params['execution_id'] as string),

@@ -15,9 +15,12 @@ export function errorBody(error: PolityError, status: number): Json {
   return { error: told(error, status) }
 }
 
-/** Why the server ends a stream: the event `failure`. Not `error`, which to an `EventSource` is the line itself. */
+/**
+ * Why the server ends a stream: the event `failure`. Not `error`, which to an `EventSource` is the line itself. Who takes its
+ * data for an event of a run, as clients do that know no such event, passes a `type` over that it does not know.
+ */
 export function lastWord(error: PolityError, status: number): readonly StreamEvent[] {
-  return [{ event: 'failure', data: JSON.stringify({ ...told(error, status), status }) }]
+  return [{ event: 'failure', data: JSON.stringify({ type: 'failure', ...told(error, status), status }) }]
 }
 
 function told(error: PolityError, status: number): { readonly [key: string]: Json } {

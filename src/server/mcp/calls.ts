@@ -80,6 +80,10 @@ export interface Calls {
   ): Promise<Question | undefined>
   /** Those that wait now. */
   questionsOf(pid: Pid, client: Pick<Client, 'caller' | 'canAsk'>): readonly Question[]
+  /** Aborts once nobody can hear the answer to a request any more. */
+  goneIn(context: ServerContext): AbortSignal
+  /** Why that signal has aborted. */
+  whyGone(gone: AbortSignal): PolityError
 }
 
 /** A call whose client was asked. */
@@ -289,7 +293,7 @@ export function createCalls(
     return { run, followed, passed }
   }
 
-  return { serve, questionOf, questionsOf }
+  return { serve, questionOf, questionsOf, goneIn, whyGone }
 }
 
 function optionsOf({ caller, standing }: Client): RunOptions {

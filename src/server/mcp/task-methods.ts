@@ -8,16 +8,17 @@
  *   TM1. Every method asks the caller's view: another principal's task is one that is not there.
  *   TM2. What a client is shown of a task counts as learned before it is shown.
  *   TM3. A client that has not declared the extension is refused by name (2026-07-28).
- *   TM4. An update that is told as taken was: what has not the shape of an answer, or is none of the choices, is refused whole.
+ *   TM4. A wait for a result that ends before its task does, since the server closes or its caller is refused, is told why.
+ *   TM5. An update that is told as taken was: what has not the shape of an answer, or is none of the choices, is refused whole.
  */
 import type { McpServer, ServerContext } from '@modelcontextprotocol/server'
 import { z } from 'zod'
 import { PolityError } from '../../kernel/errors.ts'
 import type { Kernel } from '../../kernel/kernel.ts'
 import type { Question } from '../../kernel/types.ts'
+import { isRetryable } from '../status.ts'
 import { viewOf } from '../view.ts'
 import type { Calls, Client } from './calls.ts'
-import { goneOf } from './carriers.ts'
 import { answerIn, formOf, keyOf } from './forms.ts'
 import type { ServerSdk } from './sdk.ts'
 import { labelsIn } from './standing.ts'
@@ -128,8 +129,16 @@ export function addTaskMethods(
     return tasks.toEarlier(task, await questionsOf(task, context))
   })
   server.setRequestHandler('tasks/result', { params: named, result }, async ({ taskId }, context) => {
-    const task = await ended(await find(taskId, context), context)
+    const gone = calls.goneIn(context)
+    const task = await ended(await find(taskId, context), context, gone)
     const value = tasks.result(task)
+    // The task goes on, or is resumed: it is the wait that has ended.
+    if (task.end === undefined && gone.aborted) {
+      const error = calls.whyGone(gone)
+      const { code, message } = error
+      const data = { code, retryable: isRetryable(error) }
+      throw new sdk.ProtocolError(sdk.ProtocolErrorCode.InternalError, `${code}: ${message}`, data)
+    }
     if (value === undefined)
       throw new sdk.ProtocolError(
         sdk.ProtocolErrorCode.InternalError,
@@ -161,11 +170,10 @@ export function addTaskMethods(
   })
 
   /** Waits for the end; the user of the client is asked meanwhile what the task asks. */
-  async function ended(task: Task, context: ServerContext): Promise<Task> {
+  async function ended(task: Task, context: ServerContext, gone: AbortSignal): Promise<Task> {
     const { pid } = task.info
     const passed = new Set<number>()
     const { mcpReq } = context
-    const gone = goneOf(context)
     let current = task
     while (current.end === undefined && !gone.aborted) {
       const client = { caller, canAsk: canAsk(context) }
