@@ -4,10 +4,10 @@
  *
  *     node bench/allocated.ts [--runs 5000] [--rounds 3]
  */
-import { Session, type HeapProfiler } from 'node:inspector/promises'
 import { parseArgs } from 'node:util'
 import { memoryStore } from '../src/drivers/store/memory.ts'
 import { createKernel } from '../src/kernel/kernel.ts'
+import { sampleAllocations } from './allocations.ts'
 import { spread } from './figures.ts'
 import { adder, addTool, oneRun } from './one-run.ts'
 
@@ -17,26 +17,15 @@ const { values } = parseArgs({
 const runs = Number(values.runs)
 
 const kernel = createKernel({ store: memoryStore(), models: { model: adder({ latencyMs: 20 }) }, tools: [addTool] })
-const session = new Session()
-session.connect()
 
 async function all(): Promise<void> {
   await Promise.all(Array.from({ length: runs }, () => kernel.spawn(oneRun, 'What is 1 + 2?').result))
 }
 
 async function kilobytesEach(): Promise<number> {
-  await session.post('HeapProfiler.startSampling', {
-    samplingInterval: 512,
-    includeObjectsCollectedByMajorGC: true,
-    includeObjectsCollectedByMinorGC: true,
-  })
+  const allocations = await sampleAllocations()
   await all()
-  const { profile } = await session.post('HeapProfiler.stopSampling')
-  return bytesOf(profile.head) / runs / 1000
-}
-
-function bytesOf(node: HeapProfiler.SamplingHeapProfileNode): number {
-  return node.selfSize + node.children.reduce((sum, child) => sum + bytesOf(child), 0)
+  return (await allocations.end()).bytes / runs / 1000
 }
 
 // The machine is warm when it serves: compile the paths first.
@@ -44,5 +33,4 @@ for (let round = 0; round < 3; round++) await all()
 const kilobytes: number[] = []
 for (let round = 0; round < Number(values.rounds); round++) kilobytes.push(await kilobytesEach())
 console.table([{ runs, 'kB allocated each': spread(kilobytes) }])
-session.disconnect()
 await kernel.close()

@@ -11,7 +11,6 @@
 import { fork } from 'node:child_process'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { Agent, createServer, request as httpRequest } from 'node:http'
-import { Session, type HeapProfiler } from 'node:inspector/promises'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -21,6 +20,7 @@ import type { LanguageModel } from '../src/kernel/drivers.ts'
 import { startServer } from '../src/server/http.ts'
 import { createModelDoor } from '../src/server/model-door.ts'
 import { openaiDoor } from '../src/server/openai/door.ts'
+import { sampleAllocations } from './allocations.ts'
 import { spread } from './figures.ts'
 import { question, said, wholeAnswer } from './gateway-question.ts'
 
@@ -96,36 +96,15 @@ interface Told {
 }
 
 async function sample(): Promise<() => Promise<Told>> {
-  const session = new Session()
-  session.connect()
-  const begin = (): Promise<void> =>
-    session.post('HeapProfiler.startSampling', {
-      samplingInterval: 1_024,
-      includeObjectsCollectedByMajorGC: true,
-      includeObjectsCollectedByMinorGC: true,
-    })
-  await begin()
+  let allocations = await sampleAllocations(1_024)
   let from = process.cpuUsage()
   return async () => {
     const { user, system } = process.cpuUsage(from)
-    const { profile } = await session.post('HeapProfiler.stopSampling')
-    const places = new Map<string, number>()
-    add(profile.head, places)
-    await begin()
+    const { bytes, places } = await allocations.end()
+    allocations = await sampleAllocations(1_024)
     from = process.cpuUsage()
-    return {
-      bytes: [...places.values()].reduce((sum, bytes) => sum + bytes, 0),
-      cpu: (user + system) / 1_000,
-      top: [...places].toSorted((a, b) => b[1] - a[1]).slice(0, Number(values.top ?? 0)),
-    }
+    return { bytes, cpu: (user + system) / 1_000, top: places.slice(0, Number(values.top ?? 0)) }
   }
-}
-
-function add(node: HeapProfiler.SamplingHeapProfileNode, places: Map<string, number>): void {
-  const { functionName, url, lineNumber } = node.callFrame
-  const place = `${functionName || '(anonymous)'} ${url.replace(/^.*\/(?=(src|node_modules)\/)/, '')}:${lineNumber + 1}`
-  places.set(place, (places.get(place) ?? 0) + node.selfSize)
-  for (const child of node.children) add(child, places)
 }
 
 // -------------------------------------------------------------------------------------------------------------- clients

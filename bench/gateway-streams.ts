@@ -14,7 +14,6 @@
 import { fork } from 'node:child_process'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { Agent, createServer, request as httpRequest } from 'node:http'
-import { Session, type HeapProfiler } from 'node:inspector/promises'
 import type { AddressInfo } from 'node:net'
 import { parseArgs } from 'node:util'
 import { setFlagsFromString } from 'node:v8'
@@ -25,6 +24,7 @@ import type { LanguageModel } from '../src/kernel/drivers.ts'
 import { startServer } from '../src/server/http.ts'
 import { createModelDoor } from '../src/server/model-door.ts'
 import { openaiDoor } from '../src/server/openai/door.ts'
+import { sampleAllocations } from './allocations.ts'
 import { spread } from './figures.ts'
 import { question } from './gateway-question.ts'
 
@@ -138,9 +138,7 @@ interface Told {
 async function obey(contestant: Contestant): Promise<void> {
   setFlagsFromString('--expose-gc')
   const gc = runInNewContext('gc') as () => void
-  const session = new Session()
-  session.connect()
-  let isSampled = false
+  let allocations: Awaited<ReturnType<typeof sampleAllocations>> | undefined
   let from = process.cpuUsage()
   const orders: { readonly [name in Order]: () => unknown } = {
     piece: contestant.piece,
@@ -154,26 +152,15 @@ async function obey(contestant: Contestant): Promise<void> {
       return process.memoryUsage().heapUsed
     },
     async sample() {
-      isSampled = true
-      await session.post('HeapProfiler.startSampling', {
-        samplingInterval: 512,
-        includeObjectsCollectedByMajorGC: true,
-        includeObjectsCollectedByMinorGC: true,
-      })
+      allocations = await sampleAllocations()
       from = process.cpuUsage()
     },
     time: () => (from = process.cpuUsage()),
     async told(): Promise<Told> {
       const { user, system } = process.cpuUsage(from)
-      const places = new Map<string, number>()
-      if (isSampled) add((await session.post('HeapProfiler.stopSampling')).profile.head, places)
-      isSampled = false
-      const sorted = [...places].toSorted((a, b) => b[1] - a[1])
-      return {
-        bytes: sorted.reduce((sum, [, bytes]) => sum + bytes, 0),
-        cpu: (user + system) / 1_000,
-        top: sorted.slice(0, Number(values.top)),
-      }
+      const { bytes, places } = (await allocations?.end()) ?? { bytes: 0, places: [] }
+      allocations = undefined
+      return { bytes, cpu: (user + system) / 1_000, top: places.slice(0, Number(values.top)) }
     },
   }
   process.on('message', (order: Order) => {
@@ -181,13 +168,6 @@ async function obey(contestant: Contestant): Promise<void> {
   })
   process.on('disconnect', () => process.exit())
   process.send?.({ said: contestant.port })
-}
-
-function add(node: HeapProfiler.SamplingHeapProfileNode, places: Map<string, number>): void {
-  const { functionName, url, lineNumber } = node.callFrame
-  const place = `${functionName || '(anonymous)'} ${url.replace(/^.*\/(?=(src|node_modules)\/)/, '')}:${lineNumber + 1}`
-  places.set(place, (places.get(place) ?? 0) + node.selfSize)
-  for (const child of node.children) add(child, places)
 }
 
 // -------------------------------------------------------------------------------------------------------------- clients

@@ -609,7 +609,7 @@ test('a configuration whose task is no longer there goes with the next start', a
   const left = (): number => [...store.range('meta', 'a2a-push', 'a2a-pusi')].length
   const { kernel } = await opened(undefined, store)
   kernel.keep('a2a-push\x00999999\0ada\x001', value)
-  await kernel.events(0)
+  await kernel.flush()
   assert.equal(left(), 1)
   await opened(here, lasting(store))
   await until(() => left() === 0)

@@ -623,7 +623,7 @@ test('what a door keeps beside a run is in the batch of its start, and no two co
   const runs = [1, 2, 3].map(() => kernel.spawn(parent, null))
   kernel.watch((event) => event.type === 'process-end' && kernel.keep(`end/${event.pid}`, 'kept'), { text: false })
   await Promise.all(runs.map((run) => run.result))
-  await kernel.events(0)
+  await kernel.flush()
   for (const { pid } of runs) {
     const batch = batches.find(({ events }) => events.some(({ seq }) => seq === pid))
     assert.deepEqual(

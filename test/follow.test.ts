@@ -26,7 +26,7 @@ test('a question is told, after the call that asks, while another process of the
         }
       })(),
     }),
-    async events() {
+    async flush() {
       say({ type: 'call-start', pid: 1, call: said++ === 0 ? 'ask' : 'sleep' })
     },
   } as unknown as Kernel

@@ -950,7 +950,7 @@ describe('what nobody can see any more', () => {
     await world.settled(kernel.collect(4))
     assert.ok(keysOf(store).length >= before)
     await world.settled(kernel.collect(0))
-    await world.settled(kernel.events(0))
+    await world.settled(kernel.flush())
     const left = keysOf(store)
     assert.equal(left.filter((key) => /^principal local\0\d+$/.test(key)).length, 1, left.join('\n'))
     // The note, and the index of its source.
@@ -974,7 +974,7 @@ describe('what nobody can see any more', () => {
       await sys.forget(between)
     })
     await world.settled(world.kernel.collect(0))
-    await world.settled(world.kernel.events(0))
+    await world.settled(world.kernel.flush())
     assert.equal((await world.settled(world.kernel.revokeSource('evil'))).notes, 1)
     assert.deepEqual(textsOf(await lived(world, (sys) => sys.recall(''))), ['pay rent'])
   })

@@ -15,7 +15,7 @@ import type { Kernel } from '../src/kernel/kernel.ts'
 import { createKernel } from '../src/kernel/kernel.ts'
 import { defineProgram } from '../src/kernel/program.ts'
 import { defineTool } from '../src/kernel/tools.ts'
-import type { Pid, Program } from '../src/kernel/types.ts'
+import type { Pid, Program, Usage } from '../src/kernel/types.ts'
 import { parseLaw } from '../src/policy/law.ts'
 
 const twice = defineProgram('twice', async (sys) => {
@@ -61,6 +61,15 @@ function busyAtDrop(disk: Disk): Disk & { isBusy: boolean } {
     },
   }
   return place
+}
+
+/** What a kernel counts for a process after a crash now: of what is in the store, and of nothing else. */
+async function usageAfterCrash(store: Store, programs: readonly Program[], pid: Pid): Promise<Usage> {
+  await settle()
+  const other = createKernel({ store: { ...store, commit: () => {}, close: () => {} }, programs })
+  const { usage } = other.info(pid)
+  await other.close()
+  return { ...usage }
 }
 
 function boot(t: TestContext, disk: Disk): { kernel: Kernel; has(pid: Pid): boolean } {
@@ -293,19 +302,9 @@ for (const [name, disk] of Object.entries(disks)) {
       const children = kernel.ps().flatMap((one) => (one.parent === pid ? [one.pid] : []))
       assert.equal(children.length, 3)
       const all = [origin, ...forks, ...children]
-      // As a crash leaves it: what is in the store, and nothing else.
-      const usedAfterRestart = async (): Promise<unknown> => {
-        await settle()
-        const other = createKernel({
-          store: { ...store, commit: () => {}, close: () => {} },
-          programs: [child, parent],
-        })
-        const { usage } = other.info(pid)
-        await other.close()
-        return { ...usage }
-      }
+      const usedAfterRestart = (): Promise<Usage> => usageAfterCrash(store, [child, parent], pid)
       const usage = await usedAfterRestart()
-      assert.equal((usage as { children: number }).children, 3)
+      assert.equal(usage.children, 3)
 
       unread = children[1]
       await assert.rejects(kernel.collect(1), /unread/)
@@ -373,19 +372,9 @@ for (const [name, disk] of Object.entries(disks)) {
       for (let waits = 0; waits < 100 && kernel.questions.length === 0; waits++) await settle()
       const used = kernel.info(pid).usage
       assert.deepEqual([used.children, used.calls], [4, 4 + 4 * 2 + 1])
-      const usedAfterRestart = async (): Promise<unknown> => {
-        await settle()
-        // As a crash leaves it: what is in the store, and nothing else.
-        const other = createKernel({
-          store: { ...store, commit: () => {}, close: () => {} },
-          programs: [child, parent],
-        })
-        const { usage } = other.info(pid)
-        await other.close()
-        return { ...usage }
-      }
+      const usedAfterRestart = (): Promise<Usage> => usageAfterCrash(store, [child, parent], pid)
       const usage = await usedAfterRestart()
-      assert.equal((usage as { children: number }).children, 4)
+      assert.equal(usage.children, 4)
       for (const keep of [3, 3, 2]) {
         await assert.rejects(kernel.collect(keep), /busy/)
         assert.deepEqual(await usedAfterRestart(), usage, `busy, ${keep} were to stay`)

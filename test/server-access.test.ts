@@ -354,7 +354,7 @@ describe('views', () => {
             return started.pid
           })
           await until('all wait', () => pids.every((pid) => kernel.info(pid).waiting !== null))
-          await kernel.events(0)
+          await kernel.flush()
           const missing = 999_999
           for (const [name, view] of views) {
             const own = pids.filter((_, i) => owners[i] === name)

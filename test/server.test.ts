@@ -411,7 +411,8 @@ describe('errors', () => {
     })
     for (const path of ['/odd', '/header', '/round', '/mine']) {
       const { status, body } = await ask(server, { path })
-      assert.deepEqual([status, body.includes('not even')], [500, false], path)
+      // Whose request it is may be known again when it comes the next time.
+      assert.deepEqual([status, body.includes('not even')], [path === '/mine' ? 503 : 500, false], path)
     }
     await isWell(server)
   })

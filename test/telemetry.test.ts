@@ -218,7 +218,7 @@ async function world(
     problems,
     settled: (promise) => settled(clock, promise),
     async sent() {
-      await kernel.events(0)
+      await kernel.flush()
       await within(5_000, telemetry.flush(), 'the flush')
       return to.spans
     },
@@ -905,7 +905,7 @@ describe('a collector that does not collect', () => {
       telemetry: { limits: { queueMax: 8, batchMax: 4, batchMs: 1 }, closeMs: 100 },
     })
     await ready(kernel.spawn(busy, null).result)
-    await kernel.events(0)
+    await kernel.flush()
     assert.deepEqual(telemetry.counts, { spans: SPANS, sent: 0, dropped: SPANS - 8, missed: 0 })
     await telemetry.close()
     assert.equal(telemetry.counts.dropped, SPANS)
@@ -1015,7 +1015,7 @@ describe('traceparent', () => {
       kernel,
       telemetry,
       async sent() {
-        await kernel.events(0)
+        await kernel.flush()
         await telemetry.flush()
       },
     }

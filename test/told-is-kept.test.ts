@@ -43,7 +43,7 @@ test('a run that was started, by whatever door, forked, sent to, answered or kil
 
   /** Told only once the store has kept it; returns what was told first. */
   async function toldBy(path: string, body: object): Promise<string> {
-    await kernel.events(0)
+    await kernel.flush()
     held = []
     let isTold = false
     const told = fetch(`${server.url}/${path}`, {

@@ -148,7 +148,7 @@ export async function bootServing(context: Context, wanted: Wanted): Promise<Ser
     )
     // For commands of other processes, which go on with a run here only on the terms that it was begun with.
     kernel.keep(servingKey, JSON.stringify({ pid: process.pid, setups } satisfies Noted))
-    await kernel.events(0) // there is no process 0: it waits until what was written is kept
+    await kernel.flush()
     const telemetry = wanted.otlp
       ? await startTelemetry({
           kernel,

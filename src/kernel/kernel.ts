@@ -196,6 +196,11 @@ export interface Kernel {
   restoreFiles(pid: Pid, point: FilesPoint): Promise<FileEntry>
   /** Removes versions and contents of files that nobody can see any more; after `collect`, that is what only what went could see. */
   collectFiles(): Promise<Collected>
+  /**
+   * Resolves once all that was done before is kept, as durably as the store promises. Rejects where the store could not keep
+   * it, and once the kernel is closed.
+   */
+  flush(): Promise<void>
   /** Its part of the journal. */
   events(pid: Pid): Promise<readonly JournalEvent[]>
   readonly questions: readonly Question[]
@@ -366,6 +371,8 @@ export function createKernel(options: KernelOptions): Kernel {
   let live = 0
   let closed: PolityError | undefined
   let closing: Promise<void> | undefined
+  /** The store is closed too. */
+  let isShut = false
 
   const access = createAccess(options.law, (pid) => {
     const kept = store.events(pid)
@@ -1016,6 +1023,7 @@ export function createKernel(options: KernelOptions): Kernel {
     }
     options.leases?.close()
     watch.close()
+    isShut = true
     store.close()
   }
 
@@ -1163,6 +1171,10 @@ export function createKernel(options: KernelOptions): Kernel {
     files,
     restoreFiles: (pid, point) => restoreFiles(pid, point),
     collectFiles,
+    async flush() {
+      await journal.flush()
+      if (isShut) throw new PolityError('KERNEL_CLOSED', 'the kernel is closed')
+    },
     async events(pid) {
       await journal.flush()
       return store.events(pid)

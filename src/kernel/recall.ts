@@ -153,14 +153,15 @@ export function rankNotes(
   const isNamed = (i: number): boolean => speaker !== undefined && readings[i]!.speaker === speaker
   const isOfTime = (i: number): boolean => isThen !== undefined && isThen(candidates[i]!.note.validFrom)
 
-  /** Every share that a note gets, told to `hear` with its reason. Told twice: for all to know the sums, for the best to say why. */
-  function evidence(i: number, hear: (by: RecallReason['by'], share: number, through?: string) => void): void {
+  /** Share added to all evidence of a note that tells what is asked for. */
+  const form = asks === undefined ? 0 : asks === 'time' ? weights.tellsTime : weights.tellsNumber
+
+  /**
+   * Every share that a note gets, told to `tell` with its reason, but for its form, which is a share of their sum. Told twice:
+   * for all to know the sums, for the best to say why.
+   */
+  function evidence(i: number, tell: (by: RecallReason['by'], share: number, through?: string) => void): void {
     const { note } = candidates[i]!
-    let all = 0
-    const tell: typeof hear = (by, share, through) => {
-      all += share
-      hear(by, share, through)
-    }
     const kept = dampened[i]!
     if (lexical[i]! > 0) tell('lexical', weights.lexical * lexical[i]! * kept)
     if (vector[i]! > 0) tell('vector', weights.vector * vector[i]! * kept)
@@ -184,7 +185,6 @@ export function rankNotes(
     for (const id of linkedWith.get(note.id) ?? [])
       if (nearest === undefined || own[places.get(id)!]! > own[places.get(nearest)!]!) nearest = id
     if (nearest !== undefined) tell('link', weights.link * own[places.get(nearest)!]!, nearest)
-    if (readings[i]!.isOfForm) tell('form', (asks === 'time' ? weights.tellsTime : weights.tellsNumber) * all)
   }
 
   const following = new Int32Array(count).fill(-1)
@@ -204,7 +204,10 @@ export function rankNotes(
     }
   }
 
-  for (let i = 0; i < count; i++) evidence(i, (_, share) => (score[i]! += share))
+  for (let i = 0; i < count; i++) {
+    evidence(i, (_, share) => (score[i]! += share))
+    if (readings[i]!.isOfForm) score[i]! *= 1 + form
+  }
   return Array.from({ length: count }, (_, i) => i)
     .filter((i) => score[i]! > 0)
     .sort((a, b) => score[b]! - score[a]! || newerFirst(candidates[a]!.note, candidates[b]!.note))
@@ -216,6 +219,7 @@ export function rankNotes(
     evidence(i, (by, share, through) => {
       if (share > 0) why.push(through === undefined ? { by, score: share } : { by, score: share, through })
     })
+    if (readings[i]!.isOfForm && form > 0) why.push({ by: 'form', score: (score[i]! * form) / (1 + form) })
     return why.sort((a, b) => b.score - a.score)
   }
 }

@@ -265,8 +265,7 @@ export async function serveAcp(options: AcpOptions, signal: AbortSignal): Promis
   }
 
   async function kept(): Promise<readonly KeptSession[]> {
-    // There is no process 0: to read its journal waits until what is under way to the store is there.
-    await kernel.events(0)
+    await kernel.flush()
     return sessionsOf(heads(), program.name)
   }
 

@@ -71,7 +71,7 @@ export function aguiDoor({ kernel, programs, clock }: AguiDoorOptions): Door {
     const steps = following.follow(pid, signal)
     // Asked for in the turn in which it began, so nothing of it is missed.
     await steps.next()
-    await kernel.events(0) // there is no process 0: a run is told to have started once that is kept
+    await kernel.flush() // a run is told to have started once that is kept
     await send(telling.begin())
     let isFinished = await goOn()
     if (!isFinished)

@@ -33,9 +33,6 @@ const STEPS_MAX = 10_000
 const LOOK_MS = 20
 const LOOK_MS_MAX = 1_000
 
-/** There is no process 0: to read its journal waits until everything is kept. */
-const NOBODY = 0
-
 interface Reader {
   readonly steps: RunEvent[]
   wake: (() => void) | undefined
@@ -99,7 +96,7 @@ export function createFollowing(kernel: Kernel, clock: Clock = realClock()): Fol
         if (told === undefined || ids.length !== told.length || ids.some((id, i) => id !== told?.[i])) {
           // The call that asks is told before its question: it may be on its way to the store, and from there to here.
           if (told !== undefined && ids.some((id) => !told?.includes(id) && !preceded.includes(id))) {
-            await kernel.events(NOBODY)
+            await kernel.flush()
             await new Promise<void>((resolve) => clock.yield(resolve))
             preceded = ids
             if (reader.steps.length > 0) continue

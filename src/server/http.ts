@@ -163,19 +163,24 @@ export async function startServer(options: ServerOptions): Promise<Server> {
   }
 
   function refusalNow(request: IncomingMessage, { caller, route }: Known): Refused | undefined {
-    const refused = (status: number, why: string): Refused => ({ status, error: new PolityError('ACCESS_DENIED', why) })
-    // Not of the key: whoever comes again may be let in.
+    const who = whoSends(request)
+    if ('error' in who) return who
+    if (who.principal !== caller.principal || who.key !== caller.key)
+      return denied(401, 'this key is no longer what it was when the request came')
+    if (route.scope === null || holds(who, route.scope)) return undefined
+    return denied(403, 'this key no longer opens what was asked for with it')
+  }
+
+  /** The caller, or why there is none: the key's fault, or the server's, to which whoever comes again may be let in. */
+  function whoSends(request: IncomingMessage): Caller | Refused {
     const fault = (why: string): Refused => ({
       status: statusTable.STORE_FAILED,
       error: new PolityError('STORE_FAILED', why),
     })
     try {
       const who = options.authenticate(request)
-      if ('refused' in who) return who.isFault === true ? fault(who.refused) : refused(401, who.refused)
-      if (who.principal !== caller.principal || who.key !== caller.key)
-        return refused(401, 'this key is no longer what it was when the request came')
-      if (route.scope === null || holds(who, route.scope)) return undefined
-      return refused(403, 'this key no longer opens what was asked for with it')
+      if (!('refused' in who)) return who
+      return who.isFault === true ? fault(who.refused) : denied(401, who.refused)
     } catch (error) {
       onError(error, request)
       return fault('the server cannot tell whose request this is; its owner can see why')
@@ -290,11 +295,11 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     const { route } = found
     let caller = nobody
     if (route.scope !== null) {
-      const who = options.authenticate(request)
-      if ('refused' in who)
-        return who.isFault === true
-          ? refuse(statusTable.STORE_FAILED, 'STORE_FAILED', who.refused)
-          : refuse(401, 'ACCESS_DENIED', who.refused, challengeTo(request))
+      const who = whoSends(request)
+      if ('error' in who) {
+        const { status, error } = who
+        return refuse(status, error.code, error.message, status === 401 ? challengeTo(request) : {})
+      }
       if (!holds(who, route.scope))
         return refuse(
           403,
@@ -487,6 +492,10 @@ interface Open {
 interface Refused {
   readonly error: PolityError
   readonly status: number
+}
+
+function denied(status: number, why: string): Refused {
+  return { status, error: new PolityError('ACCESS_DENIED', why) }
 }
 
 /** A request that passed the guards. */

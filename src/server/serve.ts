@@ -161,8 +161,7 @@ function healthDoor(kernel: Kernel): Door {
         scope: null,
         async handle({ reply }) {
           try {
-            // Waits until what was written is kept, and reads from the store: no process has the pid 0.
-            await kernel.events(0)
+            await kernel.flush()
           } catch (error) {
             throw new PolityError('KERNEL_CLOSED', 'the kernel does not serve', { cause: error })
           }

@@ -161,8 +161,7 @@ function ended({ clock, interrupted }: Context, kernel: Kernel): Promise<unknown
   return new Promise((resolve) => {
     let timer = clock.after(HEALTH_MS, look)
     function look(): void {
-      // There is no process 0: it asks whether what was written is kept.
-      kernel.events(0).then(
+      kernel.flush().then(
         () => void (timer = clock.after(HEALTH_MS, look)),
         (error: unknown) => resolve(error),
       )

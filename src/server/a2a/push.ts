@@ -77,8 +77,6 @@ const PREFIX = 'a2a-push\0'
 const PER_TASK_MAX = 10
 const PER_PRINCIPAL_MAX = 1_000
 const TRIES_MAX = 5
-/** There is no process 0: to read its journal waits until everything is kept. */
-const NOBODY = 0
 const RETRY_MS = 1_000
 const RETRY_MS_MAX = 3_600_000
 const ID = /^[\x21-\x7e]{1,128}$/
@@ -166,7 +164,7 @@ export function createPush({ kernel, options, streamOf }: PushParts): Push {
             : new sdk.server.V1PushNotificationSerializer().serialize(response)
         const headers = { 'content-type': contentType, ...headersOf(config) }
         // Rejects once the kernel has closed: what is left is told by the next one.
-        await kernel.events(NOBODY)
+        await kernel.flush()
         refusal = await deliver(webhook, config.url, { headers, body, signal }, retryMs, () => isOpen(owner))
         signal.throwIfAborted()
         if (refusal === CLOSED) break

@@ -25,7 +25,7 @@ const NAME = 'aios-agent/'
 export async function submitAgent(kernel: Kernel, view: View, body: Json): Promise<Json> {
   const { agent_id: id, agent_config: config } = parseBody(submission, body)
   const run = view.spawn(programOf(view, id), config.task, { name: NAME + id })
-  await kernel.events(0) // there is no process 0: it waits until what was done is kept
+  await kernel.flush()
   return { status: 'success', execution_id: run.pid, message: `Agent ${id} submitted for execution` }
 }
 

@@ -122,9 +122,9 @@ export function machineOperations({ kernel, view, programs, tools, keys, clock }
       reply: Done,
       async run({ caller, params, body }) {
         view(caller).answer(params.question, body.text, body.value)
-        // What waits for it has it first, and what comes of that is kept before it is told (processes.ts, OP1).
+        // What waits for it has it first, and what comes of that is kept before it is told (processes.ts, PO1).
         await new Promise<void>((resolve) => clock.soon(resolve))
-        await kernel.events(0)
+        await kernel.flush()
         return {}
       },
     }),

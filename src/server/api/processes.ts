@@ -2,7 +2,7 @@
  * Operations on processes: list, start, look, end, go on.
  *
  * Invariant
- *   OP1. What a client is told to have been done is kept first: a crash after the answer does not take it back.
+ *   PO1. What a client is told to have been done is kept first: a crash after the answer does not take it back.
  */
 import { z } from 'zod'
 import { toErrorData } from '../../kernel/errors.ts'
@@ -19,7 +19,7 @@ import { WAIT_S_MAX } from './wait.ts'
 export function processOperations({ kernel, view }: Api): readonly Operation[] {
   const awaitEnd = endings()
   const kept = async <Answer>(answer: Answer): Promise<Answer> => {
-    await kernel.events(0) // there is no process 0: it waits until what was done is kept
+    await kernel.flush()
     return answer
   }
 

@@ -1,9 +1,9 @@
 /** What may be spent, and what was: the account of the key, to an admin those of all keys, and the runs with a budget of their own. */
-import { useMemo, useRef, useState } from 'react'
+import { useMemo, useState } from 'react'
 import type { Account, Budget, Budgets as BudgetsRead, Client, Process, Usage } from '../../../src/client.ts'
 import { bytes, count, duration, percent, usd } from '../format.ts'
-import { useKeys } from '../keys.ts'
 import { runHash } from '../route.ts'
+import { Search, wordsIn } from '../search.tsx'
 import { Empty, Failure, Waiting, usePolled, useSession, useSessionState, useTick } from '../ui.tsx'
 
 /** Rows of a table at first, and with each wish for more: what stands below it is not far. */
@@ -112,10 +112,8 @@ function Runs() {
 
 /** Those of all keys: first those that are open, of these the one that is nearest to a ceiling. */
 function Accounts({ accounts }: { readonly accounts: readonly Account[] }) {
-  const search = useRef<HTMLInputElement>(null)
   const [query, setQuery] = useState('')
   const [shown, setShown] = useState(SHOWN_STEP)
-  useKeys({ '/': () => search.current?.focus() })
   const nearest = useMemo(
     () =>
       accounts
@@ -123,7 +121,7 @@ function Accounts({ accounts }: { readonly accounts: readonly Account[] }) {
         .sort((a, b) => Number(a.isShut) - Number(b.isShut) || b.most - a.most || moreSpent(a.account, b.account)),
     [accounts],
   )
-  const words = query.toLowerCase().split(/\s+/).filter(Boolean)
+  const words = wordsIn(query)
   const found =
     words.length === 0
       ? nearest
@@ -132,14 +130,7 @@ function Accounts({ accounts }: { readonly accounts: readonly Account[] }) {
     <>
       <h2 className="title">All accounts, the nearest to a ceiling first</h2>
       <div className="tools">
-        <input
-          ref={search}
-          type="search"
-          value={query}
-          placeholder="Search  /"
-          aria-label="Search accounts"
-          onChange={(change) => setQuery(change.target.value)}
-        />
+        <Search of="accounts" value={query} onChange={setQuery} />
         <span className="muted">
           {words.length > 0 && `${count(found.length)} of `}
           {count(accounts.length)} accounts

@@ -1,11 +1,12 @@
 /** Everything that happened to a run and its descendants, as the journal has it. */
-import { useRef, useState } from 'react'
+import { useState } from 'react'
 import { clock, count } from '../format.ts'
 import { Exact } from '../json.tsx'
 import { useKeys } from '../keys.ts'
 import { List } from '../list.tsx'
 import { runHash } from '../route.ts'
 import type { RunEvents } from '../trace.ts'
+import { Search, wordsIn } from '../search.tsx'
 import { Empty, Failure, Waiting } from '../ui.tsx'
 import { useRunEvents } from './run.tsx'
 
@@ -13,9 +14,8 @@ export function Events({ pid, events }: { readonly pid: number; readonly events:
   useRunEvents(events)
   const [query, setQuery] = useState('')
   const [chosen, setChosen] = useState<number>()
-  const search = useRef<HTMLInputElement>(null)
-  useKeys({ '/': () => search.current?.focus(), Escape: chosen === undefined ? undefined : () => setChosen(undefined) })
-  const words = query.toLowerCase().split(/\s+/).filter(Boolean)
+  useKeys({ Escape: chosen === undefined ? undefined : () => setChosen(undefined) })
+  const words = wordsIn(query)
   const shown =
     words.length === 0
       ? events.all
@@ -27,14 +27,7 @@ export function Events({ pid, events }: { readonly pid: number; readonly events:
   return (
     <div className="fill">
       <div className="tools">
-        <input
-          ref={search}
-          type="search"
-          value={query}
-          placeholder="Search  /"
-          aria-label="Search events"
-          onChange={(change) => setQuery(change.target.value)}
-        />
+        <Search of="events" value={query} onChange={setQuery} />
         <span className="muted">
           {count(shown.length)} events{events.dropped > 0 && `; ${count(events.dropped)} older ones are not kept here`}
         </span>

@@ -6,6 +6,7 @@ import { moment } from '../format.ts'
 import { Prose } from '../json.tsx'
 import { useKeys } from '../keys.ts'
 import { runHash } from '../route.ts'
+import { Search } from '../search.tsx'
 import { Confirm, Empty, Failure, Waiting, say, useAsked, useSession } from '../ui.tsx'
 
 const LIMIT = 50
@@ -26,7 +27,6 @@ export function Memory() {
   const [given, setGiven] = useState<Search>({ ...everything, principal: '' })
   const [asked, setAsked] = useState<Search>({ ...everything, principal: '' })
   const [forgets, setForgets] = useState<Note>()
-  const search = useRef<HTMLInputElement>(null)
   const { client } = useSession()
   const owners = useAsked((signal) => ownersOf(client, signal), ['owners'])
   const notes = useNotes(asked)
@@ -39,7 +39,6 @@ export function Memory() {
     else setAsked(trimmed)
   }
   useKeys({
-    '/': () => search.current?.focus(),
     Escape: () => ask(everything),
   })
   const isSearch = asked.text !== ''
@@ -53,15 +52,13 @@ export function Memory() {
           ask(given)
         }}
       >
-        <input
-          ref={search}
-          type="search"
+        <Search
+          of="notes"
           value={given.text}
-          placeholder="Words to look for  /"
-          aria-label="Search notes"
-          onChange={(event) => {
-            setGiven({ ...given, text: event.target.value })
-            if (event.target.value === '' && isSearch) ask({ ...given, text: '' })
+          placeholder="Words to look for"
+          onChange={(text) => {
+            setGiven({ ...given, text })
+            if (text === '' && isSearch) ask({ ...given, text: '' })
           }}
         />
         <input

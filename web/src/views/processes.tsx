@@ -1,5 +1,5 @@
 /** All processes, as a table or as a tree. */
-import { memo, useMemo, useRef, useState } from 'react'
+import { memo, useMemo, useState } from 'react'
 import type { Process, ProcessState } from '../../../src/client.ts'
 import { age, count, duration, usd } from '../format.ts'
 import { useKeys } from '../keys.ts'
@@ -7,6 +7,7 @@ import { List } from '../list.tsx'
 import type { Row } from '../live.ts'
 import { RefusedWaits } from '../refusal.tsx'
 import { goTo, runHash } from '../route.ts'
+import { Search, wordsIn } from '../search.tsx'
 import {
   Empty,
   Failure,
@@ -62,10 +63,9 @@ export function Processes() {
     setView((before) => Object.assign(kept, { ...before, ...part }) && { ...kept })
   const { query, filter, sort, isDown, isTree, folded, chosen } = view
   const order = useOrderVersion()
-  const search = useRef<HTMLInputElement>(null)
 
   const { counts, lines } = useMemo(() => {
-    const words = query.toLowerCase().split(/\s+/).filter(Boolean)
+    const words = wordsIn(query)
     const sums: { [Name in Filter]: number } = {
       all: 0,
       running: 0,
@@ -102,7 +102,6 @@ export function Processes() {
   }
 
   useKeys({
-    '/': () => search.current?.focus(),
     t: () => change({ isTree: !isTree }),
     h: () => fold(lines[index], true),
     l: () => fold(lines[index], false),
@@ -117,18 +116,11 @@ export function Processes() {
   return (
     <section className="fill">
       <div className="tools">
-        <input
-          ref={search}
-          type="search"
+        <Search
+          of="processes"
           value={query}
-          placeholder="Search  /"
-          aria-label="Search processes"
-          onChange={(event) => change({ query: event.target.value })}
-          onKeyDown={(event) =>
-            event.key === 'Enter' &&
-            lines.length > 0 &&
-            (event.currentTarget.blur(), change({ chosen: lines[0]?.row.process.pid }))
-          }
+          onChange={(text) => change({ query: text })}
+          onEnter={lines.length === 0 ? undefined : () => change({ chosen: lines[0]?.row.process.pid })}
         />
         <div className="chips" role="group" aria-label="State">
           {filters.map((one) => (
