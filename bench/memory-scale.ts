@@ -20,7 +20,7 @@
  * one with the score of the tenth counts as it. The resident set is the largest until the last question, before that scan;
  * with a file that was there, it is that of the questions alone, and nothing is told of keeping notes.
  */
-import { existsSync, mkdtempSync, rmSync, statSync } from 'node:fs'
+import { existsSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs'
 import { open, type FileHandle } from 'node:fs/promises'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
@@ -121,6 +121,12 @@ async function fill(store: Store, vectorsPath: string): Promise<{ seconds: numbe
 function cpuSince(before: NodeJS.CpuUsage): number {
   const { user, system } = process.cpuUsage(before)
   return user + system
+}
+
+/** Reads of files by this process so far, of whole pages here; NaN where the system does not say. */
+function readsSoFar(): number {
+  const io = '/proc/self/io'
+  return existsSync(io) ? Number(/syscr: (\d+)/.exec(readFileSync(io, 'utf8'))?.[1]) : NaN
 }
 
 // --------------------------------------------------------------------------------------------------------- questions
@@ -393,7 +399,9 @@ async function scale(): Promise<void> {
     const openMs = performance.now() - openedAt
     const list = await questions()
     const cold = ask(store, list[0] as Question).allMs
+    const readsBefore = readsSoFar()
     const answers = list.map((question) => ask(store, question))
+    const reads = readsSoFar() - readsBefore
     // Once more, now that files and code are warm: a principal of many is still asked for the first time by most.
     const warm = PRINCIPALS === 1 ? list.map((question) => shortest(store, question)) : answers
     const cpuMs = (work: (question: Question) => void): number => {
@@ -443,6 +451,7 @@ async function scale(): Promise<void> {
       'recall p50 ms': ms('allMs', 0.5),
       'recall p99 ms': ms('allMs', 0.99),
       'recall, CPU ms': recallCpuMs,
+      'recall, pages read': Math.round(reads / list.length),
       'words, CPU ms': wordsCpuMs,
       'vectors, CPU ms': vectorsCpuMs,
       'words p50 ms': ms('wordsMs', 0.5),

@@ -13,8 +13,9 @@
  *   CL1. A stream gives each journal event once, in order. Where the server no longer has all that was missed, it gives
  *        `{ type: 'reset' }` first: whoever keeps a picture fetches it anew.
  *   CL2. What the server refuses is an `ApiError` with a code of the table of errors, which says whether trying again may
- *        help; so is why a stream ends before its process does. What a method does not take is a `PolityError`. Where no
- *        answer came, what `fetch` threw is thrown as it is; a stream tries again.
+ *        help; so is why a stream ends before its process does. What a method does not take is a `PolityError`, and so is
+ *        that no answer came (`DRIVER_UNAVAILABLE`, with what `fetch` threw as its cause); a stream tries again. What the
+ *        caller aborts is thrown as `fetch` throws it.
  *   CL3. An option that a method does not take is refused before anything is sent (client-options.ts).
  */
 import type { Kinds } from './client-options.ts'
@@ -32,7 +33,7 @@ import {
   whole,
   words,
 } from './client-options.ts'
-import { PolityError, errorTable, messageOf } from './kernel/errors.ts'
+import { PolityError, errorTable, fieldOf, messageOf } from './kernel/errors.ts'
 import type { KeysOf } from './kernel/known-keys.ts'
 import { checkKeys } from './kernel/known-keys.ts'
 import type { Json } from './kernel/types.ts'
@@ -162,6 +163,11 @@ export interface EventsOptions {
   readonly types?: readonly RunEvent['type'][]
   /** Whether models are to stream for this listener. @default where `types` has text-delta */
   readonly text?: boolean
+  /**
+   * Longest pause that the server may ask for (`retry-after`) before the stream connects again, ms: where it asks for more,
+   * the stream ends with what it was refused with. @default 60_000
+   */
+  readonly retryAfterMsMax?: number
 }
 
 export interface ResultOptions extends RequestOptions {
@@ -242,9 +248,23 @@ export function createClient(options: ClientOptions) {
   }
 
   async function ask<Answer>(method: string, path: string, asking: Asking): Promise<Answer> {
-    const response = await open(method, path, asking)
-    if (!response.ok) throw await errorOf(response)
-    return (await response.json()) as Answer
+    const sent = open(method, path, asking)
+    let response: Response
+    let text: string
+    try {
+      response = await sent
+      text = await response.text()
+    } catch (error) {
+      // Who aborts knows why.
+      if (asking.signal?.aborted === true || PolityError.isInstance(error)) throw error
+      throw unanswered(method, root + path, error)
+    }
+    if (!response.ok) throw errorIn(response, text)
+    try {
+      return JSON.parse(text) as Answer
+    } catch {
+      throw strange(response, text)
+    }
   }
 
   /** `at` is the method as it is written, for what is said of its arguments. */
@@ -292,7 +312,10 @@ export function createClient(options: ClientOptions) {
   }
 
   /** A stream that connects again until its process ended, its signal aborts, or the server refuses for good. */
-  async function* follow(path: string, { signal, after, types, text }: EventsOptions): AsyncGenerator<StreamedEvent> {
+  async function* follow(
+    path: string,
+    { signal, after, types, text, retryAfterMsMax = RETRY_AFTER_MS_MAX }: EventsOptions,
+  ): AsyncGenerator<StreamedEvent> {
     let last: string | undefined
     let pauseMs = PAUSE_MS
     let wasOpen = false
@@ -308,9 +331,10 @@ export function createClient(options: ClientOptions) {
           signal: connection.signal,
         })
         if (!response.ok) {
-          const error = await errorOf(response)
-          if (isFinal(error)) throw error
-          pauseMs = Math.max(pauseMs, error.retryAfterMs ?? 0)
+          const error = errorIn(response, await response.text())
+          const afterMs = error.retryAfterMs ?? 0
+          if (isFinal(error) || afterMs > retryAfterMsMax) throw error
+          pauseMs = Math.max(pauseMs, afterMs)
         } else {
           // It was cut before it brought an id: nobody knows what there was in between.
           if (wasOpen && last === undefined && after === undefined) yield { type: 'reset' }
@@ -544,7 +568,13 @@ type Searching = Omit<NotesQuery, 'cursor'> & { readonly query: string }
 const requestKinds: Kinds<RequestOptions> = { signal }
 const onceKinds: Kinds<OnceOptions> = { signal, idempotencyKey: onceKey }
 const resultKinds: Kinds<ResultOptions> = { signal, waitMs: duration }
-const eventsKinds: Kinds<EventsOptions> = { signal, after: whole, types: texts, text: flag }
+const eventsKinds: Kinds<EventsOptions> = {
+  signal,
+  after: whole,
+  types: texts,
+  text: flag,
+  retryAfterMsMax: duration,
+}
 const pageKinds: Kinds<PageQuery> = { cursor: text, limit: number }
 const budgetsKinds: Kinds<BudgetsQuery> = { ...pageKinds, only: text }
 const sortedKinds: Kinds<SortedQuery<string>> = { ...pageKinds, sort: text }
@@ -581,6 +611,10 @@ const searchKinds: Kinds<Searching> = { query: words, ...filterKinds }
 /** First and longest pause before a stream connects again, ms. */
 const PAUSE_MS = 250
 const PAUSE_MS_MAX = 5_000
+/** Longest pause that a server may ask for: the clients of OpenAI and Anthropic wait no longer either. */
+const RETRY_AFTER_MS_MAX = 60_000
+/** Longest that a timer runs, ms. */
+const TIMER_MS_MAX = 2 ** 31 - 1
 /** A stream that brings nothing for so long is dead, ms: three heartbeats of the server. */
 const SILENCE_MS = 45_000
 
@@ -595,19 +629,42 @@ function isFinal({ status, retryable }: ApiError): boolean {
   return !retryable && status < 500 && status !== 408 && status !== 429
 }
 
-async function errorOf(response: Response): Promise<ApiError> {
-  const after = Number(response.headers.get('retry-after') ?? Number.NaN)
-  const retryAfterMs = Number.isFinite(after) ? after * 1000 : undefined
-  const text = await response.text()
+/** What a refusal says; `text` is its body. */
+function errorIn(response: Response, text: string): ApiError {
   try {
     const { error } = JSON.parse(text) as { error?: { code?: unknown; message?: unknown } }
     if (typeof error?.code === 'string' && typeof error.message === 'string')
-      return new ApiError(response.status, error as Told, retryAfterMs)
+      return new ApiError(response.status, error as Told, retryAfterMsOf(response))
   } catch {
-    // No answer of the API: a proxy's page, or another server.
+    // No answer of the API.
   }
+  return strange(response, text)
+}
+
+/** An answer that is none of the API: a proxy's page, or another server. */
+function strange(response: Response, text: string): ApiError {
   const message = `the server answered ${response.status}: ${text.slice(0, 200)}`
-  return new ApiError(response.status, { code: 'HTTP', message }, retryAfterMs)
+  return new ApiError(response.status, { code: 'HTTP', message }, retryAfterMsOf(response))
+}
+
+function retryAfterMsOf({ headers }: Response): number | undefined {
+  const after = Number(headers.get('retry-after') ?? Number.NaN)
+  return Number.isFinite(after) ? after * 1000 : undefined
+}
+
+/** No answer came, or not all of it. */
+function unanswered(method: string, url: string, error: unknown): PolityError {
+  const { origin, pathname } = new URL(url)
+  // "fetch failed" alone says little, and of several addresses there is only a code.
+  const cause = fieldOf(error, 'cause')
+  const why = [fieldOf(cause, 'message'), fieldOf(cause, 'code')].find(
+    (said) => typeof said === 'string' && said !== '',
+  )
+  return new PolityError(
+    'DRIVER_UNAVAILABLE',
+    `no answer from ${origin} to ${method} ${pathname} (${messageOf(why ?? error)}); look whether the server runs there (\`polity serve\`), and try again`,
+    { cause: error },
+  )
 }
 
 function pause(ms: number, signal: AbortSignal | undefined): Promise<void> {
@@ -617,7 +674,7 @@ function pause(ms: number, signal: AbortSignal | undefined): Promise<void> {
       signal?.removeEventListener('abort', end)
       resolve()
     }
-    const timer = setTimeout(end, ms)
+    const timer = setTimeout(end, Math.min(ms, TIMER_MS_MAX))
     signal?.addEventListener('abort', end, { once: true })
     if (signal?.aborted === true) end()
   })

@@ -1,7 +1,7 @@
 /** A program behind a chat in a web page: what the server sends is what the protocol's own schemas take, event by event. */
 import assert from 'node:assert/strict'
 import { afterEach, test } from 'node:test'
-import type { AGUIEvent, Interrupt, ResumeEntry } from '@ag-ui/core'
+import type { AGUIEvent, Interrupt, ResumeEntry, RunErrorEvent } from '@ag-ui/core'
 import { EventSchemas } from '@ag-ui/core/schemas'
 import { defineAgent } from '../src/agents/react.ts'
 import { scripted } from '../src/drivers/llm/scripted.ts'
@@ -39,7 +39,8 @@ const hasty = defineProgram(
   },
   { tools: [pay] },
 )
-const programs = [clerk, greeter, worker, hasty, clumsy] as readonly Program[]
+const late = defineProgram('late', async (sys) => sys.receive({ timeoutMs: 1 }))
+const programs = [clerk, greeter, worker, hasty, late, clumsy] as readonly Program[]
 
 const closing: (() => unknown)[] = []
 afterEach(async () => {
@@ -162,8 +163,11 @@ test('a program shows its state, its progress and its children', async () => {
   assert.deepEqual((events[1] as { snapshot: unknown }).snapshot, { step: 1 })
   assert.deepEqual((events.at(-1) as { result: unknown }).result, { done: 'work' })
   const failed = await run(server, 'worker', { said: 'fail' })
-  const { type, code, message } = failed.at(-1) as { type: string; code: string; message: string }
+  const { type, code, message, metadata } = failed.at(-1) as RunErrorEvent
   assert.deepEqual([type, code, message], ['RUN_ERROR', 'PROGRAM_FAILED', 'out of order'])
+  assert.deepEqual(metadata, { retryable: false })
+  const timeout = (await run(server, 'late')).at(-1) as RunErrorEvent
+  assert.deepEqual([timeout.type, timeout.code, timeout.metadata], ['RUN_ERROR', 'TIMEOUT', { retryable: true }])
 })
 
 test('a call with wrong arguments is no part of what is told', async () => {

@@ -1,5 +1,7 @@
 /** The client of the native API against a real server with real keys: what it refuses itself, what it is told, and when it gives up. */
 import assert from 'node:assert/strict'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -270,6 +272,93 @@ test('an error says whether trying again may help: of the API in its body, of ot
   await client.processes.kill(pid, 'enough')
   const { error } = await client.processes.result(pid)
   assert.equal(errorTable[error?.code ?? 'OVERLOADED'].retry, false)
+})
+
+test('a stream waits as long as the server asks for, up to a bound; beyond it, it ends with what it was refused with', async () => {
+  const asked: number[] = []
+  const refusing = (seconds: string): Client =>
+    createClient({
+      url: 'http://127.0.0.1:1',
+      async fetch() {
+        asked.push(performance.now())
+        const error = { code: 'OVERLOADED', message: 'come again', retryable: true }
+        return new Response(JSON.stringify({ error }), { status: 503, headers: { 'retry-after': seconds } })
+      },
+    })
+  for (const events of [
+    refusing('86400').events(),
+    refusing('1').events({ retryAfterMsMax: 999 }),
+    refusing('61').processes.events(1),
+  ]) {
+    asked.length = 0
+    const error = await failure(toEnd(events, () => {}))
+    assert.deepEqual([error.code, error.status, asked.length], ['OVERLOADED', 503, 1])
+    assert.ok([86_400_000, 1_000, 61_000].includes(error.retryAfterMs ?? 0))
+  }
+  asked.length = 0
+  const gone = new AbortController()
+  const patient = toEnd(refusing('1').events({ signal: gone.signal, retryAfterMsMax: 1_000 }), () => {})
+  await until(() => asked.length === 2)
+  assert.ok((asked[1] ?? 0) - (asked[0] ?? 0) >= 900)
+  gone.abort()
+  await patient
+  // A timer of Node that is to run longer than 2^31 ms runs at once.
+  asked.length = 0
+  const forever = new AbortController()
+  const waits = toEnd(refusing('2147484').events({ signal: forever.signal, retryAfterMsMax: Infinity }), () => {})
+  await pause(100)
+  assert.equal(asked.length, 1)
+  forever.abort()
+  await waits
+})
+
+test('a server that is not there, or whose answer is cut, is named with what to do; who aborts hears of that alone', async () => {
+  const world = await served()
+  await world.close()
+  const { url } = world.server
+  const client = createClient({ url })
+  const unanswered = async (promise: Promise<unknown>): Promise<PolityError> => {
+    const error: unknown = await promise.then(
+      () => assert.fail('it was answered'),
+      (thrown: unknown) => thrown,
+    )
+    assert.ok(PolityError.isInstance(error), String(error))
+    assert.deepEqual([error.code, error.retryable], ['DRIVER_UNAVAILABLE', true])
+    return error
+  }
+  const gone = await unanswered(client.processes.list())
+  assert.ok(gone.cause instanceof TypeError)
+  assert.match(
+    gone.message,
+    new RegExp(
+      `^no answer from ${url} to GET /api/v1/processes \\(.*ECONNREFUSED.*\\); look whether the server runs there`,
+    ),
+  )
+  assert.match((await unanswered(client.processes.start({ program: 'idle' }))).message, /to POST \/api\/v1\/processes /)
+  await unanswered(client.notes.forget('x'))
+  await unanswered(client.processes.result(1))
+
+  const cutting = createServer((_request, response) => {
+    response.writeHead(200, { 'content-length': '100' }).write('{"items":')
+    setTimeout(() => response.destroy(), 20)
+  })
+  await new Promise<void>((resolve) => cutting.listen(0, '127.0.0.1', resolve))
+  closing.push(() => cutting.close())
+  const { port } = cutting.address() as AddressInfo
+  await unanswered(createClient({ url: `http://127.0.0.1:${port}` }).processes.list())
+
+  const page = createClient({ url, fetch: async () => new Response('<html>', { status: 200 }) })
+  const { code, status, message } = await failure(page.processes.list())
+  assert.deepEqual([code, status, message], ['HTTP', 200, 'the server answered 200: <html>'])
+
+  const another = await served()
+  const own = createClient({ url: another.server.url, key: another.key(['runs']).key })
+  const { pid } = await own.processes.start({ program: 'idle' })
+  const aborting = new AbortController()
+  const end = own.processes.result(pid, { signal: aborting.signal })
+  setTimeout(() => aborting.abort(), 30)
+  await assert.rejects(end, { name: 'AbortError' })
+  await assert.rejects(own.processes.result(pid, { signal: AbortSignal.timeout(30) }), { name: 'TimeoutError' })
 })
 
 // ------------------------------------------------------------------------------------------------------------- options

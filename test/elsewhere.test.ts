@@ -76,8 +76,16 @@ const polity = (...words: [string, ...string[]]): Promise<Outcome> =>
 async function stopped(before: string, program: string, ...more: string[]): Promise<string> {
   const interruption = new AbortController()
   const run = interruptible(interruption.signal, 'run', program, ...more)
-  const pid = await until(() => {
-    const reader = readSqliteStore(store)
+  const pid = await begun(before)
+  interruption.abort('SIGINT')
+  assert.equal((await run).code, 130)
+  return String(pid)
+}
+
+/** The run that began last and waits, once there is one behind that pid. */
+function begun(before: string): Promise<number> {
+  return until(() => {
+    const reader = readSqliteStore(storePath)
     try {
       const [last] = reader.processes({ reverse: true })
       const event = reader.events(last?.start.pid ?? 0).at(-1)
@@ -87,9 +95,6 @@ async function stopped(before: string, program: string, ...more: string[]): Prom
       reader.close()
     }
   })
-  interruption.abort('SIGINT')
-  assert.equal((await run).code, 130)
-  return String(pid)
 }
 
 async function until<T>(look: () => T | undefined): Promise<T> {
@@ -104,6 +109,52 @@ async function until<T>(look: () => T | undefined): Promise<T> {
   }
   throw new Error(`it did not come to be within ${HANGS_MS} ms`)
 }
+
+test('a store that another run has is named with who has it and what to do, of each run as it stands', async () => {
+  storePath = join(folder, 'own.db')
+  const interruption = new AbortController()
+  try {
+    const left = await stopped('0', slow, '60000')
+    assert.equal((await polity('run', slow, '1')).code, 0)
+    const reader = readSqliteStore(storePath)
+    const ended = [...reader.processes()].find(({ end }) => end !== undefined)?.start.pid
+    reader.close()
+    const run = interruptible(interruption.signal, 'run', slow, '60001')
+    const runs = await begun(String(ended))
+    const says = async (...words: [string, ...string[]]): Promise<readonly [number, string]> => {
+      const said = await polity(...words)
+      return [said.code, said.err]
+    }
+    const taken = `the kernel in process ${process.pid} has the store open, and goes on with nothing but its own runs; wait for it to end, or end it, and run this again.\n`
+    assert.deepEqual(await says('resume', left), [3, taken])
+    assert.deepEqual(await says('resume'), [3, taken])
+    assert.deepEqual(await says('fork', String(ended)), [3, taken])
+    const over = `process ${ended} has ended; fork it to go on from one of its calls.\n`
+    assert.deepEqual(await says('resume', String(ended)), [2, over])
+    const [locked, there] = await says('resume', String(runs))
+    assert.equal(locked, 3)
+    assert.match(there, new RegExp(`^process ${runs} runs already, in the kernel in process ${process.pid} that has`))
+    assert.match(there, new RegExp(`; see it with: .*trace ${runs} --follow`))
+    // These two are done by whoever has the store.
+    assert.equal((await polity('kill', left)).code, 0)
+    assert.deepEqual(await says('resume'), [0, 'no process is stopped\n'])
+    assert.match((await polity('gc', '--keep', '0')).out, /^removed \d processes/)
+    // What they took went with them, and the header does not say otherwise.
+    assert.match((await polity('top', '--once')).out, /1 running, .* tokens, \$0 in the journals that are kept\n/)
+    interruption.abort('SIGINT')
+    assert.equal((await run).code, 130)
+    if (!LONG) return
+    // One that hears nothing.
+    const deaf = openSqliteStore(storePath)
+    const [still, why] = await says('kill', String(runs))
+    deaf.close()
+    assert.equal(still, 3)
+    assert.match(why, new RegExp(`^the kernel in process ${process.pid} that has the store open did not end`))
+  } finally {
+    interruption.abort('SIGINT')
+    storePath = store
+  }
+})
 
 test('a file that says nothing of clients’ tools is refused before the store is taken', async () => {
   const wanted = { files: [], models: [], prices: new Map(), law: undefined, in: [], otlp: false }

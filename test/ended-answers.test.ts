@@ -204,7 +204,7 @@ describe('a stream of the OpenAI door', () => {
     }
     assert.deepEqual(
       [failed.response.status, failed.response.error],
-      ['failed', { code: 'invalid_api_key', message: REVOKED }],
+      ['failed', { code: 'invalid_api_key', message: REVOKED, retryable: false }],
     )
   })
 })

@@ -254,6 +254,7 @@ describe('a call as a task, 2026-07-28', () => {
     const failed = await ask('tasks/get', { taskId: other })
     assert.equal(failed['status'], 'failed')
     assert.match(String((failed['error'] as Told)['message']), /somebody else did/)
+    assert.deepEqual((failed['error'] as Told)['data'], { code: 'KILLED', retryable: false })
     const broken = String((await ask(...call('failing')))['taskId'])
     const end = await until(
       () => ask('tasks/get', { taskId: broken }),

@@ -1005,15 +1005,36 @@ describe('errors', () => {
     )
     assert.equal(text, 'half of it')
     assert.equal(error.code, 'driver_failed')
+    assert.equal((error.error as { readonly retryable?: unknown }).retryable, false)
     const types: string[] = []
     const failed = await rejection(
       (async () => {
-        for await (const { type } of await client().responses.create({ model, input: 'x', stream: true }))
-          types.push(type)
+        for await (const event of await client().responses.create({ model, input: 'x', stream: true })) {
+          types.push(event.type)
+          if (event.type === 'response.failed')
+            assert.equal((event.response.error as { readonly retryable?: unknown } | null)?.retryable, false)
+        }
       })(),
     )
     assert.equal(types.at(-1), 'response.failed')
     assert.match(failed.message, /gone/)
+    assert.equal((failed.error as { readonly retryable?: unknown }).retryable, false)
+  })
+
+  test('an error in the middle of a stream says whether the same may succeed later, as the body of an answer does', async () => {
+    const { client } = await serve([{ text: 'half of it', hang: true }, { hang: true }], {
+      limits: { generateMs: 80, generateTriesMax: 1 },
+    })
+    const told = async (promise: Promise<unknown>): Promise<unknown> => {
+      const { code, error } = await rejection(promise)
+      return [code, (error as { readonly retryable?: unknown }).retryable]
+    }
+    const streamed = (async () => {
+      for await (const chunk of await client().chat.completions.create({ model, messages: hello, stream: true }))
+        void chunk
+    })()
+    assert.deepEqual(await told(streamed), ['driver_timeout', true])
+    assert.deepEqual(await told(client().chat.completions.create({ model, messages: hello })), ['driver_timeout', true])
   })
 
   test('an error before the first word of a stream has its own status', async () => {

@@ -6,6 +6,7 @@
  *     await wish(context, { command: 'resume', pid })        // throws what the kernel threw
  *     return followElsewhere(context, server, pid)           // its output and its exit code, as if it ran here
  *     await wishOr(context, { command: 'forget', … }, (kernel) => kernel.forgetNote(id, principal))   // or here, where none has it
+ *     throw takenBy(context, error)                          // where another kernel than a server's has it
  *
  * Invariants
  *   EW1. A run goes on in a server only with what it was begun with: program, model, price, law, folders (checkTerms),
@@ -34,7 +35,7 @@ import { isBelow, refusingFor } from './run-status.ts'
 import type { Setup } from './setup.ts'
 import { differenceOf, hashOfLaw, nameOf, rootOf, setupOf } from './setup.ts'
 import type { Status } from './store-file.ts'
-import { askStatus, openStore, ownerOf, readStore } from './store-file.ts'
+import { askProcesses, askStatus, openStore, ownerOf, readStore } from './store-file.ts'
 
 /** A `polity serve` that has the store open. */
 export interface Serving {
@@ -119,14 +120,14 @@ async function wishTogether(context: Context, commands: readonly Wish[]): Promis
     if (undone.has(reply))
       throw new PolityError(
         'STORE_LOCKED',
-        `the kernel that ${isGone ? 'had' : 'has'} the store open did not take this up; nothing was done: run it again`,
+        `${isGone ? 'the kernel that had' : `${ownerText(context)} that has`} the store open did not take this up; nothing was done: run it again`,
         { detail: { undone: true } },
       )
     throw new PolityError(
       'STORE_LOCKED',
       isGone
         ? `the kernel that had the store open ended before it answered; look whether it was done, or run it again`
-        : `the kernel that has the store open did not answer; it may do so yet: look with ${context.commandLine('ps')}`,
+        : `${ownerText(context)} that has the store open did not answer; it may do so yet: look with ${context.commandLine('ps')}`,
     )
   })
 }
@@ -166,6 +167,37 @@ async function onStore<Value>(
     return await work(kernel, store)
   } finally {
     await kernel.close()
+  }
+}
+
+/** What to say where another kernel than a server's has the store open, which is why it could not be taken; else the error as it is. */
+export function takenBy(context: Context, error: unknown): unknown {
+  if (!PolityError.isInstance(error) || error.code !== 'STORE_LOCKED') return error
+  return new PolityError(
+    'STORE_LOCKED',
+    `${ownerText(context)} has the store open, and goes on with nothing but its own runs; wait for it to end, or end it, and run this again`,
+    { cause: error },
+  )
+}
+
+/** The kernel that has the store open, by its operating-system process. */
+export function ownerText({ storePath }: Context): string {
+  const { pid } = ownerOf(storePath)
+  return pid === undefined ? 'the kernel' : `the kernel in process ${pid}`
+}
+
+/** How these stand in the kernel that has the store open; none of those that it says nothing of. */
+export async function statesOf(
+  { storePath }: Context,
+  pids: readonly Pid[],
+): Promise<ReadonlyMap<Pid, ProcessInfo['state']>> {
+  const reader = readStore(storePath)
+  try {
+    const status = await askStatus(storePath, reader)
+    const found = status && (await askProcesses(storePath, reader, status, pids))
+    return new Map([...(found ?? [])].map(([pid, { state }]) => [pid, state]))
+  } finally {
+    reader.close()
   }
 }
 

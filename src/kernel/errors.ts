@@ -124,9 +124,9 @@ export const errorTable = {
   },
   DRIVER_UNAVAILABLE: {
     means:
-      'The core’s circuit breaker is open after repeated failures, or the limits that it shares cannot be reached; no fallback is left.',
-    todo: 'Wait for the provider to recover, or name a fallback model.',
-    client: 'Wait for the provider to recover, or name another model.',
+      'What should answer is away: a core’s circuit breaker is open after repeated failures, or the limits that it shares cannot be reached, and no fallback is left; or no answer came from a server.',
+    todo: 'Wait until it is back, or name a fallback model.',
+    client: 'Wait until it is back, or name another model.',
     retry: true,
   },
   STATE_FOREIGN: {

@@ -13,7 +13,8 @@
  * Invariants
  *   AC1. A permission allows the one call that it showed: it answers a question by its number, and numbers are not used twice.
  *   AC2. What is no answer is no permission: a dialog that was closed denies.
- *   AC3. A prompt that is cancelled is answered with `cancelled`, and its process is killed.
+ *   AC3. A prompt that is cancelled is answered with `cancelled`, and its process is killed: what a prompt did is kept before
+ *        it is answered.
  *   AC4. Nothing but the protocol is written to stdout.
  *   AC5. To load a session does nothing. A run of it that was stopped goes on when its question is answered, or when the
  *        editor's user says so; otherwise it ends before the next one begins. With another law, model, price or other folders
@@ -190,14 +191,15 @@ export async function serveAcp(options: AcpOptions, signal: AbortSignal): Promis
     try {
       let turn = await take(session, said, (title, pid) => askInterrupted({ client, sessionId, over }, title, pid))
       for (;;) {
-        if (over.aborted) return { stopReason: 'cancelled' }
+        if (over.aborted) return await cancelled()
         if (turn === undefined) {
           const update = spoken('Nothing was done: the run is stopped still, and the next message asks again.')
           await client.notify(methods.client.session.update, { sessionId, update })
           return { stopReason: 'end_turn' }
         }
         const { stopReason, unsaid } = await tell(turn, { client, sessionId, over })
-        if (unsaid === undefined || stopReason === 'cancelled') return { stopReason }
+        if (stopReason === 'cancelled') return await cancelled()
+        if (unsaid === undefined) return { stopReason }
         // Its question had run out: it ended without the answer.
         turn = begin(session, unsaid, turn.pid)
       }
@@ -209,6 +211,12 @@ export async function serveAcp(options: AcpOptions, signal: AbortSignal): Promis
     } finally {
       session.prompt = undefined
     }
+  }
+
+  async function cancelled(): Promise<PromptResponse> {
+    // Whose agent closes is told nothing of an end: the run was stopped.
+    if (!signal.aborted) await kernel.flush()
+    return { stopReason: 'cancelled' }
   }
 
   /** Tells what happens until it ends or asks. Returns with the prompt where the run ended without having heard it. */
@@ -241,7 +249,10 @@ export async function serveAcp(options: AcpOptions, signal: AbortSignal): Promis
         unsaid = undefined
       } else if (questions[0] !== undefined) {
         // Another one than the prompt answers, which then comes as mail.
-        if (unsaid !== undefined) kernel.send(pid, unsaid)
+        if (unsaid !== undefined) {
+          kernel.send(pid, unsaid)
+          await kernel.flush()
+        }
         await update(spoken(questionText(questions[0])))
         return { stopReason: 'end_turn' }
       }
@@ -338,10 +349,11 @@ export async function serveAcp(options: AcpOptions, signal: AbortSignal): Promis
         ...(next === undefined ? {} : { nextCursor: next.sessionId }),
       }
     })
-    .onRequest(methods.agent.session.close, ({ params: { sessionId } }) => {
+    .onRequest(methods.agent.session.close, async ({ params: { sessionId } }) => {
       const session = sessionOf(sessionId)
       if (session.prompt !== undefined) cancel(session)
       sessions.delete(sessionId)
+      await kernel.flush()
       return {}
     })
     .onRequest(methods.agent.session.prompt, ({ params, client }) => prompt(params.sessionId, params.prompt, client))

@@ -9,7 +9,8 @@
  *     its children                   STEP_STARTED, STEP_FINISHED
  *     sys.send(0, { state })         STATE_SNAPSHOT; anything else sent to 0 is CUSTOM `said`
  *     a question or an approval      RUN_FINISHED with the outcome `interrupt`; a run with `resume` answers it
- *     its end                        RUN_FINISHED, with its output as `result`; RUN_ERROR; RUN_FINISHED `cancelled`
+ *     its end                        RUN_FINISHED, with its output as `result`; RUN_ERROR, whose `metadata.retryable` says
+ *                                    whether the same may succeed later; RUN_FINISHED `cancelled`
  *
  * The input of the program is the text of the last message of the user. What was said before is not passed on: in the
  * input it would count as the user's own wish (docs/security.md); a program that wants to remember has notes.
@@ -23,7 +24,7 @@
  */
 import type { AGUIEvent, Interrupt, RunAgentInput } from '@ag-ui/core'
 import type { Clock } from '../kernel/clock.ts'
-import { PolityError, fieldOf, noSuchProcess } from '../kernel/errors.ts'
+import { PolityError, fieldOf, fromErrorData, noSuchProcess } from '../kernel/errors.ts'
 import { issuesOf } from '../kernel/input-form.ts'
 import type { Kernel } from '../kernel/kernel.ts'
 import type { CallEnd, JournalEvent, Json, Pid, ProcessEnd, Program, Question } from '../kernel/types.ts'
@@ -32,6 +33,7 @@ import type { Step } from './follow.ts'
 import { createFollowing, questionsOf } from './follow.ts'
 import { holds } from './caller.ts'
 import type { Door, EventStream, Exchange } from './route.ts'
+import { isRetryable } from './status.ts'
 import type { View } from './view.ts'
 import { viewOf } from './view.ts'
 
@@ -57,7 +59,7 @@ export function aguiDoor({ kernel, programs, clock }: AguiDoorOptions): Door {
     const pid = resumed?.pid ?? view.spawn(program, lastSaid(input)).pid
     let events: EventStream
     try {
-      events = exchange.events({}, ({ code, message }) => [{ data: JSON.stringify(telling.failed(code, message)) }])
+      events = exchange.events({}, (error) => [{ data: JSON.stringify(telling.failed(error)) }])
     } catch (error) {
       if (resumed === undefined) view.kill(pid, 'its client has too many streams')
       throw error
@@ -84,7 +86,8 @@ export function aguiDoor({ kernel, programs, clock }: AguiDoorOptions): Door {
     await steps.return()
     if (!isFinished && fieldOf(signal.reason, 'code') === 'KILLED') view.kill(pid, 'its client went away')
     // The kernel closes, or the process was stopped: it can be resumed, and nobody is told that it ended.
-    if (!isFinished && !signal.aborted) await send(telling.failed('KERNEL_CLOSED', 'the run was stopped'))
+    if (!isFinished && !signal.aborted)
+      await send(telling.failed(new PolityError('KERNEL_CLOSED', 'the run was stopped')))
     events.end()
 
     /** Answers what the run was interrupted for; true where that is the end of it. */
@@ -103,7 +106,7 @@ export function aguiDoor({ kernel, programs, clock }: AguiDoorOptions): Door {
         return false
       } catch (error) {
         if (!PolityError.isInstance(error)) throw error
-        await send(telling.failed(error.code, error.message))
+        await send(telling.failed(error))
         return true
       }
     }
@@ -210,7 +213,7 @@ interface Telling {
   recall(past: readonly JournalEvent[]): void
   step(step: Step): { readonly told: readonly AGUIEvent[]; readonly isLast: boolean }
   end(event: ProcessEnd): readonly AGUIEvent[]
-  failed(code: string, message: string): AGUIEvent
+  failed(error: PolityError): AGUIEvent
 }
 
 /** The events of a process, in the words of the protocol. */
@@ -292,7 +295,12 @@ function createTelling(
     return { type: EventType.RUN_FINISHED, threadId, runId, outcome: { type: 'interrupt', interrupts } }
   }
 
-  const failed = (code: string, message: string): AGUIEvent => ({ type: EventType.RUN_ERROR, code, message })
+  const failed = (error: PolityError): AGUIEvent => ({
+    type: EventType.RUN_ERROR,
+    code: error.code,
+    message: error.message,
+    metadata: { retryable: isRetryable(error) },
+  })
 
   function end({ state, value = null, error, usage }: ProcessEnd): AGUIEvent[] {
     const { inputTokens, outputTokens, cachedTokens } = usage
@@ -303,7 +311,7 @@ function createTelling(
     const finished: AGUIEvent = { type: EventType.RUN_FINISHED, threadId, runId, usage: used }
     if (state === 'killed' && error?.code === 'KILLED')
       return [...told, { ...finished, outcome: { type: 'cancelled' } }]
-    if (error !== undefined) return [...told, { ...failed(error.code, error.message), usage: used } as AGUIEvent]
+    if (error !== undefined) return [...told, { ...failed(fromErrorData(error)), usage: used } as AGUIEvent]
     const spoken = typeof value === 'string' && value !== '' && value !== lastText
     const id = `${root}-output`
     return [...told, ...(spoken ? [...text(id, value), ...hush(id)] : []), { ...finished, result: value }]

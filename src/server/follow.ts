@@ -10,7 +10,8 @@
  *
  * Invariants
  *   FO1. From the first step on nothing of the journal is missed within STEPS_MAX; text is merged while nobody reads.
- *   FO2. A call that asks comes before its question.
+ *   FO2. A call that asks comes before its question, and is kept before that is told. So is the answer to another one, where
+ *        a question is told that is left or new behind it.
  *   FO3. Who stops reading leaves nothing behind for longer than the process does nothing.
  */
 import type { Clock } from '../kernel/clock.ts'
@@ -18,6 +19,7 @@ import { realClock } from '../kernel/clock.ts'
 import { PolityError } from '../kernel/errors.ts'
 import type { Kernel } from '../kernel/kernel.ts'
 import type { Pid, Question, RunEvent } from '../kernel/types.ts'
+import { keptAll } from './kept.ts'
 
 /** Something happened, or other questions wait than before. */
 export type Step = RunEvent | { readonly type: 'questions'; readonly questions: readonly Question[] }
@@ -81,8 +83,8 @@ export function createFollowing(kernel: Kernel, clock: Clock = realClock()): Fol
     signal.addEventListener('abort', wake, { once: true })
     /** Ids of the questions that were told last. */
     let told: readonly number[] | undefined
-    /** Ids whose calls are in the queue: else a run that never falls silent would keep its questions from being told. */
-    let preceded: readonly number[] = []
+    /** Ids of the questions that waited when all that had been done was kept, and was in the queue. */
+    let settled: readonly number[] = []
     let lookMs = LOOK_MS
     try {
       while (!signal.aborted) {
@@ -93,13 +95,13 @@ export function createFollowing(kernel: Kernel, clock: Clock = realClock()): Fol
         }
         const questions = questionsOf(kernel, pid)
         const ids = questions.map(({ id }) => id)
-        if (told === undefined || ids.length !== told.length || ids.some((id, i) => id !== told?.[i])) {
-          // The call that asks is told before its question: it may be on its way to the store, and from there to here.
-          if (told !== undefined && ids.some((id) => !told?.includes(id) && !preceded.includes(id))) {
-            await kernel.flush()
+        if (told === undefined || !isSame(ids, told)) {
+          // What made them others may be on its way to the store, and from there to here.
+          if (!reader.over && !isSame(ids, settled)) {
+            await keptAll(kernel, clock)
             await new Promise<void>((resolve) => clock.yield(resolve))
-            preceded = ids
-            if (reader.steps.length > 0) continue
+            settled = ids
+            continue
           }
           told = ids
           yield { type: 'questions', questions }
@@ -124,6 +126,10 @@ export function createFollowing(kernel: Kernel, clock: Clock = realClock()): Fol
   }
 
   return { follow }
+}
+
+function isSame(some: readonly number[], others: readonly number[]): boolean {
+  return some.length === others.length && some.every((one, i) => one === others[i])
 }
 
 /** The questions of a process and its descendants that wait for a person, the oldest first. */

@@ -3,7 +3,7 @@ import type { Pid } from '../../kernel/types.ts'
 import { bootAgain } from '../booted.ts'
 import type { Context } from '../command.ts'
 import { defineCommand } from '../command.ts'
-import { checkTerms, followElsewhere, refuseOver, serverOf, wish } from '../elsewhere.ts'
+import { checkTerms, followElsewhere, refuseOver, serverOf, takenBy, wish } from '../elsewhere.ts'
 import { follow } from '../follow.ts'
 import { ofChild } from '../of-child.ts'
 import { budgetOf, budgetOptions, pidOf, priceOf, priceOption } from '../options.ts'
@@ -52,7 +52,9 @@ export const fork = defineCommand({
       noteFork(context, pid, forked, values.at)
       return followElsewhere(context, server, forked)
     }
-    const booted = await bootAgain(context, pid, { ...over, law: values.law }, budget)
+    const booted = await bootAgain(context, pid, { ...over, law: values.law }, budget).catch((error: unknown) => {
+      throw takenBy(context, error)
+    })
     try {
       const run = await booted.kernel.fork(pid, options).catch(wrong)
       booted.noteSetup(run.pid)

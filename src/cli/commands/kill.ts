@@ -7,6 +7,7 @@ import { startOf } from '../../kernel/past.ts'
 import type { Pid, ProcessEnd } from '../../kernel/types.ts'
 import type { Context } from '../command.ts'
 import { defineCommand } from '../command.ts'
+import { ownerText } from '../elsewhere.ts'
 import { pidOf } from '../options.ts'
 import { exitCodes } from '../report.ts'
 import { openStore, ownerOf, readStore } from '../store-file.ts'
@@ -78,7 +79,7 @@ async function endedBy(
   }
   throw new PolityError(
     'STORE_LOCKED',
-    `the kernel that has the store open did not end process ${pid} within ${OBEY_MS / 1_000} s; it will when it next looks, or end that kernel (see \`polity top --once\`)`,
+    `${ownerText(context)} that has the store open did not end process ${pid} within ${OBEY_MS / 1_000} s; it will when it next looks, or end that kernel`,
   )
 }
 

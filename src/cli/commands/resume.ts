@@ -1,4 +1,5 @@
 /** `polity resume [pid]`: goes on with what was interrupted, from where its journal ends. */
+import { PolityError } from '../../kernel/errors.ts'
 import { startOf } from '../../kernel/past.ts'
 import type { Pid } from '../../kernel/types.ts'
 import type { Booted, Plan } from '../booted.ts'
@@ -7,7 +8,18 @@ import { rootOf } from '../setup.ts'
 import type { Context } from '../command.ts'
 import { defineCommand } from '../command.ts'
 import type { Serving } from '../elsewhere.ts'
-import { checkTerms, followElsewhere, refuseOver, serverOf, stoppedOf, wish, wishAll } from '../elsewhere.ts'
+import {
+  checkTerms,
+  followElsewhere,
+  ownerText,
+  refuseOver,
+  serverOf,
+  statesOf,
+  stoppedOf,
+  takenBy,
+  wish,
+  wishAll,
+} from '../elsewhere.ts'
 import type { Followed } from '../follow.ts'
 import { followAll } from '../follow.ts'
 import { pidOf, usageError } from '../options.ts'
@@ -59,14 +71,24 @@ export const resume = defineCommand({
     const over = { program, model, law }
     if (positionals.length > 0) {
       const pid = rootPid(context, pidOf(positionals[0]))
-      const booted = await bootAgain(context, pid, over)
+      const booted = await bootAgain(context, pid, over).catch(async (error: unknown) => {
+        throw await notHere(context, pid, error)
+      })
       return resumeCrew(context, new Map([[pid, booted]]), over, (error) => {
         throw error
       })
     }
     const pids = unfinishedRoots(context)
     if (pids.length === 0) return nothingStopped(context)
-    return resumeAll(context, pids, over)
+    try {
+      return await resumeAll(context, pids, over)
+    } catch (error) {
+      const taken = takenBy(context, error)
+      const states = taken === error ? undefined : await statesOf(context, pids)
+      // What has no end in the store may run in the kernel that has it.
+      if (pids.every((pid) => states?.get(pid) === 'running')) return nothingStopped(context)
+      throw taken
+    }
   },
 })
 
@@ -74,6 +96,17 @@ function nothingStopped(context: Context): number {
   context.note('no process is stopped')
   if (context.isJson) context.result('', [])
   return exitCodes.done
+}
+
+/** Why a run does not go on, where another kernel than a server's has the store: it may be the one that runs it. */
+async function notHere(context: Context, pid: Pid, error: unknown): Promise<unknown> {
+  const taken = takenBy(context, error)
+  if (taken === error || (await statesOf(context, [pid])).get(pid) !== 'running') return taken
+  return new PolityError(
+    'STORE_LOCKED',
+    `process ${pid} runs already, in ${ownerText(context)} that has the store open; see it with: ${context.commandLine(`trace ${pid} --follow`)}`,
+    { cause: error },
+  )
 }
 
 /** The run, or all that are stopped, in the server that has the store open. */
@@ -210,7 +243,12 @@ function listed(pids: readonly Pid[]): string {
 function rootPid(context: Context, pid: Pid): Pid {
   const reader = readStore(context.storePath)
   try {
-    return rootOf(reader, startOf(reader, pid)).pid
+    const root = rootOf(reader, startOf(reader, pid)).pid
+    const [head] = reader.processes({ from: root, to: root + 1 })
+    // In the words of the kernel, which need not be had to say so.
+    if (head?.end !== undefined)
+      throw new PolityError('INVALID_ARGUMENT', `process ${root} has ended; fork it to go on from one of its calls`)
+    return root
   } finally {
     reader.close()
   }

@@ -138,7 +138,7 @@ function picture({ out, clock }: Context, list: Seen, rows = Infinity): string[]
   // Lines of ours go on in the next where they do not fit; a question, which may be long, is cut.
   const head = [
     `${out.paint('bold', 'polity')}  ${list.store}  ${owner}`,
-    `${count('running')} running, ${count('stopped')} stopped, ${ended} ended; ${tokens(list.total.tokens)} tokens, ${usd(list.total.usd)} in all`,
+    `${count('running')} running, ${count('stopped')} stopped, ${ended} ended; ${tokens(list.total.tokens)} tokens, ${usd(list.total.usd)} in the journals that are kept`,
     ...list.cores.flatMap((core) => {
       const limits = [
         core.requestsPerMinute === null ? '' : `${core.requestsPerMinute}/min`,

@@ -7,6 +7,7 @@
  *   AG2. A message that came before begins no second task while the first one has a journal: the same id of the same caller
  *        is the same message, and with other words it is refused.
  *   AG3. A message answers a question of the program, from who has the scope `approvals`; no approval is given by one.
+ *   AG4. What a client is told to have been done, or to have ended, is kept first.
  */
 import type {
   CancelTaskRequest,
@@ -24,11 +25,13 @@ import type {
   TaskPushNotificationConfig,
 } from '@a2a-js/sdk'
 import type { A2ARequestHandler, ServerCallContext } from '@a2a-js/sdk/server'
+import type { Clock } from '../../kernel/clock.ts'
 import { sha256 } from '../../kernel/digest.ts'
 import type { Kernel } from '../../kernel/kernel.ts'
 import type { Pid } from '../../kernel/types.ts'
 import { canonical } from '../../policy/canonical.ts'
 import { questionsOf } from '../follow.ts'
+import { keptAll } from '../kept.ts'
 import type { View } from '../view.ts'
 import type { AgentTasks, Told } from './agent-tasks.ts'
 import type { Push, PushOwner } from './push.ts'
@@ -43,6 +46,7 @@ export interface AgentOptions {
   readonly sdk: A2aSdk
   readonly telling: Telling
   readonly kernel: Kernel
+  readonly clock: Clock
   readonly view: View
   /** Its name. */
   readonly program: string
@@ -58,6 +62,7 @@ export function createAgent({
   sdk: { errors, types },
   telling,
   kernel,
+  clock,
   view,
   program,
   card,
@@ -70,7 +75,8 @@ export function createAgent({
   async function sendMessage(request: SendMessageRequest, context: ServerCallContext): Promise<Task> {
     const task = await take(request, context)
     const { historyLength, returnImmediately = false } = request.configuration ?? {}
-    if (!returnImmediately)
+    if (returnImmediately) await keptAll(kernel, clock)
+    else
       for await (const change of changes(task))
         if (change.type === 'standing' && telling.isInterrupted(change.status.state)) break
     return telling.task(await known(task.pid), historyLength)
@@ -216,7 +222,9 @@ export function createAgent({
       const { pid } = configsOf(config.taskId)
       if ((await known(pid)).events.at(-1)?.type === 'process-end')
         throw new errors.UnsupportedOperationError(`task ${pid} has ended; get it instead`)
-      return pushes().set(ownerOf(pid, context), config)
+      const set = pushes().set(ownerOf(pid, context), config)
+      await keptAll(kernel, clock)
+      return set
     },
     async getTaskPushNotificationConfig({ taskId, id }: GetTaskPushNotificationConfigRequest) {
       const { all } = configsOf(taskId)
@@ -231,6 +239,7 @@ export function createAgent({
     async deleteTaskPushNotificationConfig({ taskId, id }: DeleteTaskPushNotificationConfigRequest) {
       const { pid } = configsOf(taskId)
       pushes().remove({ ...owner, pid }, id)
+      await keptAll(kernel, clock)
     },
   }
 }

@@ -38,19 +38,20 @@ function programOf({ programs }: View, id: string): string {
   throw new PolityError('NO_SUCH_PROGRAM', `no agent "${id}" is served here; there are ${names || 'none'}`)
 }
 
-/** Throws `NO_SUCH_PROCESS`, also for what is another principal's. */
-export async function agentStatus(view: View, id: string): Promise<Json> {
+/** Tells of an end once it is kept. Throws `NO_SUCH_PROCESS`, also for what is another principal's. */
+export async function agentStatus(kernel: Kernel, view: View, id: string): Promise<Json> {
   const execution_id = Number(id)
   const { state, error } = view.info(execution_id)
   if (state === 'done') return { status: 'completed', result: await view.run(execution_id).result, execution_id }
   if (state === 'running' || state === 'stopped' || error === null)
     return { status: 'running', message: 'Execution in progress', execution_id }
+  await kernel.flush()
   const { code, message } = error
   return { status: 'failed', message, error: { code, message }, execution_id }
 }
 
-/** Submitted agents that run, or ended lately. */
-export async function agentProcesses(view: View): Promise<Json> {
+/** Submitted agents that run, or ended lately; of an end it tells once that is kept. */
+export async function agentProcesses(kernel: Kernel, view: View): Promise<Json> {
   const processes: Json[] = []
   for (const info of view.ps()) {
     if (info.name?.startsWith(NAME) !== true) continue
@@ -67,6 +68,7 @@ export async function agentProcesses(view: View): Promise<Json> {
       ...(info.state === 'done' ? { result: await run.result } : {}),
     })
   }
+  await kernel.flush()
   return { status: 'success', processes }
 }
 

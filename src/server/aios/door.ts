@@ -167,12 +167,12 @@ export function aiosDoor({ kernel, models, programs = [], prefix = '' }: AiosOpt
           : { status: 'success', message: `LLM ${listOf(choices)} selected` }
       }),
       route('GET', '/get/mcp/server', 'models', () => ({ status: 'warning', message: 'MCP server not found' })),
-      route('GET', '/agents/ps', 'runs', ({ caller }) => agentProcesses(view(caller))),
+      route('GET', '/agents/ps', 'runs', ({ caller }) => agentProcesses(kernel, view(caller))),
       route('POST', '/agents/submit', 'runs', async (exchange) =>
         submitAgent(kernel, view(exchange.caller), await exchange.json()),
       ),
       route('GET', '/agents/:execution_id/status', 'runs', ({ caller, params }) =>
-        agentStatus(view(caller), params['execution_id'] as string),
+        agentStatus(kernel, view(caller), params['execution_id'] as string),
       ),
       {
         method: 'GET',

@@ -5,6 +5,7 @@
  * process learns anything, and nothing is journaled. What processes read goes by the law and its labels as ever.
  */
 import { z } from 'zod'
+import { PolityError } from '../../kernel/errors.ts'
 import type { FileVersion as KernelFileVersion } from '../../kernel/types.ts'
 import type { Api } from './door.ts'
 import type { Operation } from './operation.ts'
@@ -67,7 +68,7 @@ export function fileOperations({ view }: Api): readonly Operation[] {
       description: 'Removals are among them. A fork has those of its origin up to where it was forked, and its own.',
       query: z.strictObject({ path, ...pageQuery }),
       reply: schemas.FilePage,
-      errors: ['NO_SUCH_PROCESS'],
+      errors: ['NO_SUCH_PROCESS', 'NO_SUCH_FILE'],
       run({ caller, params, query: { path: asked, cursor, limit = PAGE_DEFAULT } }) {
         const before = cursor === undefined ? undefined : readPlace(cursor)
         const items: FileVersion[] = []
@@ -75,6 +76,9 @@ export function fileOperations({ view }: Api): readonly Operation[] {
           if (items.length === limit) return { items, next: cursorOf([(items.at(-1) as FileVersion).version]) }
           items.push(fileOf(version))
         }
+        // As whoever reads it is told; one that was removed has its removal.
+        if (items.length === 0 && before === undefined)
+          throw new PolityError('NO_SUCH_FILE', `there is no file "${asked}"`)
         return { items, next: null }
       },
     }),

@@ -2,7 +2,8 @@
  * Operations on processes: list, start, look, end, go on.
  *
  * Invariant
- *   PO1. What a client is told to have been done is kept first: a crash after the answer does not take it back.
+ *   PO1. What a client is told to have been done, or to have ended, is kept first: a crash after the answer does not take it
+ *        back.
  */
 import { z } from 'zod'
 import { toErrorData } from '../../kernel/errors.ts'
@@ -34,7 +35,7 @@ export function processOperations({ kernel, view }: Api): readonly Operation[] {
         'Those that run or are stopped, and those that ended lately (limits.processesEndedMax); with all=true those that ended before too, as long as their journals are kept.',
       query: listQuery,
       reply: schemas.ProcessPage,
-      run: ({ caller, query, signal }) => listOf(view(caller), query, signal),
+      run: async ({ caller, query, signal }) => kept(await listOf(view(caller), query, signal)),
     }),
     operation({
       id: 'startProcess',
@@ -62,7 +63,7 @@ export function processOperations({ kernel, view }: Api): readonly Operation[] {
       summary: 'One process',
       reply: schemas.Process,
       errors: ['NO_SUCH_PROCESS'],
-      run: ({ caller, params }) => processAt(view(caller), params.pid),
+      run: ({ caller, params }) => kept(processAt(view(caller), params.pid)),
     }),
     operation({
       id: 'getTree',
@@ -72,7 +73,7 @@ export function processOperations({ kernel, view }: Api): readonly Operation[] {
       summary: 'A process with its descendants',
       reply: schemas.ProcessTree,
       errors: ['NO_SUCH_PROCESS'],
-      run: ({ caller, params, signal }) => treeOf(view(caller), params.pid, signal),
+      run: async ({ caller, params, signal }) => kept(await treeOf(view(caller), params.pid, signal)),
     }),
     operation({
       id: 'killProcess',

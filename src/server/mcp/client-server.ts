@@ -9,9 +9,11 @@
  * Invariants
  *   CS1. What a client reads of a process, it has learned: the labels in that journal count for its calls from then on. The
  *        list of processes tells nothing that a process has said.
+ *   CS2. A process is shown as ended once that is kept.
  */
 import type { McpServer, ServerContext } from '@modelcontextprotocol/server'
 import { anything, type ShownSchema } from '../../kernel/anything.ts'
+import { realClock } from '../../kernel/clock.ts'
 import { PolityError } from '../../kernel/errors.ts'
 import type { Kernel } from '../../kernel/kernel.ts'
 import type { JournalEvent, Json, Pid, ProcessInfo, RunEvent } from '../../kernel/types.ts'
@@ -74,7 +76,8 @@ export function createClientServers(
 ): (connected: Connected) => McpServer {
   if (!(taskAfterMs >= 0 && taskAfterMs <= TASK_AFTER_MS_MAX))
     throw new PolityError('CONFIG_INVALID', `taskAfterMs takes 0 to ${TASK_AFTER_MS_MAX} ms, not ${taskAfterMs}`)
-  const following = createFollowing(kernel)
+  const clock = realClock()
+  const following = createFollowing(kernel, clock)
   const calls = createCalls(sdk, { kernel, tasks, following, taskAfterMs, closing })
   const states = createRequestStates(sdk)
   // The kernel checks what is given, where the law can see it.
@@ -114,7 +117,7 @@ export function createClientServers(
       if (era === 'legacy' && taskSupport !== 'forbidden') tool.execution = { taskSupport }
     }
     const who = { caller, standing, era, canAsk: (context: ServerContext) => canAsk(server, context) }
-    addTaskMethods(sdk, server, { kernel, tasks, calls }, who)
+    addTaskMethods(sdk, server, { kernel, tasks, calls, clock }, who)
     addProcesses(sdk, server, kernel, connected)
     if (notices !== undefined) {
       const stop = addSubscriptions(sdk, server, kernel, caller)
@@ -156,7 +159,11 @@ function addProcesses(
     'processes',
     'polity://processes',
     { title: 'Processes', description: 'Processes that run, and those that ended lately', mimeType: JSON_TYPE },
-    (uri) => asJson(uri, view.ps().map(withoutWords)),
+    async (uri) => {
+      const all = view.ps().map(withoutWords)
+      await kernel.flush()
+      return asJson(uri, all)
+    },
   )
   const own = (rest: string): InstanceType<typeof ResourceTemplate> =>
     new ResourceTemplate(`polity://processes/{pid}${rest}`, { list: undefined })

@@ -2,20 +2,23 @@
  * The methods by which a client follows its tasks, added to its server: of 2026-07-28 `tasks/get`, `tasks/update` and
  * `tasks/cancel` (SEP-2663), of 2025-11-25 `tasks/get`, `tasks/result`, `tasks/list` and `tasks/cancel`.
  *
- *     addTaskMethods(sdk, server, { kernel, tasks, calls }, client)
+ *     addTaskMethods(sdk, server, { kernel, tasks, calls, clock }, client)
  *
  * Invariants
  *   TM1. Every method asks the caller's view: another principal's task is one that is not there.
  *   TM2. What a client is shown of a task counts as learned before it is shown.
  *   TM3. A client that has not declared the extension is refused by name (2026-07-28).
  *   TM4. A wait for a result that ends before its task does, since the server closes or its caller is refused, is told why.
- *   TM5. An update that is told as taken was: what has not the shape of an answer, or is none of the choices, is refused whole.
+ *   TM5. An update that is told as taken was, and is kept: what has not the shape of an answer, or is none of the choices, is refused whole.
  */
 import type { McpServer, ServerContext } from '@modelcontextprotocol/server'
 import { z } from 'zod'
-import { PolityError } from '../../kernel/errors.ts'
+import type { Clock } from '../../kernel/clock.ts'
+import type { ErrorData } from '../../kernel/errors.ts'
+import { PolityError, fromErrorData } from '../../kernel/errors.ts'
 import type { Kernel } from '../../kernel/kernel.ts'
 import type { Question } from '../../kernel/types.ts'
+import { keptAll } from '../kept.ts'
 import { isRetryable } from '../status.ts'
 import { viewOf } from '../view.ts'
 import type { Calls, Client } from './calls.ts'
@@ -30,6 +33,7 @@ export interface TaskMethodsOptions {
   readonly kernel: Kernel
   readonly tasks: Tasks
   readonly calls: Calls
+  readonly clock: Clock
 }
 
 /** Of a client; whether it can ask its user is told with each request of the later era. */
@@ -46,7 +50,7 @@ const result = z.looseObject({})
 export function addTaskMethods(
   { server: sdk }: ServerSdk,
   { server }: McpServer,
-  { kernel, tasks, calls }: TaskMethodsOptions,
+  { kernel, tasks, calls, clock }: TaskMethodsOptions,
   { caller, standing, era, canAsk }: Who,
 ): void {
   const view = viewOf(kernel, caller)
@@ -84,7 +88,9 @@ export function addTaskMethods(
       return {
         ...told,
         ...(told.status === 'completed' ? { result: { ...tasks.result(task), resultType: 'complete' } } : {}),
-        ...(told.status === 'failed' ? { error: { code: INTERNAL, message: told.statusMessage ?? 'it failed' } } : {}),
+        ...(told.status === 'failed'
+          ? { error: { code: INTERNAL, message: told.statusMessage ?? 'it failed', ...dataOf(end?.error) } }
+          : {}),
         ...(end === undefined && questions.length > 0
           ? {
               inputRequests: Object.fromEntries(
@@ -113,11 +119,13 @@ export function addTaskMethods(
         return [{ question, text }]
       })
       for (const { question, text } of answers) answer(question, text)
+      await keptAll(kernel, clock)
       return {}
     })
     server.setRequestHandler('tasks/cancel', { params: named, result }, async ({ taskId }, context) => {
       const { info } = await find(taskId, context)
       view.kill(info.pid, CANCELED)
+      await keptAll(kernel, clock)
       return {}
     })
     return
@@ -136,8 +144,7 @@ export function addTaskMethods(
     if (task.end === undefined && gone.aborted) {
       const error = calls.whyGone(gone)
       const { code, message } = error
-      const data = { code, retryable: isRetryable(error) }
-      throw new sdk.ProtocolError(sdk.ProtocolErrorCode.InternalError, `${code}: ${message}`, data)
+      throw new sdk.ProtocolError(sdk.ProtocolErrorCode.InternalError, `${code}: ${message}`, dataOf(error).data)
     }
     if (value === undefined)
       throw new sdk.ProtocolError(
@@ -145,6 +152,7 @@ export function addTaskMethods(
         task.end === undefined
           ? 'the task is stopped; its owner can resume it'
           : `${task.end.error?.code}: ${task.end.error?.message}`,
+        dataOf(task.end?.error).data,
       )
     return { ...value, _meta: { ...value._meta, [RELATED_TASK]: { taskId } } }
   })
@@ -202,6 +210,13 @@ export function addTaskMethods(
       if (!PolityError.isInstance(error)) throw error
     }
   }
+}
+
+/** What `code: message` alone does not say: whether trying again may help. */
+function dataOf(error: ErrorData | undefined): {
+  readonly data?: { readonly code: string; readonly retryable: boolean }
+} {
+  return error === undefined ? {} : { data: { code: error.code, retryable: isRetryable(fromErrorData(error)) } }
 }
 
 /** Of a form that was shown. */

@@ -1,16 +1,16 @@
 /**
  * Errors in OpenAI's form: `{ error: { message, type, param, code } }`, with the statuses and codes that its clients know,
- * so that theirs throw the class that they would throw for OpenAI itself.
+ * so that theirs throw the class that they would throw for OpenAI itself. Beside its fields `retryable` says whether the same
+ * request may succeed later: in a stream no header can.
  *
  *     throw badField('temperature', 'expected a number', 'invalid_type')
  *     openaiError(error, httpStatusOf(error))
  *
  * Source of the codes: OpenAI's guide "Error codes", and what its API answers. Whether a client should come again by
- * itself, and when, http.ts says in the headers.
+ * itself, and when, answers.ts says in the headers.
  */
 import { PolityError, fieldOf } from '../../kernel/errors.ts'
-import type { Json } from '../../kernel/types.ts'
-import { statusTable } from '../status.ts'
+import { isRetryable, statusTable } from '../status.ts'
 
 /** A field of a request that is not what the gateway takes. `param` is its path, `messages[0].role`, or a header's name. */
 export function badField(param: string | null, message: string, code: string | null = 'invalid_value'): PolityError {
@@ -42,8 +42,17 @@ export function httpStatusOf(error: PolityError): number {
   return statusOf(error) ?? statusTable[error.code]
 }
 
+/** An error in OpenAI's form. */
+export type OpenaiError = {
+  readonly message: string
+  readonly type: string
+  readonly param: string | null
+  readonly code: string | null
+  readonly retryable: boolean
+}
+
 /** The body of an answer that is this error. */
-export function openaiError(error: PolityError, status: number): { readonly [key: string]: Json } {
+export function openaiError(error: PolityError, status: number): { readonly error: OpenaiError } {
   const { type, code, param = null } = kindOf(error, status)
   return {
     error: {
@@ -51,6 +60,7 @@ export function openaiError(error: PolityError, status: number): { readonly [key
       type,
       param: textOr(fieldOf(error.detail, 'param'), param),
       code: textOr(fieldOf(error.detail, 'code'), code),
+      retryable: isRetryable(error),
     },
   }
 }

@@ -5,6 +5,7 @@
 import type { Json, Message } from '../../kernel/types.ts'
 import type { ModelReply } from '../model-door.ts'
 import type { StreamEvent } from '../route.ts'
+import type { OpenaiError } from './errors.ts'
 import { polityField } from './polity.ts'
 import { writeArguments } from './prompt.ts'
 import type { ResponsesBody } from './responses-request.ts'
@@ -86,9 +87,12 @@ export function wholeResponse(
   }
 }
 
+/** What the events of a stream say of an error. */
+type Failure = Pick<OpenaiError, 'code' | 'message' | 'retryable'>
+
 /** A response that failed after its beginning. */
-export function failedResponse(head: ResponseHead, code: string, message: string): Fields {
-  return { ...begunResponse(head), status: 'failed', error: { code, message } }
+export function failedResponse(head: ResponseHead, { code, message, retryable }: Failure): Fields {
+  return { ...begunResponse(head), status: 'failed', error: { code, message, retryable } }
 }
 
 /** The conversation with the answer, as a later request goes on from it: what the law held back was never said. */
@@ -139,7 +143,7 @@ export interface ResponseEvents {
   text(delta: string): StreamEvent[]
   /** What is left to say of the answer once its text was sent: the ends of its items, and its own. */
   end(response: Fields): Iterable<StreamEvent>
-  failed(response: Fields, error: { readonly code: string; readonly message: string }): StreamEvent[]
+  failed(response: Fields, error: Failure): StreamEvent[]
 }
 
 export function createResponseEvents(head: ResponseHead): ResponseEvents {
@@ -188,9 +192,9 @@ export function createResponseEvents(head: ResponseHead): ResponseEvents {
       for (const [i, item] of (response['output'] as unknown as readonly Fields[]).entries()) yield* endItem(item, i)
       yield event(response['status'] === 'incomplete' ? 'response.incomplete' : 'response.completed', { response })
     },
-    failed: (response, { code, message }) => [
+    failed: (response, { code, message, retryable }) => [
       event('response.failed', { response }),
-      event('error', { code, message, param: null }),
+      event('error', { code, message, param: null, retryable }),
     ],
   }
 }

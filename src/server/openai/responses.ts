@@ -75,10 +75,7 @@ function stream(
   const out = new AnswerStream(exchange, gateway.clock, 1, {
     first: events.begin,
     text: (_choice, delta) => events.text(delta),
-    failed: (body) => {
-      const { code, message } = body['error'] as { code: string; message: string }
-      return events.failed(failedResponse(head, code, message), { code, message })
-    },
+    failed: ({ error }) => events.failed(failedResponse(head, error), error),
   })
   return answerIn(out, answersTo(gateway, exchange, [request], out), async (replies) => {
     const reply = replies[0] as ModelReply
