@@ -6,15 +6,26 @@ else start()
 
 /** Says what to do in this very folder: a checkout has its own Node, or gets it from npm. */
 function tooOld() {
-  import('fs').then(function (fs) {
-    var isThere = function (path) {
-      return fs.existsSync(new URL(path, import.meta.url))
+  Promise.all([import('fs'), import('path'), import('url')]).then(function (modules) {
+    var inCheckout = function (path) {
+      return modules[2].fileURLToPath(new URL('../' + path, import.meta.url))
     }
-    var line = ['npx polity'].concat(process.argv.slice(2, 3), process.argv.length > 3 ? '…' : []).join(' ')
-    var todo = isThere('../node_modules/node/package.json')
-      ? 'this checkout has one: run `' + line + '` in it instead of `node bin/polity.js`'
-      : isThere('../src/cli/main.ts')
-        ? 'run `npm ci` in this checkout, which brings one, and then `' + line + '` instead of `node bin/polity.js`'
+    var isThere = function (path) {
+      return modules[0].existsSync(inCheckout(path))
+    }
+    var quoted = function (path) {
+      return /^[\w@%+=:,./\\-]+$/.test(path) ? path : "'" + path.replace(/'/g, "'\\''") + "'"
+    }
+    var words = process.argv.slice(2, 3).concat(process.argv.length > 3 ? '…' : [])
+    var line = ['npx polity'].concat(words).join(' ')
+    // From elsewhere the checkout is named: in it the store and the files would be others.
+    var isHere = modules[1].relative(process.cwd(), inCheckout('bin')) === 'bin'
+    var own = [inCheckout('node_modules/node/bin/node'), inCheckout('bin/polity.js')].map(quoted)
+    var lineInCheckout = isHere ? line : own.concat(words).join(' ')
+    var todo = isThere('node_modules/node/package.json')
+      ? 'its checkout has one: run `' + lineInCheckout + '` instead'
+      : isThere('src/cli/main.ts')
+        ? 'run `npm ci` in ' + quoted(inCheckout('.')) + ', which brings one, and then `' + lineInCheckout + '` instead'
         : 'install it from https://nodejs.org, or add it to your project with `npm install node@' +
           wanted +
           '` and run `' +

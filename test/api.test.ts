@@ -1792,7 +1792,7 @@ test('the law explains itself to everybody for themselves, and to an admin for a
 // -------------------------------------------------------------------------------------------------------------- errors
 
 test('every error says what was wrong, what was expected, and where', () =>
-  within('memory', async ({ ask, as }) => {
+  within('memory', async ({ ask, as, server }) => {
     const { pid } = await as('ann').processes.start({ program: 'idle' })
     const { pid: over } = await as('ann').processes.start({ program: 'echo', input: 1 })
     await until(async () => (await as('ann').processes.get(over)).state === 'done')
@@ -1870,9 +1870,25 @@ test('every error says what was wrong, what was expected, and where', () =>
       assert.match(error.message, message, `${method} ${path}`)
       assert.ok(error.message.length < 1_200)
       assert.equal(typeof error.code, 'string')
-      assert.equal(typeof error.todo, status === 404 && path === '/nowhere' ? 'undefined' : 'string', path)
+      assert.equal(typeof error.todo, 'string', path)
+      if (path === '/nowhere') assert.match(error.todo ?? '', /^Check the path/)
     }
-    assert.equal((await ask('stranger', 'GET', '/api/v1/processes')).status, 401)
+    const unknown = await failure(as('stranger').processes.list())
+    assert.deepEqual([unknown.status, unknown.code], [401, 'ACCESS_DENIED'])
+    assert.match(unknown.todo ?? '', /^Send a key as/)
+    const text = await fetch(`${server.url}/api/v1/processes`, {
+      method: 'POST',
+      headers: { authorization: 'Bearer ann', 'content-type': 'text/plain' },
+      body: '{}',
+    })
+    assert.equal(text.status, 415)
+    assert.match(await text.text(), /"todo":"Send JSON/)
+    const ended = await ask('ann', 'POST', `/api/v1/processes/${over}/send`, { body: 1 })
+    assert.equal(ended.status, 404)
+    assert.match(
+      ended.text,
+      /has ended, and receives nothing any more","todo":"Where it has ended, start another; else/,
+    )
     const scope = await failure(as('looker').processes.list())
     assert.deepEqual([scope.status, scope.code], [403, 'ACCESS_DENIED'])
     assert.match(scope.message, /scope runs/)
@@ -1927,7 +1943,9 @@ test('metrics say what happened, to an admin, from the start on and without a st
     const { pid: greeted } = await ann.processes.start({ program: 'greet', input: { name: 'Ada' } })
     await ann.processes.result(greeted)
     await kernel.events(greeted)
-    assert.equal((await look('ann')).status, 403)
+    const denied = await look('ann')
+    assert.equal(denied.status, 403)
+    assert.match(denied.text, /"todo":"Ask who runs this server for a key/)
     const first = await look('root')
     assert.deepEqual(
       [

@@ -257,7 +257,7 @@ test('a server goes on with a run only as it was begun, by the command beside it
       const pid = path.split('/')[0]
       assert.equal(
         body.error?.message,
-        `process ${pid} was begun with another law than this server has; who runs the server can start it with that, or go on with the run by \`polity resume ${pid}\``,
+        `process ${pid} was begun with another law than this server has; who runs the server can start it again with that, or end it and then go on with the run by \`polity resume ${pid}\``,
       )
     }
     const another = await polity('resume', knowingly, '--law', file('third.json', first))

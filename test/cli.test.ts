@@ -15,6 +15,7 @@ import {
   readdirSync,
   rmSync,
   statSync,
+  symlinkSync,
   truncateSync,
   writeFileSync,
 } from 'node:fs'
@@ -432,7 +433,11 @@ const refused: readonly (readonly [args: readonly string[], code: number, says: 
   ],
   [['ps', '--store', 'missing.db'], 2, /no store at missing\.db/],
   [['trace', 'x'], 2, /a pid is a whole number/],
-  [['top', '--interval', '1'], 2, /at least 100 ms/],
+  [['--bogus'], 2, /polity has no option --bogus; those of a command stand behind it/],
+  [['-q'], 2, /-q stands behind a command: polity <command> -q/],
+  [['--verson'], 2, /did you mean --version\?/],
+  [['serve', '--limit', 'procesesKeptMax=1'], 2, /no limit procesesKeptMax; did you mean processesKeptMax\?/],
+  [['serve', '--limit', 'foo=1'], 2, /no limit foo; those of the kernel are in docs\/kernel\/limits\.md/],
   [['help', 'pss'], 2, /did you mean ps/],
 ]
 
@@ -447,6 +452,14 @@ const misspelt: readonly (readonly [words: readonly string[], says: RegExp])[] =
   [['memory'], /needs one of list, search, show, forget, revoke, stats; expected polity memory list \| /],
   [['policy'], /needs one of diff, adopt, test, explain, learn, progent, schema; expected polity policy diff /],
   [['ps', 'extra'], /does not take "extra"/],
+  [['top', '--interval', '1'], /--interval takes a whole number of at least 100, not "1"/],
+  [['memory', 'list', '--limit', '-1'], /--limit takes a whole number from 1 to 100, not "-1"/],
+  [['memory', 'list', '--limit', '0'], /--limit takes a whole number from 1 to 100, not "0"/],
+  [['memory', 'search', 'x', '--limit', '101'], /--limit takes a whole number from 1 to 100, not "101"/],
+  [['serve', '--port', '65536'], /--port takes a whole number from 0 to 65535, not "65536"/],
+  [['run', 'echo.ts', '-52'], /no option -52; .* stands behind --, after all options: polity run … -- -52$/],
+  [['trace', '-1'], /no option -1; .*: polity trace … -- -1$/],
+  [['ps', '-1'], /no option -1; it takes --store/],
   [['ask', 'q', '--in', '--json'], /--in needs a value/],
   [['ask', 'q', '--readers', '1.5'], /whole number/],
   [['answer', '12'], /needs more; expected polity answer <id> <text>/],
@@ -1076,11 +1089,34 @@ async function whereNothingCanBeWritten(name: string, script: string): Promise<O
   return shown
 }
 
-test('a Node that is too old is told what to type here', async () => {
+test('what it gives to be typed runs from the folder one is in, whichever Node is on PATH', async () => {
   const old = `data:text/javascript,Object.defineProperty(process,'versions',{value:{...process.versions,node:'20.1.0'}})`
-  const { code, err } = await piped(`"${process.execPath}" --import "${old}" "${bin}" run echo.ts`)
-  assert.equal(code, 2)
-  assert.match(err, /^polity: this is Node 20\.1\.0, and Node 24 or later is needed; .*`npx polity run …`.*\n$/)
+  const tooOld = `"${process.execPath}" --import "${old}"`
+  // A `node` before the one that runs, and a folder with a blank on the way to the command.
+  const others = join(folder, 'other nodes')
+  mkdirSync(others)
+  writeFileSync(join(others, 'node'), `#!/bin/sh\nexec ${tooOld} "$@"\n`, { mode: 0o755 })
+  symlinkSync(resolve(bin, '..'), join(folder, 'a bin'))
+  const path = `PATH="${others}:$PATH"`
+  const [elsewhere, here, stopped] = await Promise.all([
+    piped(`${tooOld} "${bin}" run echo.ts`),
+    piped(`cd "${resolve(bin, '../..')}" && ${tooOld} bin/polity.js run echo.ts`),
+    piped(`${path} "${process.execPath}" "a bin/polity.js" run exit.ts --store hint.db`),
+  ])
+  assert.equal(elsewhere.code, 2)
+  assert.match(elsewhere.err, /^polity: this is Node 20\.1\.0, and Node 24 or later is needed; .*\n$/)
+  const own = /run `(.* run) …`/.exec(elsewhere.err)?.[1]
+  assert.deepEqual(JSON.parse((await piped(`${path} ${own} echo.ts 7 --store own.db`)).out), { got: 7 })
+  assert.equal(existsSync(join(folder, 'own.db')), true)
+  assert.match(here.err, /`npx polity run …`/)
+  const hint = /go on with: (.*)\n/.exec(stopped.err)?.[1]
+  // A run that has ended is shown with --all only.
+  assert.match((await polity('trace', '999', '--store', 'hint.db')).err, /no process 999\. .*`polity ps --all`/)
+  const gone = await piped(`${path} ${hint}`)
+  assert.match(gone.err, /^process \d+ goes on\n/, `${hint}: ${gone.err}`)
+  // The same Node on PATH is called by its name.
+  const named = await piped(`PATH="${resolve(process.execPath, '..')}:$PATH" node "${bin}" run exit.ts --store hint.db`)
+  assert.match(named.err, /go on with: node \S+polity\.js resume \d+ --store hint\.db\n/)
 })
 
 test('help, version, a reader that goes away, and a Node that is too old', async () => {
@@ -1204,7 +1240,7 @@ export default {
   assert.match(once.out, /^towns +roman .* hull$/m)
   assert.match(once.out, /^towns +broken .* –$/m, 'what failed each time is on no front')
   assert.match(once.err, /^1 of 1 tries of broken at towns ended with PROGRAM_FAILED: no idea$/m)
-  assert.match(twice.err, /^2 calls of tools by roman at room failed with TOO_LARGE: state episode is larger/m)
+  assert.match(twice.err, /^2 calls of tools by roman at room failed with TOO_LARGE: state "episode" is larger/m)
 
   const [paired, ignored, none, nobody, idle, viewed, named, absent, dead, full] = await Promise.all([
     polity('evaluate', 'compare', 'log.json', '--json'),

@@ -135,6 +135,7 @@ describe('an event stream', () => {
       type: 'failure',
       code: 'ACCESS_DENIED',
       message: 'this key was revoked; ask the owner of the server for another',
+      todo: 'Send a key as `Authorization: Bearer …`; who runs this server can make one.',
       retryable: false,
       status: 401,
     })

@@ -948,6 +948,32 @@ describe('the kernel as an MCP server', () => {
     await within(2_000, gone(pid), 'polity mcp')
   })
 
+  test('polity mcp offers the tools of a file that exports no program', async () => {
+    const repository = join(import.meta.dirname, '..')
+    const file = join(folder, 'add-tool.ts')
+    writeFileSync(
+      file,
+      `import { z } from ${JSON.stringify(import.meta.resolve('zod'))}
+import { defineTool } from ${JSON.stringify(join(repository, 'src/index.ts'))}
+export const add = defineTool({ name: 'add', description: 'Adds', effect: 'read', inputSchema: z.object({ a: z.number(), b: z.number() }), execute: ({ a, b }) => a + b })
+`,
+    )
+    const transport = new StdioClientTransport({
+      command: process.execPath,
+      args: [join(repository, 'bin/polity.js'), 'mcp', file, '--store', join(folder, 'add-tool.db')],
+      stderr: 'pipe',
+    })
+    const client = new Client({ name: 'test', version: '1' })
+    await client.connect(transport)
+    const { tools } = await client.listTools()
+    assert.deepEqual(
+      tools.map(({ name }) => name).filter((name) => name === 'add' || name.startsWith('run_')),
+      ['add'],
+    )
+    assert.equal(textOf(await use(client, 'add', { a: 2, b: 5 })), '7')
+    await client.close()
+  })
+
   test('polity mcp that a signal ends says that to the calls of its client, and a client that goes away is told apart', async () => {
     const cli = join(import.meta.dirname, '..', 'bin', 'polity.js')
     const file = join(folder, 'sleeper.ts')

@@ -74,7 +74,7 @@ async function serve(
       return {
         principal,
         scopes: new Set([principal === 'guest' ? 'files' : 'models']),
-        key: null,
+        key: principal === 'team' ? 'team' : null,
         ...(principal === 'bob' ? { priority: 3 } : {}),
       }
     },
@@ -966,6 +966,17 @@ describe('errors', () => {
     assert.equal(error.code, 'insufficient_quota')
     assert.equal(error.headers.get('x-should-retry'), 'false')
     assert.equal(calls.length, 0)
+  })
+
+  test('requests at once wait for what others have set aside of their budget, and none is refused', async () => {
+    const { client, kernel, calls } = await serve(() => ({ text: 'fine', delayMs: 5 }))
+    kernel.account('team', { tokens: 20_000 })
+    const ask = () => client('team').chat.completions.create({ model, messages: hello })
+    const answers = await Promise.all(Array.from({ length: 40 }, ask))
+    assert.deepEqual(new Set(answers.map(({ choices }) => choices[0]?.finish_reason)), new Set(['stop']))
+    // Nothing but these could have been shortened: each may be as long as if it were alone.
+    assert.deepEqual(new Set(calls.map(({ maxOutputTokens }) => maxOutputTokens)), new Set([4_096]))
+    assert.ok(kernel.account('team').used.outputTokens > 0)
   })
 
   test('a machine that is full is a rate limit, with the time to come again', async () => {

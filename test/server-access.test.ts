@@ -865,7 +865,7 @@ describe('serve', () => {
         ['--limit=none=1', /there is no limit none; those of the kernel/],
         ['--limit=processesKeptMax', /--limit takes a name and a number/],
         ['--limit=processesKeptMax=few', /not processesKeptMax=few/],
-        ['--cache=0', /--cache takes a number of MiB from 1/],
+        ['--cache=0', /--cache takes a whole number of at least 1/],
       ] as const) {
         const refused = await runCli('serve', given, '--store', 'other.db')
         assert.deepEqual([refused.code, refused.out], [2, ''], given)

@@ -532,7 +532,7 @@ test('a full file keeps nothing of the batch, and the store stays usable', () =>
     } catch (error) {
       failed++
       assert.equal((error as { code: string }).code, 'STORE_FAILED')
-      assert.match((error as Error).message, /no space/)
+      assert.match((error as Error).message, /no space .* `polity gc` removes what has ended/)
       assert.ok((error as Error).cause instanceof Error)
       assert.deepEqual(
         [

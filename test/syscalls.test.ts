@@ -1644,6 +1644,67 @@ describe('in real time', () => {
 
 // ---------------------------------------------------------------------------------------------------------- bad limits
 
+test('an argument more than a call takes is refused with what it takes, and never passed over', async () => {
+  const world = createWorld()
+  const takes = {
+    spawn: 'program, input, options and no more',
+    fork: 'nothing',
+    wait: 'pid, options and no more',
+    kill: 'pid, reason and no more',
+    sleep: 'ms and no more',
+    send: 'to, body, options and no more',
+    receive: 'options and no more',
+    generate: 'request and no more',
+    embed: 'texts, options and no more',
+    call: 'tool, input and no more',
+    ask: 'text, options and no more',
+    remember: 'note and no more',
+    recall: 'query, options and no more',
+    forget: 'id and no more',
+    read: 'path, options and no more',
+    write: 'path, content and no more',
+    list: 'prefix, options and no more',
+    remove: 'path and no more',
+    snapshot: 'nothing',
+    restore: 'to and no more',
+  }
+  const told = await world.settled(
+    world.kernel.spawn(async (sys: Sys) => {
+      const calls = sys as unknown as { readonly [name: string]: (...given: unknown[]) => Promise<unknown> }
+      const messages: { [name: string]: string } = {}
+      for (const [name, said] of Object.entries(takes)) {
+        const count = said === 'nothing' ? 0 : said.split(', ').length
+        const given = [...Array.from({ length: count }, () => undefined), 'junk']
+        await calls[name]?.(...given).catch((error: unknown) => (messages[name] = (error as Error).message))
+      }
+      await sys.remember('paid ann', ...([{ tags: ['pay'] }] as unknown as [])).catch(() => {})
+      return [messages, await sys.recall('')]
+    }, null).result,
+  )
+  const messages = Object.fromEntries(
+    Object.entries(takes).map(([name, said]) => [name, `${name} takes ${said}, not junk`]),
+  )
+  assert.deepEqual(told, [messages, []])
+})
+
+test('a value that is too large names the limit; a program’s output is told from its path', async () => {
+  const world = createWorld({ limits: { valueBytesMax: 1_000 } })
+  const messageOf = async (program: (sys: Sys) => Promise<unknown>): Promise<string> => {
+    const end = await world.settled(endOf(world.kernel.spawn(defineProgram('odd', program as never), null).result))
+    return 'message' in end ? end.message : 'no error'
+  }
+  assert.equal(
+    await messageOf(async () => 'x'.repeat(2_000)),
+    'the output of "odd" is larger than valueBytesMax, 1000 bytes',
+  )
+  const self: { a?: unknown } = {}
+  self.a = self
+  assert.match(
+    await messageOf(async () => self),
+    /^the output of "odd"\.a is a cycle: it leads back to the output of "odd"; expected/,
+  )
+})
+
 test('a cycle is named by the first path that leads back, and what is nested too deep by its beginning', async () => {
   const world = createWorld()
   const messageOf = async (input: unknown): Promise<string> => {

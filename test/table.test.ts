@@ -196,3 +196,27 @@ describe('what a terminal of any width is shown', () => {
     assert.match(resultsText(log, 40), /^TASK +SOLVER +MEAN +TOKENS\n/)
   })
 })
+
+test('plain text is measured without the tables of signs, which take a command time to load', async () => {
+  const { Segmenter } = Intl
+  let made = 0
+  const counted = class extends Segmenter {
+    constructor() {
+      super()
+      made++
+    }
+  }
+  Object.defineProperty(Intl, 'Segmenter', { value: counted })
+  try {
+    const fresh = (await import(new URL('../src/cli/table.ts?fresh', import.meta.url).href)) as {
+      readonly table: typeof table
+      readonly widthOf: typeof widthOf
+    }
+    assert.deepEqual(fresh.table([{ title: 'PID' }], [['17']], 40), ['PID', '17'])
+    assert.equal(made, 0)
+    assert.deepEqual([fresh.widthOf('日本'), fresh.widthOf('é')], [4, 1])
+    assert.equal(made, 1)
+  } finally {
+    Object.defineProperty(Intl, 'Segmenter', { value: Segmenter })
+  }
+})

@@ -12,17 +12,21 @@ import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import fc from 'fast-check'
 import type { Browser, Page } from 'playwright-core'
+import { z } from 'zod'
 import { scripted } from '../src/drivers/llm/scripted.ts'
 import { defineProgram } from '../src/kernel/program.ts'
 import type { Sys } from '../src/kernel/types.ts'
 import { lawSchema } from '../src/policy/law-schema.ts'
 import { parseLaw } from '../src/policy/law.ts'
 import { createKey, revokeKey } from '../src/server/keys.ts'
+import { apiDoor } from '../src/server/api/door.ts'
+import type { Scope } from '../src/server/caller.ts'
 import { startServer } from '../src/server/http.ts'
-import { webDoor } from '../src/server/web-door.ts'
+import { webDoor, webFolder } from '../src/server/web-door.ts'
 import { changesOf } from '../web/src/diff.ts'
 import { count, usd } from '../web/src/format.ts'
 import { clockAhead } from './clock-ahead.ts'
+import { doubting } from './doubting.ts'
 import type { World, WorldOptions } from './web/world.ts'
 import { programs, startWorld } from './web/world.ts'
 import { HANGS_MS } from './world.ts'
@@ -397,6 +401,35 @@ describe('the dashboard', { skip }, () => {
       await page.keyboard.press('r')
       await page.getByText('It made the same').waitFor()
       await page.keyboard.press('Escape')
+    }))
+
+  test('a call in doubt is answered with what it returned, and a value that does not fit is refused', () =>
+    on(async (page) => {
+      const { kernel, pid, question } = await doubting({ outputSchema: z.object({ id: z.string() }) as never })
+      const server = await startServer({
+        doors: [apiDoor({ kernel }), webDoor({ folder: webFolder() })],
+        authenticate: () => ({ principal: 'ada', scopes: new Set<Scope>(['admin']), key: null }),
+        port: 0,
+      })
+      try {
+        // Another origin than that of the world which the page came from.
+        page.removeAllListeners('request')
+        await page.goto(`${server.url}/#/inbox`)
+        const card = page.locator(`#question-${question.id}`)
+        const done = async (value: string): Promise<void> => {
+          await card.getByRole('textbox').fill(value)
+          await card.getByRole('button', { name: 'done' }).click()
+          await page.getByRole('dialog').getByRole('button', { name: 'Send' }).click()
+        }
+        await done('r-17')
+        await page.getByText(/done takes what tool pay returned: .*expected object, received string/).waitFor()
+        await page.keyboard.press('Escape')
+        await done('{"id": "r-17"}')
+        assert.deepEqual(await kernel.run(pid).result, ['given', { id: 'r-17' }])
+      } finally {
+        await server.close()
+        await kernel.close()
+      }
     }))
 
   test('a team of members shows who says what to whom, how its ledger stands, and goes on when a person in it answers', () =>

@@ -72,6 +72,6 @@ export function termsOf(store: Pick<Store, 'get'>, setups: Setups): NonNullable<
 function mismatch(pid: Pid, differs: string): PolityError {
   return new PolityError(
     'SETUP_MISMATCH',
-    `process ${pid} was begun with another ${differs} than this server has; who runs the server can start it with that, or go on with the run by \`polity resume ${pid}\``,
+    `process ${pid} was begun with another ${differs} than this server has; who runs the server can start it again with that, or end it and then go on with the run by \`polity resume ${pid}\``,
   )
 }

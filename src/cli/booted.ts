@@ -31,8 +31,8 @@ import type { Law } from '../policy/law.ts'
 import { parseLaw } from '../policy/law.ts'
 import { bytes } from './amounts.ts'
 import type { Context } from './command.ts'
-import type { ProgramFile } from './program-file.ts'
-import { loadProgramFile, programsOf } from './program-file.ts'
+import type { Exported } from './program-file.ts'
+import { loadExported, mainOf, programsOf } from './program-file.ts'
 import type { Setup } from './setup.ts'
 import {
   differenceOf,
@@ -40,6 +40,7 @@ import {
   hashOfLaw,
   modelDefault,
   nameOf,
+  rootOf,
   setupAt,
   setupEntry,
   setupOf,
@@ -50,7 +51,8 @@ import { openStore, readStore } from './store-file.ts'
 
 export interface Booted {
   readonly kernel: Kernel
-  readonly main: Program<Json, Json>
+  /** What is run, or was; undefined where the file does not say it, and it is served. */
+  readonly main: Program<Json, Json> | undefined
   readonly setup: Setup
   readonly sources: Sources | undefined
   /** What of a run in the store is otherwise here than it was begun with, in words; undefined where nothing is, or it is not known. */
@@ -65,11 +67,16 @@ export interface Booted {
   close(): Promise<void>
 }
 
+/** A kernel for a new run. */
+export interface BootedRun extends Booted {
+  readonly main: Program<Json, Json>
+}
+
 /** What a run needs, but for the store and its folders. */
 export interface Plan {
   /** Of a run that is in the store. */
   readonly pid?: Pid
-  readonly main: Program<Json, Json>
+  readonly main: Program<Json, Json> | undefined
   readonly programs: readonly Program[]
   readonly setup: Setup
   readonly law: Law | undefined
@@ -82,8 +89,16 @@ export interface Refusal {
   readonly refused: unknown
 }
 
-export async function bootFor(context: Context, given: Setup, budget: Budget = {}): Promise<Booted> {
-  return bootOne(context, await planFor(context, given, budget))
+/** Throws `CONFIG_INVALID` where the file does not say which of its programs is to be run. */
+export async function bootFor(context: Context, given: Setup, budget: Budget = {}): Promise<BootedRun> {
+  const exported = await exportedBy(given.program)
+  if (given.program !== undefined) mainOf(given.program, exported)
+  return (await bootOne(context, await planFor(context, given, exported, budget))) as BootedRun
+}
+
+/** The kernel for all that a file exports: programs, tools or both. */
+export async function bootToServe(context: Context, given: Setup): Promise<Booted> {
+  return bootOne(context, await planFor(context, given, await exportedBy(given.program)))
 }
 
 /** The kernel for a run that is in the store: as its setup says, with what the command line says over it. */
@@ -93,8 +108,10 @@ export async function bootAgain(context: Context, pid: Pid, over: Setup = {}, bu
 
 /** A kernel to live that run again, beside whoever has the store open. */
 export async function bootToRead(context: Context, pid: Pid, over: Pick<Setup, 'program'> = {}): Promise<Kernel> {
-  const { program, model = modelDefault, in: paths } = await setupAgain(context, pid, over)
-  const { programs } = await programsFor(program)
+  const {
+    setup: { program, model = modelDefault, in: paths },
+  } = await setupAgain(context, pid, over)
+  const { programs } = await exportedBy(program)
   return createKernel({
     store: readOnlyStore(context.storePath),
     // A name: which model a call had stands in the journal.
@@ -113,10 +130,10 @@ async function bootOne(context: Context, plan: Plan): Promise<Booted> {
 async function planFor(
   context: Context,
   given: Setup,
+  { main, programs }: ExportedPrograms,
   budget: Budget = {},
   law: Law | undefined = given.law === undefined ? undefined : lawIn(given.law),
 ): Promise<Plan> {
-  const { main, programs } = await programsFor(given.program)
   const setup = absolute({
     ...given,
     model: given.model ?? (hasModel(main) ? undefined : modelDefault),
@@ -131,7 +148,7 @@ async function planFor(
 
 /** The plan of a run that is in the store. Throws `SETUP_MISMATCH` where its law has changed since it began, and none is named. */
 export async function planAgain(context: Context, pid: Pid, over: Setup = {}, budget: Budget = {}): Promise<Plan> {
-  const setup = await setupAgain(context, pid, over)
+  const { setup, root } = await setupAgain(context, pid, over)
   const law = setup.law === undefined || over.law !== undefined ? undefined : keptLaw(pid, setup.law)
   // Of a run of an earlier version it is not known what its law said.
   if (law !== undefined && setup.lawHash !== undefined && setup.lawHash !== hashOfLaw(law))
@@ -139,16 +156,27 @@ export async function planAgain(context: Context, pid: Pid, over: Setup = {}, bu
       'SETUP_MISMATCH',
       `process ${pid} was begun with another law than ${setup.law} has now; put the law that it had back there, or go on under this one with --law ${setup.law}`,
     )
-  return { ...(await planFor(context, setup, budget, law)), pid }
+  const exported = await exportedBy(setup.program)
+  // Of a served file it may be another than the default export.
+  const own = exported.programs.find(
+    (one) => nameOf(one) === nameOf({ name: root.program, version: root.version }),
+  ) as Plan['main']
+  return { ...(await planFor(context, setup, { ...exported, main: own ?? exported.main }, budget, law)), pid }
 }
 
 /** What a run of the store was begun with, with what is given over it. Its program can be loaded. */
-async function setupAgain(context: Context, pid: Pid, over: Setup): Promise<Setup> {
+async function setupAgain(
+  context: Context,
+  pid: Pid,
+  over: Setup,
+): Promise<{ readonly setup: Setup; readonly root: ProcessStart }> {
   const reader = readStore(context.storePath)
   let start: ProcessStart
+  let root: ProcessStart
   let setup: Setup | undefined
   try {
     start = startOf(reader, pid)
+    root = rootOf(reader, start)
     setup = setupOf(reader, start)
   } finally {
     reader.close()
@@ -161,10 +189,10 @@ async function setupAgain(context: Context, pid: Pid, over: Setup): Promise<Setu
   }
   const merged = { ...setup, ...definedOf(over) }
   if (merged.program !== undefined) {
-    let file: ProgramFile
+    let file: Exported
     // Named by the store, it may have moved since.
     try {
-      file = await loadProgramFile(merged.program)
+      file = await loadExported(merged.program)
     } catch (error) {
       if (over.program !== undefined) throw error
       throw new PolityError(
@@ -175,16 +203,16 @@ async function setupAgain(context: Context, pid: Pid, over: Setup): Promise<Setu
     }
     checkRenamed(start, merged.program, file)
   }
-  return merged
+  return { setup: merged, root }
 }
 
 /** A function without a name is called as its file is, so under another name it is another program. */
 function checkRenamed(
   { pid, parent, program }: ProcessStart,
   path: string,
-  { programs, main, isNamedByFile }: ProgramFile,
+  { programs, main, isNamedByFile }: Exported,
 ): void {
-  if (parent !== null || !isNamedByFile || programs.some(({ name }) => name === program)) return
+  if (parent !== null || main === undefined || !isNamedByFile || programs.some(({ name }) => name === program)) return
   throw new PolityError(
     'NO_SUCH_PROGRAM',
     `process ${pid} runs the program ${program}, and ${path} has ${main.name}: a function without a name is called as its file is. Name the file ${program}${extname(path)}, or the program: export default defineProgram('${program}', …)`,
@@ -256,10 +284,10 @@ export async function bootTogether(context: Context, plans: readonly Plan[]): Pr
     }
     const thrown = new Map<Pid, unknown>()
     const programs = new Map<string, Program>()
-    for (const { main, programs: own } of plans) {
-      for (const one of own)
-        if (!programs.has(nameOf(one))) programs.set(nameOf(one), one === main ? watched(one, thrown) : one)
-    }
+    const mains = new Set(plans.flatMap(({ main }) => main ?? []))
+    for (const one of plans.flatMap((plan) => plan.programs))
+      if (!programs.has(nameOf(one)))
+        programs.set(nameOf(one), mains.has(one as Program<Json, Json>) ? watched(one, thrown) : one)
     // Under a law questions will come: a key that cannot be used is told before anything runs.
     if (law !== undefined) approvalKeyOf(context.storePath)
     const kernel = await boot({
@@ -285,7 +313,7 @@ export async function bootTogether(context: Context, plans: readonly Plan[]): Pr
       if (isRefusal(sources)) return sources
       return {
         kernel,
-        main: programs.get(nameOf(plan.main)) as Plan['main'],
+        main: plan.main && (programs.get(nameOf(plan.main)) as Plan['main']),
         setup: plan.setup,
         sources,
         differs(pid) {
@@ -368,13 +396,13 @@ function watched(program: Program, thrown: Map<Pid, unknown>): Program {
 /** Errors that are kept: a program may spawn itself, and fail, without end. */
 const THROWN_MAX = 1_000
 
-async function programsFor(
-  file: string | undefined,
-): Promise<{ main: Program<Json, Json>; programs: readonly Program[] }> {
-  if (file !== undefined)
-    return (await loadProgramFile(file)) as { main: Program<Json, Json>; programs: readonly Program[] }
+type ExportedPrograms = Pick<Plan, 'main' | 'programs'>
+
+/** What a file exports; without one, the research team. */
+async function exportedBy(file: string | undefined): Promise<ExportedPrograms & Pick<Exported, 'tools'>> {
+  if (file !== undefined) return (await loadExported(file)) as ExportedPrograms & Exported
   const exports = await import('../agents/research.ts')
-  return { main: exports.research as unknown as Program<Json, Json>, programs: programsOf(exports) }
+  return { main: exports.research as unknown as Program<Json, Json>, programs: programsOf(exports), tools: [] }
 }
 
 /** The folders and files of `--in`, with their indexes beside the store. */
@@ -395,8 +423,8 @@ function namesOf(programs: readonly Program[], model: string | undefined): strin
   return [...new Set([...own, ...(model === undefined ? [] : [model])])]
 }
 
-function hasModel({ model }: Pick<Program, 'model'>): boolean {
-  return model !== undefined
+function hasModel(main: Pick<Program, 'model'> | undefined): boolean {
+  return main?.model !== undefined
 }
 
 /** A budget in dollars that nothing is counted against would be a promise that does not hold. */

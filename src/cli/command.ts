@@ -48,6 +48,8 @@ export interface OptionSpec {
   readonly short?: string
   /** Stands for the value in the help. */
   readonly value?: string
+  /** Least and most of a number, in its own unit. @default from 0 */
+  readonly range?: readonly [least: number, most?: number]
   readonly help: string
 }
 

@@ -14,9 +14,11 @@ import { toErrorData } from '../kernel/errors.ts'
 import type { Kernel, Run } from '../kernel/kernel.ts'
 import type { Json, Question, RunEvent, Usage } from '../kernel/types.ts'
 import { costOf, duration, tokens } from './amounts.ts'
+import { answerOf } from './answer-text.ts'
 import type { Booted } from './booted.ts'
 import type { Context } from './command.ts'
 import { describeCall } from './call-text.ts'
+import { jsonOrText } from './options.ts'
 import { placeOf } from './place.ts'
 import { showRefusals } from './refusals.ts'
 import { exitCodeOfSignal, exitCodes, sentenceOfData } from './report.ts'
@@ -232,7 +234,8 @@ function showQuestions(context: Context, kernel: Kernel): () => void {
     const question = kernel.questions[0]
     if (question === undefined) return
     try {
-      kernel.answer(question.id, line.trim())
+      const { text, value } = answerOf(question, line.trim())
+      kernel.answer(question.id, text, value === undefined ? undefined : jsonOrText(value))
     } catch (error) {
       context.warn(`polity: ${sentenceOfData(toErrorData(error))}`)
     }

@@ -9,11 +9,12 @@
  *        file twice nor warns of it. Packages are left alone, and so is every file of which something is said.
  *   IF2. What does not load fails with Node's own error; `whyNotLoaded` says it, and what can be done about it.
  */
-import { readFileSync } from 'node:fs'
+import { existsSync, readFileSync, realpathSync } from 'node:fs'
 import { registerHooks } from 'node:module'
-import { basename, extname, resolve } from 'node:path'
+import { basename, extname, join, resolve } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import { fieldOf, messageOf } from '../kernel/errors.ts'
+import { quoted } from './name-here.ts'
 import { placeOf } from './place.ts'
 
 /** What the file exports; throws what it throws. */
@@ -51,8 +52,9 @@ export function whyNotLoaded(path: string, error: unknown): string {
   return `${path} does not load${place === undefined ? '' : ` (${place})`}: ${messageOf(error)}${remedy === undefined ? '' : `; ${remedy}`}`
 }
 
-/** What can be done about a file that was read as CommonJS and is an ES module; undefined for every other error. */
+/** What can be done about a file that was read as CommonJS and is an ES module, or has no `polity`; undefined for every other error. */
 function remedyOf(error: unknown): string | undefined {
+  if (fieldOf(error, 'code') === 'ERR_MODULE_NOT_FOUND') return remedyOfMissing(messageOf(error))
   if (fieldOf(error, 'name') !== 'SyntaxError' || !AS_COMMONJS.test(messageOf(error))) return undefined
   const file = placeOf(error)?.replace(/:\d+(?::\d+)?$/, '')
   const ending = file === undefined ? '' : extname(file)
@@ -60,6 +62,29 @@ function remedyOf(error: unknown): string | undefined {
     ? `, or name the file ${basename(file as string, ending)}.m${ending.slice(1)}`
     : ''
   return `it is an ES module, and package.json says otherwise: write "type": "module" there (npm pkg set type=module)${name}`
+}
+
+/** Of `polity`, which is not on npm: the folder of this one can be installed, once it is built. */
+function remedyOfMissing(message: string): string | undefined {
+  const [, installed] = /^Cannot find module '(.+[\\/]polity)[\\/]dist[\\/]/.exec(message) ?? []
+  const isMissing = message.startsWith("Cannot find package 'polity'")
+  const folder = installed === undefined ? own : realPathOf(installed)
+  const isBuilt = folder !== undefined && existsSync(join(folder, 'dist', 'index.js'))
+  if (folder === undefined || (!isMissing && (installed === undefined || isBuilt))) return undefined
+  const build = isBuilt ? '' : `run npm run build in ${quoted(folder)}`
+  const install = isMissing ? `run npm install ${quoted(folder)} in the project of the file` : ''
+  return [build, install].filter((one) => one !== '').join(', then ')
+}
+
+/** The folder of the package that this command is of. */
+const own = fileURLToPath(new URL('../..', import.meta.url)).replace(/[\\/]$/, '')
+
+function realPathOf(path: string): string | undefined {
+  try {
+    return realpathSync(path)
+  } catch {
+    return undefined
+  }
 }
 
 /** What Node says of an ES module that it reads as CommonJS. */

@@ -9,13 +9,13 @@
  *   M4. A reader that went away (`polity trace 17 | head`) is no error.
  */
 import { readFileSync, writeSync } from 'node:fs'
-import { basename, join, relative, sep } from 'node:path'
 import { realClock } from '../kernel/clock.ts'
 import type { Command, Context } from './command.ts'
 import { commandNames, loadCommand, loadCommands } from './commands.ts'
 import { helpOf, overview } from './help.ts'
 import { nearest } from '../kernel/known-keys.ts'
-import { parseCommandLine, usageError } from './options.ts'
+import { nameHere, quoted } from './name-here.ts'
+import { everywhere, parseCommandLine, usageError } from './options.ts'
 import { placeOf } from './place.ts'
 import { errorJson, exitCodeOf, exitCodeOfSignal, exitCodes, sentenceOf } from './report.ts'
 import { headsIn, storePathDefault } from './store-file.ts'
@@ -105,10 +105,24 @@ async function run(words: readonly string[], open: (given: Given) => Context): P
 async function commandOf(name: string): Promise<Command> {
   const command = await loadCommand(name)
   if (command !== undefined) return command
+  if (name.startsWith('-')) throw usageError(notFirst(name))
   const near = nearest(name, commandNames)
   throw usageError(
     `there is no command ${JSON.stringify(name)}; ${near === undefined ? 'see `polity help`' : `did you mean \`polity ${near}\`?`}`,
   )
+}
+
+/** An option where a command is expected. */
+function notFirst(word: string): string {
+  const name = word.replace(/=.*$/s, '')
+  const own = ['--help', '--version']
+  const every = Object.entries(everywhere).flatMap(([long, spec]) => [
+    `--${long}`,
+    ...('short' in spec ? [`-${spec.short}`] : []),
+  ])
+  if (every.includes(name)) return `${name} stands behind a command: polity <command> ${name}`
+  const near = nearest(name, [...own, ...every])
+  return `polity has no option ${name}; ${near === undefined ? 'those of a command stand behind it: see `polity help`' : `did you mean ${near}?`}`
 }
 
 interface Given {
@@ -153,18 +167,6 @@ function contextOf({
       if (isJson || text !== '') out.line(isJson ? JSON.stringify(value) : text)
     },
   }
-}
-
-/** What a person types to run us here: `polity` where it is installed, `npx polity` in a project or a checkout. */
-function nameHere(): string {
-  const script = process.argv[1] ?? 'polity'
-  if (basename(script) === 'polity') return script.includes(`node_modules${sep}.bin`) ? 'npx polity' : 'polity'
-  // In a checkout npm finds it by name, together with the Node that the repository pins.
-  return relative(process.cwd(), script) === join('bin', 'polity.js') ? 'npx polity' : `node ${quoted(script)}`
-}
-
-function quoted(text: string): string {
-  return /^[\w@%+=:,./\\-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`
 }
 
 function versionOf(): string {

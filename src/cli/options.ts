@@ -133,7 +133,7 @@ export function parseCommandLine(command: Command, words: readonly string[]): Ar
     if (token.kind === 'positional') positionals.push(token.value)
     if (token.kind !== 'option') continue
     const spec = Object.hasOwn(specs, token.name) ? specs[token.name] : undefined
-    if (spec === undefined) throw usageError(unknownOption(command, token.rawName, specs))
+    if (spec === undefined) throw usageError(unknownOption(command, token.rawName, words[token.index] ?? '', specs))
     const value = valueOf(spec, token)
     if (spec.kind === 'texts') (values[token.name] as unknown[]).push(value)
     else values[token.name] = value
@@ -189,15 +189,18 @@ function valueOf(spec: OptionSpec, { rawName, value, inlineValue }: OptionToken)
   if (value === '') throw usageError(`${rawName} got an empty value; expected ${wanted}, ${spec.help}`)
   if (spec.kind === 'text' || spec.kind === 'texts') return value
   const number = /^(?:\d+\.?\d*|\.\d+)$/.test(value) ? Number(value) : Number.NaN
-  const isRight = spec.kind === 'whole' ? Number.isSafeInteger(number) : Number.isFinite(number)
-  if (!isRight)
+  const [least, most] = spec.range ?? [0]
+  const isNumber = spec.kind === 'whole' ? Number.isSafeInteger(number) : Number.isFinite(number)
+  if (!isNumber || number < least || number > (most ?? Infinity))
     throw usageError(
-      `${rawName} takes a ${spec.kind === 'whole' ? 'whole number' : 'number'} of at least 0, not ${JSON.stringify(value)}`,
+      `${rawName} takes a ${spec.kind === 'whole' ? 'whole number' : 'number'} ${most === undefined ? `of at least ${least}` : `from ${least} to ${most}`}, not ${JSON.stringify(value)}`,
     )
   return number
 }
 
-function unknownOption(command: Command, rawName: string, specs: OptionSpecs): string {
+function unknownOption(command: Command, rawName: string, word: string, specs: OptionSpecs): string {
+  if (/^-\d/.test(rawName) && command.positionals[1] > 0)
+    return `polity ${command.name} has no option ${word}; what begins with - and is none stands behind --, after all options: polity ${command.name} … -- ${word}`
   const names = Object.keys(specs).map((name) => `--${name}`)
   const near = nearest(rawName, names)
   return `polity ${command.name} has no option ${rawName}${near === undefined ? '' : `; did you mean ${near}?`}${near === undefined ? `; it takes ${names.join(', ')}` : ''}`

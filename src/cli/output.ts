@@ -24,13 +24,13 @@ export function noteSources(context: Context, { sources }: Booted): void {
 /** Prints what a run came to and returns its exit code. */
 export function printRun(
   context: Context,
-  { main, sources }: { readonly main: { readonly name: string }; readonly sources: Sources | undefined },
+  { main, sources }: { readonly main: { readonly name: string } | undefined; readonly sources: Sources | undefined },
   run: Pick<Run, 'pid'>,
   ending: Ending,
 ): number {
   if (ending.state !== 'done') {
     if (context.isJson) context.result('', endingJson(run, ending))
-  } else if (main.name === 'research' && sources !== undefined) {
+  } else if (main?.name === 'research' && sources !== undefined) {
     const research = ending.value as unknown as Research
     context.result(answerText(context, research, sources), {
       ...endingJson(run, ending),

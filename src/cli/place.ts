@@ -3,7 +3,8 @@
  *
  *     placeOf(error)      // 'clerk.ts:12:9'
  */
-import { relative, resolve, sep } from 'node:path'
+import { readFileSync } from 'node:fs'
+import { join, relative, resolve, sep } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { fieldOf } from '../kernel/errors.ts'
 
@@ -15,7 +16,7 @@ export function fromHere(path: string): string {
   return isFar ? path : near
 }
 
-/** Where Polity's own code lies: what a person looks for is not there. */
+/** Where Polity's own code lies, of the copy that runs: what a person looks for is not there. */
 const own = fileURLToPath(new URL('..', import.meta.url))
 /** `at load (file:///srv/clerk.ts:12:9)`, `at async /srv/clerk.js:3:1`. */
 const FRAME = /^\s+at (?:.*\(|async )?((?:file:|\/|[A-Za-z]:[\\/])[^()]+):(\d+):(\d+)\)?$/
@@ -30,10 +31,27 @@ export function placeOf(error: unknown): string | undefined {
   for (const [row, line] of stack.split('\n', LINES_MAX).entries()) {
     const [, file, at, column] = (row === 0 ? UNPARSED : FRAME).exec(line) ?? []
     const path = file === undefined ? undefined : pathOf(file)
-    if (path === undefined || path.startsWith(own) || path.includes(`${sep}node_modules${sep}`)) continue
+    if (path === undefined || isOwn(path) || path.includes(`${sep}node_modules${sep}`)) continue
     return `${fromHere(path)}:${at}${column === undefined ? '' : `:${column}`}`
   }
   return undefined
+}
+
+/** Also of another copy: a checkout that is linked into a project lies in no `node_modules`, and what runs may be its source. */
+function isOwn(path: string): boolean {
+  if (path.startsWith(own)) return true
+  const parts = path.split(sep)
+  return parts.some(
+    (part, at) => (part === 'src' || part === 'dist') && nameOfPackage(parts.slice(0, at).join(sep)) === 'polity',
+  )
+}
+
+function nameOfPackage(folder: string): unknown {
+  try {
+    return fieldOf(JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8')), 'name')
+  } catch {
+    return undefined
+  }
 }
 
 function pathOf(file: string): string | undefined {

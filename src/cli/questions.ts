@@ -1,9 +1,9 @@
 /** Questions that wait: asked of the kernel that has the store open, or read from the journals of stopped processes. */
 import type { StoreReader } from '../drivers/store/sqlite-reader.ts'
-import { sendCommand } from '../drivers/store/sqlite-reader.ts'
 import { PolityError } from '../kernel/errors.ts'
-import type { CallStart, Pid, Question } from '../kernel/types.ts'
+import type { CallStart, Json, Pid, Question } from '../kernel/types.ts'
 import type { Context } from './command.ts'
+import { wish } from './elsewhere.ts'
 import { usageError } from './options.ts'
 import { askStatus, ownerOf, readStore } from './store-file.ts'
 
@@ -50,13 +50,21 @@ export function questionIdOf(given: string | undefined): number {
   return Number(given)
 }
 
-/** Answers a question of the kernel that has the store open, and waits until it was taken. `proofOf` signs what needs it. */
+/** What somebody says to a question. */
+export interface Said {
+  readonly text: string
+  /** Of a call in doubt that was done: what it returned. */
+  readonly value?: Json
+  /** Of an approval: signed. */
+  readonly proof?: string
+}
+
+/** Answers a question of the kernel that has the store open with what `say` makes of it. Throws what the kernel has against it. */
 export async function answerQuestion(
   context: Context,
   id: number,
-  text: string,
-  proofOf?: (question: Question) => string | undefined,
-): Promise<Question> {
+  say: (question: Question) => Said | Promise<Said>,
+): Promise<Said & { readonly question: Question }> {
   const path = context.storePath
   const reader = readStore(path)
   try {
@@ -68,26 +76,24 @@ export async function answerQuestion(
       )
     }
     const question = questionOf(questions, id)
+    const said = await say(question)
+    const { text, value, proof } = said
     if (question.choices !== null && !question.choices.includes(text))
       throw usageError(
         `question ${id} takes ${question.choices.map((choice) => JSON.stringify(choice)).join(', ')}, not ${JSON.stringify(text)}`,
       )
-    const proof = proofOf?.(question)
-    sendCommand(path, { command: 'answer', id, text, ...(proof === undefined ? {} : { proof }) })
-    for (let tries = 0; tries < OBEY_TRIES_MAX; tries++) {
-      const left = await waitingQuestions(path, reader).catch(() => undefined)
-      if (left === undefined || !left.some((one) => one.id === id)) return question
-    }
-    throw new PolityError(
-      'STORE_LOCKED',
-      `the kernel that has the store open did not take the answer to question ${id}; try again`,
-    )
+    await wish(context, {
+      command: 'answer',
+      id,
+      text,
+      ...(value === undefined ? {} : { value: JSON.stringify(value) }),
+      ...(proof === undefined ? {} : { proof }),
+    })
+    return { ...said, question }
   } finally {
     reader.close()
   }
 }
-
-const OBEY_TRIES_MAX = 5
 
 function questionOf(questions: readonly Question[], id: number): Question {
   const question = questions.find((one) => one.id === id)

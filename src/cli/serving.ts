@@ -41,8 +41,10 @@ import { lawIn, openSourcesFor } from './booted.ts'
 import type { Context } from './command.ts'
 import type { Serving as Noted } from './elsewhere.ts'
 import { servingKey } from './elsewhere.ts'
+import { quoted } from './name-here.ts'
 import { usageError } from './options.ts'
-import { loadProgramFile, programsOf } from './program-file.ts'
+import { fromHere } from './place.ts'
+import { loadExported, programsOf } from './program-file.ts'
 import type { Setup } from './setup.ts'
 import { embedderDefault, hashOfLaw, modelDefault, nameOf, setupEntry } from './setup.ts'
 import type { Sources } from './sources.ts'
@@ -224,7 +226,14 @@ async function filesOf(
       found.set(program, found.get(program) ?? file)
     }
   }
-  for (const file of new Set(files.map((one) => resolve(one)))) add((await loadProgramFile(file)).programs, file)
+  for (const file of new Set(files.map((one) => resolve(one)))) {
+    const { programs, tools } = await loadExported(file)
+    if (programs.length === 0)
+      throw usageError(
+        `${file} exports no program to serve, but tools only: ${tools.map(({ name }) => name).join(', ')}; give them to a program, or serve them with: ${context.commandLine(`mcp ${quoted(fromHere(file))}`)}`,
+      )
+    add(programs, file)
+  }
   const installed = await installedPrograms(context.storePath, ({ name }, error) =>
     context.warn(`${name} is left out: ${messageOf(error)}`),
   )

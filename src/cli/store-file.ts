@@ -244,7 +244,7 @@ function toOpenError(path: string, error: unknown): unknown {
   if (isNoSpace(error))
     return new PolityError(
       'STORE_FAILED',
-      `there is no space left for the store ${path}; free some, or name another file with --store`,
+      `there is no space left for the store ${path}; free some (\`polity gc\` removes what has ended), or name another file with --store`,
       { cause: error },
     )
   return new PolityError(

@@ -76,7 +76,11 @@ export function table(
   ]
 }
 
-const segmenter = new Intl.Segmenter()
+let segmenter: Intl.Segmenter | undefined
+/** As a reader counts signs. Its tables take time to load, and most texts need none. */
+function signsOf(text: string): Intl.Segments {
+  return (segmenter ??= new Intl.Segmenter()).segment(text)
+}
 const plainText = /^[\x20-\x7e]*$/
 const wideSign =
   /^(?:\p{Emoji_Presentation}|[\u1100-\u115f\u2e80-\u303e\u3041-\ua4cf\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff00-\uff60\uffe0-\uffe6]|[\u{20000}-\u{3fffd}])/u
@@ -86,7 +90,7 @@ const noSign = /^[\p{Mn}\p{Me}\p{Cf}\p{Cc}]+$/u
 export function widthOf(text: string): number {
   if (plainText.test(text)) return text.length
   let width = 0
-  for (const { segment } of segmenter.segment(stripVTControlCharacters(text))) width += cellsOf(segment)
+  for (const { segment } of signsOf(stripVTControlCharacters(text))) width += cellsOf(segment)
   return width
 }
 
@@ -100,7 +104,7 @@ export function cut(text: string, width: number): string {
   if (widthOf(text) <= width) return text
   let used = 0
   let kept = ''
-  for (const { segment } of segmenter.segment(text)) {
+  for (const { segment } of signsOf(text)) {
     const cells = cellsOf(segment)
     if (used + cells > width - 1) break
     used += cells
@@ -131,7 +135,7 @@ export function wrap(text: string, width: number, longWords: 'whole' | 'broken' 
 /** A word in pieces of at most `width`. */
 function pieces(word: string, width: number): string[] {
   const found = ['']
-  for (const { segment } of segmenter.segment(word)) {
+  for (const { segment } of signsOf(word)) {
     const last = found[found.length - 1] as string
     if (last !== '' && widthOf(last + segment) > width) found.push(segment)
     else found[found.length - 1] = last + segment

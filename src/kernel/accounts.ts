@@ -58,6 +58,7 @@ class Account implements Payer {
   used: Counted
   reservedTokens = 0
   reservedUsd = 0
+  line: Payer['line'] = undefined
   /** What its ended roots used. */
   settled: Usage
   bytesPerDay = Infinity

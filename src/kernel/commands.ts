@@ -34,7 +34,7 @@ export interface CommandsOptions {
   /** Ends once all that has happened is kept. */
   readonly flush: () => Promise<void>
   readonly kill: (pid: Pid, reason: string | undefined) => void
-  readonly answer: (id: number, text: string, proof: string | undefined) => void
+  readonly answer: (id: number, text: string, more: { readonly proof?: string; readonly value?: Json }) => void
   /** The pids of all that go on. `law` is the hash of the one under which they are to do that knowingly. */
   readonly resume: (pid: Pid, law: string | undefined) => readonly Pid[]
   readonly fork: (pid: Pid, options: ForkOptions, law: string | undefined) => Promise<Pid>
@@ -175,7 +175,7 @@ function obey(
   wish: Command,
   { kill, answer, resume, fork, collect, revoke, forget, info, restoreFiles, collectFiles }: CommandsOptions,
 ): Json | Promise<Json> {
-  const { command, pid, pids, id, text, proof, at, budget, keep, law, source, principal, reply } = wish
+  const { command, pid, pids, id, text, proof, value, at, budget, keep, law, source, principal, reply } = wish
   const given = <T>(value: T | undefined, name: string): T => {
     if (value === undefined) throw invalid(`the command ${command}`, name, 'nothing')
     return value
@@ -185,7 +185,10 @@ function obey(
       kill(given(pid, 'pid'), text)
       return null
     case 'answer':
-      answer(given(id, 'id'), given(text, 'text'), proof)
+      answer(given(id, 'id'), given(text, 'text'), {
+        ...(proof === undefined ? {} : { proof }),
+        ...(value === undefined ? {} : { value: JSON.parse(value) as Json }),
+      })
       return null
     case 'resume':
       return [...resume(given(pid, 'pid'), law)]

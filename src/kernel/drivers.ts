@@ -142,6 +142,8 @@ export interface Command {
   readonly text?: string
   /** Of an answer that allows a call: the signed approval, as JSON. */
   readonly proof?: string
+  /** Of an answer to a call in doubt: what the call returned, as JSON. */
+  readonly value?: string
   /** Of a fork: the call from which it goes on, and its ceilings. */
   readonly at?: number
   readonly budget?: Budget

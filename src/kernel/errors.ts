@@ -25,14 +25,15 @@ export const errorTable = {
   },
   TOO_LARGE: {
     means: 'A value is larger than the limit named in the message.',
-    todo: 'Write it to a file and pass the path, or raise the limit.',
+    todo: 'Write it to a file and pass the path, or raise the limit: `boot({ limits })`, or `polity serve --limit name=n`.',
     client: 'Send less at once, or ask who runs this server to raise the limit.',
     retry: false,
   },
   NO_SUCH_PROCESS: {
-    means: 'No process has that pid, or it is not yours to see.',
-    todo: 'Check the pid with `polity ps`.',
-    client: 'Check the pid in the list of processes; those of others are not found.',
+    means: 'No process has that pid, it is not yours to see, or it has ended and a running one was needed.',
+    todo: 'Check the pid and its state with `polity ps --all`.',
+    client:
+      'Where it has ended, start another; else check the pid in the list of processes: those of others are not found.',
     retry: false,
   },
   NO_SUCH_PROGRAM: {
@@ -89,7 +90,7 @@ export const errorTable = {
   },
   LIMIT_EXCEEDED: {
     means: 'A limit of the machine is reached.',
-    todo: 'Do less at once, or raise the limit that the message names.',
+    todo: 'Do less at once, or raise the limit that the message names: `boot({ limits })`, or `polity serve --limit name=n`.',
     client: 'Do less at once, or ask who runs this server to raise the limit.',
     retry: false,
   },
@@ -154,9 +155,9 @@ export const errorTable = {
     retry: true,
   },
   IN_DOUBT: {
-    means: 'A crash interrupted an effect that must happen once; whether it happened is not known.',
-    todo: 'Look, then answer the question in the inbox: done, retry or fail.',
-    client: 'Somebody who may answer questions here has to look and say: done, retry or fail.',
+    means: 'A crash interrupted an effect that must happen once, and a person answered fail, or nobody answered.',
+    todo: 'Look whether it happened before it is tried again; a program can catch this error and go on.',
+    client: 'Ask who runs this server whether it happened before you try it again.',
     retry: false,
   },
   NO_ANSWER: {
@@ -204,7 +205,7 @@ export const errorTable = {
   },
   STORE_FAILED: {
     means: 'The store could not keep what was written; the kernel has halted.',
-    todo: 'Free disk space or mend the store, then boot again and resume.',
+    todo: 'Free disk space (`polity gc` removes what has ended) or mend the store, then boot again and resume.',
     client: 'Tell who runs this server that its store has failed; what ran can be resumed once that is mended.',
     retry: true,
   },

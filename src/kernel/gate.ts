@@ -2,7 +2,7 @@
  * The gate: the one way to a mechanism.
  *
  * Every call of every process passes `begin` → `admit` → `start` → `finish`: is its end in the journal (then it is that) →
- * does the law allow it → reserve budget → journal the start → run the mechanism → settle the budget → journal the end →
+ * does the law allow it → reserve budget, once there is room (room.ts) → journal the start → run the mechanism → settle the budget → journal the end →
  * let the process learn it. What each call does stands in the table (syscalls.ts).
  *
  * Invariants
@@ -20,8 +20,9 @@ import type { NewEvent } from './journal.ts'
 import type { Past } from './past.ts'
 import { differs, unmade } from './past.ts'
 import { freezePlain, toPlain } from './plain.ts'
-import type { Process } from './process.ts'
-import { Call, NOTHING_RESERVED, NO_CALLS, charge, overBudget, reserve, unreserve } from './process.ts'
+import type { Payer, Process } from './process.ts'
+import { Call, NOTHING_RESERVED, NO_CALLS, busyPayer, charge, overBudget, reserve, unreserve } from './process.ts'
+import { createRoom } from './room.ts'
 import { createSys } from './sys.ts'
 import type { Machine, Syscall } from './syscalls.ts'
 import { LATER, createTable } from './syscalls.ts'
@@ -62,6 +63,7 @@ export function createGate(machine: Machine): Gate {
     fail,
   })
   const specOf = (call: Call): Syscall<unknown> => table[call.name] as Syscall<unknown>
+  const room = createRoom(machine.clock)
 
   function invoke(process: Process, frame: number, name: CallName, given: readonly unknown[]): Promise<unknown> {
     // A frame that was left behind (the process ended, or went back to a snapshot) waits for ever and is collected.
@@ -180,17 +182,44 @@ export function createGate(machine: Machine): Gate {
       passUnasked(call)
       return perform(call, args, spec.revive)
     }
-    decided(call, () => {
+    decided(call, () => waitFor(goOn(), call, goOn))
+
+    function goOn(at?: Payer): Payer | undefined {
+      let busy: Payer | undefined
       try {
-        spec.plan?.(call, args)
+        busy = setAside(call, args, at)
       } catch (error) {
-        return fail(call, error)
+        return void fail(call, error)
       }
-      if (call.reserved === undefined) return perform(call, args, spec.run)
-      reserve(call.process, call.reserved)
+      if (busy !== undefined) return busy
+      if (call.reserved === undefined) return void perform(call, args, spec.run)
       journalReserve(call)
       whenKept(call, () => perform(call, args, spec.run))
-    })
+      return undefined
+    }
+  }
+
+  /**
+   * Plans the call and sets aside what it may cost; gives who has to get something back before that, where nothing was set
+   * aside. `at` is the payer at which the call has its turn.
+   */
+  function setAside(call: Call, args: unknown, at: Payer | undefined): Payer | undefined {
+    const { process } = call
+    specOf(call).plan?.(call, args)
+    const { reserved } = call
+    if (reserved === undefined) return undefined
+    call.reserved = undefined
+    const { tokens, usd } = reserved
+    const busy = busyPayer(process, { tokens, usd, steps: call.counted ? 0 : 1 }) ?? room.lineBefore(process, at)
+    call.inQueue = busy !== undefined
+    if (busy !== undefined) return busy
+    reserve(process, reserved)
+    call.reserved = reserved
+    return undefined
+  }
+
+  function waitFor(payer: Payer | undefined, call: Call, go: (at: Payer) => Payer | undefined): void {
+    if (payer !== undefined) room.wait(payer, { call, go })
   }
 
   /** What was set aside for a call that had started before is in the journal too. */
@@ -287,22 +316,32 @@ export function createGate(machine: Machine): Gate {
     else judged(call, verdict, () => proceed(call, args))
   }
 
-  /** The law has nothing against it: the call starts, if the budgets have what it may cost. */
+  /** The law has nothing against it: the call starts, once the budgets have what it may cost. */
   function proceed(call: Call, args: unknown): void {
-    const { process } = call
+    const busy = starts(call, args)
+    if (busy === undefined) return
+    // Its place in the journal is where it came; what is set aside for it stands there later.
+    if (call.startSeq === 0) begins(call)
+    waitFor(busy, call, (at) => starts(call, args, at))
+  }
+
+  /** Starts the call; gives who has to get something back first, where it did not. */
+  function starts(call: Call, args: unknown, at?: Payer): Payer | undefined {
     const spec = specOf(call)
+    let busy: Payer | undefined
     try {
-      spec.plan?.(call, args)
+      busy = setAside(call, args, at)
     } catch (error) {
       if (call.startSeq === 0) begins(call)
-      return fail(call, error)
+      return void fail(call, error)
     }
-    if (call.reserved !== undefined) reserve(process, call.reserved)
+    if (busy !== undefined) return busy
     if (call.startSeq === 0) begins(call)
     else if (call.reserved !== undefined) journalReserve(call)
-    if (!machine.volatile && spec.intent?.(args) === true) {
+    if (!machine.volatile && spec.intent?.(args) === true)
       journal.whenKept((error) => (error === undefined ? perform(call, args, spec.run) : fail(call, error)))
-    } else perform(call, args, spec.run)
+    else perform(call, args, spec.run)
+    return undefined
   }
 
   /** Goes on where the law allows it; ends the call where it does not; asks where it says so. */
@@ -477,7 +516,9 @@ export function createGate(machine: Machine): Gate {
     // Most have one open: a splice would make a list of what it takes out.
     if (at === open.length - 1) open.pop()
     else if (at >= 0) open.splice(at, 1)
-    if (call.reserved !== undefined) unreserve(call.process, call.reserved)
+    if (call.reserved === undefined) return
+    unreserve(call.process, call.reserved)
+    room.gaveBack(call.process)
   }
 
   function finish(call: Call): void {

@@ -6,6 +6,7 @@
  *   Q2. Silence is never consent: an approval that runs out is a denial, a doubt that runs out stays a doubt.
  *   Q3. A doubt has its question however many wait: to refuse it would say of what may have happened that it has not. There
  *       are no more doubts than calls that were open when the kernel before this one went.
+ *   Q4. An answer that does not fit is refused where it is given, and its question stays open.
  */
 import type { Approval } from './approvals.ts'
 import type { Clock } from './clock.ts'
@@ -31,6 +32,8 @@ export interface QuestionInput {
   readonly detail: Json
   readonly timeoutMs: number
   readonly binding?: Binding
+  /** An answer among the choices, as it counts. Throws `INVALID_ARGUMENT` for one that does not fit. @default none takes a value */
+  readonly check?: (answer: Answer) => Answer
 }
 
 /** Questions that wait for people. */
@@ -43,10 +46,10 @@ export interface Inbox {
 
 /** An inbox whose numbers go on from `firstId`. */
 export function createInbox(clock: Clock, limits: Limits, firstId: number): Inbox {
-  const open = new Map<number, { question: Question; end: (answer: Answer | undefined) => void }>()
+  const open = new Map<number, { question: Question; end: (answer: Answer | undefined) => void; check: Check }>()
   let lastId = firstId
 
-  function ask(call: Call, { timeoutMs, ...input }: QuestionInput): Promise<Answer | undefined> {
+  function ask(call: Call, { timeoutMs, check = withoutValue, ...input }: QuestionInput): Promise<Answer | undefined> {
     if (input.kind !== 'in-doubt' && open.size >= limits.inboxMax)
       throw new PolityError(
         'LIMIT_EXCEEDED',
@@ -65,6 +68,7 @@ export function createInbox(clock: Clock, limits: Limits, firstId: number): Inbo
       open.set(id, {
         question: { id, pid: call.process.pid, ...input, askedAt, expiresAt: askedAt + timeoutMs },
         end,
+        check,
       })
     })
   }
@@ -83,7 +87,7 @@ export function createInbox(clock: Clock, limits: Limits, firstId: number): Inbo
         `question ${id} takes ${choices === null ? 'a text' : choices.join(', ')}, not ${JSON.stringify(text)}`,
       )
     }
-    entry.end({ text, ...more })
+    entry.end(entry.check({ text, ...more }))
   }
 
   return {
@@ -93,4 +97,12 @@ export function createInbox(clock: Clock, limits: Limits, firstId: number): Inbo
     ask,
     answer,
   }
+}
+
+type Check = NonNullable<QuestionInput['check']>
+
+/** Of a question whose answer is its text. */
+function withoutValue(answer: Answer): Answer {
+  if (answer.value === undefined) return answer
+  throw new PolityError('INVALID_ARGUMENT', 'a value goes with done, the answer to a call in doubt, and with no other')
 }

@@ -204,6 +204,11 @@ export interface Kernel {
   /** Its part of the journal. */
   events(pid: Pid): Promise<readonly JournalEvent[]>
   readonly questions: readonly Question[]
+  /**
+   * Answers a question. `value` goes with `done`, the answer to a call in doubt: what the call returned (default null). Throws
+   * `INVALID_ARGUMENT` for what the question does not take, such as a value that the tool's output schema refuses; the
+   * question then stays open.
+   */
   answer(id: number, text: string, value?: Json): void
   readonly cores: readonly CoreInfo[]
   /** Model of calls that name none; null without one. */
@@ -686,7 +691,7 @@ export function createKernel(options: KernelOptions): Kernel {
     if (leftEarly(process)) return
     let value: Json
     try {
-      value = toPlain(returned, () => `the output of ${process.program.name}`, limits.valueBytesMax)
+      value = toPlain(returned, () => `the output of ${JSON.stringify(process.program.name)}`, limits.valueBytesMax)
     } catch (error) {
       return exitWith(process, toErrorData(error))
     }
@@ -969,10 +974,11 @@ export function createKernel(options: KernelOptions): Kernel {
   }
 
   /** An answer that another operating-system process wrote into the store. What allows a call has to be signed. */
-  function answerFromOutside(id: number, text: string, proof: string | undefined): void {
+  function answerFromOutside(id: number, text: string, more: { readonly proof?: string; readonly value?: Json }): void {
+    const { proof = '', ...value } = more
     const question = inbox.questions.find((one) => one.id === id)
-    if (question?.binding === undefined || text !== 'allow') return inbox.answer(id, text)
-    inbox.answer(id, text, { approval: approvals.takeSigned(question.binding, proof ?? '') })
+    if (question?.binding === undefined || text !== 'allow') return inbox.answer(id, text, value)
+    inbox.answer(id, text, { ...value, approval: approvals.takeSigned(question.binding, proof) })
   }
 
   function kill(pid: Pid, reason?: string): void {

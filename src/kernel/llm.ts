@@ -13,7 +13,7 @@ import { Exchange } from './exchange.ts'
 import { FRAME_TOKENS, estimatePrompt, estimateTokens } from './messages.ts'
 import type { PastTurns } from './past.ts'
 import type { Call, Process } from './process.ts'
-import { overBudget, tokensLeft, usdLeft } from './process.ts'
+import { tokensLeft, usdLeft } from './process.ts'
 import type { CheckedRequest } from './request.ts'
 import type { Core } from './scheduler.ts'
 import { describeTool } from './tools.ts'
@@ -21,8 +21,8 @@ import type { Tool } from './types.ts'
 
 /** Model calls, planned and made. */
 export interface Llm {
-  /** What the call may cost at most, and the output limit that follows; throws `BUDGET_EXCEEDED` where nothing is left. */
-  plan(process: Process, request: CheckedRequest, steps: 0 | 1): Plan
+  /** What the call may cost at most, and the output limit that follows. */
+  plan(process: Process, request: CheckedRequest): Plan
   /** Ends the call, some time. Where turns of it are in the journal, it goes on behind them. */
   generate(call: Call, request: CheckedRequest, plan: Plan, past?: PastTurns): void
 }
@@ -60,7 +60,7 @@ export function createLlm(options: LlmOptions): Llm {
     return tools
   }
 
-  function plan(process: Process, request: CheckedRequest, steps: 0 | 1): Plan {
+  function plan(process: Process, request: CheckedRequest): Plan {
     const chain = chainOf(request.models)
     const tools = toolSetOf(process.tools, offered(process, request.tools))
     const raw = estimatePrompt(request.messages) + tools.tokens
@@ -90,7 +90,7 @@ export function createLlm(options: LlmOptions): Llm {
           `process ${process.pid} has a budget in US dollars, and nobody said what ${unpriced.id} costs: give its price to boot({ prices })`,
         )
     }
-    // Where the request named no maximum, a budget that has room for less than the default makes the answer shorter.
+    // Where the request named no maximum, a budget in which less than the default is unspent makes the answer shorter.
     if (asked === undefined) {
       output = Math.min(output, tokensLeft(process) - inputTokens)
       if (left !== Infinity)
@@ -102,8 +102,6 @@ export function createLlm(options: LlmOptions): Llm {
     let usd = 0
     for (let i = 0; i < chain.length; i++) usd = Math.max(usd, costOf((chain[i] as Core).price, inputTokens, 0, output))
     const reserved = { tokens: inputTokens + output, usd }
-    const over = overBudget(process, { tokens: reserved.tokens, usd, steps })
-    if (over !== undefined) throw over
     return { cores: chain, tools: tools.forms, estimatedTokens: raw, inputTokens, maxOutputTokens: output, reserved }
   }
 

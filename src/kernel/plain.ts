@@ -4,9 +4,10 @@
  *     toPlain(value, 'input', bytesMax)     a frozen copy; the caller may go on changing the original
  *     freezePlain(value, 'message', bytesMax)   the same object, frozen in place; for values that are sent again and again
  *
- * Both throw `INVALID_ARGUMENT` with the path of what is not JSON, or `TOO_LARGE`.
+ * Both throw `INVALID_ARGUMENT` with the path of what is not JSON, or `TOO_LARGE` with the name of the limit.
  */
 import { PolityError, fieldOf, messageOf } from './errors.ts'
+import type { Limits } from './limits.ts'
 import type { Json } from './types.ts'
 
 /** Nesting beyond this is refused: no program's data needs it, and a cycle is caught by it. */
@@ -17,15 +18,18 @@ const TOO_DEEP = `nested deeper than ${DEPTH_MAX}`
 /** What an error calls the value; a function where the name costs something to make. */
 export type Name = string | (() => string)
 
+/** Which of the kernel's limits `bytesMax` is, for the error; null where nobody can set it. */
+export type LimitName = keyof Limits | null
+
 /** A frozen plain copy. Throws `INVALID_ARGUMENT`, `TOO_LARGE`. */
-export function toPlain(value: unknown, name: Name, bytesMax: number): Json {
+export function toPlain(value: unknown, name: Name, bytesMax: number, limit: LimitName = 'valueBytesMax'): Json {
   if (typeof value === 'boolean' || value === null || value === undefined) return value ?? null
-  return checked(value, name, bytesMax, true)
+  return checked(value, name, bytesMax, limit, true)
 }
 
 /** The same object, checked and frozen in place. Throws `INVALID_ARGUMENT`, `TOO_LARGE`. */
-export function freezePlain<T>(value: T, name: Name, bytesMax: number): T {
-  checked(value, name, bytesMax, false)
+export function freezePlain<T>(value: T, name: Name, bytesMax: number, limit: LimitName = 'valueBytesMax'): T {
+  checked(value, name, bytesMax, limit, false)
   return value
 }
 
@@ -43,14 +47,18 @@ class NotPlain {
 let bytesLeft = 0
 const tooLarge = new NotPlain('too large')
 
-function checked(value: unknown, name: Name, bytesMax: number, copy: boolean): Json {
+function checked(value: unknown, name: Name, bytesMax: number, limit: LimitName, copy: boolean): Json {
   bytesLeft = bytesMax
   try {
     return walk(value, 0, copy)
   } catch (error) {
     const at = typeof name === 'string' ? name : name()
     if (error === tooLarge)
-      throw new PolityError('TOO_LARGE', `${at} is larger than ${bytesMax} bytes`, { detail: { bytesMax } })
+      throw new PolityError(
+        'TOO_LARGE',
+        `${at} is larger than ${limit === null ? '' : `${limit}, `}${bytesMax} bytes`,
+        { detail: { bytesMax } },
+      )
     // A getter or proxy of the value threw: that is not plain data either.
     const { what, keys } = error instanceof NotPlain ? error : { what: `unreadable (${messageOf(error)})`, keys: [] }
     const way = keys.toReversed()

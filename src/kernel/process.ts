@@ -160,6 +160,15 @@ export interface Payer {
   reservedTokens: number
   reservedUsd: number
   readonly above: Payer | undefined
+  /** Calls that wait until something comes back to it (room.ts); undefined where none does. */
+  line: Set<Waiting> | undefined
+}
+
+/** A call that waits for room in a budget. */
+export interface Waiting {
+  readonly call: Call
+  /** Tries to go on, now that `at` has more room; gives who has to get something back first, undefined where it went on or ended. */
+  go(at: Payer): Payer | undefined
 }
 
 /** Nothing used yet. */
@@ -244,6 +253,7 @@ export class Process implements Dispatchable, Payer {
   used: { -readonly [K in keyof Usage]: Usage[K] } = unused()
   reservedTokens = 0
   reservedUsd = 0
+  line: Set<Waiting> | undefined = undefined
   standing: Standing
   /** Answers of tools in which access.ts looks for values: of those that are declared trusted, and of all where the law asks. */
   answers: LearnedAnswer[] | undefined = undefined
@@ -396,8 +406,11 @@ export interface Charge {
   readonly children?: number
 }
 
-/** The first ceiling on the way to the root that the charge would break, as an error; undefined if there is none. */
-export function overBudget(process: Process, charge: Charge): PolityError | undefined {
+/**
+ * The first ceiling on the way to the root that the charge would break, as an error; undefined if there is none. What is set
+ * aside for calls under way counts as used, unless `isSpentOnly`.
+ */
+export function overBudget(process: Process, charge: Charge, isSpentOnly = false): PolityError | undefined {
   for (let at: Payer | undefined = process; at !== undefined; at = at.above) {
     const { budget, used } = at
     if (charge.steps !== undefined && budget.steps !== undefined && used.steps + charge.steps > budget.steps) {
@@ -412,14 +425,35 @@ export function overBudget(process: Process, charge: Charge): PolityError | unde
     }
     if (charge.tokens !== undefined && budget.tokens !== undefined) {
       const spent = used.inputTokens + used.outputTokens
-      if (spent + at.reservedTokens + charge.tokens > budget.tokens)
-        return exceeded(at, 'tokens', spent, at.reservedTokens, charge.tokens, budget.tokens)
+      const held = isSpentOnly ? 0 : at.reservedTokens
+      if (spent + held + charge.tokens > budget.tokens)
+        return exceeded(at, 'tokens', spent, held, charge.tokens, budget.tokens)
     }
-    if (charge.usd !== undefined && budget.usd !== undefined && used.usd + at.reservedUsd + charge.usd > budget.usd) {
-      return exceeded(at, 'usd', used.usd, at.reservedUsd, charge.usd, budget.usd)
+    if (charge.usd !== undefined && budget.usd !== undefined) {
+      const held = isSpentOnly ? 0 : at.reservedUsd
+      if (used.usd + held + charge.usd > budget.usd) return exceeded(at, 'usd', used.usd, held, charge.usd, budget.usd)
     }
   }
   return undefined
+}
+
+/**
+ * The first on the way to the root who would have room for the charge if nothing were set aside, and has none now; undefined
+ * where all have it. Throws `BUDGET_EXCEEDED` where what is spent leaves too little.
+ */
+export function busyPayer(process: Process, charge: Charge): Payer | undefined {
+  if (overBudget(process, charge) === undefined) return undefined
+  const spent = overBudget(process, charge, true)
+  if (spent !== undefined) throw spent
+  for (let at: Payer | undefined = process; at !== undefined; at = at.above) if (!hasRoom(at, charge)) return at
+  return undefined
+}
+
+function hasRoom({ budget, used, reservedTokens, reservedUsd }: Payer, { tokens = 0, usd = 0 }: Charge): boolean {
+  return (
+    used.inputTokens + used.outputTokens + reservedTokens + tokens <= (budget.tokens ?? Infinity) &&
+    used.usd + reservedUsd + usd <= (budget.usd ?? Infinity)
+  )
 }
 
 function exceeded(
@@ -444,21 +478,21 @@ function round(value: number): number {
   return Math.round(value * 1e6) / 1e6
 }
 
-/** Tokens that the tightest budget on the way to the root leaves; Infinity without one. */
+/** Tokens that are not spent, by the tightest budget on the way to the root; Infinity without one. Some may be set aside. */
 export function tokensLeft(process: Process): number {
   let left = Infinity
   for (let at: Payer | undefined = process; at !== undefined; at = at.above) {
     if (at.budget.tokens !== undefined)
-      left = Math.min(left, at.budget.tokens - at.used.inputTokens - at.used.outputTokens - at.reservedTokens)
+      left = Math.min(left, at.budget.tokens - at.used.inputTokens - at.used.outputTokens)
   }
   return left
 }
 
-/** US dollars that the tightest budget leaves; Infinity without one. */
+/** US dollars that are not spent, by the tightest budget; Infinity without one. Some may be set aside. */
 export function usdLeft(process: Process): number {
   let left = Infinity
   for (let at: Payer | undefined = process; at !== undefined; at = at.above) {
-    if (at.budget.usd !== undefined) left = Math.min(left, at.budget.usd - at.used.usd - at.reservedUsd)
+    if (at.budget.usd !== undefined) left = Math.min(left, at.budget.usd - at.used.usd)
   }
   return left
 }
@@ -545,6 +579,14 @@ export function headInfo({ start, end }: ProcessHead, withoutEnd: 'running' | 's
 function waitingFor(call: Call, open: number): string {
   const more = open > 1 ? ` +${open - 1}` : ''
   const args = call.args as { readonly tool?: string; readonly pid?: number } | null
-  const detail = call.name === 'call' ? `(${args?.tool ?? ''})` : call.name === 'wait' ? `(${args?.pid ?? ''})` : ''
-  return `${call.name}${detail}${more}`
+  return `${call.name}${detailOf(call, args)}${more}`
+}
+
+function detailOf(
+  { name, inQueue, core }: Call,
+  args: { readonly tool?: string; readonly pid?: number } | null,
+): string {
+  if (name === 'call') return `(${args?.tool ?? ''})`
+  if (name === 'wait') return `(${args?.pid ?? ''})`
+  return inQueue && core === undefined ? '(budget)' : ''
 }

@@ -1,26 +1,22 @@
 /**
  * `sys`: the face of the kernel to one frame of one program. Every call goes to the gate; `now` and `random` are computed
  * from what the journal holds, so they need no entry of their own.
+ *
+ * Invariant
+ *   SY1. Every argument reaches the gate, also one too many, so that none is passed over.
  */
 import { randomAt } from './clock.ts'
 import type { Origin } from './past.ts'
 import type { Process } from './process.ts'
 import type {
-  AskOptions,
   CallName,
   FileEntry,
-  FileSource,
   FilesPoint,
-  GenerateRequest,
   Generation,
   Json,
-  ListOptions,
   Mail,
-  NoteInput,
   Pid,
   Program,
-  ReadOptions,
-  RecallOptions,
   RecalledNote,
   Snapshot,
   SpawnOptions,
@@ -48,7 +44,8 @@ class ProcessSys implements Sys {
     this.#invoke = invoke
   }
 
-  #call<T>(name: CallName, ...given: readonly unknown[]): Promise<T> {
+  /** With all that was given: what a call does not take is refused where its arguments are checked. */
+  #call<T>(name: CallName, given: readonly unknown[]): Promise<T> {
     return this.#invoke(this.#process, this.#frame, name, given) as Promise<T>
   }
 
@@ -64,86 +61,88 @@ class ProcessSys implements Sys {
     return [...this.#process.tools.values()].map(describeTool)
   }
 
-  spawn<Input, Output>(program: Program<Input, Output> | string, input: Input, options?: SpawnOptions): Promise<Pid> {
-    return this.#call('spawn', program, input, options)
+  spawn<Input, Output>(
+    ...given: [program: Program<Input, Output> | string, input: Input, options?: SpawnOptions]
+  ): Promise<Pid> {
+    return this.#call('spawn', given)
   }
 
-  fork(): Promise<Pid> {
-    return this.#call('fork')
+  fork(...given: []): Promise<Pid> {
+    return this.#call('fork', given)
   }
 
-  wait<Output = Json>(pid: Pid, options?: { timeoutMs?: number }): Promise<Output> {
-    return this.#call('wait', pid, options)
+  wait<Output = Json>(...given: Parameters<Sys['wait']>): Promise<Output> {
+    return this.#call('wait', given)
   }
 
-  kill(pid: Pid, reason?: string): Promise<void> {
-    return this.#call('kill', pid, reason)
+  kill(...given: Parameters<Sys['kill']>): Promise<void> {
+    return this.#call('kill', given)
   }
 
-  sleep(ms: number): Promise<void> {
-    return this.#call('sleep', ms)
+  sleep(...given: Parameters<Sys['sleep']>): Promise<void> {
+    return this.#call('sleep', given)
   }
 
-  send(to: Pid | string, body: Json, options?: { share?: { path: string; write?: boolean } }): Promise<number> {
-    return this.#call('send', to, body, options)
+  send(...given: Parameters<Sys['send']>): Promise<number> {
+    return this.#call('send', given)
   }
 
-  receive(options?: { from?: Pid; timeoutMs?: number }): Promise<Mail> {
-    return this.#call('receive', options)
+  receive(...given: Parameters<Sys['receive']>): Promise<Mail> {
+    return this.#call('receive', given)
   }
 
-  generate(request: GenerateRequest | string): Promise<Generation> {
-    return this.#call('generate', request)
+  generate(...given: Parameters<Sys['generate']>): Promise<Generation> {
+    return this.#call('generate', given)
   }
 
-  embed(texts: readonly string[], options?: { model?: string }): Promise<readonly (readonly number[])[]> {
-    return this.#call('embed', texts, options)
+  embed(...given: Parameters<Sys['embed']>): Promise<readonly (readonly number[])[]> {
+    return this.#call('embed', given)
   }
 
-  call<Output = Json>(tool: string, input: Json): Promise<Output> {
-    return this.#call('call', tool, input)
+  call<Output = Json>(...given: Parameters<Sys['call']>): Promise<Output> {
+    return this.#call('call', given)
   }
 
-  ask(text: string, options?: AskOptions): Promise<string> {
-    return this.#call('ask', text, options)
+  ask(...given: Parameters<Sys['ask']>): Promise<string> {
+    return this.#call('ask', given)
   }
 
-  remember(note: NoteInput | string): Promise<string> {
-    return this.#call('remember', note)
+  remember(...given: Parameters<Sys['remember']>): Promise<string> {
+    return this.#call('remember', given)
   }
 
-  recall(query: string, options?: RecallOptions): Promise<readonly RecalledNote[]> {
-    return this.#call('recall', query, options)
+  recall(...given: Parameters<Sys['recall']>): Promise<readonly RecalledNote[]> {
+    return this.#call('recall', given)
   }
 
-  forget(id: string): Promise<void> {
-    return this.#call('forget', id)
+  forget(...given: Parameters<Sys['forget']>): Promise<void> {
+    return this.#call('forget', given)
   }
 
-  read(path: string, options?: ReadOptions): Promise<string> {
-    return this.#call('read', path, options)
+  read(...given: Parameters<Sys['read']>): Promise<string> {
+    return this.#call('read', given)
   }
 
-  write(path: string, content: string | Uint8Array | FileSource): Promise<FileEntry> {
-    return this.#call('write', path, content)
+  write(...given: Parameters<Sys['write']>): Promise<FileEntry> {
+    return this.#call('write', given)
   }
 
-  list(prefix?: string, options?: ListOptions): Promise<readonly FileEntry[]> {
-    return this.#call('list', prefix, options)
+  list(...given: Parameters<Sys['list']>): Promise<readonly FileEntry[]> {
+    return this.#call('list', given)
   }
 
-  remove(path: string): Promise<void> {
-    return this.#call('remove', path)
+  remove(...given: Parameters<Sys['remove']>): Promise<void> {
+    return this.#call('remove', given)
   }
 
-  snapshot(): Promise<Snapshot> {
-    return this.#call('snapshot')
+  snapshot(...given: []): Promise<Snapshot> {
+    return this.#call('snapshot', given)
   }
 
-  restore(id: string): Promise<never>
-  restore(files: FilesPoint): Promise<FileEntry>
-  restore(to: string | FilesPoint): Promise<never> | Promise<FileEntry> {
-    return this.#call('restore', to)
+  restore(...given: [id: string]): Promise<never>
+  restore(...given: [files: FilesPoint]): Promise<FileEntry>
+  restore(...given: [to: string | FilesPoint]): Promise<never> | Promise<FileEntry> {
+    return this.#call('restore', given)
   }
 
   now(): number {

@@ -125,7 +125,7 @@ export interface Syscall<Args> {
   readonly plain?: boolean
   /** Its end is learned only once it is kept: it changed something that outlives the process. */
   readonly kept?: boolean
-  /** Runs when the law allowed it, before the start is journaled: what it may cost. Throws `BUDGET_EXCEEDED`. */
+  /** Runs when the law allowed it, before the start is journaled: what it may cost (`call.reserved`). Throws `BUDGET_EXCEEDED`. */
   readonly plan?: (call: Call, args: Args) => void
   readonly run: (call: Call, args: Args) => unknown
   /** Whether a try that a crash interrupted may have had an effect that must not happen twice: then `revive` it. @default it runs again */
@@ -341,7 +341,7 @@ export function createTable(
       knowAnswer(message, usage.outputTokens)
     },
     plan(call, args) {
-      args.plan = llm.plan(call.process, args.request, call.counted ? 0 : 1)
+      args.plan = llm.plan(call.process, args.request)
       call.reserved = args.plan.reserved
       // Now: when it is sent, the past may be over.
       args.past = call.process.past?.turns.get(call.n)
@@ -367,8 +367,6 @@ export function createTable(
     plan(call, { texts }) {
       let tokens = 0
       for (const one of texts) tokens += estimateTokens(one)
-      const over = overBudget(call.process, { tokens, steps: call.counted ? 0 : 1 })
-      if (over !== undefined) throw over
       call.reserved = { tokens, usd: 0 }
     },
     run(call, { texts, model }) {
@@ -428,8 +426,13 @@ export function createTable(
       // Promise 2: whether it happened is not known, so a person looks.
       const answer = await inbox.ask(call, {
         kind: 'in-doubt',
-        text: `A crash interrupted tool ${checked.tool.name}, which must happen once. Did it happen?`,
+        text: `A crash interrupted tool ${checked.tool.name}, which must happen once. Did it happen? done, with what it returned (null where nothing is said): it did; retry: it did not, do it now; fail: fail the call`,
         choices: ['done', 'retry', 'fail'],
+        check(said) {
+          if (said.text === 'done') return { ...said, value: tools.said(checked.tool, said.value ?? null) }
+          if (said.value === undefined) return said
+          throw new PolityError('INVALID_ARGUMENT', `${said.text} takes no value: only done does`)
+        },
         detail: { tool: checked.tool.name, input: checked.input, idempotencyKey: `${call.startPid}-${call.startSeq}` },
         timeoutMs: limits.askMs,
       })
@@ -437,10 +440,10 @@ export function createTable(
         await permit(call)
         return tools.run(call, checked)
       }
-      if (answer?.text === 'done') return toPlain(answer.value, 'the answer', limits.valueBytesMax)
+      if (answer?.text === 'done') return answer.value
       throw new PolityError(
         'IN_DOUBT',
-        `a crash interrupted tool ${checked.tool.name}; ${answer === undefined ? 'nobody said' : 'it is not known'} whether it happened`,
+        `a crash interrupted tool ${checked.tool.name}, and ${answer === undefined ? 'nobody said whether it happened' : 'a person who was asked answered fail: the call is not made again'}`,
       )
     },
   }
@@ -761,7 +764,48 @@ export function createTable(
     snapshot,
     restore,
   }
-  return table as unknown as { readonly [name: string]: Syscall<unknown> }
+  return Object.fromEntries(
+    Object.entries(table as unknown as { readonly [name: string]: Syscall<unknown> }).map(([name, one]) => [
+      name,
+      { ...one, check: noneTooMany(name as keyof typeof table, one.check) },
+    ]),
+  )
+}
+
+/** The most arguments that a call takes, by their names. */
+const argumentsOf = {
+  spawn: ['program', 'input', 'options'],
+  fork: [],
+  wait: ['pid', 'options'],
+  kill: ['pid', 'reason'],
+  sleep: ['ms'],
+  send: ['to', 'body', 'options'],
+  receive: ['options'],
+  generate: ['request'],
+  embed: ['texts', 'options'],
+  call: ['tool', 'input'],
+  ask: ['text', 'options'],
+  remember: ['note'],
+  recall: ['query', 'options'],
+  forget: ['id'],
+  read: ['path', 'options'],
+  write: ['path', 'content'],
+  list: ['prefix', 'options'],
+  remove: ['path'],
+  snapshot: [],
+  restore: ['to'],
+} as const
+
+/** An argument that a call does not take is refused: `remember(text, { tags })` would keep a note without tags. */
+function noneTooMany(name: keyof typeof argumentsOf, check: Syscall<unknown>['check']): Syscall<unknown>['check'] {
+  const names = argumentsOf[name]
+  return (process, given, n) => {
+    // As everywhere in JavaScript, undefined is as good as nothing.
+    const extra = given.length > names.length ? given.slice(names.length).find((one) => one !== undefined) : undefined
+    if (extra !== undefined)
+      throw invalid(name, names.length === 0 ? 'nothing' : `${names.join(', ')} and no more`, extra)
+    return check(process, given, n)
+  }
 }
 
 function text(at: string, value: unknown): string {
@@ -786,7 +830,9 @@ function optionsOf(
   keys?: ReadonlySet<string>,
 ): { readonly [key: string]: Json | undefined } {
   if (given === undefined) return NONE
-  const options = toPlain(given, `${at}: options`, OPTIONS_BYTES_MAX) as { readonly [key: string]: Json | undefined }
+  const options = toPlain(given, `${at}: options`, OPTIONS_BYTES_MAX, null) as {
+    readonly [key: string]: Json | undefined
+  }
   if (options === null || typeof options !== 'object' || Array.isArray(options))
     throw invalid(`${at}: options`, 'an object', given)
   for (const key of Object.keys(options)) if (keys?.has(key) === false) throw unknownKey(`${at}: options`, key, keys)

@@ -91,6 +91,7 @@ export function describeTool(tool: Tool): ToolDescription {
       converter.input({ target: 'draft-2020-12' }),
       `tool ${tool.name}: inputSchema`,
       SCHEMA_BYTES_MAX,
+      null,
     )
     description = Object.freeze({
       name: tool.name,
@@ -109,6 +110,8 @@ export interface Tools {
   /** The arguments as they will be executed. Throws `NO_SUCH_TOOL`, `INVALID_ARGUMENT`. */
   check(process: Process, name: string, input: Json): Checked
   run(call: Call, checked: Checked): Json | Promise<Json>
+  /** What a person says that a call of the tool returned, held to what the tool says. Throws `INVALID_ARGUMENT`, `TOO_LARGE`. */
+  said(tool: Tool, value: Json): Json
 }
 
 /** A tool with the arguments that it will be called with. */
@@ -251,7 +254,7 @@ export function createTools({ deadlines, limits, states, find }: ToolsOptions): 
         states.hold(
           call,
           name,
-          freezePlain(state, () => `state ${name}`, limits.valueBytesMax),
+          freezePlain(state, () => `state ${JSON.stringify(name)}`, limits.valueBytesMax),
         )
     },
     stateOf(call, name, pid) {
@@ -284,8 +287,39 @@ export function createTools({ deadlines, limits, states, find }: ToolsOptions): 
     }
   }
 
-  return { check, run }
+  function said(tool: Tool, value: Json): Json {
+    const { name, outputSchema } = tool
+    const checked =
+      outputSchema === undefined
+        ? value
+        : readAs(
+            outputSchema,
+            value,
+            (what) =>
+              new PolityError(
+                'INVALID_ARGUMENT',
+                `done takes what tool ${name} returned: ${what}; expected ${outputText(outputSchema)}`,
+              ),
+          )
+    return toPlain(checked, () => `what tool ${name} returned`, limits.valueBytesMax)
+  }
+
+  return { check, run, said }
 }
+
+/** What a tool returns, for a person: as JSON Schema, where its schema library can say it. */
+function outputText(schema: NonNullable<Tool['outputSchema']>): string {
+  const { jsonSchema, vendor } = schema['~standard']
+  try {
+    const { $schema: _, ...described } = jsonSchema?.input({ target: 'draft-2020-12' }) ?? {}
+    if (Object.keys(described).length > 0) return JSON.stringify(described).slice(0, OUTPUT_TEXT_CHARS_MAX)
+  } catch {
+    // A schema that no JSON Schema describes, such as one that transforms.
+  }
+  return `a value of its outputSchema (${vendor})`
+}
+
+const OUTPUT_TEXT_CHARS_MAX = 1_000
 
 /** What a tool is told of its call. A class, because an object literal with a getter costs ten times one without. */
 class Context implements ToolContext {

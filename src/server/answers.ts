@@ -118,13 +118,7 @@ export function headOf(headers: Headers): string[] {
 }
 
 /** The form of errors where a door has none of its own. */
-export function errorBody(error: PolityError): Json {
+export function errorBody(error: PolityError, status: number): Json {
   const { code, message } = error
-  return { error: { code, message, todo: adviceOf(error), retryable: isRetryable(error) } }
-}
-
-/** Where HTTP itself was refused, the advice of the error table does not fit; the message says what to do. */
-export function refusalBody(error: PolityError): Json {
-  const { code, message } = error
-  return { error: { code, message, retryable: isRetryable(error) } }
+  return { error: { code, message, todo: adviceOf(error, status), retryable: isRetryable(error) } }
 }

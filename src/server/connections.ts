@@ -16,7 +16,7 @@ import { STATUS_CODES } from 'node:http'
 import type { Socket } from 'node:net'
 import type { Clock } from '../kernel/clock.ts'
 import { PolityError } from '../kernel/errors.ts'
-import { refusalBody, securityHeaders } from './answers.ts'
+import { errorBody, securityHeaders } from './answers.ts'
 
 export interface Connections {
   opened(socket: Socket): void
@@ -99,7 +99,7 @@ export function createConnections({ clock, lingerMs, isClosing }: ConnectionsOpt
     }
     if (openCount > 1 || (openCount === 1 && last?.response.headersSent === true)) return void socket.destroy(error)
     const [status, message] = malformed[error.code ?? ''] ?? [400, 'this is not HTTP as this server reads it']
-    const body = JSON.stringify(refusalBody(new PolityError('INVALID_ARGUMENT', message)))
+    const body = JSON.stringify(errorBody(new PolityError('INVALID_ARGUMENT', message), status))
     const head = [
       `HTTP/1.1 ${status} ${STATUS_CODES[status]}`,
       'connection: close',

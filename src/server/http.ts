@@ -29,7 +29,7 @@ import type { KeysOf } from '../kernel/known-keys.ts'
 import { checkKeys } from '../kernel/known-keys.ts'
 import type { Json } from '../kernel/types.ts'
 import type { Headers } from './answers.ts'
-import { createAnswers, errorBody, headOf, refusalBody } from './answers.ts'
+import { createAnswers, errorBody, headOf } from './answers.ts'
 import { bodyRefusal, readJson } from './body.ts'
 import { createConnections } from './connections.ts'
 import type { OpenStream } from './event-stream.ts'
@@ -222,7 +222,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
       if (expects === 'continue') response.writeContinue()
       handle(request, response, one, known)
     } catch (error) {
-      answers.fail(request, response, error, refusalBody)
+      answers.fail(request, response, error, errorBody)
     }
   }
 
@@ -249,7 +249,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
       const error = new PolityError(code, message)
       // Where one message ends and the next begins is not certain then.
       if (status === 400 || status === 417) response.shouldKeepAlive = false
-      answers.writeError(response, error, status, door?.errorBody ?? refusalBody, more)
+      answers.writeError(response, error, status, door?.errorBody ?? errorBody, more)
     }
     if (!url.startsWith('/') && !(method === 'OPTIONS' && url === '*'))
       return refuse(400, 'INVALID_ARGUMENT', 'the target of a request starts with /')
@@ -330,7 +330,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
         response,
         error,
         status,
-        door.errorBody ?? refusalBody,
+        door.errorBody ?? errorBody,
         status === 401 ? challengeTo(request) : undefined,
       )
     const exchange: Exchange = {
@@ -365,13 +365,13 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     // By hand: a frame that waits, as of an async function, would be kept for each answer that goes on.
     const failed = (error: unknown): void => {
       if (!PolityError.isInstance(error) || response.headersSent)
-        return answers.fail(request, response, error, door.errorBody ?? refusalBody)
+        return answers.fail(request, response, error, door.errorBody ?? errorBody)
       try {
         if (one.refused !== undefined) return refuse(one.refused)
         const status = door.statusOf?.(error) ?? statusTable[error.code] ?? 500
         answers.writeError(response, error, status, door.errorBody ?? errorBody)
       } catch (wrong) {
-        answers.fail(request, response, wrong, refusalBody)
+        answers.fail(request, response, wrong, errorBody)
       }
     }
     const answered = (): void => {

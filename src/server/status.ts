@@ -75,11 +75,22 @@ export function shouldRetry(error: PolityError, status: number): boolean {
 /** OpenAI's and Anthropic's clients wait no longer for what `retry-after` says, and come before it. */
 const SOON_S = 60
 
-/** What a client can do about an error. */
-export function adviceOf(error: PolityError): string {
-  return roomAfterMs(error) === undefined
-    ? clientAdvice(error.code)
-    : 'Come again when `retry-after` has passed, or ask who runs this server for more room.'
+/** What a client can do about an error; where it is HTTP itself that was refused, its status says what. */
+export function adviceOf(error: PolityError, status = statusTable[error.code]): string {
+  if (roomAfterMs(error) !== undefined)
+    return 'Come again when `retry-after` has passed, or ask who runs this server for more room.'
+  return (status === statusTable[error.code] ? undefined : httpAdvice[status]) ?? clientAdvice(error.code)
+}
+
+/** Of statuses that no code of the table has by itself. */
+const httpAdvice: { readonly [status: number]: string } = {
+  401: 'Send a key as `Authorization: Bearer …`; who runs this server can make one.',
+  404: 'Check the path, and that this is the server that was meant.',
+  405: 'Use one of the methods that the message names.',
+  408: 'Send the request again, all of it at once.',
+  415: 'Send JSON in UTF-8, not compressed, with the header `Content-Type: application/json`.',
+  417: 'Leave out the header `Expect`.',
+  431: 'Send fewer or shorter headers.',
 }
 
 /** When there is room again in the store for what a key writes (kernel/accounts.ts); undefined of any other error. */

@@ -35,9 +35,10 @@ export const approve = defineCommand({
   async run(context, { values, positionals }) {
     const scope = scopeOf(values.scope)
     const ms = values.for === undefined ? (scope === 'once' ? ONCE_MS : BATCH_MS) : timeOf(values.for)
-    const question = await answerQuestion(context, questionIdOf(positionals[0]), 'allow', (asked) =>
-      proofOf(context, asked, scope, ms),
-    )
+    const { question } = await answerQuestion(context, questionIdOf(positionals[0]), (asked) => ({
+      text: 'allow',
+      proof: proofOf(context, asked, scope, ms),
+    }))
     const { binding, pid, id } = question
     const reach =
       scope === 'once'

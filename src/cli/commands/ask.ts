@@ -6,7 +6,6 @@
 import { existsSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import type { Json } from '../../kernel/types.ts'
-import type { Booted } from '../booted.ts'
 import type { Setup } from '../setup.ts'
 import { bootFor } from '../booted.ts'
 import { modelDefault } from '../setup.ts'
@@ -36,6 +35,7 @@ export const ask = defineCommand({
     readers: {
       kind: 'whole',
       value: 'n',
+      range: [1],
       help: 'parts into which the question may be split, each with its own reader (default 4)',
     },
     ...budgetOptions,
@@ -50,7 +50,6 @@ export const ask = defineCommand({
     'polity ask "Who signs the contract?" --in contracts --model openai/gpt-5 --price 1.25/10 --budget-usd 0.20',
   ],
   async run(context, { values, positionals }) {
-    if (values.readers === 0) throw usageError('--readers takes a whole number of at least 1, not "0"')
     const given = await questionOf(context, positionals)
     const paths = values.in.length > 0 ? values.in : given === undefined ? ownDocs() : ['.']
     // The question that stands in for none is about Polity's own docs, not about somebody's folder.
@@ -96,7 +95,7 @@ async function answer(
   { question, readers }: { question: string; readers: number | undefined },
   budget: ReturnType<typeof budgetOf>,
 ): Promise<number> {
-  const booted: Booted = await bootFor(context, setup, budget)
+  const booted = await bootFor(context, setup, budget)
   noteSources(context, booted)
   const input: Json = readers === undefined ? { question } : { question, readers }
   const run = booted.kernel.spawn(booted.main, input, { budget })

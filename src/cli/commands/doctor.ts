@@ -217,7 +217,7 @@ function disk({ storePath }: Context): Finding {
     return {
       level,
       subject: 'disk',
-      text: `${bytes(free)} free for ${folder}${level === 'ok' ? '' : '; free some space, or put the store elsewhere with --store <file>'}`,
+      text: `${bytes(free)} free for ${folder}${level === 'ok' ? '' : '; free some space (`polity gc` removes what has ended), or put the store elsewhere with --store <file>'}`,
     }
   } catch (error) {
     return { level: 'warn', subject: 'disk', text: `the space left for ${folder} is not known: ${messageOf(error)}` }

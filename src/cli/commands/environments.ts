@@ -20,7 +20,12 @@ export const environments = defineCommand({
   usage: '[serve [id]]',
   positionals: [0, 2],
   options: {
-    port: { kind: 'whole', value: 'n', help: 'serve all of them over HTTP, on loopback (0: any free port)' },
+    port: {
+      kind: 'whole',
+      value: 'n',
+      range: [0, PORT_MAX],
+      help: 'serve all of them over HTTP, on loopback (0: any free port)',
+    },
   },
   details:
     'With an id, serve answers one JSON message a line on stdin with one answer a line on stdout, until stdin ends. With --port it listens instead; AgentGym’s routes stand under /environments/<id>/agentgym. The messages are described in docs/environments.md.',
@@ -33,7 +38,6 @@ export const environments = defineCommand({
     if (verb !== 'serve') throw usageError(`environments takes serve, not "${verb}"`)
     if (values.port !== undefined) {
       if (id !== undefined) throw usageError('with --port all environments are served; leave out the id')
-      if (values.port > PORT_MAX) throw usageError(`--port takes 0 to ${PORT_MAX}, not ${values.port}`)
       return listen(context, values.port)
     }
     if (id === undefined) throw usageError('serve takes the id of an environment, or --port; see `polity environments`')

@@ -1,6 +1,6 @@
 /** `polity gc`: removes the journals of ended processes, the oldest first. */
 import { setImmediate as nextTurn } from 'node:timers/promises'
-import { fileBytes, realStorePath } from '../../drivers/store/connection.ts'
+import { fileBytes, numberOf, openConnection, openForReading, realStorePath } from '../../drivers/store/connection.ts'
 import type { Store } from '../../kernel/drivers.ts'
 import type { Collected } from '../../kernel/file-collection.ts'
 import { PolityError } from '../../kernel/errors.ts'
@@ -11,7 +11,7 @@ import type { Context } from '../command.ts'
 import { defineCommand } from '../command.ts'
 import { wishOr } from '../elsewhere.ts'
 import { exitCodes, isNoSpace } from '../report.ts'
-import { readStore } from '../store-file.ts'
+import { ownerOf, readStore } from '../store-file.ts'
 
 const KEEP_DEFAULT = 1_000
 /** The store removes rows in steps, between which it lets others work; what is left is removed when it is next opened. */
@@ -37,6 +37,7 @@ export const gc = defineCommand({
 })
 
 async function collectAll(context: Context, keep: number): Promise<number> {
+  emptyLog(context.storePath)
   const removed = await wishOr(context, { command: 'collect', keep }, (kernel, store) =>
     collect(context, kernel, store, keep),
   )
@@ -62,16 +63,51 @@ async function collect(context: Context, kernel: Kernel, store: Store, keep: num
 }
 
 /**
- * What is taken away is written down first, so it needs some room itself: what stands in the log comes into the file before
- * the log is used anew.
+ * What stands in the log comes into the file, and the log’s bytes are free again: on a full disk they are the room that a
+ * collection needs to begin. Where another kernel has the store open, that is its own to do.
  */
+function emptyLog(storePath: string): void {
+  if (ownerOf(storePath).isOwned) return
+  // A store that is not there, or none, is left alone.
+  readStore(storePath).close()
+  try {
+    const database = openConnection(realStorePath(storePath))
+    try {
+      database.exec('PRAGMA wal_checkpoint(TRUNCATE)')
+    } finally {
+      database.close()
+    }
+  } catch {
+    // The disk has no room for it, or nobody may write: the collection says so.
+  }
+}
+
+/** What is taken away is written down first, so it needs some room itself, and the file has to hold what is in the log. */
 function noRoom({ storePath }: Context, cause: unknown): PolityError {
-  const room = fileBytes(`${realStorePath(storePath)}-wal`) + ROOM_BYTES
+  const room = growthOf(realStorePath(storePath)) + ROOM_BYTES
   return new PolityError(
     'STORE_FAILED',
     `there is no space left for the store ${storePath}, and gc needs about ${bytes(room)} to begin: make room for as much on that disk, and run it again`,
     { cause },
   )
+}
+
+/** By how much the file grows until it holds what stands in the log. */
+function growthOf(path: string): number {
+  const log = fileBytes(`${path}-wal`)
+  try {
+    const { database, close } = openForReading(path)
+    try {
+      return Math.max(
+        0,
+        numberOf(database, 'PRAGMA page_count') * numberOf(database, 'PRAGMA page_size') - fileBytes(path),
+      )
+    } finally {
+      close()
+    }
+  } catch {
+    return log
+  }
 }
 
 /** Beside the log: what opening a store writes, and the first step of a collection. */

@@ -6,7 +6,7 @@ import { defineCommand } from '../command.ts'
 import { jsonIn, textIn } from '../given-file.ts'
 import { factsOfProgram, factsOfTool, packagesAbove, readManifest } from '../lint-facts.ts'
 import { usageError } from '../options.ts'
-import { loadProgramFile } from '../program-file.ts'
+import { loadExported } from '../program-file.ts'
 import { exitCodes } from '../report.ts'
 
 export const lint = defineCommand({
@@ -19,7 +19,7 @@ export const lint = defineCommand({
     tools: { kind: 'text', value: 'file', help: 'tools as JSON: a list, or what an MCP server answers to tools/list' },
   },
   details:
-    'The file is loaded as `polity run` loads it, and its programs, agents and exported tools are looked at, with its source and the package.json above it; nothing is run. ' +
+    'The file is loaded as `polity run` loads it, and the programs, agents and tools that it exports are looked at, with its source and the package.json above it; nothing is run. ' +
     'A law can be looked at by itself, or with a manifest of tools. Says nothing where nothing is found. Exit code 1 when a line says error.',
   examples: ['polity lint clerk.ts --law clerk.json', 'polity lint --law clerk.json --tools tools.json'],
   async run(context, { values, positionals: [file] }) {
@@ -44,7 +44,7 @@ export const lint = defineCommand({
 })
 
 async function factsOfFile(file: string): Promise<LintInput> {
-  const { programs, tools } = await loadProgramFile(file)
+  const { programs, tools } = await loadExported(file)
   const packages = packagesAbove(file)
   const held = new Map([...programs.flatMap((program) => program.tools), ...tools].map((tool) => [tool.name, tool]))
   return {

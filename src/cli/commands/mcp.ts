@@ -4,11 +4,11 @@ import type { Program, ToolSchema } from '../../kernel/types.ts'
 import type { OfferedProgram } from '../../server/mcp/offers.ts'
 import { serveMcpStdio } from '../../server/mcp/stdio.ts'
 import type { Caller, Scope } from '../../server/caller.ts'
-import { bootFor } from '../booted.ts'
+import { bootToServe } from '../booted.ts'
 import { defineCommand } from '../command.ts'
 import { priceOption, setupGiven } from '../options.ts'
 import { noteSources } from '../output.ts'
-import { loadProgramFile } from '../program-file.ts'
+import { loadExported } from '../program-file.ts'
 import { exitCodeOfSignal, exitCodes } from '../report.ts'
 import { modelDefault } from '../setup.ts'
 
@@ -37,19 +37,20 @@ export const mcp = defineCommand({
     'Without a file the program is the research team of `polity ask`. Every call is a process under the law. It ends when stdin does; what ran then is killed.',
   examples: ['polity mcp --in docs', 'polity mcp clerk.ts --law clerk.law.json --approvals'],
   async run(context, { values, positionals: [file] }) {
-    const loaded = file === undefined ? undefined : await loadProgramFile(file)
-    const booted = await bootFor(context, setupGiven(file, values))
+    const loaded = file === undefined ? undefined : await loadExported(file)
+    const booted = await bootToServe(context, setupGiven(file, values))
     noteSources(context, booted)
     try {
       const scopes: Scope[] = ['runs', 'memory', ...(values.approvals ? (['approvals'] as const) : [])]
       const caller: Caller = { principal: values.as ?? 'local', scopes: new Set(scopes), key: null }
-      const main = booted.main as Program
-      const others = loaded?.programs.filter(({ name }) => name !== main.name) ?? []
+      const main = booted.main as Program | undefined
+      const others = loaded?.programs.filter(({ name }) => name !== main?.name) ?? []
+      const first = main === undefined ? [] : [file === undefined ? research(main) : main]
       await serveMcpStdio(
         {
           kernel: booted.kernel,
           tools: [...(booted.sources?.tools ?? []), ...(loaded?.tools ?? [])],
-          programs: [file === undefined ? research(main) : main, ...others],
+          programs: [...first, ...others],
           caller,
         },
         context.interrupted,

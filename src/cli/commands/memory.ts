@@ -2,7 +2,7 @@
 import { loadEmbedder } from '../../boot.ts'
 import type { StoreReader } from '../../drivers/store/sqlite-reader.ts'
 import { PolityError } from '../../kernel/errors.ts'
-import { checkLimits } from '../../kernel/limits.ts'
+import { checkLimits, defaultLimits } from '../../kernel/limits.ts'
 import { noteAt, recallNotes } from '../../kernel/memory.ts'
 import { createNoteReader } from '../../kernel/note-reader.ts'
 import { checkNoteId, checkRecall, matches, seqOf } from '../../kernel/note.ts'
@@ -33,7 +33,12 @@ const SOURCES_SHOWN = 10
 
 const options = {
   principal: { kind: 'text', value: 'name', help: `whose notes (default ${PRINCIPAL_DEFAULT}; revoke: everybody’s)` },
-  limit: { kind: 'whole', value: 'n', help: `list, search: most notes (default ${LIMIT_DEFAULT})` },
+  limit: {
+    kind: 'whole',
+    value: 'n',
+    range: [1, defaultLimits.recallNotesMax],
+    help: `list, search: most notes (default ${LIMIT_DEFAULT}, at most ${defaultLimits.recallNotesMax})`,
+  },
   kind: { kind: 'texts', value: 'kind', help: 'list, search: only note, fact or summary' },
   tag: { kind: 'text', value: 'tag', help: 'list, search: only with this tag' },
   session: { kind: 'text', value: 'name', help: 'list, search: only of this session' },

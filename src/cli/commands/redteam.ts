@@ -42,7 +42,12 @@ export const redteam = defineCommand({
       kind: 'flag',
       help: 'plant notes in a memory, search triggers against the embedder, and count what is recalled',
     },
-    seeds: { kind: 'whole', value: 'n', help: 'memories that --recall attacks, each with its own trigger (default 3)' },
+    seeds: {
+      kind: 'whole',
+      value: 'n',
+      range: [1],
+      help: 'memories that --recall attacks, each with its own trigger (default 3)',
+    },
     ...embedderOption,
     'budget-children': { kind: 'whole', value: 'n', help: 'most processes that the run may start' },
     ...budgetOptions,
@@ -117,7 +122,6 @@ async function attackMemory(
   }: { readonly embedder: string | undefined; readonly seeds: number | undefined },
 ): Promise<number> {
   if (file !== undefined) throw usageError('--recall attacks a memory of its own, and takes no file of an agent')
-  if (seeds === 0) throw usageError('--seeds takes a whole number of at least 1, not 0')
   let rows: Awaited<ReturnType<typeof attackAllRecall>>
   try {
     rows = await attackAllRecall({

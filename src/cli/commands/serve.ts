@@ -3,6 +3,7 @@ import type { Price } from '../../kernel/types.ts'
 import { messageOf } from '../../kernel/errors.ts'
 import type { Kernel } from '../../kernel/kernel.ts'
 import type { Limits } from '../../kernel/limits.ts'
+import { nearest } from '../../kernel/known-keys.ts'
 import { checkLimits, defaultLimits } from '../../kernel/limits.ts'
 import { listKeys } from '../../server/keys.ts'
 import type { ServerLimits } from '../../server/limits.ts'
@@ -31,7 +32,12 @@ export const serve = defineCommand({
   usage: '[file.ts…]',
   positionals: [0, FILES_MAX],
   options: {
-    port: { kind: 'whole', value: 'n', help: `port to listen on; 0 takes any free one (default ${PORT})` },
+    port: {
+      kind: 'whole',
+      value: 'n',
+      range: [0, 65_535],
+      help: `port to listen on; 0 takes any free one (default ${PORT})`,
+    },
     host: {
       kind: 'text',
       value: 'address',
@@ -72,6 +78,7 @@ export const serve = defineCommand({
     cache: {
       kind: 'whole',
       value: 'MiB',
+      range: [1],
       help: `RAM for what is read again and again of notes and searches (default ${cacheDefault})`,
     },
     limit: {
@@ -90,7 +97,7 @@ export const serve = defineCommand({
     },
   },
   details:
-    'Without a file only models are served. Programs that the files export can be run by name. Everything is written into the store, as with `polity run`; Ctrl-C stops what runs, so that it can be resumed. ' +
+    'Without a file only models are served. All programs that the files export can be run by name: those of defineProgram and defineAgent, and an async function by default. Everything is written into the store, as with `polity run`; Ctrl-C stops what runs, so that it can be resumed. ' +
     'On this machine no key is needed until there is one; `polity key create` makes it.',
   examples: [
     'polity serve',
@@ -104,9 +111,7 @@ export const serve = defineCommand({
     const address = values.otlp ? positionals.find((one) => /^https?:\/\//.test(one)) : undefined
     if (address !== undefined)
       throw usageError(`--otlp takes no address: OTEL_EXPORTER_OTLP_ENDPOINT=${address} polity serve --otlp`)
-    if (port > 65_535) throw usageError(`--port takes a number up to 65535, not ${port}`)
     const limits = limitsOf(values.limit)
-    if (values.cache === 0) throw usageError('--cache takes a number of MiB from 1')
     const place = {
       store: context.storePath,
       port,
@@ -224,10 +229,12 @@ function limitsOf(given: readonly string[]): {
       throw usageError(`--limit takes a name and a number above 0, such as processesKeptMax=10000, not ${text}`)
     if (Object.hasOwn(defaultLimits, name)) kernel[name] = Number(value)
     else if (Object.hasOwn(defaultServerLimits, name)) server[name] = Number(value)
-    else
+    else {
+      const near = nearest(name, [...Object.keys(defaultLimits), ...Object.keys(defaultServerLimits)])
       throw usageError(
-        `there is no limit ${name}; those of the kernel are in docs/kernel/limits.md, those of the server in docs/server.md`,
+        `there is no limit ${name}; ${near === undefined ? 'those of the kernel are in docs/kernel/limits.md, those of the server in docs/server.md' : `did you mean ${near}?`}`,
       )
+    }
   }
   checkLimits(kernel)
   checkServerLimits(server)

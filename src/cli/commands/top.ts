@@ -12,7 +12,6 @@ import type { ProcessList } from '../process-list.ts'
 import { listProcesses } from '../process-list.ts'
 import { processTable } from '../process-table.ts'
 import { refusalText } from '../refusals.ts'
-import { usageError } from '../options.ts'
 import { exitCodes } from '../report.ts'
 import { readStore } from '../store-file.ts'
 import { cut, wrap } from '../table.ts'
@@ -38,15 +37,18 @@ export const top = defineCommand({
     once: { kind: 'flag', help: 'one picture, then the end' },
     all: { kind: 'flag', short: 'a', help: 'those that have ended too' },
     team: { kind: 'flag', help: 'teams in place of processes: who spoke to whom, how much, how their ledgers stand' },
-    interval: { kind: 'whole', value: 'ms', help: `time between two pictures (default ${INTERVAL_MS_DEFAULT})` },
+    interval: {
+      kind: 'whole',
+      value: 'ms',
+      range: [INTERVAL_MS_MIN],
+      help: `time between two pictures (default ${INTERVAL_MS_DEFAULT}, at least ${INTERVAL_MS_MIN})`,
+    },
   },
   details:
     'While a kernel has the store open it is asked for what the journal does not say: what each process waits for, on which core, and the cores themselves. Leave with q or Ctrl-C.',
   examples: ['polity top', 'polity top --once', 'polity top --team', 'polity top --json --interval 5000'],
   async run(context, { values }) {
     const intervalMs = values.interval ?? INTERVAL_MS_DEFAULT
-    if (intervalMs < INTERVAL_MS_MIN)
-      throw usageError(`--interval takes at least ${INTERVAL_MS_MIN} ms, not ${intervalMs}`)
     const isLive = !values.once && (context.isJson || (context.out.isTerminal && process.stdin.isTTY === true))
     const reader = readStore(context.storePath)
     const all = values.all ?? false

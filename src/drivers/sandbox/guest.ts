@@ -271,14 +271,14 @@ function parseLine(text: string, limits: GuestLimits): GuestLine | undefined {
       if (typeof call !== 'object' || call === null) return undefined
       const { id, tool, input } = call as { readonly [key: string]: unknown }
       if (!Number.isSafeInteger(id) || typeof tool !== 'string' || input === undefined) return undefined
-      found.push({ id: id as number, tool, input: toPlain(input, 'the input of a call', limits.valueBytes) })
+      found.push({ id: id as number, tool, input: toPlain(input, 'the input of a call', limits.valueBytes, null) })
     }
     return { calls: found }
   }
   if (typeof end !== 'object' || end === null) return undefined
   const { value, error } = end as { readonly [key: string]: unknown }
   if (error === undefined)
-    return { end: value === undefined ? {} : { value: toPlain(value, 'the value', limits.valueBytes) } }
+    return { end: value === undefined ? {} : { value: toPlain(value, 'the value', limits.valueBytes, null) } }
   if (typeof error !== 'object' || error === null) return undefined
   const { code, message } = error as { readonly [key: string]: unknown }
   if (typeof code !== 'string' || typeof message !== 'string') return undefined

@@ -134,6 +134,7 @@ const fieldTypes: { readonly [Key in Exclude<keyof Command, 'command' | 'tries'>
   id: 'number',
   text: 'string',
   proof: 'string',
+  value: 'string',
   at: 'number',
   budget: 'object',
   keep: 'number',

@@ -212,7 +212,7 @@ export function toStoreError(path: string, error: unknown): unknown {
     case codes.full:
       return new PolityError(
         'STORE_FAILED',
-        `There is no space left for the store ${path}; nothing of the batch was kept.`,
+        `There is no space left for the store ${path}; nothing of the batch was kept. Free some: \`polity gc\` removes what has ended.`,
         options,
       )
     case codes.io:

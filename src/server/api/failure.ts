@@ -9,7 +9,7 @@
 import type { PolityError } from '../../kernel/errors.ts'
 import type { Json } from '../../kernel/types.ts'
 import type { StreamEvent } from '../route.ts'
-import { adviceOf, isRetryable, statusTable } from '../status.ts'
+import { adviceOf, isRetryable } from '../status.ts'
 
 export function errorBody(error: PolityError, status: number): Json {
   return { error: told(error, status) }
@@ -25,18 +25,11 @@ export function lastWord(error: PolityError, status: number): readonly StreamEve
 
 function told(error: PolityError, status: number): { readonly [key: string]: Json } {
   const { code, message, detail } = error
-  const todo = todoOf(error, status)
   return {
     code,
     message,
-    ...(todo === undefined ? {} : { todo }),
+    todo: adviceOf(error, status),
     retryable: isRetryable(error),
     ...(detail === undefined ? {} : { detail }),
   }
-}
-
-/** What the table advises does not fit where HTTP itself was refused. */
-function todoOf(error: PolityError, status: number): string | undefined {
-  if (statusTable[error.code] === status) return adviceOf(error)
-  return status === 405 ? 'Use one of the methods that the message names.' : undefined
 }

@@ -160,7 +160,7 @@ export const AnswerRequest = named(
   'What a person says',
   z.strictObject({
     text: z.string().describe('One of the choices, where there are any'),
-    value: json.optional().describe('Of a doubt answered done: what the effect returned'),
+    value: json.optional().describe('Of a doubt answered done: what the call returned. Default null'),
   }),
 )
 export type AnswerRequest = z.infer<typeof AnswerRequest>

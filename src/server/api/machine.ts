@@ -118,7 +118,8 @@ export function machineOperations({ kernel, view, programs, tools, keys, clock }
       path: '/questions/:question/answer',
       scope: 'approvals',
       summary: 'Answer a question',
-      description: 'allow of an approval is for the one call with the arguments in its detail.',
+      description:
+        'allow of an approval is for the one call with the arguments in its detail. A call in doubt takes done (it happened, and `value` is what it returned), retry (it did not, and is done now) or fail (the call fails with `IN_DOUBT`). An answer that does not fit, such as a value that the tool does not return, is refused with `INVALID_ARGUMENT`, and the question stays open.',
       body: schemas.AnswerRequest,
       reply: Done,
       async run({ caller, params, body }) {

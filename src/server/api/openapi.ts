@@ -68,7 +68,7 @@ const errorSchema: Schema = {
   properties: {
     error: {
       type: 'object',
-      required: ['code', 'message', 'retryable'],
+      required: ['code', 'message', 'todo', 'retryable'],
       properties: {
         code: { type: 'string', enum: Object.keys(errorTable) },
         message: { type: 'string' },

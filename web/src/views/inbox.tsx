@@ -8,7 +8,7 @@
  *   IB3. An answer takes two steps, and none of them is the same key twice.
  */
 import { useState } from 'react'
-import type { Question } from '../../../src/client.ts'
+import type { AnswerRequest, Question } from '../../../src/client.ts'
 import { duration, moment } from '../format.ts'
 import { Exact } from '../json.tsx'
 import { useKeys } from '../keys.ts'
@@ -19,7 +19,7 @@ export function Inbox() {
   const session = useSession()
   const { questions, questionsError, isLoaded } = useSessionState()
   const [chosenId, setChosenId] = useState<number>()
-  const [asked, setAsked] = useState<{ readonly question: Question; readonly text: string }>()
+  const [asked, setAsked] = useState<{ readonly question: Question } & AnswerRequest>()
   useTick(1_000)
   const index = Math.max(
     0,
@@ -60,7 +60,7 @@ export function Inbox() {
           question={question}
           isChosen={question === chosen}
           choose={() => setChosenId(question.id)}
-          answer={(text) => setAsked({ question, text })}
+          answer={(said) => setAsked({ question, ...said })}
         />
       ))}
       {asked !== undefined && (
@@ -76,7 +76,7 @@ export function Inbox() {
           run={async () => {
             const { id, pid, what } = asked.question
             try {
-              await session.client.questions.answer(id, asked.text)
+              await session.client.questions.answer(id, asked.text, asked.value)
             } finally {
               session.refreshQuestions()
             }
@@ -100,6 +100,7 @@ export function Inbox() {
           ) : (
             <Framed label="Your answer">
               <Exact value={asked.text} />
+              {asked.value !== undefined && <Exact value={asked.value} />}
             </Framed>
           )}
         </Confirm>
@@ -123,7 +124,7 @@ function Card({
   readonly question: Question
   readonly isChosen: boolean
   readonly choose: () => void
-  readonly answer: (text: string) => void
+  readonly answer: (said: AnswerRequest) => void
 }) {
   const { live } = useSession()
   useLiveVersion()
@@ -187,7 +188,17 @@ function Card({
         </Framed>
       )}
       {kind === 'in-doubt' && (
-        <p>A crash left it open whether this call had its effect. Look, then say what you found.</p>
+        <>
+          <p>
+            A crash left it open whether this call had its effect. Look, then say what you found. <b>done</b>: it had,
+            and the program goes on with what the call returned. <b>retry</b>: it had not, and the call is made now.{' '}
+            <b>fail</b>: the call fails, and the program is told so.
+          </p>
+          <label>
+            What it returned, with done: JSON or text{' '}
+            <input value={text} onChange={(event) => setText(event.target.value)} placeholder="null" />
+          </label>
+        </>
       )}
       <div className="actions">
         {choices === null ? (
@@ -195,7 +206,7 @@ function Card({
             className="answer-form"
             onSubmit={(event) => {
               event.preventDefault()
-              if (text !== '') answer(text)
+              if (text !== '') answer({ text })
             }}
           >
             <label>
@@ -212,7 +223,13 @@ function Card({
               key={choice}
               type="button"
               className={choice === 'allow' ? 'primary' : choice === 'deny' ? 'danger' : ''}
-              onClick={() => answer(choice)}
+              onClick={() =>
+                answer(
+                  kind === 'in-doubt' && choice === 'done' && text !== ''
+                    ? { text: choice, value: jsonOrText(text) }
+                    : { text: choice },
+                )
+              }
             >
               {kind === 'approval' ? (
                 choice === 'allow' ? (
@@ -231,6 +248,15 @@ function Card({
       </div>
     </article>
   )
+}
+
+/** As the command line reads it. */
+function jsonOrText(text: string): AnswerRequest['value'] {
+  try {
+    return JSON.parse(text) as AnswerRequest['value']
+  } catch {
+    return text
+  }
 }
 
 /** The arguments of the call that is asked about. */
