@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import type { ChildProcess } from 'node:child_process'
 import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
@@ -20,6 +21,7 @@ import { defineProgram, defineTool } from ${JSON.stringify(front)}
 import { z } from ${JSON.stringify(import.meta.resolve('zod'))}
 const tools = [
   defineTool({ name: 'pay', description: 'Pays.', inputSchema: z.object({ to: z.string() }), execute: ({ to }) => 'paid ' + to }),
+  defineTool({ name: 'wire', description: 'Hangs.', effect: 'once', inputSchema: z.object({}), outputSchema: z.object({ id: z.string() }), execute: () => new Promise(() => {}) }),
   defineTool({ name: 'peek', description: 'Looks.', effect: 'read', labels: ['private'], inputSchema: z.object({}), execute: () => ({ pin: 7 }) }),
 ]
 export default defineProgram('clerk', async (sys, input) => {
@@ -38,6 +40,10 @@ export default defineProgram('clerk', async (sys, input) => {
   }
   if (input === 'sleep') await sys.sleep(3_600_000)
   if (input === 'peek') return sys.call('peek', {})
+  if (input === 'wire') {
+    await sys.call('pay', { to: 'ada' })
+    return 'receipt ' + (await sys.call('wire', {})).id
+  }
   if (input.startsWith('What')) return (await sys.generate(input)).text
   if (input === 'slow') {
     await sys.call('pay', { to: 'ada' })
@@ -56,6 +62,7 @@ const law = {
     { id: 'ada', effect: 'allow', tool: 'pay', args: { to: { const: 'ada' } } },
     { id: 'others', effect: 'ask', tool: 'pay', reason: 'not Ada' },
     { id: 'peek', effect: 'allow', tool: 'peek' },
+    { id: 'wire', effect: 'allow', tool: 'wire' },
   ],
 }
 
@@ -90,6 +97,8 @@ interface Editor {
   session(): Promise<string>
   /** Why the turn ended, what was said in it, and its other updates. */
   prompt(sessionId: string, text: string): Promise<{ stop: string; said: string; updates: readonly SessionUpdate[] }>
+  /** What was said in the last turn so far. */
+  said(sessionId: string): string
   /** Prompts, and resolves when a call of a tool has ended. */
   begin(sessionId: string, text: string): Promise<void>
   /** What is told while a session is loaded, a line for each update. */
@@ -146,15 +155,13 @@ async function open(...more: string[]): Promise<Editor> {
         prompt: [{ type: 'text', text }],
       })
       const { stopReason } = await within(HANGS_MS, request, `prompt ${text}`)
-      const said = mine.map((one) =>
-        one.sessionUpdate === 'agent_message_chunk' && one.content.type === 'text' ? one.content.text : '',
-      )
       return {
         stop: stopReason,
-        said: said.join(''),
+        said: wordsOf(mine),
         updates: mine.filter(({ sessionUpdate }) => sessionUpdate !== 'agent_message_chunk'),
       }
     },
+    said: (sessionId) => wordsOf(updates.get(sessionId) ?? []),
     async load(sessionId) {
       const mine: SessionUpdate[] = []
       updates.set(sessionId, mine)
@@ -179,6 +186,12 @@ async function open(...more: string[]): Promise<Editor> {
     },
   }
   return editing
+}
+
+function wordsOf(updates: readonly SessionUpdate[]): string {
+  return updates
+    .map((one) => (one.sessionUpdate === 'agent_message_chunk' && one.content.type === 'text' ? one.content.text : ''))
+    .join('')
 }
 
 function lineOf(update: SessionUpdate): string {
@@ -382,6 +395,31 @@ test('a run goes on under another law or with other folders only where its perso
   assert.deepEqual(asked.splice(0), [another('set of folders')])
   await editor.kill()
   editor = await open()
+})
+
+test('a call in doubt: who says that it happened is told where to say what it returned', async () => {
+  const id = await editor.session()
+  await editor.begin(id, 'wire')
+  // The call behind the one that ended is kept.
+  await pause(100)
+  await editor.kill()
+  editor = await open()
+  await editor.load(id)
+  person = ({ options }) => options.find(({ optionId }) => ['go-on', 'done'].includes(optionId))?.optionId
+  const going = editor.prompt(id, 'where were we?')
+  let told = ''
+  for (let turn = 0; turn < 500 && !/polity answer/.test(told); turn++) {
+    await pause(10)
+    told = editor.said(id)
+  }
+  assert.match(told, /refused: done takes what tool wire returned: .*received null/)
+  const [, number = ''] = /Question (\d+) waits still; .*: polity answer \1 done '<json>'/.exec(told) ?? []
+  const answer = spawn(process.execPath, [bin, 'answer', number, 'done', '{"id": "r-17"}'], { cwd: folder })
+  children.push(answer)
+  await once(answer, 'exit')
+  const { stop, said } = await going
+  assert.equal(stop, 'end_turn')
+  assert.match(said, /\nreceipt r-17$/)
 })
 
 test('a cancelled prompt kills its run; a closed editor stops it, so that it can be resumed', async () => {

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import { afterEach, test } from 'node:test'
 import type { AGUIEvent, Interrupt, ResumeEntry, RunErrorEvent } from '@ag-ui/core'
 import { EventSchemas } from '@ag-ui/core/schemas'
+import { z } from 'zod'
 import { defineAgent } from '../src/agents/react.ts'
 import { scripted } from '../src/drivers/llm/scripted.ts'
 import { memoryStore } from '../src/drivers/store/memory.ts'
@@ -18,6 +19,7 @@ import { startServer } from '../src/server/http.ts'
 import type { Scope } from '../src/server/caller.ts'
 import { recordingStore, tool, within } from './world.ts'
 import { clumsy } from './clumsy.ts'
+import { doubting } from './doubting.ts'
 
 const pay = tool('pay', (input) => `paid ${(input as { to: string }).to}`)
 const clerk = defineAgent({ name: 'clerk', instructions: 'Pay.', tools: [pay] })
@@ -241,6 +243,32 @@ test('an approval is given for the call that was shown, by who may', async () =>
   await new Promise((resolve) => void setTimeout(resolve, 50))
   assert.equal(kernel.questions.length, 2, 'it waits for somebody who may')
   gone.abort()
+})
+
+test('a call in doubt is answered with what it returned', async () => {
+  const { kernel, pid, question } = await doubting({ outputSchema: z.object({ id: z.string() }) as never }, 2)
+  const server = await startServer({
+    doors: [aguiDoor({ kernel, programs })],
+    authenticate: () => ({ principal: 'ada', scopes: new Set<Scope>(['admin', 'runs', 'approvals']), key: null }),
+    port: 0,
+    limits: { drainMs: 200 },
+  })
+  closing.push(
+    () => kernel.close(),
+    () => server.close(),
+  )
+  const says = (interruptId: string, payload: Json) =>
+    run(server, 'pays', { resume: [{ interruptId, status: 'resolved', payload }] })
+  const first = `${pid}-${question.id}`
+  const refusal = (events: readonly AGUIEvent[]): string => (events.at(-1) as RunErrorEvent).message
+  assert.match(refusal(await says(first, { answer: 'done' })), /done takes what tool pay returned: .*received null/)
+  assert.match(refusal(await says(first, { answer: 'retry', value: 1 })), /retry takes no value: only done does/)
+  const [second] = interruptsOf(await says(first, { answer: 'done', value: { id: 'r-1' } }))
+  const { answer, value } = (second?.responseSchema?.['properties'] ?? {}) as { answer?: unknown; value?: object }
+  assert.deepEqual(answer, { type: 'string', enum: ['done', 'retry', 'fail'] })
+  assert.deepEqual(Object.keys(value ?? {}), ['description'], 'any JSON')
+  const ended = await says(second?.id as string, { answer: 'done', value: { id: 'r-2' } })
+  assert.deepEqual((ended.at(-1) as { result: unknown }).result, ['given', { id: 'r-1' }, { id: 'r-2' }])
 })
 
 test('who goes away stops the run', async () => {

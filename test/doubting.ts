@@ -18,8 +18,11 @@ export async function settle(): Promise<void> {
   for (let i = 0; i < 10; i++) await new Promise((resolve) => setImmediate(resolve))
 }
 
-/** A kernel after a crash in the middle of tool pay, whose call is in doubt. */
-export async function doubting(pay: Partial<Tool>): Promise<{ kernel: Kernel; pid: Pid; question: Question }> {
+/** A kernel after a crash in the middle of tool pay, whose call is in doubt; with `calls`, so many of them at once. */
+export async function doubting(
+  pay: Partial<Tool>,
+  calls = 1,
+): Promise<{ kernel: Kernel; pid: Pid; question: Question }> {
   const disk = memoryStore()
   let isAlive = true
   const mortal = {
@@ -40,7 +43,7 @@ export async function doubting(pay: Partial<Tool>): Promise<{ kernel: Kernel; pi
     'pays',
     async (sys) => {
       try {
-        return ['given', await sys.call('pay', { to: 'ann' })]
+        return ['given', ...(await Promise.all(Array.from({ length: calls }, () => sys.call('pay', { to: 'ann' }))))]
       } catch (error) {
         const { code, message, todo } = error as PolityError
         return [code, message, todo]

@@ -15,6 +15,7 @@ import { placeOf } from '../src/cli/place.ts'
 import { loadExported, loadProgramFile } from '../src/cli/program-file.ts'
 import { exitCodeOf, sentenceOf } from '../src/cli/report.ts'
 import { realClock } from '../src/kernel/clock.ts'
+import { offersOf } from '../src/server/mcp/offers.ts'
 import { cliContext } from './cli-context.ts'
 import { HANGS_MS } from './world.ts'
 
@@ -31,6 +32,7 @@ const USES = `import { z } from ${JSON.stringify(import.meta.resolve('zod'))}\ni
 const TOOL = `defineTool({ name: 'add', description: 'Adds', effect: 'read', inputSchema: z.strictObject({ a: z.number() }), execute: ({ a }) => a + 1 })`
 const tools = file('tools.ts', `${USES}export const add = ${TOOL}\n`)
 const listed = file('listed.ts', `${USES}export default [${TOOL}]\n`)
+const twice = file('twice.ts', `${USES}export const add = ${TOOL}\nexport default [add]\n`)
 const single = file(
   'single.ts',
   `import { defineProgram } from ${front}\nexport const only = defineProgram('only', async (sys, n) => n)\nexport { only as also }\n`,
@@ -110,6 +112,15 @@ test('lint looks at a file of tools, and at one of several programs', async () =
     const linted = start('lint', path)
     assert.equal(await linted.code, 0, linted.said.err)
   }
+})
+
+test('a tool that a file exports by its name and in a list is one tool, and is offered over MCP', async () => {
+  const { tools: found } = await loadExported(twice)
+  assert.deepEqual(
+    found.map(({ name }) => name),
+    ['add'],
+  )
+  assert.deepEqual(offersOf({ tools: found }).filter(({ name }) => name === 'add').length, 1)
 })
 
 test('all programs of a file are served by name, and go on without the server; a file of tools is told where it can be served', async () => {

@@ -37,17 +37,19 @@ interface Beside {
   /** Most calls that were under way together, and most tokens that they might answer with together. */
   readonly most: { calls: number; tokens: number }
   readonly order: string[]
+  /** With how much each might answer, in the order in which they were asked. */
+  readonly sizes: number[]
 }
 
 /** Answers in a few words after a while. */
 function slow(delayMs: (call: LanguageModelV4CallOptions, index: number) => number) {
   const clock = simulatedClock({ seed: 1 })
-  const beside: Beside = { most: { calls: 0, tokens: 0 }, order: [] }
+  const beside: Beside = { most: { calls: 0, tokens: 0 }, order: [], sizes: [] }
   let [calls, tokens] = [0, 0]
   const model = scripted(
     (call, index) => ({
       text: 'yes',
-      usage: { inputTokens: 6, outputTokens: 4 },
+      usage: { inputTokens: 6, outputTokens: Math.min(4, call.maxOutputTokens ?? 4) },
       delayMs: delayMs(call, index),
     }),
     { clock },
@@ -56,6 +58,7 @@ function slow(delayMs: (call: LanguageModelV4CallOptions, index: number) => numb
     const { maxOutputTokens = 0 } = call
     calls++
     tokens += maxOutputTokens
+    beside.sizes.push(maxOutputTokens)
     beside.most.calls = Math.max(beside.most.calls, calls)
     beside.most.tokens = Math.max(beside.most.tokens, tokens)
     beside.order.push(/call \d+/.exec(JSON.stringify(call.prompt))?.[0] ?? '')
@@ -124,6 +127,91 @@ describe('calls that wait for room', () => {
       beside.order,
       ends.map((_, i) => `call ${i}`),
     )
+  })
+
+  test('nobody who waits for another payer too is overtaken by who came later', async () => {
+    // Of one process with 640 and an account with 1,100: the third call has room in the process, and the others come later.
+    const { clock, models, beside } = slow((_, index) => [10_000, 30_000][index] ?? 10)
+    const w = createWorld({ clock, models, programs: [crowd] })
+    w.kernel.account('team', { tokens: 1_100 })
+    const holds = w.kernel.spawn(crowd, { calls: [700] }, { account: 'team' })
+    const run = w.kernel.spawn(crowd, { calls: [300, 200, 400, 30] }, { account: 'team', budget: { tokens: 640 } })
+    await w.settled(holds.result)
+    const ends = (await w.settled(run.result)) as string[]
+    assert.ok(
+      ends.every((end) => end === 'stop'),
+      ends.join(' '),
+    )
+    // The first two are of different runs.
+    assert.deepEqual(beside.order, ['call 0', 'call 0', 'call 1', 'call 2', 'call 3'])
+  })
+
+  test('who has its turn at one payer and has to wait for another stands there where it came', async () => {
+    const { clock, models, beside } = slow((_, index) => [10_000, 5_000][index] ?? 10)
+    const later = defineProgram('later', async (sys) => {
+      const first = sys.generate({ prompt: 'first', maxOutputTokens: 300 })
+      await sys.sleep(1_000)
+      await Promise.all([first, sys.generate({ prompt: 'second', maxOutputTokens: 400 })])
+      return 'done'
+    })
+    const w = createWorld({ clock, models, programs: [crowd, later] })
+    w.kernel.account('team', { tokens: 1_400 })
+    const draws = (tokens: number) => w.kernel.spawn(crowd, { calls: [tokens] }, { account: 'team' })
+    const runs = [draws(700), w.kernel.spawn(later, null, { account: 'team', budget: { tokens: 640 } }), draws(450)]
+    await w.settled(new Promise<void>((resolve) => void w.clock.after(2_000, resolve)))
+    // The 400 waits for its own run, and comes to the account's line when this is there already.
+    runs.push(draws(100))
+    for (const run of runs) await w.settled(run.result)
+    assert.deepEqual(beside.sizes, [700, 300, 450, 400, 100])
+  })
+
+  test('who came first to a tree is passed by no call of a child, and dollars are waited for too', async () => {
+    const { clock, models, beside } = slow((_, index) => (index === 0 ? 1_000 : 10))
+    const parent = defineProgram('parent', async (sys) => {
+      const own = sys.generate({ prompt: 'call 0', maxOutputTokens: 500 })
+      const first = sys.generate({ prompt: 'call 1', maxOutputTokens: 900 })
+      const child = await sys.spawn(crowd, { calls: [50, 50] })
+      const ends = await Promise.all([own, first])
+      await sys.wait(child)
+      return ends.map(({ finishReason }) => finishReason)
+    })
+    const w = createWorld({
+      clock,
+      models,
+      programs: [crowd, parent],
+      prices: { main: { input: 0, output: 1_000_000 } },
+    } as never)
+    // A dollar a token of the answer.
+    const run = w.kernel.spawn(parent, null, { budget: { usd: 1_000 } })
+    assert.deepEqual(await w.settled(run.result), ['stop', 'stop'])
+    assert.deepEqual(beside.order, ['call 0', 'call 1', 'call 0', 'call 1'])
+    assert.equal(beside.most.calls, 2)
+  })
+
+  test('who is killed stands in nobody’s way, and a raised ceiling is had at once', async () => {
+    const { clock, models } = slow((_, index) => (index === 0 ? 3_600_000 : 10))
+    const w = createWorld({ clock, models, programs: [crowd] })
+    const from = w.clock.now()
+    // Else time goes to the end of the first as soon as nothing happens.
+    const tick = (): void => void (isOver || w.clock.after(10, tick))
+    let isOver = false
+    tick()
+    w.kernel.account('team', { tokens: 1_000 })
+    const draws = (tokens: number) => w.kernel.spawn(crowd, { calls: [tokens] }, { account: 'team' })
+    const [, dead, behind] = [draws(500), draws(600), draws(50)]
+    await w.settled(new Promise<void>((resolve) => void w.clock.after(1_000, resolve)))
+    w.kernel.kill(dead.pid, 'not any more')
+    assert.deepEqual(await w.settled(behind.result), ['stop'])
+    const large = draws(5_000)
+    assert.deepEqual(await w.settled(large.result), ['BUDGET_EXCEEDED'])
+    const waits = draws(800)
+    await w.settled(new Promise<void>((resolve) => void w.clock.after(1_000, resolve)))
+    assert.equal(w.kernel.info(waits.pid).waiting, 'generate(budget)')
+    w.kernel.account('team', { tokens: 100_000 })
+    assert.deepEqual(await w.settled(waits.result), ['stop'])
+    assert.ok(w.clock.now() - from < 10_000, 'the first is still under way')
+    isOver = true
+    await w.kernel.close()
   })
 
   test('who waits and is killed leaves the line, and so does who held the room', async () => {

@@ -416,15 +416,20 @@ describe('the dashboard', { skip }, () => {
         page.removeAllListeners('request')
         await page.goto(`${server.url}/#/inbox`)
         const card = page.locator(`#question-${question.id}`)
-        const done = async (value: string): Promise<void> => {
+        const say = async (choice: string, value: string): Promise<void> => {
           await card.getByRole('textbox').fill(value)
-          await card.getByRole('button', { name: 'done' }).click()
+          await card.getByRole('button', { name: choice }).click()
           await page.getByRole('dialog').getByRole('button', { name: 'Send' }).click()
         }
-        await done('r-17')
+        for (const choice of ['retry', 'fail']) {
+          await say(choice, 'r-17')
+          await page.getByText(`${choice} takes no value: only done does`).waitFor()
+          await page.keyboard.press('Escape')
+        }
+        await say('done', 'r-17')
         await page.getByText(/done takes what tool pay returned: .*expected object, received string/).waitFor()
         await page.keyboard.press('Escape')
-        await done('{"id": "r-17"}')
+        await say('done', '{"id": "r-17"}')
         assert.deepEqual(await kernel.run(pid).result, ['given', { id: 'r-17' }])
       } finally {
         await server.close()

@@ -103,9 +103,9 @@ export function programsOf(exports: Readonly<Record<string, unknown>>): Program[
   return Object.values(exports).filter(isProgram)
 }
 
-/** The tools among the exports of a module. */
+/** The tools among the exports of a module, each once: one with a name may stand in the list too. */
 export function toolsOf(exports: Readonly<Record<string, unknown>>): Tool[] {
-  return Object.values(exports).flat().filter(isTool)
+  return [...new Set(Object.values(exports).flat().filter(isTool))]
 }
 
 /** A journal finds its program by name, so a function without one is called as its file is. */

@@ -46,6 +46,8 @@ export interface Gate {
   again(call: Call, go: () => void): boolean
   /** Sets aside more for a call that goes on in another turn; false where no budget has it. */
   grow(call: Call, more: Reservation, go: () => void): boolean
+  /** A payer was given other ceilings: who waits for room there may have it, or none ever. */
+  raised(payer: Payer): void
 }
 
 /** The gate of a machine. */
@@ -182,44 +184,23 @@ export function createGate(machine: Machine): Gate {
       passUnasked(call)
       return perform(call, args, spec.revive)
     }
-    decided(call, () => waitFor(goOn(), call, goOn))
-
-    function goOn(at?: Payer): Payer | undefined {
-      let busy: Payer | undefined
-      try {
-        busy = setAside(call, args, at)
-      } catch (error) {
-        return void fail(call, error)
-      }
-      if (busy !== undefined) return busy
-      if (call.reserved === undefined) return void perform(call, args, spec.run)
-      journalReserve(call)
-      whenKept(call, () => perform(call, args, spec.run))
-      return undefined
-    }
+    decided(call, () => proceed(call, args))
   }
 
-  /**
-   * Plans the call and sets aside what it may cost; gives who has to get something back before that, where nothing was set
-   * aside. `at` is the payer at which the call has its turn.
-   */
-  function setAside(call: Call, args: unknown, at: Payer | undefined): Payer | undefined {
+  /** Plans the call and sets aside what it may cost; gives who has to get something back before that, where nothing was set aside. */
+  function setAside(call: Call, args: unknown): Payer | undefined {
     const { process } = call
     specOf(call).plan?.(call, args)
     const { reserved } = call
     if (reserved === undefined) return undefined
     call.reserved = undefined
     const { tokens, usd } = reserved
-    const busy = busyPayer(process, { tokens, usd, steps: call.counted ? 0 : 1 }) ?? room.lineBefore(process, at)
+    const busy = busyPayer(process, { tokens, usd, steps: call.counted ? 0 : 1 }) ?? room.lineBefore(call)
     call.inQueue = busy !== undefined
     if (busy !== undefined) return busy
     reserve(process, reserved)
     call.reserved = reserved
     return undefined
-  }
-
-  function waitFor(payer: Payer | undefined, call: Call, go: (at: Payer) => Payer | undefined): void {
-    if (payer !== undefined) room.wait(payer, { call, go })
   }
 
   /** What was set aside for a call that had started before is in the journal too. */
@@ -322,24 +303,25 @@ export function createGate(machine: Machine): Gate {
     if (busy === undefined) return
     // Its place in the journal is where it came; what is set aside for it stands there later.
     if (call.startSeq === 0) begins(call)
-    waitFor(busy, call, (at) => starts(call, args, at))
+    room.wait(busy, call, () => starts(call, args))
   }
 
   /** Starts the call; gives who has to get something back first, where it did not. */
-  function starts(call: Call, args: unknown, at?: Payer): Payer | undefined {
+  function starts(call: Call, args: unknown): Payer | undefined {
     const spec = specOf(call)
     let busy: Payer | undefined
+    let error: unknown
     try {
-      busy = setAside(call, args, at)
-    } catch (error) {
-      if (call.startSeq === 0) begins(call)
-      return void fail(call, error)
+      busy = setAside(call, args)
+    } catch (thrown) {
+      error = thrown
     }
     if (busy !== undefined) return busy
     if (call.startSeq === 0) begins(call)
     else if (call.reserved !== undefined) journalReserve(call)
-    if (!machine.volatile && spec.intent?.(args) === true)
-      journal.whenKept((error) => (error === undefined ? perform(call, args, spec.run) : fail(call, error)))
+    if (error !== undefined) fail(call, error)
+    else if (!machine.volatile && spec.intent?.(args) === true)
+      journal.whenKept((failed) => (failed === undefined ? perform(call, args, spec.run) : fail(call, failed)))
     else perform(call, args, spec.run)
     return undefined
   }
@@ -516,9 +498,10 @@ export function createGate(machine: Machine): Gate {
     // Most have one open: a splice would make a list of what it takes out.
     if (at === open.length - 1) open.pop()
     else if (at >= 0) open.splice(at, 1)
-    if (call.reserved === undefined) return
-    unreserve(call.process, call.reserved)
-    room.gaveBack(call.process)
+    if (call.reserved !== undefined) {
+      unreserve(call.process, call.reserved)
+      room.changed(call.process)
+    } else if (call.inQueue) room.leave(call)
   }
 
   function finish(call: Call): void {
@@ -661,7 +644,18 @@ export function createGate(machine: Machine): Gate {
     return process.ends.length > 0
   }
 
-  return { sys: (process) => createSys(process, invoke), learn, end, fail, cancel, waits, sends, again, grow }
+  return {
+    sys: (process) => createSys(process, invoke),
+    learn,
+    end,
+    fail,
+    cancel,
+    waits,
+    sends,
+    again,
+    grow,
+    raised: room.changed,
+  }
 }
 
 function isTrusted({ process, args }: Call): boolean {

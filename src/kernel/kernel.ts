@@ -1203,6 +1203,7 @@ export function createKernel(options: KernelOptions): Kernel {
         if (bytesPerDay !== undefined && !(bytesPerDay > 0))
           throw invalid('account: budget.bytesPerDay', 'a number above 0', bytesPerDay)
         accounts.open(name, budget)
+        gate.raised(accounts.of(name))
       }
       return accounts.info(name)
     },

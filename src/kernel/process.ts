@@ -160,15 +160,19 @@ export interface Payer {
   reservedTokens: number
   reservedUsd: number
   readonly above: Payer | undefined
-  /** Calls that wait until something comes back to it (room.ts); undefined where none does. */
+  /** Calls that wait until something comes back to it, in the order in which they came; undefined where none does. */
   line: Set<Waiting> | undefined
 }
 
-/** A call that waits for room in a budget. */
+/** A call that waits for room in a budget (room.ts). */
 export interface Waiting {
   readonly call: Call
-  /** Tries to go on, now that `at` has more room; gives who has to get something back first, undefined where it went on or ended. */
-  go(at: Payer): Payer | undefined
+  /** The place in which it came among all that ever waited. */
+  readonly came: number
+  /** Tries to go on; gives who has to get something back first, undefined where it went on or ended. */
+  readonly go: () => Payer | undefined
+  /** In whose line it stands. */
+  at: Payer
 }
 
 /** Nothing used yet. */

@@ -329,10 +329,12 @@ export function createTable(
     },
   }
 
-  const generate: Syscall<{ request: CheckedRequest; plan: Plan | undefined; past: PastTurns | undefined }> = {
+  const generate: Syscall<{ request: CheckedRequest; plan: Plan | undefined; readonly past: PastTurns | undefined }> = {
     check(process, given, n) {
       const request = checkRequest(given[0] as GenerateRequest | string, process, n, machine.defaultModel, limits)
-      return { args: { request, plan: undefined, past: undefined }, journal: toJournal(request, process) }
+      // Now: when it is planned, the past may be over.
+      const past = process.past?.turns.get(n)
+      return { args: { request, plan: undefined, past }, journal: toJournal(request, process) }
     },
     intent: () => true,
     plain: true,
@@ -343,8 +345,6 @@ export function createTable(
     plan(call, args) {
       args.plan = llm.plan(call.process, args.request)
       call.reserved = args.plan.reserved
-      // Now: when it is sent, the past may be over.
-      args.past = call.process.past?.turns.get(call.n)
     },
     run(call, { request, plan, past }) {
       llm.generate(call, request, plan as Plan, past)

@@ -8,7 +8,8 @@
  *     calls of its tools             TOOL_CALL_START, _ARGS, _END, _RESULT
  *     its children                   STEP_STARTED, STEP_FINISHED
  *     sys.send(0, { state })         STATE_SNAPSHOT; anything else sent to 0 is CUSTOM `said`
- *     a question or an approval      RUN_FINISHED with the outcome `interrupt`; a run with `resume` answers it
+ *     a question or an approval      RUN_FINISHED with the outcome `interrupt`; a run with `resume` answers it, a call in
+ *                                    doubt with the `value` that it returned
  *     its end                        RUN_FINISHED, with its output as `result`; RUN_ERROR, whose `metadata.retryable` says
  *                                    whether the same may succeed later; RUN_FINISHED `cancelled`
  *
@@ -175,7 +176,9 @@ function resumedBy(
       throw new PolityError('INVALID_ARGUMENT', `resume.interruptId takes that of an interrupt, not ${interruptId}`)
     const said: unknown = fieldOf(payload, 'answer') ?? payload ?? null
     const text = typeof said === 'string' ? said : JSON.stringify(said)
-    return { pid: Number(pid), id: Number(id), text, isAbandoned: status === 'cancelled' }
+    // Beside an `answer` alone: a payload without one is the answer itself, whatever fields it has.
+    const value = fieldOf(payload, 'answer') === undefined ? undefined : (fieldOf(payload, 'value') as Json | undefined)
+    return { pid: Number(pid), id: Number(id), text, value, isAbandoned: status === 'cancelled' }
   })
   const pid = Number(first.interruptId.split('-')[0])
   if (entries.some((one) => one.pid !== pid))
@@ -184,7 +187,7 @@ function resumedBy(
   return {
     pid,
     answer() {
-      for (const { id, text, isAbandoned } of entries) {
+      for (const { id, text, value, isAbandoned } of entries) {
         // Of this run and no other.
         if (!questions(pid).some((one) => one.id === id))
           throw new PolityError(
@@ -192,7 +195,7 @@ function resumedBy(
             `the question of interrupt ${pid}-${id} waits for no answer any more`,
           )
         if (isAbandoned) return view.kill(pid, 'its question was abandoned')
-        view.answer(id, text)
+        view.answer(id, text, value)
       }
     },
   }
@@ -286,7 +289,10 @@ function createTelling(
       ...(binding?.pid === root ? { toolCallId: messageId(binding.n) } : {}),
       responseSchema: {
         type: 'object',
-        properties: { answer: choices === null ? { type: 'string' } : { type: 'string', enum: [...choices] } },
+        properties: {
+          answer: choices === null ? { type: 'string' } : { type: 'string', enum: [...choices] },
+          ...(kind === 'in-doubt' ? { value: { description: 'with done: what the call returned, as JSON' } } : {}),
+        },
         required: ['answer'],
       },
       expiresAt: new Date(expiresAt).toISOString(),

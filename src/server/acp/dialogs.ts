@@ -7,11 +7,13 @@
  * Invariant
  *   DI1. A dialog that was closed, or that the editor cannot show, decides nothing: a call is denied or waits for somebody
  *        else, a stopped run stays stopped.
+ *   DI2. Who answered is told where the answer was refused, and where it can be given.
  */
 import type { AgentContext, PermissionOption, RequestPermissionRequest } from '@agentclientprotocol/sdk'
 import { PolityError, warn } from '../../kernel/errors.ts'
 import type { Kernel } from '../../kernel/kernel.ts'
 import type { Pid, Question } from '../../kernel/types.ts'
+import { spoken } from './telling.ts'
 
 /** Whom to ask, and until when. */
 export interface Dialog {
@@ -44,8 +46,18 @@ export async function permit(kernel: Kernel, dialog: Dialog, question: Question,
   const [options, refusal] = kind === 'approval' ? [approvalOptions, 'deny'] : [doubtOptions, 'fail']
   try {
     const chosen = await ask(dialog, { toolCallId, title: text, rawInput: detail, status: 'pending' }, options)
-    // A dialog that was closed is no permission.
-    kernel.answer(id, chosen ?? refusal)
+    try {
+      // A dialog that was closed is no permission.
+      kernel.answer(id, chosen ?? refusal)
+    } catch (error) {
+      // The editor has no field for what a call returned, without which `done` may be refused: the question stays open.
+      if (kind !== 'in-doubt' || !PolityError.isInstance(error) || !kernel.questions.some((one) => one.id === id))
+        throw error
+      const update = spoken(
+        `The answer was refused: ${error.message}. Question ${id} waits still; if it happened, answer in a terminal with what it returned: polity answer ${id} done '<json>'\n`,
+      )
+      await dialog.client.notify('session/update', { sessionId: dialog.sessionId, update })
+    }
   } catch (error) {
     // The prompt is over, the question has ended, or the editor cannot show it: then it waits for somebody who can.
     if (!dialog.over.aborted && !PolityError.isInstance(error)) warn('a permission was not asked', error)

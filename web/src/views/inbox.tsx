@@ -224,10 +224,9 @@ function Card({
               type="button"
               className={choice === 'allow' ? 'primary' : choice === 'deny' ? 'danger' : ''}
               onClick={() =>
+                // Also with a choice that takes none: the kernel refuses it, where it would be lost without a word.
                 answer(
-                  kind === 'in-doubt' && choice === 'done' && text !== ''
-                    ? { text: choice, value: jsonOrText(text) }
-                    : { text: choice },
+                  kind === 'in-doubt' && text !== '' ? { text: choice, value: jsonOrText(text) } : { text: choice },
                 )
               }
             >
