@@ -573,6 +573,54 @@ void test('killed anywhere, an answer goes on behind the turns that the journal 
   assert.ok(goneOn > 20, `${goneOn} answers went on`)
 })
 
+void test('an answer that waits for room in a budget after a crash goes on behind its turns all the same', async () => {
+  const lengths = [14, 60, 30]
+  const store = recordingStore()
+  const states: States = new Map()
+  const clock = simulatedClock()
+  const options = (of: Clock, onWord: (prompt: string) => void) => ({
+    models: { m: { model: exactDriver(of, 10, { states, onWord, forgetState: () => {} }), quantumTokens: 4 } },
+    discipline: 'round-robin' as const,
+    programs: [asks as Program],
+  })
+  const first = createWorld({ clock, store, ...options(clock, () => {}) })
+  const runs = lengths.map((tokens, i) =>
+    first.kernel.spawn(asks, { prompt: `agent ${i}`, tokens }, { account: 'team' }),
+  )
+  const pids = runs.map(({ pid }) => pid)
+  await first.settled(Promise.all(runs.map((run) => run.result)))
+  const { batches } = store
+  let waited = 0
+  for (let count = 1; count < batches.length; count++) {
+    const events = batches.slice(0, count).flatMap((batch) => batch.events)
+    const left = pids.map((pid) => leftOf(events, pid))
+    if (left.some(({ hasEnded, turns }) => hasEnded || turns.length === 0)) continue
+    const wrote = new Map<string, number>()
+    const later = simulatedClock({ startMs: clock.now() })
+    const { kernel, settled } = createWorld({
+      clock: later,
+      store: cutStore(batches, count),
+      ...options(later, (prompt) => void wrote.set(prompt, (wrote.get(prompt) ?? 0) + 1)),
+    })
+    // For all but the last of them; what the others have set aside for turns that are paid comes back.
+    const { inputTokens, outputTokens } = kernel.account('team').used
+    const reserved = left.reduce((sum, one) => sum + one.reserved, 0)
+    kernel.account('team', { tokens: inputTokens + outputTokens + reserved - 1 })
+    kernel.resume()
+    for (const [i, pid] of pids.entries()) {
+      const tokens = lengths[i] as number
+      const { text } = (await settled(kernel.run(pid).result)) as unknown as Ended
+      assert.equal(text, Array.from({ length: tokens }, (_, k) => `w${k} `).join(''), `${count}: agent ${i}`)
+      const written = (left[i] as Left).turns.reduce((sum, { usage }) => sum + usage.outputTokens, 0)
+      const prompt = [...wrote.keys()].find((one) => one.includes(`agent ${i}`))
+      assert.equal(wrote.get(prompt ?? '') ?? 0, tokens - written, `${count}: agent ${i}`)
+    }
+    waited++
+    await kernel.close()
+  }
+  assert.ok(waited > 3, `${waited}`)
+})
+
 void test('a crash between two turns of a text that is gone on with loses nothing of it', async () => {
   const store = recordingStore()
   const clock = simulatedClock()
