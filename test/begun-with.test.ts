@@ -59,13 +59,14 @@ async function interruptible(
 }
 
 /** The commands of one store. */
-function commandsOn(storePath: string) {
+/** Commands on a store; runs of it sleep so long, stopped or not, counted from when they began. */
+function commandsOn(storePath: string, sleepMs = 400) {
   const polity = (...words: string[]): Promise<Outcome> => interruptible(storePath, new AbortController().signal, words)
 
   /** Begins a run, and stops it while it sleeps. */
   async function stopped(...more: string[]): Promise<string> {
     const interruption = new AbortController()
-    const run = interruptible(storePath, interruption.signal, ['run', sleeper, '400', ...more])
+    const run = interruptible(storePath, interruption.signal, ['run', sleeper, String(sleepMs), ...more])
     for (let tries = 0; tries < 500; tries++) {
       await pause(10)
       try {
@@ -281,7 +282,8 @@ test('a server goes on with a run only as it was begun, by the command beside it
 
 test('what went on knowingly in a server under its law goes on under it after a restart, in a server and alone', async () => {
   const storePath = join(folder, 'knowingly.db')
-  const { polity, stopped } = commandsOn(storePath)
+  // Longer than all takes that comes before they may end, also on a busy machine.
+  const { polity, stopped } = commandsOn(storePath, 6_000)
   const law = file('knowingly.json', first)
   const pids = [await stopped('--law', law), await stopped('--law', law)]
   file('knowingly.json', other)
@@ -299,12 +301,12 @@ test('what went on knowingly in a server under its law goes on under it after a 
   const after = await serving(storePath, law)
   try {
     const resumed = await polity('resume', served)
-    assert.deepEqual([resumed.code, resumed.out], [0, '400\n'], resumed.err)
+    assert.deepEqual([resumed.code, resumed.out], [0, '6000\n'], resumed.err)
   } finally {
     await after.close()
   }
   const resumed = await polity('resume', alone)
-  assert.deepEqual([resumed.code, resumed.out], [0, '400\n'], resumed.err)
+  assert.deepEqual([resumed.code, resumed.out], [0, '6000\n'], resumed.err)
 })
 
 test('a wish that was meant for a server before goes on in no other than the run was begun with', async () => {
