@@ -969,13 +969,13 @@ describe('the dashboard', { skip }, () => {
           await next
           await page.waitForTimeout(300)
         })
-        // The last answer and the one before it are held, and no more.
+        // The last answer is held, and at times the one before it, which is a fifth more; three that were kept would be more.
         const before = await heldBy(page)
-        await refreshed()
+        for (let i = 0; i < 3; i++) await refreshed()
         const held = await heldBy(page)
         console.log(`  10,000 principals and runs: the longest task ${longest.toFixed(0)} ms`)
         assert.ok(longest < 100, `a task of ${longest} ms`)
-        assert.ok(held.bytes < before.bytes * 1.15, `${before.bytes} bytes became ${held.bytes}`)
+        assert.ok(held.bytes < before.bytes * 1.35, `${before.bytes} bytes became ${held.bytes}`)
         assert.ok(held.nodes <= before.nodes + 20, `${before.nodes} nodes became ${held.nodes}`)
         // What a table leaves out is there for who asks.
         await page.getByRole('button', { name: 'Show more' }).first().click()
