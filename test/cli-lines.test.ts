@@ -9,13 +9,11 @@ import { join, resolve } from 'node:path'
 import { after, test } from 'node:test'
 import { setTimeout as pause } from 'node:timers/promises'
 import { describeCall, describeValue } from '../src/cli/call-text.ts'
-import { loadCommand } from '../src/cli/commands.ts'
-import { parseCommandLine } from '../src/cli/options.ts'
-import { exitCodeOf, sentenceOf } from '../src/cli/report.ts'
 import { widthOf } from '../src/cli/table.ts'
 import { realClock } from '../src/kernel/clock.ts'
 import { createKey } from '../src/server/keys.ts'
-import { cliContext } from './cli-context.ts'
+import type { Started } from './cli-context.ts'
+import { startCommand } from './cli-context.ts'
 import { HANGS_MS } from './world.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'polity-lines-'))
@@ -26,32 +24,11 @@ const file = (name: string, text: string): string => {
   return join(folder, name)
 }
 
-interface Started {
-  readonly said: { out: string; err: string }
-  readonly code: Promise<number>
-  stop(): void
-}
-
 /** A command on a terminal of so many columns; undefined: in a pipe. */
 function start(store: string, columns: number | undefined, name: string, ...words: string[]): Started {
-  const interruption = new AbortController()
-  const { context, said } = cliContext({
-    storePath: join(folder, store),
-    columns,
-    interrupted: interruption.signal,
-    commandLine: (text) => `polity ${text} --store ${store}`,
-  })
-  const run = async (): Promise<number> => {
-    const command = await loadCommand(name)
-    assert.ok(command !== undefined)
-    try {
-      return await command.run(context, parseCommandLine(command, words))
-    } catch (error) {
-      context.err.line(sentenceOf(error))
-      return exitCodeOf(error)
-    }
-  }
-  return { said, code: run(), stop: () => interruption.abort('SIGINT') }
+  const storePath = join(folder, store)
+  const commandLine = (text: string): string => `polity ${text} --store ${store}`
+  return startCommand({ storePath, columns, commandLine }, name, ...words)
 }
 
 async function ended(

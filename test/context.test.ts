@@ -183,9 +183,9 @@ describe('every compaction', () => {
             await kernel.close()
           },
         ),
-        { numRuns: isLong ? 300 : 12 },
+        { numRuns: isLong ? 300 : 30 },
       )
-      assert.ok(compacted > 0, 'no window was ever full')
+      assert.ok(compacted > 5, `${compacted} windows were full`)
     })
   }
 
@@ -860,9 +860,9 @@ describe('differences', () => {
         }
         shortened += Number(JSON.stringify(context.messages).includes('what changed since') && context.epoch > 0)
       }),
-      { numRuns: isLong ? 1_000 : 30 },
+      { numRuns: isLong ? 1_000 : 50 },
     )
-    assert.ok(shortened > 0, `${shortened} windows were compacted and had differences`)
+    assert.ok(shortened > 10, `${shortened} windows were compacted and had differences`)
   })
 })
 

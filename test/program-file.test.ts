@@ -8,15 +8,13 @@ import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { after, test } from 'node:test'
 import { setTimeout as pause } from 'node:timers/promises'
-import { loadCommand } from '../src/cli/commands.ts'
 import { importFile, whyNotLoaded } from '../src/cli/import-file.ts'
-import { parseCommandLine } from '../src/cli/options.ts'
 import { placeOf } from '../src/cli/place.ts'
 import { loadExported, loadProgramFile } from '../src/cli/program-file.ts'
-import { exitCodeOf, sentenceOf } from '../src/cli/report.ts'
 import { realClock } from '../src/kernel/clock.ts'
 import { offersOf } from '../src/server/mcp/offers.ts'
-import { cliContext } from './cli-context.ts'
+import type { Started } from './cli-context.ts'
+import { startCommand } from './cli-context.ts'
 import { HANGS_MS } from './world.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'polity-program-file-'))
@@ -49,26 +47,8 @@ export const fails = defineProgram('fails', async (sys) => {
 )
 const nothing = file('nothing.ts', 'export const x = 1\n')
 
-interface Started {
-  readonly said: { out: string; err: string }
-  readonly code: Promise<number>
-  stop(): void
-}
-
 function start(name: string, ...words: string[]): Started {
-  const interruption = new AbortController()
-  const { context, said } = cliContext({ storePath: join(folder, 'a.db'), interrupted: interruption.signal })
-  const run = async (): Promise<number> => {
-    const command = await loadCommand(name)
-    assert.ok(command !== undefined)
-    try {
-      return await command.run(context, parseCommandLine(command, words))
-    } catch (error) {
-      context.err.line(sentenceOf(error))
-      return exitCodeOf(error)
-    }
-  }
-  return { said, code: run(), stop: () => interruption.abort('SIGINT') }
+  return startCommand({ storePath: join(folder, 'a.db') }, name, ...words)
 }
 
 async function messageOfFailure(work: Promise<unknown>): Promise<string> {

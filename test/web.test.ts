@@ -969,10 +969,19 @@ describe('the dashboard', { skip }, () => {
           await next
           await page.waitForTimeout(300)
         })
-        // The last answer is held, and at times the one before it, which is a fifth more; three that were kept would be more.
-        const before = await heldBy(page)
-        for (let i = 0; i < 3; i++) await refreshed()
-        const held = await heldBy(page)
+        // One answer more or less is held from time to time, a fifth of it all. So growth shows over 30 answers at least: less
+        // than two of them may be left.
+        const heldAtLeast = async (): Promise<Held> => {
+          const all: Held[] = []
+          for (let i = 0; i < 3; i++) {
+            await refreshed()
+            await page.waitForTimeout(300)
+            all.push(await heldBy(page))
+          }
+          return { bytes: Math.min(...all.map((one) => one.bytes)), nodes: Math.min(...all.map((one) => one.nodes)) }
+        }
+        const before = await heldAtLeast()
+        const held = await heldAtLeast()
         console.log(`  10,000 principals and runs: the longest task ${longest.toFixed(0)} ms`)
         assert.ok(longest < 100, `a task of ${longest} ms`)
         assert.ok(held.bytes < before.bytes * 1.35, `${before.bytes} bytes became ${held.bytes}`)
@@ -1187,8 +1196,13 @@ async function longestTask(page: Page, act: () => Promise<unknown>): Promise<num
   return Math.max(...times)
 }
 
+interface Held {
+  readonly bytes: number
+  readonly nodes: number
+}
+
 /** What the page holds once what nobody reaches is gone. */
-async function heldBy(page: Page): Promise<{ readonly bytes: number; readonly nodes: number }> {
+async function heldBy(page: Page): Promise<Held> {
   const session = await page.context().newCDPSession(page)
   await session.send('Performance.enable')
   await session.send('HeapProfiler.collectGarbage')

@@ -2,8 +2,8 @@
  * The gate: the one way to a mechanism.
  *
  * Every call of every process passes `begin` → `admit` → `start` → `finish`: is its end in the journal (then it is that) →
- * does the law allow it → reserve budget, once there is room (room.ts) → journal the start → run the mechanism → settle the budget → journal the end →
- * let the process learn it. What each call does stands in the table (syscalls.ts).
+ * does the law allow it → reserve budget, once there is room (room.ts) → journal the start → run the mechanism → settle the
+ * budget → journal the end → let the process learn it. What each call does stands in the table (syscalls.ts).
  *
  * Invariants
  *   G1. Every call ends once: with a value, an error of the table, or with its process.
@@ -25,7 +25,7 @@ import { Call, NOTHING_RESERVED, NO_CALLS, busyPayer, charge, overBudget, reserv
 import { createRoom } from './room.ts'
 import { createSys } from './sys.ts'
 import type { Machine, Syscall } from './syscalls.ts'
-import { LATER, createTable } from './syscalls.ts'
+import { LATER, createTable, noneTooMany } from './syscalls.ts'
 import type { Binding, CallEnd, CallName, Json, KeptTurn, Reservation, Sys } from './types.ts'
 
 /** The way from a program to the mechanisms, and back. */
@@ -89,7 +89,9 @@ export function createGate(machine: Machine): Gate {
     let args: unknown
     let wrong: unknown
     try {
-      const checked = specOf(call).check(process, given, call.n)
+      const spec = specOf(call)
+      noneTooMany(call.name, spec.takes, given)
+      const checked = spec.check(process, given, call.n)
       args = checked.args
       call.args = checked.journal
       call.judged = checked.judged

@@ -197,8 +197,8 @@ export interface Kernel {
   /** Removes versions and contents of files that nobody can see any more; after `collect`, that is what only what went could see. */
   collectFiles(): Promise<Collected>
   /**
-   * Resolves once all that was done before is kept, as durably as the store promises. Rejects where the store could not keep
-   * it, and once the kernel is closed.
+   * Resolves once all that was done before is kept, as durably as the store promises, with what came of the answers that were
+   * given. Rejects where the store could not keep it, and once the kernel is closed.
    */
   flush(): Promise<void>
   /** Its part of the journal. */
@@ -1178,6 +1178,8 @@ export function createKernel(options: KernelOptions): Kernel {
     restoreFiles: (pid, point) => restoreFiles(pid, point),
     collectFiles,
     async flush() {
+      // What waits for an answer has it in the continuation of a promise, and then journals what comes of it.
+      await new Promise<void>((resolve) => clock.soon(resolve))
       await journal.flush()
       if (isShut) throw new PolityError('KERNEL_CLOSED', 'the kernel is closed')
     },

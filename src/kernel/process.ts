@@ -410,33 +410,11 @@ export interface Charge {
   readonly children?: number
 }
 
-/**
- * The first ceiling on the way to the root that the charge would break, as an error; undefined if there is none. What is set
- * aside for calls under way counts as used, unless `isSpentOnly`.
- */
-export function overBudget(process: Process, charge: Charge, isSpentOnly = false): PolityError | undefined {
+/** The first ceiling on the way to the root that the charge would break, as an error; undefined if there is none. What is set aside for calls under way counts as used. */
+export function overBudget(process: Process, charge: Charge): PolityError | undefined {
   for (let at: Payer | undefined = process; at !== undefined; at = at.above) {
-    const { budget, used } = at
-    if (charge.steps !== undefined && budget.steps !== undefined && used.steps + charge.steps > budget.steps) {
-      return exceeded(at, 'steps', used.steps, 0, charge.steps, budget.steps)
-    }
-    if (
-      charge.children !== undefined &&
-      budget.children !== undefined &&
-      used.children + charge.children > budget.children
-    ) {
-      return exceeded(at, 'children', used.children, 0, charge.children, budget.children)
-    }
-    if (charge.tokens !== undefined && budget.tokens !== undefined) {
-      const spent = used.inputTokens + used.outputTokens
-      const held = isSpentOnly ? 0 : at.reservedTokens
-      if (spent + held + charge.tokens > budget.tokens)
-        return exceeded(at, 'tokens', spent, held, charge.tokens, budget.tokens)
-    }
-    if (charge.usd !== undefined && budget.usd !== undefined) {
-      const held = isSpentOnly ? 0 : at.reservedUsd
-      if (used.usd + held + charge.usd > budget.usd) return exceeded(at, 'usd', used.usd, held, charge.usd, budget.usd)
-    }
+    const short = shortage(at, charge, true)
+    if (short !== undefined) return exceeded(at, short)
   }
   return undefined
 }
@@ -446,35 +424,57 @@ export function overBudget(process: Process, charge: Charge, isSpentOnly = false
  * where all have it. Throws `BUDGET_EXCEEDED` where what is spent leaves too little.
  */
 export function busyPayer(process: Process, charge: Charge): Payer | undefined {
-  if (overBudget(process, charge) === undefined) return undefined
-  const spent = overBudget(process, charge, true)
-  if (spent !== undefined) throw spent
-  for (let at: Payer | undefined = process; at !== undefined; at = at.above) if (!hasRoom(at, charge)) return at
-  return undefined
+  let busy: Payer | undefined
+  for (let at: Payer | undefined = process; at !== undefined; at = at.above) {
+    if (shortage(at, charge, true) === undefined) continue
+    const spent = shortage(at, charge, false)
+    if (spent !== undefined) throw exceeded(at, spent)
+    busy ??= at
+  }
+  return busy
 }
 
-function hasRoom({ budget, used, reservedTokens, reservedUsd }: Payer, { tokens = 0, usd = 0 }: Charge): boolean {
+/** What one payer lacks for a charge, by the first ceiling that it would break. */
+interface Shortage {
+  readonly kind: keyof Budget
+  readonly used: number
+  readonly reserved: number
+  readonly wanted: number
+  readonly budget: number
+}
+
+/** What is set aside for calls under way counts as used where `isHeldCounted`. */
+function shortage(payer: Payer, charge: Charge, isHeldCounted: boolean): Shortage | undefined {
+  const { budget, used } = payer
+  const held = isHeldCounted ? payer : NOTHING_HELD
   return (
-    used.inputTokens + used.outputTokens + reservedTokens + tokens <= (budget.tokens ?? Infinity) &&
-    used.usd + reservedUsd + usd <= (budget.usd ?? Infinity)
+    beyond('steps', used.steps, 0, charge.steps, budget.steps) ??
+    beyond('children', used.children, 0, charge.children, budget.children) ??
+    beyond('tokens', used.inputTokens + used.outputTokens, held.reservedTokens, charge.tokens, budget.tokens) ??
+    beyond('usd', used.usd, held.reservedUsd, charge.usd, budget.usd)
   )
 }
 
-function exceeded(
-  { label, pid }: Payer,
+function beyond(
   kind: keyof Budget,
   used: number,
   reserved: number,
-  wanted: number,
-  budget: number,
-): PolityError {
+  wanted: number | undefined,
+  budget: number | undefined,
+): Shortage | undefined {
+  if (wanted === undefined || budget === undefined || used + reserved + wanted <= budget) return undefined
+  return { kind, used, reserved, wanted, budget }
+}
+
+const NOTHING_HELD = { reservedTokens: 0, reservedUsd: 0 }
+
+function exceeded({ label, pid }: Payer, short: Shortage): PolityError {
+  const { kind, used, reserved, wanted, budget } = short
   const held = reserved === 0 ? '' : ` and ${round(reserved)} reserved`
   return new PolityError(
     'BUDGET_EXCEEDED',
     `${label} has a budget of ${budget} ${kind}: ${round(used)} used${held}, ${round(wanted)} more needed`,
-    {
-      detail: { pid, kind, used, reserved, wanted, budget },
-    },
+    { detail: { pid, ...short } },
   )
 }
 

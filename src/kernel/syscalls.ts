@@ -106,6 +106,8 @@ export const LATER = Symbol('later')
 
 /** A line of the table. */
 export interface Syscall<Args> {
+  /** Its arguments by name; more are refused. */
+  readonly takes: readonly string[]
   /** The arguments in their checked form, and as journaled. Throws `INVALID_ARGUMENT`. */
   readonly check: (
     process: Process,
@@ -165,6 +167,7 @@ export function createTable(
   }
 
   const spawn: Syscall<{ program: Program; input: Json | undefined; options: SpawnOptions }> = {
+    takes: ['program', 'input', 'options'],
     check(process, [given, input, options], n) {
       const program = machine.program(given as Program | string, { process, n })
       const args = {
@@ -186,6 +189,7 @@ export function createTable(
   }
 
   const fork: Syscall<Arguments> = {
+    takes: [],
     check: () => plain({}),
     plan: spawn.plan as Syscall<Arguments>['plan'],
     run(call) {
@@ -195,6 +199,7 @@ export function createTable(
   }
 
   const wait: Syscall<{ pid: Pid; timeoutMs: number }> = {
+    takes: ['pid', 'options'],
     check: (_process, [pid, options]) =>
       bounded({
         pid: whole('wait: pid', pid),
@@ -236,6 +241,7 @@ export function createTable(
   }
 
   const kill: Syscall<{ pid: Pid; reason: string }> = {
+    takes: ['pid', 'reason'],
     check: (_process, [pid, reason]) =>
       plain({ pid: whole('kill: pid', pid), reason: reason === undefined ? '' : text('kill: reason', reason) }),
     run(call, { pid, reason }) {
@@ -259,6 +265,7 @@ export function createTable(
   }
 
   const sleep: Syscall<{ ms: number }> = {
+    takes: ['ms'],
     check(_process, [ms]) {
       if (typeof ms !== 'number' || !(ms >= 0) || ms > limits.waitMs)
         throw invalid('sleep', `0 to ${limits.waitMs} ms`, ms)
@@ -271,6 +278,7 @@ export function createTable(
   }
 
   const send: Syscall<{ to: Pid | string; body: Json; share?: Place & { readonly write: boolean } }> = {
+    takes: ['to', 'body', 'options'],
     check(_process, [to, body, given]) {
       const { share } = optionsOf('send', given, SEND_KEYS)
       const args = {
@@ -304,6 +312,7 @@ export function createTable(
   }
 
   const receive: Syscall<{ from?: Pid; timeoutMs: number }> = {
+    takes: ['options'],
     check(_process, [given]) {
       const options = optionsOf('receive', given, RECEIVE_KEYS)
       const timeoutMs = timeout('receive', options, Infinity, limits)
@@ -330,6 +339,7 @@ export function createTable(
   }
 
   const generate: Syscall<{ request: CheckedRequest; plan: Plan | undefined; readonly past: PastTurns | undefined }> = {
+    takes: ['request'],
     check(process, given, n) {
       const request = checkRequest(given[0] as GenerateRequest | string, process, n, machine.defaultModel, limits)
       // Now: when it is planned, the past may be over.
@@ -353,6 +363,7 @@ export function createTable(
   }
 
   const embed: Syscall<{ texts: readonly string[]; model: string | null }> = {
+    takes: ['texts', 'options'],
     check(_process, [given, options]) {
       const texts = toPlain(given, 'embed: texts', limits.valueBytesMax)
       if (!Array.isArray(texts) || texts.some((one) => typeof one !== 'string'))
@@ -409,6 +420,7 @@ export function createTable(
   }
 
   const call: Syscall<Checked> = {
+    takes: ['tool', 'input'],
     check(process, given) {
       const name = text('call: tool', given[0])
       const checked = tools.check(process, name, toPlain(given[1], 'call: input', limits.valueBytesMax))
@@ -455,6 +467,7 @@ export function createTable(
     default: string | null
     detail?: Json
   }> = {
+    takes: ['text', 'options'],
     check(_process, [question, given]) {
       const options = optionsOf('ask', given, ASK_KEYS)
       const choices = options['choices'] === undefined ? null : texts('ask: choices', options['choices'])
@@ -529,6 +542,7 @@ export function createTable(
   }
 
   const remember: Syscall<CheckedNote> = {
+    takes: ['note'],
     check(_process, [note]) {
       const args = checkNote(note, limits)
       return { args, journal: args as unknown as Json }
@@ -538,6 +552,7 @@ export function createTable(
   }
 
   const recall: Syscall<Recall> = {
+    takes: ['query', 'options'],
     check(_process, [query, given]) {
       const args = checkRecall(query, optionsOf('recall', given), limits)
       const { query: asked, limit, tag = null, ...rest } = args
@@ -561,6 +576,7 @@ export function createTable(
   }
 
   const forget: Syscall<{ id: string }> = {
+    takes: ['id'],
     check: (_process, [id]) => plain({ id: text('forget: id', id) }),
     kept: true,
     run: (call, { id }) => memory.forget(call.process, id),
@@ -576,6 +592,7 @@ export function createTable(
   }
 
   const read: Syscall<Place & { version: number | null } & Omit<ReadOptions, 'version'>> = {
+    takes: ['path', 'options'],
     check(_process, [path, given]) {
       const { version, at, encoding, range, diff } = optionsOf('read', given, READ_KEYS)
       if (version !== undefined && at !== undefined) throw invalid('read', 'version or at, not both', given)
@@ -603,6 +620,7 @@ export function createTable(
   }
 
   const write: Syscall<Place & (Written | { readonly source: Source })> = {
+    takes: ['path', 'content'],
     check(_process, [path, content]) {
       if (typeof content === 'object' && content !== null && 'from' in content) {
         const source = checkSource(content)
@@ -658,6 +676,7 @@ export function createTable(
   }
 
   const list: Syscall<{ prefix: string; share?: number } & ListOptions> = {
+    takes: ['prefix', 'options'],
     check(_process, [given, options]) {
       const { path: prefix, share } = parsePrefix(given)
       const known = optionsOf('list', options, LIST_KEYS)
@@ -707,6 +726,7 @@ export function createTable(
   }
 
   const remove: Syscall<Place | { readonly end: number }> = {
+    takes: ['path'],
     check(_process, [path]) {
       const share = shareIn(path)
       return plain(share === undefined ? { ...parsePlace(path, limits, { folders: true }) } : { end: share })
@@ -720,6 +740,7 @@ export function createTable(
   }
 
   const snapshot: Syscall<Arguments> = {
+    takes: [],
     check: () => plain({}),
     kept: true,
     run(call) {
@@ -730,6 +751,7 @@ export function createTable(
   }
 
   const restore: Syscall<{ id: string } | Point> = {
+    takes: ['to'],
     check(_process, [to]) {
       if (typeof to === 'string') return plain({ id: to })
       return plain({ ...checkPoint(to, limits) })
@@ -764,47 +786,15 @@ export function createTable(
     snapshot,
     restore,
   }
-  return Object.fromEntries(
-    Object.entries(table as unknown as { readonly [name: string]: Syscall<unknown> }).map(([name, one]) => [
-      name,
-      { ...one, check: noneTooMany(name as keyof typeof table, one.check) },
-    ]),
-  )
+  return table as unknown as { readonly [name: string]: Syscall<unknown> }
 }
 
-/** The most arguments that a call takes, by their names. */
-const argumentsOf = {
-  spawn: ['program', 'input', 'options'],
-  fork: [],
-  wait: ['pid', 'options'],
-  kill: ['pid', 'reason'],
-  sleep: ['ms'],
-  send: ['to', 'body', 'options'],
-  receive: ['options'],
-  generate: ['request'],
-  embed: ['texts', 'options'],
-  call: ['tool', 'input'],
-  ask: ['text', 'options'],
-  remember: ['note'],
-  recall: ['query', 'options'],
-  forget: ['id'],
-  read: ['path', 'options'],
-  write: ['path', 'content'],
-  list: ['prefix', 'options'],
-  remove: ['path'],
-  snapshot: [],
-  restore: ['to'],
-} as const
-
 /** An argument that a call does not take is refused: `remember(text, { tags })` would keep a note without tags. */
-function noneTooMany(name: keyof typeof argumentsOf, check: Syscall<unknown>['check']): Syscall<unknown>['check'] {
-  const names = argumentsOf[name]
-  return (process, given, n) => {
+export function noneTooMany(name: string, takes: readonly string[], given: readonly unknown[]): void {
+  for (let at = takes.length; at < given.length; at++) {
     // As everywhere in JavaScript, undefined is as good as nothing.
-    const extra = given.length > names.length ? given.slice(names.length).find((one) => one !== undefined) : undefined
-    if (extra !== undefined)
-      throw invalid(name, names.length === 0 ? 'nothing' : `${names.join(', ')} and no more`, extra)
-    return check(process, given, n)
+    if (given[at] === undefined) continue
+    throw invalid(name, takes.length === 0 ? 'nothing' : `${takes.join(', ')} and no more`, given[at])
   }
 }
 

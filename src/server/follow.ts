@@ -19,7 +19,6 @@ import { realClock } from '../kernel/clock.ts'
 import { PolityError } from '../kernel/errors.ts'
 import type { Kernel } from '../kernel/kernel.ts'
 import type { Pid, Question, RunEvent } from '../kernel/types.ts'
-import { keptAll } from './kept.ts'
 
 /** Something happened, or other questions wait than before. */
 export type Step = RunEvent | { readonly type: 'questions'; readonly questions: readonly Question[] }
@@ -98,7 +97,7 @@ export function createFollowing(kernel: Kernel, clock: Clock = realClock()): Fol
         if (told === undefined || !isSame(ids, told)) {
           // What made them others may be on its way to the store, and from there to here.
           if (!reader.over && !isSame(ids, settled)) {
-            await keptAll(kernel, clock)
+            await kernel.flush()
             await new Promise<void>((resolve) => clock.yield(resolve))
             settled = ids
             continue

@@ -25,13 +25,11 @@ import type {
   TaskPushNotificationConfig,
 } from '@a2a-js/sdk'
 import type { A2ARequestHandler, ServerCallContext } from '@a2a-js/sdk/server'
-import type { Clock } from '../../kernel/clock.ts'
 import { sha256 } from '../../kernel/digest.ts'
 import type { Kernel } from '../../kernel/kernel.ts'
 import type { Pid } from '../../kernel/types.ts'
 import { canonical } from '../../policy/canonical.ts'
 import { questionsOf } from '../follow.ts'
-import { keptAll } from '../kept.ts'
 import type { View } from '../view.ts'
 import type { AgentTasks, Told } from './agent-tasks.ts'
 import type { Push, PushOwner } from './push.ts'
@@ -46,7 +44,6 @@ export interface AgentOptions {
   readonly sdk: A2aSdk
   readonly telling: Telling
   readonly kernel: Kernel
-  readonly clock: Clock
   readonly view: View
   /** Its name. */
   readonly program: string
@@ -62,7 +59,6 @@ export function createAgent({
   sdk: { errors, types },
   telling,
   kernel,
-  clock,
   view,
   program,
   card,
@@ -75,7 +71,7 @@ export function createAgent({
   async function sendMessage(request: SendMessageRequest, context: ServerCallContext): Promise<Task> {
     const task = await take(request, context)
     const { historyLength, returnImmediately = false } = request.configuration ?? {}
-    if (returnImmediately) await keptAll(kernel, clock)
+    if (returnImmediately) await kernel.flush()
     else
       for await (const change of changes(task))
         if (change.type === 'standing' && telling.isInterrupted(change.status.state)) break
@@ -223,7 +219,7 @@ export function createAgent({
       if ((await known(pid)).events.at(-1)?.type === 'process-end')
         throw new errors.UnsupportedOperationError(`task ${pid} has ended; get it instead`)
       const set = pushes().set(ownerOf(pid, context), config)
-      await keptAll(kernel, clock)
+      await kernel.flush()
       return set
     },
     async getTaskPushNotificationConfig({ taskId, id }: GetTaskPushNotificationConfigRequest) {
@@ -239,7 +235,7 @@ export function createAgent({
     async deleteTaskPushNotificationConfig({ taskId, id }: DeleteTaskPushNotificationConfigRequest) {
       const { pid } = configsOf(taskId)
       pushes().remove({ ...owner, pid }, id)
-      await keptAll(kernel, clock)
+      await kernel.flush()
     },
   }
 }

@@ -18,7 +18,6 @@
  */
 import type { AgentCard, StreamResponse } from '@a2a-js/sdk'
 import type { Clock } from '../../kernel/clock.ts'
-import { realClock } from '../../kernel/clock.ts'
 import { PolityError } from '../../kernel/errors.ts'
 import type { Kernel } from '../../kernel/kernel.ts'
 import type { Program } from '../../kernel/types.ts'
@@ -59,15 +58,7 @@ export interface A2aDoorOptions {
   readonly clock?: Clock
 }
 
-export function a2aDoor({
-  kernel,
-  programs,
-  cards = {},
-  agent,
-  push: pushing,
-  url,
-  clock = realClock(),
-}: A2aDoorOptions): Door {
+export function a2aDoor({ kernel, programs, cards = {}, agent, push: pushing, url, clock }: A2aDoorOptions): Door {
   const byName = new Map(programs.map((program) => [program.name, program]))
   for (const name of [...Object.keys(cards), ...(agent === undefined ? [] : [agent])]) served(name)
   const following = createFollowing(kernel, clock)
@@ -104,7 +95,6 @@ export function a2aDoor({
       sdk,
       telling,
       kernel,
-      clock,
       view,
       program: program.name,
       card: () => Promise.resolve(card(program, exchange)),

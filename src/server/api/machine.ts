@@ -8,7 +8,6 @@ import { describeTool } from '../../kernel/tools.ts'
 import type { AccountInfo, Pid, ProcessInfo, Program, Question as KernelQuestion, Tool } from '../../kernel/types.ts'
 import { holds } from '../caller.ts'
 import type { KeyEntry } from '../keys.ts'
-import { keptAll } from '../kept.ts'
 import { opens } from '../keys.ts'
 import type { Api } from './door.ts'
 import type { Operation } from './operation.ts'
@@ -124,7 +123,7 @@ export function machineOperations({ kernel, view, programs, tools, keys, clock }
       reply: Done,
       async run({ caller, params, body }) {
         view(caller).answer(params.question, body.text, body.value)
-        await keptAll(kernel, clock)
+        await kernel.flush()
         return {}
       },
     }),

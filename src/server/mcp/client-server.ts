@@ -13,7 +13,6 @@
  */
 import type { McpServer, ServerContext } from '@modelcontextprotocol/server'
 import { anything, type ShownSchema } from '../../kernel/anything.ts'
-import { realClock } from '../../kernel/clock.ts'
 import { PolityError } from '../../kernel/errors.ts'
 import type { Kernel } from '../../kernel/kernel.ts'
 import type { JournalEvent, Json, Pid, ProcessInfo, RunEvent } from '../../kernel/types.ts'
@@ -76,8 +75,7 @@ export function createClientServers(
 ): (connected: Connected) => McpServer {
   if (!(taskAfterMs >= 0 && taskAfterMs <= TASK_AFTER_MS_MAX))
     throw new PolityError('CONFIG_INVALID', `taskAfterMs takes 0 to ${TASK_AFTER_MS_MAX} ms, not ${taskAfterMs}`)
-  const clock = realClock()
-  const following = createFollowing(kernel, clock)
+  const following = createFollowing(kernel)
   const calls = createCalls(sdk, { kernel, tasks, following, taskAfterMs, closing })
   const states = createRequestStates(sdk)
   // The kernel checks what is given, where the law can see it.
@@ -117,7 +115,7 @@ export function createClientServers(
       if (era === 'legacy' && taskSupport !== 'forbidden') tool.execution = { taskSupport }
     }
     const who = { caller, standing, era, canAsk: (context: ServerContext) => canAsk(server, context) }
-    addTaskMethods(sdk, server, { kernel, tasks, calls, clock }, who)
+    addTaskMethods(sdk, server, { kernel, tasks, calls }, who)
     addProcesses(sdk, server, kernel, connected)
     if (notices !== undefined) {
       const stop = addSubscriptions(sdk, server, kernel, caller)

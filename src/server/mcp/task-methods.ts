@@ -2,7 +2,7 @@
  * The methods by which a client follows its tasks, added to its server: of 2026-07-28 `tasks/get`, `tasks/update` and
  * `tasks/cancel` (SEP-2663), of 2025-11-25 `tasks/get`, `tasks/result`, `tasks/list` and `tasks/cancel`.
  *
- *     addTaskMethods(sdk, server, { kernel, tasks, calls, clock }, client)
+ *     addTaskMethods(sdk, server, { kernel, tasks, calls }, client)
  *
  * Invariants
  *   TM1. Every method asks the caller's view: another principal's task is one that is not there.
@@ -13,12 +13,10 @@
  */
 import type { McpServer, ServerContext } from '@modelcontextprotocol/server'
 import { z } from 'zod'
-import type { Clock } from '../../kernel/clock.ts'
 import type { ErrorData } from '../../kernel/errors.ts'
 import { PolityError, fromErrorData } from '../../kernel/errors.ts'
 import type { Kernel } from '../../kernel/kernel.ts'
 import type { Question } from '../../kernel/types.ts'
-import { keptAll } from '../kept.ts'
 import { isRetryable } from '../status.ts'
 import { viewOf } from '../view.ts'
 import type { Calls, Client } from './calls.ts'
@@ -33,7 +31,6 @@ export interface TaskMethodsOptions {
   readonly kernel: Kernel
   readonly tasks: Tasks
   readonly calls: Calls
-  readonly clock: Clock
 }
 
 /** Of a client; whether it can ask its user is told with each request of the later era. */
@@ -50,7 +47,7 @@ const result = z.looseObject({})
 export function addTaskMethods(
   { server: sdk }: ServerSdk,
   { server }: McpServer,
-  { kernel, tasks, calls, clock }: TaskMethodsOptions,
+  { kernel, tasks, calls }: TaskMethodsOptions,
   { caller, standing, era, canAsk }: Who,
 ): void {
   const view = viewOf(kernel, caller)
@@ -119,13 +116,13 @@ export function addTaskMethods(
         return [{ question, text }]
       })
       for (const { question, text } of answers) answer(question, text)
-      await keptAll(kernel, clock)
+      await kernel.flush()
       return {}
     })
     server.setRequestHandler('tasks/cancel', { params: named, result }, async ({ taskId }, context) => {
       const { info } = await find(taskId, context)
       view.kill(info.pid, CANCELED)
-      await keptAll(kernel, clock)
+      await kernel.flush()
       return {}
     })
     return
