@@ -377,11 +377,12 @@ async function main(): Promise<void> {
       whole[i]?.push(...(await constantRate(url, rate, seconds)))
       cpu[i]?.push(((await cpuOf(child)) - before) / (rate * seconds))
     }
-  for (const [i, { url }] of contestants.entries()) {
-    const { first, later } = await openStreams(url, streams)
-    firstPieces[i]?.push(...first)
-    laterPieces[i]?.push(...later)
-  }
+  for (let round = 0; round < rounds; round++)
+    for (const [i, { url }] of contestants.entries()) {
+      const { first, later } = await openStreams(url, streams)
+      firstPieces[i]?.push(...first)
+      laterPieces[i]?.push(...later)
+    }
   for (let round = 0; round < rounds; round++)
     for (const [i, { url }] of contestants.entries()) gone[i]?.push(await goneClients(url, server.url, 200))
   for (const { child } of [server, ...contestants]) child.disconnect()
