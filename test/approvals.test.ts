@@ -1,7 +1,7 @@
 /**
  * What a person allowed beyond one call: a signed word for a rule in a run lets pass what it says, for as long as it says.
  *
- * A kernel in simulated time, whose store hears signed answers as those of another operating-system process.
+ * Mostly a kernel in simulated time, whose store hears signed answers as those of another operating-system process.
  */
 import assert from 'node:assert/strict'
 import type { TestContext } from 'node:test'
@@ -9,11 +9,13 @@ import { test } from 'node:test'
 import type { Scope } from '../src/kernel/approvals.ts'
 import { sign } from '../src/kernel/approvals.ts'
 import type { Command } from '../src/kernel/drivers.ts'
+import { PolityError } from '../src/kernel/errors.ts'
 import type { Run } from '../src/kernel/kernel.ts'
+import { createKernel } from '../src/kernel/kernel.ts'
 import type { Json, Question, Sys } from '../src/kernel/types.ts'
 import { parseLaw } from '../src/policy/law.ts'
 import type { World } from './world.ts'
-import { createWorld, recordingStore, tool } from './world.ts'
+import { createWorld, endOf, recordingStore, tool } from './world.ts'
 
 const KEY = 'k'.repeat(64)
 
@@ -85,4 +87,32 @@ test('for a rule in a run lets later calls pass until its time, and none after: 
   approve(again, 'once', 50_000)
   await settled(run.result)
   assert.deepEqual(paid, [1, 2, 3])
+})
+
+test('given while the key of the store cannot be read ends the call with what is wrong, and those that wait for the same word are asked about', async (t) => {
+  const kernel = createKernel({
+    store: recordingStore(),
+    law: parseLaw({ rules: [{ id: 'pay-asks', effect: 'ask', tool: 'pay' }] }),
+    tools: [tool('pay', () => assert.fail('it was paid'), { effect: 'once' })],
+    approvalKey: () => {
+      throw new PolityError('CONFIG_INVALID', 'the key may be read by others')
+    },
+  })
+  t.after(() => kernel.close())
+  const run = kernel.spawn(async (sys: Sys) => {
+    const ends = await Promise.all([endOf(sys.call('pay', 5)), endOf(sys.call('pay', 5))])
+    return ends.map((end) => ('message' in end ? `${end.code}: ${end.message}` : 'ok'))
+  }, null)
+  run.result.catch(() => {})
+  const asked = new Set<number>()
+  while (run.info().state === 'running') {
+    for (const { id } of kernel.questions) {
+      asked.add(id)
+      kernel.answer(id, 'allow')
+    }
+    await new Promise((resolve) => void setImmediate(resolve))
+  }
+  const said = 'CONFIG_INVALID: the key may be read by others'
+  assert.deepEqual(await run.result, [said, said])
+  assert.equal(asked.size, 2)
 })

@@ -5,7 +5,10 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { memoryStore } from '../src/drivers/store/memory.ts'
 import type { Store } from '../src/kernel/drivers.ts'
+import { realClock } from '../src/kernel/clock.ts'
+import { createJournal } from '../src/kernel/journal.ts'
 import { createKernel } from '../src/kernel/kernel.ts'
+import { defaultLimits } from '../src/kernel/limits.ts'
 import type { CallStart, Pid } from '../src/kernel/types.ts'
 import { parseLaw } from '../src/policy/law.ts'
 import { recordingStore, tool } from './world.ts'
@@ -101,4 +104,35 @@ test('a result that is asked for while a commit is under way waits for its own',
   assert.equal(await run.result, 1)
   assert.equal(disk.events(run.pid).at(-1)?.type, 'process-end')
   await kernel.close()
+})
+
+test('one that throws when it is told keeps nothing from the others of its commit, and its error is not lost', () => {
+  const turns: (() => void)[] = []
+  const later = (fn: () => void): void => void turns.push(fn)
+  const told: string[] = []
+  const journal = createJournal({
+    store: { ...memoryStore(), durability: 'relaxed' },
+    clock: { ...realClock(), soon: later, yield: later },
+    limits: defaultLimits,
+    onCommit(events) {
+      told.push(`${events.length} events`)
+      if (told.length === 1) throw new Error('the watcher broke')
+    },
+    onHalt: assert.fail,
+  })
+  const rest = (): void => {
+    for (let turn = turns.shift(); turn !== undefined; turn = turns.shift()) turn()
+  }
+  journal.append({ type: 'mail-read', pid: 1, id: 1 } as never)
+  journal.whenKept(() => {
+    told.push('first')
+    // What is appended meanwhile is committed all the same.
+    journal.append({ type: 'mail-read', pid: 1, id: 2 } as never)
+    throw new Error('the waiter broke')
+  })
+  journal.whenKept(() => told.push('second'))
+  assert.throws(rest, /the watcher broke/)
+  assert.deepEqual(told, ['1 events', 'first', 'second'])
+  rest()
+  assert.deepEqual(told, ['1 events', 'first', 'second', '1 events'])
 })

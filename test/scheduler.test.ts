@@ -14,7 +14,7 @@ import type { LanguageModel } from '../src/kernel/drivers.ts'
 import { defineProgram } from '../src/kernel/program.ts'
 import type { CallEnd, Json, Pid, Sys } from '../src/kernel/types.ts'
 import type { World } from './world.ts'
-import { answer, codeOf, createWorld, endOf, rawModel, recordingStore } from './world.ts'
+import { answer, codeOf, createWorld, cutStore, endOf, rawModel, recordingStore, streamOf } from './world.ts'
 
 const MINUTE_MS = 60_000
 
@@ -397,6 +397,68 @@ describe('trouble', () => {
     assert.equal(await world.settled(run.result), 'third time')
     const [a, b, c] = asked as [number, number, number]
     assert.ok(b - a >= 125 && b - a <= 375 && c - b >= 250 && c - b <= 750, `pauses of ${b - a} and ${c - b} ms`)
+  })
+
+  test('who is killed between two tries has paid nothing for them, and neither has who was stopped or lost in a crash there', async () => {
+    const model = scripted(() => down)
+    const options = { models: { model }, limits: { generateBackoffMs: 10_000 } }
+    const calls = defineProgram('calls', async (sys) => (await sys.generate('hi')).text)
+    const world = createWorld({ ...options, programs: [calls] })
+    const [killed, stopped] = [world.kernel.spawn(calls, null), world.kernel.spawn(calls, null)]
+    for (const run of [killed, stopped]) run.result.catch(() => {})
+    await world.settled(world.kernel.spawn(async (sys: Sys) => sys.sleep(1_000), null).result)
+    assert.equal(model.callCount, 2)
+    // A call that was sent and had no answer yet may have cost all that was set aside; these have had theirs.
+    world.kernel.kill(killed.pid)
+    const crashed = cutStore(world.store.batches, world.store.batches.length)
+    await world.kernel.close()
+    for (const [store, pids] of [
+      [cutStore(world.store.batches, world.store.batches.length), [killed.pid, stopped.pid]],
+      [crashed, [stopped.pid]],
+    ] as const) {
+      const again = createWorld({ ...options, programs: [calls], store })
+      for (const pid of pids) {
+        const { inputTokens, outputTokens } = again.kernel.info(pid).usage
+        assert.deepEqual([inputTokens, outputTokens], [0, 0], `process ${pid}`)
+      }
+      await again.kernel.close()
+    }
+  })
+
+  test('an answer that is too large was paid for, watched or not, and no other model is asked for another', async () => {
+    const usage = {
+      inputTokens: { total: 7, noCache: 7, cacheRead: undefined, cacheWrite: undefined },
+      outputTokens: { total: 500, text: 500, reasoning: undefined },
+    }
+    const large = rawModel(
+      () => Promise.resolve({ ...answer('x'.repeat(3_000)), usage }),
+      () =>
+        Promise.resolve(
+          streamOf([
+            { type: 'text-start', id: '0' },
+            ...Array.from({ length: 30 }, () => ({ type: 'text-delta', id: '0', delta: 'x'.repeat(100) })),
+            { type: 'text-end', id: '0' },
+            { type: 'finish', finishReason: { unified: 'stop' }, usage },
+          ]),
+        ),
+    )
+    for (const isWatched of [false, true]) {
+      const second = scripted(() => 'second')
+      const world = createWorld({ models: { large, second }, limits: { valueBytesMax: 2_000 } })
+      if (isWatched) world.kernel.watch(() => {})
+      const run = world.kernel.spawn(
+        async (sys: Sys) =>
+          codeOf(await endOf(sys.generate({ prompt: 'hi', model: ['large', 'second'], maxOutputTokens: 600 }))),
+        null,
+      )
+      assert.equal(await world.settled(run.result), 'TOO_LARGE')
+      assert.equal(second.callCount, 0)
+      const { inputTokens, outputTokens } = run.info().usage
+      // What came was never read to its end: then all that was set aside is.
+      if (isWatched) assert.ok(outputTokens >= 500 && outputTokens <= 600 && inputTokens > 0, `${outputTokens} tokens`)
+      else assert.deepEqual([inputTokens, outputTokens], [7, 500])
+      await world.kernel.close()
+    }
   })
 
   test('a chain asks the next model when one is down, and stops where the request itself is wrong', async () => {

@@ -6,10 +6,11 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import fc from 'fast-check'
+import { PolityError } from '../src/kernel/errors.ts'
 import { defineProgram } from '../src/kernel/program.ts'
 import type { Json, Pid, Program, Sys } from '../src/kernel/types.ts'
 import type { RecordingStore, World } from './world.ts'
-import { codeOf, createWorld, cutStore, endOf, tool } from './world.ts'
+import { codeOf, createWorld, cutStore, endOf, recordingStore, tool } from './world.ts'
 
 const spawned = (world: World, body: (sys: Sys) => Promise<unknown>, options = {}) =>
   world.kernel.spawn(body as (sys: Sys) => Promise<Json>, null, options)
@@ -406,5 +407,83 @@ describe('over a restart', () => {
       ),
       { numRuns: 150 },
     )
+  })
+})
+
+describe('a store that cannot be read at that moment', () => {
+  /** A store whose reads fail from the `left`-th on, once it is told to. */
+  function unsure(): { store: RecordingStore; failAfter(reads: number | undefined): void } {
+    const store = recordingStore()
+    let left: number | undefined
+    const read = <Given extends readonly unknown[], Got>(of: (...given: Given) => Got) =>
+      function (...given: Given): Got {
+        if (left !== undefined && left-- <= 0) throw new PolityError('STORE_FAILED', 'the disk does not answer')
+        return of(...given)
+      }
+    const { events, range, get } = store
+    return {
+      store: { ...store, events: read(events), range: read(range), get: read(get) },
+      failAfter: (reads) => (left = reads),
+    }
+  }
+
+  test('ends a process that went back, or leaves it where it was: nothing hangs, nothing is done twice', async () => {
+    let wasEnded = false
+    for (let reads = 0; ; reads++) {
+      const { store, failAfter } = unsure()
+      const world = createWorld({ store, tools: [tool('trouble', () => failAfter(reads))] })
+      const run = spawned(world, async (sys) => {
+        await sys.write('f', 'before')
+        const { id, restored } = await sys.snapshot()
+        if (restored > 0) return 'back'
+        await sys.write('f', 'after')
+        await sys.call('trouble', null)
+        const end = await endOf(sys.restore(id))
+        return `refused: ${codeOf(end)}`
+      })
+      const end = await world.settled(endOf(run.result))
+      failAfter(undefined)
+      if ('code' in end) {
+        wasEnded = true
+        assert.equal(end.code, 'STORE_FAILED', end.message)
+        assert.equal(run.info().state, 'killed')
+      } else if (end.value === 'back') {
+        await world.kernel.close()
+        break
+      } else assert.match(String(end.value), /^refused: /)
+      await world.kernel.close()
+    }
+    assert.ok(wasEnded, 'no read failed behind the point of no return')
+  })
+
+  test('ends a fork that did not get its past: it does not begin anew', async () => {
+    let wasEnded = false
+    for (let reads = 0; ; reads++) {
+      const { store, failAfter } = unsure()
+      let paid = 0
+      const world = createWorld({ store, tools: [tool('pay', () => ++paid, { effect: 'once' })] })
+      const run = spawned(world, async (sys) => {
+        await sys.call('pay', 1)
+        return sys.sleep(10_000).then(() => 'slept')
+      })
+      await world.settled(spawned(world, async (sys) => sys.sleep(10)).result)
+      failAfter(reads)
+      const forked = await world.settled(endOf(world.kernel.fork(run.pid)))
+      failAfter(undefined)
+      await world.settled(run.result)
+      const all = world.kernel.ps()
+      assert.equal(paid, 1, `after ${reads} reads a fork paid again`)
+      if (!('code' in forked)) {
+        await world.kernel.close()
+        break
+      }
+      wasEnded ||= all.some(({ state }) => state === 'killed')
+      assert.ok(
+        all.every(({ state }) => state === 'done' || state === 'killed'),
+        JSON.stringify(all.map(({ state }) => state)),
+      )
+      await world.kernel.close()
+    }
+    assert.ok(wasEnded, 'no read failed behind the start of a fork')
   })
 })

@@ -15,11 +15,11 @@
 import type { Dispatcher } from './dispatcher.ts'
 import type { ProcessHead, Store } from './drivers.ts'
 import type { ErrorData } from './errors.ts'
-import { PolityError, messageOf, noSuchProcess } from './errors.ts'
+import { PolityError, messageOf, noSuchProcess, toErrorData } from './errors.ts'
 import type { Gate } from './gate.ts'
 import type { Journal } from './journal.ts'
 import type { Memory } from './memory.ts'
-import type { Outcome } from './past.ts'
+import type { Outcome, Past } from './past.ts'
 import { endsAfter, originPast, outcomeIn, readPast, startOf } from './past.ts'
 import type { Call, Process } from './process.ts'
 import { overBudget, transition } from './process.ts'
@@ -103,6 +103,17 @@ export interface BranchesOptions {
   readonly descends: (pid: Pid, ancestor: Process) => boolean
 }
 
+/** Where a process goes back to. */
+interface Back {
+  readonly id: string
+  /** Number of the snapshot, its past and its end. */
+  readonly n: number
+  readonly past: Past
+  readonly before: CallEnd
+  /** Files and notes as they were at this event. */
+  readonly cut: number
+}
+
 /** The two ways from a past to another future. */
 export function createBranches({
   store,
@@ -119,8 +130,18 @@ export function createBranches({
   kill,
   descends,
 }: BranchesOptions): Branches {
-  /** Gives a fork its past: takes over the ends of calls that were open, and lives the rest again. */
+  /** Gives a fork its past; without it, it would begin anew and do again what is done. */
   function goOn(process: Process, events: readonly JournalEvent[]): void {
+    try {
+      takeOver(process, events)
+    } catch (error) {
+      giveUp(process, error)
+      throw error
+    }
+  }
+
+  /** Takes over the ends of calls that were open, and lives the rest again. */
+  function takeOver(process: Process, events: readonly JournalEvent[]): void {
     const { forkOf } = process.start
     if (forkOf === null) return
     const past = originPast(store, forkOf)
@@ -138,6 +159,11 @@ export function createBranches({
     const ended = adopted.length === 0 ? past.ended : new Set([...past.ended, ...adopted.map((one) => one.n)])
     const ends = adopted.length === 0 ? past.ends : [...past.ends, ...adopted]
     transition(process, { type: 'restart', past: { ...past, ends, ended, counted: new Set() } })
+  }
+
+  /** It has left one past and could not be given the other. Where the journal has halted it is stopped, and stays so. */
+  function giveUp(process: Process, error: unknown): void {
+    if (process.state === 'running') kill(process, toErrorData(error, 'STORE_FAILED'))
   }
 
   function becameOf(call: Call): Outcome {
@@ -170,6 +196,7 @@ export function createBranches({
     // Another fork may have come first while this one waited.
     const over = overBudget(parent, { children: 1 })
     if (over !== undefined) throw over
+    const events = store.events(call.startPid)
     const child = start({
       program: parent.program,
       input: parent.start.input,
@@ -184,7 +211,7 @@ export function createBranches({
         call: call.n,
       },
     })
-    goOn(child, store.events(call.startPid))
+    goOn(child, events)
     // At once: a child and the end of its fork are kept together, or a resumed parent would fork it again.
     gate().end(call, child.pid)
   }
@@ -272,6 +299,15 @@ export function createBranches({
       .events(taken.pid)
       .find((event) => event.type === 'call-end' && event.n === n && event.seq > taken.seq)
     const cut = made?.seq ?? before.seq
+    // From here on nobody hears of an error: the call has ended with the past that it was made in.
+    try {
+      await goBack(process, { id, n, past, cut, before })
+    } catch (error) {
+      giveUp(process, error)
+    }
+  }
+
+  async function goBack(process: Process, { id, n, past, before, cut }: Back): Promise<void> {
     const charged = gate().cancel(process, new PolityError('KILLED', 'its process went back to a snapshot'))
     if (process.children !== undefined) {
       for (const child of process.children) {

@@ -468,6 +468,7 @@ export class Exchange implements CoreCall, Dispatchable, Late, Abortable {
     let generation: Generation
     let answer: Answer
     let took = 0
+    let isPaid = false
     try {
       answer = this.#streamed ?? wholeAnswer(core.model, this.#whole as LanguageModelV4GenerateResult)
       const turnEnd = core.preempt === 'exact' ? turnEndOf(answer) : undefined
@@ -480,9 +481,10 @@ export class Exchange implements CoreCall, Dispatchable, Late, Abortable {
       const usage = usageSoFar(this.#turns, last) as CallUsage
       // Paid, whatever becomes of it.
       call.usage = usage
+      isPaid = true
       generation = toGeneration(joined(this.#turns, answer), usage, core, limits.valueBytesMax)
     } catch (error) {
-      this.#failed(stay, error)
+      this.#failed(stay, error, mayHaveCost(error) && !(isPaid && isTooLarge(error)))
       return false
     }
     this.#giveBack({ type: 'served', tokens: took, headers: answer.headers })
@@ -491,8 +493,8 @@ export class Exchange implements CoreCall, Dispatchable, Late, Abortable {
     return false
   }
 
-  /** The stay is over without an answer. */
-  #failed(stay: number, error: unknown): void {
+  /** The stay is over without an answer. `isLost`: it may have cost all that was set aside, and nobody knows. */
+  #failed(stay: number, error: unknown, isLost = mayHaveCost(error)): void {
     if (stay !== this.#stay) return
     const status = statusOf(error)
     if (this.#turns?.state !== undefined && PolityError.isInstance(error) && error.code === 'STATE_FOREIGN') {
@@ -515,7 +517,7 @@ export class Exchange implements CoreCall, Dispatchable, Late, Abortable {
         ? error
         : new PolityError('DRIVER_FAILED', `${core.id}: ${messageOf(error)}`, { cause: error, ...detailOf(error) }),
       error,
-      mayHaveCost(error),
+      isLost,
     )
   }
 
@@ -600,7 +602,15 @@ export class Exchange implements CoreCall, Dispatchable, Late, Abortable {
         limits.generateBackoffMs *
         2 ** (this.#tries - 1) *
         (0.5 + randomAt(clock.seed, call.process.pid, call.n * 16 + this.#tries))
-      this.#timer = clock.after(pauseMs, () => this.#admit())
+      // Nothing is with the driver: who is stopped meanwhile has spent nothing more (X3).
+      call.inQueue = true
+      this.#queuedAt = clock.now()
+      this.#waits(this.#plan.cores[this.#core] as Core)
+      this.#timer = clock.after(pauseMs, () => {
+        call.inQueue = false
+        call.waitedMs += clock.now() - this.#queuedAt
+        this.#admit()
+      })
     } else {
       this.#core++
       this.#tries = 0
@@ -627,9 +637,15 @@ function statusOf(error: unknown): number | undefined {
   return typeof status === 'number' ? status : undefined
 }
 
-/** A driver that says that it failed did not sell anything. One that was late, or said nonsense, may have. */
+/** A driver that says that it failed did not sell anything. One that was late, or said nonsense or too much, may have. */
 export function mayHaveCost(error: unknown): boolean {
-  return PolityError.isInstance(error) && (error.code === 'DRIVER_TIMEOUT' || error.code === 'DRIVER_INVALID')
+  return PolityError.isInstance(error) && COSTLY.has(error.code)
+}
+
+const COSTLY: ReadonlySet<string> = new Set(['DRIVER_TIMEOUT', 'DRIVER_INVALID', 'TOO_LARGE'])
+
+function isTooLarge(error: unknown): boolean {
+  return PolityError.isInstance(error) && error.code === 'TOO_LARGE'
 }
 
 /** Whether the same call may go well on the same core in a moment: the driver's word, else server faults and silence. */
@@ -642,8 +658,12 @@ function isRetryable(error: unknown): boolean {
   return fieldOf(error, 'name') === 'TypeError' && /fetch|network/i.test(messageOf(error))
 }
 
-/** A refused request (bad input, bad key) would be refused by no other core for another reason; anything else may be. */
+/**
+ * A refused request (bad input, bad key) would be refused by no other core for another reason, and an answer that was asked for
+ * and is too large is one that was paid for; anything else may go well elsewhere.
+ */
 function isCallersFault(error: unknown): boolean {
+  if (isTooLarge(error)) return true
   const status = statusOf(error)
   return status === 400 || status === 413 || status === 422
 }

@@ -404,7 +404,11 @@ export function createGate(machine: Machine): Gate {
     void answer.then((said) => {
       const waiting = asking.get(question) ?? []
       asking.delete(question)
-      if (call.open) answered(said)
+      try {
+        if (call.open) answered(said)
+      } catch (error) {
+        fail(call, error)
+      }
       for (const again of waiting) again()
     })
 

@@ -138,17 +138,26 @@ export function createJournal({ store, clock, limits, onAppend, onCommit, onHalt
     untold = added(untold, segment)
     if (telling) return
     telling = true
-    try {
-      for (let kept = untold.shift(); kept !== undefined; kept = untold.shift()) {
+    // One who throws keeps nothing from the others; the first error goes on when all have been told.
+    let errors: unknown[] = NONE
+    for (let kept = untold.shift(); kept !== undefined; kept = untold.shift()) {
+      try {
         onCommit(kept.events)
-        for (const fn of kept.waiters) fn()
+      } catch (error) {
+        errors = added(errors, error)
       }
-    } finally {
-      // One who throws keeps nothing from those who come later.
-      telling = false
-      const next = segments[0] as Segment
-      if (!isEmpty(next)) schedule(next.waiters.length > 0)
+      for (const fn of kept.waiters) {
+        try {
+          fn()
+        } catch (error) {
+          errors = added(errors, error)
+        }
+      }
     }
+    telling = false
+    const next = segments[0] as Segment
+    if (!isEmpty(next)) schedule(next.waiters.length > 0)
+    if (errors.length > 0) throw errors[0]
   }
 
   function failed(segment: Segment, tries: number, error: unknown): void {
