@@ -3,13 +3,15 @@
  * many open streams, and how soon clients that went away stop costing.
  *
  *     node bench/gateway.ts [--rate 500] [--seconds 5] [--rounds 3] [--streams 1000] [--store memory|sqlite] [--json]
+ *                           [--node "--max-semi-space-size=16"]
  *
  * Beside it, in the same run and in turn, a bare proxy: node:http, which parses nothing and pipes both ways. Both call
  * the same upstream server over HTTP, with the same kept-alive connections, so what differs is what the gateway does: it
  * checks the request, makes a process of it, asks the law, queues and journals the call, reads the model's answer and
  * writes it anew. Each of the three is a process of its own; the clients are in this one. The load is open: a request is
  * sent when it is due, whatever became of those before, and its time counts from when it was due. Three seconds of answers
- * and one round of streams go before and are not counted: they compile.
+ * and one round of streams go before and are not counted: they compile. `--node`: flags of Node for the gateway alone, as its
+ * operator may give them in `NODE_OPTIONS`.
  */
 import assert from 'node:assert/strict'
 import type { ChildProcess } from 'node:child_process'
@@ -37,6 +39,7 @@ const { values } = parseArgs({
     rounds: { type: 'string', default: '3' },
     streams: { type: 'string', default: '1000' },
     store: { type: 'string', default: 'memory' },
+    node: { type: 'string', default: '' },
     json: { type: 'boolean' },
     role: { type: 'string' },
     upstream: { type: 'string' },
@@ -320,7 +323,8 @@ function start(role: string, upstreamUrl?: string): Promise<{ child: ChildProces
     values.store,
     ...(upstreamUrl === undefined ? [] : ['--upstream', upstreamUrl]),
   ]
-  const child = fork(import.meta.filename, args)
+  const flags = role === 'gateway' ? values.node.split(' ').filter((flag) => flag !== '') : []
+  const child = fork(import.meta.filename, args, { execArgv: [...process.execArgv, ...flags] })
   return new Promise((resolve, reject) => {
     child.once('message', ({ port }: { port: number }) => resolve({ child, url: `http://127.0.0.1:${port}` }))
     child.once('exit', (code) => reject(new Error(`${role} ended with ${code}`)))

@@ -282,6 +282,21 @@ describe('accounts', () => {
     await kernel.close()
   })
 
+  test('one that is only looked at is none', async () => {
+    const w = createWorld({ models: models(), programs: [asks] })
+    await w.settled(w.kernel.spawn(asks, 1, { account: 'team' }).result)
+    const looked = w.kernel.account('taem')
+    assert.deepEqual([looked.budget, looked.used, looked.room], [{}, unused(), null])
+    const names = () => w.kernel.accounts().map(({ name }) => name)
+    assert.deepEqual(names(), ['team'])
+    w.kernel.account('taem', { tokens: 1 })
+    assert.deepEqual(names(), ['taem', 'team'], 'until it is given ceilings')
+    await w.kernel.close()
+    const next = createWorld({ models: models(), store: cutStore(w.store.batches, Infinity) })
+    assert.equal(next.kernel.account('team').used.steps, 1, 'as the store has it')
+    await next.kernel.close()
+  })
+
   test('a root that ends while a store is read is counted once', async () => {
     const w = createWorld({ models: models(), programs: [asks] })
     const waits = defineProgram('waits', async (sys) => {

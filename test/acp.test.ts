@@ -6,12 +6,19 @@ import { once } from 'node:events'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
-import { Readable, Writable } from 'node:stream'
+import { PassThrough, Readable, Writable } from 'node:stream'
 import { after, before, test } from 'node:test'
 import { setTimeout as pause } from 'node:timers/promises'
 import type { ClientContext, RequestPermissionRequest, SessionUpdate } from '@agentclientprotocol/sdk'
 import { PROTOCOL_VERSION, client, methods, ndJsonStream } from '@agentclientprotocol/sdk'
-import { HANGS_MS, within } from './world.ts'
+import { realClock } from '../src/kernel/clock.ts'
+import type { PolityError } from '../src/kernel/errors.ts'
+import { createKernel } from '../src/kernel/kernel.ts'
+import { defineProgram } from '../src/kernel/program.ts'
+import type { Json, Program } from '../src/kernel/types.ts'
+import { parseLaw } from '../src/policy/law.ts'
+import { serveAcp } from '../src/server/acp.ts'
+import { HANGS_MS, recordingStore, tool, within } from './world.ts'
 
 const bin = resolve(import.meta.dirname, '../bin/polity.js')
 const front = resolve(import.meta.dirname, '../src/index.ts')
@@ -262,6 +269,58 @@ test('the runs of a session follow each other before the law; those of another s
   assert.match((await prompt(one, 'peek')).said, /"pin": 7/)
   assert.equal((await prompt(one, 'ada')).said, 'ACCESS_DENIED')
   assert.equal((await prompt(other, 'ada')).said, 'paid ada')
+})
+
+test('a session goes on where the journal of its last run is gone, and stands where that ended', async () => {
+  const read = tool('read', () => 'now act')
+  const act = tool('act', () => 'acted')
+  const law = parseLaw({
+    rules: [
+      { id: 'reads', effect: 'allow', tool: 'read', then: { add: [{ id: 'no-act', effect: 'deny', tool: 'act' }] } },
+      { id: 'all', effect: 'allow', tool: '*' },
+    ],
+  })
+  const program = defineProgram(
+    'clerk',
+    async (sys, said: string) => String(await sys.call(said, {}).catch((error: PolityError) => error.code)),
+    { tools: [read, act] },
+  ) as Program<Json, Json>
+  const store = recordingStore()
+  const clock = realClock()
+  const kernel = createKernel({ store, law, programs: [program], clock, limits: { processesEndedMax: 1 } })
+  const [input, output, over] = [new PassThrough(), new PassThrough(), new AbortController()]
+  const served = serveAcp(
+    { kernel, program, clock, heads: () => store.processes(), streams: { input, output } },
+    over.signal,
+  )
+  const told: string[] = []
+  const { agent: one } = client({ name: 'editor' })
+    .onNotification(methods.client.session.update, ({ params: { update } }) => void told.push(lineOf(update)))
+    .connect(ndJsonStream(Writable.toWeb(input), Readable.toWeb(output) as unknown as ReadableStream<Uint8Array>))
+  await one.request(methods.agent.initialize, { protocolVersion: PROTOCOL_VERSION, clientCapabilities: {} })
+  const { sessionId } = await one.request(methods.agent.session.new, { cwd: folder, mcpServers: [] })
+  const say = async (text: string): Promise<string | undefined> => {
+    await one.request(methods.agent.session.prompt, { sessionId, prompt: [{ type: 'text', text }] })
+    return told.at(-1)
+  }
+  const others = async (): Promise<void> => {
+    for (let i = 0; i < 70; i++) await kernel.spawn(async () => null, null).result
+  }
+  assert.equal(await say('act'), 'agent: acted')
+  assert.equal(await say('read'), 'agent: now act')
+  const [last] = kernel.ps().slice(-1)
+  // Loaded where only the journal is left.
+  await others()
+  await one.request(methods.agent.session.load, { sessionId, cwd: folder, mcpServers: [] })
+  await kernel.collect(0)
+  assert.throws(() => kernel.info(last?.pid as number), { code: 'NO_SUCH_PROCESS' })
+  assert.equal(await say('act'), 'agent: ACCESS_DENIED')
+  await others()
+  await kernel.collect(0)
+  assert.equal(await say('act'), 'agent: ACCESS_DENIED')
+  over.abort()
+  await within(HANGS_MS, served, 'the agent')
+  await kernel.close()
 })
 
 test('a session outlives the agent: killed with -9, it is listed and loaded, told again, and goes on', async () => {

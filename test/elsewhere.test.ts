@@ -18,6 +18,7 @@ import { readSqliteStore, readStatus, sendCommand } from '../src/drivers/store/s
 import { boot } from '../src/boot.ts'
 import { wish } from '../src/cli/elsewhere.ts'
 import { isBelow } from '../src/cli/run-status.ts'
+import { pidOfSetup } from '../src/cli/setup.ts'
 import { openSqliteStore } from '../src/drivers/store/sqlite.ts'
 import type { Kernel } from '../src/kernel/kernel.ts'
 import type { JournalEvent, Program } from '../src/kernel/types.ts'
@@ -361,6 +362,15 @@ test('resume, fork and gc go through the server that has the store, and come to 
     const gc = await polity('gc', '--keep', '0', '--json')
     assert.equal(gc.code, 0, gc.err)
     assert.equal((JSON.parse(gc.out) as { left: number }).left, 2, 'those that are stopped stay')
+    await serving.kernel.flush()
+    const kept = readSqliteStore(store)
+    const setups = [...kept.range('meta', 'setup/', 'setup0')].map(([key]) => pidOfSetup(key))
+    assert.deepEqual(
+      setups.toSorted((a, b) => a - b),
+      [...kept.processes()].map(({ start }) => start.pid),
+      'what was noted of the others went with them',
+    )
+    kept.close()
   } finally {
     await serving.close()
   }

@@ -11,7 +11,7 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'no
 import { connect as netConnect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { after, describe, test } from 'node:test'
+import { after, describe, mock, test } from 'node:test'
 import { setTimeout as pause } from 'node:timers/promises'
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
@@ -397,7 +397,7 @@ interface ConnectOptions {
   readonly answer?: (message: string) => object
 }
 
-/** A server that takes the principal and the scopes of a caller from a header: `ada runs memory`. */
+/** A server that takes the principal, the key and the scopes of a caller from a header: `ada runs memory`, `ada#key runs`. */
 async function serve(options: Partial<KernelOptions> = {}, door: Partial<McpDoorOptions> = {}): Promise<Served> {
   const tools = [act, read, sleeper]
   const kernel = await boot({ tools, programs: [clerk, worker] as never, ...options })
@@ -406,8 +406,9 @@ async function serve(options: Partial<KernelOptions> = {}, door: Partial<McpDoor
     port: 0,
     limits: { drainMs: 50 },
     authenticate({ headers }) {
-      const [principal = '', ...scopes] = String(headers['x-caller']).split(' ')
-      return { principal, scopes: new Set(scopes as Scope[]), key: null } satisfies Caller
+      const [caller = '', ...scopes] = String(headers['x-caller']).split(' ')
+      const [principal = '', key = null] = caller.split('#')
+      return { principal, scopes: new Set(scopes as Scope[]), key } satisfies Caller
     },
   })
   opened.push(server, kernel)
@@ -849,7 +850,7 @@ describe('the kernel as an MCP server', () => {
   })
 
   test(
-    'no principal’s runs take the room of another’s, and beyond its own it goes on',
+    'the order of a named run is not forgotten, however many others its principal names',
     { timeout: 60_000 },
     async () => {
       const { server } = await serve({ law: noActAfterRead })
@@ -859,19 +860,69 @@ describe('the kernel as an MCP server', () => {
         sendTo(server, 'act', { what }, { caller, ...(run === undefined ? {} : { run }) })
       await read()
       await read('oldest')
-      await read('bobs', 'bob runs')
-      assert.match(await act('x', 'oldest'), /no-act-after-read/)
       for (let i = 0; i < 1_001; i += 11)
         await Promise.all(
           Array.from({ length: Math.min(11, 1_001 - i) }, (_, n) =>
             sendTo(server, 'none', {}, { caller: 'ada runs', run: `r${i + n}` }),
           ),
         )
-      assert.match(await act('forgotten', 'oldest'), /did forgotten/)
+      assert.match(await act('x', 'oldest'), /no-act-after-read/)
       assert.match(await act('x'), /no-act-after-read/)
-      assert.match(await act('x', 'bobs', 'bob runs'), /no-act-after-read/)
     },
   )
+
+  test('the name of a run is the principal’s, whichever of its keys it comes with', async () => {
+    const { server } = await serve({ law: noActAfterRead })
+    await sendTo(server, 'read', {}, { caller: 'ada#one runs', run: 'invoices' })
+    const act = (caller: string, run: string) => sendTo(server, 'act', { what: 'keys' }, { caller, run })
+    assert.match(await act('ada#two runs', 'invoices'), /no-act-after-read/)
+    assert.match(await act('bob#two runs', 'invoices'), /did keys/)
+    assert.match(await act('ada#two runs', 'others'), /did keys/)
+  })
+
+  /** Ends so many processes that the kernel holds none of them, and removes the journals of all that have ended. */
+  const collected = async (kernel: Kernel): Promise<void> => {
+    for (let i = 0; i < 70; i++) await kernel.spawn(async () => null, null).result
+    await kernel.collect(0)
+  }
+
+  test('where a run stands is known also when the journal of its last call is gone', async () => {
+    const { kernel, server } = await serve({ law: noActAfterRead, limits: { processesEndedMax: 1 } })
+    for (const run of [undefined, 'named']) {
+      const more = run === undefined ? {} : { run }
+      await sendTo(server, 'read', {}, more)
+      const [pid] = kernel
+        .ps()
+        .filter(({ program }) => program !== 'anonymous')
+        .map((one) => one.pid)
+      await collected(kernel)
+      assert.throws(() => kernel.info(pid as number), { code: 'NO_SUCH_PROCESS' })
+      assert.match(await sendTo(server, 'act', { what: 'x' }, more), /no-act-after-read/)
+    }
+  })
+
+  test('a call whose client was asked is over when somebody else answered: it hears the end late, and nothing fails where it never comes', async () => {
+    const { kernel, server } = await serve({ law: asks, limits: { processesEndedMax: 1 } })
+    mock.timers.enable({ apis: ['setTimeout'] })
+    let asked: readonly string[]
+    try {
+      asked = [await sendTo(server, 'act', { what: 'inbox 1' }), await sendTo(server, 'act', { what: 'inbox 2' })]
+      const [first, second] = kernel.questions
+      const runs = [first, second].map((question) => kernel.run(question?.pid as number))
+      for (const question of [first, second]) kernel.answer(question?.id as number, 'allow')
+      for (const run of runs) assert.match(JSON.stringify(await run.result), /did inbox/)
+      await collected(kernel)
+      assert.throws(() => kernel.info(first?.pid as number), { code: 'NO_SUCH_PROCESS' })
+      const back = { requestState: stateIn(asked[0] as string), inputResponses: {} }
+      assert.match(await sendTo(server, 'act', { what: 'inbox 1' }, back), /did inbox 1/)
+      mock.timers.tick(600_000)
+      assert.match(await sendTo(server, 'act', { what: 'closed' }), /input_required/)
+      await kernel.close()
+      mock.timers.tick(600_000)
+    } finally {
+      mock.timers.reset()
+    }
+  })
 
   test('a body with GET or DELETE is refused unread', async () => {
     const { server } = await serve()

@@ -11,6 +11,7 @@ import type { Message, ToolDescription } from '../src/kernel/types.ts'
 import { parseLaw } from '../src/policy/law.ts'
 import { foreignToolsOf, parseForeignTools } from '../src/server/foreign-tools.ts'
 import { createModelDoor } from '../src/server/model-door.ts'
+import { createNamedRuns } from '../src/server/runs.ts'
 import { codeOf, createWorld, cutStore, endOf, tool } from './world.ts'
 
 const caller = { principal: 'ada' }
@@ -186,6 +187,61 @@ test('runs of which the law knows nothing fill nothing up, nor do requests that 
   assert.equal(codeOf(await w.settled(ask('new'))), 'ok')
   assert.equal(await pays.settled(paid()), 1)
   assert.equal(await pays.settled(paid()), 0, 'what the law knows is not forgotten')
+})
+
+test('where a run stands is known also when the journal of its last request is gone', async () => {
+  const law = parseLaw({
+    rules: [
+      { id: 'no-leak', effect: 'deny', tool: 'send_mail', seen: ['private'] },
+      { id: 'all', effect: 'allow' },
+    ],
+    temporal: [{ id: 'once', formula: 'absence2(pay)' }],
+  })
+  const w = createWorld({
+    law,
+    models: { main: scripted(() => calls('pay', 'send_mail')) },
+    limits: { processesEndedMax: 1 },
+  })
+  const door = createModelDoor(w.kernel, { tools: { read_mail: { labels: ['private'] } } })
+  const read: Message = {
+    role: 'tool',
+    content: [{ type: 'tool-result', toolCallId: 'x', toolName: 'read_mail', output: { type: 'text', value: 'x' } }],
+  }
+  const ask = async (run: string, ...more: readonly Message[]) => {
+    const reply = await w.settled(door.generate({ caller, run, messages: [user('go'), ...more], tools }))
+    // Ends so many that the kernel holds none of them, and removes all journals.
+    for (let i = 0; i < 70; i++) await w.settled(w.kernel.spawn(async () => null, null).result)
+    await w.settled(w.kernel.collect(0))
+    assert.throws(() => w.kernel.info(reply.pid), { code: 'NO_SUCH_PROCESS' })
+    return reply.toolCalls.map(({ name }) => name).join()
+  }
+  assert.equal(await ask('order'), 'pay,send_mail')
+  assert.equal(await ask('order'), 'send_mail', 'it has paid')
+  assert.equal(await ask('labels', read), 'pay')
+  assert.equal(await ask('labels'), '', 'it has paid and has seen what is private')
+})
+
+test('names of runs of which the law knows something are remembered up to a limit of each principal; others are forgotten', () => {
+  const runs = createNamedRuns()
+  const paid = { labels: [], fired: ['once'], trace: [] }
+  const secret = { labels: ['private'], fired: [], trace: [] }
+  for (let i = 0; i < 20_000; i++) runs.enter('ada', `clean ${i}`).left()
+  const shared = new Set<string>()
+  for (let i = 0; i < 20_000; i++) {
+    const run = runs.enter('ada', `shared ${i}`, shared)
+    run.ended(secret)
+    run.left()
+  }
+  assert.deepEqual([...shared], ['private'])
+  for (let i = 0; i < 10_000; i++) {
+    const run = runs.enter('ada', `run ${i}`)
+    run.ended(i % 2 === 0 ? paid : secret)
+    run.left()
+  }
+  assert.throws(() => runs.enter('ada', 'one more'), { code: 'LIMIT_EXCEEDED' })
+  assert.deepEqual(runs.enter('ada', 'run 0').options(), { after: paid })
+  assert.deepEqual(runs.enter('ada', 'run 1').options(), { after: secret })
+  assert.deepEqual(runs.enter('eve', 'one more').options(), {})
 })
 
 test('requests draw on the account of their key; what a crash left is ended, and no other run', async () => {

@@ -184,6 +184,43 @@ describe('an approval', () => {
     assert.ok(entries[1]?.by)
   })
 
+  test('of a file that the journal has by its hash, or of bytes: what is shown is the content, and nothing else is signed', async () => {
+    writeFileSync(
+      at('writer.ts'),
+      `export default async function writer(sys) {
+  await sys.write('report.md', 'x'.repeat(3_000))
+  await sys.write('small.bin', new Uint8Array([0xff, 0, 0xfe]))
+  await sys.write('large.bin', new Uint8Array(3_000).fill(0xff))
+  return (await sys.list('')).map(({ path }) => path)
+}
+`,
+    )
+    writeFileSync(at('writes.json'), JSON.stringify({ rules: [{ id: 'writes', effect: 'ask', call: 'write' }] }))
+    const run = running('w.db', 'run', 'writer.ts', '--law', 'writes.json', '--json')
+    const context = { storePath: at('w.db'), clock: { now: () => Date.now() } } as unknown as Context
+    for (const [path, chars, words] of [
+      ['report.md', 3_000, ['approve']],
+      ['small.bin', 3, ['answer', 'allow']],
+      ['large.bin', 3_000, ['approve']],
+    ] as const) {
+      const question = await asked('w.db')
+      const detail = question.detail as { path: string; content: string }
+      assert.deepEqual([detail.path, detail.content.length], [path, chars])
+      assert.notEqual(question.binding?.argsHash, hashOf(detail))
+      for (const forged of [
+        { ...question, detail: { ...detail, content: 'harmless' } },
+        { ...question, binding: { ...question.binding, argsHash: hashOf({ path, content: 'evil' }) } },
+      ])
+        assert.throws(() => proofOf(context, forged as Question, 'once', 1), /is not as the kernel of this store/)
+      const [command, ...more] = words
+      const said = polity('w.db', command, String(question.id), ...more)
+      assert.equal(said.code, 0, said.err)
+    }
+    const { code, out, err } = await run.done
+    assert.equal(code, 0, err)
+    assert.deepEqual(JSON.parse(out).output, ['large.bin', 'report.md', 'small.bin'])
+  })
+
   test('for a rule in a run: what it asks later is let through, in that run only, until its time is over', async () => {
     rmSync(at('paid.txt'), { force: true })
     const run = pays('b.db', { to: 'ann', amount: 500 }, { to: 'bob', amount: 600 })

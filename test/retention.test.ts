@@ -118,6 +118,36 @@ for (const [name, disk] of Object.entries(disks)) {
       assert.deepEqual([origin, ...forks, last].map(has), [false, false, false, true])
     })
 
+    test('what a door keeps beside a run goes with its journal, whoever asks for that', async () => {
+      const store = disk().open()
+      const kernel = createKernel({
+        store,
+        programs: [twice],
+        limits: { processesEndedMax: 1, processesKeptMax: 1 },
+        beside: ({ pid }) => ({ key: `beside/${pid}`, value: 'kept' }),
+        besideKey: (pid) => `beside/${pid}`,
+      })
+      const kept = (): string[] => [...kernel.kept('beside/')].map(([key]) => key)
+      const whoseJournals = (): string[] => [...store.processes()].map(({ start: { pid } }) => `beside/${pid}`)
+      const first = await ran(kernel)
+      const second = kernel.spawn(
+        defineProgram('parent', async (sys) => sys.wait(await sys.spawn(twice, null))),
+        null,
+      )
+      await second.result
+      assert.deepEqual(kept(), [`beside/${first}`, `beside/${second.pid}`])
+      assert.equal(await kernel.collect(2), 1)
+      await kernel.flush()
+      assert.deepEqual(kept(), [`beside/${second.pid}`])
+      // As many as make the kernel do it by itself.
+      for (let i = 0; i < 140; i++) await ran(kernel)
+      await settle()
+      await kernel.flush()
+      assert.ok(kept().length < 140)
+      assert.deepEqual(kept().toSorted(), whoseJournals().toSorted())
+      await kernel.close()
+    })
+
     test('a fork of a fork holds both; with it the whole line goes', async (t) => {
       const { kernel, has } = boot(t, disk())
       const origin = await ran(kernel)

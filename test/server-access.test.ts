@@ -2,7 +2,7 @@
  * Who may use a server, and what of it: keys beside a real store file, views of a real kernel, and `polity serve` itself.
  */
 import assert from 'node:assert/strict'
-import { execFile, spawn } from 'node:child_process'
+import { execFile, spawn, spawnSync } from 'node:child_process'
 import { chmodSync, existsSync, mkdtempSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import type { IncomingMessage } from 'node:http'
 import { networkInterfaces, tmpdir } from 'node:os'
@@ -31,6 +31,7 @@ import type { Caller, Scope } from '../src/server/caller.ts'
 import { doorPrograms, doorsOf, serve } from '../src/server/serve.ts'
 import type { View } from '../src/server/view.ts'
 import { viewOf } from '../src/server/view.ts'
+import { startCommand } from './cli-context.ts'
 import { codeOf, endOf, within } from './world.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'polity-server-'))
@@ -39,6 +40,8 @@ let stores = 0
 const newStore = (): string => join(folder, `${++stores}.db`)
 
 const NOW = 1_700_000_000_000
+/** Where a process is not bounded in its files. */
+const noLimit = process.platform === 'win32'
 const fixed = (now = NOW) => ({ now: () => now })
 const bearing = (key: string | undefined, headers: { [name: string]: string } = {}): IncomingMessage =>
   ({ headers: { ...(key === undefined ? {} : { authorization: `Bearer ${key}` }), ...headers } }) as IncomingMessage
@@ -300,6 +303,48 @@ for (let i = 0; i < 6; i++) createKey(${JSON.stringify(store)}, { principal: pro
       rmSync(path)
       assert.match(told(keys.authenticate(bearing('sk-any'))), /^refused: the keys of this server cannot be read/)
     })
+  })
+
+  test('an error that passes keeps nobody out once it has passed, and is warned of once', async () => {
+    const store = newStore()
+    const { key } = createKey(store, { principal: 'ada', scopes: ['models'] }, NOW)
+    let fails = false
+    const heard: number[] = []
+    const onKeys = (entries: readonly unknown[]): void => {
+      if (fails) throw new Error('the account cannot be read')
+      heard.push(entries.length)
+    }
+    const keys = openKeys(store, { clock: fixed(), isPrivate: true, onKeys })
+    createKey(store, { principal: 'bob', scopes: ['models'] }, NOW)
+    const { warnings } = await quietly(() => {
+      fails = true
+      for (let i = 0; i < 3; i++)
+        assert.match(told(keys.authenticate(bearing(key))), /^refused: the keys of this server cannot be read/)
+      fails = false
+      for (let i = 0; i < 3; i++) assert.equal(told(keys.authenticate(bearing(key))), 'ada')
+    })
+    assert.deepEqual(heard, [1, 2], 'an edit is heard once')
+    assert.equal(warnings.length, 1, warnings.join('\n'))
+  })
+
+  test('a server that had no file descriptor left for its keys reads them once it has one', { skip: noLimit }, () => {
+    const store = newStore()
+    const { key } = createKey(store, { principal: 'ada', scopes: ['models'] }, NOW)
+    const source = `import { closeSync, openSync } from 'node:fs'
+import { createKey, openKeys } from ${JSON.stringify(pathToFileURL(resolve('src/server/keys.ts')).href)}
+const [store, key] = process.argv.slice(1)
+const keys = openKeys(store, { clock: { now: () => ${NOW} }, isPrivate: true })
+const who = () => keys.authenticate({ headers: { 'x-api-key': key } })
+createKey(store, { principal: 'bob', scopes: ['models'] }, ${NOW})
+const taken = []
+try { for (;;) taken.push(openSync('/dev/null')) } catch (error) { if (error.code !== 'EMFILE') throw error }
+const without = who().isFault
+for (const one of taken) closeSync(one)
+console.log(without, who().principal)`
+    const words = ['-c', 'ulimit -n 256 && exec "$@"', 'sh', process.execPath, '--input-type=module', '-e', source]
+    const { stdout, stderr } = spawnSync('sh', [...words, store, key], { encoding: 'utf8' })
+    assert.equal(stdout, 'true ada\n', stderr)
+    assert.match(stderr, /nobody is let in.*EMFILE/)
   })
 })
 
@@ -792,6 +837,51 @@ describe('serve', () => {
       .reduce((sum, event) => sum + JSON.stringify(event).length, 0)
     reader.close()
     assert.ok(kept.length < 12 && bytes < bytesMax + 4 * 150_000, `${kept.length} processes, ${bytes} bytes`)
+  })
+
+  test('`polity serve` says of its keys what a request meets', async () => {
+    const started = async (storePath: string, isJson: boolean) => {
+      const { said, code, stop } = startCommand({ storePath, isJson }, 'serve', '--port', '0')
+      for (let tries = 0; !said.out.endsWith('\n'); tries++) {
+        assert.ok(tries < 1_000, said.err)
+        await pause(10)
+      }
+      const url = String(/http:[^"\s]+/.exec(said.out)?.[0])
+      const { status } = await fetch(`${url}/v1/models`, { headers: { authorization: 'Bearer none' } })
+      stop()
+      assert.equal(await code, 130, said.err)
+      return { out: said.out, status }
+    }
+    const now = Date.now()
+    const store = newStore()
+    const ask = { principal: 'ada', scopes: ['models'] } as const
+    const create = 'polity key create <principal>'
+    for (const [edit, banner, key, json, status] of [
+      [() => {}, `none: everybody on this machine may do everything; ${create} ends that`, 'none', [0, false], 200],
+      [
+        () => revokeKey(store, createKey(store, ask, now).entry.id, now),
+        `all were revoked or have expired: nobody is let in; ${create} makes another`,
+        'polity_…',
+        [0, true],
+        401,
+      ],
+      [
+        () => createKey(store, { ...ask, expiresAt: now - 1 }, now - 2),
+        `all were revoked or have expired: nobody is let in; ${create} makes another`,
+        'polity_…',
+        [0, true],
+        401,
+      ],
+      [() => createKey(store, ask, now), '1 key: polity key list', 'polity_…', [1, true], 401],
+    ] as const) {
+      edit()
+      const text = await started(store, false)
+      assert.equal(/^keys +(.*)$/m.exec(text.out)?.[1], banner)
+      assert.equal(/^export OPENAI_API_KEY=(.*)$/m.exec(text.out)?.[1], key)
+      assert.equal(text.status, status)
+      const { keys, needsKey } = JSON.parse((await started(store, true)).out) as { keys: number; needsKey: boolean }
+      assert.deepEqual([keys, needsKey], json)
+    }
   })
 
   test('`polity serve` and `polity key`, as they are lived with', async () => {

@@ -43,6 +43,7 @@ import {
   rootOf,
   setupAt,
   setupEntry,
+  setupKey,
   setupOf,
 } from './setup.ts'
 import type { Sources } from './sources.ts'
@@ -297,6 +298,7 @@ export async function bootTogether(context: Context, plans: readonly Plan[]): Pr
       ...(setup.model === undefined ? {} : { model: setup.model }),
       ...(law === undefined ? {} : { law }),
       approvalKey: () => approvalKeyOf(context.storePath),
+      besideKey: setupKey,
       // What was wished of a server that is gone is for the next server, which serves more than these runs.
       goesOn({ pid }) {
         throw new PolityError('STORE_LOCKED', `process ${pid} does not go on in the kernel of other runs`)

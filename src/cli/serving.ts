@@ -46,7 +46,7 @@ import { usageError } from './options.ts'
 import { fromHere } from './place.ts'
 import { loadExported, programsOf } from './program-file.ts'
 import type { Setup } from './setup.ts'
-import { embedderDefault, hashOfLaw, modelDefault, nameOf, setupEntry } from './setup.ts'
+import { embedderDefault, hashOfLaw, modelDefault, nameOf, setupEntry, setupKey } from './setup.ts'
 import type { Sources } from './sources.ts'
 import { checkSources } from './sources.ts'
 import { cachesWithin, openStore } from './store-file.ts'
@@ -138,6 +138,7 @@ export async function bootServing(context: Context, wanted: Wanted): Promise<Ser
         const setup = setupFor(start)
         return setup && setupEntry(start, setup)
       },
+      besideKey: setupKey,
       goesOn: termsOf(store, setups),
     })
     kernel.watch(

@@ -107,7 +107,8 @@ export function rootOf(reader: StoreReader, start: ProcessStart): ProcessStart {
   return root
 }
 
-function setupKey(pid: Pid): string {
+/** Under what the setup of a run is kept: it goes with the journal of its root. */
+export function setupKey(pid: Pid): string {
   return `setup/${pid}`
 }
 

@@ -20,6 +20,7 @@
  *   AC4. A page costs what is on it, however many accounts there are.
  *   AC5. What is read from a store alone is what a kernel would count if it began with that store now; beside a kernel that
  *        has it open, also while a root ends, which is counted once.
+ *   AC6. One that is only looked at takes no place among those that are drawn on.
  */
 import type { Put, Store } from './drivers.ts'
 import { PolityError } from './errors.ts'
@@ -145,7 +146,6 @@ export function createAccounts({
     }
   }
 
-  /** One that is only looked at takes no place among those that are drawn on. */
   function* kept(after: string | undefined, limit: number): Generator<Named> {
     const from = after === undefined ? KEY : `${keyOf(after)}\0`
     for (const [key, value] of store.range('meta', from, KEYS_END, { limit })) {
@@ -199,15 +199,15 @@ export function createAccounts({
         if (account.bytesPerDay !== Infinity && account.room !== EMPTY) journal.putAlone(putOf(account))
     },
     wrote(name, bytes) {
-      const account = of(name)
-      if (account.bytesPerDay === Infinity) return
+      const account = accounts.get(name)
+      if (account === undefined || account.bytesPerDay === Infinity) return
       const room = roomOf(account)
       account.room = { bytes: room.bytes + bytes(), at: room.at }
     },
     full(name) {
-      const account = of(name)
+      const account = accounts.get(name)
+      if (account === undefined || account.bytesPerDay === Infinity) return undefined
       const { bytesPerDay } = account
-      if (bytesPerDay === Infinity) return undefined
       const { bytes } = roomOf(account)
       if (bytes < bytesPerDay) return undefined
       const retryMs = Math.floor((bytes / bytesPerDay - 1) * DAY_MS) + 1
@@ -217,7 +217,7 @@ export function createAccounts({
         { detail: { account: name, kind: 'bytesPerDay', used: Math.round(bytes), budget: bytesPerDay, retryMs } },
       )
     },
-    info: (name) => infoOf(of(name)),
+    info: (name) => infoOf(accounts.get(name) ?? accountOf(name, keptIn(store, name))),
     page(after, limit = Infinity) {
       const found: AccountInfo[] = []
       for (const { account } of merged([opened(after), kept(after, limit)], (a, b) => compareKeys(a.name, b.name)))

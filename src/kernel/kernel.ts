@@ -118,6 +118,8 @@ export interface KernelOptions {
   readonly approvalKey?: () => string
   /** What a door keeps in the store's table `meta` beside the start of a root process, in the same batch. @default nothing */
   readonly beside?: (start: ProcessStart) => Beside | undefined
+  /** The key of what a door keeps beside a root process: it goes with the journal. @default it stays */
+  readonly besideKey?: (root: Pid) => string
   /**
    * Asked before another operating-system process lets a run go on here, or forks it: throws what stands against that. `law` is
    * the hash of the law that was named for it. What it returns is kept as with `beside`, once the run goes on. @default nothing stands against it
@@ -148,6 +150,8 @@ export interface Run<Output = Json> {
   /** Everything that happens to the process and its descendants from when one begins to go through it until the process ends. */
   readonly events: AsyncIterable<RunEvent>
   readonly usage: Usage
+  /** What it did and learned so far, as far as the law cares; that of its end is known also once its journal is gone. */
+  readonly standing: Standing
   info(): ProcessInfo
   kill(reason?: string): void
 }
@@ -259,6 +263,7 @@ export const kernelKeys: KeysOf<KernelOptions> = {
   law: true,
   approvalKey: true,
   beside: true,
+  besideKey: true,
   goesOn: true,
   clock: true,
   limits: true,
@@ -328,7 +333,9 @@ export function createKernel(options: KernelOptions): Kernel {
       if (above.some((one) => table.get(one)?.ended === false)) toolStates.outlive((fork as Process).files, above)
     },
     onGone(gone) {
-      for (const { pid, origin } of gone) {
+      for (const { pid, parent, origin } of gone) {
+        const beside = parent === null ? options.besideKey?.(pid) : undefined
+        if (beside !== undefined) journal.putAlone({ table: 'meta', key: beside, value: null })
         if (origin !== null) memory.dropBranch(pid)
         approvals.forget(pid)
       }
@@ -609,7 +616,7 @@ export function createKernel(options: KernelOptions): Kernel {
   /** What a door says that a run has learned, and where the run stood that it follows. */
   function given({ labels = [], after }: RunOptions, principal: string): Standing | undefined {
     if (after === undefined && labels.length === 0) return undefined
-    const standing = after === undefined ? undefined : standingOf(after, principal)
+    const standing = typeof after === 'number' ? standingOf(after, principal) : after
     return { ...freshState, ...standing, labels: Object.freeze(union(standing?.labels, labels)) }
   }
 
@@ -937,6 +944,10 @@ export function createKernel(options: KernelOptions): Kernel {
 
     get usage() {
       return { ...this.#process.used }
+    }
+
+    get standing() {
+      return this.#process.standing
     }
 
     info() {

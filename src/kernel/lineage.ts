@@ -57,7 +57,7 @@ export function createLineage({ store, table, programs }: LineageOptions): Linea
         : { type: 'end', state: last.state, at: last.at, error: last.error },
     )
     Object.assign(process.used, last.usage)
-    process.standing = { ...process.standing, labels: last.labels ?? [] }
+    process.standing = last.standing ?? { ...process.standing, labels: last.labels ?? [] }
     return process
   }
 

@@ -58,7 +58,7 @@ export interface RetentionOptions {
   /** Hears that the journal of a fork goes, while it is still there. */
   readonly onGoing: (pid: Pid) => void
   /** Hears which journals went: what only they could lead back to may go too. */
-  readonly onGone: (gone: readonly Pick<Kept, 'pid' | 'principal' | 'origin'>[]) => void
+  readonly onGone: (gone: readonly Pick<Kept, 'pid' | 'principal' | 'parent' | 'origin'>[]) => void
 }
 
 interface Kept {

@@ -922,9 +922,15 @@ export function checkRunOptions(given: unknown): RunOptions {
   if (account !== undefined) checkPrincipal('spawn: account', account)
   if (labels !== undefined && (!Array.isArray(labels) || labels.some((one) => typeof one !== 'string' || one === '')))
     throw invalid('spawn: labels', 'a list of labels', labels)
-  if (after !== undefined) whole('spawn: after', after)
+  if (after !== undefined) checkAfter(after)
   if (once !== undefined) checkOnce(once)
   return checkOptions(options)
+}
+
+function checkAfter(given: Json): void {
+  const { labels, fired, trace } = (given ?? {}) as { readonly [key: string]: Json | undefined }
+  if (!Number.isSafeInteger(given) && ![labels, fired, trace].every((one) => Array.isArray(one)))
+    throw invalid('spawn: after', 'the pid of an ended run, or its standing', given)
 }
 
 function checkQuota(given: Json): void {

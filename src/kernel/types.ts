@@ -259,8 +259,11 @@ export interface RunOptions extends SpawnOptions {
   readonly labels?: readonly string[]
   /** Starts it once: who comes again with the same key is given the process that was started first, as long as it has a journal. */
   readonly once?: Once
-  /** An ended run of the same principal behind which this one stands before the law: what that did and learned counts. */
-  readonly after?: Pid
+  /**
+   * An ended run of the same principal behind which this one stands before the law: what that did and learned counts. Its pid
+   * while it has a journal, or at any time its `Run.standing`, which is the door's to keep for that principal.
+   */
+  readonly after?: Pid | Standing
   /** What the files of the run may come to, its children's and forks' among them. @default the kernel's limits */
   readonly quota?: FileQuota
 }

@@ -35,7 +35,7 @@ import type {
 import type { Clock } from '../kernel/clock.ts'
 import type { ProcessHead } from '../kernel/drivers.ts'
 import { PolityError, fieldOf, messageOf } from '../kernel/errors.ts'
-import type { Kernel } from '../kernel/kernel.ts'
+import type { Kernel, Run } from '../kernel/kernel.ts'
 import type { KeysOf } from '../kernel/known-keys.ts'
 import { checkKeys } from '../kernel/known-keys.ts'
 import type { Budget, JournalEvent, Json, Pid, Program } from '../kernel/types.ts'
@@ -77,8 +77,8 @@ const optionKeys: KeysOf<AcpOptions> = {
 }
 
 interface Session extends SessionName {
-  /** Its last run. */
-  last: Pid | undefined
+  /** Its last run, which is known also where its journal is gone. */
+  last: Run | undefined
   /** The prompt that is being answered. */
   prompt: AbortController | undefined
 }
@@ -129,42 +129,46 @@ export async function serveAcp(options: AcpOptions, signal: AbortSignal): Promis
   ): Promise<Turn | undefined> {
     const { last } = session
     if (last === undefined) return begin(session, said)
-    const { state, error } = kernel.info(last)
+    const { pid } = last
+    const { state, error } = last.info()
     if (state === 'running') {
-      const question = kernel.questions.find(({ kind, pid }) => kind === 'ask' && rootOf(kernel, pid) === last)
+      const question = kernel.questions.find((one) => one.kind === 'ask' && rootOf(kernel, one.pid) === pid)
       if (question !== undefined) kernel.answer(question.id, said)
       // It goes on after a question that ran out, and hears the rest as mail.
-      else kernel.send(last, said)
-      return { pid: last, past: [], open: [] }
+      else kernel.send(pid, said)
+      return { pid, past: [], open: [] }
     }
-    if (state !== 'stopped') return begin(session, said, last)
-    const past = await pastOf(kernel, heads(), last)
+    if (state !== 'stopped') return begin(session, said)
+    const past = await pastOf(kernel, heads(), pid)
     const open = openQuestionsOf(past)
-    const otherwise = differs(last)
+    const otherwise = differs(pid)
     /** Why it cannot go on with an answer alone. */
     let trouble = error?.code === 'REPLAY_MISMATCH' ? `cannot go on: ${error.message}` : undefined
     if (otherwise !== undefined) trouble ??= `was begun with another ${otherwise} than there is now`
     if (open.length > 0 && trouble === undefined) {
       try {
-        return { ...goOn(last, past), unsaid: said, open }
+        return { ...goOn(pid, past), unsaid: said, open }
       } catch (thrown) {
         trouble = `cannot go on: ${messageOf(thrown)}`
       }
     }
-    const chosen = await ask(`Process ${last} ${trouble ?? 'was interrupted'}`, last)
-    if (chosen === 'go-on') return goOn(last, past)
+    const chosen = await ask(`Process ${pid} ${trouble ?? 'was interrupted'}`, pid)
+    if (chosen === 'go-on') return goOn(pid, past)
     if (chosen === undefined) return undefined
-    kernel.kill(last, 'left in the editor')
-    return begin(session, said, last)
+    last.kill('left in the editor')
+    return begin(session, said)
   }
 
-  function begin(session: Session, said: string, after?: Pid): Turn {
-    const { pid } = kernel.spawn(program, said, {
+  /** A run that stands behind the session's last one. */
+  function begin(session: Session, said: string): Turn {
+    const { last } = session
+    const run = kernel.spawn(program, said, {
       name: nameOf(session),
       ...(budget === undefined ? {} : { budget }),
-      ...(after === undefined ? {} : { after }),
-    })
-    session.last = pid
+      ...(last === undefined ? {} : { after: last.standing }),
+    }) as Run
+    const { pid } = run
+    session.last = run
     begun(pid)
     return { pid, past: [], open: [] }
   }
@@ -201,7 +205,7 @@ export async function serveAcp(options: AcpOptions, signal: AbortSignal): Promis
         if (stopReason === 'cancelled') return await cancelled()
         if (unsaid === undefined) return { stopReason }
         // Its question had run out: it ended without the answer.
-        turn = begin(session, unsaid, turn.pid)
+        turn = begin(session, unsaid)
       }
     } catch (error) {
       if (!PolityError.isInstance(error)) throw error
@@ -266,7 +270,7 @@ export async function serveAcp(options: AcpOptions, signal: AbortSignal): Promis
 
   function cancel({ last, prompt: answered }: Session): void {
     // One that is stopped does nothing that could be cancelled.
-    if (last !== undefined && kernel.info(last).state === 'running') kernel.kill(last, 'cancelled in the editor')
+    if (last?.info().state === 'running') last.kill('cancelled in the editor')
     answered?.abort()
   }
 
@@ -296,7 +300,7 @@ export async function serveAcp(options: AcpOptions, signal: AbortSignal): Promis
         `session ${JSON.stringify(sessionId)} is of the folder ${JSON.stringify(found.cwd)}, not ${JSON.stringify(cwd)}; load it there`,
       )
     refuseServers(mcpServers)
-    sessions.set(sessionId, { sessionId, cwd, last: found.runs.at(-1), prompt: undefined })
+    sessions.set(sessionId, { sessionId, cwd, last: kernel.run(found.runs.at(-1) as Pid), prompt: undefined })
     return found
   }
 

@@ -10,7 +10,8 @@
  *
  * Invariants
  *   KE1. The file is written whole or not at all, with mode 0600, by one process at a time: no edit takes another's back.
- *   KE2. A running server sees every edit with the next request, and for answers that go on with the next heartbeat.
+ *   KE2. A running server sees every edit with the next request, and for answers that go on with the next heartbeat. What
+ *        keeps it from that is tried again as soon, but for what is in the file, which stays until that changes.
  *   KE3. No key is needed only where the server is private (loopback, no other names) and never had one. A file that is
  *        damaged, can be read by others, or is gone after it held a key lets nobody in.
  */
@@ -129,7 +130,7 @@ export function revokeKey(store: string, id: string, now: number): KeyEntry {
 
 /** The keys of a store, the oldest first. Throws `CONFIG_INVALID`. */
 export function listKeys(store: string): readonly KeyEntry[] {
-  return readEntries(pathOf(store)) ?? []
+  return readEntries(pathOf(store))
 }
 
 /** Tells the keys of a store as they are now, and reads the file only where that has changed. What it returns throws `CONFIG_INVALID`. */
@@ -140,7 +141,7 @@ export function keysOf(store: string): () => readonly KeyEntry[] {
   return () => {
     const now = fileNow(path)
     if (now !== seen) {
-      entries = readEntries(path) ?? []
+      entries = readEntries(path)
       seen = now
     }
     return entries
@@ -184,7 +185,7 @@ function edit<Result>(
   const lock = guarded(path, () => openConnection(`${path}-lock`, { busyMs: LOCK_MS }))
   try {
     guarded(path, () => lock.exec('BEGIN EXCLUSIVE'))
-    const { entries, result } = change(readEntries(path) ?? [])
+    const { entries, result } = change(readEntries(path))
     writeWhole(path, `${JSON.stringify({ format: 1, keys: entries }, null, 2)}\n`)
     return result
   } finally {
@@ -215,18 +216,28 @@ function pathOf(store: string): string {
   return `${realStorePath(store)}-keys`
 }
 
+/** None where there is no file. Throws `CONFIG_INVALID`. */
+function readEntries(path: string): readonly KeyEntry[] {
+  const text = readText(path)
+  return text === undefined ? [] : entriesIn(path, text)
+}
+
 /** undefined where there is no file. Throws `CONFIG_INVALID`. */
-function readEntries(path: string): readonly KeyEntry[] | undefined {
-  let text: string
+function readText(path: string): string | undefined {
   try {
-    text = readFileSync(path, 'utf8')
+    const text = readFileSync(path, 'utf8')
     if (process.platform !== 'win32' && (statSync(path).mode & 0o077) !== 0)
       throw new PolityError('CONFIG_INVALID', `others may read ${path}; make it yours alone: chmod 600`)
+    return text
   } catch (error) {
     if (PolityError.isInstance(error)) throw error
     if (fieldOf(error, 'code') === 'ENOENT') return undefined
     throw new PolityError('CONFIG_INVALID', `the keys ${path} cannot be read: ${messageOf(error)}`, { cause: error })
   }
+}
+
+/** Throws `CONFIG_INVALID`: the file is damaged. */
+function entriesIn(path: string, text: string): readonly KeyEntry[] {
   const damaged = (what: string, cause?: unknown): PolityError =>
     new PolityError(
       'CONFIG_INVALID',
@@ -305,20 +316,34 @@ export function openKeys(store: string, { clock, isPrivate, onKeys }: KeysOption
   function look(): void {
     const now = fileNow(path)
     if (now === seen) return
-    seen = now
+    seen = ''
     byId = new Map()
     isOpen = false
     try {
-      const entries = readEntries(path)
-      if (entries === undefined && hadKey) throw new PolityError('CONFIG_INVALID', `the keys ${path} are gone`)
-      fault = undefined
-      hadKey ||= (entries ?? []).length > 0
+      const text = readText(path)
+      // What is in the file is so until it changes; any other error may pass.
+      seen = now
+      if (text === undefined && hadKey) throw new PolityError('CONFIG_INVALID', `the keys ${path} are gone`)
+      const entries = text === undefined ? [] : entriesIn(path, text)
+      hadKey ||= entries.length > 0
+      hear(entries)
       isOpen = isPrivate && !hadKey
-      onKeys?.(entries ?? [])
-      byId = new Map((entries ?? []).map((entry) => [entry.id, withCaller(entry)]))
+      byId = new Map(entries.map((entry) => [entry.id, withCaller(entry)]))
+      fault = undefined
     } catch (error) {
+      const before = fault?.message
       fault = PolityError.isInstance(error) ? error : new PolityError('CONFIG_INVALID', messageOf(error))
-      warn('nobody is let in', fault)
+      // One that is met with every request is told once.
+      if (fault.message !== before || seen === now) warn('nobody is let in', fault)
+    }
+  }
+
+  function hear(entries: readonly KeyEntry[]): void {
+    try {
+      onKeys?.(entries)
+    } catch (error) {
+      seen = ''
+      throw error
     }
   }
 
@@ -343,7 +368,7 @@ export function openKeys(store: string, { clock, isPrivate, onKeys }: KeysOption
   }
 
   // At the start a fault is an error, not a warning.
-  const entries = readEntries(path) ?? []
+  const entries = readEntries(path)
   if (!isPrivate && !entries.some((one) => opens(one, clock.now())))
     throw new PolityError(
       'CONFIG_INVALID',

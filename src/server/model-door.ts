@@ -42,6 +42,8 @@ import { runOptionsOf } from './caller.ts'
 import type { ForeignTool, ForeignTools } from './foreign-tools.ts'
 import { foreignToolsOf } from './foreign-tools.ts'
 import { endLeftOvers, resultFor, whyAborted } from './request-run.ts'
+import type { RunStanding } from './runs.ts'
+import { createNamedRuns } from './runs.ts'
 
 export interface ModelDoorOptions {
   /** What calls of clients' tools mean. @default nothing is known of them */
@@ -58,7 +60,8 @@ export interface ModelRequest {
   readonly settings?: Omit<GenerateRequest, 'model' | 'instructions' | 'prompt' | 'messages' | 'tools' | 'deadlineMs'>
   /**
    * Requests of one run follow each other: they go one after another, and each stands before the law where the last one
-   * ended. The names are the principal's own; they are remembered until the door is made anew. @default a run of its own
+   * ended, also where the journal of that is gone. The names are the principal's own, and this door's; what the law knows
+   * of them is remembered until the door is made anew (runs.ts). @default a run of its own
    */
   readonly run?: string
   readonly priority?: number
@@ -109,8 +112,6 @@ export const GATEWAY = 'gateway'
 
 /** Answers of which no call was let through, after each of which the model is asked again. */
 const DENIED_ROUNDS_MAX = 2
-/** Runs of one principal that the law knows something of; beyond, new ones are refused: forgetting one would undo it. */
-const RUNS_MAX = 10_000
 /** Lists of tools that are kept as the kernel has them, and the longest, characters of JSON: 32 kinds of agents, a coding agent's 50,000 twice over. */
 const TOOL_LISTS_MAX = 32
 const TOOL_LIST_CHARS_MAX = 131_072
@@ -118,8 +119,7 @@ const NO_TOOLS: readonly Tool[] = Object.freeze([])
 
 export function createModelDoor(kernel: Kernel, { tools = {} }: ModelDoorOptions = {}): ModelDoor {
   const known = foreignToolsOf(tools)
-  /** By principal and name: runs that are under way, and those of which the law knows something. */
-  const runs = new Map<string, Map<string, RunInOrder>>()
+  const runs = createNamedRuns()
   /** By the text of a list of tools as models see it: agents send the same list with each request, and a hundred of them the same. */
   const toolLists = new Map<string, readonly Tool[]>()
   endLeftOvers(kernel, [GATEWAY])
@@ -153,9 +153,9 @@ export function createModelDoor(kernel: Kernel, { tools = {} }: ModelDoorOptions
 
   function ask(
     request: ModelRequest,
-    after: Pid | undefined,
+    behind: RunStanding | undefined,
     { signal, onText }: Listener,
-  ): { readonly pid: Pid; readonly reply: Promise<ModelReply> } {
+  ): { readonly run: Run<null>; readonly reply: Promise<ModelReply> } {
     const served: Served = { request, said: undefined }
     const program: Program<Json, null> = {
       name: GATEWAY,
@@ -172,47 +172,25 @@ export function createModelDoor(kernel: Kernel, { tools = {} }: ModelDoorOptions
       {
         ...optionsOf(request),
         ...(labels.length === 0 ? {} : { labels }),
-        ...(after === undefined ? {} : { after }),
+        ...behind?.options(),
       },
     )
     const { pid } = run
-    return { pid, reply: ended(run, signal, onText).then(() => ({ ...(served.said as Said), pid })) }
+    return { run, reply: ended(run, signal, onText).then(() => ({ ...(served.said as Said), pid })) }
   }
 
   /** What a run has done is known once it has ended: who comes next waits for that. */
-  async function inOrder(request: ModelRequest, run: string, listener: Listener): Promise<ModelReply> {
-    const { principal } = request.caller
-    const own = runs.get(principal) ?? new Map<string, RunInOrder>()
-    const mine = own.get(run) ?? { last: undefined, end: Promise.resolve(), waiting: 0 }
-    if (!own.has(run) && own.size >= RUNS_MAX)
-      throw new PolityError(
-        'LIMIT_EXCEEDED',
-        `the server remembers ${RUNS_MAX} runs of ${principal}, its limit; go on with a known one`,
-      )
-    runs.set(principal, own.set(run, mine))
-    mine.waiting++
-    const served = mine.end
-      .then(() => {
+  async function inOrder(request: ModelRequest, name: string, listener: Listener): Promise<ModelReply> {
+    const mine = runs.enter(request.caller.principal, name)
+    try {
+      return await mine.inTurn(() => {
         if (listener.signal?.aborted === true) throw whyAborted(listener.signal)
-        const { pid, reply } = ask(request, mine.last, listener)
-        mine.last = pid
-        return reply
+        const { run, reply } = ask(request, mine, listener)
+        return reply.finally(() => mine.ended(run.standing))
       })
-      .finally(async () => {
-        mine.waiting--
-        if (mine.waiting > 0 || !(await isForgotten(mine.last)) || mine.waiting > 0) return
-        own.delete(run)
-        if (own.size === 0) runs.delete(principal)
-      })
-    mine.end = served.catch(() => {})
-    return served
-  }
-
-  /** Whether the law knows nothing of a run that ended with that process. */
-  async function isForgotten(last: Pid | undefined): Promise<boolean> {
-    if (last === undefined) return true
-    const end = (await kernel.events(last)).findLast((event) => event.type === 'process-end')
-    return end?.type === 'process-end' && end.standing === undefined
+    } finally {
+      mine.left()
+    }
   }
 
   return {
@@ -239,15 +217,6 @@ export function createModelDoor(kernel: Kernel, { tools = {} }: ModelDoorOptions
       return { vectors, inputTokens: run.usage.inputTokens, model: kernel.embedder as string }
     },
   }
-}
-
-interface RunInOrder {
-  /** Its last process. */
-  last: Pid | undefined
-  /** Settles when that has ended. */
-  end: Promise<unknown>
-  /** Requests that are served or wait for their turn. */
-  waiting: number
 }
 
 interface Listener {

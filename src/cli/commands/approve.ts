@@ -2,7 +2,7 @@
 import { userInfo } from 'node:os'
 import { approvalKeyOf } from '../../drivers/store/approval-key.ts'
 import type { Scope } from '../../kernel/approvals.ts'
-import { hashOf, isSealed, sign } from '../../kernel/approvals.ts'
+import { isSealed, sign } from '../../kernel/approvals.ts'
 import type { Question } from '../../kernel/types.ts'
 import type { Context } from '../command.ts'
 import { defineCommand } from '../command.ts'
@@ -60,15 +60,14 @@ export const approve = defineCommand({
 
 /** The signed approval of what the question shows. */
 export function proofOf(context: Context, question: Question, scope: Scope, ms: number): string {
-  const { id, kind, binding, detail } = question
+  const { id, kind, binding } = question
   if (kind !== 'approval' || binding === undefined)
     throw usageError(`question ${id} asks for no approval; answer it: ${context.commandLine(`answer ${id} <text>`)}`)
   const key = approvalKeyOf(context.storePath)
-  // What is shown is what is signed, and it is the kernel that asked.
+  // The seal is over what is shown and what it allows, both as the kernel put them. That alone can bind one to the other: of a
+  // large file what is allowed names the hash, and what is shown is the content.
   if (!isSealed(question, key))
     throw usageError(`question ${id} is not as the kernel of this store asked it; do not approve it`)
-  if (hashOf(detail) !== binding.argsHash)
-    throw usageError(`question ${id} shows other arguments than it asks to allow; do not approve it`)
   const at = context.clock.now()
   return JSON.stringify(sign({ ...binding, scope, approver: userInfo().username, at, until: at + ms }, key))
 }

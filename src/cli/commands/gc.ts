@@ -55,7 +55,7 @@ async function collectAll(context: Context, keep: number): Promise<number> {
 async function collect(context: Context, kernel: Kernel, store: Store, keep: number): Promise<number> {
   const removed = await kernel.collect(keep)
   const left = new Set([...store.processes()].map(({ start }) => start.pid))
-  // Setups of runs that are no more.
+  // Setups go with their journals; those that an earlier version or a crash left, here.
   for (const [key] of store.range('meta', 'setup/', 'setup0')) if (!left.has(pidOfSetup(key))) kernel.keep(key, null)
   const turns = removed === 0 ? 0 : TURNS_MAX
   for (let turn = 0; turn < turns && !context.interrupted.aborted; turn++) await nextTurn()

@@ -5,7 +5,7 @@ import type { Kernel } from '../../kernel/kernel.ts'
 import type { Limits } from '../../kernel/limits.ts'
 import { nearest } from '../../kernel/known-keys.ts'
 import { checkLimits, defaultLimits } from '../../kernel/limits.ts'
-import { listKeys } from '../../server/keys.ts'
+import { listKeys, opens } from '../../server/keys.ts'
 import type { ServerLimits } from '../../server/limits.ts'
 import { checkServerLimits, defaultServerLimits } from '../../server/limits.ts'
 import { checkServe, serve as serveKernel } from '../../server/serve.ts'
@@ -181,7 +181,10 @@ function ended({ clock, interrupted }: Context, kernel: Kernel): Promise<unknown
 }
 
 function describe(context: Context, { kernel, programs, models, sources, telemetry }: Serving, url: string): void {
-  const keys = listKeys(context.storePath).filter(({ revokedAt }) => revokedAt === null).length
+  const entries = listKeys(context.storePath)
+  const keys = entries.filter((one) => opens(one, context.clock.now())).length
+  // As in openKeys: one that opens nothing any more is reason enough that one is needed.
+  const needsKey = entries.length > 0
   const names = [...new Set(programs.map(({ name }) => name))]
   const stopped = kernel.ps().filter(({ parent, state }) => parent === null && state === 'stopped')
   const lines = [
@@ -191,9 +194,7 @@ function describe(context: Context, { kernel, programs, models, sources, telemet
     ...(sources === undefined
       ? []
       : ['folders   for programs, such as research; a model that is called by itself does not read them']),
-    keys === 0
-      ? `keys      none: everybody on this machine may do everything; ${context.commandLine('key create <principal>')} ends that`
-      : `keys      ${counted(keys, 'key')}: ${context.commandLine('key list')}`,
+    `keys      ${keysText(context, keys, needsKey)}`,
     ...(telemetry === undefined ? [] : [`telemetry ${telemetry}`]),
     ...(stopped.length === 0
       ? []
@@ -202,9 +203,17 @@ function describe(context: Context, { kernel, programs, models, sources, telemet
         ]),
     'To run another agent on it:',
     `export OPENAI_BASE_URL=${url}/v1`,
-    `export OPENAI_API_KEY=${keys === 0 ? 'none' : 'polity_…'}`,
+    `export OPENAI_API_KEY=${needsKey ? 'polity_…' : 'none'}`,
   ]
-  context.result(lines.join('\n'), { url, store: context.storePath, models, programs: names, keys })
+  context.result(lines.join('\n'), { url, store: context.storePath, models, programs: names, keys, needsKey })
+}
+
+/** `open`: how many open something now. */
+function keysText({ commandLine }: Context, open: number, needsKey: boolean): string {
+  const create = commandLine('key create <principal>')
+  if (!needsKey) return `none: everybody on this machine may do everything; ${create} ends that`
+  if (open === 0) return `all were revoked or have expired: nobody is let in; ${create} makes another`
+  return `${counted(open, 'key')}: ${commandLine('key list')}`
 }
 
 function pricesOf(given: readonly string[]): ReadonlyMap<string, Price> {

@@ -29,22 +29,22 @@ import { holds, runOptionsOf } from '../caller.ts'
 import { textOf } from '../fields.ts'
 import type { Following, Step } from '../follow.ts'
 import { isWithin } from '../follow.ts'
+import type { RunStanding } from '../runs.ts'
 import { viewOf } from '../view.ts'
 import { goneOf } from './carriers.ts'
 import { answerIn, formOf, keyOf } from './forms.ts'
+import { labelsIn } from './labels.ts'
 import type { Offer } from './offers.ts'
 import type { MintState } from './request-state.ts'
 import { STATE_MS } from './request-state.ts'
 import { failure, toResult } from './results.ts'
 import type { ServerSdk } from './sdk.ts'
-import type { ClientStanding } from './standing.ts'
-import { labelsIn } from './standing.ts'
 import { isTaskAsked, knowsTasks } from './task-wire.ts'
 import type { Tasks } from './tasks.ts'
 
 export interface Client {
   readonly caller: Caller
-  readonly standing: ClientStanding
+  readonly standing: RunStanding
   /** Whether the client can ask its user. */
   readonly canAsk: boolean
   /** Makes the state that it brings back with an answer. */
@@ -90,7 +90,7 @@ export interface Calls {
 interface Waiting {
   readonly offer: Offer
   readonly caller: Caller
-  readonly standing: ClientStanding
+  readonly standing: RunStanding
   readonly run: Run
   /** Resolves once what the process did and learned counts for its client. */
   readonly followed: Promise<void>
@@ -149,7 +149,9 @@ export function createCalls(
         return task
       }
       const late = isLeftToUs ? AbortSignal.timeout(taskAfterMs) : undefined
-      const question = await questionOf(run.pid, client, passed, context, late)
+      // Whoever comes back late finds the end of the run, be it that its journal is gone.
+      const hasEnded = run.info().endedAt !== null
+      const question = hasEnded ? undefined : await questionOf(run.pid, client, passed, context, late)
       if (question === undefined && (late?.aborted === true || (isLeftToUs && offer.taskSupport === 'required')))
         return await toTask(run, offer, false)
       if (question !== undefined) {
@@ -178,25 +180,13 @@ export function createCalls(
     }
   }
 
-  /** Rejects where nobody can say what the process learned: its value is not to be told then. */
-  function follow({ pid, result }: Run, standing: ClientStanding): Promise<void> {
+  function follow(run: Run, standing: RunStanding): Promise<void> {
     standing.began()
-    const settle = async (): Promise<void> => {
-      let labels: readonly string[] = []
-      let hasEnded = false
-      try {
-        const events = await kernel.events(pid)
-        labels = labelsIn(events)
-        hasEnded = events.some(({ type }) => type === 'process-end')
-      } finally {
-        if (hasEnded) standing.ended(pid, labels)
-        else standing.left(labels)
-      }
+    const settle = (): void => {
+      standing.ended(run.standing)
+      standing.left()
     }
-    const followed = result.then(settle, settle)
-    // Told to who waits for it.
-    followed.catch(() => {})
-    return followed
+    return run.result.then(settle, settle)
   }
 
   function questionsOf(
@@ -255,7 +245,8 @@ export function createCalls(
     const { run } = call
     const late = setTimeout(() => {
       waiting.delete(run.pid)
-      run.kill('its client did not come back')
+      // It may have ended otherwise, or the kernel have closed: that throws where nobody hears it.
+      if (run.info().state === 'running') run.kill('its client did not come back')
     }, STATE_MS).unref()
     waiting.set(run.pid, { ...call, asked: question, late })
     return { inputRequests: { [keyOf(question)]: sdk.inputRequired.elicit(formOf(question)) } }

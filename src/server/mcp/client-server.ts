@@ -19,14 +19,14 @@ import type { JournalEvent, Json, Pid, ProcessInfo, RunEvent } from '../../kerne
 import type { Caller } from '../caller.ts'
 import { holds } from '../caller.ts'
 import { createFollowing } from '../follow.ts'
+import type { RunStanding } from '../runs.ts'
 import { viewOf } from '../view.ts'
 import { createCalls } from './calls.ts'
+import { labelsIn } from './labels.ts'
 import type { Offer } from './offers.ts'
 import type { MintState } from './request-state.ts'
 import { createRequestStates } from './request-state.ts'
 import type { ServerSdk } from './sdk.ts'
-import type { ClientStanding } from './standing.ts'
-import { labelsIn } from './standing.ts'
 import { addTaskMethods } from './task-methods.ts'
 import { createTaskNotices } from './task-notices.ts'
 import { capabilitiesIn } from './task-wire.ts'
@@ -35,7 +35,7 @@ import type { Tasks } from './tasks.ts'
 /** Which client a server is made for. */
 export interface Connected {
   readonly caller: Caller
-  readonly standing: ClientStanding
+  readonly standing: RunStanding
   readonly era: 'legacy' | 'modern'
 }
 

@@ -12,8 +12,8 @@
  * Invariants
  *   MD1. No tool is reached but through the gate, as the caller.
  *   MD2. The law sees the calls of one session as one run; where there are no sessions, those of one key, or of one name
- *        that the client gives them with the header `x-polity-run`. Labels are of the principal: what one of its runs has
- *        learned, all of them have, for as long as the door is there.
+ *        that the principal gives them with the header `x-polity-run` (runs.ts). Labels are of the principal: what one of
+ *        its runs has learned, all of them have, for as long as the door is there.
  *   MD3. No principal's runs take the room of another's.
  *
  * Needs the packages @modelcontextprotocol/server and @modelcontextprotocol/node, loaded with the first request.
@@ -23,6 +23,8 @@ import type { Kernel } from '../../kernel/kernel.ts'
 import type { Json } from '../../kernel/types.ts'
 import type { Caller } from '../caller.ts'
 import { endLeftOvers } from '../request-run.ts'
+import type { RunStanding } from '../runs.ts'
+import { createNamedRuns, createStanding } from '../runs.ts'
 import { fieldOf } from '../fields.ts'
 import { defaultServerLimits } from '../limits.ts'
 import type { Door, Exchange } from '../route.ts'
@@ -38,8 +40,6 @@ import type { ServerSdk } from './sdk.ts'
 import { loadServerSdk } from './sdk.ts'
 import type { Sessions } from './sessions.ts'
 import { createSessions } from './sessions.ts'
-import type { ClientStanding } from './standing.ts'
-import { createStanding } from './standing.ts'
 import { taskRefusal, withTaskMark } from './task-wire.ts'
 import { createTasks } from './tasks.ts'
 
@@ -58,13 +58,12 @@ export interface McpDoorOptions extends OffersOptions {
   readonly returnMs?: number
 }
 
-/** What a principal's clients have done and learned. Labels stay; a name that is new begins a new order of calls anyway. */
+/** What a principal's clients have done and learned. */
 interface Past {
+  /** Of all its runs. */
   readonly labels: Set<string>
-  /** Of requests that name no run, by key. */
-  readonly unnamed: Map<string | null, ClientStanding>
-  /** By key and name, the one used last at the end. */
-  readonly named: Map<string, ClientStanding>
+  /** Runs of requests that name none, by key. */
+  readonly unnamed: Map<string | null, RunStanding>
 }
 
 /** What is made with the first request. */
@@ -74,8 +73,6 @@ interface Parts {
   readonly modern: ReturnType<ServerSdk['server']['createMcpHandler']>
 }
 
-/** Named runs of one principal whose order of calls is remembered; of those beyond, the one idle longest is forgotten. */
-const RUNS_PER_PRINCIPAL_MAX = 1_000
 const RUN_CHARS_MAX = 200
 /** Names the run that a call belongs to, where there are no sessions. */
 const RUN = 'x-polity-run'
@@ -94,6 +91,7 @@ export function mcpDoor({
   const tasks = createTasks(kernel, offers)
   tasks.resume()
   const pasts = new Map<string, Past>()
+  const named = createNamedRuns()
   let parts: Promise<Parts> | undefined
 
   async function load(): Promise<Parts> {
@@ -104,7 +102,7 @@ export function mcpDoor({
       sessions: createSessions(
         sdk,
         (caller) => {
-          const standing = createStanding(kernel, pastOf(caller).labels)
+          const standing = createStanding(pastOf(caller).labels)
           return serverOf({ caller, standing, era: 'legacy' })
         },
         { perPrincipalMax: sessionsPerPrincipalMax, returnMs },
@@ -126,6 +124,7 @@ export function mcpDoor({
     const closed = new AbortController()
     const use = (done: () => void): void => void response.once('close', done)
     use(() => closed.abort())
+    let standing: RunStanding | undefined
     const answer = sdk.node.toNodeHandler({
       async fetch(asked) {
         try {
@@ -137,7 +136,8 @@ export function mcpDoor({
               { status: isLegacy ? 200 : 400 },
             )
           if (isLegacy) return until(closed.signal, await sessions.answer(asked, body, caller, { signal, use }))
-          const connected: Connected = { caller, standing: standingOf(exchange), era: 'modern' }
+          standing = enter(exchange)
+          const connected: Connected = { caller, standing, era: 'modern' }
           return await modern.fetch(asked, {
             parsedBody: body,
             authInfo: authInfoOf(caller, { ...connected, signal }),
@@ -152,42 +152,32 @@ export function mcpDoor({
       },
     })
     for (const [name, value] of Object.entries(securityHeaders)) response.setHeader(name, value)
-    await answer(request, response, body)
+    try {
+      await answer(request, response, body)
+    } finally {
+      standing?.left()
+    }
     // Answered; its owner is told.
     if (thrown !== undefined) throw thrown
   }
 
   function pastOf({ principal }: Caller): Past {
     let past = pasts.get(principal)
-    if (past === undefined) pasts.set(principal, (past = { labels: new Set(), unnamed: new Map(), named: new Map() }))
+    if (past === undefined) pasts.set(principal, (past = { labels: new Set(), unnamed: new Map() }))
     return past
   }
 
-  function standingOf({ caller, headers }: Exchange): ClientStanding {
+  /** The run of a request, which is under way in it until `left`. */
+  function enter({ caller, headers }: Exchange): RunStanding {
     const { key, principal } = caller
     const run = String(headers[RUN] ?? '')
     if (run.length > RUN_CHARS_MAX)
       throw new PolityError('INVALID_ARGUMENT', `${RUN} takes at most ${RUN_CHARS_MAX} characters`)
-    const { labels, unnamed, named } = pastOf(caller)
-    if (run === '') {
-      const standing = unnamed.get(key) ?? createStanding(kernel, labels)
-      unnamed.set(key, standing)
-      return standing
-    }
-    const name = JSON.stringify([key, run])
-    const known = named.get(name)
-    if (known === undefined && named.size >= RUNS_PER_PRINCIPAL_MAX) {
-      const [oldest] = [...named].find(([, { isIdle }]) => isIdle) ?? []
-      if (oldest === undefined)
-        throw new PolityError(
-          'LIMIT_EXCEEDED',
-          `${named.size} runs that ${principal} names have calls under way, its limit; go on with one of them`,
-        )
-      named.delete(oldest)
-    }
-    const standing = known ?? createStanding(kernel, labels)
-    named.delete(name)
-    named.set(name, standing)
+    const { labels, unnamed } = pastOf(caller)
+    if (run !== '') return named.enter(principal, run, labels)
+    const standing = unnamed.get(key) ?? createStanding(labels)
+    unnamed.set(key, standing)
+    standing.began()
     return standing
   }
 

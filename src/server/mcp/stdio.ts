@@ -16,9 +16,9 @@ import type { Caller } from '../caller.ts'
 import { createClientServers } from './client-server.ts'
 import type { McpDoorOptions } from './door.ts'
 import { endLeftOvers } from '../request-run.ts'
+import { createStanding } from '../runs.ts'
 import { CLIENT, offersOf } from './offers.ts'
 import { loadServerSdk } from './sdk.ts'
-import { createStanding } from './standing.ts'
 import { withTaskMark } from './task-wire.ts'
 import { createTasks } from './tasks.ts'
 
@@ -40,7 +40,7 @@ export async function serveMcpStdio(
   const { StdioServerTransport, serveStdio } = await import('@modelcontextprotocol/server/stdio')
   const closing = new AbortController()
   const serverOf = createClientServers(sdk, { kernel, offers, tasks, extend, taskAfterMs, closing: closing.signal })
-  const standing = createStanding(kernel)
+  const standing = createStanding()
   const { wire, answered } = marked(new StdioServerTransport())
   const ended = new Promise<void>((resolve) => {
     const close = (): void => {

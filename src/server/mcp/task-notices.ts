@@ -20,7 +20,7 @@ import type { Pid } from '../../kernel/types.ts'
 import type { Following } from '../follow.ts'
 import { infoIn, viewOf } from '../view.ts'
 import type { Calls, Client } from './calls.ts'
-import { labelsIn } from './standing.ts'
+import { labelsIn } from './labels.ts'
 import type { Tasks, TaskStatus } from './tasks.ts'
 
 export interface TaskNotices {
