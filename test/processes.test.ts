@@ -104,6 +104,19 @@ describe('a tree', () => {
     assert.deepEqual(ends, ['ok', 'KILLED', 'ok'])
   })
 
+  test('one that has ended stays as it is, also where its journal is gone or the kernel closed', async () => {
+    const world = createWorld({ limits: { processesEndedMax: 1 } })
+    const run = world.kernel.spawn(async () => 1, null)
+    await world.settled(run.result)
+    for (let i = 0; i < 200; i++) await world.settled(world.kernel.spawn(async () => i, null).result)
+    await world.kernel.collect(0)
+    assert.throws(() => world.kernel.kill(run.pid), { code: 'NO_SUCH_PROCESS' })
+    run.kill()
+    await world.kernel.close()
+    run.kill()
+    assert.equal(run.info().state, 'done')
+  })
+
   test('one kills its own descendants and itself, nobody else', async () => {
     const world = createWorld()
     const bystander = world.kernel.spawn(sleeper, 1_000)

@@ -153,6 +153,7 @@ export interface Run<Output = Json> {
   /** What it did and learned so far, as far as the law cares; that of its end is known also once its journal is gone. */
   readonly standing: Standing
   info(): ProcessInfo
+  /** Ends it; one that has ended stays as it is, also where its journal is gone or the kernel closed. Else throws `KERNEL_CLOSED`. */
   kill(reason?: string): void
 }
 
@@ -955,7 +956,7 @@ export function createKernel(options: KernelOptions): Kernel {
     }
 
     kill(reason?: string) {
-      kill(this.pid, reason)
+      if (!this.#process.ended) kill(this.pid, reason)
     }
   }
 
