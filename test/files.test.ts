@@ -24,7 +24,7 @@ import { pathGlob } from '../src/kernel/paths.ts'
 import { defineProgram } from '../src/kernel/program.ts'
 import type { FileShare, Json, Pid, RunOptions, Sys } from '../src/kernel/types.ts'
 import type { World } from './world.ts'
-import { codeOf, createWorld, cutStore, endOf, recordingStore, tool } from './world.ts'
+import { codeOf, createWorld, cutStore, endOf, lasting, recordingStore, tool } from './world.ts'
 
 const isLong = process.env['POLITY_LONG'] === '1'
 
@@ -1194,6 +1194,95 @@ describe('a collection', () => {
     early.kill()
     world.kernel.send(run.pid, null)
     assert.deepEqual(await world.settled(run.result), ['5', 'mine', 5])
+  })
+
+  test('takes nothing of who begins meanwhile: not all that a new run has, nor what a new child looked at', async () => {
+    // Every thousand rows others have a turn: here a long one.
+    const FILES = 4_000
+    const clock = simulatedClock()
+    const turn = (fn: () => void, left: number): unknown => (left === 0 ? fn() : setImmediate(turn, fn, left - 1))
+    Object.assign(clock, { yield: (fn: () => void) => void turn(fn, 40) })
+    const world = createWorld({ clock })
+    const filler = spawned(world, async (sys) => {
+      for (let i = 0; i < FILES; i++) await sys.write(`g${i}`, 'g')
+      await sys.receive()
+      return sys.wait(
+        await sys.spawn(
+          defineProgram('child', async (own) => {
+            await own.write('z', 'one')
+            const seen = await own.read('z')
+            await own.write('z', 'two')
+            return `${seen}, then ${await own.read('z')}`
+          }),
+          null,
+        ),
+      )
+    })
+    while (world.kernel.files(filler.pid).list().length < FILES) await settle()
+    await world.kernel.flush()
+    let isOver = false
+    const gone = world.kernel.collectFiles().finally(() => (isOver = true))
+    // It has begun, and has not come far.
+    await new Promise((resolve) => void setImmediate(resolve))
+    const fresh = spawned(world, async (sys) => {
+      await sys.write('mine', 'kept')
+      await sys.receive()
+      return sys.read('mine')
+    })
+    world.kernel.send(filler.pid, null)
+    const meanwhile = await world.settled(filler.result)
+    assert.ok(!isOver, 'the collection was over before the child was')
+    await gone
+    world.kernel.send(fresh.pid, null)
+    assert.equal(await world.settled(fresh.result), 'kept')
+    assert.equal(meanwhile, 'one, then two')
+    const child = world.kernel.ps().find(({ program }) => program === 'child')
+    const again = await world.kernel.fork(child?.pid ?? 0, { at: 1 })
+    assert.equal(await world.settled(again.result), 'one, then two')
+  })
+
+  test('gives the quota back once, however often the books are read anew', async () => {
+    const store = lasting()
+    const busy = defineProgram('busy', async (sys) => {
+      for (const text of ['0', '1', '2']) await sys.write('f', text.repeat(100))
+      return null
+    })
+    const writer = defineProgram('writer', async (sys) => {
+      await sys.wait(await sys.spawn(busy, null))
+      for (let i = 0; ; i++) {
+        const { body } = await sys.receive()
+        await sys.write(`g${i}`, 'x'.repeat(body as number))
+      }
+    })
+    const options = { store, programs: [busy, writer], limits: { treeBytesMax: 500 } }
+    let kernel = createKernel(options)
+    const { pid } = kernel.spawn(writer, null)
+    const wrote = async (path: string): Promise<void> => {
+      while (
+        !kernel
+          .files(pid)
+          .list()
+          .some((one) => one.path === path)
+      )
+        await settle()
+      await kernel.flush()
+    }
+    await wrote('f')
+    while (kernel.ps().some(({ program, state }) => program === 'busy' && state === 'running')) await settle()
+    await kernel.collect(0)
+    assert.deepEqual(await kernel.collectFiles(), { versions: 1, contents: 1, bytes: 100 })
+    // 200 bytes are left; each of these is one more time that what was collected could be taken off.
+    for (let i = 0; i < 4; i++) {
+      kernel.send(pid, 50)
+      await wrote(`g${i}`)
+      await kernel.close()
+      kernel = createKernel(options)
+      for (const { result } of kernel.resume(pid)) result.catch(() => {})
+    }
+    const refused = kernel.run(pid).result
+    kernel.send(pid, 101)
+    await assert.rejects(Promise.race([refused, wrote('g4')]), { code: 'LIMIT_EXCEEDED' })
+    await kernel.close()
   })
 
   test('that is closed, or ends in a crash between any two commits, is finished by the next, and the quota has all back', async () => {

@@ -12,6 +12,7 @@
  *   FC2. A content goes after the last version that has it, never one that a write has taken up meanwhile.
  *   FC3. Ended at any moment, it leaves what the next collection goes on with: a version goes in one batch with the note that
  *        its content may go (`loose`) and with what its quota gets back.
+ *   FC4. What is written while it goes on, and by whoever begins meanwhile, is left to the next.
  */
 import type { ProcessHead, Store } from './drivers.ts'
 import type { Turns } from './file-list.ts'
@@ -66,6 +67,9 @@ export async function collectFiles({
 }: CollectionOptions): Promise<Collected> {
   await journal.flush()
   if (!turns.isOpen()) return { versions: 0, contents: 0, bytes: 0 }
+  // Who can see what is found out once, and last: whoever wrote one of these has a journal by then, if they ever had one.
+  const spaces = spacesIn(store)
+  const asOf = store.lastSeq()
   const sights = sightsOf(store)
   let versions = 0
   let rows = 0
@@ -110,11 +114,14 @@ export async function collectFiles({
       const version = JSON.parse(value as string) as Version
       before = { space, path, key, version }
       if (last === undefined || last.space !== space || last.path !== path) continue
+      // Whoever began since may have looked, or may be asked to look again.
+      if (version.version > asOf) continue
       if (seers.has(last.version.pid) || seers.sees(last.version.version, version.version)) continue
       takeVersion(space, false, last.key, last.version)
     }
   }
-  for (const space of deadSpaces(store, sights)) {
+  for (const space of spaces) {
+    if (sights.has(space)) continue
     for (const [place, [from, to]] of rangesOf({ id: space }).entries()) {
       for (const [key, value] of store.range('file', from, to)) {
         if (!(await goOn())) return { versions, contents: 0, bytes: 0 }
@@ -229,18 +236,18 @@ function sightOf(
   }
 }
 
-/** Spaces that have something and that nobody can see, each once. */
-function deadSpaces(store: Store, sights: ReadonlyMap<string, Sight>): Iterable<string> {
-  const dead = new Set<string>()
+/** Spaces that have something. */
+function spacesIn(store: Store): ReadonlySet<string> {
+  const spaces = new Set<string>()
   for (const begin of ['writes ', 'points ', 'passage ', 'passages-of ', 'state ']) {
     for (let from = begin; ;) {
       let found: string | undefined
       for (const [key] of store.range('file', from, `${begin.trimEnd()}!`, { limit: 1 }))
         found = /^[^\0]*/.exec(key.slice(begin.length))?.[0]
       if (found === undefined) break
-      if (!sights.has(found)) dead.add(found)
+      spaces.add(found)
       from = `${begin}${found}\u0001`
     }
   }
-  return dead
+  return spaces
 }

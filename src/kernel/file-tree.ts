@@ -157,7 +157,8 @@ export function createFileTree(store: Pick<Store, 'get' | 'range'>): FileTree {
     })) {
       const { files, bytes } = JSON.parse(value as string) as Write
       const gone = store.get('file', collectedKey(space))
-      return { files, bytes: bytes - (gone === undefined ? 0 : Number(gone)) }
+      // Books of an earlier version may have it off already.
+      return { files, bytes: Math.max(0, bytes - (gone === undefined ? 0 : Number(gone))) }
     }
     return space.base === undefined ? EMPTY : totals(space.base.space, Math.min(before, space.base.before))
   }
@@ -193,6 +194,7 @@ export function createFileTree(store: Pick<Store, 'get' | 'range'>): FileTree {
 
 const EMPTY: FileTotals = Object.freeze({ files: 0, bytes: 0 })
 
+/** With what the space came to then; `bytes` counts what was collected before and since, which is taken off when it is read. */
 interface Write extends FileTotals {
   readonly at: number
 }

@@ -134,6 +134,8 @@ export function createStorage({ store, journal, limits, now, may }: StorageOptio
   const search = createFileSearch({ store, tree, journal })
   // What was put and is not committed yet is counted too; it is found here, since nothing else writes.
   const totals = createUnkept<FileTotals>({ store, journal, rememberedMax: limits.filesCachedMax })
+  /** Bytes that were collected of what a space itself wrote: its `writes` still count them (file-tree.ts). */
+  const collected = createUnkept<number>({ store, journal, rememberedMax: limits.filesCachedMax })
   /** Of what the space itself wrote or removed: a fork has what its base has until then. */
   const present = createUnkept<boolean>({ store, journal, rememberedMax: limits.filesCachedMax })
   /** While a collection is under way: contents that versions were made of, and those that are about to go. */
@@ -142,6 +144,14 @@ export function createStorage({ store, journal, limits, now, may }: StorageOptio
 
   function totalsOf(space: Space): FileTotals {
     return totals.get(space.id) ?? tree.totals(space)
+  }
+
+  function collectedOf(space: Space): number {
+    const known = collected.get(space.id)
+    if (known !== undefined) return known
+    const kept = Number(store.get('file', collectedKey(space)) ?? 0)
+    collected.set(space.id, kept)
+    return kept
   }
 
   function totalsOfPrincipal(principal: string): FileTotals {
@@ -185,6 +195,7 @@ export function createStorage({ store, journal, limits, now, may }: StorageOptio
     }
     if (totals.get(space.id) === undefined && store.get('file', ownerKey(space)) === undefined)
       journal.put({ table: 'file', key: ownerKey(space), value: principal })
+    const ever = plus(before, { files: 0, bytes: collectedOf(space) })
     for (const [i, { path, content, labels }] of items.entries()) {
       if (content !== null) used?.add(content.hash)
       const made: Version = {
@@ -195,7 +206,7 @@ export function createStorage({ store, journal, limits, now, may }: StorageOptio
         at,
         ...(labels === undefined || labels.length === 0 ? {} : { labels }),
       }
-      for (const one of versionPuts(space, path, made, plus(before, sums[i] as FileTotals))) journal.put(one)
+      for (const one of versionPuts(space, path, made, plus(ever, sums[i] as FileTotals))) journal.put(one)
       present.set(`${space.id}\0${path}`, content !== null)
     }
     if (items.length > 0) {
@@ -472,8 +483,6 @@ export function createStorage({ store, journal, limits, now, may }: StorageOptio
         throw new PolityError('LIMIT_EXCEEDED', 'old versions of files are being collected already')
       const made = new Set<string>()
       used = made
-      /** Bytes of each space that went, now and before; the store may not have the last yet. */
-      const collected = new Map<string, number>()
       try {
         return await collectFiles({
           store,
@@ -482,10 +491,12 @@ export function createStorage({ store, journal, limits, now, may }: StorageOptio
           isUsed: (hash) => made.has(hash),
           gone({ space, principal, files, bytes, isWhole }) {
             const left = plus(totalsOf(space), { files: -files, bytes: -bytes })
-            if (isWhole) totals.set(space.id, NOTHING)
-            else {
+            if (isWhole) {
+              totals.set(space.id, NOTHING)
+              collected.set(space.id, 0)
+            } else {
               totals.set(space.id, left)
-              const sum = (collected.get(space.id) ?? Number(store.get('file', collectedKey(space)) ?? 0)) + bytes
+              const sum = collectedOf(space) + bytes
               collected.set(space.id, sum)
               journal.putAlone({ table: 'file', key: collectedKey(space), value: String(sum) })
             }
