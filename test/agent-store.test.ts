@@ -467,6 +467,42 @@ describe('installing', { concurrency: false }, () => {
     assert.equal(listNames(agentsOf(at)).length, 1)
   })
 
+  test('shows what its tools say of where values come from and of what steers them, and an update that says it otherwise', async () => {
+    const at = place()
+    const book = { name: 'clerk/book', from: 'agent', effect: 'read', outbound: false }
+    const mail = { name: 'clerk/mail', from: 'agent', effect: 'once', outbound: true, control: ['to', 'cc'] }
+    const pages = { name: 'clerk/pages', from: 'agent', effect: 'read', outbound: false, labels: ['untrusted'] }
+    const folder = agent({ tools: [book, mail, pages] })
+    const { err } = await polity(at, 'install', folder, '--yes')
+    assert.match(err, /clerk\/book: its own, read, tells nobody$/m)
+    assert.match(err, /clerk\/mail: its own, once, tells the outside, is steered by to, cc$/m)
+    const rewrite = (tools: readonly Patch[]): void =>
+      writeFileSync(join(folder, 'polity.json'), JSON.stringify(manifest({ version: '2.0.0', tools })))
+    rewrite([book, { ...mail, control: ['cc', 'to'] }, pages])
+    assert.match((await polity(at, 'install', folder, '--dry-run')).out, /nothing is wider/)
+    rewrite([
+      { ...book, labels: [] },
+      { ...mail, control: [] },
+      { ...pages, labels: ['public'] },
+    ])
+    const { out, json } = await polity(at, 'install', folder, '--dry-run')
+    assert.match(out, /clerk\/book: its own, read, tells nobody, returns what needs no label$/m)
+    assert.match(out, /clerk\/mail: its own, once, tells the outside, is steered by nothing$/m)
+    assert.deepEqual(
+      (json['update'] as { wider: string[] }).wider.filter((one) => !one.startsWith('the law')),
+      [
+        'clerk/book returns what needs no label; the installed one does not say what it returns',
+        'clerk/mail is steered by nothing; the installed one is steered by to, cc',
+        'clerk/pages returns what is public; the installed one returns what is untrusted',
+      ],
+    )
+    const host = { ...mail, from: 'host' }
+    assert.match(
+      (await polity(at, 'install', agent({ tools: [host] }), '--yes')).err,
+      /tools\[0\]\.control: what steers clerk\/mail is said by the tool that is there; leave it out/,
+    )
+  })
+
   test('two at once: one name stands for one whole copy, and whoever was second is told', async () => {
     const at = place()
     const folders = [agent({ version: '1.0.0' }), agent({ version: '2.0.0' })]
@@ -684,14 +720,65 @@ describe('an installed copy', () => {
       ],
       [[{ ...asked, from: 'host' }], "effect: 'read'", /which its manifest does not have/],
       [[asked], 'outbound: false', /with the effect once, where the manifest says read/],
+      // After a crash a person is asked of the one and not of the other.
+      [
+        [{ ...asked, effect: 'once' }],
+        "effect: 'read', outbound: false, labels: ['private']",
+        /with the effect read, where the manifest says once/,
+      ],
       [[asked], "effect: 'read', labels: ['private']", /may tell the outside/],
-      [[asked], "effect: 'read', outbound: false", /without the label private/],
+      [
+        [{ ...asked, outbound: true }],
+        "effect: 'read', outbound: false, labels: ['private']",
+        /says that it tells nobody, where the manifest says that it tells the outside/,
+      ],
+      [[{ ...asked, outbound: true }], "effect: 'read', labels: ['private']", undefined],
+      [[asked], "effect: 'read', outbound: false", /with no labels, where the manifest has labels \["private"\]/],
+      // With its labels it would be a source of good values, which rules ask for.
+      [
+        [{ ...asked, labels: undefined }],
+        "effect: 'read', outbound: false, labels: []",
+        /with labels \[\], where the manifest has no labels/,
+      ],
+      [
+        [asked],
+        "effect: 'read', outbound: false, labels: ['private', 'checked']",
+        /with labels \["private","checked"\], where the manifest has labels \["private"\]/,
+      ],
+      [
+        [asked],
+        "effect: 'read', outbound: false, labels: ['private'], control: []",
+        /with control \[\], where the manifest has no control/,
+      ],
+      [
+        [{ ...asked, control: ['to', 'cc'] }],
+        "effect: 'read', outbound: false, labels: ['private'], control: ['to']",
+        /with control \["to"\], where the manifest has control \["to","cc"\]/,
+      ],
+      [
+        [{ ...asked, control: ['to', 'cc'] }],
+        "effect: 'read', outbound: false, labels: ['private'], control: ['cc', 'to']",
+        undefined,
+      ],
+      [
+        [asked],
+        "effect: 'read', outbound: false, labels: ['private'], trusted: true",
+        /says that its answers are as good as the user’s own word \(trusted\)/,
+      ],
+      [[asked], "effect: 'read', outbound: false, labels: ['private'], trusted: false", undefined],
+      [
+        [asked],
+        "effect: 'read', outbound: false, labels: ['private'], state: 'game'",
+        /keeps the state "game", where its own are "ann\/clerk" and what begins with "ann\/clerk\/"/,
+      ],
+      [[asked], "effect: 'read', outbound: false, labels: ['private'], state: 'ann/clerk2'", /keeps the state/],
+      [[asked], "effect: 'read', outbound: false, labels: ['private'], state: 'ann/clerk/seen'", undefined],
       [
         [asked, { ...asked, name: 'other' }],
         "effect: 'read', outbound: false, labels: ['private']",
         /does not bring the tool other/,
       ],
-      [[{ ...asked, effect: 'once' }], "effect: 'read', outbound: false, labels: ['private']", undefined],
+      [[asked], "effect: 'read', outbound: false, labels: ['private']", undefined],
     ]
     for (const [tools, more, said] of cases) {
       const at = place()

@@ -42,6 +42,7 @@ import type { Law } from '../src/policy/law.ts'
 import { apiDoor, apiOperations } from '../src/server/api/door.ts'
 import type { ApiOptions } from '../src/server/api/door.ts'
 import { RunEvent } from '../src/server/api/event-schemas.ts'
+import { cursorOf } from '../src/server/api/paging.ts'
 import { startServer } from '../src/server/http.ts'
 import type { Server } from '../src/server/http.ts'
 import { metricsDoor } from '../src/server/metrics.ts'
@@ -570,6 +571,10 @@ describe('what is another’s', () => {
         cursor = page.next
       }
       assert.deepEqual(seen.toSorted(), names.toSorted())
+      assert.match(
+        (await failure(as('root').notes.memories({ cursor: cursorOf([7]) }))).message,
+        /cursor is of a list in another order/,
+      )
     }))
 
   test('a law decides about a recall by HTTP as about any other, and the journal has it', () =>
@@ -1850,6 +1855,17 @@ test('every error says what was wrong, what was expected, and where', () =>
           /all=true is sorted by pid or -pid, not by program/,
         ],
         ['GET', '/processes?all=true&cursor=WyJhIl0', undefined, 400, /cursor is of a list in another order/],
+        // Of a list of texts, of one of numbers, and of one of both: each would have ended the list without a word.
+        [
+          'GET',
+          `/processes/${pid}/conversation?cursor=${cursorOf(['a'])}`,
+          undefined,
+          400,
+          /cursor is of a list in another order; begin without it/,
+        ],
+        ['GET', `/processes/${pid}/files?cursor=${cursorOf([7])}`, undefined, 400, /cursor is of a list in another/],
+        ['GET', `/processes/${pid}/files?cursor=${cursorOf(['a', 7])}`, undefined, 400, /cursor is of a list in ano/],
+        ['GET', `/processes/${pid}/conversation?cursor=${cursorOf([7, 7])}`, undefined, 400, /cursor is of a list in/],
         ['GET', `/processes/${pid}/file`, undefined, 400, /^query: path is missing \(expected string\)$/],
         ['GET', `/processes/${pid}/file?path=`, undefined, 400, /path is empty; it takes a value, and cannot be left/],
         ['GET', `/processes/${pid}/file?path=a&version=abc`, undefined, 400, /version: .*number, received "abc"$/],

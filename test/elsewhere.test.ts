@@ -8,6 +8,7 @@ import type { AddressInfo } from 'node:net'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
 import { after, test } from 'node:test'
 import { setTimeout as pause } from 'node:timers/promises'
 import { loadCommand } from '../src/cli/commands.ts'
@@ -16,7 +17,7 @@ import { exitCodeOf, sentenceOf } from '../src/cli/report.ts'
 import { bootServing } from '../src/cli/serving.ts'
 import { readSqliteStore, readStatus, sendCommand } from '../src/drivers/store/sqlite-reader.ts'
 import { boot } from '../src/boot.ts'
-import { wish } from '../src/cli/elsewhere.ts'
+import { wish, wishAll } from '../src/cli/elsewhere.ts'
 import { isBelow } from '../src/cli/run-status.ts'
 import { pidOfSetup } from '../src/cli/setup.ts'
 import { openSqliteStore } from '../src/drivers/store/sqlite.ts'
@@ -596,6 +597,77 @@ test('wishes of a store without a server: each is done once, by whoever opens it
     left.close()
   } finally {
     storePath = before
+  }
+})
+
+test('of several wishes of which one cannot be sent, those before it are told as they came out, and those behind it are not done', async () => {
+  const path = join(folder, 'half-sent.db')
+  const kernel = await boot({ store: path, programs: [defineProgram('naps', (sys) => sys.sleep(600_000))] })
+  const lock = new DatabaseSync(path)
+  try {
+    const pids = Array.from({ length: 4 }, () => kernel.spawn('naps', null).pid)
+    await kernel.flush()
+    const { context } = cliContext({ storePath: path })
+    let looks = 0
+    const between = {
+      ...context,
+      /** Somebody writes for too long while the third is sent. */
+      get storePath() {
+        if (++looks === 3) lock.exec('BEGIN IMMEDIATE')
+        return path
+      },
+      /** Until the answers are waited for. */
+      get interrupted() {
+        if (lock.isTransaction) lock.exec('COMMIT')
+        return context.interrupted
+      },
+    }
+    const answers = await wishAll(
+      between,
+      pids.map((pid) => ({ command: 'kill', pid })),
+    )
+    for (const answer of answers.slice(0, 2)) assert.doesNotThrow(answer)
+    for (const answer of answers.slice(2))
+      assert.throws(answer, { code: 'STORE_FAILED', message: /holds a write lock .* for too long/ })
+    assert.deepEqual(
+      pids.map((pid) => kernel.info(pid).state),
+      ['killed', 'killed', 'running', 'running'],
+    )
+    assert.equal(lock.prepare('SELECT count(*) AS n FROM command').get()?.['n'], 0, 'and nobody does them later')
+  } finally {
+    lock.close()
+    await kernel.close()
+  }
+})
+
+test('a wish that cannot be taken back, because somebody writes for too long, may be done yet, and is told so', async () => {
+  const path = join(folder, 'not-taken-back.db')
+  const owner = openSqliteStore(path)
+  const lock = new DatabaseSync(path)
+  try {
+    const interruption = new AbortController()
+    const { context } = cliContext({ storePath: path, interrupted: interruption.signal })
+    let looks = 0
+    const between = {
+      ...context,
+      /** The wish is sent by then, and nobody takes it. */
+      get interrupted() {
+        if (++looks === 2) {
+          lock.exec('BEGIN IMMEDIATE')
+          interruption.abort('SIGINT')
+        }
+        return context.interrupted
+      },
+    }
+    await assert.rejects(wish(between, { command: 'kill', pid: 1 }), {
+      code: 'STORE_LOCKED',
+      message: /did not answer; it may do so yet/,
+    })
+    lock.exec('COMMIT')
+    assert.equal(owner.takeCommands?.().length, 1)
+  } finally {
+    lock.close()
+    owner.close()
   }
 })
 

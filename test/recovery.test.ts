@@ -890,6 +890,28 @@ test('every doubt is asked about, however many questions wait: none is told to h
   assert.equal(tries, 3)
 })
 
+test('the number of a question is of no other after a crash: what a person saw before it answers nothing else', async () => {
+  const m = machine()
+  const pay = tool('pay', 'once', never)
+  const pays = program('pays', async (sys) => Promise.all([1, 2, 3].map(async (n) => codeOf(sys.call('pay', n)))))
+  m.boot({ programs: [pays], tools: [pay] }).spawn(pays, null)
+  await settle()
+  const seen: number[] = []
+  for (let life = 0; life < 4; life++) {
+    m.crash()
+    const kernel = m.boot({ programs: [pays], tools: [pay] })
+    kernel.resume()
+    await settle()
+    const ids = kernel.questions.map(({ id }) => id)
+    assert.equal(ids.length, 3 - Math.min(life, 1))
+    for (const id of seen) assert.throws(() => kernel.answer(id, 'done'), /no question/)
+    seen.push(...ids)
+    if (life === 0) kernel.answer(ids[2] ?? 0, 'fail')
+    await settle()
+  }
+  assert.equal(new Set(seen).size, 3 + 2 * 3)
+})
+
 test('a message that a store has read is as it was sent: whole and frozen, however large', async () => {
   const folder = mkdtempSync(join(tmpdir(), 'polity-mail-'))
   try {

@@ -87,7 +87,10 @@ export async function wish(context: Context, command: Wish): Promise<Json> {
   return answer()
 }
 
-/** The same for many, some at a time: for each a function that returns the answer or throws. */
+/**
+ * The same for many, some at a time: for each a function that returns the answer or throws. Where one cannot be sent, it and
+ * those behind it of that time are not done and throw why; the others are told as they came out.
+ */
 export async function wishAll(context: Context, commands: readonly Wish[]): Promise<(() => Json)[]> {
   const answers: (() => Json)[] = []
   for (let at = 0; at < commands.length; at += TOGETHER_MAX)
@@ -97,23 +100,33 @@ export async function wishAll(context: Context, commands: readonly Wish[]): Prom
 
 async function wishTogether(context: Context, commands: readonly Wish[]): Promise<(() => Json)[]> {
   const replies = commands.map(() => `${process.pid} ${context.clock.now()} ${++wishes}`)
-  for (const [at, command] of commands.entries())
-    sendCommand(context.storePath, { ...command, reply: replies[at] as string })
+  const sent = new Set<string>()
+  let unsent: unknown
+  try {
+    for (const [at, command] of commands.entries()) {
+      const reply = replies[at] as string
+      sendCommand(context.storePath, { ...command, reply })
+      sent.add(reply)
+    }
+  } catch (error) {
+    unsent = error // of this one and those behind it; those before it are done all the same, so they are waited for
+  }
   const found = new Map<string, Outcome>()
   let isGone = false
-  for (let waited = 0; waited < WISH_MS && !context.interrupted.aborted; waited += LOOK_MS) {
+  for (let waited = 0; found.size < sent.size && waited < WISH_MS; waited += LOOK_MS) {
+    if (context.interrupted.aborted) break
     await pause(LOOK_MS)
     const status = readStatus(context.storePath)
     const { outcomes = [] } = JSON.parse(status ?? '{}') as { readonly outcomes?: readonly Outcome[] }
-    for (const outcome of outcomes) if (replies.includes(outcome.reply)) found.set(outcome.reply, outcome)
-    if (found.size === replies.length) break
+    for (const outcome of outcomes) if (sent.has(outcome.reply)) found.set(outcome.reply, outcome)
     // One more look after it is gone, so that its last answer is not missed. A kernel that comes after it takes the wish too.
     const { isOwned } = ownerOf(context.storePath)
     if (isGone && !isOwned) break
     isGone = !isOwned
   }
-  const undone = new Set(replies.filter((reply) => !found.has(reply) && takeBackCommand(context.storePath, reply)))
+  const undone = new Set([...sent].filter((reply) => !found.has(reply) && isTakenBack(context, reply)))
   return replies.map((reply) => () => {
+    if (!sent.has(reply)) throw unsent
     const outcome = found.get(reply)
     if (outcome?.error !== undefined) throw fromErrorData(outcome.error)
     if (outcome !== undefined) return outcome.value ?? null
@@ -130,6 +143,15 @@ async function wishTogether(context: Context, commands: readonly Wish[]): Promis
         : `${ownerText(context)} that has the store open did not answer; it may do so yet: look with ${context.commandLine('ps')}`,
     )
   })
+}
+
+/** Where that cannot be known, the kernel may do it yet. */
+function isTakenBack({ storePath }: Context, reply: string): boolean {
+  try {
+    return takeBackCommand(storePath, reply)
+  } catch {
+    return false
+  }
 }
 
 /**

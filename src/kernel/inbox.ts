@@ -7,6 +7,8 @@
  *   Q3. A doubt has its question however many wait: to refuse it would say of what may have happened that it has not. There
  *       are no more doubts than calls that were open when the kernel before this one went.
  *   Q4. An answer that does not fit is refused where it is given, and its question stays open.
+ *   Q5. A number is of one question for as long as there is a store: what a person saw before a crash answers nothing else
+ *       behind it.
  */
 import type { Approval } from './approvals.ts'
 import type { Clock } from './clock.ts'
@@ -44,10 +46,20 @@ export interface Inbox {
   answer(id: number, text: string, more?: Omit<Answer, 'text'>): void
 }
 
-/** An inbox whose numbers go on from `firstId`. */
-export function createInbox(clock: Clock, limits: Limits, firstId: number): Inbox {
+/** Where numbers go on. */
+export interface InboxOptions {
+  readonly clock: Clock
+  readonly limits: Limits
+  /** The last number that was given. */
+  readonly lastId: number
+  /** Hears which number is given: it is to be kept before anybody is told of the question. */
+  readonly onId: (id: number) => void
+}
+
+/** An inbox that is empty. */
+export function createInbox({ clock, limits, lastId: before, onId }: InboxOptions): Inbox {
   const open = new Map<number, { question: Question; end: (answer: Answer | undefined) => void; check: Check }>()
-  let lastId = firstId
+  let lastId = before
 
   function ask(call: Call, { timeoutMs, check = withoutValue, ...input }: QuestionInput): Promise<Answer | undefined> {
     if (input.kind !== 'in-doubt' && open.size >= limits.inboxMax)
@@ -56,6 +68,7 @@ export function createInbox(clock: Clock, limits: Limits, firstId: number): Inbo
         `${open.size} questions wait for people; the limit inboxMax is ${limits.inboxMax}`,
       )
     const id = ++lastId
+    onId(id)
     const askedAt = clock.now()
     return new Promise((resolve) => {
       const timer = clock.after(timeoutMs, () => end(undefined))

@@ -302,6 +302,9 @@ function checkOptions(options: KernelOptions): void {
   if (tools !== undefined) checkTools('tools', tools)
 }
 
+/** The number of the question that was asked last, in the table `meta`. */
+const LAST_QUESTION = 'question'
+
 /** A kernel on a store. Throws `CONFIG_INVALID`. */
 export function createKernel(options: KernelOptions): Kernel {
   checkOptions(options)
@@ -346,7 +349,13 @@ export function createKernel(options: KernelOptions): Kernel {
       }
     },
   })
-  const inbox = createInbox(clock, limits, journal.lastSeq)
+  const inbox = createInbox({
+    clock,
+    limits,
+    // Those of a store that has no such entry went on from the journal's numbers.
+    lastId: Math.max(journal.lastSeq, Number(store.get('meta', LAST_QUESTION) ?? 0)),
+    onId: (id) => journal.putAlone({ table: 'meta', key: LAST_QUESTION, value: String(id) }),
+  })
   const toolStates = createToolStates(store, journal)
   const tools = createTools({ deadlines, limits, states: toolStates, find: lineage.find })
   const vectors =

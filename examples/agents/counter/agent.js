@@ -7,7 +7,6 @@ const count = defineTool({
   description: 'Counts the words and the lines of a text.',
   effect: 'read',
   outbound: false,
-  labels: [],
   inputSchema: z.object({ text: z.string() }),
   outputSchema: z.object({ words: z.int(), lines: z.int() }),
   execute: ({ text }) => ({ words: text.split(/\s+/).filter(Boolean).length, lines: text.split('\n').length }),

@@ -9,7 +9,8 @@
  *
  * Invariants
  *   LO1. Nothing is loaded before every file was found to be what was installed, and a remote agent to show the same card.
- *   LO2. A tool that comes with the agent does what its manifest says, or less; otherwise the agent is refused.
+ *   LO2. A tool that comes with the agent says of itself what its manifest says, in all that laws, labels and questions to
+ *        people go by; it is never trusted, and keeps no state but under the agent's name. Otherwise the agent is refused.
  *   LO3. Its name is that of the manifest and its version has the hash of the installation, whatever the program calls
  *        itself: it can stand in for no other, and a journal is lived again by the same copy with the same grant.
  */
@@ -18,14 +19,14 @@ import { router } from '../../agents/router.ts'
 import type { RoutedAgent } from '../../agents/router.ts'
 import { PolityError } from '../../kernel/errors.ts'
 import { defineProgram } from '../../kernel/program.ts'
-import type { Effect, Json, Program, SpawnOptions, Tool } from '../../kernel/types.ts'
+import type { Json, Program, SpawnOptions, Tool } from '../../kernel/types.ts'
 import type { ProgramFile } from '../program-file.ts'
 import { loadPlainFile } from '../program-file.ts'
 import { confineImports } from './imports.ts'
 import type { Installation, Named } from './installations.ts'
 import { agentsFolder, listNames, openInstallation, readRecord } from './installations.ts'
 import type { Manifest } from './manifest.ts'
-import { lawOf } from './manifest.ts'
+import { isSameList, lawOf } from './manifest.ts'
 import { checkCard } from './source.ts'
 
 /** The program of an installation, an agent or a team. Throws `CONFIG_INVALID`. */
@@ -77,13 +78,11 @@ function confine(given: Program<Json, Json>, { hash, record, manifest }: Install
   )
 }
 
-const strength: { readonly [effect in Effect]: number } = { read: 0, idempotent: 1, once: 2 }
-
 /** Throws `CONFIG_INVALID` where the program's tools are not those of its manifest. */
 function checkTools(program: Program, { name, tools }: Manifest): void {
   for (const tool of program.tools) {
     const asked = tools.find((one) => one.name === tool.name && one.from === 'agent')
-    const fault = asked === undefined ? 'which its manifest does not have' : toolFault(tool, asked)
+    const fault = asked === undefined ? 'which its manifest does not have' : toolFault(tool, asked, name)
     if (fault !== undefined)
       throw new PolityError(
         'CONFIG_INVALID',
@@ -96,15 +95,30 @@ function checkTools(program: Program, { name, tools }: Manifest): void {
 }
 
 function toolFault(
-  { effect = 'once', outbound, labels = [] }: Tool,
+  { effect = 'once', outbound, labels, control, trusted, state }: Tool,
   asked: Manifest['tools'][number],
+  agent: string,
 ): string | undefined {
-  if (strength[effect] > strength[asked.effect])
-    return `with the effect ${effect}, where the manifest says ${asked.effect}`
+  if (trusted === true)
+    return 'which says that its answers are as good as the user’s own word (trusted); what an agent brings never is'
+  if (effect !== asked.effect) return `with the effect ${effect}, where the manifest says ${asked.effect}`
   if (outbound !== false && !asked.outbound)
     return 'which may tell the outside, where the manifest says that it does not'
-  const missing = (asked.labels ?? []).find((label) => !labels.includes(label))
-  return missing === undefined ? undefined : `without the label ${missing}, which the manifest has`
+  // One that does not say is in doubt, which no rule takes for less.
+  if (outbound === false && asked.outbound)
+    return 'which says that it tells nobody, where the manifest says that it tells the outside'
+  if (!isSameList(labels, asked.labels))
+    return `with ${listText('labels', labels)}, where the manifest has ${listText('labels', asked.labels)}`
+  if (!isSameList(control, asked.control))
+    return `with ${listText('control', control)}, where the manifest has ${listText('control', asked.control)}`
+  // Tools of one state have it in common, whoever made them.
+  return state === undefined || state === agent || state.startsWith(`${agent}/`)
+    ? undefined
+    : `which keeps the state "${state}", where its own are "${agent}" and what begins with "${agent}/"`
+}
+
+function listText(key: string, list: readonly string[] | undefined): string {
+  return list === undefined ? `no ${key}` : `${key} ${JSON.stringify(list)}`
 }
 
 // ---------------------------------------------------------------------------------------------------------------- teams

@@ -72,8 +72,10 @@ const tool = z.strictObject({
   effect: z.enum(['read', 'idempotent', 'once']),
   /** Whether it tells something to the outside. */
   outbound: z.boolean(),
-  /** Labels of what it returns. */
+  /** Labels of what it returns; with an empty list it says that there are none. */
   labels: words.optional(),
+  /** Of a tool that comes with the agent: arguments that steer what it does; with an empty list it says that none does. */
+  control: words.optional(),
   /** The only hosts (`name` or `name:port`) that a URL in one of its arguments may name. */
   hosts: z
     .strictObject({
@@ -226,8 +228,10 @@ function coreFaults({ coreAgents, coordination, privileges }: Manifest): string[
 
 function toolFaults({ tools }: Manifest): string[] {
   const names = tools.map(({ name }) => name)
-  return tools.flatMap(({ name, from }, i) => {
+  return tools.flatMap(({ name, from, control }, i) => {
     if (names.indexOf(name) < i) return [`tools[${i}]: another one is called ${JSON.stringify(name)}`]
+    if (from === 'host' && control !== undefined)
+      return [`tools[${i}].control: what steers ${name} is said by the tool that is there; leave it out`]
     return from === 'agent' && OWN_TOOLS.has(name)
       ? [`tools[${i}]: ${name} is a tool of Polity; the agent’s own needs another name, such as "clerk/${name}"`]
       : []
@@ -287,6 +291,12 @@ export function lawOf({ name, tools, privileges: { scopes: asked, tells }, law }
     ...(law?.rules ?? tools.map(({ name: tool }): Rule => ({ id: `asked/tool/${tool}`, effect: 'allow', tool }))),
   ]
   return { rules }
+}
+
+/** Whether two lists of labels or arguments say the same: one that is left out says something else than an empty one. */
+export function isSameList(one: readonly string[] | undefined, other: readonly string[] | undefined): boolean {
+  if (one === undefined || other === undefined) return one === other
+  return one.every((word) => other.includes(word)) && other.every((word) => one.includes(word))
 }
 
 /** What is not trusted is no secret. */

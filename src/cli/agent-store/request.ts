@@ -24,7 +24,7 @@ import { hashesOf } from './folder.ts'
 import type { AgentRecord, Granted, Installation } from './installations.ts'
 import { recordHash } from './installations.ts'
 import type { Manifest } from './manifest.ts'
-import { architectureOf, lawOf, manifestFile, modules, parseManifest, scopes } from './manifest.ts'
+import { architectureOf, isSameList, lawOf, manifestFile, modules, parseManifest, scopes } from './manifest.ts'
 import type { Origin, Taken } from './source.ts'
 import { originText } from './source.ts'
 
@@ -150,12 +150,13 @@ function findingsOf(files: Files, manifest: Manifest): readonly Finding[] {
         budget: manifest.privileges.budget as Budget,
       },
     ],
-    tools: manifest.tools.map(({ name, description, effect, outbound, labels }) => ({
+    tools: manifest.tools.map(({ name, description, effect, outbound, labels, control }) => ({
       name,
       effect,
       outbound,
       ...(description === undefined ? {} : { description }),
       ...(labels === undefined ? {} : { labels }),
+      ...(control === undefined ? {} : { control }),
     })),
     law: lawOf(manifest),
     sources,
@@ -206,6 +207,10 @@ function widerThan(
       if (effects.indexOf(tool.effect) > effects.indexOf(old.effect))
         wider.push(`${tool.name} is ${tool.effect}, not ${old.effect}`)
       if (tool.outbound && !old.outbound) wider.push(`${tool.name} tells something to the outside`)
+      if (!isSameList(tool.labels, old.labels))
+        wider.push(`${tool.name} ${labelsText(tool)}; the installed one ${labelsText(old)}`)
+      if (!isSameList(tool.control, old.control))
+        wider.push(`${tool.name} ${controlText(tool)}; the installed one ${controlText(old)}`)
       if (tool.from !== old.from) wider.push(`${tool.name} is of the ${tool.from}, not of the ${old.from}`)
     }
   }
@@ -314,11 +319,23 @@ function toolText(tool: Manifest['tools'][number], { tools }: Granted): string {
     tool.effect,
     tool.outbound ? 'tells the outside' : 'tells nobody',
     ...(tool.hosts === undefined ? [] : [`only ${tool.hosts.names.join(', ')}`]),
-    ...(tool.labels === undefined ? [] : [`returns what is ${tool.labels.join(', ')}`]),
+    ...(tool.labels === undefined ? [] : [labelsText(tool)]),
+    ...(tool.control === undefined ? [] : [controlText(tool)]),
     ...(tool.optional === true ? ['optional'] : []),
     ...(tools.includes(tool.name) ? [] : ['NOT given']),
   ]
   return `${tool.name}: ${parts.join(', ')}${tool.description === undefined ? '' : `: ${tool.description}`}`
+}
+
+/** Rules on where values come from go by a tool that says its labels, and by what steers one that says it. */
+function labelsText({ labels }: Manifest['tools'][number]): string {
+  if (labels === undefined) return 'does not say what it returns'
+  return labels.length === 0 ? 'returns what needs no label' : `returns what is ${labels.join(', ')}`
+}
+
+function controlText({ control }: Manifest['tools'][number]): string {
+  if (control === undefined) return 'does not say what steers it'
+  return `is steered by ${control.join(', ') || 'nothing'}`
 }
 
 function budgetText({ tokens, usd, wallMs, steps, children }: Budget): string {

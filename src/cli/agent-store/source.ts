@@ -194,8 +194,8 @@ async function fromCard(url: string, { keyEnv }: TakeInOptions): Promise<Taken> 
       },
     ],
     tools: [
-      { name: `${name}/send`, ...remote },
-      { name: `${name}/reply`, ...remote },
+      { name: `${name}/send`, ...remote, control: ['message'] },
+      { name: `${name}/reply`, ...remote, control: ['message'] },
       { name: `${name}/follow`, ...remote, effect: 'read', outbound: false },
     ],
     privileges: { scopes: ['people'], budget: { wallMs: REMOTE_MS } },

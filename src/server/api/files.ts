@@ -10,7 +10,7 @@ import type { FileVersion as KernelFileVersion } from '../../kernel/types.ts'
 import type { Api } from './door.ts'
 import type { Operation } from './operation.ts'
 import { flag, operation } from './operation.ts'
-import { cursorOf, PAGE_DEFAULT, pageQuery, readCursor, readPlace } from './paging.ts'
+import { cursorOf, PAGE_DEFAULT, pageQuery, readName, readPlace } from './paging.ts'
 import type { FileVersion } from './file-schemas.ts'
 import * as schemas from './file-schemas.ts'
 
@@ -34,7 +34,7 @@ export function fileOperations({ view }: Api): readonly Operation[] {
       errors: ['NO_SUCH_PROCESS'],
       run({ caller, params, query }) {
         const { prefix, removed, cursor, limit = PAGE_DEFAULT } = query
-        const after = cursor === undefined ? {} : { after: String(readCursor(cursor)[0]) }
+        const after = cursor === undefined ? {} : { after: readName(cursor) }
         const files = view(caller).files(params.pid)
         // One more than the page has: whether there is another.
         const found = files.list(prefix, { removed: removed === 'true', limit: limit + 1, ...after })

@@ -109,7 +109,11 @@ export function machineOperations({ kernel, view, programs, tools, keys, clock }
       description:
         'What processes ask, what the law asks about, and effects of which a crash left it open whether they happened.',
       reply: schemas.Questions,
-      run: ({ caller }) => ({ items: view(caller).questions.map(questionOf) }),
+      async run({ caller }) {
+        const items = view(caller).questions.map(questionOf)
+        await kernel.flush()
+        return { items }
+      },
     }),
     operation({
       id: 'answerQuestion',

@@ -18,7 +18,7 @@ import { resultFor } from '../request-run.ts'
 import type { Api } from './door.ts'
 import type { Operation } from './operation.ts'
 import { operation } from './operation.ts'
-import { PAGE_DEFAULT, cursorOf, pageQuery, readCursor } from './paging.ts'
+import { PAGE_DEFAULT, cursorOf, pageQuery, readCursor, readName } from './paging.ts'
 import type { Memory, Note } from './note-schemas.ts'
 import * as schemas from './note-schemas.ts'
 import { Done } from './process-schemas.ts'
@@ -161,7 +161,7 @@ export function memoryOperations({ kernel }: Api): readonly Operation[] {
       query: z.strictObject(pageQuery),
       reply: schemas.Memories,
       async run({ query: { cursor, limit = PAGE_DEFAULT } }) {
-        const after = cursor === undefined ? undefined : String(readCursor(cursor)[0])
+        const after = cursor === undefined ? undefined : readName(cursor)
         const items: Memory[] = []
         for await (const principal of kernel.memories(after)) {
           if (items.length === limit) return { items, next: cursorOf([(items.at(-1) as Memory).principal]) }

@@ -75,9 +75,20 @@ export function readCursor(cursor: string): Keys {
 
 /** A cursor whose one key is a number: a pid, a version, the number of an entry. */
 export function readPlace(cursor: string): number {
-  const [place] = readCursor(cursor)
-  if (typeof place === 'number' && Number.isSafeInteger(place)) return place
-  throw new PolityError('INVALID_ARGUMENT', 'query: cursor is of a list in another order; begin without it')
+  const [place, ...more] = readCursor(cursor)
+  if (more.length === 0 && typeof place === 'number' && Number.isSafeInteger(place)) return place
+  throw ofAnotherOrder()
+}
+
+/** A cursor whose one key is a text: a path, a principal. */
+export function readName(cursor: string): string {
+  const [name, ...more] = readCursor(cursor)
+  if (more.length === 0 && typeof name === 'string') return name
+  throw ofAnotherOrder()
+}
+
+function ofAnotherOrder(): PolityError {
+  return new PolityError('INVALID_ARGUMENT', 'query: cursor is of a list in another order; begin without it')
 }
 
 function compare(a: Keys, b: Keys): number {
@@ -85,8 +96,7 @@ function compare(a: Keys, b: Keys): number {
     const [one, other] = [a[i] as Key, b[i]]
     if (one === other) continue
     // A cursor of another order: its keys are of other kinds.
-    if (typeof one !== typeof other)
-      throw new PolityError('INVALID_ARGUMENT', 'query: cursor is of a list in another order; begin without it')
+    if (typeof one !== typeof other) throw ofAnotherOrder()
     return one < (other as Key) ? -1 : 1
   }
   return 0

@@ -6,7 +6,7 @@ import { PolityError } from '../../kernel/errors.ts'
 import type { Api } from './door.ts'
 import type { Operation } from './operation.ts'
 import { flag, operation } from './operation.ts'
-import { cursorOf, pageOf, pageQuery, readCursor } from './paging.ts'
+import { cursorOf, pageOf, pageQuery, readPlace } from './paging.ts'
 import type { ModelCall, Span } from './trace-schemas.ts'
 import * as schemas from './trace-schemas.ts'
 import { livesOf, modelCallsOf, spansOf, wholeSpan } from './trace.ts'
@@ -78,7 +78,7 @@ export function traceOperations({ view }: Api): readonly Operation[] {
       async run({ caller, params, query: { sort, cursor, limit = CONVERSATIONS_DEFAULT } }) {
         const calls = modelCallsOf(await livesOf(params.pid, view(caller).events))
         const ordered = sort === '-n' ? calls.toReversed() : calls
-        const after = cursor === undefined ? undefined : Number(readCursor(cursor)[0])
+        const after = cursor === undefined ? undefined : readPlace(cursor)
         const rest = after === undefined ? ordered : ordered.filter(({ n }) => (sort === '-n' ? n < after : n > after))
         const items: ModelCall[] = []
         let chars = 0
