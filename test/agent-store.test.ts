@@ -682,6 +682,20 @@ describe('an installed copy', () => {
     assert.match((await failure(loadProgramFile(first))).message, /uninstalled/)
   })
 
+  test('is given the zod that polity has also where a project has one of its own above it', async () => {
+    const at = place()
+    const above = join(at, 'node_modules', 'zod')
+    mkdirSync(above, { recursive: true })
+    writeFileSync(join(above, 'package.json'), '{ "name": "zod", "type": "module", "exports": "./index.js" }')
+    writeFileSync(join(above, 'index.js'), 'export const z = "that of the project"\n')
+    const folder = agent(
+      {},
+      `import { defineProgram } from 'polity'\nimport { z } from 'zod'\nexport default defineProgram('clerk', async () => typeof z.object)\n`,
+    )
+    assert.equal((await polity(at, 'install', folder, '--yes')).code, 0)
+    assert.equal(await runs(at, 'ann/clerk', null), 'function')
+  })
+
   test('imports its own files, polity, zod and the modules of Node that it asked for, and nothing else', async () => {
     writeFileSync(join(root, 'outside.js'), 'export const secret = 1\n')
     const programs: readonly (readonly [line: string, said: RegExp | undefined, builtins?: readonly string[]])[] = [

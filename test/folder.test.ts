@@ -5,6 +5,7 @@ import {
   chmod,
   mkdir,
   mkdtemp,
+  open as openFile,
   readdir,
   rename,
   rm,
@@ -16,10 +17,13 @@ import {
 } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
 import { after, test } from 'node:test'
+import { setImmediate as immediate, setTimeout as pause } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import fc from 'fast-check'
 import { contentWords } from '../src/agents/pieces/citations.ts'
+import { openSources } from '../src/cli/sources.ts'
 import { openFolderIndex, type FolderIndex, type FolderIndexOptions } from '../src/drivers/folder/folder-index.ts'
 import { cutPassages, passageBytesMax } from '../src/drivers/folder/passages.ts'
 import { folderTools, readLines, readLinesMax } from '../src/drivers/folder/tools.ts'
@@ -364,6 +368,59 @@ test('a corrupt, truncated or foreign index is built again', async () => {
   index.close()
 })
 
+/** Writes over all but the first pages of an index that is open, and lets its connections know that something was written. */
+async function damage(indexPath: string): Promise<void> {
+  const sql = (statement: string): void => {
+    const elsewhere = new DatabaseSync(indexPath)
+    elsewhere.exec(statement)
+    elsewhere.close()
+  }
+  sql('PRAGMA wal_checkpoint(TRUNCATE)')
+  const file = await openFile(indexPath, 'r+')
+  const { size } = await file.stat()
+  const pageBytes = 4_096
+  for (let at = 3 * pageBytes; at < size; at += pageBytes)
+    await file.write(Buffer.alloc(pageBytes, 'Z'), 0, pageBytes, at)
+  await file.close()
+  sql('UPDATE meta SET value = value')
+}
+
+test('an index that is damaged while it is open is built again once, of the folder as it is then', async () => {
+  const { indexPath, open, write } = await place(
+    Object.fromEntries(Array.from({ length: 300 }, (_, n) => [`${n}.md`, `ferret ${n} lorem ipsum dolor `.repeat(60)])),
+  )
+  let builds = 0
+  let last = Infinity
+  const index = await open({
+    onProgress({ files }) {
+      if (files < last) builds++
+      last = files
+    },
+  })
+  const found = async (query: string): Promise<string[]> => (await index.search(query)).map(({ path }) => path)
+  await write('stoat.md', 'a lone stoat')
+  await index.refresh(['stoat.md'])
+  await write('marten.md', 'a lone marten') // nobody has said so yet
+  builds = 0
+  last = Infinity
+  await damage(indexPath)
+  const searches = await Promise.all([found('ferret'), found('lorem'), found('dolor')])
+  assert.deepEqual(
+    searches.map(({ length }) => length),
+    [10, 10, 10],
+  )
+  assert.equal(builds, 1)
+  assert.deepEqual([await found('stoat'), await found('marten')], [['stoat.md'], ['marten.md']])
+  assert.deepEqual([index.report().built, index.report().files], [true, 302])
+
+  await damage(indexPath)
+  await write('mink.md', 'a lone mink')
+  const report = await index.refresh(['mink.md'])
+  assert.deepEqual([report.built, report.files, await found('mink')], [true, 303, ['mink.md']])
+  index.close()
+  await assert.rejects(index.search('mink'), /closed/)
+})
+
 test('two opens of one index at once both work, and leave no rubbish behind', async () => {
   const { open, indexPath } = await place(
     Object.fromEntries(Array.from({ length: 50 }, (_, index) => [`f${index}.txt`, `file ${index} mentions a marten`])),
@@ -523,4 +580,141 @@ test('a watched folder is found as it is: written, written over in the same mome
     ['late.md'],
   )
   again.close()
+})
+
+/** Makes an index refuse new files, as a full disk does, until the function that it returns is called. */
+function refuseNewFiles(indexPath: string): () => void {
+  const elsewhere = new DatabaseSync(indexPath)
+  elsewhere.exec("CREATE TRIGGER refused BEFORE INSERT ON files BEGIN SELECT raise(ABORT, 'no room for it'); END")
+  return () => {
+    elsewhere.exec('DROP TRIGGER refused')
+    elsewhere.close()
+  }
+}
+
+test('a watch whose refresh failed tries again what it was about, with what happened since', async () => {
+  const { indexPath, open, write } = await place({ 'a.md': 'the harbour froze' })
+  const index = await open()
+  const errors: string[] = []
+  const onError = (error: unknown): void => void errors.push((error as Error).message)
+  const watch = watchFolder(index, { clock: realClock(), quietMs: 30, burstMs: 200, onError })
+  try {
+    await watch.settled()
+    const accept = refuseNewFiles(indexPath)
+    await write('b.md', 'walnut')
+    for (let tries = 0; tries < 40 && errors.length === 0; tries++) await watch.settled()
+    assert.match(errors[0] ?? '', /no room for it/)
+    await write('c.md', 'zebra')
+    await watch.settled() // ends, though nothing can be written
+    assert.deepEqual(await index.search('walnut'), [])
+    const failed = errors.length
+    accept()
+    // Nothing happens to a file from here on.
+    for (let tries = 0; tries < 100 && (await index.search('walnut zebra')).length < 2; tries++) await pause(100)
+    assert.deepEqual((await index.search('walnut zebra')).map(({ path }) => path).toSorted(), ['b.md', 'c.md'])
+    await watch.settled()
+    assert.ok(errors.length <= failed + 1, `${errors.length - failed} errors after there was room`)
+  } finally {
+    watch.close()
+    index.close()
+  }
+})
+
+test('a watch builds an index again that was damaged, whatever happened to the files', async () => {
+  const { root, indexPath, open, write } = await place(
+    Object.fromEntries(Array.from({ length: 300 }, (_, n) => [`${n}.md`, `ferret ${n} lorem ipsum dolor `.repeat(60)])),
+  )
+  const index = await open()
+  const watch = watchFolder(index, { clock: realClock(), quietMs: 30, burstMs: 200 })
+  try {
+    await watch.settled()
+    await damage(indexPath)
+    assert.throws(() => index.list({ prefix: '7.md', limit: 1 }))
+    await rm(join(root, '7.md')) // whether it was a folder is asked of the index
+    for (let tries = 0; tries < 100 && !index.report().built; tries++) await pause(50)
+    assert.equal(index.report().files, 299)
+    await write('stoat.md', 'a lone stoat')
+    for (let tries = 0; tries < 100 && index.report().files < 300; tries++) await pause(50)
+    assert.equal((await index.search('stoat')).length, 1)
+  } finally {
+    watch.close()
+    index.close()
+  }
+})
+
+test('who watches sources is told what keeps an index behind its files, once until it has caught up', async () => {
+  const { root, outside, write } = await place({ 'a.md': 'the harbour froze' })
+  const indexFolder = join(outside, 'indexes')
+  const told: string[] = []
+  const onProblem = (text: string): void => void told.push(text)
+  const sources = await openSources([root], { indexFolder, clock: realClock(), onProblem })
+  const [search] = sources.tools
+  const found = async (query: string): Promise<boolean> =>
+    JSON.stringify(await search?.execute?.({ query, limit: 1 } as never, {} as never)).includes(query)
+  const indexPath = join(indexFolder, (await readdir(indexFolder)).find((name) => name.endsWith('.index')) ?? '')
+  sources.watch()
+  try {
+    for (const word of ['walnut', 'zebra']) {
+      const accept = refuseNewFiles(indexPath)
+      await write(`${word}.md`, word)
+      await pause(1_500) // several tries
+      assert.equal(await found(word), false)
+      assert.match(
+        told.join('\n'),
+        /^the index of \S+docs is behind its files for now, and goes on trying: no room for it$/,
+      )
+      told.length = 0
+      accept()
+      for (let tries = 0; tries < 100 && !(await found(word)); tries++) await pause(100)
+      assert.equal(await found(word), true)
+    }
+  } finally {
+    sources.close()
+  }
+})
+
+test('while others write an index the event loop goes on, and what waits for them is written', async () => {
+  const { indexPath, open, write } = await place({ 'a.md': 'the harbour froze' })
+  const index = await open()
+  // Takes the lock wherever it is free, between two steps of an update too, and gives it back by a timer: one that never comes where the event loop stands.
+  const rival = new DatabaseSync(indexPath)
+  let held = 0
+  let isOver = false
+  const rivalry = (async () => {
+    while (!isOver) {
+      await immediate()
+      try {
+        rival.exec('BEGIN IMMEDIATE')
+      } catch {
+        continue
+      }
+      held++
+      await pause(30)
+      rival.exec('COMMIT')
+      await pause(30)
+    }
+  })()
+  let longestMs = 0
+  let last = performance.now()
+  const watcher = setInterval(() => {
+    longestMs = Math.max(longestMs, performance.now() - last)
+    last = performance.now()
+  }, 5)
+  try {
+    // Enough updates that their segments are merged, in steps.
+    for (let n = 0; n < 10; n++) {
+      const words = Array.from({ length: 20_000 }, (_, i) => `w${(i * 7 + n) % 9_973}`).join(' ')
+      await write(`${n}.md`, `${words} walnut`)
+      await index.refresh()
+      assert.ok(longestMs < 5_000, `the event loop stood still for ${longestMs} ms`)
+    }
+    assert.equal((await index.search('walnut')).length, 10)
+    assert.ok(held >= 5, `the lock was held ${held} times`)
+  } finally {
+    isOver = true
+    clearInterval(watcher)
+    await rivalry
+    rival.close()
+    index.close()
+  }
 })

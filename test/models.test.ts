@@ -1,5 +1,6 @@
 /** The model drivers: scripted, simulated, recorded, by provider name, and the conformance suite that they all pass. */
 import assert from 'node:assert/strict'
+import { spawnSync } from 'node:child_process'
 import { appendFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
@@ -901,6 +902,37 @@ describe('recorded', () => {
       isCode('CONFIG_INVALID', /cannot be read.*record\(model, file\)/),
     )
   })
+
+  test(
+    'a line that the disk does not take whole is cut off, and recording goes on',
+    { skip: process.platform === 'win32' && 'Windows has no such limit on a file' },
+    () => {
+      const file = newFile()
+      const source = (path: string): string =>
+        JSON.stringify(new URL(`../src/drivers/llm/${path}`, import.meta.url).href)
+      const code = `
+        import { record } from ${source('recorded.ts')}
+        import { scripted } from ${source('scripted.ts')}
+        const large = 'x'.repeat(300_000)
+        const model = record(scripted(['one', large, large, { error: { statusCode: 400, message: large } }, 'two']), process.argv[1])
+        const ask = (text) => ({ prompt: [{ role: 'user', content: [{ type: 'text', text }] }] })
+        const ends = []
+        const end = async (call) => ends.push(await call().then(() => 'done', (error) => error.code ?? error.message.slice(0, 20)))
+        await end(async () => model.doGenerate(ask('a')))
+        await end(async () => model.doGenerate(ask('large')))
+        await end(async () => { for await (const part of (await model.doStream(ask('large'))).stream); })
+        await end(async () => model.doGenerate(ask(large)))
+        await end(async () => model.doGenerate(ask('b')))
+        console.log(JSON.stringify(ends))`
+      const shell = `trap '' XFSZ; ulimit -f 200; exec "$0" "$@"`
+      const args = ['-c', shell, process.execPath, '--input-type=module', '-e', code, file]
+      const { stdout, stderr } = spawnSync('sh', args, { encoding: 'utf8' })
+      assert.equal(stdout, '["done","EFBIG","EFBIG","EFBIG","done"]\n', stderr)
+      assert.equal(readFileSync(file, 'utf8').split('\n').length, 4) // the header, two calls, and nothing after them
+      const whole = replay(file)
+      assert.deepEqual([whole.warnings, whole.remaining], [[], 2])
+    },
+  )
 
   test('an aborted stream comes as far as it came, then waits for the abort', async () => {
     const file = newFile()

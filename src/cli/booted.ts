@@ -26,6 +26,7 @@ import type { Kernel, ModelOptions } from '../kernel/kernel.ts'
 import { createKernel } from '../kernel/kernel.ts'
 import { startOf } from '../kernel/past.ts'
 import type { Budget, Json, Pid, ProcessStart, Program, Sys, Tool, ToolContext } from '../kernel/types.ts'
+import { textOf } from '../kernel/utf8.ts'
 import { parseJson } from '../policy/json.ts'
 import type { Law } from '../policy/law.ts'
 import { parseLaw } from '../policy/law.ts'
@@ -415,6 +416,7 @@ export function openSourcesFor(context: Context, paths: readonly string[]): Prom
     signal: context.interrupted,
     onProgress: (source, { files, bytes: done, totalBytes }) =>
       context.status.show(`indexing ${source}: ${files} files, ${bytes(done)} of ${bytes(totalBytes)}`),
+    onProblem: (text) => context.warn(`polity: ${text}`),
   }).finally(() => context.status.clear())
 }
 
@@ -442,7 +444,7 @@ function checkPrice(names: readonly string[], { price }: Setup): void {
 /** The law of a file; throws `CONFIG_INVALID` that says what is wrong with it. */
 export function lawIn(path: string): Law {
   try {
-    return parseLaw(parseJson(readFileSync(path, 'utf8')))
+    return parseLaw(parseJson(textOf(readFileSync(path), 'it')))
   } catch (error) {
     const isMissing = (error as NodeJS.ErrnoException).code === 'ENOENT'
     throw new PolityError(

@@ -20,7 +20,7 @@ import type { FolderIndex, IndexProgress, IndexReport, SearchHit } from '../driv
 import { openFolderIndex } from '../drivers/folder/folder-index.ts'
 import { folderTools, readLines } from '../drivers/folder/tools.ts'
 import type { SkipCounts } from '../drivers/folder/walk.ts'
-import type { FolderWatch } from '../drivers/folder/watch.ts'
+import type { FolderWatch, FolderWatchOptions } from '../drivers/folder/watch.ts'
 import { watchFolder } from '../drivers/folder/watch.ts'
 import { emptySkips } from '../drivers/folder/walk.ts'
 import type { Clock } from '../kernel/clock.ts'
@@ -37,6 +37,8 @@ export interface SourcesOptions {
   readonly signal?: AbortSignal
   /** Called as a source is indexed. */
   readonly onProgress?: (source: string, progress: IndexProgress) => void
+  /** Told of what keeps a watched index from following its files, in a sentence; once, until it follows them again. @default nothing */
+  readonly onProblem?: (text: string) => void
 }
 
 export interface Sources {
@@ -93,12 +95,26 @@ export async function openSources(paths: readonly string[], options: SourcesOpti
       return source === undefined || inside === undefined ? path : fromHere(join(source.folder, inside))
     },
     watch() {
-      for (const { index, file } of sources)
-        if (file === undefined) watches.push(watchFolder(index, { clock: options.clock }))
+      for (const { index, file, folder } of sources)
+        if (file === undefined) watches.push(watchFolder(index, { clock: options.clock, ...telling(folder, options) }))
     },
     close() {
       for (const one of watches) one.close()
       for (const { index } of sources) index.close()
+    },
+  }
+}
+
+/** Who hears of a watch: the same problem once, until the index has followed its files again. */
+function telling(folder: string, { onProblem }: SourcesOptions): Pick<FolderWatchOptions, 'onReport' | 'onError'> {
+  const told = new Set<string>()
+  return {
+    onReport: () => told.clear(),
+    onError(error) {
+      const message = messageOf(error)
+      if (told.has(message)) return
+      told.add(message)
+      onProblem?.(`the index of ${fromHere(folder)} is behind its files for now, and goes on trying: ${message}`)
     },
   }
 }

@@ -33,19 +33,19 @@ export function confineImports(folder: string, name: string, builtins: readonly 
         if (terms.builtins.has(module)) return next(specifier, context)
         throw refused(`${terms.name} imports ${module}, which its manifest does not ask for (privileges.builtins)`)
       }
-      let found: ReturnType<typeof next>
+      const isZod = /^zod(\/|$)/.test(specifier)
+      let found: ReturnType<typeof next> | undefined
       try {
         found = next(specifier, context)
       } catch (error) {
-        // Every agent may describe its tools with the library that we have anyway.
-        if (!/^zod(\/|$)/.test(specifier) || fieldOf(error, 'code') !== 'ERR_MODULE_NOT_FOUND') throw error
-        return next(specifier, { ...context, parentURL: import.meta.url })
+        if (!isZod || fieldOf(error, 'code') !== 'ERR_MODULE_NOT_FOUND') throw error
       }
-      if (!found.url.startsWith(within))
-        throw refused(
-          `${terms.name} imports ${JSON.stringify(specifier.slice(0, 200))}, which is not among its own files`,
-        )
-      return found
+      if (found?.url.startsWith(within) === true) return found
+      // Every agent may describe its tools with the library that we have anyway: ours, not what lies in a folder above it.
+      if (isZod) return next(specifier, { ...context, parentURL: import.meta.url })
+      throw refused(
+        `${terms.name} imports ${JSON.stringify(specifier.slice(0, 200))}, which is not among its own files`,
+      )
     },
   })
 }

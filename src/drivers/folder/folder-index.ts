@@ -14,7 +14,8 @@
  * Invariants
  *   F1. Search text is never parsed as FTS syntax: words are taken out of it and quoted.
  *   F2. A hit's text is what stands in the file now: a hit in a file that changed since is indexed again before it is returned.
- *   F3. An index that is corrupt, of another version or of another root is deleted and built again.
+ *   F3. An index that is corrupt, of another version or of another root is deleted and built again, of the folder as it is then;
+ *       once, however many searches and refreshes meet the damage together. Where that fails, the next of them tries again.
  *
  * Limits: words are found by the `porter unicode61` tokenizer, which stems English; scripts without spaces are cut into words before it (segments.ts). Files in UTF-16 hold NUL bytes and count as binary.
  */
@@ -94,6 +95,7 @@ export interface FolderIndex {
   readonly close: () => void
 }
 
+const noChanges = { indexed: 0, removed: 0, unreadable: 0 }
 /** Passages whose file changed under a search lead to at most this many rounds of indexing again. */
 const staleRoundsMax = 2
 /** A search ranks at most about this many passages; the commonest words are dropped beyond. About 50 ms. */
@@ -129,16 +131,19 @@ export async function openFolderIndex(folder: string, options: FolderIndexOption
     if (database === undefined) throw new Error(`The index ${realIndexPath} was built and could not be opened again.`)
     built = true
   }
-  let changes = { indexed: 0, removed: 0, unreadable: 0 }
+  let changes = noChanges
   let writing: Promise<unknown> = Promise.resolve()
+  let isClosed = false
+  let report: IndexReport
   try {
     changes = await update(database, root, walked.files, options)
+    report = reportOf()
   } catch (error) {
     database.close()
     if (!isCorrupt(error)) throw error
     database = await rebuild()
+    report = reportOf()
   }
-  let report = reportOf()
 
   /** One update at a time: a connection has one transaction. */
   function inTurn<T>(work: () => Promise<T>): Promise<T> {
@@ -147,19 +152,35 @@ export async function openFolderIndex(folder: string, options: FolderIndexOption
     return done
   }
 
-  /** The open connection, or a clear error after `close`. */
+  /** The connection, or a clear error after `close`. It is not open where the index could not be built again. */
   function connection(): DatabaseSync {
-    if (database?.isOpen !== true) throw new Error(`The index of ${root} is closed.`)
+    if (isClosed || database === undefined) throw new Error(`The index of ${root} is closed.`)
     return database
   }
 
+  /** A new index of what is in the folder now, in place of a damaged one. */
   async function rebuild(): Promise<DatabaseSync> {
+    walked = await look()
+    changes = noChanges
     await removeIndex(realIndexPath)
     await build(realIndexPath, root, walked.files, options)
     const fresh = openExisting(realIndexPath, root)
     if (fresh === undefined) throw new Error(`The index ${realIndexPath} is corrupt and could not be built again.`)
     built = true
     return fresh
+  }
+
+  function isDamage(error: unknown, connected: DatabaseSync): boolean {
+    return isCorrupt(error) || (!isClosed && !connected.isOpen)
+  }
+
+  /** Builds the index again, in its turn, unless another who met the same damage has. */
+  async function renew(damaged: DatabaseSync): Promise<void> {
+    if (connection() !== damaged) return
+    if (damaged.isOpen) damaged.close()
+    database = await rebuild()
+    if (isClosed) database.close() // in the meantime
+    report = reportOf()
   }
 
   function reportOf(): IndexReport {
@@ -182,17 +203,22 @@ export async function openFolderIndex(folder: string, options: FolderIndexOption
 
   function refresh(paths?: readonly string[]): Promise<IndexReport> {
     return inTurn(async () => {
+      const connected = connection()
       built = false
-      // The bound on files is kept by a walk alone.
-      if (paths !== undefined && report.files + paths.length <= filesMax) {
-        const there = await filesAt(root, paths, fileBytesMax, except)
-        changes = await update(connection(), root, there, options, paths)
+      try {
+        // The bound on files is kept by a walk alone.
+        if (paths !== undefined && report.files + paths.length <= filesMax) {
+          const there = await filesAt(root, paths, fileBytesMax, except)
+          changes = await update(connected, root, there, options, paths)
+        } else {
+          walked = await look()
+          changes = await update(connected, root, walked.files, options)
+        }
         report = reportOf()
-        return report
+      } catch (error) {
+        if (!isDamage(error, connected)) throw error
+        await renew(connected)
       }
-      walked = await look()
-      changes = await update(connection(), root, walked.files, options)
-      report = reportOf()
       return report
     })
   }
@@ -205,23 +231,28 @@ export async function openFolderIndex(folder: string, options: FolderIndexOption
     const words = searchWords(query)
     if (words.length === 0) return []
     for (let round = 0; ; round++) {
+      const connected = connection()
       let rows: HitRow[]
       try {
-        const kept = affordableWords(connection(), words, report.passages)
-        rows = hitRows(connection(), kept.map((word) => `"${word}"`).join(' OR '), clamp(limit, 1, 50))
+        const kept = affordableWords(connected, words, report.passages)
+        rows = hitRows(connected, kept.map((word) => `"${word}"`).join(' OR '), clamp(limit, 1, 50))
       } catch (error) {
-        if (!isCorrupt(error) || round >= staleRoundsMax) throw error
-        await inTurn(async () => {
-          if (database?.isOpen) database.close()
-          database = await rebuild()
-        })
+        if (!isDamage(error, connected) || round >= staleRoundsMax) throw error
+        await inTurn(() => renew(connected))
         continue
       }
       const hits = await Promise.all(rows.map((row) => readHit(root, row)))
       signal?.throwIfAborted()
       const stale = [...new Set(rows.filter((_, index) => hits[index] === undefined).map((row) => row.path))]
       if (stale.length > 0 && round < staleRoundsMax) {
-        await inTurn(async () => update(connection(), root, await nowOf(root, stale), {}, stale))
+        await inTurn(async () => {
+          const now = await nowOf(root, stale)
+          const current = connection()
+          await update(current, root, now, {}, stale).catch((error: unknown) => {
+            if (!isDamage(error, current)) throw error
+            return renew(current)
+          })
+        })
         continue
       }
       return hits.filter((hit) => hit !== undefined)
@@ -229,13 +260,20 @@ export async function openFolderIndex(folder: string, options: FolderIndexOption
   }
 
   function list({ prefix = '', limit = 200 }: { prefix?: string; limit?: number } = {}): string[] {
-    const rows = connection()
+    const connected = connection()
+    if (!connected.isOpen) throw new Error(`The index of ${root} was damaged and is being built again. Search first.`)
+    const rows = connected
       .prepare('SELECT path FROM files WHERE text = 1 AND substr(path, 1, ?) = ? ORDER BY path LIMIT ?')
       .all([...prefix].length, prefix, clamp(limit, 1, 1_000)) as unknown as { path: string }[]
     return rows.map((row) => row.path)
   }
 
-  return { root, report: () => report, search, list, refresh, close: () => database?.isOpen && database.close() }
+  function close(): void {
+    isClosed = true
+    if (database?.isOpen) database.close()
+  }
+
+  return { root, report: () => report, search, list, refresh, close }
 }
 
 /**

@@ -24,8 +24,10 @@ import type { WalkedFile } from './walk.ts'
 const sliceBytes = 64 * 1024
 /** Bytes indexed in one update transaction, so that another process waits for the lock about a second at most. */
 const transactionBytes = 8 * 1024 * 1024
-const busyRetriesMax = 400
+/** Pause between two attempts to write an index that another process writes, ms. */
 const busyPauseMs = 25
+/** Attempts after the first; with the pauses, an index is waited for as long as `busyMs`. */
+const busyRetriesMax = 400
 /** Pages of 4 kB that one step of the final merge may write. */
 const mergePages = 24
 const indexVersion = 5
@@ -129,16 +131,20 @@ export async function update(
   }
 }
 
-/** Starts a write transaction; while another process holds the lock it waits without blocking the event loop. */
+/** Starts a write transaction; while another process holds the lock it waits without blocking the event loop. All writing to an index that others share begins here. */
 async function begin(database: DatabaseSync): Promise<void> {
   for (let attempt = 0; ; attempt++) {
     try {
+      // SQLite's own waiting would hold the event loop. Reading keeps it: in WAL mode a read waits for no writer, only a moment for a recovery.
+      database.exec('PRAGMA busy_timeout = 0')
       database.exec('BEGIN IMMEDIATE')
       return
     } catch (error) {
       if (resultCodeOf(error) !== sqliteBusy || attempt >= busyRetriesMax) throw error
-      await pause(busyPauseMs)
+    } finally {
+      database.exec(`PRAGMA busy_timeout = ${busyMs}`)
     }
+    await pause(busyPauseMs)
   }
 }
 
@@ -266,7 +272,9 @@ async function mergeWords(
   const countOf = (): number => (changes.get() as { n: number }).n
   let pages = what === 'everything' ? -mergePages : mergePages // a negative count asks for one merge of everything, as «optimize» does, in steps
   for (let before = countOf(); ; before = countOf()) {
+    await begin(database)
     database.prepare("INSERT INTO words(words, rank) VALUES('merge', ?)").run(pages)
+    database.exec('COMMIT')
     if (countOf() - before < 2) return
     pages = mergePages
     await nextTurn()

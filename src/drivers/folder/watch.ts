@@ -12,8 +12,9 @@
  * is found by the next open.
  *
  * Invariants
- *   WA1. What happened before `settled` was called is in the index when it resolves, as far as the system has told of it.
- *   WA2. One refresh at a time; what happens during one is in the next.
+ *   WA1. What happened before `settled` was called is in the index when it resolves, as far as the system has told of it and the
+ *        index could be written.
+ *   WA2. One refresh at a time; what happens during one is in the next, and so is what a failed one was about.
  *   WA3. Where the system cannot watch (its limits, some network file systems), the folder is compared every few seconds.
  */
 import type { FSWatcher } from 'node:fs'
@@ -34,19 +35,24 @@ export interface FolderWatchOptions {
   readonly compareMs?: number
   /** Called after every refresh. */
   readonly onReport?: (report: IndexReport) => void
-  /** Called where a refresh failed; the next one tries again. @default nothing */
+  /** Called where a refresh failed; it is tried again after a pause that grows from 100 ms to 30 s. @default nothing */
   readonly onError?: (error: unknown) => void
 }
 
 export interface FolderWatch {
   /** Whether the system tells what happens; otherwise the folder is compared now and then. */
   readonly isTold: () => boolean
+  /** What happened so far is in the index; where that failed, it was tried once more. */
   settled(): Promise<void>
   close(): void
 }
 
 /** Paths of one burst that are looked at one by one; beyond, the folder is compared as a whole. */
 const pathsMax = 1_000
+/** Pause after a refresh that failed, ms; it doubles with each that follows, so that comparing a large folder again and again stays cheap. */
+const retryMsMin = 100
+/** The longest such pause, ms: a disk with room again is found this soon. */
+const retryMsMax = 30_000
 
 /** Begins at once, with a comparison of the whole: something may have happened since the index was opened. */
 export function watchFolder(index: FolderIndex, options: FolderWatchOptions): FolderWatch {
@@ -55,6 +61,9 @@ export function watchFolder(index: FolderIndex, options: FolderWatchOptions): Fo
   let gathered: Set<string> | undefined = undefined
   let isDue = true
   let since = 0
+  /** Refreshes that failed, one after the other; while there are any, the next waits until `retryAt`. */
+  let failures = 0
+  let retryAt = 0
   let timer: Timer | undefined
   let comparing: Timer | undefined
   let working: Promise<void> | undefined
@@ -76,7 +85,8 @@ export function watchFolder(index: FolderIndex, options: FolderWatchOptions): Fo
   function schedule(): void {
     if (working !== undefined || isClosed) return
     timer?.cancel()
-    timer = later(Math.max(0, Math.min(quietMs, since + burstMs - clock.now())), () => void work())
+    const now = clock.now()
+    timer = later(Math.max(0, Math.min(quietMs, since + burstMs - now), retryAt - now), () => void work())
   }
 
   /** Nobody stays for it. */
@@ -106,12 +116,26 @@ export function watchFolder(index: FolderIndex, options: FolderWatchOptions): Fo
     const paths = gathered
     isDue = false
     gathered = new Set()
+    let isDone = false
     try {
-      const report = await index.refresh(paths === undefined || (await hasFolder(paths)) ? undefined : [...paths])
+      // An index that cannot even be asked is refreshed as a whole: that builds a damaged one again, or says what is wrong.
+      const isWhole = paths === undefined || (await hasFolder(paths).catch(() => true))
+      const report = await index.refresh(isWhole ? undefined : [...paths])
+      isDone = true
+      failures = retryAt = 0
       onReport?.(report)
     } catch (error) {
+      if (!isDone) again(paths)
       if (!isClosed) onError?.(error)
     }
+  }
+
+  /** What a failed refresh was about is due again, with what has happened since. */
+  function again(paths: ReadonlySet<string> | undefined): void {
+    const both = paths === undefined || gathered === undefined ? undefined : new Set([...paths, ...gathered])
+    gathered = both === undefined || both.size > pathsMax ? undefined : both
+    isDue = true
+    retryAt = clock.now() + Math.min(retryMsMax, retryMsMin * 2 ** failures++)
   }
 
   /** Whether something is or was no file: what happened to a folder happened to all that is in it. */
@@ -144,7 +168,11 @@ export function watchFolder(index: FolderIndex, options: FolderWatchOptions): Fo
     async settled() {
       // The system tells of a change a moment after it; what was under way may not have seen it.
       await new Promise<void>((resolve) => void clock.after(quietMs, resolve))
-      for (await working; isDue && !isClosed;) await work()
+      await working
+      while (isDue && !isClosed) {
+        await work()
+        if (failures > 0) break
+      }
     },
     close() {
       isClosed = true

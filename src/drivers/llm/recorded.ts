@@ -15,6 +15,7 @@
  *       `[secret]` wherever they stand (see `scrub`). A key that a model spells out over several deltas is not recognised.
  *   R3. A request that differs from the recorded one is an error that names the first difference (`strict`).
  *   R4. A last line that is torn is left out with a warning, and cut off before recording goes on; any other damage is an error.
+ *       A line that could not be written whole (a full disk) is cut off at once; its call ends with that error and is not in the file.
  *   R5. A recorded answer is given at most once.
  *
  * A call that its caller aborted is recorded as far as it came. In replay it comes as far, and then waits for the abort.
@@ -85,7 +86,7 @@ export function record(model: LanguageModel, file: string, options: RecordOption
     const capabilities = model.capabilities === undefined ? {} : { capabilities: model.capabilities }
     return (end) => {
       const entry: Entry = { ...head, ...capabilities, request, ...end }
-      appendFileSync(file, `${JSON.stringify(entry)}\n`)
+      appendLine(file, JSON.stringify(entry))
     }
   }
   const fail = (error: unknown, call: LanguageModelV4CallOptions) =>
@@ -102,32 +103,34 @@ export function record(model: LanguageModel, file: string, options: RecordOption
     ...(model.forgetState === undefined ? {} : { forgetState: (state) => model.forgetState?.(state) }),
     async doGenerate(call) {
       const write = begin(call)
+      let result: LanguageModelV4GenerateResult
       try {
-        const result = await model.doGenerate(call)
-        write({ result: scrub(encode(toKept(result)), secrets), ...keptHeaders(result.response?.headers) })
-        return result
+        result = await model.doGenerate(call)
       } catch (error) {
         write(fail(error, call))
         throw error
       }
+      write({ result: scrub(encode(toKept(result)), secrets), ...keptHeaders(result.response?.headers) })
+      return result
     },
     async doStream(call) {
       const write = begin(call)
+      let opened: LanguageModelV4StreamResult
       try {
-        const opened = await model.doStream(call)
-        const headers = keptHeaders(opened.response?.headers)
-        const stream = tap(opened.stream, (parts, ending) =>
-          write({
-            parts: parts.map((part) => scrub(encode(part), secrets)),
-            ...headers,
-            ...('error' in ending ? fail(ending.error, call) : ending),
-          }),
-        )
-        return { ...opened, stream }
+        opened = await model.doStream(call)
       } catch (error) {
         write(fail(error, call))
         throw error
       }
+      const headers = keptHeaders(opened.response?.headers)
+      const stream = tap(opened.stream, (parts, ending) =>
+        write({
+          parts: parts.map((part) => scrub(encode(part), secrets)),
+          ...headers,
+          ...('error' in ending ? fail(ending.error, call) : ending),
+        }),
+      )
+      return { ...opened, stream }
     },
   }
 }
@@ -141,8 +144,9 @@ function tap(
   const reader = stream.getReader()
   let ended = false
   const end = (ending: { aborted?: true } | { error: unknown }): void => {
-    if (!ended) onEnd(parts, ending)
+    if (ended) return
     ended = true
+    onEnd(parts, ending)
   }
   return new ReadableStream<LanguageModelV4StreamPart>(
     {
@@ -160,9 +164,12 @@ function tap(
         if (next.value.type === 'finish') end({})
         controller.enqueue(next.value)
       },
-      cancel(reason) {
-        end({ aborted: true })
-        return reader.cancel(reason)
+      async cancel(reason) {
+        try {
+          end({ aborted: true })
+        } finally {
+          await reader.cancel(reason)
+        }
       },
     },
     { highWaterMark: 0 },
@@ -172,7 +179,17 @@ function tap(
 /** Makes the file ready to append to: with a header, and without a torn last line. */
 function openFixture(file: string): void {
   const isEmpty = !existsSync(file) || cutTornLine(file) === 0
-  if (isEmpty) appendFileSync(file, `${JSON.stringify({ polity: 'recorded-model', version: formatVersion })}\n`)
+  if (isEmpty) appendLine(file, JSON.stringify({ polity: 'recorded-model', version: formatVersion }))
+}
+
+/** Appends a line whole or not at all: what a full disk took of one would tear the next, and all of the file with it. */
+function appendLine(file: string, line: string): void {
+  try {
+    appendFileSync(file, `${line}\n`)
+  } catch (error) {
+    cutTornLine(file)
+    throw error
+  }
 }
 
 /** Cuts off what stands after the last line end. Returns the bytes that are left. */
