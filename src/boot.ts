@@ -10,6 +10,7 @@ import { createKernel, kernelKeys } from './kernel/kernel.ts'
 import type { KeysOf } from './kernel/known-keys.ts'
 import { checkKeys } from './kernel/known-keys.ts'
 import type { ModelChoice } from './kernel/types.ts'
+import { textOf } from './kernel/utf8.ts'
 import { parseJson } from './policy/json.ts'
 import type { Law } from './policy/law.ts'
 import { parseLaw } from './policy/law.ts'
@@ -162,7 +163,7 @@ async function readLaw(given: string | Law): Promise<Law> {
     if (typeof given !== 'string') return parseLaw(given)
     from = given
     const { readFile } = await import('node:fs/promises')
-    return parseLaw(parseJson(await readFile(given, 'utf8')))
+    return parseLaw(parseJson(textOf(await readFile(given), 'it')))
   } catch (error) {
     throw new PolityError('CONFIG_INVALID', `${from}: ${messageOf(error)}`, { cause: error })
   }

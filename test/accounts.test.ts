@@ -7,6 +7,7 @@ import { describe, test } from 'node:test'
 import fc from 'fast-check'
 import { scripted } from '../src/drivers/llm/scripted.ts'
 import { spentIn } from '../src/kernel/accounts.ts'
+import type { PolityError } from '../src/kernel/errors.ts'
 import { unused } from '../src/kernel/process.ts'
 import { defineProgram } from '../src/kernel/program.ts'
 import type { Json, RunEvent, Sys } from '../src/kernel/types.ts'
@@ -322,6 +323,45 @@ describe('accounts', () => {
       }).get('team') as { steps: number }
       assert.equal(steps, 2, `ended behind look ${looks}`)
     }
+  })
+
+  test('what is no budget is refused, shows what it was, and leaves the ceilings as they were', async () => {
+    const w = createWorld({ models: models(), programs: [asks] })
+    const budget = { tokens: 5_000, usd: 20, bytesPerDay: 1_000_000 }
+    w.kernel.account('team-red', budget)
+    const before = w.kernel.account('team-red')
+    const wrong: readonly (readonly [unknown, RegExp])[] = [
+      [5, /^account: budget takes an object such as \{ tokens: 5000 \}, not 5$/],
+      [null, /^account: budget takes an object such as .*, not null$/],
+      ['5', /^account: budget takes an object such as .*, not "5"$/],
+      [true, /^account: budget takes an object such as .*, not true$/],
+      [[], /^account: budget takes an object such as .*, not \[\]$/],
+      [() => 5, /^account: budget takes an object such as .*, not \[Function/],
+      [new Map([['tokens', 5]]), /^account: budget takes an object such as .*, not Map/],
+      [Object.create({ tokens: 5 }), /^account: budget takes an object such as /],
+      [{ tokens: '5' }, /^account: budget\.tokens takes a number of at least 0, not "5"$/],
+      [{ bytesPerDay: '5' }, /^account: budget\.bytesPerDay takes a number of at least 0, not "5"$/],
+      [{ bytesPerDay: Number.NaN }, /^account: budget\.bytesPerDay takes a number of at least 0, not NaN$/],
+      [{ bytesPerDay: 0 }, /^account: budget\.bytesPerDay takes a number above 0, not 0$/],
+      [{ token: 5 }, /^account: budget takes the keys .*did you mean tokens\?$/],
+    ]
+    for (const [given, said] of wrong)
+      assert.throws(
+        () => w.kernel.account('team-red', given as object),
+        (error: unknown) => (error as PolityError).code === 'INVALID_ARGUMENT' && said.test((error as Error).message),
+        `${String(said)} of ${JSON.stringify(given)}`,
+      )
+    assert.deepEqual(w.kernel.account('team-red'), before)
+    // Nor does a run or a fork have fewer ceilings by such a one.
+    for (const given of [5, null, '5', [], new Map([['tokens', 5]])])
+      assert.throws(() => w.kernel.spawn(asks, 1, { budget: given as object }), { code: 'INVALID_ARGUMENT' })
+    const run = w.kernel.spawn(asks, 0, { budget: { steps: 3 } })
+    await w.settled(run.result)
+    for (const given of [5, '5', []])
+      assert.equal(
+        await w.settled(endOf(w.kernel.fork(run.pid, { budget: given as object })).then(codeOf)),
+        'INVALID_ARGUMENT',
+      )
   })
 
   test('names and ceilings that are none are refused, and say why', () => {

@@ -1472,6 +1472,23 @@ describe('what outlives its run', () => {
       { limits: { processesEndedMax: 1 } },
     ))
 
+  test('a note that is too large is refused with its own limit, however large it is, and leaves no process', () =>
+    within('memory', async ({ as, kernel }) => {
+      const { notes } = as('ann')
+      for (const bytes of [65_537, 100_000, 2_000_000]) {
+        const refused = await failure(notes.remember({ text: 'x'.repeat(bytes) }))
+        assert.equal(refused.code, 'TOO_LARGE')
+        assert.equal(refused.message, `the note has ${bytes} bytes; the limit noteBytesMax is 65536`)
+      }
+      const data = await failure(notes.remember({ text: 'x', data: 'y'.repeat(2_000_000) }))
+      assert.match(data.message, /^the note has 2000003 bytes; the limit noteBytesMax is 65536$/)
+      // Beside the note itself, it is what may be sent.
+      const tags = await failure(notes.remember({ text: 'x', tags: ['y'.repeat(2_000_000)] }))
+      assert.equal(tags.message, 'the body is larger than valueBytesMax, 1048576 bytes')
+      assert.deepEqual(kernel.ps(), [])
+      assert.match((await notes.remember({ text: 'x'.repeat(65_536) })).id, /^n/)
+    }))
+
   test('notes are listed without a query, the newest first, whatever is written and forgotten meanwhile', () =>
     within('sqlite', async ({ as, server }) => {
       const ann = as('ann')
@@ -1840,6 +1857,11 @@ test('every error says what was wrong, what was expected, and where', () =>
         ['POST', '/processes', { program: 'echo', principal: 'bob' }, 400, /"principal"; there are/],
         ['POST', `/processes/${pid}/fork`, { at: 99 }, 400, /made [01] system calls; fork takes a call from 0/],
         ['POST', `/processes/${pid}/replay`, {}, 400, /has not ended; replay compares whole runs/],
+        ['POST', `/processes/${over}/replay`, { at: 1 }, 400, /^the body: .*"at"; there are none$/],
+        ['POST', `/processes/${over}/replay`, [], 400, /^the body: .*expected object, received array/],
+        ['POST', `/processes/${pid}/resume`, { x: 1 }, 400, /^the body: .*"x"; there are none$/],
+        ['POST', `/processes/${pid}/resume`, 5, 400, /^the body: .*expected object/],
+        ['DELETE', '/notes/n1', { principal: 'bob' }, 400, /^the body: .*"principal"; there are none$/],
         ['GET', `/processes/${pid}/trace/7`, undefined, 400, /has made no call 7/],
         ['GET', `/processes/${pid}/result?wait=51`, undefined, 400, /wait: .*<=50/],
         ['GET', `/processes/${pid}/events?types=all`, undefined, 400, /types: takes process-start/],

@@ -10,7 +10,14 @@ import { after, test } from 'node:test'
 import { setTimeout as pause } from 'node:timers/promises'
 import { describeCall, describeValue } from '../src/cli/call-text.ts'
 import { widthOf } from '../src/cli/table.ts'
+import { scripted } from '../src/drivers/llm/scripted.ts'
+import { openSqliteStore } from '../src/drivers/store/sqlite.ts'
 import { realClock } from '../src/kernel/clock.ts'
+import type { Store } from '../src/kernel/drivers.ts'
+import type { Kernel } from '../src/kernel/kernel.ts'
+import { createKernel } from '../src/kernel/kernel.ts'
+import { defineProgram } from '../src/kernel/program.ts'
+import type { Law } from '../src/policy/law.ts'
 import { createKey } from '../src/server/keys.ts'
 import type { Started } from './cli-context.ts'
 import { startCommand } from './cli-context.ts'
@@ -187,4 +194,53 @@ test('serve says how a stopped run goes on, and that works where there are keys;
   const named = await ended('s.db', undefined, 'replay', child, '--program', both)
   assert.match(named.out, /^same: /, named.err)
   assert.equal((await ended('s.db', undefined, 'fork', child, '--at', '0', '--program', both)).out, '7\n')
+})
+
+test('trace tells room that came from an approval and from another try, and nothing where nothing was set aside', async () => {
+  const crowd = defineProgram('crowd', async (sys, sizes: readonly number[]) => {
+    const ends = await Promise.allSettled(
+      sizes.map((maxOutputTokens, i) => sys.generate({ prompt: `call ${i}`, maxOutputTokens })),
+    )
+    return ends.map(({ status }) => status)
+  })
+  let [sent, isDeaf] = [0, false]
+  const model = scripted(() => (++sent, isDeaf ? { hang: true } : { text: 'yes' }))
+  const begin = (name: string, law?: Law): { kernel: Kernel; store: Store } => {
+    const store = openSqliteStore(join(folder, name))
+    return { store, kernel: createKernel({ store, models: { main: model }, programs: [crowd], ...(law && { law }) }) }
+  }
+  const asideIn = async (store: string): Promise<string[]> =>
+    [...(await ended(store, undefined, 'trace', '1')).out.matchAll(/#\d \D*(?=: \d+ tokens set aside)/g)].map(
+      ([said]) => said,
+    )
+
+  const one = begin('crowd.db')
+  await one.kernel.spawn(crowd, [1_000, 1_000, 1_000], { budget: { tokens: 1_500 } }).result
+  await one.kernel.close()
+  assert.deepEqual(await asideIn('crowd.db'), ['#1 has room now', '#2 has room now'])
+
+  isDeaf = true
+  sent = 0
+  const first = begin('cut.db')
+  first.kernel.spawn(crowd, [1_000, 4_000, 100], { budget: { tokens: 4_500 } }).result.catch(() => {})
+  while (sent === 0) await pause(5)
+  await first.kernel.close()
+  assert.deepEqual(await asideIn('cut.db'), [])
+  isDeaf = false
+  const second = begin('cut.db')
+  await second.kernel.resume()[0]?.result
+  await second.kernel.close()
+  assert.deepEqual(await asideIn('cut.db'), ['#0 is tried again', '#2 has room now'])
+
+  const held = begin('held.db', { rules: [{ id: 'asked', effect: 'ask', call: 'generate' }] })
+  const run = held.kernel.spawn(crowd, [10])
+  let id: number | undefined
+  while (id === undefined) {
+    id = held.kernel.questions[0]?.id
+    await pause(5)
+  }
+  held.kernel.answer(id, 'allow')
+  await run.result
+  await held.kernel.close()
+  assert.deepEqual(await asideIn('held.db'), ['#0 is allowed'])
 })

@@ -26,7 +26,7 @@ import { after, before, test } from 'node:test'
 import { setTimeout as pause } from 'node:timers/promises'
 import { stripVTControlCharacters } from 'node:util'
 import { loadCommand } from '../src/cli/commands.ts'
-import { parseCommandLine } from '../src/cli/options.ts'
+import { jsonOrText, parseCommandLine } from '../src/cli/options.ts'
 import { readSqliteStore } from '../src/drivers/store/sqlite-reader.ts'
 import { openSqliteStore } from '../src/drivers/store/sqlite.ts'
 import { reader } from '../src/drivers/llm/reader.ts'
@@ -119,7 +119,7 @@ after(() => {
   rmSync(folder, { recursive: true, force: true })
 })
 
-function start(args: readonly string[], env: NodeJS.ProcessEnv = {}, stdin?: string): Started {
+function start(args: readonly string[], env: NodeJS.ProcessEnv = {}, stdin?: string | Buffer): Started {
   const child = spawn(process.execPath, [bin, ...args], {
     cwd: folder,
     env: { ...process.env, POLITY_STORE: '', POLITY_DEBUG: '', ...env },
@@ -145,7 +145,7 @@ function start(args: readonly string[], env: NodeJS.ProcessEnv = {}, stdin?: str
 
 const polity = (...args: string[]): Promise<Outcome> => start(args).done
 /** The same with something on stdin. */
-const fed = (stdin: string, ...args: string[]): Promise<Outcome> => start(args, {}, stdin).done
+const fed = (stdin: string | Buffer, ...args: string[]): Promise<Outcome> => start(args, {}, stdin).done
 
 /** Waits until `look` gives something. */
 async function until<T>(look: () => T | undefined | Promise<T | undefined>): Promise<T> {
@@ -286,6 +286,79 @@ test('ask reads its question from a pipe or where `-` stands, and says what is l
   assert.match(long.err, /question on stdin is larger than 65\.5 kB/)
 })
 
+test('who waits for a kernel that says nothing says so, and where it is interrupted what became of that', async () => {
+  const store = ['--store', 'deaf.db']
+  const asking = start(['run', 'asker.ts', ...store])
+  await until(() => (/Which colour/.test(asking.err()) ? true : undefined))
+  asking.kill('SIGINT')
+  assert.equal((await asking.done).code, 130)
+  const deaf = openSqliteStore(join(folder, 'deaf.db'))
+  try {
+    const said = `waiting for the kernel in process ${process.pid}\n`
+    const gc = start(['gc', ...store])
+    const kill = start(['kill', '1', ...store])
+    await until(() => ([gc, kill].every(({ err }) => err() === said) ? true : undefined))
+    gc.kill('SIGTERM')
+    kill.kill('SIGINT')
+    const owner = `${said}polity: interrupted; the kernel in process ${process.pid} that has the store open did not`
+    const [collected, killed] = await Promise.all([gc.done, kill.done])
+    assert.deepEqual([collected.code, collected.err], [143, `${owner} take this up; nothing was done: run it again.\n`])
+    assert.deepEqual(
+      [killed.code, killed.err],
+      [130, `${owner} end process 1 yet; it will when it next looks, or end that kernel.\n`],
+    )
+  } finally {
+    deaf.close()
+  }
+})
+
+test('an input that is a number is the one that was written, and one of many digits is given as text', () => {
+  for (const [given, read] of [
+    ['"12345678901234567890"', '12345678901234567890'],
+    ['12345678901234567890a', '12345678901234567890a'],
+    ['4111111111111111', 4111111111111111],
+    ['9007199254740992', 2 ** 53],
+    ['-9007199254740994', -(2 ** 53) - 2],
+    ['1e22', 1e22],
+    ['0.30000000000000000001', 0.3],
+    ['{"12345678901234567890":"12345678901234567890"}', { '12345678901234567890': '12345678901234567890' }],
+  ] as const)
+    assert.deepEqual(jsonOrText(given), read, given)
+  for (const given of ['9007199254740993', '-9007199254740993', '[1, 12345678901234567890]', '9'.repeat(400)])
+    assert.throws(() => jsonOrText(given), { code: 'INVALID_ARGUMENT' }, given)
+  // What lies too deep to be looked through is JSON still; the kernel refuses it.
+  const deep = `${'['.repeat(100_000)}1234567890123456${']'.repeat(100_000)}`
+  assert.ok(Array.isArray(jsonOrText(deep)))
+})
+
+test('what is no UTF-8 is refused, on stdin and in the files that a command is told, and nothing is taken for it', async () => {
+  const latin = (text: string): Buffer => Buffer.from(text, 'latin1')
+  const file = (name: string, text: string): void => writeFileSync(join(folder, name), latin(text))
+  file('latin.ts', 'export default async function same(sys: unknown, input: unknown) { return input }\n')
+  file('latin.law', '{"rules":[{"id":"caf\xe9","effect":"allow"}]}')
+  file('latin.cases', '[{"name":"caf\xe9"}]')
+  const store = ['--store', 'latin.db']
+  for (const [{ code, err }, said] of await Promise.all([
+    fed(latin('{"receipt":"caf\xe9"}'), 'run', 'latin.ts', '-', ...store).then(
+      (one) => [one, 'the input on stdin is'] as const,
+    ),
+    fed(latin('Where is the caf\xe9?'), 'ask', '-', ...store).then((one) => [one, 'the question on stdin is'] as const),
+    polity('run', 'latin.ts', '1', '--law', 'latin.law', ...store).then(
+      (one) => [one, 'latin.law is not a law: it is'] as const,
+    ),
+    polity('policy', 'explain', 'latin.law', '{"tool":"search"}').then((one) => [one, 'latin.law is'] as const),
+    polity('serve', 'latin.ts', '--client-tools', 'latin.cases', ...store).then(
+      (one) => [one, 'the file latin.cases of --client-tools cannot be read: it is'] as const,
+    ),
+  ])) {
+    assert.equal(code, 2, err)
+    assert.ok(err.startsWith(`polity: ${said} not UTF-8; save or send it as UTF-8`), err)
+  }
+  assert.ok(!existsSync(join(folder, 'latin.db')), 'something was begun')
+  const marked = await fed('\ufeff{"caf\u00e9":1}', 'run', 'latin.ts', '-', ...store)
+  assert.deepEqual([marked.code, marked.out], [0, '\ufeff{"caf\u00e9":1}\n'])
+})
+
 test('ask cites a file by its own name, whatever signs stand in it', async () => {
   mkdirSync(join(folder, 'signs/[lang]'), { recursive: true })
   const text = 'The lighthouse keeper was called Ingrid.\n'
@@ -405,6 +478,9 @@ const refused: readonly (readonly [args: readonly string[], code: number, says: 
   [['ask', 'q', '--stroe', 'x'], 2, /no option --stroe; did you mean --store/],
   [['ask', 'q', '--in', 'docs', '--budget-tokens', '5', '--store', 'd.db'], 1, /budget of 5 tokens/],
   [['run', 'echo.ts', '--price', 'cheap'], 2, /--price takes dollars/],
+  [['run', 'echo.ts', '12345678901234567890'], 2, /the whole number 12345678901234567890 has more digits .* in double/],
+  [['run', 'echo.ts', '{"to":[{"card":9007199254740993}]}'], 2, /the whole number 9007199254740993 has more digits/],
+  [['run', 'echo.ts', '1'.repeat(400)], 2, /the whole number 1{40}… has more digits/],
   [['run', 'missing.ts'], 2, /no file missing\.ts/],
   [['run', 'docs'], 2, /is a folder/],
   [['run', 'one.txt'], 2, /not a \.ts or \.js file/],

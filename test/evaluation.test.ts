@@ -194,6 +194,13 @@ describe('scorers', () => {
       ['1e3 grams', 1000],
       ['nothing', null],
       ['It costs 5.', 5],
+      ['The answer is 1,234', 1234],
+      ['#### 70,000', 70_000],
+      ['Total: $70,000.', 70_000],
+      ['12,345,678', 12_345_678],
+      ['half of it is .5', 0.5],
+      ['1,2345', 2345],
+      ['-1,000 and 7e-3', 0.007],
       ['from 2020-21', -21],
     ] as const)
       assert.equal(finalNumber(text), wanted, text)

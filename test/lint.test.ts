@@ -161,6 +161,53 @@ describe('what a lint reads', () => {
   })
 })
 
+describe('a temporal rule and what the rules allow', () => {
+  const allow = (tool: string) => ({ id: tool, effect: 'allow', tool })
+  const said = (formula: string, rules: readonly object[], events?: object): string[] =>
+    lint({ law: { rules, temporal: [{ id: 'order', formula }], ...(events === undefined ? {} : { events }) } })
+      .filter(({ id }) => id === 'temporal-denied')
+      .map(({ where, message }) => `${where}: ${message}`)
+
+  test('one that needs a tool which nothing allows is told', () => {
+    assert.deepEqual(said('precedence(confirm, transfer)', [allow('transfer')]), [
+      'temporal order: it never permits transfer: no rule allows confirm',
+    ])
+    assert.deepEqual(said('response(lock, unlock)', [allow('lock')]), [
+      'temporal order: it never permits lock: no rule allows unlock',
+    ])
+    assert.deepEqual(said('existence(confirm)', [allow('read_*'), { id: 'no', effect: 'deny', tool: 'confirm' }]), [
+      'temporal order: no run meets it: no rule allows confirm',
+    ])
+    // A question about all tools stands before what is allowed.
+    const leak = { id: 'leak', effect: 'ask', tool: '*', outbound: true, seen: ['private'] }
+    assert.equal(said('precedence(confirm, transfer)', [leak, allow('transfer')]).length, 1)
+  })
+
+  test('one that can be met is not', () => {
+    const ways: readonly (readonly object[])[] = [
+      [allow('confirm'), allow('transfer')],
+      [allow('conf*'), allow('transfer')],
+      [{ id: 'person', effect: 'ask', tool: 'confirm' }, allow('transfer')],
+      [{ id: 'all', effect: 'ask' }, allow('transfer')],
+      [{ ...allow('begin'), then: { add: [allow('confirm')] } }, allow('transfer')],
+      [allow('*')],
+    ]
+    for (const rules of ways) assert.deepEqual(said('precedence(confirm, transfer)', rules), [], JSON.stringify(rules))
+    assert.deepEqual(said('precedence(confirm, transfer)', [allow('read')]), [], 'neither is allowed')
+    assert.deepEqual(said('absence(delete)', [allow('read')]), [], 'it means to forbid')
+    assert.deepEqual(said('G(read -> (!send W approve))', [allow('read'), allow('send')]), [], 'send may come first')
+    const events = { confirm: { tool: 'ask_*' } }
+    assert.deepEqual(said('precedence(confirm, transfer)', [allow('transfer')], events), [], 'no name of a tool')
+  })
+
+  test('a tool that is not there is said once', () => {
+    const tools = [{ name: 'transfer' }]
+    const law = { rules: [allow('transfer')], temporal: [{ id: 'order', formula: 'precedence(confirm, transfer)' }] }
+    const ids = idsOf(lint({ law, tools }))
+    assert.ok(ids.includes('tool-unknown') && !ids.includes('temporal-denied'), ids.join())
+  })
+})
+
 describe('polity lint', () => {
   let folder = ''
   before(() => {

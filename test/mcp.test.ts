@@ -777,6 +777,33 @@ describe('the kernel as an MCP server', () => {
     assert.equal((await post(server, list, session)).status, 404)
   })
 
+  test('an initialize whose params are none is told what they lack, under its id', async () => {
+    const { server } = await serve()
+    const { protocolVersion, ...rest } = initialize.params
+    for (const [id, params, said] of [
+      [1, undefined, /params: .*expected object/],
+      [
+        'one',
+        { ...initialize.params, protocolVersion: 5 },
+        /params\.protocolVersion: .*expected string, received number/,
+      ],
+      [0, rest, /params\.protocolVersion: /],
+      [2, { protocolVersion }, /params\.capabilities: .*params\.clientInfo: /],
+    ] as const) {
+      const answer = await post(server, { jsonrpc: '2.0', id, method: 'initialize', params })
+      assert.equal(answer.status, 400)
+      const { error, ...refused } = (await answer.json()) as { error: { code: number; message: string } }
+      assert.deepEqual(refused, { jsonrpc: '2.0', id })
+      assert.equal(error.code, -32_602)
+      assert.match(error.message, said)
+    }
+    const other = (await (await post(server, list)).json()) as { error: { code: number; message: string } }
+    assert.match(other.error.message, /begins with initialize/)
+    const begun = await post(server, initialize)
+    assert.equal(begun.status, 200)
+    await begun.text()
+  })
+
   test('a header of ours that is misspelt, or that is none of this door, is refused with what there is', async () => {
     const { server, kernel } = await serve()
     for (const [name, said] of [

@@ -15,7 +15,7 @@ import type { Browser, Page } from 'playwright-core'
 import { z } from 'zod'
 import { scripted } from '../src/drivers/llm/scripted.ts'
 import { defineProgram } from '../src/kernel/program.ts'
-import type { Sys } from '../src/kernel/types.ts'
+import type { Json, Sys } from '../src/kernel/types.ts'
 import { lawSchema } from '../src/policy/law-schema.ts'
 import { parseLaw } from '../src/policy/law.ts'
 import { createKey, revokeKey } from '../src/server/keys.ts'
@@ -337,7 +337,7 @@ describe('the dashboard', { skip }, () => {
       const team = kernel.spawn(
         programNamed('research'),
         { question: 'What is fair?', parts: ['queues', 'tokens'] },
-        { principal: 'ada', budget: { usd: 1 } },
+        { principal: 'ada', budget: { usd: 1, tokens: 1_000_000 } },
       )
       await team.result
       await page.goto(`${url}/#/run/${team.pid}`)
@@ -353,6 +353,8 @@ describe('the dashboard', { skip }, () => {
 
       const before = new Set(kernel.ps().map(({ pid }) => pid))
       await page.getByRole('button', { name: 'Fork from here' }).click()
+      // A limit that is taken out of its field holds no more; the others stay.
+      await page.getByLabel('Tokens at most').fill('')
       await page
         .getByRole('dialog', { name: /at call 1/ })
         .getByRole('button', { name: 'Fork' })
@@ -362,7 +364,7 @@ describe('the dashboard', { skip }, () => {
         'there is a fork',
       )
       const fork = kernel.ps().find(({ forkOf }) => forkOf === team.pid)
-      assert.equal(fork?.budget.usd, 1)
+      assert.deepEqual(fork?.budget, { usd: 1 })
       await page.waitForURL(`${url}/#/run/${fork?.pid}/timeline`)
       await until(() => kernel.info(fork?.pid as number).state === 'done', 'the fork is done')
       await page.locator('.run-head', { hasText: new RegExp(`fork of\\s*${team.pid}`) }).waitFor()
@@ -818,6 +820,26 @@ describe('the dashboard', { skip }, () => {
             invoice: '\u061c\ufeff</div><button>Allow once</button>',
           })
           .result.catch(() => {})
+      },
+    ))
+
+  test('a call of the kernel that is asked about is shown whole, as it is allowed', () =>
+    on(
+      async (page, { kernel }) => {
+        await page.keyboard.press('3')
+        await page.locator('article').first().waitFor()
+        const [question] = kernel.questions
+        assert.match(await page.locator(`#question-${question?.id}`).innerText(), /spawn/)
+        const shown = await page.locator(`#question-${question?.id} .exact`).innerText()
+        assert.deepEqual(JSON.parse(shown.replaceAll('\n', '')), question?.detail)
+        assert.match(shown, /"tools".*"pay".*"usd"/s)
+        await page.getByRole('button', { name: 'Allow once' }).click()
+        assert.match(await page.getByRole('dialog', { name: 'Allow this one call?' }).innerText(), /"pay"/)
+      },
+      ({ kernel }) => {
+        const begins = async (sys: Sys): Promise<Json> =>
+          sys.spawn('idle', { note: 'harmless' }, { tools: ['pay'], budget: { usd: 100 } })
+        kernel.spawn(begins, null, { principal: 'eve' }).result.catch(() => {})
       },
     ))
 

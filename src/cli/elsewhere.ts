@@ -51,6 +51,8 @@ export const servingKey = 'serving'
 /** How long the kernel may take to do what is wished, ms: a fork reads a whole journal. */
 const WISH_MS = 30_000
 const LOOK_MS = 50
+/** After so long a silence it is said who is waited for, ms; a multiple of each `LOOK_MS`. */
+const NOTE_MS = 1_000
 /** How long a wish is tried again while the store goes from one owner to the next, ms. */
 const AGAIN_MS = 10_000
 /** Wishes that are sent before their answers are waited for: far fewer than the kernel has outcomes at once. */
@@ -115,6 +117,7 @@ async function wishTogether(context: Context, commands: readonly Wish[]): Promis
   let isGone = false
   for (let waited = 0; found.size < sent.size && waited < WISH_MS; waited += LOOK_MS) {
     if (context.interrupted.aborted) break
+    noteWait(context, waited)
     await pause(LOOK_MS)
     const status = readStatus(context.storePath)
     const { outcomes = [] } = JSON.parse(status ?? '{}') as { readonly outcomes?: readonly Outcome[] }
@@ -143,6 +146,11 @@ async function wishTogether(context: Context, commands: readonly Wish[]): Promis
         : `${ownerText(context)} that has the store open did not answer; it may do so yet: look with ${context.commandLine('ps')}`,
     )
   })
+}
+
+/** Says whom it waits for, once: whoever looks every `LOOK_MS` or a part of it asks each time, with how long it waited, ms. */
+export function noteWait(context: Context, waitedMs: number): void {
+  if (waitedMs === NOTE_MS) context.note(context.err.paint('dim', `waiting for ${ownerText(context)}`))
 }
 
 /** Where that cannot be known, the kernel may do it yet. */

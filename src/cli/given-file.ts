@@ -8,17 +8,25 @@
  *   GF1. Every fault is `CONFIG_INVALID`, names the file and keeps its cause.
  *   GF2. JSON with a key twice is such a fault (policy/json.ts); not to `plainJsonIn`, which is for files that other tools read
  *        too, such as package.json: they take the last.
+ *   GF3. A file that is no UTF-8 is such a fault: read all the same, it would say something else than was meant.
  */
 import { readFileSync } from 'node:fs'
 import { PolityError, messageOf } from '../kernel/errors.ts'
+import { textOf } from '../kernel/utf8.ts'
 import { parseJson } from '../policy/json.ts'
 
 export function textIn(path: string): string {
+  let bytes: Buffer
   try {
-    return readFileSync(path, 'utf8')
+    bytes = readFileSync(path)
   } catch (cause) {
     const isMissing = (cause as NodeJS.ErrnoException).code === 'ENOENT'
     throw wrong(isMissing ? `there is no file ${path}` : `${path} cannot be read: ${messageOf(cause)}`, cause)
+  }
+  try {
+    return textOf(bytes, path)
+  } catch (cause) {
+    throw wrong(messageOf(cause), cause)
   }
 }
 

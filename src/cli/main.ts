@@ -10,6 +10,7 @@
  */
 import { readFileSync, writeSync } from 'node:fs'
 import { realClock } from '../kernel/clock.ts'
+import { PolityError } from '../kernel/errors.ts'
 import type { Command, Context } from './command.ts'
 import { commandNames, loadCommand, loadCommands } from './commands.ts'
 import { helpOf, overview } from './help.ts'
@@ -33,9 +34,11 @@ export async function main(words: readonly string[]): Promise<never> {
 
   function report(error: unknown): number {
     if (isDebug) console.error(error)
-    // What was interrupted before anything ran has no more to say.
+    // What can be resumed is told at the exit. Of an error that the interruption made there is no more to say, but that a
+    // kernel had not answered: it may do yet what it was asked.
     if (interrupted.aborted) {
-      process.stderr.write('polity: interrupted; nothing is left to resume.\n')
+      const isLocked = PolityError.isInstance(error) && error.code === 'STORE_LOCKED'
+      process.stderr.write(`polity: interrupted${isLocked ? `; ${sentenceOf(error)}` : '.'}\n`)
       return exitCodeOfSignal(interrupted.reason)
     }
     process.stderr.write(`polity: ${sentenceOf(error)}\n`)

@@ -100,14 +100,48 @@ export function setupGiven(
   }
 }
 
-/** JSON if it parses as such, else the text as it is. */
+/**
+ * JSON if it parses as such, else the text as it is. Throws a usage error where a whole number in it has more digits than a
+ * number keeps (beyond 2^53): an order id or a card number would silently become another.
+ */
 export function jsonOrText(text: string): Json {
+  let json: Json
   try {
-    return JSON.parse(text) as Json
+    json = JSON.parse(text) as Json
   } catch {
     return text
   }
+  const changed = /\d{16}/.test(text) ? changedNumber(text) : undefined
+  if (changed === undefined) return json
+  const said = changed.length <= NUMBER_CHARS_SHOWN ? changed : `${changed.slice(0, NUMBER_CHARS_SHOWN)}…`
+  throw usageError(
+    `the whole number ${said} has more digits than a number keeps; put it in double quotes, as JSON text: "${said}" (in a shell, '"${said}"')`,
+  )
 }
+
+/** The first whole number of a JSON text that is another one when it is read, as it was written. */
+function changedNumber(json: string): string | undefined {
+  let changed: string | undefined
+  const look = (_key: string, value: unknown, written?: { readonly source?: string }): unknown => {
+    if (typeof value === 'number' && !isKept(value, written?.source ?? '')) changed ??= written?.source
+    return value
+  }
+  try {
+    JSON.parse(json, look)
+  } catch {
+    // Nested deeper than a stack is: the kernel refuses it as an input.
+  }
+  return changed
+}
+
+/** Whether a number is the one that was written; a fraction, or one with an exponent, is meant to be rounded. */
+function isKept(value: number, source: string): boolean {
+  if (Number.isSafeInteger(value) || !/^-?\d+$/.test(source)) return true
+  return Number.isFinite(value) && BigInt(value) === BigInt(source)
+}
+
+/** Of a number that is refused, digits. */
+const NUMBER_CHARS_SHOWN = 40
 
 /** An error about the command line: exit code 2. */
 export function usageError(message: string): PolityError {

@@ -24,6 +24,7 @@ import { PolityError, messageOf } from '../kernel/errors.ts'
 import type { Kernel, ModelOptions } from '../kernel/kernel.ts'
 import type { Limits } from '../kernel/limits.ts'
 import type { Price, ProcessStart, Program, Tool } from '../kernel/types.ts'
+import { textOf } from '../kernel/utf8.ts'
 import { parseJson } from '../policy/json.ts'
 import type { Law } from '../policy/law.ts'
 import type { ForeignTools } from '../server/foreign-tools.ts'
@@ -246,7 +247,7 @@ async function filesOf(
 function clientToolsIn(path: string): ForeignTools {
   let given: unknown
   try {
-    given = parseJson(readFileSync(path, 'utf8'))
+    given = parseJson(textOf(readFileSync(path), 'it'))
   } catch (error) {
     throw new PolityError('CONFIG_INVALID', `the file ${path} of --client-tools cannot be read: ${messageOf(error)}`, {
       cause: error,

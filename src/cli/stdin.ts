@@ -2,6 +2,7 @@
 import { fstatSync } from 'node:fs'
 import { defaultLimits } from '../kernel/limits.ts'
 import type { Json } from '../kernel/types.ts'
+import { textOf } from '../kernel/utf8.ts'
 import { bytes } from './amounts.ts'
 import type { Context } from './command.ts'
 import { jsonOrText, usageError } from './options.ts'
@@ -49,7 +50,7 @@ export async function readPipe(context: Context, options: Omit<StdinOptions, 'wa
 /** A pipe has its text at once, or from a command that takes a moment to start. */
 const PIPE_WAIT_MS = 3_000
 
-/** All of stdin as text; undefined when nothing came within `waitMs`. */
+/** All of stdin as text; undefined when nothing came within `waitMs`. Throws a usage error where it is too large, or no UTF-8. */
 export async function readStdin(
   context: Context,
   { what, bytesMax, waitMs }: StdinOptions,
@@ -79,5 +80,5 @@ export async function readStdin(
     timer?.cancel()
     context.interrupted.removeEventListener('abort', leave)
   }
-  return Buffer.concat(chunks).toString('utf8')
+  return textOf(Buffer.concat(chunks), `${what} on stdin`)
 }

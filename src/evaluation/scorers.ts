@@ -52,7 +52,7 @@ function targetsOf(target: Json | undefined): readonly string[] {
 }
 
 /** A number in a text: sign, thousands in groups, decimals, exponent. */
-const NUMBER = /[-+]?(?:\d{1,3}(?:,\d{3})+|\d+)?\.?\d+(?:e[-+]?\d+)?|[-+]?\d+/gi
+const NUMBER = /[-+]?(?:\d{1,3}(?:,\d{3})+(?!\d)(?:\.\d+)?|\d+(?:\.\d+)?|\.\d+)(?:e[-+]?\d+)?/gi
 
 /**
  * The number that an answer comes to: what follows the last `####` (GSM8K's own mark), else what stands in the last `\boxed{}`,

@@ -64,7 +64,7 @@ import type { Collected } from './file-collection.ts'
 import type { Files } from './storage.ts'
 import { createStorage } from './storage.ts'
 import type { Machine } from './syscalls.ts'
-import { checkBudget, checkPoint, checkRunOptions } from './syscalls.ts'
+import { checkAccountBudget, checkPoint, checkRunOptions } from './syscalls.ts'
 import { createToolStates } from './tool-state.ts'
 import { checkTools, createTools } from './tools.ts'
 import type {
@@ -1220,12 +1220,7 @@ export function createKernel(options: KernelOptions): Kernel {
     account(name, budget) {
       if (!isPrincipal(name)) throw invalid('account', `a name of ${PRINCIPAL_TAKES}`, name)
       if (budget !== undefined) {
-        const { bytesPerDay, ...ceilings } = budget
-        const { wallMs } = checkBudget('account: budget', ceilings)
-        if (wallMs !== undefined) throw invalid('account: budget', 'no wallMs: an account does not run', wallMs)
-        if (bytesPerDay !== undefined && !(bytesPerDay > 0))
-          throw invalid('account: budget.bytesPerDay', 'a number above 0', bytesPerDay)
-        accounts.open(name, budget)
+        accounts.open(name, checkAccountBudget(budget))
         gate.raised(accounts.of(name))
       }
       return accounts.info(name)

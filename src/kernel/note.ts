@@ -175,13 +175,18 @@ export function checkNote(given: unknown, limits: Limits): CheckedNote {
   if (links !== undefined) checked.links = listOf('links', links, limits, isNoteId, IDS)
   if (data !== undefined && data !== null) checked.data = data
   if (id !== undefined) checked.id = checkNoteId('a note’s id', id)
-  const bytes = [text, checked.context ?? '', ...(checked.keywords ?? []), dataText(data)].reduce(
-    (sum, part) => sum + Buffer.byteLength(part),
-    0,
-  )
+  checkNoteSize(checked, limits)
+  return checked
+}
+
+/** Throws `TOO_LARGE` where the note has more bytes than a note may have. */
+export function checkNoteSize(
+  { text, context = '', keywords = [], data }: Pick<CheckedNote, 'text' | 'context' | 'keywords' | 'data'>,
+  limits: Limits,
+): void {
+  const bytes = [text, context, ...keywords, dataText(data)].reduce((sum, part) => sum + Buffer.byteLength(part), 0)
   if (bytes > limits.noteBytesMax)
     throw new PolityError('TOO_LARGE', `the note has ${bytes} bytes; the limit noteBytesMax is ${limits.noteBytesMax}`)
-  return checked
 }
 
 /** What `recall` is asked, or `INVALID_ARGUMENT`, `TOO_LARGE`; `options` are plain. */

@@ -40,6 +40,7 @@ import type { Point, Source, Storage } from './storage.ts'
 import type { Checked, Tools } from './tools.ts'
 import type { ToolStates } from './tool-state.ts'
 import type {
+  AccountBudget,
   Budget,
   GenerateRequest,
   Generation,
@@ -899,6 +900,7 @@ function timeout(
 }
 
 const budgetKeys = ['tokens', 'usd', 'wallMs', 'steps', 'children'] as const
+const accountKeys = [...budgetKeys, 'bytesPerDay']
 const spawnKeys = new Set(['budget', 'priority', 'tools', 'name', 'law'])
 const runKeys = new Set([...spawnKeys, 'principal', 'account', 'labels', 'after', 'once', 'quota'])
 
@@ -949,13 +951,44 @@ function checkOnce(given: Json): void {
 const ONCE_CHARS_MAX = 500
 
 /** Ceilings; throws `INVALID_ARGUMENT` that names what was wrong after `at`. */
-export function checkBudget(at: string, budget: unknown): Budget {
-  if (typeof budget !== 'object' || budget === null || Array.isArray(budget)) throw invalid(at, 'an object', budget)
+function checkBudget(at: string, budget: unknown): Budget {
+  return checkCeilings(at, budget, budgetKeys)
+}
+
+/**
+ * The ceilings of an account, which may also have a room in the store; throws as for a budget. What is given is not plain
+ * yet: what would read as no ceilings at all, such as a number or a Map, is refused.
+ */
+export function checkAccountBudget(budget: unknown): AccountBudget {
+  const at = 'account: budget'
+  const checked = checkCeilings(at, budget, accountKeys)
+  if (checked.wallMs !== undefined) throw invalid(at, 'no wallMs: an account does not run', checked.wallMs)
+  if (checked.bytesPerDay === 0) throw invalid(`${at}.bytesPerDay`, 'a number above 0', 0)
+  return checked
+}
+
+function checkCeilings(at: string, budget: unknown, keys: readonly string[]): AccountBudget {
+  if (typeof budget !== 'object' || budget === null || Array.isArray(budget) || !isPlain(budget))
+    throw invalid(at, 'an object such as { tokens: 5000 }', quoted(budget))
+  const checked: { [key: string]: number } = {}
   for (const [key, value] of Object.entries(budget)) {
-    if (!(budgetKeys as readonly string[]).includes(key)) throw unknownKey(at, key, budgetKeys)
-    if (typeof value !== 'number' || !(value >= 0)) throw invalid(`${at}.${key}`, 'a number of at least 0', value)
+    if (!keys.includes(key)) throw unknownKey(at, key, keys)
+    if (typeof value !== 'number' || !(value >= 0))
+      throw invalid(`${at}.${key}`, 'a number of at least 0', quoted(value))
+    checked[key] = value
   }
-  return budget
+  return checked
+}
+
+/** Nothing of it is inherited or hidden. Objects of another realm are plain too. */
+function isPlain(value: object): boolean {
+  const prototype: unknown = Object.getPrototypeOf(value)
+  return prototype === null || Object.getPrototypeOf(prototype) === null
+}
+
+/** A text that reads like a number is told from one. */
+function quoted(value: unknown): unknown {
+  return typeof value === 'string' ? JSON.stringify(value) : value
 }
 
 function checkOptions(options: Arguments): SpawnOptions {

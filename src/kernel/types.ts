@@ -745,8 +745,8 @@ export interface CallEnd extends Placed {
 }
 
 /**
- * Something was set aside for a call that had started before: when a person had allowed it, or for another try where the
- * cost of the last one is not known (a crash, a time-out). What was set aside before is then spent.
+ * Something was set aside for a call that had started before: when there was room for it, when a person had allowed it, or
+ * for another try where the cost of the last one is not known (a crash, a time-out). What was set aside before is then spent.
  */
 export interface CallReserve extends Placed {
   readonly type: 'call-reserve'

@@ -46,7 +46,7 @@ function deniesAll({ effect, call = 'call', ...match }: Rule, name: string): boo
 }
 
 /** With those that other rules add. */
-function allRules(rules: readonly Rule[]): Rule[] {
+export function allRules(rules: readonly Rule[]): Rule[] {
   return rules.flatMap((rule) => [rule, ...allRules(rule.then?.add ?? [])])
 }
 

@@ -252,6 +252,12 @@ export const lintTable = {
     means: 'the temporal rules never permit a call that they speak of',
     todo: 'correct the formulas, or take the tool away',
   },
+  'temporal-denied': {
+    family: 'law',
+    severity: 'error',
+    means: 'the temporal rule needs a call of a tool that no rule allows',
+    todo: 'add a rule that allows the tool or asks about it, or correct the formula',
+  },
   trifecta: {
     family: 'flow',
     severity: 'error',

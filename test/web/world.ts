@@ -81,6 +81,7 @@ const lawOfWorld = parseLaw({
     { id: 'reading-is-free', effect: 'allow', tool: 'search_invoices' },
     { id: 'labels', effect: 'allow', tool: 'label' },
     { id: 'small-payments', effect: 'allow', tool: 'pay', args: { amount: { maximum: 500 } } },
+    { id: 'spawns-of-eve', effect: 'ask', call: 'spawn', principal: 'eve', reason: 'eve begins nothing alone' },
     { id: 'large-payments', effect: 'ask', tool: 'pay', reason: 'payments above 500 need a person' },
     { id: 'mail-in-house', effect: 'allow', tool: 'send_mail', args: { to: { pattern: '@example\\.org$' } } },
     { id: 'no-mail-to-strangers', effect: 'deny', tool: 'send_mail', reason: 'mail stays in the house' },

@@ -18,9 +18,12 @@ const CHARS_SHOWN = 20_000
 
 /** JSON of one string, with its line ends as escapes and everything unseen as \u. */
 function quoted(text: string): string {
-  return JSON.stringify(text).replace(UNSEEN, (char) =>
-    [...Array(char.length).keys()].map((i) => `\\u${char.charCodeAt(i).toString(16).padStart(4, '0')}`).join(''),
-  )
+  return JSON.stringify(text).replace(UNSEEN, escaped)
+}
+
+/** Each of its code units: one alone would be the same for all characters of a plane. */
+function escaped(char: string): string {
+  return [...Array(char.length).keys()].map((i) => `\\u${char.charCodeAt(i).toString(16).padStart(4, '0')}`).join('')
 }
 
 export function Exact({ value }: { readonly value: unknown }) {
@@ -136,7 +139,7 @@ export function shown(text: string): string {
   return text.replace(UNSEEN, (char) =>
     char === '\n' || char === '\t' || char === '\u200d' || char === '\ufe0f' || char === '\u00a0'
       ? char
-      : `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`,
+      : escaped(char),
   )
 }
 

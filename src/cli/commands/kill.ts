@@ -7,7 +7,7 @@ import { startOf } from '../../kernel/past.ts'
 import type { Pid, ProcessEnd } from '../../kernel/types.ts'
 import type { Context } from '../command.ts'
 import { defineCommand } from '../command.ts'
-import { ownerText } from '../elsewhere.ts'
+import { noteWait, ownerText } from '../elsewhere.ts'
 import { pidOf } from '../options.ts'
 import { exitCodes } from '../report.ts'
 import { openStore, ownerOf, readStore } from '../store-file.ts'
@@ -75,11 +75,12 @@ async function endedBy(
       )
       isWished = true
     }
+    noteWait(context, waited)
     await new Promise<void>((resolve) => void context.clock.after(LOOK_MS, resolve))
   }
   throw new PolityError(
     'STORE_LOCKED',
-    `${ownerText(context)} that has the store open did not end process ${pid} within ${OBEY_MS / 1_000} s; it will when it next looks, or end that kernel`,
+    `${ownerText(context)} that has the store open did not end process ${pid} ${context.interrupted.aborted ? 'yet' : `within ${OBEY_MS / 1_000} s`}; it will when it next looks, or end that kernel`,
   )
 }
 

@@ -27,7 +27,7 @@ export const run = defineCommand({
   },
   details:
     'The file is a module whose default export is made by defineProgram or defineAgent, or is an async function (sys, input) => output; without one, it exports one program. ' +
-    'The input is JSON if it parses as such, else text; `-` reads it from stdin; a pipe without `-` is not read; what begins with - stands behind --, as in `run count.ts -- -5`. Left out, it is undefined, so that `(sys, name = "you")` has its default. The output goes to stdout: a text as it is, anything else as JSON.',
+    'The input is JSON if it parses as such, else text; a whole number beyond 2^53 stands in quotes, as JSON text; `-` reads it from stdin; a pipe without `-` is not read; what begins with - stands behind --, as in `run count.ts -- -5`. Left out, it is undefined, so that `(sys, name = "you")` has its default. The output goes to stdout: a text as it is, anything else as JSON.',
   examples: [
     'polity run clerk.ts "Pay the invoices in inbox/" --budget-usd 0.50',
     `polity run sum.ts '{"a": 1, "b": 2}'`,

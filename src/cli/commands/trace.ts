@@ -13,7 +13,16 @@ import type { CachedPrefix } from '../../kernel/cached-prefix.ts'
 import { cachedPrefix } from '../../kernel/cached-prefix.ts'
 import type { CoreInfo } from '../../kernel/kernel.ts'
 import { startOf } from '../../kernel/past.ts'
-import type { CallEnd, CallStart, FileEntry, JournalEvent, Pid, Preempted, ProcessStart } from '../../kernel/types.ts'
+import type {
+  CallEnd,
+  CallReserve,
+  CallStart,
+  FileEntry,
+  JournalEvent,
+  Pid,
+  Preempted,
+  ProcessStart,
+} from '../../kernel/types.ts'
 import { costOf, counted } from '../amounts.ts'
 import { describeCall, describeValue } from '../call-text.ts'
 import type { Context } from '../command.ts'
@@ -100,6 +109,8 @@ interface Entry {
   readonly start?: CallStart
   readonly end?: CallEnd
   readonly event?: JournalEvent
+  /** Of a `call-reserve`: why something is set aside only now. */
+  readonly why?: string
 }
 
 function printWhole(context: Context, reader: StoreReader, pid: Pid, options: TraceOptions): void {
@@ -211,6 +222,7 @@ function pidsOf(reader: StoreReader, pid: Pid, tree: boolean): Pid[] {
 
 function entriesOf(events: readonly JournalEvent[]): Entry[] {
   const ends = new Map<number, CallEnd>()
+  const reserves = reservesIn(events)
   const entries: Entry[] = []
   // From the last to the first: after a rewind a number was given again, and its end is the next one.
   for (const event of events.toReversed()) {
@@ -219,9 +231,43 @@ function entriesOf(events: readonly JournalEvent[]): Entry[] {
       const end = ends.get(event.n)
       ends.delete(event.n)
       entries.push({ at: event.at, pid: event.pid, start: event, ...(end === undefined ? {} : { end }) })
-    } else entries.push({ at: event.at, pid: event.pid, event })
+    } else {
+      const why = reserves.get(event)
+      entries.push({ at: event.at, pid: event.pid, event, ...(why === undefined ? {} : { why }) })
+    }
   }
   return entries.toReversed()
+}
+
+/**
+ * Why something was set aside for calls after they had started. One that had something set aside and did not wait had been
+ * sent: then that try is lost.
+ */
+function reservesIn(events: readonly JournalEvent[]): ReadonlyMap<JournalEvent, string> {
+  const why = new Map<JournalEvent, string>()
+  const [aside, waiting, asked] = [new Set<number>(), new Set<number>(), new Set<number>()]
+  for (const event of events) {
+    if (event.type === 'call-start') {
+      for (const known of [aside, waiting, asked]) known.delete(event.n)
+      if (event.reserved !== undefined) aside.add(event.n)
+    } else if (event.type === 'call-wait') {
+      waiting.add(event.n)
+      if (event.core === null) asked.add(event.n)
+    } else if (event.type === 'call-sent') waiting.delete(event.n)
+    else if (event.type === 'call-reserve' && event.grown !== true && !isNothing(event)) {
+      const { n } = event
+      why.set(event, aside.has(n) && !waiting.has(n) ? 'is tried again' : asked.has(n) ? 'is allowed' : 'has room now')
+      aside.add(n)
+      waiting.delete(n)
+      asked.delete(n)
+    }
+  }
+  return why
+}
+
+/** Written where a call goes on in another kernel: it has nothing set aside until there is room, which is told then. */
+function isNothing({ reserved: { tokens, usd } }: CallReserve): boolean {
+  return tokens === 0 && usd === 0
 }
 
 function callJson({ start, end }: Entry, first: ProcessStart): { readonly [key: string]: unknown } {
@@ -240,8 +286,10 @@ function callJson({ start, end }: Entry, first: ProcessStart): { readonly [key: 
   }
 }
 
+/** Empty for an event that tells a reader nothing. */
 function lineOf(context: Context, entry: Entry, first: ProcessStart, options: TraceOptions): string {
   const { out } = context
+  if (entry.event?.type === 'call-reserve' && isNothing(entry.event)) return ''
   const { full, tree, columns } = options
   const time = `+${(entry.at - first.at).toFixed(3)} ms`
   const who = tree ? ` [${entry.pid}]` : ''
@@ -251,7 +299,7 @@ function lineOf(context: Context, entry: Entry, first: ProcessStart, options: Tr
   const room = full ? Infinity : columns - head.length
   const said =
     entry.start === undefined
-      ? eventText(context, entry.event as JournalEvent, room, isNarrow)
+      ? eventText(context, entry, room, isNarrow)
       : isNarrow
         ? callOnTwoLines(context, entry.start, entry.end, room, columns - INDENT)
         : callText(context, entry.start, entry.end, room)
@@ -327,7 +375,8 @@ function valueText({ call }: CallStart, end: CallEnd | undefined, width: number)
     : cut(`${end.error.code}: ${oneLine(end.error.message)}`, Math.max(1, width))
 }
 
-function eventText({ out }: Context, event: JournalEvent, room: number, isNarrow: boolean): string {
+function eventText({ out }: Context, { event: given, why }: Entry, room: number, isNarrow: boolean): string {
+  const event = given as JournalEvent
   switch (event.type) {
     case 'process-start':
       return out.paint(
@@ -358,7 +407,7 @@ function eventText({ out }: Context, event: JournalEvent, room: number, isNarrow
       return cut(
         event.grown === true
           ? `#${event.n} made room: ${event.reserved.tokens} tokens set aside, to read its prompt again`
-          : `#${event.n} is tried again: ${event.reserved.tokens} tokens set aside`,
+          : `#${event.n} ${why}: ${event.reserved.tokens} tokens set aside`,
         room,
       )
     case 'call-wait':

@@ -10,8 +10,10 @@
  */
 import { z } from 'zod'
 import { PolityError } from '../../kernel/errors.ts'
+import { checkNoteSize } from '../../kernel/note.ts'
+import { toPlain } from '../../kernel/plain.ts'
 import { defineProgram } from '../../kernel/program.ts'
-import type { Json, NoteInput, Program, RecallOptions, RecalledNote, RunOptions, Sys } from '../../kernel/types.ts'
+import type { NoteInput, Program, RecallOptions, RecalledNote, RunOptions, Sys } from '../../kernel/types.ts'
 import type { Caller } from '../caller.ts'
 import { holds, runOptionsOf } from '../caller.ts'
 import { resultFor } from '../request-run.ts'
@@ -59,8 +61,10 @@ export function memoryOperations({ kernel }: Api): readonly Operation[] {
     program: Program<unknown, Output>,
     asked: object,
   ): Promise<Output> {
+    // Before it begins: one that is told nothing would wait for ever.
+    const mail = toPlain(asked, 'the body', kernel.limits.valueBytesMax)
     const run = kernel.spawn(program, null, { ...runOptionsOf(caller), ...onBehalf(caller, principal), tools: [] })
-    kernel.send(run.pid, asked as Json)
+    kernel.send(run.pid, mail)
     return resultFor(run, signal)
   }
 
@@ -115,7 +119,11 @@ export function memoryOperations({ kernel }: Api): readonly Operation[] {
       status: 201,
       reply: schemas.NoteKept,
       errors: ['ACCESS_DENIED', 'TOO_LARGE'],
-      run: async ({ caller, body, signal }) => ({ id: await runAs({ caller, signal }, remember, body) }),
+      async run({ caller, body, signal }) {
+        // A larger one than mail may be would be refused as mail.
+        checkNoteSize(body, kernel.limits)
+        return { id: await runAs({ caller, signal }, remember, body) }
+      },
     }),
     operation({
       id: 'revokeNotes',

@@ -117,7 +117,7 @@ export function operation<
   Reply extends z.ZodType,
 >(spec: Spec<Path, Query, Body, Reply>): Operation {
   const { run, ...described } = spec
-  const { query, body, status = 200, isStream } = described
+  const { query, status = 200, isStream } = described
   return {
     ...described,
     route: {
@@ -128,9 +128,7 @@ export function operation<
         const key = readKey(exchange, described)
         const params = readParams(exchange.params) as ParamsOf<Path>
         const asked = readQuery(query, exchange.query) as z.output<Query>
-        const given = (
-          body === undefined ? undefined : check(body, await bodyOf(exchange, body), 'the body')
-        ) as z.output<Body>
+        const given = (await readBody(exchange, described)) as z.output<Body>
         const answer = await run({
           caller: exchange.caller,
           params,
@@ -201,11 +199,19 @@ function isNeeded(schema: z.ZodObject | undefined, name: string): boolean {
   return Object.hasOwn(shape, name) && !(shape[name] as z.ZodType).safeParse(undefined).success
 }
 
-/** An absent body is an empty object where all that it may say may be left out. */
-async function bodyOf(exchange: Exchange, schema: z.ZodType): Promise<unknown> {
+/**
+ * An absent body, and `null`, is an empty object where all that it may say may be left out. What takes none refuses one that
+ * says something; that of a GET means nothing by HTTP, and is not read.
+ */
+async function readBody(exchange: Exchange, { method, body: schema }: Described): Promise<unknown> {
+  if (schema === undefined && method === 'GET') return undefined
   const body = await exchange.json()
-  return body === null && schema.safeParse({}).success ? {} : body
+  const takes = schema ?? Nothing
+  const given = check(takes, body === null && takes.safeParse({}).success ? {} : body, 'the body')
+  return schema === undefined ? undefined : given
 }
+
+const Nothing = z.strictObject({})
 
 /** Issues that an error names: the others show when these are mended. */
 const ISSUES_MAX = 5

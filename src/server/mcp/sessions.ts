@@ -17,6 +17,7 @@ import { randomBytes } from 'node:crypto'
 import { PolityError } from '../../kernel/errors.ts'
 import type { Json } from '../../kernel/types.ts'
 import type { Caller } from '../caller.ts'
+import { fieldOf } from '../fields.ts'
 import type { Carriers, Line } from './carriers.ts'
 import { createCarriers } from './carriers.ts'
 import type { ServerSdk } from './sdk.ts'
@@ -50,6 +51,10 @@ const EVENTS_MAX = 256
 const EVENT_BYTES_MAX = 2_097_152
 /** Pause after which a client whose stream was closed comes again, ms. */
 const RETRY_MS = 1_000
+/** JSON-RPC 2.0. */
+const INVALID_PARAMS = -32_602
+const INITIALIZE_PARAMS =
+  '{"protocolVersion":"2025-11-25","capabilities":{},"clientInfo":{"name":"my-client","version":"1"}}'
 
 export function createSessions(
   { server: sdk }: ServerSdk,
@@ -63,7 +68,7 @@ export function createSessions(
     if (id === null)
       return sdk.isInitializeRequest(body)
         ? begin(request, body, caller, line)
-        : refusal(400, 'a request without a session begins with initialize')
+        : ((await initializeFault(body)) ?? refusal(400, 'a request without a session begins with initialize'))
     const session = sessions.get(id)
     if (session === undefined || session.principal !== caller.principal || session.key !== caller.key)
       return refusal(404, 'there is no such session; begin another with initialize')
@@ -77,6 +82,16 @@ export function createSessions(
     const response = await transport.handleRequest(request)
     if (stream !== undefined && response.ok) carriers.takenUp(stream, line)
     return response
+  }
+
+  /** What is wrong with the params of an `initialize`; undefined for any other message. */
+  async function initializeFault(body: Json | undefined): Promise<Response | undefined> {
+    const id = fieldOf(body, 'id')
+    if (fieldOf(body, 'method') !== 'initialize' || (typeof id !== 'string' && typeof id !== 'number')) return undefined
+    const { issues = [] } = await sdk.specTypeSchemas.InitializeRequest['~standard'].validate(body)
+    const said = issues.map(({ path = [], message }) => `${path.map(String).join('.')}: ${message}`).join('; ')
+    const message = `initialize takes params such as ${INITIALIZE_PARAMS}; ${said}`
+    return Response.json({ jsonrpc: '2.0', id, error: { code: INVALID_PARAMS, message } }, { status: 400 })
   }
 
   async function begin(request: Request, body: Json | undefined, caller: Caller, line: Line): Promise<Response> {

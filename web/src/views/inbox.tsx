@@ -258,11 +258,9 @@ function jsonOrText(text: string): AnswerRequest['value'] {
   }
 }
 
-/** The arguments of the call that is asked about. */
-function argsOf({ detail }: Question): unknown {
-  return typeof detail === 'object' && detail !== null && 'input' in detail
-    ? (detail as { readonly input: unknown }).input
-    : detail
+/** All the arguments of the call that is asked about: those of a tool, whose name stands beside them, or of another call (IB1). */
+function argsOf({ what, detail }: Question): unknown {
+  return what?.startsWith('tool ') === true ? (detail as { readonly input: unknown }).input : detail
 }
 
 /** Around what a process wrote. */

@@ -312,7 +312,8 @@ function Deeds({
           const limits: Budget = { ...budget }
           for (const key of ['usd', 'tokens', 'steps'] as const) {
             const given = String(form.get(key) ?? '').trim()
-            if (given !== '') limits[key] = Number(given)
+            if (given === '') delete limits[key]
+            else limits[key] = Number(given)
           }
           const made = await client.processes.fork(pid, { ...(at === undefined ? {} : { at }), budget: limits })
           live.adopt(made)
