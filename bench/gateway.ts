@@ -3,7 +3,7 @@
  * many open streams, and how soon clients that went away stop costing.
  *
  *     node bench/gateway.ts [--rate 500] [--seconds 5] [--rounds 3] [--streams 1000] [--store memory|sqlite] [--json]
- *                           [--node "--max-semi-space-size=16"]
+ *                           [--node=--max-semi-space-size=16]
  *
  * Beside it, in the same run and in turn, a bare proxy: node:http, which parses nothing and pipes both ways. Both call
  * the same upstream server over HTTP, with the same kept-alive connections, so what differs is what the gateway does: it
