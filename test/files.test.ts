@@ -1257,8 +1257,10 @@ describe('a collection', () => {
     const options = { store, programs: [busy, writer], limits: { treeBytesMax: 500 } }
     let kernel = createKernel(options)
     const { pid } = kernel.spawn(writer, null)
+    let isOver = false
     const wrote = async (path: string): Promise<void> => {
       while (
+        !isOver &&
         !kernel
           .files(pid)
           .list()
@@ -1282,6 +1284,7 @@ describe('a collection', () => {
     const refused = kernel.run(pid).result
     kernel.send(pid, 101)
     await assert.rejects(Promise.race([refused, wrote('g4')]), { code: 'LIMIT_EXCEEDED' })
+    isOver = true
     await kernel.close()
   })
 

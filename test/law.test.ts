@@ -14,6 +14,8 @@ import { PolityError } from '../src/kernel/errors.ts'
 import type { Json, Program, Sys, Tool } from '../src/kernel/types.ts'
 import type { Decision, Law, Request, Rule } from '../src/policy/law.ts'
 import { decide, judge, parseLaw } from '../src/policy/law.ts'
+import { lint } from '../src/lint/lint.ts'
+import { parseCases, runCases } from '../src/policy/cases.ts'
 import { parseJson } from '../src/policy/json.ts'
 import { callNames } from '../src/policy/match.ts'
 import {
@@ -295,6 +297,23 @@ describe('writing a law', () => {
   })
 })
 
+test('the law at the top of docs/policy.md decides the cases of the page as they stand there, and can be kept', () => {
+  const page = readFileSync(join(import.meta.dirname, '../docs/policy.md'), 'utf8')
+  const blocks = [...page.matchAll(/^```json\n([^]*?)^```$/gm)].map(([, json]) => parseJson(json ?? '') as Json)
+  const [law] = blocks
+  const cases = parseCases(blocks.find(Array.isArray))
+  assert.deepEqual([...new Set(cases.map(({ expect }) => expect))].toSorted(), ['allow', 'ask', 'deny'])
+  for (const { case: one, decision, isAsExpected } of runCases(parseLaw(law), cases))
+    assert.ok(isAsExpected, `${JSON.stringify(one)}: got ${decision.effect} by ${decision.rule}`)
+  assert.deepEqual(lint({ law }), [])
+  // Its tools are let through one after another, as its description says.
+  const due = [{ tool: 'confirm' }, { tool: 'address_book' }, { tool: 'read_mail' }].map((call) => ({
+    call: { ...call, outbound: false },
+    expect: 'allow',
+  }))
+  assert.ok(runCases(parseLaw(law), parseCases(due)).every(({ isAsExpected }) => isAsExpected))
+})
+
 describe('Progent’s policies', () => {
   const policy = {
     send_money: [
@@ -502,6 +521,126 @@ describe('temporal rules', () => {
     }
     assert.deepEqual(await w.settled(result), ['ok', 'ACCESS_DENIED', 'ok'])
     assert.match(answered[0] ?? '', /no-leak/)
+  })
+})
+
+describe('a rule that asks hides none that denies', () => {
+  const events = { big: { tool: 'send', args: { amount: { minimum: 100 } } } }
+  const saidUnder = (temporal: readonly unknown[], request: Request): string =>
+    said({ rules: [all], events, temporal }, request)
+
+  test('an argument that is left out, or of another type, turns no denial into a question', () => {
+    const asking = { id: 'ask-big', formula: 'G(!big)', effect: 'ask' }
+    const denying = { id: 'never', formula: 'precedence(confirm, send)' }
+    for (const args of [{ amount: 5 }, { amount: 500 }, {}, { amount: '500' }]) {
+      assert.equal(saidUnder([asking, denying], tool('send', args)), 'deny never', JSON.stringify(args))
+      assert.equal(saidUnder([denying, asking], tool('send', args)), 'deny never', JSON.stringify(args))
+    }
+    assert.equal(saidUnder([asking], tool('send')), 'ask ask-big')
+    // Nor where a denial needs both rules, and the event to hold.
+    const joint = [
+      { id: 'checked', formula: 'response(big, check)', effect: 'ask' },
+      { id: 'unchecked', formula: 'absence(check)' },
+    ]
+    for (const args of [{ amount: 500 }, {}, { amount: '500' }])
+      assert.equal(saidUnder(joint, tool('send', args)), 'deny unchecked', JSON.stringify(args))
+    assert.equal(saidUnder(joint, tool('send', { amount: 5 })), 'allow all')
+  })
+
+  test('what rules forbid only together is asked also where one forbids it by itself, or others ask together', () => {
+    const clash = [
+      { id: 'checked', formula: 'response(send, check)' },
+      { id: 'unchecked', formula: 'absence(check)' },
+    ]
+    assert.equal(
+      saidUnder([{ id: 'no-send', formula: 'G(!send)', effect: 'ask' }, ...clash], tool('send')),
+      'deny checked',
+    )
+    const asking = [
+      { id: 'told', formula: 'response(send, tell)', effect: 'ask' },
+      { id: 'silent', formula: 'absence(tell)', effect: 'ask' },
+    ]
+    assert.equal(saidUnder(asking, tool('send')), 'ask told and silent')
+    assert.equal(saidUnder([...asking, ...clash], tool('send')), 'deny checked')
+    // The denial may need one of those that ask.
+    const three = [
+      ...asking,
+      { id: 'logged', formula: 'response(send, log)' },
+      { id: 'first', formula: 'response(send, tell) -> absence(log)' },
+    ]
+    assert.equal(saidUnder(three.slice(2), tool('send')), 'allow all')
+    assert.equal(
+      saidUnder(
+        three.filter(({ id }) => id !== 'silent'),
+        tool('send'),
+      ),
+      'deny logged',
+    )
+    assert.equal(saidUnder(three, tool('send')), 'deny logged')
+  })
+
+  test('in small laws drawn at random: what is denied without the rules that ask, or some of them, is denied with them', () => {
+    const formulas = [
+      'G(!big)',
+      'response(send, check)',
+      'absence(check)',
+      'precedence(confirm, send)',
+      'response(big, confirm)',
+      'absence(confirm)',
+      'response(big, check) | absence(confirm)',
+    ]
+    let draws = 7
+    const draw = (below: number): number => (draws = (draws * 48_271) % 2_147_483_647) % below
+    const hidden: string[] = []
+    let denied = 0
+    for (let n = 0; n < 150; n++) {
+      const temporal = Array.from({ length: 4 }, (_, i) => {
+        const formula = formulas[draw(formulas.length)] as string
+        return { id: `r${i}`, formula, effect: draw(3) === 0 ? 'deny' : 'ask' }
+      })
+      const effectOf = (some: readonly object[], args: Json): string => saidUnder(some, tool('send', args)).slice(0, 4)
+      for (const args of [{ amount: 5 }, { amount: 500 }, {}]) {
+        const isDenied = effectOf(temporal, args) === 'deny'
+        for (const { id, effect } of temporal) {
+          if (effect !== 'ask') continue
+          const without = effectOf(
+            temporal.filter((one) => one.id !== id),
+            args,
+          )
+          if (without !== 'deny') continue
+          denied++
+          if (!isDenied) hidden.push(JSON.stringify([temporal, args, id]))
+        }
+      }
+    }
+    assert.ok(denied > 50, `${denied}`)
+    assert.deepEqual(hidden, [])
+  })
+
+  test('the limit of a runaway denies, and ends the process, also where a temporal rule asks or denies', () => {
+    for (const effect of ['ask', 'deny'] as const) {
+      const temporal = [{ id: 't', formula: 'precedence(confirm, send)', effect }]
+      const law = parseLaw({ rules: [all], temporal, runaway: { calls: 1, ends: true } })
+      const one = judge(law).after(tool('look'), decide(law, tool('look')))
+      assert.equal(decide(law, tool('send')).effect, effect)
+      const { rule, ends } = decide(law, tool('send'), one)
+      assert.deepEqual([rule, ends], ['kernel/runaway', true])
+    }
+  })
+
+  test('where all ask, one question names all', () => {
+    const law = parseLaw({
+      rules: [{ id: 'large', effect: 'ask', tool: 'send' }, all],
+      temporal: [
+        { id: 'a', formula: 'G(!send)', effect: 'ask' },
+        { id: 'b', formula: 'precedence(confirm, send)', effect: 'ask', reason: 'confirm first' },
+      ],
+      runaway: { calls: 1, effect: 'ask' },
+    })
+    const one = judge(law).after(tool('look'), decide(law, tool('look')))
+    const { effect, rule, reason, isTemporal } = decide(law, tool('send'), one)
+    assert.deepEqual([effect, rule, isTemporal], ['ask', 'large and a and b and kernel/runaway', true])
+    assert.match(reason, /^rule large; rule a; rule b: confirm first; the process made 1 tool calls/)
   })
 })
 
@@ -825,6 +964,55 @@ describe('where values come from', () => {
     const [run] = second.kernel.resume(pid)
     second.kernel.send(pid, 'go')
     assert.deepEqual(await second.settled(run!.result), ['ok', 'ACCESS_DENIED', 'ok', 'ACCESS_DENIED'])
+  })
+
+  test('an answer carries what its tool read of a state too, also after a restart; and is not trusted then', async () => {
+    const box = { state: 'box', labels: [] }
+    const mail = says('mail', 'kept', { ...box, labels: ['untrusted'] })
+    const keeps: Tool = { ...mail, execute: (_, context) => (context.keep('eve@evil.com'), 'kept') }
+    const board: Tool = { ...says('board', '', box), execute: (_, { state }) => state ?? 'ann@acme.com' }
+    const directory: Tool = { ...board, name: 'directory', trusted: true }
+    const tools = [keeps, board, directory]
+    for (const control of [{ without: ['untrusted'] }, 'trusted'] as const) {
+      const reads: Rule[] = tools.map(({ name }) => ({ id: name, effect: 'allow', tool: name }))
+      const law = parseLaw({
+        rules: [...reads, { id: 'steered', effect: 'allow', tool: 'send', control }],
+      })
+      const options = { law, tools: [...tools, acts('send', ['to'])] }
+      const first = createWorld(options)
+      const agent = defineProgram('agent', async (sys: Sys) => {
+        for (const name of ['board', 'directory', 'mail', 'board', 'directory']) await sys.call(name, {})
+        const codes = [
+          await tries(sys.call('send', { to: 'ann@acme.com' })),
+          await tries(sys.call('send', { to: 'eve@evil.com' })),
+        ]
+        await sys.receive()
+        return [...codes, await tries(sys.call('send', { to: 'eve@evil.com', again: true }))]
+      })
+      const { pid, result } = first.kernel.spawn(agent, null)
+      void result.catch(() => {})
+      await first.settled(first.kernel.spawn(async (sys: Sys) => sys.sleep(5), null).result)
+      await first.kernel.close()
+      const second = createWorld({ ...options, store: cutStore(first.store.batches, Infinity), programs: [agent] })
+      const [run] = second.kernel.resume(pid)
+      second.kernel.send(pid, 'go')
+      assert.deepEqual(
+        await second.settled(run!.result),
+        ['ok', 'ACCESS_DENIED', 'ACCESS_DENIED'],
+        JSON.stringify(control),
+      )
+      const ends = second.store.events(pid).filter((event) => event.type === 'call-end')
+      assert.deepEqual(
+        ends.slice(0, 5).map(({ labels, trusted }) => [labels, trusted]),
+        [
+          [[], undefined],
+          [[], true],
+          [['untrusted'], undefined],
+          [['untrusted'], undefined],
+          [['untrusted'], undefined],
+        ],
+      )
+    }
   })
 
   test('what a tool was told before, and says back, came from nowhere; nor did what comes after a thousand answers', async () => {
@@ -1251,6 +1439,23 @@ describe('rules that change the law', () => {
       'ok',
     ])
     assert.equal((await w.settled(w.kernel.replay(run.pid))).same, true)
+  })
+
+  test('also where a second question joined, or something else asked: after a yes the rule is used up', async () => {
+    const more = [{ id: 'no-more', effect: 'deny', tool: 'send' }]
+    const temporal = [{ id: 't', formula: 'precedence(confirm, send)', effect: 'ask' }]
+    for (const effect of ['ask', 'allow'])
+      for (const also of [{ temporal }, { runaway: { calls: 1, effect: 'ask' } }]) {
+        const w = world({ rules: [{ id: 'once', effect, tool: 'send', then: { add: more } }, all], ...also })
+        const run = w.kernel.spawn(async (sys: Sys) => {
+          await sys.call('lock', {})
+          return [await tries(sys.call('send', { n: 1 })), await tries(sys.call('send', { n: 2 }))]
+        }, null)
+        const asked: string[] = []
+        const codes = await answering(w, run.result, (text) => (asked.push(text), 'allow'))
+        assert.deepEqual([codes, asked.length], [['ok', 'ACCESS_DENIED'], 1], `${effect} ${JSON.stringify(also)}`)
+        assert.equal((await w.settled(w.kernel.replay(run.pid))).same, true)
+      }
   })
 
   test('a denial that ends the process, and nothing else', async () => {

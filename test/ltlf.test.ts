@@ -761,6 +761,40 @@ describe('rules', () => {
     assert.deepEqual(blind.obligations(blind.step(blind.start, event('write'))), [{ rule: 'checked', owed: undefined }])
   })
 
+  test('beside a rule without look-ahead, what the others forbid only together is seen', () => {
+    const large = `G(p -> ${'X '.repeat(14)}q)`
+    const texts = [large, 'response(write, check)', large.replaceAll('p', 'o'), 'absence(check)']
+    const compiled = compileRules(texts.map((id) => ({ id, formula: parseRule(id) })))
+    const [, checked, , unchecked] = texts
+    assert.deepEqual(compiled.seenTogether, [checked, unchecked])
+    assert.equal(compiled.jointLookAhead, false)
+    const state = compiled.step(compiled.start, event('p'))
+    assert.deepEqual(compiled.refusal(state, event('write')), { rules: [checked, unchecked], together: true })
+    assert.equal(compiled.refusal(state, event('read')), undefined)
+    const offered = [{ atoms: event('write') }, { atoms: event('p'), maybe: event('write') }]
+    assert.deepEqual(compiled.allowedNext(state, offered), [offered[1]])
+    const last = lintRules(compiled).at(-1)
+    assert.deepEqual([last?.kind, last?.rules], ['no-look-ahead', texts])
+  })
+
+  test('of rules that are too large together, as many are seen together as fit, those of fewer states first', () => {
+    const texts = [8, 1, 8, 7].map((steps, i) => `G(p${i} -> ${'X '.repeat(steps)}q${i})`)
+    const exclusive = [['p', 'q'].flatMap((name) => texts.map((_, i) => `${name}${i}`))]
+    const followed = compileRules(
+      texts.map((id) => ({ id, formula: parseRule(id) })),
+      { exclusive },
+    )
+    assert.deepEqual(followed.seenTogether, [texts[0], texts[1], texts[3]])
+    // Both q0 and q1 would be due in the next event.
+    const state = ['p0', 'r', 'r', 'r', 'r', 'r', 'r'].reduce(
+      (state, name) => followed.step(state, event(name)),
+      followed.start,
+    )
+    assert.deepEqual(followed.refusal(state, event('p1'))?.rules, [texts[0], texts[1]])
+    assert.equal(followed.refusal(state, event('p0')), undefined)
+    assert.equal(followed.refusal(state, event('r')), undefined)
+  })
+
   for (const exclusive of [[], [['a', 'b', 'c']]]) {
     const name = exclusive.length === 0 ? 'any events' : 'one atom an event'
     test(`what rules can still do together is what their conjunction can: ${name}`, () => {

@@ -272,6 +272,33 @@ describe('laws', () => {
     assert.equal((compareLaws(timed, law({ id: 'a', effect: 'allow' })) as { rule?: string }).rule, 'first')
   })
 
+  test('temporal rules that are too large leave in force what others forbid together, or are no narrowing', () => {
+    const lawOf = (...formulas: string[]): Law => ({
+      rules: [{ id: 'a', effect: 'allow' }],
+      temporal: formulas.map((formula) => ({ id: formula, formula })),
+    })
+    const effectOf = (law: Law): Effect =>
+      decide(law, { call: 'call', tool: 'w', args: {}, principal: 'p', program: 'q' }).effect
+    const clash = ['response(w, c)', 'response(w, d)', 'notCoExistence(c, d)']
+    for (const large of [
+      Array.from({ length: 12 }, (_, i) => `response(p${i}, q${i})`).join(' & '),
+      `G(p -> ${'X '.repeat(14)}q)`,
+    ]) {
+      for (const after of [lawOf(...clash, large), lawOf(large, ...clash)]) {
+        assert.equal(effectOf(after), 'deny', large)
+        assert.deepEqual(compareLaws(lawOf(...clash), after), { narrows: true })
+      }
+    }
+    // Eight steps after `w`, a call of two tools: each rule has its automaton, but with a third they are too large together.
+    const late = (when: string, what: string, steps: number): string => `G(${when} -> ${'X '.repeat(steps)}${what})`
+    const both = lawOf(late('w', 'c', 8), late('w', 'd', 8))
+    const more = lawOf(late('w', 'c', 8), late('w', 'd', 8), late('p', 'q', 7))
+    assert.deepEqual([effectOf(both), effectOf(more)], ['deny', 'allow'])
+    const comparison = compareLaws(both, more)
+    assert.equal(!comparison.narrows && comparison.kind, 'unknown')
+    assert.equal(!comparison.narrows && comparison.rule, late('w', 'd', 8))
+  })
+
   const count = LONG ? 10_000 : 600
 
   test(`are compared as by trying out (${count} generated pairs, each against ${requests().length} requests)`, (t) => {

@@ -109,6 +109,51 @@ describe('a value comes from the request only as the user wrote it', () => {
       assert.deepEqual(await sentTo(asked, value), [])
     })
 
+  test('a number does not come from a longer one, nor from one behind a point or a sign', () => {
+    for (const [asked, is, isNot] of [
+      ['send .5 BTC', 0.5, 5],
+      ['send .5 BTC', 0.5, '5'],
+      ['pay $.50', 0.5, 50],
+      ['move by -.5', -0.5, 5],
+      ['pay \u22125', -5, 5],
+      ['pay ,\u22125', ',\u22125', 5],
+      ["pay 1'000 euro", 1000, 1],
+      ['pay 1\u2019000 euro', 1000, 0],
+      ['pay 1 000 euro', '1 000 euro', 1],
+      ['pay 1 000 euro', '1 000 euro', 0],
+      ['pay 1\u00a0200\u202f300.50', '1 200 300.50', 300.5],
+      ['for evil--5', 'evil--5', 5],
+      ['in 2024 300 people', 2024, 20],
+      ['in 2024 300 people', 300, 24],
+      ['It costs. 5 euro', 5, 0],
+      ['set \'5\' or ["x",7]', 5, 0],
+      ['set \'5\' or ["x",7]', 7, 0],
+    ] as const) {
+      assert.equal(holds(searchable(asked), is), true, `${JSON.stringify(is)} in ${asked}`)
+      assert.equal(holds(searchable(asked), isNot), false, `${JSON.stringify(isNot)} not in ${asked}`)
+    }
+  })
+
+  test('a name does not come from what more than one sign joins, nor from a path from its root', () => {
+    for (const [asked, is, isNot] of [
+      ['to evil--mark@a.org', 'evil--mark@a.org', 'mark@a.org'],
+      ['to mark@a.org--evil', 'mark@a.org--evil', 'mark@a.org'],
+      ['to evil\u2212mark@a.org', 'evil\u2212mark@a.org', 'mark@a.org'],
+      [`to evil${'-'.repeat(40)}mark`, `evil${'-'.repeat(40)}mark`, 'mark'],
+      ['read /etc/passwd', '/etc/passwd', 'etc/passwd'],
+      ['read ~/etc/passwd', '~/etc/passwd', 'etc/passwd'],
+      ['read ../etc/passwd', '../etc/passwd', 'etc/passwd'],
+      ['read file:///etc/passwd', 'file:///etc/passwd', 'etc/passwd'],
+      ['see https://a.org now', 'a.org', 'org'],
+      ["{'to':'mark'} or **eve** or mail@b.org...", 'mark', 'mail'],
+      ["{'to':'mark'} or **eve** or mail@b.org...", 'eve', 'b.org'],
+      ["{'to':'mark'} or **eve** or mail@b.org...", 'mail@b.org', 'mar'],
+    ] as const) {
+      assert.equal(holds(searchable(asked), is), true, `${is} in ${asked}`)
+      assert.equal(holds(searchable(asked), isNot), false, `${isNot} not in ${asked}`)
+    }
+  })
+
   test('a blank text ends, one way or the other', () => {
     // In a process of its own, because a loop in the kernel cannot be interrupted.
     const program = `
@@ -134,6 +179,8 @@ describe('what is looked for holds nobody up', () => {
     ['a phrase that repeats itself', 'ab '.repeat(80_000), `${'ab '.repeat(300)}a`],
     ['a word that nearly stands everywhere', 'a'.repeat(250_000), `b${'a'.repeat(900)}`],
     ['words joined by what joins', 'a-'.repeat(120_000), 'a'],
+    ['a sign in a long row of it', `a${'-'.repeat(240_000)}`, '-'],
+    ['a number behind a long row of signs', `a${'/'.repeat(240_000)}5`, 5],
     ['a text that is not there', far, 'z'],
   ] as const)
     test(what, () => {

@@ -14,7 +14,7 @@ import type { LanguageModel } from '../src/kernel/drivers.ts'
 import { defineProgram } from '../src/kernel/program.ts'
 import type { CallEnd, Json, Pid, Sys } from '../src/kernel/types.ts'
 import type { World } from './world.ts'
-import { answer, codeOf, createWorld, cutStore, endOf, rawModel, recordingStore, streamOf } from './world.ts'
+import { answer, codeOf, createWorld, endOf, rawModel, recordingStore, streamOf } from './world.ts'
 
 const MINUTE_MS = 60_000
 
@@ -397,32 +397,6 @@ describe('trouble', () => {
     assert.equal(await world.settled(run.result), 'third time')
     const [a, b, c] = asked as [number, number, number]
     assert.ok(b - a >= 125 && b - a <= 375 && c - b >= 250 && c - b <= 750, `pauses of ${b - a} and ${c - b} ms`)
-  })
-
-  test('who is killed between two tries has paid nothing for them, and neither has who was stopped or lost in a crash there', async () => {
-    const model = scripted(() => down)
-    const options = { models: { model }, limits: { generateBackoffMs: 10_000 } }
-    const calls = defineProgram('calls', async (sys) => (await sys.generate('hi')).text)
-    const world = createWorld({ ...options, programs: [calls] })
-    const [killed, stopped] = [world.kernel.spawn(calls, null), world.kernel.spawn(calls, null)]
-    for (const run of [killed, stopped]) run.result.catch(() => {})
-    await world.settled(world.kernel.spawn(async (sys: Sys) => sys.sleep(1_000), null).result)
-    assert.equal(model.callCount, 2)
-    // A call that was sent and had no answer yet may have cost all that was set aside; these have had theirs.
-    world.kernel.kill(killed.pid)
-    const crashed = cutStore(world.store.batches, world.store.batches.length)
-    await world.kernel.close()
-    for (const [store, pids] of [
-      [cutStore(world.store.batches, world.store.batches.length), [killed.pid, stopped.pid]],
-      [crashed, [stopped.pid]],
-    ] as const) {
-      const again = createWorld({ ...options, programs: [calls], store })
-      for (const pid of pids) {
-        const { inputTokens, outputTokens } = again.kernel.info(pid).usage
-        assert.deepEqual([inputTokens, outputTokens], [0, 0], `process ${pid}`)
-      }
-      await again.kernel.close()
-    }
   })
 
   test('an answer that is too large was paid for, watched or not, and no other model is asked for another', async () => {

@@ -68,16 +68,19 @@ export function createAccess(law: Law | undefined, eventsOf: EventsOf): Access {
   const everyTool = law === undefined
 
   /** Only where something will look into it: a long run is not held in memory for nothing. */
-  function keepAnswer(process: Process, name: string, value: Json, seq: number): void {
+  function keepAnswer(process: Process, name: string, value: Json, ended: Labels, seq: number): void {
     const tool = process.tools.get(name)
-    const isTrusted = tool?.trusted === true
+    const isTrusted = isTrustedAnswer(tool, ended)
     const isRead = rules.readsAnswers || process.start.laws?.some((one) => judge(one).readsAnswers) === true
     const isNamed = isRead && tool?.labels !== undefined && (process.answers?.length ?? 0) < SOURCES_MAX
     if (!isTrusted && !isNamed) return
     const plain = textsOf(value).map(searchable).join('\n')
     process.answerChars += plain.length + SOURCE_COST
     if (process.answerChars > SOURCE_CHARS_MAX) process.answerChars = Infinity
-    else (process.answers ??= []).push({ tool: name, labels: tool?.labels, isTrusted, isNamed, seq, text: { plain } })
+    else {
+      const labels = labelsOfAnswer(tool, ended)
+      ;(process.answers ??= []).push({ tool: name, labels, isTrusted, isNamed, seq, text: { plain } })
+    }
   }
 
   return {
@@ -125,7 +128,7 @@ export function createAccess(law: Law | undefined, eventsOf: EventsOf): Access {
       const { tool, input } = (isMade ? args : NO_TOOL) as { readonly tool: string; readonly input: Json }
       if (isMade) {
         hear(process, tool)
-        if (error === undefined) keepAnswer(process, tool, value, seq)
+        if (error === undefined) keepAnswer(process, tool, value, labels, seq)
       }
       if (name === 'recall') for (const tool of toolsIn(value)) hear(process, tool)
       if (!rules.isWatchful) return
@@ -159,6 +162,20 @@ const DECISION_CHARS_MAX = 16 * 1_048_576
 /** Characters of a value that is looked for in texts; a longer one has an origin only where it is the whole of one. */
 const VALUE_CHARS_MAX = 1_000
 const NO_TOOL: Json = Object.freeze({ tool: '', input: null })
+
+type Labels = readonly string[] | undefined
+
+/** Those of the tool and those with which the call ended, such as of a state that it read; undefined where the tool says none. */
+function labelsOfAnswer(tool: Tool | undefined, ended: Labels = []): Labels {
+  const own = tool?.labels
+  if (own === undefined || ended.every((label) => own.includes(label))) return own
+  return [...new Set([...own, ...ended])]
+}
+
+/** Whether the answer of a call that ended with these labels is a trusted one: that of a trusted tool which took nothing from elsewhere. */
+export function isTrustedAnswer(tool: Tool | undefined, ended: Labels = []): boolean {
+  return tool?.trusted === true && ended.every((label) => tool.labels?.includes(label) === true)
+}
 
 function hear(process: Process, tool: string): void {
   const { heard } = process

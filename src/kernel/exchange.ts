@@ -602,15 +602,7 @@ export class Exchange implements CoreCall, Dispatchable, Late, Abortable {
         limits.generateBackoffMs *
         2 ** (this.#tries - 1) *
         (0.5 + randomAt(clock.seed, call.process.pid, call.n * 16 + this.#tries))
-      // Nothing is with the driver: who is stopped meanwhile has spent nothing more (X3).
-      call.inQueue = true
-      this.#queuedAt = clock.now()
-      this.#waits(this.#plan.cores[this.#core] as Core)
-      this.#timer = clock.after(pauseMs, () => {
-        call.inQueue = false
-        call.waitedMs += clock.now() - this.#queuedAt
-        this.#admit()
-      })
+      this.#timer = clock.after(pauseMs, () => this.#admit())
     } else {
       this.#core++
       this.#tries = 0

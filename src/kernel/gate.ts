@@ -12,6 +12,7 @@
  *   G4. No outside effect begins before its intent is kept; no end of a write is learned before it is kept.
  */
 import type { Verdict } from './access.ts'
+import { isTrustedAnswer } from './access.ts'
 import type { Approval } from './approvals.ts'
 import { bindingOf } from './approvals.ts'
 import { PolityError, fromErrorData, messageOf, toErrorData } from './errors.ts'
@@ -664,8 +665,8 @@ export function createGate(machine: Machine): Gate {
   }
 }
 
-function isTrusted({ process, args }: Call): boolean {
-  return process.tools.get((args as { readonly tool: string }).tool)?.trusted === true
+function isTrusted({ process, args, labels }: Call): boolean {
+  return isTrustedAnswer(process.tools.get((args as { readonly tool: string }).tool), labels)
 }
 
 function ignore(): void {}

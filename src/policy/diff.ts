@@ -16,7 +16,8 @@
  *   D2. A witness was decided by both laws (`decide` of law.ts) before it is told.
  *   D3. What cannot be proved is 'unknown' and counts as wider: rules with `then`, which change the law as it runs,
  *       unless the laws are equal; temporal rules that were dropped or changed, or added with `ask` (a call allowed by a person
- *       is left out of the trace that the other temporal rules see); what takes more than 20,000 steps.
+ *       is left out of the trace that the other temporal rules see), or grew too large for what they forbid together to be
+ *       seen; what takes more than 20,000 steps.
  */
 import type { Walker } from './automaton.ts'
 import { createAutomaton, findText } from './automaton.ts'
@@ -34,6 +35,8 @@ import { globRegex } from './regex.ts'
 import { createQuestion } from './regions.ts'
 import type { Logic } from './search.ts'
 import { all, search } from './search.ts'
+import type { TemporalRule } from './trace.ts'
+import { compileTrace } from './trace.ts'
 
 export type Comparison =
   | { readonly narrows: true }
@@ -125,7 +128,22 @@ function temporalObstacle(before: Law, after: Law): Comparison | undefined {
   const first = before.temporal?.[0]
   if (first !== undefined && !isEqual(toJson(before.events ?? {}), toJson(after.events ?? {})))
     return unknownFor(first.id, 'the events that temporal rules speak of were changed')
-  return undefined
+  const formulas = (law: Law): string => JSON.stringify(law.temporal?.map(({ formula }) => formula))
+  if (was.size < 2 || formulas(before) === formulas(after)) return undefined
+  const seen = new Set(seenTogether(after).map(({ formula }) => formula))
+  const missed = seenTogether(before).find(({ formula }) => !seen.has(formula))
+  return missed === undefined
+    ? undefined
+    : unknownFor(
+        missed.id,
+        'with the temporal rules that were added it can no longer be seen what it forbids with others',
+      )
+}
+
+/** The temporal rules of which it is seen what they forbid together. */
+function seenTogether({ temporal = [], events }: Law): TemporalRule[] {
+  const seen = new Set(compileTrace(temporal, events).seenTogether)
+  return temporal.filter(({ id }) => seen.has(id))
 }
 
 function toJson(value: unknown): Json {

@@ -67,6 +67,11 @@ export interface Decision {
   readonly ends?: true
   /** A temporal rule decided: what a person allows is left out of its trace. */
   readonly isTemporal?: true
+  /**
+   * Where what the run did before decided, alone or beside a rule: id of the rule that matched, whose `then` follows once
+   * the call was let through; null when none matched. Left out where `rule` is that.
+   */
+  readonly matched?: string | null
 }
 
 /** What a run's own calls have changed of the law. Plain data. */
@@ -161,14 +166,14 @@ function compileLaw(law: Law): Judge {
   }
 
   /** What stands against a call that the rules let through: what the run did before it. */
-  function objectionTo(request: Request, state: LawState): Decision | undefined {
-    const rule = trace.objection(request, state.trace)
-    if (rule !== undefined)
+  function objectionsTo(request: Request, state: LawState): Decision[] {
+    const found = trace.objections(request, state.trace).map((rule): Decision => {
       return { effect: rule.effect ?? 'deny', rule: rule.id, reason: reasonOf(rule), isTemporal: true }
+    })
     const reason = runaway?.objection(countedOf(request), state.runaway ?? atRest)
-    if (reason === undefined) return undefined
+    if (reason === undefined) return found
     const { effect = 'deny', ends } = law.runaway ?? {}
-    return { effect, rule: RUNAWAY, reason, ...(ends === undefined ? {} : { ends }) }
+    return [...found, { effect, rule: RUNAWAY, reason, ...(ends === undefined ? {} : { ends }) }]
   }
 
   function byRules(request: Request, fired: readonly string[]): Decision {
@@ -193,18 +198,15 @@ function compileLaw(law: Law): Judge {
       const decision = byRules(request, state.fired)
       // Denied is denied, by whomever; and one question is enough.
       if (decision.effect === 'deny') return decision
-      const objection = objectionTo(request, state)
-      if (objection === undefined) return decision
-      if (decision.effect !== 'ask' || objection.effect !== 'ask') return objection
-      // One question, which names both: who allows one of them has not allowed the other.
-      const rule = `${decision.rule} and ${objection.rule}`
-      return { ...objection, rule, reason: `${decision.reason}; ${objection.reason}` }
+      const objections = objectionsTo(request, state)
+      if (objections.length === 0) return decision
+      return { ...strictestOf([decision, ...objections]), matched: decision.rule }
     },
-    after(request, { effect, rule, isTemporal }, state = freshState) {
+    after(request, { effect, rule: named, matched: rule = named, isTemporal }, state = freshState) {
       const fires = rule !== null && byId.get(rule)?.rule.then !== undefined && !state.fired.includes(rule)
       // What a person allowed against a rule is left out: within it, the run could not go on.
       // Only of what a rule denied is it not known yet whether a temporal one stands against it too.
-      const isKept = isTemporal !== true && (effect !== 'deny' || trace.objection(request, state.trace) === undefined)
+      const isKept = isTemporal !== true && (effect !== 'deny' || trace.objections(request, state.trace).length === 0)
       const after = isKept ? trace.step(request, state.trace) : state.trace
       const { runaway: before = atRest } = state
       const counted = runaway?.step(countedOf(request), before) ?? before
@@ -234,6 +236,19 @@ function compileRule(rule: Rule, at: string, byId: Map<string, Compiled>): Compi
   byId.set(id, compiled)
   for (const [i, added] of (then?.add ?? []).entries()) compileRule(added, `${at}.then.add[${i}]`, byId)
   return compiled
+}
+
+/** Of decisions of which one at least does not allow: a denial that ends the process, or any, or one question for all that ask. */
+function strictestOf(decisions: readonly Decision[]): Decision {
+  const denials = decisions.filter(({ effect }) => effect === 'deny')
+  const denial = denials.find(({ ends }) => ends === true) ?? denials[0]
+  if (denial !== undefined) return denial
+  const [first, ...others] = decisions.filter(({ effect }) => effect === 'ask') as [Decision, ...Decision[]]
+  // One question, which names all: who allows one of them has not allowed the others.
+  return others.reduce((one, other) => {
+    const rule = `${one.rule} and ${other.rule}`
+    return { ...one, ...other, rule, reason: `${one.reason}; ${other.reason}` }
+  }, first)
 }
 
 /** Rule that decisions about runaway agents name. */

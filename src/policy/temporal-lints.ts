@@ -31,7 +31,7 @@ export function lintRules(rules: TemporalRules, options: MonitorOptions = {}): T
   const ids = [...rules.monitors.keys()]
   if (ids.length < 2) return lints
   const automata = [...rules.monitors.values()].map(({ automaton }) => automaton)
-  if (rules.together === undefined) {
+  if (rules.together === undefined || !rules.jointLookAhead) {
     const message = 'not all can be seen together: what only several of them forbid is seen late'
     return [...lints, { kind: 'no-look-ahead', rules: ids, message }]
   }

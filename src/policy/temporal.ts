@@ -14,7 +14,8 @@
  * Invariants
  *   R1. With look-ahead of all rules together, a run that only takes events that are not refused can always still meet
  *       every rule, if it could at the start.
- *   R2. Where they are too large together, `jointLookAhead` is false, and only what a rule forbids by itself is refused.
+ *   R2. Where one has no look-ahead, or they are too large together, `jointLookAhead` is false. Refused is then what a rule
+ *       forbids by itself, and what those of `seenTogether` forbid together: as many as fit, those of fewer states first.
  *   R3. A refused event changes nothing: `refusal` and `allowedNext` take no step.
  */
 import type { Formula } from './ltlf.ts'
@@ -48,15 +49,17 @@ export interface Obligation {
 export interface TemporalRules {
   readonly start: RulesState
   readonly monitors: ReadonlyMap<string, Monitor>
-  /** What all rules allow together; undefined where one has no look-ahead, or they are too large together. */
+  /** The rules of which it is seen as soon as it is so what they forbid together, in their order. */
+  readonly seenTogether: readonly string[]
+  /** What these allow together, asked with the states of all rules; undefined where no two of several can be seen together. */
   readonly together: Together | undefined
-  /** Whether what the rules forbid together is seen as soon as it is so. */
+  /** Whether these are all rules. */
   readonly jointLookAhead: boolean
   /** The atoms that any of the rules speaks of: what the events need to say. */
   readonly atoms: readonly string[]
   readonly step: (state: RulesState, event: Event) => RulesState
-  /** Why this event must not come next; undefined where it may. */
-  readonly refusal: (state: RulesState, event: Event) => Refusal | undefined
+  /** Why this event must not come next; undefined where it may. As if the rules `without` were not there. @default none */
+  readonly refusal: (state: RulesState, event: Event, without?: ReadonlySet<string>) => Refusal | undefined
   /**
    * Those of the candidates that may come next. With more than `MAYBE_MAX` atoms that may hold or not, what only several
    * rules together forbid is not asked: the call itself still will be.
@@ -73,14 +76,17 @@ const MAYBE_MAX = 6
 /** Rules of which two that clash are looked for, one pair after another: 190 pairs. */
 const PAIRED_RULES_MAX = 20
 
+/** Of how many parts of the rules it is kept what they allow together: all pairs, and as many parts again and more. */
+const PARTS_MAX = 500
+
 /** Compiles the rules of a law, once. Throws a TypeError when two have one id, a RangeError when one is too large. */
 export function compileRules(rules: readonly TemporalRule[], options: MonitorOptions = {}): TemporalRules {
   const ids = rules.map(({ id }) => id)
   const twice = ids.find((id, i) => ids.indexOf(id) !== i)
   if (twice !== undefined) throw new TypeError(`the temporal rule "${twice}" is there twice`)
   const monitors = rules.map((rule) => monitorOf(rule, options))
-  const automata = monitors.map((monitor) => monitor.automaton).filter((automaton) => automaton !== undefined)
-  const together = automata.length === rules.length ? compileTogether(automata, options) : undefined
+  const automata = monitors.map((monitor) => monitor.automaton)
+  const { members, together } = largestTogether(automata, options)
   const atoms = [...new Set(monitors.flatMap((monitor) => monitor.atoms))]
   const checked = (state: RulesState): RulesState => {
     if (state.length === rules.length) return state
@@ -88,6 +94,12 @@ export function compileRules(rules: readonly TemporalRule[], options: MonitorOpt
   }
   const step = (state: RulesState, event: Event): MonitorState[] =>
     checked(state).map((own, i) => (monitors[i] as Monitor).step(own, event))
+  /** The state after this event, but of the rules alone that are seen together. */
+  const stepMembers = (state: RulesState, event: Event): number[] => {
+    const after = [...state]
+    for (const i of members) after[i] = (monitors[i] as Monitor).step(state[i] as MonitorState, event)
+    return after as number[]
+  }
   const canPermit = (state: RulesState, candidate: Candidate): boolean => {
     if (!monitors.every((monitor, i) => monitor.canPermit(state[i] as MonitorState, candidate))) return false
     const maybe = atoms.filter((name) => candidate.maybe?.has(name) === true && !candidate.atoms.has(name))
@@ -95,40 +107,64 @@ export function compileRules(rules: readonly TemporalRule[], options: MonitorOpt
     for (let bits = 0; bits < 2 ** maybe.length; bits++) {
       const chosen = maybe.filter((_, i) => (bits >> i) & 1)
       const atoms = chosen.length === 0 ? candidate.atoms : new Set([...candidate.atoms, ...chosen])
-      if (together.canMeet(step(state, atoms) as number[])) return true
+      if (together.canMeet(stepMembers(state, atoms))) return true
     }
     return false
   }
 
-  const pairs = new Map<number, Together | undefined>()
-  /** Why all cannot be met from here: two rules that cannot both, or all. Asked only when something is refused. */
-  function clash(state: readonly number[]): readonly string[] {
-    if (rules.length > PAIRED_RULES_MAX) return ids
-    for (let i = 0; i < rules.length; i++) {
-      for (let j = i + 1; j < rules.length; j++) {
-        const key = i * rules.length + j
-        if (!pairs.has(key))
-          pairs.set(key, compileTogether([automata[i] as Automaton, automata[j] as Automaton], options))
-        if (pairs.get(key)?.canMeet([state[i] as number, state[j] as number]) === false)
+  const partsSeen = new Map<string, Together | undefined>()
+  /** What some of the rules allow together. Asked only when something is refused. */
+  function togetherOf(some: readonly number[]): Together | undefined {
+    const key = some.join()
+    let found = partsSeen.get(key)
+    if (found === undefined && !partsSeen.has(key)) {
+      if (partsSeen.size >= PARTS_MAX) partsSeen.clear()
+      found = compileTogether(
+        some.map((i) => automata[i] as Automaton),
+        options,
+      )
+      partsSeen.set(key, found)
+    }
+    return found
+  }
+
+  const seenTogether = members.map((i) => ids[i] as string)
+  /** Why these cannot all be met from here: two rules that cannot both, or all. */
+  function clash(state: readonly number[], some: readonly number[]): readonly string[] {
+    const named = some.map((i) => ids[i] as string)
+    if (some.length > PAIRED_RULES_MAX) return named
+    for (const i of some) {
+      for (const j of some) {
+        if (j > i && togetherOf([i, j])?.canMeet([state[i] as number, state[j] as number]) === false)
           return [ids[i] as string, ids[j] as string]
       }
     }
-    return ids
+    return named
   }
 
   return {
     start: monitors.map((monitor) => monitor.start),
     monitors: new Map(ids.map((id, i) => [id, monitors[i] as Monitor])),
+    seenTogether,
     together,
-    jointLookAhead: together !== undefined,
+    jointLookAhead: members.length === rules.length,
     atoms,
     step,
-    refusal: (state, event) => {
-      const broken = ids.filter((_, i) => !(monitors[i] as Monitor).permits(checked(state)[i] as MonitorState, event))
+    refusal: (state, event, without) => {
+      const isAsked = (i: number): boolean => without?.has(ids[i] as string) !== true
+      const broken = ids.filter(
+        (_, i) => isAsked(i) && !(monitors[i] as Monitor).permits(checked(state)[i] as MonitorState, event),
+      )
       if (broken.length > 0) return { rules: broken, together: false }
-      if (together === undefined) return undefined
-      const after = step(state, event) as number[]
-      return together.canMeet(after) ? undefined : { rules: clash(after), together: true }
+      const some = members.filter(isAsked)
+      if (together === undefined || some.length < 2) return undefined
+      const after = stepMembers(state, event)
+      const canMeet =
+        some.length === members.length
+          ? together.canMeet(after)
+          : // Fewer than what fits, so that they fit too; where they do not, it is not known that they may.
+            togetherOf(some)?.canMeet(some.map((i) => after[i] as number)) === true
+      return canMeet ? undefined : { rules: clash(after, some), together: true }
     },
     allowedNext: (state, candidates) => candidates.filter((candidate) => canPermit(checked(state), candidate)),
     obligations: (state) =>
@@ -138,6 +174,40 @@ export function compileRules(rules: readonly TemporalRule[], options: MonitorOpt
       }),
     verdicts: (state) =>
       Object.fromEntries(checked(state).map((own, i) => [ids[i] as string, (monitors[i] as Monitor).verdict(own)])),
+  }
+}
+
+/**
+ * What those of the rules that have an automaton allow together, and which these are; where they are too large together, as
+ * many as fit, those of fewer states first. How many is found by halving, so a hundred rules are compiled eight times at most.
+ */
+function largestTogether(
+  automata: readonly (Automaton | undefined)[],
+  options: MonitorOptions,
+): { readonly members: readonly number[]; readonly together: Together | undefined } {
+  const known = [...automata.keys()].filter((i) => automata[i] !== undefined)
+  const sizeOf = (i: number): number => (automata[i] as Automaton).accepting.length
+  const smallest = known.toSorted((a, b) => sizeOf(a) - sizeOf(b))
+  let found: Together | undefined
+  let members: readonly number[] = []
+  let [most, least] = [known.length, 0]
+  for (let count = most; least < most; count = Math.ceil((least + most) / 2)) {
+    const some = smallest.slice(0, count).sort((a, b) => a - b)
+    const together = compileTogether(
+      some.map((i) => automata[i] as Automaton),
+      options,
+    )
+    if (together === undefined) most = count - 1
+    else [least, found, members] = [count, together, some]
+  }
+  // What one rule forbids its monitor says; of no rules everything is known.
+  if (members.length < Math.min(2, automata.length)) return { members: [], together: undefined }
+  if (found === undefined || members.length === automata.length) return { members, together: found }
+  const { canMeet, canMeetLater } = found
+  const of = (states: readonly number[]): number[] => members.map((i) => states[i] as number)
+  return {
+    members,
+    together: { canMeet: (states) => canMeet(of(states)), canMeetLater: (states) => canMeetLater(of(states)) },
   }
 }
 

@@ -63,22 +63,46 @@ function holdsNumber(text: Text, value: number, work: Work): boolean {
   work.left -= text.plain.length * (isRead ? 1 : SLOW_COST)
   if (work.left < 0) return false
   work.read?.add(text)
-  text.numbers ??= Float64Array.from(text.plain.matchAll(NUMBER), ([found]) => Number(found.replaceAll(',', '')))
+  text.numbers ??= Float64Array.from(text.plain.matchAll(NUMBER), ([found]) => numberOf(found))
   return text.numbers.includes(value)
 }
 
-/** Not within a word, a date or an account. */
+/**
+ * Not within a word, a date or an account, nor behind a sign or a point that is read with it; and no group of `1 000`, which
+ * may be one number or two.
+ */
 const NUMBER =
-  /(?<![\p{L}\p{N}_]|[\p{L}\p{N}_][-.,:/])-?\d+(?:,\d{3})*(?:\.\d+)?(?![\p{L}\p{N}_]|[-.,:/][\p{L}\p{N}_])/gu
+  /(?<![\p{L}\p{N}_][-−‒–.,:/]{0,8}|[-−‒–.,:/]{9}|[-−‒–.]|(?<!["'’)\]}]),|\d['’]|(?<![\p{L}\p{N}_])\d{1,3} (?=\d{3}(?!\d)))[-−‒–]?(?!\d{1,3} \d{3}(?!\d))(?:\d+(?:[,'’]\d{3})*(?:\.\d+)?|\.\d+)(?![\p{L}\p{N}_]|[-−‒–.,:/]+[\p{L}\p{N}_]|['’]\d)/gu
+
+function numberOf(written: string): number {
+  return Number(written.replaceAll(/[,'’]/g, '').replace(/^[−‒–]/, '-'))
+}
 
 /** Whether what stands there belongs to the same word, address or path: `mark@a.org` does not stand in `x.mark@a.org`. */
 function adjoins(text: string, at: number, step: 1 | -1): boolean {
   const next = text[at] ?? ' '
-  return WORD.test(next) || (JOINT.test(next) && WORD.test(text[at + step] ?? ' '))
+  if (WORD.test(next)) return true
+  // `.5` and `−5` are not 5.
+  if (step < 0 && SIGN.test(next) && DIGIT.test(text[at + 1] ?? ' ')) return true
+  if (QUOTE.test(next)) return WORD.test(text[at + step] ?? ' ')
+  if (!JOINT.test(next)) return false
+  let end = at + step
+  for (; JOINT.test(text[end] ?? ' '); end += step) if (Math.abs(end - at) >= JOINTS_MAX) return true
+  const isJoined = WORD.test(text[end] ?? ' ')
+  if (step > 0 || next !== '/') return isJoined
+  // A path from its root; but what follows `https://` is a host.
+  return !isJoined || text.slice(end + 1, at + 1) !== '://'
 }
 
+/** Joints in a row, beyond which it is not looked for a word behind them: it is taken that one is there. */
+const JOINTS_MAX = 8
+
 const WORD = /[\p{L}\p{N}_]/u
-const JOINT = /[-.@+/:'’!#$%&*=?^{|}~\\\p{Pd}]/u
+const JOINT = /[-.@+/:!#$%&*=?^{|}~\\−\p{Pd}]/u
+/** Joins what it stands between, and else marks what is quoted. */
+const QUOTE = /['’]/
+const SIGN = /[-−‒–.]/
+const DIGIT = /\d/
 
 /** Compared without regard to white space, and to how a character is composed. Case counts: it does in passwords and paths. */
 function plainText(text: string): string {
