@@ -151,7 +151,8 @@ test('a store that another run has is named with who has it and what to do, of e
     const [still, why] = await says('kill', String(runs))
     deaf.close()
     assert.equal(still, 3)
-    assert.match(why, new RegExp(`^the kernel in process ${process.pid} that has the store open did not end`))
+    const waits = `waiting for the kernel in process ${process.pid}[^\\n]*\\n`
+    assert.match(why, new RegExp(`^${waits}the kernel in process ${process.pid} that has the store open did not end`))
   } finally {
     interruption.abort('SIGINT')
     storePath = store

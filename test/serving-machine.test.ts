@@ -144,6 +144,11 @@ const comesBackAtOnce: Ask[] = [
   { at: 0, prompt: 1, output: 33, family: 1, model: 'a' },
 ]
 
+const putBackWhileWriting: Ask[] = [
+  { at: 1, prompt: 167, output: 27, model: 'a' },
+  { at: 0, prompt: 246, output: 60, model: 'c' },
+]
+
 describe('any jobs', () => {
   test('property: iterations taken together end when iterations taken one by one do', () =>
     fc.assert(
@@ -186,13 +191,15 @@ describe('any jobs', () => {
             stats.outputTokens,
             sum(({ output }) => output),
           )
-          assert.equal(
-            stats.prefillTokens + stats.cachedTokens - stats.recomputedTokens,
-            sum(({ prompt }) => prompt),
-          )
+          // Who is put back while writing reads the token that was written last, too: for the first time.
+          const more = stats.prefillTokens + stats.cachedTokens - stats.recomputedTokens - sum(({ prompt }) => prompt)
+          assert.ok(more >= 0 && more <= stats.putBack, `${more} tokens more, ${stats.putBack} put back`)
         },
       ),
-      { numRuns: process.env['POLITY_LONG'] ? 2_000 : 60 },
+      {
+        numRuns: process.env['POLITY_LONG'] ? 2_000 : 60,
+        examples: [[putBackWhileWriting, 512, 2, false, false]],
+      },
     ))
 })
 
