@@ -124,15 +124,16 @@ test('where no call is let through the model is told why and asked again, and no
   assert.deepEqual([last.toolCalls, last.denied.length, prompts.length], [[], 3, 3])
 })
 
+const paysOnce = parseLaw({
+  rules: [
+    { id: 'no-leak', effect: 'deny', tool: 'send_mail', seen: ['private'] },
+    { id: 'all', effect: 'allow' },
+  ],
+  temporal: [{ id: 'once', formula: 'absence2(pay)' }],
+})
+
 test('requests of one run follow each other, also when they come at once; others do not wait', async () => {
-  const law = parseLaw({
-    rules: [
-      { id: 'no-leak', effect: 'deny', tool: 'send_mail', seen: ['private'] },
-      { id: 'all', effect: 'allow' },
-    ],
-    temporal: [{ id: 'once', formula: 'absence2(pay)' }],
-  })
-  const w = createWorld({ law, models: { main: scripted(() => calls('pay', 'send_mail')) } })
+  const w = createWorld({ law: paysOnce, models: { main: scripted(() => calls('pay', 'send_mail')) } })
   const door = createModelDoor(w.kernel, { tools: { read_mail: { labels: ['private'] } } })
   const ask = async (run: string, principal = 'ada', messages = [user('go')]) => {
     const { toolCalls } = await door.generate({ caller: { principal }, run, messages, tools })
@@ -190,15 +191,8 @@ test('runs of which the law knows nothing fill nothing up, nor do requests that 
 })
 
 test('where a run stands is known also when the journal of its last request is gone', async () => {
-  const law = parseLaw({
-    rules: [
-      { id: 'no-leak', effect: 'deny', tool: 'send_mail', seen: ['private'] },
-      { id: 'all', effect: 'allow' },
-    ],
-    temporal: [{ id: 'once', formula: 'absence2(pay)' }],
-  })
   const w = createWorld({
-    law,
+    law: paysOnce,
     models: { main: scripted(() => calls('pay', 'send_mail')) },
     limits: { processesEndedMax: 1 },
   })

@@ -991,22 +991,26 @@ describe('the dashboard', { skip }, () => {
           await next
           await page.waitForTimeout(300)
         })
-        // One answer more or less is held from time to time, a fifth of it all. So growth shows over 30 answers at least: less
-        // than two of them may be left.
-        const heldAtLeast = async (): Promise<Held> => {
-          const all: Held[] = []
-          for (let i = 0; i < 3; i++) {
-            await refreshed()
-            await page.waitForTimeout(300)
-            all.push(await heldBy(page))
+        // React keeps what it showed before until it renders twice more: so it is made to, or one answer more or less is held.
+        const settled = async (): Promise<Held> => {
+          await page.evaluate('document.activeElement.blur()')
+          for (let i = 0; i < 2; i++) {
+            await page.keyboard.press('?')
+            await page.getByRole('dialog', { name: 'Keys' }).waitFor()
+            await page.keyboard.press('Escape')
+            await page.getByRole('dialog').waitFor({ state: 'detached' })
           }
-          return { bytes: Math.min(...all.map((one) => one.bytes)), nodes: Math.min(...all.map((one) => one.nodes)) }
+          // Nodes of the dialog may be found to be gone by the second collection only.
+          await heldBy(page)
+          return heldBy(page)
         }
-        const before = await heldAtLeast()
-        const held = await heldAtLeast()
+        await refreshed()
+        const before = await settled()
+        for (let i = 0; i < 3; i++) await refreshed()
+        const held = await settled()
         console.log(`  10,000 principals and runs: the longest task ${longest.toFixed(0)} ms`)
         assert.ok(longest < 100, `a task of ${longest} ms`)
-        assert.ok(held.bytes < before.bytes * 1.35, `${before.bytes} bytes became ${held.bytes}`)
+        assert.ok(held.bytes < before.bytes * 1.15, `${before.bytes} bytes became ${held.bytes}`)
         assert.ok(held.nodes <= before.nodes + 20, `${before.nodes} nodes became ${held.nodes}`)
         // What a table leaves out is there for who asks.
         await page.getByRole('button', { name: 'Show more' }).first().click()

@@ -25,6 +25,7 @@ import { holdersLaw, judge } from '../policy/law.ts'
 import type { Text, Value, Work } from '../policy/values.ts'
 import { holds, searchable, textsOf } from '../policy/values.ts'
 import { sha256 } from './digest.ts'
+import { union } from './lists.ts'
 import type { Call, LearnedAnswer, Process } from './process.ts'
 import type { EventsOf } from './told.ts'
 import { tell, toldIn } from './told.ts'
@@ -166,10 +167,9 @@ const NO_TOOL: Json = Object.freeze({ tool: '', input: null })
 type Labels = readonly string[] | undefined
 
 /** Those of the tool and those with which the call ended, such as of a state that it read; undefined where the tool says none. */
-function labelsOfAnswer(tool: Tool | undefined, ended: Labels = []): Labels {
+function labelsOfAnswer(tool: Tool | undefined, ended: Labels): Labels {
   const own = tool?.labels
-  if (own === undefined || ended.every((label) => own.includes(label))) return own
-  return [...new Set([...own, ...ended])]
+  return own === undefined ? undefined : union(own, ended)
 }
 
 /** Whether the answer of a call that ended with these labels is a trusted one: that of a trusted tool which took nothing from elsewhere. */

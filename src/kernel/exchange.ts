@@ -565,7 +565,7 @@ export class Exchange implements CoreCall, Dispatchable, Late, Abortable {
     const call = this.#call
     if (!call.open) return
     const isAgain = isRetryable(said) && ++this.#tries < limits.generateTriesMax
-    const goesOn = isAgain || (this.#core + 1 < this.#plan.cores.length && !isCallersFault(said))
+    const goesOn = isAgain || (this.#core + 1 < this.#plan.cores.length && !isSameElsewhere(said))
     const afresh = (): void => {
       // What was set aside is spent, and what the turns took was part of it.
       this.#turns = paid(this.#turns)
@@ -650,11 +650,8 @@ function isRetryable(error: unknown): boolean {
   return fieldOf(error, 'name') === 'TypeError' && /fetch|network/i.test(messageOf(error))
 }
 
-/**
- * A refused request (bad input, bad key) would be refused by no other core for another reason, and an answer that was asked for
- * and is too large is one that was paid for; anything else may go well elsewhere.
- */
-function isCallersFault(error: unknown): boolean {
+/** A bad request is refused by every core, and an answer that is too large was paid for: no other core is asked for it again. */
+function isSameElsewhere(error: unknown): boolean {
   if (isTooLarge(error)) return true
   const status = statusOf(error)
   return status === 400 || status === 413 || status === 422

@@ -138,26 +138,20 @@ export function createJournal({ store, clock, limits, onAppend, onCommit, onHalt
     untold = added(untold, segment)
     if (telling) return
     telling = true
-    // One who throws keeps nothing from the others; the first error goes on when all have been told.
-    let errors: unknown[] = NONE
+    let thrown: Thrown
     for (let kept = untold.shift(); kept !== undefined; kept = untold.shift()) {
       try {
         onCommit(kept.events)
       } catch (error) {
-        errors = added(errors, error)
+        thrown ??= { error }
       }
-      for (const fn of kept.waiters) {
-        try {
-          fn()
-        } catch (error) {
-          errors = added(errors, error)
-        }
-      }
+      const ofWaiters = callAll(kept.waiters)
+      thrown ??= ofWaiters
     }
     telling = false
     const next = segments[0] as Segment
     if (!isEmpty(next)) schedule(next.waiters.length > 0)
-    if (errors.length > 0) throw errors[0]
+    if (thrown !== undefined) throw thrown.error
   }
 
   function failed(segment: Segment, tries: number, error: unknown): void {
@@ -170,7 +164,8 @@ export function createJournal({ store, clock, limits, onAppend, onCommit, onHalt
     const waiters = [segment, ...segments].flatMap((one) => one.waiters)
     segments = [newSegment()]
     onHalt(halted)
-    for (const fn of waiters) fn(halted)
+    const thrown = callAll(waiters, halted)
+    if (thrown !== undefined) throw thrown.error
   }
 
   /** A new segment; what was put since the last event belongs to the next one, and goes with it. */
@@ -249,6 +244,21 @@ function added<T>(list: T[], one: T): T[] {
   if (list.length === 0) return [one]
   list.push(one)
   return list
+}
+
+type Thrown = { readonly error: unknown } | undefined
+
+/** One who throws keeps nothing from the others; the first error is for when all have been told. */
+function callAll(waiters: Segment['waiters'], given?: PolityError): Thrown {
+  let thrown: Thrown
+  for (const fn of waiters) {
+    try {
+      fn(given)
+    } catch (error) {
+      thrown ??= { error }
+    }
+  }
+  return thrown
 }
 
 function isEmpty({ events, puts, waiters }: Segment): boolean {

@@ -100,7 +100,7 @@ export interface MachineStats {
   readonly outputTokens: number
   /** Sequences that were put back for want of memory. */
   readonly putBack: number
-  /** Tokens that were computed again because of it. */
+  /** Tokens that were read again because of it: parts of prompts, and what was written until then. */
   readonly recomputedTokens: number
   readonly loads: number
   readonly sequencesMost: number
@@ -352,8 +352,9 @@ export function servingMachine(options: MachineOptions): ServingMachine {
     drop(one)
     stats.putBack++
     one.state = 'waiting'
+    // Who writes reads the token that was written last again, too, which would have been computed with the next.
+    stats.recomputedTokens += one.computed < one.goal ? one.computed : one.job.promptTokens + one.written
     one.goal = one.job.promptTokens + one.written
-    stats.recomputedTokens += one.computed
     one.computed = 0
     putBackQueue.push(one)
     waitingCount++
