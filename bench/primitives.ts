@@ -39,6 +39,20 @@ const constructs: { readonly [name: string]: (i: number) => unknown } = {
     void controller.signal
     return controller
   },
+  'Promise.withResolvers': () => {
+    const { promise, resolve } = Promise.withResolvers<number>()
+    return { promise, resolve }
+  },
+  'a promise that hands its resolve out': () => {
+    const held: { promise: unknown; resolve: unknown } = {
+      promise: undefined,
+      resolve: undefined,
+    }
+    held.promise = new Promise<number>((resolve) => {
+      held.resolve = resolve
+    })
+    return held
+  },
   '[item]': (i) => [i],
   '[] and one push': (i) => {
     const list: number[] = []

@@ -53,27 +53,11 @@ export async function toolLoop(
  */
 export async function observe(sys: Sys, calls: readonly ToolCall[], tokensMax = Infinity): Promise<Message> {
   const share = Math.floor(tokensMax / calls.length)
-  const outputs = await Promise.all(
-    calls.map(async ({ name, input }) => {
-      try {
-        const output = await sys.call(name, input)
-        const tokens = Math.ceil(boundTokens(typeof output === 'string' ? output : JSON.stringify(output)))
-        if (tokens > share)
-          throw new PolityError(
-            'TOO_LARGE',
-            `the result takes about ${tokens} tokens, and the context window has room for ${share}; ask for less at once`,
-          )
-        return typeof output === 'string'
-          ? { type: 'text' as const, value: output }
-          : { type: 'json' as const, value: output }
-      } catch (error) {
-        // The end of the process is not an observation of it.
-        if (PolityError.isInstance(error) && error.code === 'KILLED') throw error
-        const { code, message } = toErrorData(error)
-        return { type: 'error-text' as const, value: `${code}: ${message}` }
-      }
-    }),
-  )
+  // Most often there is one, and a list of promises costs as much as the rest of this.
+  const outputs =
+    calls.length === 1
+      ? [await outputOf(sys, calls[0] as ToolCall, share)]
+      : await Promise.all(calls.map((call) => outputOf(sys, call, share)))
   const content = calls.map(({ id, name }, i) => ({
     type: 'tool-result' as const,
     toolCallId: id,
@@ -81,6 +65,29 @@ export async function observe(sys: Sys, calls: readonly ToolCall[], tokensMax = 
     output: outputs[i],
   }))
   return { role: 'tool', content } as unknown as Message
+}
+
+/** What the model reads of one call. */
+async function outputOf(sys: Sys, { name, input }: ToolCall, tokensMax: number): Promise<object> {
+  try {
+    const output = await sys.call(name, input)
+    const tokens = tokensMax === Infinity ? 0 : tokensOf(output)
+    if (tokens > tokensMax)
+      throw new PolityError(
+        'TOO_LARGE',
+        `the result takes about ${tokens} tokens, and the context window has room for ${tokensMax}; ask for less at once`,
+      )
+    return typeof output === 'string' ? { type: 'text', value: output } : { type: 'json', value: output }
+  } catch (error) {
+    // The end of the process is not an observation of it.
+    if (PolityError.isInstance(error) && error.code === 'KILLED') throw error
+    const { code, message } = toErrorData(error)
+    return { type: 'error-text', value: `${code}: ${message}` }
+  }
+}
+
+function tokensOf(output: Json): number {
+  return Math.ceil(boundTokens(typeof output === 'string' ? output : JSON.stringify(output)))
 }
 
 export interface ReactInput extends LoopOptions {

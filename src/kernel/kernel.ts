@@ -975,12 +975,11 @@ export function createKernel(options: KernelOptions): Kernel {
 
   function resultOf(process: Process): Promise<Json> {
     if (process.result !== undefined) return process.result.promise
-    const { promise, resolve } = Promise.withResolvers<Json>()
-    const result = { promise, resolve }
+    const result = Promise.withResolvers<Json>()
     // One that has stopped may end otherwise later: then whoever asks hears that.
     if (process.state === 'running' || process.ended) process.result = result
     if (process.state !== 'running') tellResult(process, result)
-    return promise
+    return result.promise
   }
 
   function tellResult(process: Process, { resolve }: NonNullable<Process['result']>): void {
