@@ -399,6 +399,27 @@ describe('trouble', () => {
     assert.ok(b - a >= 125 && b - a <= 375 && c - b >= 250 && c - b <= 750, `pauses of ${b - a} and ${c - b} ms`)
   })
 
+  test('who is killed in the pause between two tries pays for no answer, and in a try for what was set aside', async () => {
+    // A try takes 100 ms, and the pause behind the first 125 to 375.
+    for (const [at, isPaid] of [
+      [50, true],
+      [150, false],
+      [550, true],
+    ] as const) {
+      const clock = simulatedClock()
+      const model = scripted(() => ({ ...down, delayMs: clock.now() < begunAt + 100 ? 100 : 1_000 }), { clock })
+      const world = createWorld({ clock, models: { model } })
+      const begunAt = clock.now()
+      const run = world.kernel.spawn(async (sys: Sys) => (await sys.generate('hi')).text, null)
+      clock.after(at, () => {
+        assert.equal(world.kernel.info(run.pid).queued, !isPaid)
+        world.kernel.kill(run.pid, 'enough')
+      })
+      assert.equal(codeOf(await world.settled(endOf(run.result))), 'KILLED')
+      assert.equal(run.usage.outputTokens > 0, isPaid, `killed after ${at} ms`)
+    }
+  })
+
   test('an answer that is too large was paid for, watched or not, and no other model is asked for another', async () => {
     const usage = {
       inputTokens: { total: 7, noCache: 7, cacheRead: undefined, cacheWrite: undefined },

@@ -602,7 +602,12 @@ export class Exchange implements CoreCall, Dispatchable, Late, Abortable {
         limits.generateBackoffMs *
         2 ** (this.#tries - 1) *
         (0.5 + randomAt(clock.seed, call.process.pid, call.n * 16 + this.#tries))
-      this.#timer = clock.after(pauseMs, () => this.#admit())
+      // Nothing is sent in this time: who is killed now pays for no answer.
+      call.inQueue = true
+      this.#timer = clock.after(pauseMs, () => {
+        call.inQueue = false
+        this.#admit()
+      })
     } else {
       this.#core++
       this.#tries = 0

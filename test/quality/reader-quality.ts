@@ -9,7 +9,7 @@
  * was ever tuned on it.
  *
  * An answerable question is right when one of its expected phrases stands in the lines that the first citation points to
- * (top 3: any of the first three). An unanswerable one is right when it is refused. Every third question is held out: it was
+ * (top 3: any of the first three); its file is right when one stands anywhere in the file that is cited. An unanswerable one is right when it is refused. Every third question is held out: it was
  * never looked at while the reader was tuned, and its failures are only listed when asked for by `--half held-out`.
  * `--support-min` asks a reader that refuses below another support than its own.
  */
@@ -40,6 +40,9 @@ export interface Outcome {
   readonly isRefused: boolean
   readonly isFirstRight: boolean
   readonly isTop3Right: boolean
+  /** The same, by the files that are cited and not by the lines. */
+  readonly isFirstFileRight: boolean
+  readonly isTop3FileRight: boolean
   readonly rounds: number
 }
 
@@ -122,7 +125,10 @@ export async function measure(
     for (const question of (await questionsOf(corpus, set)).filter(wanted)) {
       const { text, rounds } = await ask(model, tools, question.question)
       const citations = [...text.matchAll(/ \[([^\]\n]+:\d+)\]$/gm)].map((match) => match[1] as string)
-      const right = await Promise.all(citations.map((citation) => holdsAnswer(folder, citation, question.answers)))
+      const cited = await Promise.all(citations.map((citation) => citedIn(folder, citation)))
+      const holds = (text: string): boolean => question.answers.some((answer) => text.includes(answer))
+      const right = cited.map(({ lines }) => holds(lines))
+      const rightFile = cited.map(({ file }) => holds(file))
       outcomes.push({
         question,
         answer: text,
@@ -130,6 +136,8 @@ export async function measure(
         isRefused: isRefusal(text),
         isFirstRight: right[0] === true,
         isTop3Right: right.slice(0, 3).includes(true),
+        isFirstFileRight: rightFile[0] === true,
+        isTop3FileRight: rightFile.slice(0, 3).includes(true),
         rounds,
       })
     }
@@ -150,17 +158,21 @@ export async function questionsOf(corpus: CorpusName, set: QuestionSet = 'paraph
   ) as QualityQuestion[]
 }
 
-async function holdsAnswer(folder: string, citation: string, answers: readonly string[]): Promise<boolean> {
+/** The lines that a citation points to, and their whole file. */
+async function citedIn(folder: string, citation: string): Promise<{ lines: string; file: string }> {
   const [, path = '', line = ''] = /^(.*):(\d+)$/.exec(citation) ?? []
-  const lines = (await readFile(join(folder, path), 'utf8')).split('\n')
-  const cited = lines.slice(Number(line) - 1, Number(line) + 1).join('\n') // a sentence may run on into the next line
-  return answers.some((answer) => cited.includes(answer))
+  const file = await readFile(join(folder, path), 'utf8')
+  // A sentence may run on into the next line.
+  const lines = file.split('\n').slice(Number(line) - 1, Number(line) + 1)
+  return { lines: lines.join('\n'), file }
 }
 
 export interface Figures {
   readonly answerable: number
   readonly first: number
   readonly top3: number
+  readonly firstFile: number
+  readonly top3File: number
   readonly unanswerable: number
   readonly refused: number
   /** Answerable questions that were refused; they count as not right. */
@@ -174,6 +186,8 @@ export function figuresOf(outcomes: readonly Outcome[]): Figures {
     answerable: answerable.length,
     first: answerable.filter((each) => each.isFirstRight).length,
     top3: answerable.filter((each) => each.isTop3Right).length,
+    firstFile: answerable.filter((each) => each.isFirstFileRight).length,
+    top3File: answerable.filter((each) => each.isTop3FileRight).length,
     unanswerable: unanswerable.length,
     refused: unanswerable.filter((each) => each.isRefused).length,
     refusedWrongly: answerable.filter((each) => each.isRefused).length,
@@ -185,7 +199,16 @@ const share = (part: number, whole: number): string =>
 
 /** One line of the report. */
 export function describe(name: string, figures: Figures): string {
-  return `${name.padEnd(22)} first ${share(figures.first, figures.answerable)}   top 3 ${share(figures.top3, figures.answerable)}   refused ${share(figures.refused, figures.unanswerable)}   wrongly ${figures.refusedWrongly}`
+  const { answerable, first, top3, firstFile, top3File, unanswerable, refused, refusedWrongly } = figures
+  return [
+    name.padEnd(22),
+    `first ${share(first, answerable)}`,
+    `top 3 ${share(top3, answerable)}`,
+    `file first ${share(firstFile, answerable)}`,
+    `file top 3 ${share(top3File, answerable)}`,
+    `refused ${share(refused, unanswerable)}`,
+    `wrongly ${refusedWrongly}`,
+  ].join('   ')
 }
 
 async function main(): Promise<void> {
