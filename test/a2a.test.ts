@@ -482,6 +482,16 @@ describe('a program as an agent', () => {
     })
   })
 
+  test('the card names the address that clients reach, behind a proxy with a path too', async () => {
+    for (const url of ['https://agents.example/house', 'https://agents.example/house/']) {
+      const { server } = await opened({}, { url })
+      const response = await fetch(`${server.url}/.well-known/agent-card.json`, { headers: as('ada') })
+      const card = (await response.json()) as { url: string; supportedInterfaces: { url: string }[] }
+      const at = 'https://agents.example/house/a2a/echo'
+      assert.deepEqual([card.url, ...card.supportedInterfaces.map((one) => one.url)], [at, at, at, at])
+    }
+  })
+
   test('REST: refuses what it does not know with the protocol’s errors and their statuses', async () => {
     const { server } = await opened()
     const ask = async (method: string, path: string, body?: unknown, headers: { [name: string]: string } = {}) => {
@@ -497,7 +507,12 @@ describe('a program as an agent', () => {
     assert.deepEqual(await ask('GET', 'tasks/1'), [404, 'TASK_NOT_FOUND'])
     assert.deepEqual(await ask('GET', 'tasks/1', undefined, { 'a2a-version': '' }), [400, 'VERSION_NOT_SUPPORTED'])
     assert.deepEqual(await ask('GET', 'tasks/1', undefined, { 'a2a-version': '2.0' }), [400, 'VERSION_NOT_SUPPORTED'])
+    const bare = { 'a2a-version': '' }
+    assert.deepEqual(await ask('GET', 'tasks/1?A2A-Version=1.0', undefined, bare), [404, 'TASK_NOT_FOUND'])
+    assert.deepEqual(await ask('GET', 'tasks/1?A2A-Version=0.3'), [404, 'TASK_NOT_FOUND'], 'the header goes first')
     assert.equal((await ask('GET', 'tasks?pageSize=0'))[0], 400)
+    assert.equal((await ask('GET', 'tasks?status=nonsense'))[0], 400)
+    assert.equal((await ask('GET', 'tasks?status=99'))[0], 400)
     assert.equal((await ask('GET', 'tasks?pageSize=many'))[0], 400)
     assert.equal((await ask('GET', 'tasks/1?historyLength=-1'))[0], 400)
     for (const body of [{}, [], 'null', { message: 5 }, { message: { ...hi.message, parts: [null] } }])
@@ -590,6 +605,15 @@ describe('a program as an agent', () => {
       })
       return ((await response.json()) as { error: { code: number } }).error.code
     }
+    const answerTo = async (body: unknown, headers: { [name: string]: string }) => {
+      const response = await fetch(`${server.url}/a2a/echo`, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json', ...as('ada'), ...headers },
+        body: JSON.stringify(body),
+      })
+      const { id, result } = (await response.json()) as { id: unknown; result: { tasks: unknown } }
+      return { id, tasks: result.tasks }
+    }
     const call = { jsonrpc: '2.0', id: 1, method: 'GetTask', params: { id: '1' } }
     assert.equal(await post(call), -32009, 'without a version it is 0.3, which has no such method')
     assert.equal(await post({ ...call, method: 'tasks/get' }), -32001)
@@ -597,7 +621,22 @@ describe('a program as an agent', () => {
     assert.equal(await post(call, { 'A2A-Version': '2.0' }), -32009)
     assert.equal(await post(call, { 'A2A-Version': '1.0' }), -32001)
     assert.equal(await post({ ...call, method: 'nonsense' }, { 'A2A-Version': '1.0' }), -32601)
-    assert.equal(await post('nonsense', { 'A2A-Version': '1.0' }), -32602)
+    const listed = { 'A2A-Version': '1.0' }
+    assert.equal(await post({ ...call, method: 'nonsense', params: undefined }, listed), -32601)
+    for (const wrong of ['nonsense', [call], [], null, 5, { ...call, id: 1.5 }, { ...call, id: {} }, { id: 1 }])
+      for (const headers of [{}, listed]) assert.equal(await post(wrong, headers), -32600, JSON.stringify(wrong))
+    assert.equal(await post({ ...call, method: 'ListTasks', params: { status: 'nonsense' } }, listed), -32602)
+    for (const id of [0, '', -1, 'x', null]) {
+      const { params: _, ...bare } = { ...call, id, method: 'ListTasks' }
+      assert.deepEqual(await answerTo(bare, listed), { id, tasks: [] })
+    }
+    const broken = await fetch(`${server.url}/a2a/echo`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json', ...as('ada') },
+      body: '{"jsonrpc": "2.0",',
+    })
+    const { id, error } = (await broken.json()) as { id: unknown; error: { code: number } }
+    assert.deepEqual([broken.status, id, error.code], [400, null, -32700], 'no JSON')
     const unknown = await fetch(`${server.url}/a2a/nobody`, { method: 'POST', headers: as('ada') })
     assert.equal(unknown.status, 404)
   })

@@ -882,6 +882,24 @@ describe('recorded', () => {
     assert.equal(await textOf(again, call), 'it is [secret]')
   })
 
+  test('a key that goes on with another, or has several lines, is replaced whole; an empty text is no key', async () => {
+    const file = newFile()
+    const secrets = ['', 'abcdefabcdef', 'abcdefabcdef-rest', '-----BEGIN-----\nline\n-----END-----']
+    const toolCalls = [{ name: 'login', input: { key: secrets[3] } }]
+    const model = record(scripted([{ text: `it is ${secrets[2]}`, toolCalls }]), file, { secrets })
+    await model.doGenerate(ask(`my key is ${secrets[1]}`))
+    const text = readFileSync(file, 'utf8')
+    for (const leak of ['abcdef', '-rest', 'line']) assert.ok(!text.includes(leak), `${leak} is in the file`)
+    assert.ok(text.includes('my key is [secret]') && text.includes('it is [secret]'))
+    const { content } = await replay(file, { secrets }).doGenerate(ask(`my key is ${secrets[1]}`))
+    assert.deepEqual(content[1], {
+      type: 'tool-call',
+      toolCallId: 'call-0-0',
+      toolName: 'login',
+      input: '{"key":"[secret]"}',
+    })
+  })
+
   test('a torn last line is left out with a warning, and cut off before more is recorded', async () => {
     const file = newFile()
     await record(scripted(['one']), file).doGenerate(ask('a'))

@@ -31,6 +31,7 @@ import { createModelDoor } from '../src/server/model-door.ts'
 import { openaiDoor } from '../src/server/openai/door.ts'
 import type { Telemetry, TelemetryOptions } from '../src/server/telemetry.ts'
 import { startTelemetry } from '../src/server/telemetry.ts'
+import { modelOf } from '../src/server/telemetry/names.ts'
 import { createRecorder } from '../src/server/telemetry/records.ts'
 import { describeSettings, readSettings } from '../src/server/telemetry/settings.ts'
 import { createCallers, parseTraceparent } from '../src/server/telemetry/traceparent.ts'
@@ -510,6 +511,19 @@ describe('spans', () => {
     )
   })
 
+  test('name who provides a model as the conventions do, whichever API of it the AI SDK names', () => {
+    for (const [core, provider] of [
+      ['google/gemini', 'gcp.gemini'],
+      ['google.generative-ai/gemini', 'gcp.gemini'],
+      ['google-vertex/gemini', 'gcp.vertex_ai'],
+      ['google.vertex.chat/gemini', 'gcp.vertex_ai'],
+      ['googleVertex.anthropic.messages/claude', 'gcp.vertex_ai'],
+      ['openai.responses/gpt', 'openai'],
+      ['mine/model', 'mine'],
+    ] as const)
+      assert.equal(modelOf(core).provider, provider, core)
+  })
+
   test('of a run that another kernel goes on with are those of one trace, and begin when it began', async () => {
     const { spans: found, journals } = await resumed()
     assertSpans(found, journals)
@@ -727,6 +741,35 @@ describe('what was said', () => {
     assert.match(input.at(-1)?.parts[0]?.content ?? '', /^39 x+$/, 'the newest are kept')
     assert.equal(input.length, 10)
     assert.ok(String(attributes['gen_ai.output.messages']).length < 9_000)
+  })
+
+  test('of a message that is too long alone, the last parts are kept', async () => {
+    const toolCalls = Array.from({ length: 8 }, (_, i) => ({
+      id: `c${i}`,
+      name: 'look',
+      input: { q: 'x'.repeat(8_000) },
+    }))
+    const {
+      kernel,
+      settled: ready,
+      sent,
+    } = await world({
+      models: { 'maker/model': scripted([{ toolCalls }]) },
+      model: 'maker/model',
+      telemetry: { content: true },
+      tools: [tool('look', () => 'seen')],
+    })
+    const asking = async (sys: Sys): Promise<void> => void (await sys.generate({ prompt: 'x', tools: ['look'] }))
+    await ready(kernel.spawn(asking, undefined).result)
+    const { attributes } = one((await sent()).filter(({ name }) => name.startsWith('chat')))
+    const text = String(attributes['gen_ai.output.messages'])
+    const { parts, ...message } = one(JSON.parse(text) as { parts: { id: string }[] }[])
+    assert.deepEqual(message, { role: 'assistant', finish_reason: 'tool_call' })
+    assert.deepEqual(
+      parts.map(({ id }) => id),
+      ['c4', 'c5', 'c6', 'c7'],
+    )
+    assert.ok(text.length <= 32_768)
   })
 })
 

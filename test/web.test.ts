@@ -386,7 +386,14 @@ describe('the dashboard', { skip }, () => {
       assert.equal(await talk.locator('tbody tr').count(), 3 * 4)
       await talk.locator('tr', { hasText: /critic.*research.*mail\s*1\s*23/s }).waitFor()
       await page.keyboard.press(']')
-      await page.getByRole('grid', { name: 'Events' }).locator('[role=row]', { hasText: 'mail-sent' }).first().waitFor()
+      const listed = page.getByRole('grid', { name: 'Events' })
+      await listed.locator('[role=row]', { hasText: 'mail-sent' }).first().waitFor()
+      await page.getByLabel('Search events').fill('mail-sent')
+      await until(async () => {
+        const types = await listed.locator('.event-row:not(.head) [role=gridcell]:nth-child(4)').allInnerTexts()
+        return types.length > 0 && types.every((type) => type === 'mail-sent')
+      }, 'only mails are listed')
+      await page.getByLabel('Search events').blur()
       await page.keyboard.press(']')
       await page.getByRole('option', { name: /report.md/ }).click()
       const changes = page.getByRole('table', { name: 'Changes' })
@@ -403,6 +410,11 @@ describe('the dashboard', { skip }, () => {
       await page.keyboard.press('r')
       await page.getByText('It made the same').waitFor()
       await page.keyboard.press('Escape')
+      await page.setViewportSize({ width: 320, height: 640 })
+      for (const tab of ['Timeline', 'Conversation', 'Team', 'Events', 'Files', 'Result']) {
+        await page.getByRole('tab', { name: tab }).click()
+        assert.ok(await page.evaluate<boolean>('document.documentElement.scrollWidth <= 320'), `${tab} is too wide`)
+      }
     }))
 
   test('a call in doubt is answered with what it returned, and a value that does not fit is refused', () =>
@@ -1192,6 +1204,39 @@ describe('the dashboard', { skip }, () => {
       await page.locator(row(second.pid)).waitFor()
       await page.locator(cell(first.pid, 'state'), { hasText: 'killed' }).waitFor()
       await page.locator('.trouble').waitFor({ state: 'detached' })
+    }))
+
+  test('what happened while the line was cut is not shown as if it still were: calls, questions', () =>
+    on(async (page, world) => {
+      const { kernel } = world
+      await page.locator('.line-mark.live').waitFor()
+      const { pid } = kernel.spawn(programNamed('digest'), 600)
+      const asking = kernel.spawn(programNamed('interview'), 'Who is first?', { principal: 'local' })
+      asking.result.catch(() => {})
+      await page.locator(cell(pid, 'waiting'), { hasText: 'sleep' }).waitFor()
+      await page.getByLabel('1 waiting').waitFor()
+      await world.stopServing()
+      const calls = kernel.info(pid).usage.calls
+      kernel.kill(asking.pid)
+      await until(() => kernel.info(pid).usage.calls > calls + 1, 'it did something nobody heard of')
+      const late = kernel.info(pid).usage.calls
+      await world.serveAgain()
+      await page.locator('.line-mark.live').waitFor()
+      await page.getByLabel('1 waiting').waitFor({ state: 'detached', timeout: 20_000 })
+      await until(() => kernel.info(pid).usage.calls > late + 3, 'it went on')
+      assert.doesNotMatch(await page.locator(cell(pid, 'waiting')).innerText(), /\+/)
+    }))
+
+  test('a run that the server knows no longer is said not to be there', () =>
+    on(async (page, world) => {
+      const { pid } = world.kernel.spawn(programNamed('idle'), null)
+      await page.goto(`${world.url}/#/run/${pid}/timeline`)
+      await page.locator('.run-head').waitFor()
+      await world.stopServing()
+      const other = await startWorld({ port: Number(new URL(world.url).port) })
+      await page.getByText(`There is no run ${pid}`).waitFor()
+      await other.close()
+      await world.serveAgain()
     }))
 })
 

@@ -62,6 +62,8 @@ export interface Live {
   now(): number
   adopt(process: Process, touched?: ReadonlySet<number>): void
   hear(event: RunEvent): void
+  /** Events were missed: which calls are under way is what is heard from now on, and before that what a page says. */
+  missed(): void
   /** Forgets what runs by what was heard, and neither the server's whole list nor an event since knows. */
   keepOnly(listed: ReadonlySet<number>, touched: ReadonlySet<number>): void
   /** Every pid that an event named since the returned function was made; calling it ends the list. */
@@ -325,6 +327,9 @@ export function createLive(): Live {
     now: () => Date.now() + Math.max(0, skewMs),
     adopt,
     hear,
+    missed() {
+      for (const row of rows.values()) row.open = []
+    },
     keepOnly(listed, touched) {
       for (const [pid, row] of rows) {
         if (row.process.endedAt !== null || listed.has(pid) || touched.has(pid)) continue

@@ -161,7 +161,9 @@ export function openSession(key: string | undefined): Session {
       })
       for await (const event of events) {
         if (event.type === 'reset') {
+          live.missed()
           void refreshAnew()
+          refreshQuestions()
           continue
         }
         live.hear(event)

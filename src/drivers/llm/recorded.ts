@@ -75,7 +75,7 @@ export interface RecordOptions {
 
 /** The model as it is, with every call appended to `file`. The file is made when missing. */
 export function record(model: LanguageModel, file: string, options: RecordOptions = {}): LanguageModel {
-  const secrets = options.secrets ?? secretsOf(process.env)
+  const secrets = toReplace(options.secrets)
   openFixture(file)
 
   function begin(
@@ -238,7 +238,7 @@ export interface ReplayModel extends LanguageModel {
 
 export function replay(file: string, options: ReplayOptions = {}): ReplayModel {
   const strict = options.strict ?? true
-  const secrets = options.secrets ?? secretsOf(process.env)
+  const secrets = toReplace(options.secrets)
   const warnings: string[] = []
   const entries = readFixture(file, warnings)
   const names = [...new Set(entries.map((entry) => `${entry.provider}/${entry.modelId}`))]
@@ -628,6 +628,14 @@ function scrubKeys(value: Json): Json {
   return Object.fromEntries(
     Object.entries(value).map(([key, item]) => [key, secretKey.test(key) ? '[secret]' : scrubKeys(item as Json)]),
   )
+}
+
+/** What `scrub` replaces: an empty text is none, and one that goes on with another goes first, or its rest would stay. */
+function toReplace(given: readonly string[] | undefined): readonly string[] {
+  const secrets = (given ?? secretsOf(process.env)).filter(Boolean)
+  // Arguments of a tool call are JSON within a text: a key of several lines stands there with its line ends as escapes.
+  const written = new Set(secrets.flatMap((secret) => [secret, JSON.stringify(secret).slice(1, -1)]))
+  return [...written].toSorted((a, b) => b.length - a.length)
 }
 
 /** Shorter values are more likely a word of the text than a key; values that begin with a slash are paths to one. */

@@ -142,6 +142,8 @@ export function createAgent({
     const withArtifacts = request.includeArtifacts === true
     if (!(pageSize >= 1 && pageSize <= PAGE_SIZE_MAX))
       throw new errors.RequestMalformedError(`pageSize takes 1 to ${PAGE_SIZE_MAX}, not ${pageSize}`)
+    if (status === types.TaskState.UNRECOGNIZED)
+      throw new errors.RequestMalformedError('status takes a state such as TASK_STATE_WORKING')
     const after = statusTimestampAfter === undefined ? undefined : Date.parse(statusTimestampAfter)
     if (Number.isNaN(after)) throw new errors.RequestMalformedError('statusTimestampAfter takes a time of ISO 8601')
     if (pageToken !== '' && pidOf(pageToken) === 0)

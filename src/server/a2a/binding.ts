@@ -22,9 +22,11 @@ export interface Fault {
 /** A client that names no version speaks this one, says the specification. */
 const UNNAMED = '0.3'
 
-export function versionOf({ types }: A2aSdk, { headers }: Exchange): string {
-  const { [types.A2A_VERSION_HEADER.toLowerCase()]: asked } = headers
-  return typeof asked === 'string' && asked.trim() !== '' ? asked.trim() : UNNAMED
+/** By its header; the specification lets a client write it as a parameter of the request instead (3.6.1). */
+export function versionOf({ types }: A2aSdk, { headers, query }: Exchange): string {
+  const { [types.A2A_VERSION_HEADER.toLowerCase()]: header } = headers
+  const asked = [header, query.get(types.A2A_VERSION_HEADER)].map((one) => (typeof one === 'string' ? one.trim() : ''))
+  return asked.find((one) => one !== '') ?? UNNAMED
 }
 
 /** Sends the answers of a stream. What goes wrong before the first is an answer by itself. */

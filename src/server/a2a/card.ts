@@ -26,7 +26,7 @@ export interface Described {
 
 /** What a card says of the server. */
 export interface Serving {
-  /** Its URL. */
+  /** Its URL; with the path that a proxy puts before ours, where there is one. */
   readonly base: string
   /** Its callers send a key. */
   readonly needsKey: boolean
@@ -40,7 +40,7 @@ export function cardOf(
   { base, needsKey, isPushing }: Serving,
 ): AgentCard {
   const described = skills ?? [{ name, description, tags: tools.map((tool) => tool.name) }]
-  const url = `${base}/a2a/${encodeURIComponent(name)}`
+  const url = `${base.replace(/\/+$/, '')}/a2a/${encodeURIComponent(name)}`
   return {
     name,
     description,

@@ -91,17 +91,27 @@ function small(value: Json | undefined): Json {
   return text.length <= TEXT_CHARS_MAX ? (value ?? null) : cut(text)
 }
 
-/** As JSON, without the oldest where all are too long. */
-function newest(entries: readonly object[]): string {
+/** As JSON, without the oldest where all are too long; the newest is always there, with the last parts that have room. */
+function newest(entries: readonly (ConventionMessage | Part)[]): string {
+  const kept = newestOf(entries, ATTRIBUTE_CHARS_MAX)
+  const last = entries.at(-1)
+  if (kept.length > 0 || last === undefined || !('parts' in last)) return `[${kept.join(',')}]`
+  const parts = (last as ConventionMessage).parts
+  const room = newestOf(parts, ATTRIBUTE_CHARS_MAX - JSON.stringify([{ ...last, parts: [] }]).length).length
+  return JSON.stringify([{ ...last, parts: parts.slice(parts.length - room) }])
+}
+
+/** Each as JSON: as many of the last as a list of so many characters has room for. */
+function newestOf(entries: readonly object[], charsMax: number): readonly string[] {
   const kept: string[] = []
   let length = 2
   for (const entry of entries.toReversed()) {
     const text = JSON.stringify(entry)
     length += text.length + 1
-    if (length > ATTRIBUTE_CHARS_MAX) break
+    if (length > charsMax) break
     kept.unshift(text)
   }
-  return `[${kept.join(',')}]`
+  return kept
 }
 
 function cut(text: string): string {

@@ -22,9 +22,9 @@ export function modelOf(core: string): ModelName {
   const at = core.indexOf('/')
   if (at < 1) return { provider: 'unknown', model: core }
   const given = core.slice(0, at)
-  // Providers of the AI SDK name the API too: `openai.responses`.
-  const own = given.split('.')[0] as string
-  return { provider: providers[given] ?? providers[own] ?? own, model: core.slice(at + 1) }
+  // Providers of the AI SDK name the API too: `openai.responses`, `google.vertex.chat`.
+  const [own = '', part = ''] = given.split('.')
+  return { provider: providers[`${own}.${part}`] ?? providers[own] ?? own, model: core.slice(at + 1) }
 }
 
 /** Names of our providers that are others in the conventions. */
@@ -34,6 +34,8 @@ const providers: Readonly<Record<string, string>> = {
   google: 'gcp.gemini',
   'google-vertex': 'gcp.vertex_ai',
   'google.vertex': 'gcp.vertex_ai',
+  // Those of Anthropic that Vertex serves.
+  googleVertex: 'gcp.vertex_ai',
   mistral: 'mistral_ai',
   moonshotai: 'moonshot_ai',
   xai: 'x_ai',

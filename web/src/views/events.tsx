@@ -17,9 +17,7 @@ export function Events({ pid, events }: { readonly pid: number; readonly events:
   useKeys({ Escape: chosen === undefined ? undefined : () => setChosen(undefined) })
   const words = wordsIn(query)
   const shown =
-    words.length === 0
-      ? events.all
-      : events.all.filter((event) => words.every((word) => textOf(event).toLowerCase().includes(word)))
+    words.length === 0 ? events.all : events.all.filter((event) => words.every((word) => wordsOf(event).includes(word)))
   const index = shown.findIndex(({ seq }) => seq === chosen)
   const event = shown[index]
   if (events.error !== undefined && events.all.length === 0) return <Failure error={events.error} />
@@ -109,6 +107,11 @@ export function Events({ pid, events }: { readonly pid: number; readonly events:
       )}
     </div>
   )
+}
+
+/** What a search looks at: what its row shows, but for the time. */
+function wordsOf(event: RunEvents['all'][number]): string {
+  return `${event.seq} ${event.pid} ${event.type} ${textOf(event)}`.toLowerCase()
 }
 
 function textOf(event: RunEvents['all'][number]): string {

@@ -56,10 +56,10 @@ export function Run({
   const isPaused = line === 'paused'
   const events = useMemo(() => openRunEvents(session, pid, isPaused), [session, pid, isPaused])
   useEffect(() => () => events.stop(), [events])
-  // Old runs are not in the list, but are still there.
+  // Old runs are not in the list, but are still there; one that is no longer in it is asked for too.
   const asked = useAsked<Process | undefined>(
     async (signal) => (process !== undefined || !isLoaded ? undefined : session.client.processes.get(pid, { signal })),
-    [pid, isLoaded],
+    [pid, isLoaded, process === undefined],
   )
   const known = process ?? asked.value
   if (known === undefined) {
