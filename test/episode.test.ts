@@ -7,7 +7,7 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import fc from 'fast-check'
 import { commons } from '../src/environments/commons.ts'
-import { craft } from '../src/environments/craft.ts'
+import { craft, type CraftTask } from '../src/environments/craft.ts'
 import { division } from '../src/environments/division.ts'
 import type { Action, Rules } from '../src/environments/environment.ts'
 import { play, oracleOf } from '../src/environments/environment.ts'
@@ -212,6 +212,10 @@ test('a state is worth nothing where the oracle knows no way on, and all where i
   })
   const over = await played(craft as never, taskOf(3), both, { tools: [oracleTool(world), valueTool(lost)] })
   assert.deepEqual(over.players, { crafter: { output: 1 } })
+  // Nor where it is cut off before the oracle is there.
+  const short = { ...craft, stepsMax: 2 } as never
+  const cut = await played(short, taskOf(3), asked, { tools: [valueTool(worldOf(short))] })
+  assert.deepEqual(cut.players, { crafter: { output: 0 } })
 })
 
 describe('several players', () => {
@@ -223,6 +227,53 @@ describe('several players', () => {
       Object.keys(result.players).length,
       (commons.task(1, 1) as { people: readonly string[] }).people.length,
     )
+  })
+
+  test('come to the same whoever is heard first', async () => {
+    const task = taskOf(3, 5)
+    const { recipes } = task.params as unknown as CraftTask
+    const item = recipes
+      .flatMap(({ ingredients }) => Object.keys(ingredients))
+      .find((one) => recipes.every((recipe) => recipe.item !== one))
+    /** Gets one piece and hands over so many: the second can only once it has been given one. */
+    const giver = (name: string, to: string, count: number, late: string) =>
+      defineProgram(name.replace(' ', '-'), async (sys: Sys, _: Json) => {
+        await sys.call('get', { item, count: 1 })
+        if (name === late) await sys.sleep(1_000)
+        return (await sys.call<Told>('give', { to, item, count })).error?.code ?? 'given'
+      })
+    const [one, other] = ['crafter', 'crafter 2']
+    const ends = []
+    for (const late of [one, other]) {
+      const program = { [one]: giver(one, other, 1, late), [other]: giver(other, one, 2, late) }
+      ends.push(await played(craft as never, task, program))
+    }
+    assert.deepEqual(ends[0], ends[1])
+    assert.deepEqual(ends[0]?.players, { [one]: { output: 'given' }, [other]: { output: 'given' } })
+  })
+
+  test('that cannot begin, as another has used up what all may spend, have failed: the episode is scored', async () => {
+    const { kernel, settled } = createWorld()
+    const child = defineProgram('child', async () => null)
+    const first = defineProgram('first', async (sys: Sys, _: Json) => {
+      for (let children = 0; ; children++)
+        try {
+          await sys.spawn(child, null)
+        } catch {
+          await sys.call('offer', { keep: 1 })
+          return children
+        }
+    })
+    const run = await spawnEpisode(
+      kernel,
+      worldOf(division),
+      { params: division.task(2) as Json, seed: 2 },
+      { program: { Alice: first, Bob: obedient } },
+      { budget: { children: 3 } },
+    )
+    const { score, players } = await settled(run.result)
+    assert.deepEqual([score, players['Alice']], [0, { output: 2 }])
+    assert.equal((players['Bob'] as { error: { code: string } }).error.code, 'BUDGET_EXCEEDED')
   })
 
   test('take turns, and are told what the other did when it is theirs', async () => {

@@ -19,7 +19,7 @@ import { replayActions } from '../src/evaluation/actions.ts'
 import { compare } from '../src/evaluation/compare.ts'
 import { taskFrom } from '../src/evaluation/dataset.ts'
 import { evaluate, type EvaluateOptions } from '../src/evaluation/evaluate.ts'
-import { VIEW, type Seen } from '../src/evaluation/episode.ts'
+import { VIEW, type Seen, type Told } from '../src/evaluation/episode.ts'
 import { chosen, type Candidate } from '../src/evaluation/hybrid.ts'
 import { findChromium } from '../src/evaluation/kiosk.ts'
 import { parseLog, type Log, type Trial } from '../src/evaluation/log.ts'
@@ -49,6 +49,7 @@ import { defineScorer, worldTask, type Score, type Solver, type Task } from '../
 import { verify } from '../src/evaluation/verify.ts'
 import { viewerHtml } from '../src/evaluation/viewer.ts'
 import { openStage, worldOf, type World } from '../src/evaluation/world.ts'
+import { wrapWorld } from '../src/evaluation/wrapped-world.ts'
 import { randomAt } from '../src/kernel/clock.ts'
 import { defineProgram } from '../src/kernel/program.ts'
 import type { Json, Program, Sys } from '../src/kernel/types.ts'
@@ -137,6 +138,21 @@ describe('statistics', () => {
     )
   })
 
+  test('lists that do not vary have no correlation, whatever their mean is rounded to', () => {
+    for (const [a, b] of [
+      [
+        [0.1, 0.1, 0.1],
+        [0.7, 0.7, 0.7],
+      ],
+      [
+        [0.1, 0.1, 0.1],
+        [0.2, 0.5, 0.9],
+      ],
+    ] as const)
+      assert.equal(pairedDifference(a, b).correlation, null)
+    near(pairedDifference([0, 1, 0], [0.2, 0.4, 0.2]).correlation, 1)
+  })
+
   test('a front has nobody that another beats for less, a hull nobody that a mixture beats', () => {
     const front = paretoFront([
       { cost: 1, score: 0.2 },
@@ -202,6 +218,14 @@ describe('scorers', () => {
       ['1,2345', 2345],
       ['-1,000 and 7e-3', 0.007],
       ['from 2020-21', -21],
+      ['he lost money: -$500', -500],
+      ['\\boxed{-\\$5}', -5],
+      ['from $3-$5', 5],
+      ['it is −5', -5],
+      ['#### **$1,200**', 1200],
+      // A heading is no mark.
+      ['#### Step 2\n6 * 7 = 42', 42],
+      ['#### Answer\n\\boxed{7} of 9', 7],
     ] as const)
       assert.equal(finalNumber(text), wanted, text)
   })
@@ -214,6 +238,10 @@ describe('scorers', () => {
     assert.equal(valueOf(await scored(numeric(), '…so 18 dollars', { target: '9 * 2 = 18\n#### 18' })), 1)
     assert.equal(valueOf(await scored(numeric(), '19', { target: 18 })), 0)
     assert.equal(valueOf(await scored(numeric(), '19', { target: 'none' })), null)
+    // A target that every answer has, or that who fails gives, is none.
+    for (const scorer of [exact(), includes()])
+      for (const target of [null, '', ' ', [], ['x', '']])
+        await assert.rejects(scored(scorer, null, { target }), /no target/)
   })
 
   test('constraints say which is broken', async () => {
@@ -424,6 +452,25 @@ describe('an evaluation', () => {
     assert.ok(log.trials.every(({ error, usage }) => error?.code === 'BUDGET_EXCEEDED' && usage.steps === 0))
   })
 
+  test('a solver that returns more than can be scored has failed its try, not the evaluation, and not without a score', async () => {
+    const world = createWorld()
+    const wordy = (chars: number): Solver => ({
+      name: `${chars}`,
+      program: defineProgram('wordy', async (_: Sys, _input: Json) => 'x'.repeat(chars), { version: `${chars}` }),
+    })
+    const solvers = [wordy(1_000), wordy(600_000), wordy(1_048_560)]
+    const tasks = [{ ...sums, samples: sums.samples.slice(0, 1) }, episodes(1)]
+    const log = await world.settled(evaluate(world.kernel, { tasks, solvers }))
+    assert.deepEqual(
+      log.trials.map(({ task, solver, error, scores }) => [task, solver, error?.code, Object.values(scores)[0]?.value]),
+      tasks.flatMap(({ name }) => [
+        [name, '1000', undefined, 0],
+        [name, '600000', 'TOO_LARGE', 0],
+        [name, '1048560', 'TOO_LARGE', 0],
+      ]),
+    )
+  })
+
   test('what cannot be scored is not 0', async () => {
     const world = createWorld({ models: { m: model() } })
     const broken = defineScorer('broken', (_, { sample }) => {
@@ -435,6 +482,46 @@ describe('an evaluation', () => {
     )
     assert.deepEqual([log.results[0]?.mean, log.results[0]?.unscored], [1, 1])
     assert.match(log.trials[0]?.scores['broken']?.explanation ?? '', /no way/)
+  })
+
+  test('a score is from 0 to 1: what is none leaves a log that can be read', async () => {
+    const world = createWorld({ models: { m: model() } })
+    for (const value of [5, -1, '1', true, undefined]) {
+      const scorer = defineScorer('odd', () => ({ value: value as number }))
+      const task = { ...sums, samples: sums.samples.slice(0, 2), scorers: [scorer] }
+      const solvers = [sometimes('all', () => true)]
+      const log = await world.settled(evaluate(world.kernel, { tasks: [task], solvers, id: `odd ${value}` }))
+      assert.deepEqual([log.results[0]?.mean, log.results[0]?.unscored], [null, 2])
+      assert.match(log.trials[0]?.scores['odd']?.explanation ?? '', /is no score/)
+      assert.deepEqual(parseLog(JSON.stringify(log)), log)
+    }
+  })
+
+  test('is of the same questions where two are compared', async () => {
+    const world = createWorld({ models: { m: model() } })
+    const run = (samples: Task['samples']) =>
+      world.settled(evaluate(world.kernel, { tasks: [{ ...sums, samples }], solvers: [sometimes('all', () => true)] }))
+    const log = await run(sums.samples)
+    assert.equal(compare(log, await run(sums.samples.slice(0, 4)))[0]?.unpaired, 2)
+    // Lines of another file, under the same numbers.
+    const moved = sums.samples.map((sample, i) => ({ ...sample, id: String((i + 1) % 6) }))
+    const other = await run(moved)
+    assert.throws(() => compare(log, other), /ask different things as sample 0 of sums/)
+  })
+
+  test('behind another interface is another evaluation', async () => {
+    const world = createWorld()
+    const run = (say: string) => {
+      const face = { rules: '', repairs: [{ action: '*', seen: 'nobody has heard', say }] }
+      const task = { ...episodes(1), world: wrapWorld(worldOf(craft), face) }
+      const program = defineProgram(
+        'once',
+        async (sys: Sys) => (await sys.call<Told>('get', { item: 'x', count: 1 })).text,
+      )
+      return world.settled(evaluate(world.kernel, { tasks: [task], solvers: [{ name: 'once', program }] }))
+    }
+    for (const say of ['Look at the recipes.', 'There is no such thing.'])
+      assert.ok(String((await run(say)).trials[0]?.output).endsWith(say))
   })
 
   test('wherever it is cut off, it goes on and comes to the same log; no try that ended is done again', async () => {
@@ -600,7 +687,19 @@ describe('an evaluation', () => {
     await assert.rejects(evaluate(world.kernel, { tasks: [], solvers: [solver] }), /at least one task/)
     await assert.rejects(evaluate(world.kernel, { tasks: [sums], solvers: [solver, solver] }), /named "all"/)
     await assert.rejects(evaluate(world.kernel, { tasks: [sums], solvers: [solver], epochs: 0 }), /epochs/)
+    const named = (value: number) => defineScorer('quality', () => ({ value }))
+    const twice = { ...sums, scorers: [named(1), named(0)] }
+    await assert.rejects(
+      evaluate(world.kernel, { tasks: [twice], solvers: [solver] }),
+      /two scorers .* named "quality"/,
+    )
     assert.throws(() => taskFrom('{"input": 3}', 'x.jsonl'), /line 1/)
+    // Questions of another kind are not GSM8K's: a number in their answer is not the answer.
+    assert.throws(
+      () => taskFrom('{"question": "Which flew first?", "answer": "Apollo 11"}', 'x.jsonl'),
+      /line 1.*GSM8K/s,
+    )
+    assert.equal(taskFrom('{"question": "1 + 1?", "answer": "2\\n#### 2"}', 'x.jsonl').description, 'GSM8K')
     assert.throws(() => parseLog('{}'), /no log of an evaluation/)
   })
 })

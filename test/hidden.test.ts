@@ -96,6 +96,17 @@ describe('hidden', () => {
     }
   })
 
+  test('a right answer is right in any letter case, also of activities that have capitals', () => {
+    const drawn = hidden.task(5, 2)
+    const days = Object.fromEntries(
+      Object.entries(drawn.days).map(([who, day]) => [
+        who,
+        day.map((one) => ({ ...one, name: one.name.replace(/^./, (letter) => letter.toUpperCase()) })),
+      ]),
+    )
+    assert.equal(play(hidden, { params: { ...drawn, days }, seed: 5 }, oracleOf(hidden)).score, 1)
+  })
+
   test('a right answer without the messages that it takes is a guess; more messages than it takes cost', () => {
     const params = hidden.task(5, 2)
     const asked = params.people[0] as string

@@ -38,6 +38,7 @@ const hashOf = async (environment: OpenEnvironment) => ((await environment.state
 test('a task names a page, a content and a level; what else it names is refused, with what there is', () => {
   assert.deepEqual(kiosk.read({ level: 2 }, 7), kiosk.task(7, 2))
   assert.deepEqual(kiosk.read(kiosk.task(7, 2), 1), kiosk.task(7, 2))
+  assert.equal(kiosk.task(-7).page, kiosk.task(7).page)
   const fields = 'there are page, content, level'
   const levels = `there is no level 5 of web.kiosk; there are levels 1 to ${kiosk.levelMax}`
   for (const [params, said] of [

@@ -226,6 +226,17 @@ describe('lab', () => {
     }
   })
 
+  test('a prediction beyond all bounds is refused: its error would be no number, and the episode no score', () => {
+    const params = lab.task(2)
+    const environment = environmentOf(lab)
+    environment.reset({ params, seed: 2 })
+    const told = (value: number) =>
+      environment.step([{ agent: 'scientist', name: 'predict', args: { values: params.questions.map(() => value) } }])
+    assert.match(told(1e200).errors[0]?.message ?? '', /from -1000000000 to 1000000000/)
+    assert.equal(told(1e9).done, true)
+    assert.ok(Object.values(environment.metrics()).every(Number.isFinite))
+  })
+
   test('a prediction is worth what it is expected to be, whatever then happens', () => {
     let worse = 0
     for (let seed = 0; seed < 10; seed++) {

@@ -124,12 +124,12 @@ export const hidden: Rules<HiddenTask, HiddenState> = defineWorld({
       return { state: { ...at, messages: [...at.messages, { from: action.agent, to, text }] } }
     }),
   score({ task, messages, answer }) {
-    if (answer === null || tidied(task, answer) !== answerOf(task)) return 0
+    if (!isRight(task, answer)) return 0
     const fewest = fewestMessages(task)
     return messages.length < fewest ? 0 : messages.length === 0 ? 1 : fewest / messages.length
   },
   metrics: ({ task, messages, answer }) => ({
-    right: answer !== null && tidied(task, answer) === answerOf(task) ? 1 : 0,
+    right: isRight(task, answer) ? 1 : 0,
     messages: messages.length,
     fewest: fewestMessages(task),
     characters: messages.reduce((sum, { text }) => sum + text.length, 0),
@@ -291,6 +291,10 @@ export function freeSpans(all: readonly Activity[]): readonly (readonly [number,
   }
   if (from < DAY) spans.push([from, DAY])
   return spans
+}
+
+function isRight(task: HiddenTask, answer: string | null): boolean {
+  return answer !== null && tidied(task, answer) === tidied(task, answerOf(task))
 }
 
 /** An answer as it is compared: the last number, names in order, or spans in order with two digits. */

@@ -58,7 +58,7 @@ export const kiosk = {
   /** A task, drawn by seed: the pages take turns; `level` has more on them. Throws `INVALID_ARGUMENT`. */
   task(seed: number, level = 1, pages: readonly KioskPage[] = kioskPages): KioskTask & Json {
     checkLevel(kiosk.id, level, kiosk.levelMax)
-    const page = pages[seed % pages.length] as KioskPage
+    const page = pages[Math.abs(seed) % pages.length] as KioskPage
     return { page: page.name, content: page.draw(drawAt(seed, 0), level) }
   },
 

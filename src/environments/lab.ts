@@ -76,6 +76,8 @@ const YOU = 'scientist'
 const LEVEL_MAX = 9
 /** Outcomes to predict. The paper asks for ten. */
 const QUESTIONS = 2
+/** Far beyond every outcome; the square of the error is still a number. */
+const PREDICTION_MAX = 1e9
 /** Information below it is none: 0 nats but for rounding. */
 const NOTHING = 1e-9
 
@@ -178,8 +180,15 @@ function predicted(state: LabState, action: Action): Step<LabState> {
   const { task } = state
   const size = task.questions.length * briefOf(task).model.outputs.length
   const values = action.args?.['values']
-  if (!Array.isArray(values) || values.length !== size || !values.every((one) => Number.isFinite(one)))
-    return refused(state, badArguments(YOU, `predict takes { values }, a list of ${size} numbers`))
+  const isNumber = (one: Json): boolean => typeof one === 'number' && Math.abs(one) <= PREDICTION_MAX
+  if (!Array.isArray(values) || values.length !== size || !values.every(isNumber))
+    return refused(
+      state,
+      badArguments(
+        YOU,
+        `predict takes { values }, a list of ${size} numbers from -${PREDICTION_MAX} to ${PREDICTION_MAX}`,
+      ),
+    )
   return { state: { ...state, predictions: values as number[] } }
 }
 

@@ -5,6 +5,7 @@
  *     const rows = compare(log, log, { first: 'react', second: 'reflexion' })
  */
 import { PolityError } from '../kernel/errors.ts'
+import { canonical } from '../policy/canonical.ts'
 import type { Log } from './log.ts'
 import { reduce, triesOf } from './metrics.ts'
 import type { Difference } from './statistics.ts'
@@ -28,7 +29,7 @@ export interface Comparison extends Difference {
   readonly unpaired: number
 }
 
-/** By task and scorer: second minus first. Throws `INVALID_ARGUMENT` where nothing can be paired. */
+/** By task and scorer: second minus first. Throws `INVALID_ARGUMENT` where nothing can be paired, or a sample is not the same in both. */
 export function compare(
   a: Log,
   b: Log,
@@ -44,6 +45,7 @@ export function compare(
         'INVALID_ARGUMENT',
         `the logs have ${task.name} in versions ${task.version} and ${other.version}, which are not to be compared`,
       )
+    checkSame(a, b, task.name)
     return task.scorers
       .filter((scorer) => other.scorers.some((one) => one.name === scorer.name))
       .map(({ name: scorer, isJudge }) => {
@@ -85,6 +87,23 @@ export function compare(
       corrected.set(tested[i] as (typeof rows)[number], p)
   }
   return rows.map((row) => ({ ...row, corrected: corrected.get(row) ?? null }))
+}
+
+/** Questions of one name are one question: samples that are named by their line may be others in another file. */
+function checkSame(a: Log, b: Log, task: string): void {
+  const asked = (log: Log): Map<string, string> =>
+    new Map(
+      log.trials
+        .filter((one) => one.task === task && one.episode === undefined)
+        .map(({ sample, input, target = null }) => [sample, canonical([input, target])]),
+    )
+  const second = asked(b)
+  for (const [sample, what] of asked(a))
+    if ((second.get(sample) ?? what) !== what)
+      throw new PolityError(
+        'INVALID_ARGUMENT',
+        `the logs ask different things as sample ${sample} of ${task}; compare logs of the same data`,
+      )
 }
 
 function solverOf(log: Log, name: string | undefined, place: number | undefined): string {

@@ -33,7 +33,7 @@ const humanEval = z.object({
   entry_point: z.string(),
   canonical_solution: z.string().optional(),
 })
-const gsm8k = z.object({ question: z.string(), answer: z.string() })
+const gsm8k = z.object({ question: z.string(), answer: z.string().includes('####') })
 const own = z.object({
   id: z.union([z.string(), z.number()]).optional(),
   input: z.string(),
@@ -41,6 +41,8 @@ const own = z.object({
   cluster: z.string().optional(),
   data: z.record(z.string(), z.json()).optional(),
 })
+
+const EXPECTED = '{ input, target? }, or the form of HumanEval or of GSM8K, whose answers have "####"'
 
 /** What a model is told before a function to complete. */
 const COMPLETE = 'Complete this Python function. Answer with the code of the whole function in one fenced block.\n\n'
@@ -79,7 +81,7 @@ function sampleOf(form: 'HumanEval' | 'GSM8K' | 'own', line: JsonLine<unknown>, 
     const { question, answer } = readLine(gsm8k, line, name)
     return { id: String(line.at), input: question, target: answer }
   }
-  const { id = line.at, input, target, cluster, data } = readLine(own, line, name)
+  const { id = line.at, input, target, cluster, data } = readLine(own, line, name, EXPECTED)
   return {
     id: String(id),
     input,

@@ -199,10 +199,13 @@ export function createTable(world: World, stage: Stage, tellScore: boolean, agen
   }
 
   /** All that are left have said what they do: the world goes on. */
-  function step(context: ToolContext, kept: Kept): Soon<void> {
+  function step(context: ToolContext, kept: Kept, { toAct }: Turn): Soon<void> {
     const { space } = context
     const waiting = waitingIn(space)
-    const given = [...waiting.given].map(([agent, one]) => ({ agent, ...one }))
+    // In the order of the turn, not of hearing: what comes of it hangs on nobody's speed.
+    const given = [...waiting.given]
+      .map(([agent, one]) => ({ agent, ...one }))
+      .sort((a, b) => toAct.indexOf(a.agent) - toAct.indexOf(b.agent))
     waiting.isStepping = true
     const over = (): void => {
       waiting.isStepping = false
@@ -271,7 +274,7 @@ export function createTable(world: World, stage: Stage, tellScore: boolean, agen
       const waiting = waitingIn(context.space)
       if (waiting.isStepping) return undefined
       if (!present(kept, turn, agent, context.space).every((one) => waiting.given.has(one))) return undefined
-      return onceThere(step(context, kept), () => look())
+      return onceThere(step(context, kept, turn), () => look())
     }
     return onceThere(
       until(context, look, () => {

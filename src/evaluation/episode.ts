@@ -12,7 +12,7 @@
  *   EP1. A step of the world is taken once for each action that the journal has, however often its process is forked,
  *        stopped and resumed.
  *   EP2. Players that are to act together are heard together: none sees what came of a turn before all that are left have
- *        acted. In a fork of one of several, the others do nothing; in a fork of the episode itself, they play on together.
+ *        acted, and their actions are taken in the order of the turn, whoever was heard first. In a fork of one of several, the others do nothing; in a fork of the episode itself, they play on together.
  *   EP3. An action that cannot be done is told as `error`; only a call of a tool that is not held fails.
  *   EP4. A world that fails (its process, its server, its browser is gone) has ended, for everybody and for good: who acts is
  *        told why, and the episode is not scored, also where it fails before anybody can act. What a fork met that nobody went
@@ -62,6 +62,8 @@ export interface EpisodeResult extends Scored {
   readonly players: { readonly [agent: string]: { readonly output: Json } | { readonly error: ErrorData } }
 }
 
+/** Of all players together, as JSON: scorers are given it twice, beside the sample, in one value (`valueBytesMax`, 1 MB). */
+const OUTPUT_BYTES_MAX = 262_144
 /** What models take for a name of a tool. */
 const ACTION_NAME = /^[A-Za-z0-9_-]{1,64}$/
 /**
@@ -146,15 +148,18 @@ export async function episodeOf(
         const { text, error } = await sys.call<Seen>(AWAIT, { agent })
         if (error !== undefined) return [agent, { error: error as ErrorData }]
         const question = `${world.description}\n\n${text}`
-        const pid = await sys.spawn(
-          programOf(agent) as Program<Json, Json>,
-          { question, ...input },
-          { name: agent, tools: toolsOf(agent), ...(budget === undefined ? {} : { budget }) },
-        )
-        const end = await sys.wait(pid).then(
-          (output) => ({ output }),
-          (error: unknown) => ({ error: toErrorData(error) }),
-        )
+        // Who cannot begin has failed, as who ends with an error has: others may have used up what all may spend.
+        const end = await sys
+          .spawn(
+            programOf(agent) as Program<Json, Json>,
+            { question, ...input },
+            { name: agent, tools: toolsOf(agent), ...(budget === undefined ? {} : { budget }) },
+          )
+          .then((pid) => sys.wait(pid))
+          .then(
+            (output) => endedWith(output, everybody.length),
+            (error: unknown) => ({ error: toErrorData(error) }),
+          )
         await sys.call(LEAVE, { agent })
         return [agent, end]
       }
@@ -164,6 +169,15 @@ export async function episodeOf(
     },
     { version: sha256(identity).slice(0, 16), tools: [...new Set([...common, ...own, ...table.own])] },
   )
+}
+
+/** What a program returned; one of several players may return its part of the most. More than scorers can be given is a failure. */
+export function endedWith(output: Json, players = 1): EpisodeResult['players'][string] {
+  const [bytes, most] = [Buffer.byteLength(JSON.stringify(output)), Math.floor(OUTPUT_BYTES_MAX / players)]
+  if (bytes <= most) return { output }
+  return {
+    error: toErrorData(new PolityError('TOO_LARGE', `the output has ${bytes} bytes; a player’s may have ${most}`)),
+  }
 }
 
 /** Throws `INVALID_ARGUMENT` for an input that would ask another question than the task does. */

@@ -35,7 +35,7 @@ import type {
 } from '../kernel/types.ts'
 import { failureIn, type Failure } from './episode-tools.ts'
 import type { EpisodeResult } from './episode.ts'
-import { checkBeside, episodeOf, hasBegun } from './episode.ts'
+import { checkBeside, endedWith, episodeOf, hasBegun } from './episode.ts'
 import type { Log, LogCall, Trial } from './log.ts'
 import { resultsOf } from './metrics.ts'
 import type { Answer, Sample, Score, Scorer, Solver, Task } from './task.ts'
@@ -76,6 +76,8 @@ const CALL_CHARS = { args: 1_000, end: 2_000 }
 /** Calls of a try that a log has, its children's among them. */
 const CALLS_MAX = 200
 const SCORED_BY_NOTHING: Budget = { steps: 0 }
+/** By how much a sum of shares may be off. */
+const ROUNDING = 1e-9
 /** With a digest behind it, it is a principal: 200 characters at most (syscalls.ts). */
 const ID = /^[^\p{Cc}\p{Cs}]{1,100}$/u
 
@@ -166,6 +168,9 @@ function check({ tasks, solvers, epochs = 1, concurrency = 4, id: given }: Evalu
     const same = twice(samples.map((one) => one.id))
     if (same !== undefined) throw wrong(`two samples of ${name} have the id "${same}"`)
     if (scorers.length === 0) throw wrong(`${name} has no scorer`)
+    const scorer = twice(scorers.map((one) => one.name))
+    if (scorer !== undefined)
+      throw wrong(`two scorers of ${name} are named "${scorer}"; give one of them another name: { ...scorer, name }`)
     for (const { id, input, episode } of samples) {
       if (id === '' || id.length > 200)
         throw wrong(`a sample of ${name} has an id of ${id.length} characters; it takes 1 to 200`)
@@ -360,7 +365,10 @@ async function endOf(
   } catch (error) {
     return { output: null, error: toErrorData(error) }
   }
-  if (begun === undefined) return { output: value }
+  if (begun === undefined) {
+    const end = endedWith(value)
+    return 'output' in end ? end : { output: null, ...end }
+  }
   const episode = value as unknown as EpisodeResult
   const players = Object.entries(episode.players)
   const failed = players.map(([, end]) => end).find((end): end is { readonly error: ErrorData } => 'error' in end)
@@ -380,6 +388,8 @@ async function scoreOf(kernel: Kernel, scorer: Scorer, answer: Answer, key: stri
   })
   try {
     const { value, explanation, answer: found } = (await run.result) as unknown as Score
+    if (value !== null && !(typeof value === 'number' && value >= -ROUNDING && value <= 1 + ROUNDING))
+      return { value: null, explanation: `${JSON.stringify(value) ?? 'nothing'} is no score, which is 0 to 1 or null` }
     return {
       value,
       ...(explanation === undefined ? {} : { explanation }),

@@ -45,26 +45,32 @@ export function includes(): Scorer {
   })
 }
 
+/** An empty one is none: every answer has it, and who fails gives it. */
 function targetsOf(target: Json | undefined): readonly string[] {
-  if (target === undefined)
-    throw new PolityError('INVALID_ARGUMENT', 'the sample has no target to hold an answer against')
-  return (Array.isArray(target) ? (target as readonly Json[]) : [target]).map((one) => textOf(one))
+  const all = (Array.isArray(target) ? (target as readonly Json[]) : [target ?? null]).map((one) => textOf(one))
+  if (all.length === 0 || all.some((one) => one.trim() === ''))
+    throw new PolityError('INVALID_ARGUMENT', 'the sample has no target to hold an answer against, or an empty one')
+  return all
 }
 
 /** A number in a text: sign, thousands in groups, decimals, exponent. */
 const NUMBER = /[-+]?(?:\d{1,3}(?:,\d{3})+(?!\d)(?:\.\d+)?|\d+(?:\.\d+)?|\.\d+)(?:e[-+]?\d+)?/gi
 
+/** Behind GSM8K's mark stands the number; behind that of a heading in Markdown, words. */
+const MARKED = /^[^\p{L}\d]*\d/u
+
 /**
- * The number that an answer comes to: what follows the last `####` (GSM8K's own mark), else what stands in the last `\boxed{}`,
- * else the last number in it. null for none.
+ * The number that an answer comes to: what follows the last `####` with a number right behind it (GSM8K's own mark), else what
+ * stands in the last `\boxed{}`, else the last number in it. null for none.
  */
 export function finalNumber(text: string): number | null {
-  const marked = text.split('####')
+  const marked = text.split('####').slice(1)
   const boxed = [...text.matchAll(/\\boxed\{([^}]*)\}/g)].at(-1)?.[1]
-  const [part, isFirst] =
-    marked.length > 1 ? [marked.at(-1) ?? '', true] : boxed === undefined ? [text, false] : [boxed, true]
-  const numbers = part.replaceAll(/[$€£\s](?=\d)/g, ' ').match(NUMBER) ?? []
-  const found = isFirst ? numbers[0] : numbers.at(-1)
+  const first = marked.findLast((part) => MARKED.test(part)) ?? boxed
+  // A minus of print, and a currency between a sign and its number.
+  const plain = (first ?? text).replaceAll('−', '-').replaceAll(/(?<!\d)([-+])\\?[$€£](?=[\d.])/g, '$1')
+  const numbers = plain.match(NUMBER) ?? []
+  const found = first === undefined ? numbers.at(-1) : numbers[0]
   return found === undefined ? null : Number(found.replaceAll(',', ''))
 }
 

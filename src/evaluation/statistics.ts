@@ -147,6 +147,8 @@ function flipped(sums: readonly number[], seed: number): number | null {
 }
 
 function correlationOf(a: readonly number[], b: readonly number[]): number | null {
+  // By the values, as the mean of equal ones may be off by its rounding.
+  if ([a, b].some((list) => list.every((value) => value === list[0]))) return null
   const [ma, mb] = [meanOf(a), meanOf(b)]
   let [ab, aa, bb] = [0, 0, 0]
   for (const [i, x] of a.entries()) {
@@ -155,7 +157,7 @@ function correlationOf(a: readonly number[], b: readonly number[]): number | nul
     aa += dx * dx
     bb += dy * dy
   }
-  return aa === 0 || bb === 0 ? null : ab / Math.sqrt(aa * bb)
+  return ab / Math.sqrt(aa * bb)
 }
 
 function meanOf(values: readonly number[]): number {

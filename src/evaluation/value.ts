@@ -5,7 +5,7 @@
  *     spawnEpisode(kernel, world, task, { program, search: true, tools: [valueTool(world, { sigma: 0.2, seed: 1 })] })
  *
  * The true value is how near the end is: 1 - the oracle's steps left / `horizon`, never below 0; 1 where it is over, 0 where
- * it is not and the oracle knows no way on (a dead end). Noise is drawn from the seed and the state, so the same state has the
+ * it is not and the oracle knows no way on (a dead end), or none before the episode is cut off. Noise is drawn from the seed and the state, so the same state has the
  * same value whoever asks and however often: a search that asks again learns nothing.
  */
 import { normalOf } from '../agents/pieces/linear-thompson.ts'
@@ -122,7 +122,7 @@ function countedSteps(world: World): (state: Json) => Promise<number> {
         if (actions.length === 0) break
         ;({ state, turn } = await stage.step(state, actions))
       }
-      const left = turn.done ? steps : Infinity
+      const left = turn.done && turn.truncated === undefined ? steps : Infinity
       known.set(from as object, left)
       return left
     } finally {

@@ -7,17 +7,22 @@
  * what is seen. What it does for the agent are steps of the world and count as such. Only the action of an agent that acts
  * alone is repaired; where several act in one turn, hints are all there is.
  *
- * Invariant
+ * Invariants
  *   WW1. Where nothing matches, turns, rewards, states and scores are those of the world itself.
+ *   WW2. A world behind another interface is another world: it has a version of its own.
  */
 import { firstOf, repairOf, type StepInterface } from '../agents/pieces/step-interface.ts'
 import type { Action, Turn } from '../environments/environment.ts'
+import { sha256 } from '../kernel/digest.ts'
+import type { Json } from '../kernel/types.ts'
+import { canonical } from '../policy/canonical.ts'
 import type { OpenEnvironment, World } from './world.ts'
 
 export function wrapWorld(world: World, face: StepInterface): World {
   return {
     ...world,
     id: `${world.id}/wrapped`,
+    version: `${world.version}+${sha256(canonical(face as unknown as Json)).slice(0, 12)}`,
     description: face.rules === '' ? world.description : `${world.description}\n${face.rules}`,
     async open() {
       const inner = await world.open()
