@@ -9,6 +9,7 @@ import { join, resolve } from 'node:path'
 import { after, test } from 'node:test'
 import { setTimeout as pause } from 'node:timers/promises'
 import { describeCall, describeValue } from '../src/cli/call-text.ts'
+import { commandNames } from '../src/cli/commands.ts'
 import { widthOf } from '../src/cli/table.ts'
 import { scripted } from '../src/drivers/llm/scripted.ts'
 import { openSqliteStore } from '../src/drivers/store/sqlite.ts'
@@ -65,6 +66,14 @@ function assertFits(text: string, what: string): void {
   const wide = text.split('\n').filter((line) => widthOf(line) > WIDTH && !line.startsWith('polity '))
   assert.deepEqual(wide, [], what)
 }
+
+test('on 40 columns the help of every command fits, but for the examples, which are to be typed', async () => {
+  for (const words of [[], ...commandNames.map((name) => [name])]) {
+    const { out, code } = await ended('none.db', WIDTH, 'help', ...words)
+    assert.equal(code, 0)
+    assertFits(out.replace(/\nexamples?\n.*$/s, ''), `help ${words.join(' ')}`)
+  }
+})
 
 test('on 40 columns trace, inbox, doctor and what went wrong in an evaluation are lines that fit, whatever stands in them', async () => {
   const talker = file(

@@ -507,6 +507,38 @@ const refused: readonly (readonly [args: readonly string[], code: number, says: 
     1,
     /tool search is denied: rule no-search: not in office hours/,
   ],
+  [['run', ''], 2, /there is no file ""; a program is an export/],
+  [['lint', '--law', ''], 2, /--law got an empty value/],
+  [['lint', '--law', 'docs'], 2, /docs cannot be read: it is a folder, and a file is expected\.\n$/],
+  // It has no end: all of it was read, and all the memory of the machine with it.
+  [['lint', '--law', '/dev/zero'], 2, /\/dev\/zero cannot be read: it is larger than the 537 MB that are read of one/],
+  [['run', 'echo.ts', '--law', 'docs', '--store', 'z.db'], 2, /docs is not a law: it is a folder, and a file is/],
+  [['audit', '--head', '0'.repeat(64)], 2, /--head is of verify: polity audit verify --head <hash>\.\n$/],
+  [['audit', 'verify', '--pid', '1'], 2, /audit verify takes no --pid: it follows the whole chain/],
+  [['audit', 'verify', '--head', '5f1c'], 2, /--head takes a whole head .* 64 hexadecimal digits, not "5f1c"\.\n$/],
+  [['key', 'list', '--scope', 'models'], 2, /polity key list takes no --scope; --scope belongs to create\.\n$/],
+  [['key', 'revoke', '3f9a41c0', '--expires', '1h'], 2, /polity key revoke takes no --expires/],
+  [['key', 'create', 'ada', '--store', 'folder.db'], 2, /folder\.db is a folder; a store is one file/],
+  [['key', 'create', 'ada', '--store', 'text.db'], 2, /text\.db is not a Polity store/],
+  [['policy', 'diff', 'a', 'b', '--widen'], 2, /polity policy diff takes no --widen; --widen belongs to adopt\.\n$/],
+  [
+    ['files', 'show', '1', 'a.md', 'b.md'],
+    2,
+    /files show 1 does not take "b\.md"; expected polity files show 1 <path>, /,
+  ],
+  [['files', 'diff', '1', 'a.md', 'b.md'], 2, /files diff 1 does not take "b\.md"/],
+  [['files', 'rollback', '1', 'a.md', 'b.md', '--version', '1'], 2, /files rollback 1 does not take "b\.md"/],
+  [['files', 'fetch', '1'], 2, /polity files takes list, show, .*, rollback, not "fetch"\.\n$/],
+  [['agents', 'show', 'one', 'two'], 2, /polity agents show does not take "two"/],
+  [['agents', 'schema', 'one'], 2, /polity agents schema does not take "one"/],
+  [['agents', '--model', 'offline/reader'], 2, /polity agents list takes no --model; --model belongs to run, ask\.\n$/],
+  [['evaluate', 'view', 'a.json', 'b.json'], 2, /polity evaluate view does not take "b\.json"/],
+  [['evaluate', 'a.ts', 'b.ts'], 2, /polity evaluate does not take "b\.ts"; expected polity evaluate \[suite\.ts\]/],
+  [
+    ['emulate', 'cases.json', '--model', 'offline/reader'],
+    2,
+    /--model is that of --agent: the scripted agents ask none/,
+  ],
   [['ps', '--store', 'missing.db'], 2, /no store at missing\.db/],
   [['trace', 'x'], 2, /a pid is a whole number/],
   [['--bogus'], 2, /polity has no option --bogus; those of a command stand behind it/],
@@ -524,6 +556,17 @@ const misspelt: readonly (readonly [words: readonly string[], says: RegExp])[] =
   [['ask', 'q', '--budget-usd', 'much'], /number of at least 0, not "much"/],
   [['ask', 'q', '--budget-tokens', '-3'], /whole number of at least 0, not "-3"/],
   [['run'], /needs <file\.ts>/],
+  [['install'], /needs <folder \| package \| url>; expected polity install <folder \| package \| url>$/],
+  [
+    ['files'],
+    /needs one of list, show, .*, rollback; expected polity files list <pid> \[prefix\] \| show <pid> <path> \| /,
+  ],
+  [['gc', '--keep', '5', '--keep', '6'], /--keep is given twice, 5 and 6; give it once$/],
+  [
+    ['run', 'a.ts', '--law', 'a.json', '--law', 'b.json'],
+    /--law is given twice, "a\.json" and "b\.json"; give it once$/,
+  ],
+  [['emulate', 'cases.json', '--exceptions', '1.5'], /--exceptions takes a number from 0 to 1, not "1\.5"/],
   [['key'], /needs one of create, list, revoke; expected polity key create <principal> \| list \| revoke <id>$/],
   [['memory'], /needs one of list, search, show, forget, revoke, stats; expected polity memory list \| /],
   [['policy'], /needs one of diff, adopt, test, explain, learn, progent, schema; expected polity policy diff /],
@@ -572,6 +615,33 @@ test('what is wrong is one sentence on stderr with the right exit code, and neve
   const json = await polity('trace', '99', '--json', '--store', 'd.db')
   assert.equal(json.code, 2)
   assert.equal((JSON.parse(json.out) as { error: { code: string } }).error.code, 'NO_SUCH_PROCESS')
+})
+
+test('a command that fails says so by its code also where nobody reads its result, and --json behind -- is a word', async () => {
+  const child = spawn(process.execPath, [bin, 'run', 'boom.ts', '--json', '--store', 'gone.db'], {
+    cwd: folder,
+    stdio: ['ignore', 'pipe', 'ignore'],
+  })
+  child.stdout.destroy()
+  const code = new Promise((resolve) => void child.on('close', resolve))
+  const word = await polity('run', 'boom.ts', '--store', 'word.db', '--', '--json')
+  assert.deepEqual([word.code, word.out], [1, ''])
+  const missing = await polity('trace', '--store', 'missing.db', '--', '--json')
+  assert.deepEqual([missing.code, missing.out], [2, ''])
+  assert.equal(await code, 1)
+})
+
+test('a key is made where there is no store yet, or an empty file; the doctor sees that a file has no folder in it', async () => {
+  writeFileSync(join(folder, 'made-empty.db'), '')
+  for (const store of ['made-empty.db', 'not-yet/s.db'])
+    assert.equal((await polity('key', 'create', 'ada', '--store', store)).code, 0, store)
+  assert.deepEqual(
+    readdirSync(folder).filter((name) => /^(?:text|folder)\.db-keys/.test(name)),
+    [],
+  )
+  const doctor = await polity('doctor', '--store', 'text.db/s.db')
+  assert.equal(doctor.code, 1)
+  assert.match(doctor.out, /^fail +store +none at text\.db\/s\.db, and \S+text\.db is no folder that can be written/m)
 })
 
 test('run takes JSON or text and prints a text as it is, anything else as JSON', async () => {

@@ -14,7 +14,6 @@
  *       model and no law.
  *   B4. Runs that can share a kernel do (crewsOf): one of them that waits or fails keeps none of the others waiting.
  */
-import { readFileSync } from 'node:fs'
 import { dirname, extname, join, resolve } from 'node:path'
 import { boot, loadEmbedder, loadModel } from '../boot.ts'
 import { approvalKeyOf } from '../drivers/store/approval-key.ts'
@@ -32,6 +31,7 @@ import type { Law } from '../policy/law.ts'
 import { parseLaw } from '../policy/law.ts'
 import { bytes } from './amounts.ts'
 import type { Context } from './command.ts'
+import { bytesIn } from './given-file.ts'
 import type { Exported } from './program-file.ts'
 import { loadExported, mainOf, programsOf } from './program-file.ts'
 import type { Setup } from './setup.ts'
@@ -444,7 +444,7 @@ function checkPrice(names: readonly string[], { price }: Setup): void {
 /** The law of a file; throws `CONFIG_INVALID` that says what is wrong with it. */
 export function lawIn(path: string): Law {
   try {
-    return parseLaw(parseJson(textOf(readFileSync(path), 'it')))
+    return parseLaw(parseJson(textOf(bytesIn(path), 'it')))
   } catch (error) {
     const isMissing = (error as NodeJS.ErrnoException).code === 'ENOENT'
     throw new PolityError(

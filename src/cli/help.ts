@@ -6,13 +6,16 @@ import { wrap } from './table.ts'
 import type { Channel } from './terminal.ts'
 
 const COLUMNS_MAX = 100
+/** Of what stands beside a name; where there is less room, it stands below. */
+const BESIDE_COLUMNS_MIN = 20
+const BELOW_INDENT = 6
 
 /** `polity help`. */
 export function overview(commands: readonly Command[], channel: Channel): string {
   const width = Math.min(channel.columns, COLUMNS_MAX)
   const heads = commands.map((command) => `${command.name} ${command.usage}`.trimEnd())
   const lines = [
-    'polity: an operating system for LLM agents',
+    wrap('polity: an operating system for LLM agents', width),
     '',
     `${channel.paint('bold', 'usage')}  polity <command> [options]`,
     '',
@@ -44,9 +47,9 @@ export function overview(commands: readonly Command[], channel: Channel): string
 export function helpOf(command: Command, channel: Channel): string {
   const width = Math.min(channel.columns, COLUMNS_MAX)
   const lines = [
-    `polity ${command.name}: ${command.summary}`,
+    wrap(`polity ${command.name}: ${command.summary}`, width),
     '',
-    `${channel.paint('bold', 'usage')}  polity ${command.name}${command.usage === '' ? '' : ` ${command.usage}`} [options]`,
+    `${channel.paint('bold', 'usage')}  ${hung(`polity ${command.name}${command.usage === '' ? '' : ` ${command.usage}`} [options]`, width, 7)}`,
     ...(command.details === undefined ? [] : ['', wrap(command.details, width)]),
     '',
     channel.paint('bold', 'options'),
@@ -68,16 +71,16 @@ function optionLines(specs: Command['options'], width: number, channel: Channel)
 
 function entries(rows: readonly (readonly [head: string, text: string])[], width: number, channel: Channel): string[] {
   const room = Math.min(30, Math.max(...rows.map(([head]) => head.length)))
+  const hasRoom = width - room - 4 >= BESIDE_COLUMNS_MIN
+  const indent = hasRoom ? room + 4 : BELOW_INDENT
   return rows.flatMap(([head, text]) => {
-    const lines = wrap(text, Math.max(20, width - room - 4)).split('\n')
-    const isLong = head.length > room
-    const first = isLong ? [`  ${channel.paint('cyan', head)}`] : []
-    return [
-      ...first,
-      ...lines.map(
-        (line, at) =>
-          `  ${at === 0 && !isLong ? channel.paint('cyan', head) + ' '.repeat(room - head.length) : ' '.repeat(room)}  ${line}`,
-      ),
-    ]
+    const below = ' '.repeat(indent) + hung(text, width, indent)
+    if (!hasRoom || head.length > room) return [`  ${channel.paint('cyan', hung(head, width, 4))}`, below]
+    return [`  ${channel.paint('cyan', head)}${below.slice(2 + head.length)}`]
   })
+}
+
+/** Lines that all begin at this column; the first of them stands behind something already. */
+function hung(text: string, width: number, column: number): string {
+  return wrap(text, width - column).replaceAll('\n', `\n${' '.repeat(column)}`)
 }

@@ -6,7 +6,8 @@
  *   M2. The first signal asks the command to leave what runs resumable; the second, or GRACE_MS, ends the process.
  *   M3. A process that ends before a run of it has ended says which, and how to resume it; of one that the store does not have
  *       it says that, and no pid.
- *   M4. A reader that went away (`polity trace 17 | head`) is no error.
+ *   M4. A reader that went away (`polity trace 17 | head`) is no error: a command that goes on writing ends then, and one that
+ *       ends by itself has its own code.
  */
 import { readFileSync, writeSync } from 'node:fs'
 import { realClock } from '../kernel/clock.ts'
@@ -24,13 +25,16 @@ import { createStatusLine, openChannel } from './terminal.ts'
 
 /** How long a command may take to leave after the first signal, ms. */
 const GRACE_MS = 5_000
+/** How long a command whose reader went away may take to end by itself, ms: a run closes its kernel behind its result. */
+const READER_GONE_MS = 500
 
 export async function main(words: readonly string[]): Promise<never> {
   const clock = realClock()
   const { signal: interrupted, code: killed } = listenToSignals()
   endQuietlyWithReader()
   const isDebug = process.env['POLITY_DEBUG'] === '1'
-  const isJson = words.includes('--json')
+  const behind = words.indexOf('--')
+  const isJson = words.slice(0, behind < 0 ? words.length : behind).includes('--json')
 
   function report(error: unknown): number {
     if (isDebug) console.error(error)
@@ -232,7 +236,7 @@ function writeNow(descriptor: number, text: string): void {
 
 function endQuietlyWithReader(): void {
   process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-    if (error.code === 'EPIPE') leave(exitCodes.done)
+    if (error.code === 'EPIPE') return void setTimeout(() => leave(exitCodes.done), READER_GONE_MS)
     process.stderr.write(`polity: stdout cannot be written: ${sentenceOf(error)}\n`)
     leave(exitCodes.stopped)
   })

@@ -38,6 +38,14 @@ export function checkTaken(
   }
 }
 
+/** The same for words behind a verb: `files show 17 a.md b.md` shows one file. `takes` is what the verb takes, a part a word. */
+export function checkWords(line: string, takes: readonly string[], words: readonly string[]): void {
+  if (words.length > takes.length)
+    throw usageError(
+      `${line} does not take ${JSON.stringify(words[takes.length])}; expected ${[line, ...takes].join(' ')}, and a text that has spaces in quotes`,
+    )
+}
+
 /** Ceilings for a run. */
 export const budgetOptions = {
   'budget-usd': { kind: 'amount', value: 'n', help: 'most US dollars that the run may cost' },
@@ -170,6 +178,10 @@ export function parseCommandLine(command: Command, words: readonly string[]): Ar
     if (spec === undefined) throw usageError(unknownOption(command, token.rawName, words[token.index] ?? '', specs))
     const value = valueOf(spec, token)
     if (spec.kind === 'texts') (values[token.name] as unknown[]).push(value)
+    else if (spec.kind !== 'flag' && values[token.name] !== undefined)
+      throw usageError(
+        `${token.rawName} is given twice, ${JSON.stringify(values[token.name])} and ${JSON.stringify(value)}; give it once`,
+      )
     else values[token.name] = value
   }
   const given = { values, positionals } as unknown as Arguments<OptionSpecs>
@@ -178,7 +190,7 @@ export function parseCommandLine(command: Command, words: readonly string[]): Ar
   const line = `polity ${command.name}${command.usage === '' ? '' : ` ${command.usage}`}`
   if (positionals.length < min) {
     const verbs = command.usage.split(' | ').map((one) => one.split(' ')[0])
-    const first = verbs.length > 1 && !command.usage.startsWith('<') ? `one of ${verbs.join(', ')}` : verbs[0]
+    const first = /^<[^>]*>/.exec(command.usage)?.[0] ?? `one of ${verbs.join(', ')}`
     throw usageError(`polity ${command.name} needs ${positionals.length === 0 ? first : 'more'}; expected ${line}`)
   }
   if (positionals.length > max) {

@@ -67,6 +67,7 @@ export function mainOf(
 }
 
 async function exportedOf(path: string): Promise<Exported> {
+  if (path === '') throw wrong('there is no file ""; a program is an export of a .ts or .js file')
   const file = resolve(path)
   const stat = statSync(file, { throwIfNoEntry: false })
   if (stat === undefined) throw wrong(`there is no file ${path}; a program is an export of a .ts or .js file`)

@@ -13,7 +13,6 @@
  *   SV4. By no door, and by no command of another process, does a run go on with something else than it was begun with
  *        (as-begun.ts), unless the law is named under which it is to.
  */
-import { readFileSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { boot, loadEmbedder, loadModel } from '../boot.ts'
 import { calculator } from '../drivers/calculator.ts'
@@ -42,6 +41,7 @@ import { lawIn, openSourcesFor } from './booted.ts'
 import type { Context } from './command.ts'
 import type { Serving as Noted } from './elsewhere.ts'
 import { servingKey } from './elsewhere.ts'
+import { bytesIn } from './given-file.ts'
 import { quoted } from './name-here.ts'
 import { usageError } from './options.ts'
 import { fromHere } from './place.ts'
@@ -247,7 +247,7 @@ async function filesOf(
 function clientToolsIn(path: string): ForeignTools {
   let given: unknown
   try {
-    given = parseJson(textOf(readFileSync(path), 'it'))
+    given = parseJson(textOf(bytesIn(path), 'it'))
   } catch (error) {
     throw new PolityError('CONFIG_INVALID', `the file ${path} of --client-tools cannot be read: ${messageOf(error)}`, {
       cause: error,

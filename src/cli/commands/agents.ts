@@ -13,7 +13,16 @@ import { bootFor } from '../booted.ts'
 import type { Arguments, Context } from '../command.ts'
 import { defineCommand } from '../command.ts'
 import { endingJson, follow } from '../follow.ts'
-import { budgetOf, budgetOptions, jsonOrText, priceOption, setupGiven, usageError } from '../options.ts'
+import {
+  budgetOf,
+  budgetOptions,
+  checkTaken,
+  checkWords,
+  jsonOrText,
+  priceOption,
+  setupGiven,
+  usageError,
+} from '../options.ts'
 import { noteSources, printRun } from '../output.ts'
 import { exitCodes, sentenceOf } from '../report.ts'
 import { modelDefault } from '../setup.ts'
@@ -41,6 +50,9 @@ const options = {
   ...priceOption,
 } as const
 
+/** What a verb takes; the others take as many words as there are. */
+const words: { readonly [verb: string]: readonly string[] } = { list: [], show: ['<name>'], schema: [] }
+
 type Given = Arguments<typeof options>['values']
 
 export const agents = defineCommand({
@@ -57,6 +69,9 @@ export const agents = defineCommand({
     'polity agents ask "Count the words of this line"',
   ],
   run(context, { values, positionals: [verb = 'list', ...rest] }) {
+    checkTaken('polity agents', verb, { run: Object.keys(options), ask: Object.keys(options) }, values)
+    const takes = Object.hasOwn(words, verb) ? words[verb] : undefined
+    if (takes !== undefined) checkWords(`polity agents ${verb}`, takes, rest)
     switch (verb) {
       case 'list':
         return Promise.resolve(list(context))

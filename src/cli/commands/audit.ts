@@ -22,10 +22,18 @@ export const audit = defineCommand({
   },
   details:
     'Every decision under a law is an entry that names the one before it by its hash. `verify` follows the chain and prints its head; keep that elsewhere, and an end that is cut off later is seen too.',
-  examples: ['polity audit', 'polity audit verify', 'polity audit verify --head 5f1c…'],
+  examples: ['polity audit', 'polity audit verify', 'polity audit verify --head <hash>'],
   async run(context, { values, positionals: [what] }) {
     if (what !== undefined && what !== 'verify')
       throw usageError(`audit takes verify or nothing, not ${JSON.stringify(what)}`)
+    if (what === undefined && values.head !== undefined)
+      throw usageError('--head is of verify: polity audit verify --head <hash>')
+    if (what === 'verify' && values.pid !== undefined)
+      throw usageError('audit verify takes no --pid: it follows the whole chain; leave out --pid, or verify')
+    if (values.head !== undefined && !/^[0-9a-f]{64}$/.test(values.head))
+      throw usageError(
+        `--head takes a whole head as \`polity audit verify\` prints it, 64 hexadecimal digits, not ${JSON.stringify(values.head)}`,
+      )
     const reader = readStore(context.storePath)
     try {
       if (what === 'verify') {

@@ -107,12 +107,12 @@ async function store(context: Context): Promise<Finding[]> {
   if (!existsSync(storePath)) {
     const folder = existingFolder(storePath)
     return [
-      canWrite(folder)
+      canWrite(folder) && statSync(folder).isDirectory()
         ? { level: 'ok', subject, text: `none yet at ${storePath}; the first run makes it` }
         : {
             level: 'fail',
             subject,
-            text: `none at ${storePath}, and ${folder} cannot be written; name another with --store <file>`,
+            text: `none at ${storePath}, and ${folder} is no folder that can be written; name another with --store <file>`,
           },
     ]
   }

@@ -28,7 +28,7 @@ import type { Context } from '../command.ts'
 import { defineCommand } from '../command.ts'
 import { comparisonText, replayedText, resultsText, troubleOf } from '../evaluation-text.ts'
 import { textIn } from '../given-file.ts'
-import { budgetOf, budgetOptions, checkTaken, priceOf, priceOption, usageError } from '../options.ts'
+import { budgetOf, budgetOptions, checkTaken, checkWords, priceOf, priceOption, usageError } from '../options.ts'
 import { importFile, whyNotLoaded } from '../import-file.ts'
 import { loadProgramFile, programsOf } from '../program-file.ts'
 import { exitCodes } from '../report.ts'
@@ -113,6 +113,12 @@ export const evaluateCommand = defineCommand({
   async run(context, { values, positionals }) {
     const [verb = '', ...rest] = positionals
     checkTaken('polity evaluate', wayOf(verb, values.actions), ways, values)
+    const takes = Object.hasOwn(words, verb) ? words[verb] : undefined
+    checkWords(
+      `polity evaluate${takes === undefined ? '' : ` ${verb}`}`,
+      takes ?? ['[suite.ts]'],
+      takes ? rest : positionals,
+    )
     if (verb === 'compare') return compared(context, rest, values)
     if (verb === 'view') return viewed(context, rest, values.html)
     const isVerify = verb === 'verify'
@@ -181,6 +187,13 @@ const ways = {
   verify: [...SAMPLES, 'model'],
   compare: ['first', 'second'],
   view: ['html'],
+}
+
+/** What stands behind a verb. */
+const words: { readonly [verb: string]: readonly string[] } = {
+  compare: ['<a.json>', '[b.json]'],
+  verify: ['[suite.ts]'],
+  view: ['<log.json>'],
 }
 
 function wayOf(verb: string, actions: string | undefined): keyof typeof ways {

@@ -24,7 +24,7 @@ import { bytes, counted } from '../amounts.ts'
 import type { Context } from '../command.ts'
 import { defineCommand } from '../command.ts'
 import { wishOr } from '../elsewhere.ts'
-import { checkTaken, pidOf, usageError } from '../options.ts'
+import { checkTaken, checkWords, pidOf, usageError } from '../options.ts'
 import { exitCodes } from '../report.ts'
 import { readStore } from '../store-file.ts'
 import type { Column } from '../table.ts'
@@ -64,10 +64,23 @@ const VERB_OPTIONS: { readonly [verb: string]: readonly (keyof Values)[] } = {
   rollback: ['version', 'at', 'snapshot'],
 }
 
+/** What each verb takes behind the pid. */
+const VERB_WORDS: { readonly [verb: string]: readonly string[] } = {
+  list: ['[prefix]'],
+  show: ['<path>'],
+  versions: ['<path>'],
+  diff: ['<path>'],
+  grep: ['<text>', '[prefix]'],
+  search: ['<words>', '[prefix]'],
+  rollback: ['[path]'],
+}
+
 export const files = defineCommand({
   name: 'files',
   summary: 'the files of a run: list, show, versions, diff, grep, search, rollback',
-  usage: '<verb> <pid> [path or text] [prefix]',
+  usage: Object.entries(VERB_WORDS)
+    .map(([verb, words]) => [verb, '<pid>', ...words].join(' '))
+    .join(' | '),
   positionals: [2, 4],
   options: {
     glob: { kind: 'text', value: 'glob', help: 'list, grep: only paths of this form, such as "docs/**/*.md"' },
@@ -91,12 +104,14 @@ export const files = defineCommand({
     'polity files rollback 17 notes/ --at 2026-01-31T12:00:00Z',
   ],
   async run(context, { values, positionals: [verb = '', pidText, ...given] }) {
+    const takes = Object.hasOwn(VERB_WORDS, verb) ? VERB_WORDS[verb] : undefined
+    if (takes === undefined)
+      throw usageError(`polity files takes ${Object.keys(VERB_WORDS).join(', ')}, not ${JSON.stringify(verb)}`)
     const pid = pidOf(pidText)
     checkTaken('polity files', verb, VERB_OPTIONS, values)
+    checkWords(`polity files ${verb} ${pid}`, takes, given)
     if (verb === 'rollback') return rollback(context, pid, given, values)
-    const act = Object.hasOwn(verbs, verb) ? verbs[verb] : undefined
-    if (act === undefined)
-      throw usageError(`files takes ${[...Object.keys(verbs), 'rollback'].join(', ')}, not ${JSON.stringify(verb)}`)
+    const act = verbs[verb] as Verb
     const reader = readStore(context.storePath)
     try {
       const space = spacesOf(startOf(reader, pid), (one) => startIn(reader, one)).files

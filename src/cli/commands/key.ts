@@ -1,5 +1,5 @@
 /** `polity key create|list|revoke`: who may use `polity serve`, for what, and at what cost. */
-import { existsSync } from 'node:fs'
+import { existsSync, statSync } from 'node:fs'
 import { spentIn } from '../../kernel/accounts.ts'
 import { messageOf } from '../../kernel/errors.ts'
 import type { Usage } from '../../kernel/types.ts'
@@ -9,7 +9,7 @@ import { createKey, listKeys, revokeKey, scopes } from '../../server/keys.ts'
 import { duration, usd } from '../amounts.ts'
 import type { Context, ValuesOf } from '../command.ts'
 import { defineCommand } from '../command.ts'
-import { usageError } from '../options.ts'
+import { checkTaken, usageError } from '../options.ts'
 import { exitCodes } from '../report.ts'
 import { prepareStoreFolder, readStore } from '../store-file.ts'
 import { table } from '../table.ts'
@@ -31,7 +31,7 @@ type Verb = (context: Context, words: readonly string[], values: ValuesOf<typeof
 const verbs: { readonly [verb: string]: Verb } = {
   create(context, [principal = ''], values) {
     const now = context.clock.now()
-    prepareStoreFolder(context.storePath)
+    checkStore(context.storePath)
     const { key, entry } = createKey(
       context.storePath,
       {
@@ -104,9 +104,16 @@ export const key = defineCommand({
       throw usageError(
         `polity key ${verb} takes ${verb === 'list' ? 'nothing more' : verb === 'create' ? 'the name of a principal' : 'the id of a key'}`,
       )
+    checkTaken('polity key', verb, { create: Object.keys(options) }, values)
     return found(context, words, values)
   },
 })
+
+/** A key beside what no server can open would open nothing. What is not there yet, or is empty, is made by the first run. */
+function checkStore(path: string): void {
+  prepareStoreFolder(path)
+  if ((statSync(path, { throwIfNoEntry: false })?.size ?? 0) > 0) readStore(path).close()
+}
 
 const columns = [
   { title: 'ID' },

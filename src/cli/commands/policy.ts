@@ -16,7 +16,7 @@ import { counted } from '../amounts.ts'
 import type { Context } from '../command.ts'
 import { defineCommand } from '../command.ts'
 import { parseAs, readAs } from '../given-file.ts'
-import { pidOf, usageError } from '../options.ts'
+import { checkTaken, pidOf, usageError } from '../options.ts'
 import { exitCodes } from '../report.ts'
 import { readStore } from '../store-file.ts'
 
@@ -145,6 +145,7 @@ export const policy = defineCommand({
       throw usageError(
         `policy ${verb} takes ${counted(wanted, 'argument')}, not ${given.length}; see \`polity help policy\``,
       )
+    checkTaken('polity policy', verb, { adopt: ['widen'] }, values)
     return Promise.resolve(verbs[verb](context, given, { widen: values.widen }))
   },
 })
