@@ -262,6 +262,12 @@ describe('writing a law', () => {
     assert.equal(decide(law, tool('fetch', { url: 'https://evil.org/?https://shop.acme.com/a' })).rule, null)
   })
 
+  test('refuses a pattern whose flags would be lost, and so what it is to deny', () => {
+    assert.throws(() => matching(/.*rm.*/i), /no flags, and \/\.\*rm\.\*\/i has "i"/)
+    for (const flag of ['m', 's', 'v']) assert.throws(() => matching(new RegExp('a', flag)), TypeError)
+    assert.deepEqual(matching(/a/dguy), { type: 'string', matches: 'a' })
+  })
+
   test('its JSON Schema takes what the parser takes, and refuses what is misspelt', () => {
     const schema = z.fromJSONSchema(lawSchema as never)
     const policies = globSync(join(import.meta.dirname, '../examples/policies/*.json'))
@@ -348,6 +354,8 @@ describe('Progent’s policies', () => {
     assert.throws(() => fromProgent({ a: [[1, 0, { x: { pattern: '(?<!a)b' } }, 0]] }), TypeError)
     assert.throws(() => fromProgent({ a: [[1, 0, { x: { format: 'email' } }, 0]] }), TypeError)
     assert.throws(() => fromProgent({ a: [[1, 0, 'x', 0]] }), /progent\.a\[0\] must be/)
+    // It would be `^(?:a)|(?:.*)`, which is found in every text.
+    assert.throws(() => fromProgent({ a: [[1, 0, { x: 'a)|(?:.*' }, 0]] }), /progent\.a\[0\]\[2\]\.x .*closes no group/)
     assert.throws(() => fromProgent({ a: [[1, 1, {}, 0, { b: [] }]] }), /forbids cannot change/)
     assert.equal(decide(fromProgent({}), tool('a')).effect, 'deny')
   })

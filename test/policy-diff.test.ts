@@ -154,6 +154,29 @@ describe('containment of conditions', () => {
     assert.equal(wider({ rules: [all] }, { rules: [all], runaway: { calls: 5 } }), 'narrows')
   })
 
+  test('what can be asked can be compared: no labels, many values, halves of characters', () => {
+    const narrows = (before: Rule[], after: Rule[]): boolean => compareLaws({ rules: before }, { rules: after }).narrows
+    const all: Rule = { id: 'all', effect: 'allow' }
+    assert.equal(narrows([all], [{ ...all, seen: [] }]), true)
+    assert.equal(narrows([{ ...all, seen: [] }], [all]), false)
+    const many = Array.from({ length: 3_000 }, (_, i) => `v${i}`)
+    const listed: Rule = { ...all, args: { a: { enum: many }, b: { enum: many } } }
+    assert.equal(narrows([listed], [{ ...listed, args: { a: { enum: many }, b: { enum: many.slice(1) } } }]), true)
+    let deep: Condition = { const: 1 }
+    for (let i = 0; i < 32; i++) deep = { not: deep }
+    assert.equal(narrows([{ ...all, args: { a: deep } }], [{ ...all, args: { a: deep }, tool: 'pay' }]), true)
+    const smile: Rule = { id: 'smile', effect: 'allow', tool: '😀' }
+    const smiling: Request = { call: 'call', tool: '😀', args: {}, principal: 'ada', program: 'clerk' }
+    for (const tool of ['\ud83d*', '*\ude00']) {
+      const before = [{ id: 'half', effect: 'deny', tool } as const, smile]
+      assert.equal(narrows(before, [smile]), decide({ rules: before }, smiling).effect === 'allow', tool)
+    }
+    let nested: Condition = { type: 'array', minItems: 1 }
+    for (let i = 0; i < 31; i++) nested = { type: 'object', properties: { a: nested } }
+    const twice: Condition = { type: 'array', minItems: 2, uniqueItems: true, items: nested }
+    assert.notEqual(narrower(twice, { type: 'string' }).verdict, 'contained')
+  })
+
   test('turns over for deny: what is denied in doubt is denied more widely', () => {
     assert.equal(narrower({ pattern: 'evil' }, { pattern: 'evil' }, true).verdict, 'contained')
     assert.equal(narrower({ pattern: 'evil' }, { type: 'string', pattern: 'evil' }, true).verdict, 'contained')

@@ -134,6 +134,23 @@ describe('a value comes from the request only as the user wrote it', () => {
     }
   })
 
+  test('a word goes on through marks and through letters that take two units, and not through what is not seen', () => {
+    for (const [asked, is, isNot] of [
+      ['write to रामा', 'रामा', 'राम'],
+      ['write to b\u0336ob', 'b\u0336ob', 'ob'],
+      ['write to bob\u0336', 'bob\u0336', 'bob'],
+      ['write to 𠮷野', '𠮷野', '野'],
+      ['write to 野𠮷', '野𠮷', '野'],
+      ['write to 𠮷', '𠮷', '野'],
+      ['pay 5\u0336 or 50', 50, 5],
+      ['pay 💰\ufe0f500\ufe0f to 😀bob😀', 500, 50],
+      ['pay 💰\ufe0f500\ufe0f to 😀bob😀', 'bob', 'bo'],
+    ] as const) {
+      assert.equal(holds(searchable(asked), is), true, `${is} in ${asked}`)
+      assert.equal(holds(searchable(asked), isNot), false, `${isNot} not in ${asked}`)
+    }
+  })
+
   test('a name does not come from what more than one sign joins, nor from a path from its root', () => {
     for (const [asked, is, isNot] of [
       ['to evil--mark@a.org', 'evil--mark@a.org', 'mark@a.org'],

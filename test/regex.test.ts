@@ -6,6 +6,7 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { createAutomaton, findText, lengthWalker, listWalker } from '../src/policy/automaton.ts'
 import type { Automaton } from '../src/policy/automaton.ts'
+import { glob as matchGlob } from '../src/policy/glob.ts'
 import { createMarking } from '../src/policy/marks.ts'
 import { createMachine } from '../src/policy/places.ts'
 import type { Regex } from '../src/policy/regex.ts'
@@ -323,6 +324,8 @@ describe('a regular expression', () => {
       ['a**', 'without a group'],
       ['*', 'nothing'],
       ['^*', 'assertion'],
+      ['^{1}', 'assertion'],
+      ['\\b{1,1}a', 'assertion'],
       ['\\Z', 'not supported'],
       ['[b-a]', 'out of order'],
       ['[\\w-a]', 'end of a range'],
@@ -490,6 +493,16 @@ describe('algebra', () => {
     )
     const glob = createAutomaton(globRegex('a*.b*'))
     for (const text of texts('ab.', 5)) assert.equal(glob.accepts(text), /^a[^]*\.b[^]*$/u.test(text), text)
+    // Halves of pairs too: what is proved of a glob is what it does.
+    const halves = ['\ud83d', '\ude00', 'a']
+    for (const pattern of ['\ud83d*', '*\ude00', '*\ud83d*', '\ud83d*\ude00', '😀*', '*a\ude00'])
+      for (const one of ['', ...halves])
+        for (const two of ['', ...halves, '😀'])
+          for (const three of ['', ...halves]) {
+            const text = one + two + three
+            const says = createAutomaton(globRegex(pattern)).accepts(text)
+            assert.equal(matchGlob(pattern)(text), says, JSON.stringify([pattern, text]))
+          }
   })
 
   test('says unknown, and not none, when there are too many states', () => {

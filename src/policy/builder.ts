@@ -79,11 +79,16 @@ export const atMost = (maximum: number): Condition => ({ maximum })
 export const atLeast = (minimum: number): Condition => ({ minimum })
 /** A number, inclusive on both sides. */
 export const between = (minimum: number, maximum: number): Condition => ({ minimum, maximum })
-/** A text that the whole pattern describes; its flags are not read. */
-export const matching = (pattern: RegExp | string): Condition => ({
-  type: 'string',
-  matches: typeof pattern === 'string' ? pattern : pattern.source,
-})
+/** A text that the whole pattern describes. Throws a TypeError where it has a flag that changes what it describes. */
+export function matching(pattern: RegExp | string): Condition {
+  if (typeof pattern === 'string') return { type: 'string', matches: pattern }
+  const flag = /[imsv]/.exec(pattern.flags)?.[0]
+  if (flag !== undefined)
+    throw new TypeError(
+      `a law has no flags, and ${String(pattern)} has "${flag}"; write what it means, as [aA] for both cases`,
+    )
+  return { type: 'string', matches: pattern.source }
+}
 export const startsWith = (prefix: string): Condition => ({ type: 'string', pattern: `^${literally(prefix)}` })
 export const endsWith = (suffix: string): Condition => ({ type: 'string', pattern: `${literally(suffix)}$` })
 /** A list of which every item is so. */

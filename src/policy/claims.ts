@@ -7,7 +7,7 @@
  *   CL1. `find` says 'none' only when no JSON value makes all claims true, and 'unknown' with the reason in `why`.
  *   CL2. A question takes a bounded number of steps in all, however deep it asks.
  */
-import type { Form, Json } from './conditions.ts'
+import type { Form, Json, Values } from './conditions.ts'
 import { formHolds, read, typeBit } from './conditions.ts'
 
 /** That a form holds for a value, or does not. */
@@ -62,7 +62,11 @@ export function listed(claims: readonly Claim[], bit: number): Json[] | undefine
   return undefined
 }
 
-/** That a value is another one. */
+/** That a value is another one. Not read as a `const` is: what was found may be a level deeper than what may be written. */
 export function differentFrom(value: Json): Claim {
-  return { form: read({ const: value }), doubt: false, want: false }
+  const isPlain = typeof value !== 'object' || value === null
+  const values: Values = { plain: new Set(isPlain ? [value] : []), composite: isPlain ? [] : [value] }
+  return { form: { ...anything, speaksOf: typeBit(value), values: [values] }, doubt: false, want: false }
 }
+
+const anything = read({})

@@ -291,6 +291,14 @@ function formOfGlob(glob: string): Form {
   return glob === '*' ? form : { ...form, texts: [createAutomaton(globRegex(glob), 'glob')] }
 }
 
+/** Each argument read by itself, as match.ts does: so a law that can be asked can be compared, however much it says. */
+function formOfArgs(args: NonNullable<Rule['args']>): Form {
+  const properties = Object.entries(args).map(([name, condition]) => {
+    return { name, form: read(condition, `args.${name}`), isOptional: false }
+  })
+  return { ...read({ properties: {} }), properties, listed: new Set(Object.keys(args)) }
+}
+
 /** What a rule says of the members of a request, or, part by part, the negation. The reading of match.ts. */
 function partsOf(
   rule: Rule,
@@ -306,14 +314,12 @@ function partsOf(
   if (rule.principal !== undefined) add('principal', globForm(rule.principal))
   if (rule.program !== undefined) add('program', globForm(rule.program))
   if (rule.outbound !== undefined) add('outbound', read({ const: true }), doubt)
-  if (rule.seen !== undefined)
-    add(
-      'seen',
-      read({ type: 'array', allOf: rule.seen.map((label) => ({ contains: { const: label } })) }, 'seen'),
-      doubt,
-    )
+  if (rule.seen !== undefined) {
+    const labels = rule.seen.map((label) => read({ contains: { const: label } }))
+    add('seen', { ...read({ type: 'array' }), allOf: labels }, doubt)
+  }
   if (rule.asked !== undefined) add('asked', read(rule.asked, 'asked'), doubt, doubt)
-  if (rule.args !== undefined) add('args', read({ properties: rule.args }, 'args'), false, doubt)
+  if (rule.args !== undefined) add('args', formOfArgs(rule.args), false, doubt)
   const { under } = rule
   const origins = Object.entries(rule.origins ?? {})
   if (rule.control !== undefined) {

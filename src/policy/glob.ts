@@ -5,14 +5,18 @@
  *
  * Invariant
  *   GL1. Linear in the text for each star: no backtracking beyond the last one.
+ *   GL2. Half of a surrogate pair stands for itself alone, and never for a part of a character, as in regex.ts: so what is
+ *        proved of globs (diff.ts) is what they do.
  */
 export function glob(pattern: string): (text: string) => boolean {
   if (pattern === '*') return () => true
   if (!pattern.includes('*')) return (text) => text === pattern
-  return (text) => matches(pattern, text)
+  if (pattern.isWellFormed()) return (text) => matches(pattern, text)
+  const characters = [...pattern]
+  return (text) => matches(characters, [...text])
 }
 
-function matches(pattern: string, text: string): boolean {
+function matches(pattern: ArrayLike<string>, text: ArrayLike<string>): boolean {
   let p = 0
   let t = 0
   let star = -1

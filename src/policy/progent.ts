@@ -17,6 +17,7 @@
 import type { Condition } from './conditions.ts'
 import type { Law, Rule } from './law.ts'
 import { parseLaw } from './law.ts'
+import { parseRegex } from './regex.ts'
 
 type Entry = readonly [
   priority: number,
@@ -54,8 +55,11 @@ export function fromProgent(json: unknown): Law {
   function readRule(tool: string, [, effect, restrictions, fallback, update]: Entry, at: string): Rule {
     const args: { [name: string]: Condition } = {}
     for (const [name, restriction] of Object.entries(restrictions)) {
-      if (typeof restriction === 'string') args[name] = { type: 'string', pattern: `^(?:${restriction})` }
-      else if (typeof restriction === 'object' && restriction !== null && !Array.isArray(restriction))
+      if (typeof restriction === 'string') {
+        // By itself first: `a)|(?:.*` would close the group that ties it to the start.
+        parseRegex(restriction, `${at}[2].${name}`)
+        args[name] = { type: 'string', pattern: `^(?:${restriction})` }
+      } else if (typeof restriction === 'object' && restriction !== null && !Array.isArray(restriction))
         args[name] = restriction as Condition
       else throw new TypeError(`${at}[2].${name} must be a JSON Schema or a regular expression`)
     }

@@ -219,10 +219,10 @@ function readGroup(reader: Reader, depth: number): Regex {
 }
 
 function readRepeat(reader: Reader, part: Regex): Regex {
-  const [min, max] = readCounts(reader) ?? [1, 1]
-  if (min === 1 && max === 1) {
-    // `{1}` was taken, or nothing; a second quantifier is refused below either way.
-  } else if (part.kind === 'assertion') reader.refuse('an assertion cannot be repeated')
+  const counts = readCounts(reader)
+  if (counts === undefined) return part
+  if (part.kind === 'assertion') reader.refuse('an assertion cannot be repeated')
+  const [min, max] = counts
   return min === 1 && max === 1 ? part : { kind: 'repeat', part, min, max }
 }
 

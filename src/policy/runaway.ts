@@ -13,7 +13,8 @@
  * Invariants
  *   RA1. Of repetitions only tool calls count. A result that differs from the last one of the same call is new information:
  *        it starts the count of that call again, so that polling is no loop.
- *   RA2. A state is plain data of bounded size: the last `REMEMBERED` different calls, the last `SPENT_MAX` times of spending.
+ *   RA2. A state is plain data of bounded size: the last `REMEMBERED` different calls, the last calls that a cycle of
+ *        `identical` rounds needs, and two times of spending at most for each of `SPENT_PARTS` parts of `burst.ms`, and one.
  *   RA3. A cycle of up to `CYCLE_MAX` calls (A B A B …) counts by its rounds, as a call by its repetitions.
  *   RA4. Time is that of the ends that were learned, so a replay comes to the same. What is spent counts for the whole of
  *        `burst.ms`, and up to a sixteenth of it longer.
@@ -82,7 +83,7 @@ export const identicalDefault = 4
 const REMEMBERED = 32
 const CYCLE_MAX = 4
 const KEY_CHARS_MAX = 200
-const SPENT_MAX = 17
+const SPENT_PARTS = 16
 
 export interface RunawayWatch {
   /** Why the call is one too many; undefined where it is not. */
@@ -105,7 +106,7 @@ export function compileRunaway({
     if (tokens === 0) return recent.length === spent.length ? spent : recent
     const beforeLast = recent.at(-2)?.[0] ?? -Infinity
     const last = recent.at(-1)
-    return last !== undefined && at - beforeLast <= burst.ms / (SPENT_MAX - 1)
+    return last !== undefined && at - beforeLast <= burst.ms / SPENT_PARTS
       ? [...recent.slice(0, -1), [at, last[1] + tokens]]
       : [...recent, [at, tokens]]
   }

@@ -19,7 +19,7 @@ export function textsOf(value: unknown): string[] {
 
 /** A text to look for values in: characters that nobody sees join nothing and part nothing. */
 export function searchable(text: string): string {
-  return plainText(text.replaceAll(/\p{Cf}/gu, ''))
+  return plainText(text.replaceAll(/[\p{Cf}\p{Variation_Selector}]/gu, ''))
 }
 
 /** A searchable text, with the numbers in it once they were looked for. */
@@ -72,7 +72,7 @@ function holdsNumber(text: Text, value: number, work: Work): boolean {
  * may be one number or two.
  */
 const NUMBER =
-  /(?<![\p{L}\p{N}_][-−‒–.,:/]{0,8}|[-−‒–.,:/]{9}|[-−‒–.]|(?<!["'’)\]}]),|\d['’]|(?<![\p{L}\p{N}_])\d{1,3} (?=\d{3}(?!\d)))[-−‒–]?(?!\d{1,3} \d{3}(?!\d))(?:\d+(?:[,'’]\d{3})*(?:\.\d+)?|\.\d+)(?![\p{L}\p{N}_]|[-−‒–.,:/]+[\p{L}\p{N}_]|['’]\d)/gu
+  /(?<![\p{L}\p{M}\p{N}_][-−‒–.,:/]{0,8}|[-−‒–.,:/]{9}|[-−‒–.]|(?<!["'’)\]}]),|\d['’]|(?<![\p{L}\p{M}\p{N}_])\d{1,3} (?=\d{3}(?!\d)))[-−‒–]?(?!\d{1,3} \d{3}(?!\d))(?:\d+(?:[,'’]\d{3})*(?:\.\d+)?|\.\d+)(?![\p{L}\p{M}\p{N}_]|[-−‒–.,:/]+[\p{L}\p{M}\p{N}_]|['’]\d)/gu
 
 function numberOf(written: string): number {
   return Number(written.replaceAll(/[,'’]/g, '').replace(/^[−‒–]/, '-'))
@@ -80,24 +80,31 @@ function numberOf(written: string): number {
 
 /** Whether what stands there belongs to the same word, address or path: `mark@a.org` does not stand in `x.mark@a.org`. */
 function adjoins(text: string, at: number, step: 1 | -1): boolean {
+  if (isWord(text, at)) return true
   const next = text[at] ?? ' '
-  if (WORD.test(next)) return true
   // `.5` and `−5` are not 5.
   if (step < 0 && SIGN.test(next) && DIGIT.test(text[at + 1] ?? ' ')) return true
-  if (QUOTE.test(next)) return WORD.test(text[at + step] ?? ' ')
+  if (QUOTE.test(next)) return isWord(text, at + step)
   if (!JOINT.test(next)) return false
   let end = at + step
   for (; JOINT.test(text[end] ?? ' '); end += step) if (Math.abs(end - at) >= JOINTS_MAX) return true
-  const isJoined = WORD.test(text[end] ?? ' ')
+  const isJoined = isWord(text, end)
   if (step > 0 || next !== '/') return isJoined
   // A path from its root; but what follows `https://` is a host.
   return !isJoined || text.slice(end + 1, at + 1) !== '://'
 }
 
+/** Whether a letter, a mark on one, or a digit stands there, or half of one that takes two units. */
+function isWord(text: string, at: number): boolean {
+  const half = text.charCodeAt(at) & 0xfc00
+  if (half !== 0xd800 && half !== 0xdc00) return WORD.test(text[at] ?? ' ')
+  return WORD.test(String.fromCodePoint(text.codePointAt(half === 0xd800 ? at : at - 1) ?? 32))
+}
+
 /** Joints in a row, beyond which it is not looked for a word behind them: it is taken that one is there. */
 const JOINTS_MAX = 8
 
-const WORD = /[\p{L}\p{N}_]/u
+const WORD = /[\p{L}\p{M}\p{N}_]/u
 const JOINT = /[-.@+/:!#$%&*=?^{|}~\\−\p{Pd}]/u
 /** Joins what it stands between, and else marks what is quoted. */
 const QUOTE = /['’]/
