@@ -182,6 +182,18 @@ describe('a program as an agent', () => {
     assert.equal((await fetch(`${server.url}/.well-known/agent-card.json`)).status, 401)
   })
 
+  test('of which there is none: a server without programs says how to have one', async () => {
+    const { server } = await opened({}, { programs: [] })
+    const told = async (path: string): Promise<[status: number, message: string]> => {
+      const response = await fetch(server.url + path, { headers: as('ada') })
+      return [response.status, ((await response.json()) as { error: { message: string } }).error.message]
+    }
+    const why = 'the server has no programs; start it with one, such as polity serve agent.ts'
+    assert.deepEqual(await told('/.well-known/agent-card.json'), [404, `NO_SUCH_PROGRAM: no agent is served: ${why}`])
+    const named = await told('/a2a/echo/.well-known/agent-card.json')
+    assert.deepEqual(named, [404, `NO_SUCH_PROGRAM: no agent "echo" is served: ${why}`])
+  })
+
   test('streams what happens: its progress, its states, its artifact and its end', async () => {
     const { server, kernel } = await opened()
     assert.deepEqual(await eventsOf((await clientOf(server, 'echo')).sendMessageStream(say('hi'))), [

@@ -724,7 +724,7 @@ describe('an installed copy', () => {
 
   test('whose tools are not those of its manifest is refused', async () => {
     const bring = (more: string): string =>
-      `import { defineProgram, defineTool } from 'polity'\nimport { z } from 'zod'\nconst pay = defineTool({ name: 'pay', description: 'Pays.', inputSchema: z.object({}), execute: () => 1, ${more} })\nexport default defineProgram('clerk', async () => 1, { tools: [pay] })\n`
+      `import { defineProgram, defineTool } from 'polity'\nimport { z } from 'zod'\nconst pay = defineTool({ name: 'pay', description: 'Pays.', inputSchema: z.object({ to: z.string(), cc: z.string() }), execute: () => 1, ${more} })\nexport default defineProgram('clerk', async () => 1, { tools: [pay] })\n`
     const asked = { name: 'pay', from: 'agent', effect: 'read', outbound: false, labels: ['private'] }
     const cases: readonly (readonly [tools: readonly Patch[], more: string, said: RegExp | undefined])[] = [
       [

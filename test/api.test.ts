@@ -1867,7 +1867,7 @@ test('every error says what was wrong, what was expected, and where', () =>
         ['GET', `/processes/${pid}/events?types=all`, undefined, 400, /types: takes process-start/],
         ['GET', '/events?after=-1', undefined, 400, /after: .*>=0/],
         ['GET', '/notes?query=x&cursor=WyJuMSJd', undefined, 400, /cursor is for the list without a query/],
-        ['GET', '/notes?cursor=WzFd', undefined, 400, /takes the id of a note, such as "n17", not 1/],
+        ['GET', '/notes?cursor=WzFd', undefined, 400, /takes the id of a note, such as "n17", not "1"/],
         ['GET', '/processes?all=yes', undefined, 400, /all: .*"true"/],
         [
           'GET',

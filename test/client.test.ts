@@ -440,7 +440,7 @@ const methods: {
     ({ processes }) => processes.send(1, 'x', { sinal: 1 } as never),
     'signal',
     ({ processes }) => processes.send('1' as never, 'x'),
-    'pid takes a whole number, not 1',
+    'pid takes a whole number, not "1"',
   ],
   'processes.tree': [
     ({ processes }) => processes.tree(1, { sinal: 1 } as never),
@@ -452,7 +452,7 @@ const methods: {
     ({ processes }) => processes.result(1, { waitMS: 5 } as never),
     'waitMs',
     ({ processes }) => processes.result(1, { waitMs: '5' } as never),
-    'waitMs takes at least 0 ms, not 5',
+    'waitMs takes at least 0 ms, not "5"',
   ],
   'processes.trace': [
     ({ processes }) => processes.trace(1, { ful: true } as never),
@@ -464,7 +464,7 @@ const methods: {
     ({ processes }) => processes.call(1, 0, { sinal: 1 } as never),
     'signal',
     ({ processes }) => processes.call(1, '0' as never),
-    'n takes a whole number, not 0',
+    'n takes a whole number, not "0"',
   ],
   'processes.conversation': [
     ({ processes }) => processes.conversation(1, { sor: 'n' } as never),
@@ -589,7 +589,7 @@ const methods: {
     (client) => client.budgets({ limits: 5 } as never),
     'limit',
     (client) => client.budgets({ limit: '5' } as never),
-    'limit takes a number, not 5',
+    'limit takes a number, not "5"',
   ],
 }
 

@@ -1,13 +1,22 @@
 /**
- * The docs hold: blocks of code that begin with `// runs` run, tables are the source's, each kernel file has its chapter,
- * and links lead somewhere.
+ * The docs hold: blocks of code that begin with `// runs` run and are of strict types, tables are the source's, each kernel
+ * file has its chapter, and links lead somewhere.
  *
  * A block runs as its reader would run it, in a process of its own, with `polity` standing for `src/index.ts` and
- * `polity/x` for `src/x.ts`.
+ * `polity/x` for `src/x.ts`; their types are checked all at once, with the options of the repository.
  */
 import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
-import { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  readdirSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join, relative, resolve } from 'node:path'
 import { after, describe, test } from 'node:test'
@@ -20,8 +29,8 @@ const chapters = filesIn(join(root, 'docs', 'kernel'))
 const pages = ['README.md', 'CHANGELOG.md', 'CONTRIBUTING.md']
   .map((name) => join(root, name))
   .concat(filesIn(join(root, 'docs')))
-/** A block that takes longer has not ended by itself, ms. */
-const BLOCK_MS = 20_000
+/** A block that takes longer has not ended by itself, and nor has the check of their types, ms. */
+const BLOCK_MS = 60_000
 
 function filesIn(folder: string): string[] {
   return readdirSync(folder, { recursive: true, encoding: 'utf8' })
@@ -49,27 +58,45 @@ function sourceOf(block: string): string {
     )
 }
 
-function run(path: string): Promise<{ code: unknown; stdout: string; stderr: string }> {
+function run(...words: string[]): Promise<{ code: unknown; stdout: string; stderr: string }> {
   return new Promise((ended) => {
-    execFile(process.execPath, [path], { cwd: folder, timeout: BLOCK_MS }, (error, stdout, stderr) => {
+    execFile(process.execPath, words, { cwd: folder, timeout: BLOCK_MS }, (error, stdout, stderr) => {
       ended({ code: error === null ? 0 : (error.code ?? error.signal), stdout, stderr })
     })
   })
 }
 
+const blocks = pages.flatMap((page) =>
+  Array.from(textOf(page).matchAll(/^```ts\n(\/\/ runs\n[\s\S]*?)^```$/gm), ([, block = ''], i) => ({
+    name: `${nameOf(page)}, block ${i + 1}`,
+    file: `${nameOf(page).replaceAll(/\W/g, '-')}-${i + 1}.ts`,
+    block,
+  })),
+)
+
 describe('blocks of code', { concurrency: 2 }, () => {
-  for (const page of pages) {
-    const blocks = [...textOf(page).matchAll(/^```ts\n(\/\/ runs\n[\s\S]*?)^```$/gm)].map((match) => match[1] as string)
-    for (const [i, block] of blocks.entries()) {
-      test(`${nameOf(page)}, block ${i + 1}`, async () => {
-        const path = join(folder, `${nameOf(page).replaceAll(/\W/g, '-')}-${i}.ts`)
-        writeFileSync(path, sourceOf(block))
-        const { code, stdout, stderr } = await run(path)
-        assert.equal(stderr, '')
-        assert.equal(code, 0)
-        assert.notEqual(stdout, '', 'a block that prints nothing shows nothing')
-      })
-    }
+  test('are of strict types', async () => {
+    const typed = join(folder, 'typed')
+    mkdirSync(typed)
+    for (const { file, block } of blocks) writeFileSync(join(typed, file), block)
+    writeFileSync(join(typed, 'package.json'), JSON.stringify({ type: 'module' }))
+    const paths = { polity: [join(root, 'src', 'index.ts')], 'polity/*': [join(root, 'src', '*.ts')] }
+    const config = { extends: join(root, 'tsconfig.json'), compilerOptions: { paths }, include: ['*.ts'], exclude: [] }
+    writeFileSync(join(typed, 'tsconfig.json'), JSON.stringify(config))
+    const { code, stdout } = await run(join(root, 'node_modules', 'typescript', 'bin', 'tsc'), '-p', typed)
+    assert.equal(stdout, '')
+    assert.equal(code, 0)
+  })
+
+  for (const { name, file, block } of blocks) {
+    test(name, async () => {
+      const path = join(folder, file)
+      writeFileSync(path, sourceOf(block))
+      const { code, stdout, stderr } = await run(path)
+      assert.equal(stderr, '')
+      assert.equal(code, 0)
+      assert.notEqual(stdout, '', 'a block that prints nothing shows nothing')
+    })
   }
 })
 

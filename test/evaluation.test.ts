@@ -47,6 +47,8 @@ import {
 } from '../src/evaluation/statistics.ts'
 import { defineScorer, worldTask, type Score, type Solver, type Task } from '../src/evaluation/task.ts'
 import { verify } from '../src/evaluation/verify.ts'
+import type { Turn } from '../src/environments/environment.ts'
+import { worlds } from '../src/environments/worlds.ts'
 import { viewerHtml } from '../src/evaluation/viewer.ts'
 import { openStage, worldOf, type World } from '../src/evaluation/world.ts'
 import { wrapWorld } from '../src/evaluation/wrapped-world.ts'
@@ -731,6 +733,50 @@ describe('anchors', () => {
     const answers = await world.settled(verify(world.kernel, { ...sums, scorers: [generous] }))
     assert.match(answers.samples[0]?.faults.join() ?? '', /no answer scores full/)
     assert.equal((await world.settled(verify(world.kernel, sums))).isSound, true)
+  })
+
+  test('leave nobody where it stands after as many turns as our longest episode has, and say how far they are', async () => {
+    const { kernel, settled } = createWorld()
+    let steps = 0
+    const turn: Turn = {
+      toAct: ['a'],
+      views: { a: { text: '', actions: [] } },
+      reward: {},
+      done: false,
+      errors: [],
+      steps,
+    }
+    const endless: World = {
+      id: 'endless',
+      version: '1',
+      description: 'Nothing happens by itself.',
+      actions: () => [],
+      open: () => ({
+        reset: () => turn,
+        step: () => ({ ...turn, steps: ++steps }),
+        state: () => ({ steps }),
+        restore: () => turn,
+        score: () => 0,
+        metrics: () => ({}),
+      }),
+    }
+    const heard: string[] = []
+    const onSample = (sample: string, done: number, all: number): void =>
+      void heard.push(`${sample}, ${done} of ${all}`)
+    const { samples } = await verify(kernel, worldTask(endless, { seeds: 2, params: () => ({}) }), { onSample })
+    assert.deepEqual([samples[0]?.scores['no-op'], samples[0]?.faults], [0, []])
+    assert.equal(steps / samples.length, Math.max(...[...worlds.values()].map(({ stepsMax }) => stepsMax)))
+    assert.deepEqual(heard.splice(0), ['seed 1, 0 of 2', 'seed 2, 1 of 2'])
+    const { samples: answered } = await settled(verify(kernel, sums, { onSample }))
+    assert.match(heard.at(-1) ?? '', new RegExp(`, ${answered.length} of ${answered.length}$`))
+  })
+
+  test('a task of no episodes is refused', () => {
+    for (const seeds of [0, -1, 1.5, NaN])
+      assert.throws(() => episodes(seeds), {
+        code: 'INVALID_ARGUMENT',
+        message: `worldTask: seeds takes a whole number from 1, not ${seeds}`,
+      })
   })
 })
 

@@ -205,6 +205,72 @@ test('what is no option, no tool and no model is said to be none', async () => {
   }
 })
 
+test('a value that would fail only in a run, or open a law, is refused where it is written', async () => {
+  const mail = { ...paying, inputSchema: z.object({ to: z.string() }) }
+  const open = { ...paying, inputSchema: z.looseObject({ to: z.string() }) }
+  const named = (answer: string) => defineProgram('twice', async () => answer)
+  for (const [wrong, says] of [
+    [
+      () => defineTool({ ...mail, control: ['recipient'] }),
+      /^tool "pay": control names "recipient", and its arguments are to$/,
+    ],
+    [() => defineTool({ ...mail, control: ['to', 'to.address'] }), /control names "to.address"/],
+    [() => defineTool({ ...paying, control: ['to'] }), /control names "to", and its arguments are none$/],
+    [() => defineTool({ ...mail, control: 'to' } as never), /^tool "pay": control must be a list of texts$/],
+    [() => defineTool({ ...mail, locks: 'ledger' } as never), /locks must be a list of texts$/],
+    [() => defineTool({ ...mail, trusted: 'no' } as never), /trusted must be true or false$/],
+    [() => defineTool({ ...mail, outbound: 1 } as never), /outbound must be true or false$/],
+    [() => defineAgent({ name: 'a', instructions: 5 } as never), /^agent "a": instructions takes a text, not 5$/],
+    [
+      () => defineAgent({ name: 'a', instructions: '', stepsMax: 0 }),
+      /stepsMax takes a whole number of at least 1, not 0$/,
+    ],
+    [() => defineAgent({ name: 'a', instructions: '', stepsMax: 1.5 }), /stepsMax takes .*, not 1\.5$/],
+    [
+      () => defineAgent({ name: 'a', instructions: '', contextTokens: '200' } as never),
+      /contextTokens takes .*, not "200"$/,
+    ],
+    [
+      () => defineAgent({ name: 'a', instructions: '', temperature: 'hot' } as never),
+      /temperature takes a number, not hot$/,
+    ],
+    [
+      () => defineAgent({ name: 'a', instructions: '', compaction: 'zip' } as never),
+      /compaction takes a function, or one of recent, .*, not zip$/,
+    ],
+    [() => boot({ programs: [named('one'), named('two')] }), /^two different programs are twice@1, /],
+    [() => boot({ programs: [() => Promise.resolve(1)] as never }), /^programs takes programs with a name/],
+  ] as const) {
+    const { code, message } = await refusalOf(wrong)
+    assert.equal(code, 'CONFIG_INVALID')
+    assert.match(message, says)
+  }
+  // Arguments that a schema leaves open are not known, nor those that it cannot say.
+  defineTool({ ...open, control: ['recipient'] })
+  defineTool({ ...paying, inputSchema: z.object({ at: z.date() }), control: ['when'] })
+  // One program, twice in a list, is one.
+  const same = named('one')
+  const kernel = await boot({ programs: [same, same, run as never, run as never] })
+  await kernel.close()
+})
+
+test('a schema that no model can be shown is told with the name of its tool, and a text as one', async () => {
+  const dated = defineTool({ ...paying, name: 'dated', inputSchema: z.object({ at: z.date() }) })
+  const kernel = await boot({ model: scripted(['hello']), tools: [dated] })
+  const { code, message } = await refusalOf(
+    () => kernel.spawn((sys) => sys.generate({ prompt: 'hi', tools: ['dated'] }), null).result,
+  )
+  assert.equal(code, 'CONFIG_INVALID')
+  assert.match(message, /^tool "dated": no model can be shown its inputSchema: Date .*; take types that JSON has/)
+  const slept = await refusalOf(() => kernel.spawn((sys) => sys.sleep('5' as never), null).result)
+  assert.match(slept.message, /^sleep takes 0 to \d+ ms, not "5"$/)
+  const waited = await refusalOf(() => kernel.spawn((sys) => sys.wait(sys.pid), null).result)
+  assert.match(waited.message, /^process \d+ cannot wait for its own end$/)
+  const unknown = await refusalOf(() => kernel.spawn('nobody', null).result)
+  assert.match(unknown.message, /^no program "nobody" is registered; there are none$/)
+  await kernel.close()
+})
+
 test('names of an object’s own machinery are keys like others, and a key that resembles none is told without a guess', async () => {
   for (const key of ['toString', 'constructor', '__proto__', 'frobnicate']) {
     const given = JSON.parse(`{ ${JSON.stringify(key)}: 1 }`) as object

@@ -261,7 +261,7 @@ describe('outside servers as tools', { concurrency: 4 }, () => {
     const one = { url: `${far.url}/mcp`, headers: { 'x-caller': 'ada runs' } }
     const { mcp } = await open({
       servers: { a: one, b: { ...one, trustAnnotations: true }, c: { ...one, defaults: { effect: 'idempotent' } } },
-      tools: { 'c/read': { trusted: true, control: ['x'] }, 'c/act': { hidden: true } },
+      tools: { 'c/read': { trusted: true, control: [] }, 'c/act': { hidden: true } },
     })
     const of = (name: string) => mcp.tools.find((tool) => tool.name === name)
     assert.equal(of('a/read')?.effect, 'once')
@@ -272,8 +272,12 @@ describe('outside servers as tools', { concurrency: 4 }, () => {
     assert.equal(of('b/act')?.effect, 'once')
     assert.equal(of('c/sleeper')?.effect, 'idempotent')
     assert.deepEqual(of('c/read')?.labels, [])
-    assert.deepEqual(of('c/read')?.control, ['x'])
+    assert.deepEqual(of('c/read')?.control, [])
     assert.equal(of('c/act'), undefined)
+    await assert.rejects(open({ servers: { c: one }, tools: { 'c/read': { control: ['path'] } } }), {
+      code: 'CONFIG_INVALID',
+      message: /^tool "c\/read": control names "path", and its arguments are none$/,
+    })
   })
 
   test('the law denies a tool of a server, and labels of results hold: who has read what is untrusted may not act', async () => {

@@ -818,6 +818,49 @@ describe('embeddings and models', () => {
 // -------------------------------------------------------------------------------------------------------------- errors
 
 describe('errors', () => {
+  test('what may be of several forms says which, or what is wrong with the one that was meant', async () => {
+    const { post } = await serve([])
+    const [chat, responses] = ['/v1/chat/completions', '/v1/responses']
+    const said = (role: string, content: unknown): object => ({
+      model,
+      messages: [{ role, content, tool_call_id: 'x' }],
+    })
+    const items = (item: object): object => ({ model, input: [item] })
+    const list = 'Invalid input: expected string or array'
+    const choice = 'Invalid input: expected one of "none"|"auto"|"required" or object'
+    const cases: [path: string, body: object, message: string][] = [
+      [
+        chat,
+        { model, messages: hello, stop: [...'abcde'] },
+        "Invalid 'stop': Too big: expected array to have <=4 items.",
+      ],
+      [chat, { model, messages: hello, stop: 5 }, `Invalid 'stop': ${list}.`],
+      [chat, { model, messages: hello, tool_choice: 'never' }, `Invalid 'tool_choice': ${choice}.`],
+      [chat, said('user', 5), `Invalid 'messages[0].content': ${list}.`],
+      [chat, said('tool', {}), `Invalid 'messages[0].content': ${list}.`],
+      [chat, { model, messages: [{ role: 'assistant', content: 5 }] }, `Invalid 'messages[0].content': ${list}.`],
+      [responses, { model, input: 5 }, `Invalid 'input': ${list}.`],
+      [responses, { model, input: 'x', tool_choice: 5 }, `Invalid 'tool_choice': ${choice}.`],
+      [responses, items({ role: 'user', content: 5 }), `Invalid 'input[0].content': ${list}.`],
+      [responses, items({ role: 'assistant', content: 5 }), `Invalid 'input[0].content': ${list}.`],
+      [
+        responses,
+        items({ type: 'function_call_output', call_id: 'x', output: 5 }),
+        `Invalid 'input[0].output': ${list}.`,
+      ],
+      ['/v1/embeddings', { input: 5 }, `Invalid 'input': ${list}.`],
+      [
+        '/v1/embeddings',
+        { input: Array.from({ length: 2_049 }, () => 'x') },
+        "Invalid 'input': Too big: expected array to have <=2048 items.",
+      ],
+    ]
+    for (const [path, body, message] of cases) {
+      const { status, error } = await post(path, body)
+      assert.deepEqual([status, error['message']], [400, message], JSON.stringify(body).slice(0, 200))
+    }
+  })
+
   test('what is not supported, unknown or wrong is refused by name', async () => {
     const { post, calls } = await serve([])
     const chat = { model, messages: hello }

@@ -1701,8 +1701,28 @@ test('a value that is too large names the limit; a program’s output is told fr
   self.a = self
   assert.match(
     await messageOf(async () => self),
-    /^the output of "odd"\.a is a cycle: it leads back to the output of "odd"; expected/,
+    /^the output of "odd"\.a is a cycle: it leads back to the whole; expected/,
   )
+})
+
+test('what a tool returns and is no plain data is said once, with the name of the tool', async () => {
+  const cycle: { a?: unknown } = {}
+  cycle.a = cycle
+  const cyc = tool('cyc', () => cycle)
+  const world = createWorld()
+  const end = await world.settled(
+    endOf(
+      world.kernel.spawn(
+        defineProgram('caller', (sys) => sys.call('cyc', null), { tools: [cyc] }),
+        null,
+      ).result,
+    ),
+  )
+  assert.deepEqual(end, {
+    code: 'TOOL_INVALID',
+    message:
+      'tool cyc: output.a is a cycle: it leads back to the whole; expected plain JSON data (pass binary data as a base64 string, dates as text)',
+  })
 })
 
 test('a cycle is named by the first path that leads back, and what is nested too deep by its beginning', async () => {
@@ -1715,12 +1735,12 @@ test('a cycle is named by the first path that leads back, and what is nested too
   }
   const self: Record<string, unknown> = {}
   self['a'] = self
-  assert.match(await messageOf(self), /^send: body\.a is a cycle: it leads back to send: body; expected plain JSON/)
+  assert.match(await messageOf(self), /^send: body\.a is a cycle: it leads back to the whole; expected plain JSON/)
   const inner: Record<string, unknown> = { ok: 1 }
   inner['list'] = [0, { back: inner }]
   assert.match(
     await messageOf({ x: [inner] }),
-    /^send: body\.x\[0\]\.list\[1\]\.back is a cycle: it leads back to send: body\.x\[0\]; expected/,
+    /^send: body\.x\[0\]\.list\[1\]\.back is a cycle: it leads back to \.x\[0\]; expected/,
   )
   let deep: unknown = 1
   for (let i = 0; i < 200; i++) deep = { d: deep }

@@ -36,9 +36,15 @@ export type CompactionName = keyof typeof byName
 /** A name, or a function that makes one for a process. */
 export type CompactionChoice = CompactionName | ((sys: Sys) => Compaction)
 
+export const compactionNames = Object.keys(byName) as readonly CompactionName[]
+
+export function isCompactionName(name: unknown): name is CompactionName {
+  return typeof name === 'string' && Object.hasOwn(byName, name)
+}
+
 /** The compaction that was chosen. Throws `INVALID_ARGUMENT`. */
 export function compactionOf(sys: Sys, choice: CompactionChoice): Compaction {
   if (typeof choice === 'function') return choice(sys)
-  if (!Object.hasOwn(byName, choice)) throw invalid('compaction', `one of ${Object.keys(byName).join(', ')}`, choice)
+  if (!isCompactionName(choice)) throw invalid('compaction', `one of ${compactionNames.join(', ')}`, choice)
   return byName[choice](sys)
 }

@@ -9,15 +9,15 @@
  * more without tools, so a run ends with an answer and not in the middle.
  */
 import type { Context } from '../kernel/context.ts'
-import { openContext } from '../kernel/context.ts'
-import { PolityError, toErrorData } from '../kernel/errors.ts'
+import { CONTEXT_TOKENS_MIN, openContext } from '../kernel/context.ts'
+import { PolityError, invalid, toErrorData } from '../kernel/errors.ts'
 import type { KeysOf } from '../kernel/known-keys.ts'
 import { checkKeys } from '../kernel/known-keys.ts'
 import { defineProgram } from '../kernel/program.ts'
 import { boundTokens } from '../kernel/token-bound.ts'
 import type { Json, Message, ModelChoice, Program, Sys, Tool, ToolCall } from '../kernel/types.ts'
 import type { CompactionChoice, CompactionName } from './compactions.ts'
-import { compactionOf } from './compactions.ts'
+import { compactionNames, compactionOf, isCompactionName } from './compactions.ts'
 
 export interface LoopOptions {
   /** Names of held tools. @default all held */
@@ -146,6 +146,7 @@ const agentKeys: KeysOf<AgentDefinition> = {
  */
 export function defineAgent(agent: Omit<AgentDefinition, 'tools'> & { readonly tools?: readonly Tool[] }): Agent {
   checkKeys('defineAgent', agent, agentKeys)
+  checkAgent(agent)
   const { name, version, instructions, tools, model, contextTokens, compaction, ...loop } = agent
   const program = defineProgram(
     name,
@@ -175,4 +176,28 @@ export function defineAgent(agent: Omit<AgentDefinition, 'tools'> & { readonly t
     tools: program.tools.map((tool) => tool.name),
   }
   return Object.freeze({ ...program, definition: Object.freeze(definition) })
+}
+
+/** What would fail, or do something else, only once the agent runs. */
+function checkAgent({
+  name,
+  instructions,
+  contextTokens,
+  compaction,
+  stepsMax,
+  temperature,
+}: { readonly [K in keyof AgentDefinition]?: unknown }): void {
+  const wrong = (what: string, expected: string, value: unknown): PolityError =>
+    new PolityError(
+      'CONFIG_INVALID',
+      invalid(`agent ${JSON.stringify(name ?? null)}: ${what}`, expected, value).message,
+    )
+  if (typeof instructions !== 'string') throw wrong('instructions', 'a text', instructions)
+  if (stepsMax !== undefined && !(Number.isSafeInteger(stepsMax) && (stepsMax as number) >= 1))
+    throw wrong('stepsMax', 'a whole number of at least 1', stepsMax)
+  if (contextTokens !== undefined && !(typeof contextTokens === 'number' && contextTokens >= CONTEXT_TOKENS_MIN))
+    throw wrong('contextTokens', `a number of at least ${CONTEXT_TOKENS_MIN}`, contextTokens)
+  if (temperature !== undefined && !Number.isFinite(temperature)) throw wrong('temperature', 'a number', temperature)
+  if (compaction !== undefined && typeof compaction !== 'function' && !isCompactionName(compaction))
+    throw wrong('compaction', `a function, or one of ${compactionNames.join(', ')}`, compaction)
 }

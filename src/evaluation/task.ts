@@ -13,6 +13,7 @@ import { defineProgram } from '../kernel/program.ts'
 import type { KeysOf } from '../kernel/known-keys.ts'
 import { checkKeys } from '../kernel/known-keys.ts'
 import type { ErrorData } from '../kernel/errors.ts'
+import { PolityError } from '../kernel/errors.ts'
 import type { EpisodeResult } from './episode.ts'
 import type { EpisodeTask, World } from './world.ts'
 
@@ -118,7 +119,7 @@ export function defineScorer(
   return Object.freeze({ name, isJudge, program, budget })
 }
 
-/** Episodes of a world as a task, scored by the world itself. */
+/** Episodes of a world as a task, scored by the world itself. Throws `INVALID_ARGUMENT` for `seeds` that are none. */
 export function worldTask(
   world: World,
   {
@@ -129,13 +130,15 @@ export function worldTask(
     ...more
   }: {
     readonly params: (seed: number, level?: number) => Json
-    /** How many episodes, each of another seed. */
+    /** How many episodes, each of another seed. Minimum: 1 */
     readonly seeds: number
     /** The first seed. @default 1 */
     readonly from?: number
     readonly level?: number
   } & Partial<Pick<Task, 'scorers' | 'tools' | 'tellScore' | 'name'>>,
 ): Task {
+  if (!Number.isSafeInteger(seeds) || seeds < 1)
+    throw new PolityError('INVALID_ARGUMENT', `worldTask: seeds takes a whole number from 1, not ${seeds}`)
   const samples = Array.from({ length: seeds }, (_, i): Sample => {
     const seed = from + i
     return {

@@ -38,25 +38,44 @@ export interface VerifyReport {
   readonly samples: readonly Verified[]
 }
 
+/** Who hears how far it is. */
+export interface VerifyOptions {
+  /** The sample that is at work (of questions: that was just answered), how many are done, and how many there are. */
+  readonly onSample?: (sample: string, done: number, all: number) => void
+}
+
 const FULL = 1 - 1e-9
 /** Turns after which an oracle is given up. */
 const TURNS_MAX = 10_000
+/**
+ * Turns after which nobody is scored where it stands: the longest episode of our own worlds. A world without a bound of its
+ * own, in which nothing happens by itself, would never end.
+ */
+const IDLE_TURNS_MAX = 2_000
 
 /** Every sample by every anchor. */
-export async function verify(kernel: Kernel, task: Task): Promise<VerifyReport> {
+export async function verify(kernel: Kernel, task: Task, { onSample }: VerifyOptions = {}): Promise<VerifyReport> {
   const { world } = task
-  const samples = world === undefined ? await verifyAnswers(kernel, task) : await verifyEpisodes(world, task.samples)
+  const samples =
+    world === undefined
+      ? await verifyAnswers(kernel, task, onSample)
+      : await verifyEpisodes(world, task.samples, onSample)
   return { task: task.name, isSound: samples.every(({ faults }) => faults.length === 0), samples }
 }
 
 // --------------------------------------------------------------------------------------------------------------- worlds
 
-async function verifyEpisodes(world: World, samples: readonly Sample[]): Promise<Verified[]> {
+async function verifyEpisodes(
+  world: World,
+  samples: readonly Sample[],
+  onSample: VerifyOptions['onSample'],
+): Promise<Verified[]> {
   const stage = openStage(world)
   const found: Verified[] = []
   try {
     for (const { id, episode } of samples) {
       if (episode === undefined) throw new PolityError('INVALID_ARGUMENT', `sample ${id} has no episode`)
+      onSample?.(id, found.length, samples.length)
       found.push(await verifyEpisode(world, stage, id, episode))
     }
   } finally {
@@ -68,7 +87,7 @@ async function verifyEpisodes(world: World, samples: readonly Sample[]): Promise
 async function verifyEpisode(world: World, stage: Stage, sample: string, task: EpisodeTask): Promise<Verified> {
   const { oracle } = world
   const floor = world.floor?.(task) ?? 0
-  const nothing = await playedThrough(stage, task, () => [])
+  const nothing = await playedThrough(stage, task, () => [], IDLE_TURNS_MAX)
   const idle = await stage.score(nothing)
   const faults: string[] = []
   if (idle > floor + 1e-9)
@@ -109,9 +128,10 @@ async function playedThrough(
   stage: Stage,
   task: EpisodeTask,
   choose: (state: Json, turn: Turn) => readonly Action[] | 'stop' | Promise<readonly Action[] | 'stop'>,
+  turnsMax = TURNS_MAX,
 ): Promise<Json> {
   let { state, turn } = await stage.begin(task)
-  for (let turns = 0; !turn.done && turns < TURNS_MAX; turns++) {
+  for (let turns = 0; !turn.done && turns < turnsMax; turns++) {
     const actions = await choose(state, turn)
     if (actions === 'stop') break
     ;({ state, turn } = await stage.step(state, actions))
@@ -156,7 +176,7 @@ function leftOut(actions: readonly Action[], turn: Turn) {
 // -------------------------------------------------------------------------------------------------------------- answers
 
 /** Of questions: the right answer, and none. */
-async function verifyAnswers(kernel: Kernel, task: Task): Promise<Verified[]> {
+async function verifyAnswers(kernel: Kernel, task: Task, onSample: VerifyOptions['onSample']): Promise<Verified[]> {
   const right = new Map(task.samples.map((sample) => [sample.id, rightAnswer(task, sample)]))
   const samples = task.samples.map((sample) => ({ ...sample, input: sample.id }))
   const byId = (name: string, answer: (id: string) => Json): Solver => ({
@@ -166,9 +186,11 @@ async function verifyAnswers(kernel: Kernel, task: Task): Promise<Verified[]> {
     ),
   })
   const scorer = task.scorers[0]?.name ?? ''
+  const solvers = [byId('oracle', (id) => right.get(id) ?? null), byId('no-op', () => '')]
   const log = await evaluate(kernel, {
     tasks: [{ ...task, samples }],
-    solvers: [byId('oracle', (id) => right.get(id) ?? null), byId('no-op', () => '')],
+    solvers,
+    onTrial: ({ sample }, done) => onSample?.(sample, Math.floor(done / solvers.length), samples.length),
   })
   return task.samples.map(({ id }) => {
     const scoreOf = (solver: string): number | null =>

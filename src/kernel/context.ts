@@ -107,11 +107,15 @@ const optionKeys: KeysOf<ContextOptions> = {
   compaction: true,
 }
 
+/** A window holds at least a few short turns. */
+export const CONTEXT_TOKENS_MIN = 100
+
 /** Opens a window. */
 export function openContext(options: ContextOptions = {}): Context {
   checkKeys('openContext', options, optionKeys, 'INVALID_ARGUMENT')
   const { instructions, window, tokensMax = 100_000, keep = 0.5, compaction = recent } = options
-  if (!(tokensMax >= 100)) throw invalid('openContext: tokensMax', 'at least 100', tokensMax)
+  if (!(tokensMax >= CONTEXT_TOKENS_MIN))
+    throw invalid('openContext: tokensMax', `at least ${CONTEXT_TOKENS_MIN}`, tokensMax)
   if (!(keep > 0 && keep < 1)) throw invalid('openContext: keep', 'a share between 0 and 1', keep)
   if (window !== undefined && instructions !== undefined)
     throw invalid('openContext', 'either instructions or a window, which has its own', 'both')

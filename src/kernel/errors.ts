@@ -341,12 +341,13 @@ export function warn(what: string, error: unknown): void {
 /** An argument of a call that is not what the call takes. */
 export function invalid(at: string, expected: string, got: unknown): PolityError {
   const said = messageOf(got).slice(0, 80)
-  // What shows nothing would end the sentence in the air.
-  return new PolityError(
-    'INVALID_ARGUMENT',
-    `${at} takes ${expected}, not ${said.trim() === '' ? JSON.stringify(said) : said}`,
-  )
+  // One that shows nothing would end the sentence in the air, and the text '5' is not what 5 is.
+  const isMisread = typeof got === 'string' && MISREAD.test(said)
+  return new PolityError('INVALID_ARGUMENT', `${at} takes ${expected}, not ${isMisread ? JSON.stringify(said) : said}`)
 }
+
+/** A text that is read as something else, or as nothing. */
+const MISREAD = /^(?:\s*|[-+]?[\d.]+(?:e[-+]?\d+)?|true|false|null|undefined|NaN|[-+]?Infinity)$/
 
 /** What every look-up of a pid says where there is none. */
 export function noSuchProcess(pid: unknown): PolityError {

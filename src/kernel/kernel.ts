@@ -496,7 +496,7 @@ export function createKernel(options: KernelOptions): Kernel {
   const gate: Gate = createGate(machine)
   const replays = new Map<Process, (report: ReplayReport) => void>()
 
-  for (const program of options.programs ?? []) programs.find(program)
+  programs.register(options.programs ?? [])
   recover()
   const commands = listen({
     store,

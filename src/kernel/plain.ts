@@ -166,7 +166,7 @@ function cycleIn(value: unknown, way: readonly (string | number)[], at: string):
     if (thing === undefined) return undefined
     const before = places.get(thing)
     if (before !== undefined)
-      return `${at}${pathOf(way.slice(0, i + 1))} is a cycle: it leads back to ${at}${pathOf(way.slice(0, before))}`
+      return `${at}${pathOf(way.slice(0, i + 1))} is a cycle: it leads back to ${before === 0 ? 'the whole' : pathOf(way.slice(0, before))}`
     places.set(thing, i + 1)
   }
   return undefined

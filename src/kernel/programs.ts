@@ -27,6 +27,8 @@ export interface Programs {
   readonly common: Held
   /** The program that is meant, known from now on; `by` spawns it. Throws `NO_SUCH_PROGRAM`, `INVALID_ARGUMENT`. */
   find(given: GivenProgram, by?: Spawner): Program
+  /** Makes the programs of a list known. Throws `CONFIG_INVALID` where one cannot be asked for, or two are one to a journal. */
+  register(programs: readonly Program[]): void
   /** The program of a journal; throws `NO_SUCH_PROGRAM`. */
   of(start: ProcessStart): Program
   /** The same, or a stand-in that cannot run. */
@@ -75,7 +77,7 @@ export function createPrograms({ tools, table, store, onKnown }: ProgramsOptions
       if (found === undefined)
         throw new PolityError(
           'NO_SUCH_PROGRAM',
-          `no program "${given.slice(0, 200)}" is registered; there are ${[...known.keys()].join(', ') || 'none'}`,
+          `no program "${given.slice(0, 200)}" is registered; there are ${namesShown()}`,
         )
       return found
     }
@@ -96,6 +98,32 @@ export function createPrograms({ tools, table, store, onKnown }: ProgramsOptions
     if (known.get(key) !== program) know(key, program)
     if (unnamed.has(key)) wake(key, program, by)
     return program
+  }
+
+  function register(programs: readonly Program[]): void {
+    const given = new Map<string, Program>()
+    for (const one of programs) {
+      const program = find(one)
+      const key = `${program.name}@${program.version}`
+      if (nameless.has(program))
+        throw new PolityError(
+          'CONFIG_INVALID',
+          'programs takes programs with a name, and one is a function without; make it one with defineProgram',
+        )
+      if ((given.get(key) ?? program).run !== program.run)
+        throw new PolityError(
+          'CONFIG_INVALID',
+          `two different programs are ${key}, and a journal would not say which it is of; give one of them another name or version`,
+        )
+      given.set(key, program)
+    }
+  }
+
+  /** Those that can be asked for by a name, the last ones where there are many. */
+  function namesShown(): string {
+    const named = [...known].filter(([, program]) => !nameless.has(program)).map(([key]) => key)
+    const more = named.length > NAMES_SHOWN ? ` and ${named.length - NAMES_SHOWN} more` : ''
+    return named.length === 0 ? 'none' : `${named.slice(-NAMES_SHOWN).join(', ')}${more}`
   }
 
   function know(key: string, program: Program): void {
@@ -198,6 +226,7 @@ export function createPrograms({ tools, table, store, onKnown }: ProgramsOptions
   return {
     common,
     find,
+    register,
     of,
     standIn,
     knows: ({ start, program }) => nameless.has(program) || (!isNameless(start) && known.has(keyOf(start))),
@@ -265,6 +294,8 @@ function pick(program: Program, available: Held, names: readonly string[]): Held
   )
 }
 
+/** Names of programs in an error. */
+const NAMES_SHOWN = 20
 /** Tools of one program: more than any model can choose from. */
 const TOOLS_MAX = 10_000
 const VERSION_CHARS_MAX = 200

@@ -221,7 +221,9 @@ export function createTable(
         if (at === target)
           throw new PolityError(
             'INVALID_ARGUMENT',
-            `process ${call.process.pid} ends no later than process ${pid}, so it cannot wait for its end`,
+            at === call.process
+              ? `process ${pid} cannot wait for its own end`
+              : `process ${call.process.pid} ends no later than process ${pid}, so it cannot wait for its end`,
           )
       }
       if (target.ended) tell(target)

@@ -67,11 +67,37 @@ function checkTool(tool: Tool): void {
   if (typeof tool.execute !== 'function') throw wrong('execute must be a function')
   if (tool.effect !== undefined && !['read', 'idempotent', 'once'].includes(tool.effect))
     throw wrong('effect must be "read", "idempotent" or "once"')
-  if (tool.labels !== undefined && (!Array.isArray(tool.labels) || tool.labels.some((one) => typeof one !== 'string')))
-    throw wrong('labels must be a list of texts')
+  for (const name of ['labels', 'locks', 'control'] as const)
+    if (tool[name] !== undefined && !isTexts(tool[name])) throw wrong(`${name} must be a list of texts`)
+  for (const name of ['trusted', 'outbound'] as const)
+    if (tool[name] !== undefined && typeof tool[name] !== 'boolean') throw wrong(`${name} must be true or false`)
   if (tool.state !== undefined && (typeof tool.state !== 'string' || !NAME.test(tool.state)))
     throw wrong('state must be a name: 1 to 64 letters, digits, "_", "-", "." or "/"')
   if (tool.timeoutMs !== undefined && !(tool.timeoutMs > 0)) throw wrong('timeoutMs must be a positive number of ms')
+  const names = tool.control?.length ? argumentsOf(tool) : undefined
+  // A law would hold no argument at all to where it comes from, and let the call pass.
+  const stray = names && tool.control?.find((one) => !names.includes(one))
+  if (stray !== undefined)
+    throw wrong(`control names ${JSON.stringify(stray)}, and its arguments are ${names?.join(', ') || 'none'}`)
+}
+
+function isTexts(value: unknown): boolean {
+  return Array.isArray(value) && value.every((one) => typeof one === 'string')
+}
+
+/** Names of all arguments that a tool can be called with; undefined where its schema leaves them open or cannot say them. */
+function argumentsOf(tool: Tool): readonly string[] | undefined {
+  let schema: ToolDescription['inputSchema']
+  try {
+    schema = describeTool(tool).inputSchema
+  } catch {
+    return undefined
+  }
+  const { properties, additionalProperties } = schema as { readonly [key: string]: Json | undefined }
+  const isOpen =
+    ['$ref', 'anyOf', 'allOf', 'oneOf', 'patternProperties'].some((key) => Object.hasOwn(schema, key)) ||
+    (additionalProperties !== undefined && additionalProperties !== false)
+  return isOpen || typeof properties !== 'object' || properties === null ? undefined : Object.keys(properties)
 }
 
 const descriptions = createStamp<ToolDescription>()
@@ -87,12 +113,7 @@ export function describeTool(tool: Tool): ToolDescription {
         `tool "${tool.name}": its schema library (${tool.inputSchema['~standard'].vendor}) cannot describe itself as JSON Schema; use one that can, such as zod 4.2 or later`,
       )
     }
-    const inputSchema = toPlain(
-      converter.input({ target: 'draft-2020-12' }),
-      `tool ${tool.name}: inputSchema`,
-      SCHEMA_BYTES_MAX,
-      null,
-    )
+    const inputSchema = toPlain(inputOf(tool, converter), `tool ${tool.name}: inputSchema`, SCHEMA_BYTES_MAX, null)
     description = Object.freeze({
       name: tool.name,
       description: tool.description,
@@ -102,6 +123,20 @@ export function describeTool(tool: Tool): ToolDescription {
   }
   return description
 }
+
+function inputOf(tool: Tool, converter: Converter): unknown {
+  try {
+    return converter.input({ target: 'draft-2020-12' })
+  } catch (error) {
+    throw new PolityError(
+      'CONFIG_INVALID',
+      `tool "${tool.name}": no model can be shown its inputSchema: ${messageOf(error)}; take types that JSON has, such as a text for a date`,
+      { cause: error },
+    )
+  }
+}
+
+type Converter = NonNullable<Tool['inputSchema']['~standard']['jsonSchema']>
 
 const SCHEMA_BYTES_MAX = 262_144
 
@@ -283,7 +318,9 @@ export function createTools({ deadlines, limits, states, find }: ToolsOptions): 
     try {
       return toPlain(checked, () => `tool ${tool.name}: output`, limits.valueBytesMax)
     } catch (error) {
-      throw PolityError.isInstance(error) && error.code === 'TOO_LARGE' ? error : wrong(messageOf(error))
+      // Both name the tool.
+      const isTooLarge = PolityError.isInstance(error) && error.code === 'TOO_LARGE'
+      throw isTooLarge ? error : new PolityError('TOOL_INVALID', messageOf(error))
     }
   }
 

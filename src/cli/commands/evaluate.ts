@@ -452,10 +452,14 @@ function viewed(context: Context, [path = '']: readonly string[], html: string |
 
 async function verified(context: Context, kernel: Kernel, tasks: readonly Task[]): Promise<number> {
   const reports = []
-  for (const task of tasks)
-    reports.push(
-      await (task.world === undefined ? verify(kernel, task) : ofEnvironment(task.name, () => verify(kernel, task))),
-    )
+  for (const task of tasks) {
+    const verifies = () =>
+      verify(kernel, task, {
+        onSample: (sample, done, all) => context.status.show(`${done} of ${all} samples of ${task.name}, at ${sample}`),
+      })
+    reports.push(await (task.world === undefined ? verifies() : ofEnvironment(task.name, verifies)))
+  }
+  context.status.clear()
   const lines = reports.flatMap((report) => [
     ...report.samples.flatMap(({ sample, faults }) => faults.map((fault) => `${report.task} ${sample}: ${fault}`)),
     `${report.task}: ${report.samples.filter(({ faults }) => faults.length === 0).length} of ${report.samples.length} samples are sound`,

@@ -67,9 +67,13 @@ export function a2aDoor({ kernel, programs, cards = {}, agent, push: pushing, ur
   function served(name: string | undefined): Program {
     const found = name === undefined ? undefined : byName.get(name)
     if (found !== undefined) return found
+    const missing = `no agent ${name === undefined ? '' : `${JSON.stringify(name.slice(0, 200))} `}is served`
+    const known = [...byName.keys()].join(', ')
     throw new PolityError(
       'NO_SUCH_PROGRAM',
-      `no agent ${JSON.stringify(name?.slice(0, 200) ?? null)} is served; there are ${[...byName.keys()].join(', ') || 'none'}`,
+      known === ''
+        ? `${missing}: the server has no programs; start it with one, such as polity serve agent.ts`
+        : `${missing}; there are ${known}`,
     )
   }
 

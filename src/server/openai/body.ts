@@ -45,19 +45,30 @@ function fault(issue: Issue, body: Json, before: readonly PropertyKey[]): Polity
     return badField(param, `Missing required parameter: '${param}'.`, 'missing_required_parameter')
   return badField(
     param,
-    `Invalid '${param}': ${issue.message}.`,
+    `Invalid '${param}': ${issue.code === 'invalid_union' ? unionMessage(issue) : issue.message}.`,
     issue.code === 'invalid_type' ? 'invalid_type' : 'invalid_value',
   )
 }
 
-/** Of the ways in which a value is none of a union, the one that came the furthest: that is what its writer meant. */
+/**
+ * Of the ways in which a value is none of a union, the one that came the furthest: that is what its writer meant. Where all
+ * stop at the value itself, it is the one whose type it has.
+ */
 function deepestOf(issue: z.core.$ZodIssueInvalidUnion): Issue | undefined {
   let deepest: Issue | undefined
   for (const [first] of issue.errors) {
-    if (first === undefined || first.path.length === 0) continue
+    if (first === undefined) continue
+    if (first.path.length === 0 && (first.code === 'invalid_type' || first.code === 'invalid_value')) continue
     if (deepest === undefined || first.path.length > deepest.path.length) deepest = first
   }
   return deepest
+}
+
+/** What a union takes, where the value is none of it. One whose kinds a field tells apart says that by itself: `errors` is empty. */
+function unionMessage({ errors, message }: z.core.$ZodIssueInvalidUnion): string {
+  const expected = errors.flatMap(([first]) => /expected .*?(?=, received|$)/.exec(first?.message ?? '') ?? [])
+  if (expected.length === 0) return message
+  return `Invalid input: expected ${expected.map((one) => one.slice('expected '.length)).join(' or ')}`
 }
 
 function pathOf(path: readonly PropertyKey[]): string {
