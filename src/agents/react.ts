@@ -53,11 +53,7 @@ export async function toolLoop(
  */
 export async function observe(sys: Sys, calls: readonly ToolCall[], tokensMax = Infinity): Promise<Message> {
   const share = Math.floor(tokensMax / calls.length)
-  // Most often there is one, and a list of promises costs as much as the rest of this.
-  const outputs =
-    calls.length === 1
-      ? [await outputOf(sys, calls[0] as ToolCall, share)]
-      : await Promise.all(calls.map((call) => outputOf(sys, call, share)))
+  const outputs = await Promise.all(calls.map((call) => outputOf(sys, call, share)))
   const content = calls.map(({ id, name }, i) => ({
     type: 'tool-result' as const,
     toolCallId: id,

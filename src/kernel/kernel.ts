@@ -109,6 +109,7 @@ export interface KernelOptions {
   readonly embedder?: Embedder
   /** What stands against notes that somebody planted to be recalled: places by trust and source (recall-guard.ts); false: nothing. @default `{}`, which changes what comes first and leaves no place empty */
   readonly recallGuard?: RecallGuard | false
+  /** Known from the start, so that what an earlier kernel ran of them goes on. Two of one name and version are refused. @default none */
   readonly programs?: readonly Program[]
   /** Tools that every root process holds, beside those of its program. */
   readonly tools?: readonly Tool[]

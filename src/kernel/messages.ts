@@ -26,15 +26,8 @@ export function knowMessage(
   if (typeof message !== 'object' || message === null)
     throw invalid(placeOf(name, index), 'a message such as { role: "user", content: "…" }', message)
   if (tokensOf.get(message) !== undefined) return message as LanguageModelV4Message
-  return formOf.get(message) ?? checkedForm(message, name, index, limits)
-}
-
-function checkedForm(
-  message: Message,
-  name: string,
-  index: number | undefined,
-  limits: Limits,
-): LanguageModelV4Message {
+  const seen = formOf.get(message)
+  if (seen !== undefined) return seen
   const at = (): string => placeOf(name, index)
   const { role, content } = message
   if (role !== 'system' && role !== 'user' && role !== 'assistant' && role !== 'tool')
@@ -95,9 +88,7 @@ export const FRAME_TOKENS = 4
 function estimateMessage(message: LanguageModelV4Message): number {
   if (typeof message.content === 'string') return FRAME_TOKENS + estimateTokens(message.content)
   let tokens = FRAME_TOKENS
-  const { content } = message
-  for (let i = 0; i < content.length; i++) {
-    const part = content[i] as (typeof content)[number]
+  for (const part of message.content) {
     if (typeof part?.type !== 'string') throw invalid('a message', 'parts with a type', part)
     if (part.type === 'text' || part.type === 'reasoning') {
       if (typeof part.text !== 'string') throw invalid(`a ${part.type} part`, 'text', part.text)
