@@ -72,7 +72,7 @@ export function createGate(machine: Machine): Gate {
     // A frame that was left behind (the process ended, or went back to a snapshot) waits for ever and is collected.
     if (process.frame !== frame) return new Promise(ignore)
     const call = new Call(process, process.made++, name)
-    // A quarter of what `Promise.withResolvers` costs (bench/primitives.ts).
+    // Less than half of what `Promise.withResolvers` costs (bench/primitives.ts).
     const promise = new Promise<unknown>((resolve) => {
       call.resolve = resolve
     })

@@ -16,6 +16,7 @@ import type { KeysOf } from './known-keys.ts'
 import { checkKeys } from './known-keys.ts'
 import { isWithin } from './lineage.ts'
 import type { Limits } from './limits.ts'
+import { isOpenSchema } from './open-schema.ts'
 import { freezePlain, toPlain } from './plain.ts'
 import type { Call, Process } from './process.ts'
 import { createStamp } from './stamp.ts'
@@ -93,11 +94,9 @@ function argumentsOf(tool: Tool): readonly string[] | undefined {
   } catch {
     return undefined
   }
-  const { properties, additionalProperties } = schema as { readonly [key: string]: Json | undefined }
-  const isOpen =
-    ['$ref', 'anyOf', 'allOf', 'oneOf', 'patternProperties'].some((key) => Object.hasOwn(schema, key)) ||
-    (additionalProperties !== undefined && additionalProperties !== false)
-  return isOpen || typeof properties !== 'object' || properties === null ? undefined : Object.keys(properties)
+  const { properties } = schema
+  const isListed = typeof properties === 'object' && properties !== null && !isOpenSchema(schema)
+  return isListed ? Object.keys(properties) : undefined
 }
 
 const descriptions = createStamp<ToolDescription>()

@@ -4,6 +4,7 @@
  *
  * That a condition cannot hold is proved by comparing laws, never guessed; what cannot be proved is not said.
  */
+import { isOpenSchema } from '../kernel/open-schema.ts'
 import type { Condition } from '../policy/conditions.ts'
 import { compile } from '../policy/conditions.ts'
 import { compareLaws } from '../policy/diff.ts'
@@ -131,10 +132,7 @@ function propertiesOf(schema: JsonSchema | undefined): { readonly [name: string]
 
 /** Whether it takes arguments that it does not list. */
 function isOpen(schema: JsonSchema | undefined): boolean {
-  if (schema === undefined || '$ref' in schema || 'anyOf' in schema || 'allOf' in schema || 'oneOf' in schema)
-    return true
-  const more = schema['additionalProperties']
-  return more === true || (isSchema(more) && Object.keys(more).length > 0) || 'patternProperties' in schema
+  return schema === undefined || isOpenSchema(schema)
 }
 
 function controls({ name, control = [], inputSchema }: ToolFacts): Remark[] {
